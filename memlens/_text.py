@@ -11,6 +11,7 @@ __all__ = (
     "format_change",
     "format_count",
     "format_duration",
+    "labelled",
     "middle_cut",
 )
 
@@ -102,3 +103,18 @@ def columns(
         ]
         lines.append((indent + "  ".join(cells)).rstrip())
     return "\n".join(lines)
+
+
+def labelled(label: str, text: str, *, label_width: int = 11, indent: str = "  ") -> str:
+    """Return ``label  text``, wrapped to `PLAIN_WIDTH` columns with the text hanging in a column."""
+    import textwrap
+
+    first = f"{indent}{label.ljust(label_width)}"
+    return textwrap.fill(
+        text,
+        width=PLAIN_WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=True,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,1 @@
+"""What is alive and what holds it: capture, graph, dominators, paths, snapshots, comparison."""

@@ -1,0 +1,1 @@
+"""What grows, who holds it, which pattern it is, and what to do."""

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memlens._core.layout import NONE, NodeFlag
+
+from .graphs import in_every_form
+
+TYPE_COUNT = 9
+SKIPPED = NodeFlag.GARBAGE | NodeFlag.OWN
+
+nodes = st.tuples(st.integers(0, TYPE_COUNT - 1), st.integers(0, 1 << 50), st.integers(0, 0xFFFF))
+# Few addresses and keys, so that all that can happen to a pair of them does.
+heaps = st.dictionaries(st.integers(1, 40), st.sampled_from([0, 1, (1 << 64) - 1]), max_size=30)
+process_keys = st.sampled_from([0, 1])
+
+
+def columns_of(rows):
+    types, sizes, flags = zip(*rows, strict=True)
+    return array("I", types), array("Q", sizes), array("H", flags)
+
+
+def identities_of(heap, process_key):
+    return array("Q", [0, *heap]), array("Q", [process_key, *heap.values()])
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=st.lists(nodes, min_size=1, max_size=80), skip_flags=st.integers(0, 0xFFFF))
+def test_counts_and_sizes_are_those_of_a_counter(core, rows, skip_flags):
+    expected_counts, expected_bytes = Counter(), Counter()
+    for type_row, size_bytes, flags in rows[1:]:
+        if not flags & skip_flags:
+            expected_counts[type_row] += 1
+            expected_bytes[type_row] += size_bytes
+    counts, total_bytes = core.count_types(*columns_of(rows), TYPE_COUNT, skip_flags)
+    assert (counts.typecode, total_bytes.typecode) == ("Q", "Q")
+    assert counts.tolist() == [expected_counts[row] for row in range(TYPE_COUNT)]
+    assert total_bytes.tolist() == [expected_bytes[row] for row in range(TYPE_COUNT)]
+
+
+def test_by_default_no_object_is_skipped(core):
+    columns = columns_of([(0, 0, 0), (1, 10, 0xFFFF), (1, 5, 0)])
+    counts, total_bytes = core.count_types(*columns, 2)
+    assert (counts.tolist(), total_bytes.tolist()) == ([0, 2], [0, 15])
+
+
+def test_any_of_the_skipped_flags_leaves_a_node_out(core):
+    flags = [0, NodeFlag.GARBAGE, NodeFlag.OWN, SKIPPED, NodeFlag.TRACKED]
+    columns = columns_of([(0, 1, flag) for flag in flags])
+    counts, total_bytes = core.count_types(*columns, 1, SKIPPED)
+    assert (counts.tolist(), total_bytes.tolist()) == ([1], [1])
+    assert core.count_types(*columns, 1, skip_flags=SKIPPED) == (counts, total_bytes)
+
+
+def test_the_process_itself_is_not_counted(core):
+    counts, total_bytes = core.count_types(*columns_of([(0, 99, 0)]), 1)
+    assert (counts.tolist(), total_bytes.tolist()) == ([0], [0])
+
+
+@pytest.mark.parametrize("column", range(3))
+def test_counts_take_any_flat_buffer(core, column):
+    columns = columns_of([(0, 0, 0), (2, 1 << 40, 2), (1, 7, 1)])
+    for form, buffer in in_every_form(columns[column]).items():
+        changed = [*columns[:column], buffer, *columns[column + 1 :]]
+        assert core.count_types(*changed, 3, 2) == core.count_types(*columns, 3, 2), form
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({0: array("I")}, "node_type is empty"),
+        ({0: array("I", [0, 3])}, "node_type names type 3 of only 3"),
+        ({0: array("Q", [0, 1])}, "node_type must have items of type 'I'"),
+        ({1: array("Q", [0])}, "node_size has 1 entries for 2 nodes"),
+        ({1: array("Q", [1 << 63, 1 << 63])}, "node_size sums to"),
+        ({2: array("H", [0, 0, 0])}, "node_flags has 3 entries for 2 nodes"),
+        ({2: bytes(3)}, "node_flags has 3 bytes"),
+        ({3: 0}, "node_type names type 1 of only 0"),
+        ({3: -1}, "node_type names type 1 of only -1"),
+        ({4: -1}, "skip_flags must be from 0 to 65535, not -1"),
+        ({4: 1 << 16}, "skip_flags must be from 0 to 65535, not 65536"),
+    ],
+)
+def test_counts_refuse_what_does_not_fit(core, change, complaint):
+    arguments = [array("I", [0, 1]), array("Q", [0, 10]), array("H", [0, 0]), 3, 0]
+    for place, value in change.items():
+        arguments[place] = value
+    with pytest.raises(ValueError, match=complaint):
+        core.count_types(*arguments)
+
+
+@settings(max_examples=150, deadline=None)
+@given(before=heaps, after=heaps, process_key_a=process_keys, process_key_b=process_keys)
+def test_nodes_match_by_address_and_key(core, before, after, process_key_a, process_key_b):
+    place = {identity: node for node, identity in enumerate(before.items(), 1)}
+    expected = [0] + [place.get(identity, NONE) for identity in after.items()]
+    matched = core.match_nodes(
+        *identities_of(before, process_key_a), *identities_of(after, process_key_b)
+    )
+    assert (matched.typecode, matched.tolist()) == ("I", expected)
+
+
+def test_an_object_at_a_reused_address_is_another_object(core):
+    before = array("Q", [0, 0x1000, 0x2000]), array("Q", [0, 5, 6])
+    after = array("Q", [0, 0x2000, 0x1000]), array("Q", [0, 6, 7])
+    assert core.match_nodes(*before, *after).tolist() == [0, 2, NONE]
+
+
+def test_only_node_0_matches_node_0(core):
+    before = array("Q", [0, 0x1000]), array("Q", [5, 5])
+    after = array("Q", [0, 0]), array("Q", [6, 5])
+    assert core.match_nodes(*before, *after).tolist() == [0, NONE]
+
+
+@pytest.mark.parametrize("column", range(4))
+def test_matching_takes_any_flat_buffer(core, column):
+    columns = [
+        *identities_of({0x1000: 5, 1 << 47: 1 << 63}, 0),
+        *identities_of({1 << 47: 1 << 63, 0x1000: 6}, 0),
+    ]
+    for form, buffer in in_every_form(columns[column]).items():
+        changed = [*columns[:column], buffer, *columns[column + 1 :]]
+        assert core.match_nodes(*changed).tolist() == [0, 2, NONE], form
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "complaint"),
+    [
+        (0, array("Q"), "address_a is empty"),
+        (0, array("Q", [0, 1]), "key_a has 3 entries for 2 nodes"),
+        (0, array("Q", [0, 1, 1]), "address_a has the same address"),
+        (1, array("Q", [0, 1]), "key_a has 2 entries for 3 nodes"),
+        (1, array("I", [0, 1, 2]), "key_a must have items of type 'Q'"),
+        (2, array("Q"), "address_b is empty"),
+        (3, array("Q", [0]), "key_b has 1 entries for 2 nodes"),
+        (3, bytes(9), "key_b has 9 bytes"),
+    ],
+)
+def test_matching_refuses_columns_that_do_not_fit(core, column, value, complaint):
+    columns = [array("Q", [0, 1, 2]), array("Q", [0, 1, 2]), array("Q", [0, 1]), array("Q", [0, 1])]
+    columns[column] = value
+    with pytest.raises(ValueError, match=complaint):
+        core.match_nodes(*columns)

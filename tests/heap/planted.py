@@ -1,0 +1,123 @@
+"""Small heaps made by hand: sections as the core would give them, without a live process."""
+
+from __future__ import annotations
+
+from array import array
+
+from memlens._core.layout import LABEL_BITS, NO_BOUND, NONE, SECTIONS, EdgeKind, NodeFlag, RootKind
+from memlens.heap.graph import HeapGraph
+from memlens.heap.snapshot import HeapSnapshot
+
+K = EdgeKind
+
+
+class Planter:
+    """Plants objects and references, then makes a graph of them."""
+
+    def __init__(self):
+        self.strings = {"": 0}
+        self.types = {"<process>": 0}
+        self.nodes = [(0, 0, 0, 0)]  # address, type, size, flags
+        self.edges = {0: []}
+        self.roots = []
+        self.containers = {}
+        self.names = {}
+        self.frames = []
+        self._keys = {}
+
+    def text(self, text):
+        return self.strings.setdefault(text, len(self.strings))
+
+    def node(self, type_name="object", size=16, *, key=None, flags=0, length=None, bound=None):
+        """Add an object; the same ``key`` in two planters means the same object (address)."""
+        number = len(self.nodes)
+        address = hash(key) % (1 << 40) * 16 + 16 if key is not None else (1 << 46) + id(self) % (
+            1 << 40
+        ) + number * 16
+        row = self.types.setdefault(type_name, len(self.types))
+        self.nodes.append((address, row, size, int(flags)))
+        self.edges[number] = []
+        if length is not None or bound is not None:
+            self.containers[number] = (length or 0, NO_BOUND if bound is None else bound)
+        return number
+
+    def edge(self, source, target, kind=K.ATTRIBUTE, name="", position=0):
+        payload = position if kind is K.INDEX else self.text(name)
+        self.edges[source].append((target, payload << LABEL_BITS | kind))
+
+    def root(self, target, kind=RootKind.MODULE, name="", count=0, frame=None):
+        row = NONE
+        if frame is not None:
+            row = len(self.frames)
+            self.frames.append(frame)
+        self.roots.append((kind, self.text(name), count, row))
+        self.edges[0].append((target, EdgeKind.INTERNAL))
+
+    def module(self, name, **attributes):
+        """Add a module with a namespace dict; attributes are given as nodes."""
+        module = self.node("module", 64, key=("module", name))
+        namespace = self.node(
+            "dict", 232, key=("namespace", name), flags=NodeFlag.NAMESPACE, length=len(attributes)
+        )
+        self.edge(module, namespace, K.INTERNAL, "__dict__")
+        for attribute, target in attributes.items():
+            self.edge(namespace, target, K.ATTRIBUTE, attribute)
+        self.root(module, name=name)
+        self.names[module] = (self.text(name), 0, 0)
+        return module
+
+    def sections(self):
+        rows = [self.edges[node] for node in range(len(self.nodes))]
+        offsets = [0]
+        for row in rows:
+            offsets.append(offsets[-1] + len(row))
+        columns = {
+            "node_address": [n[0] for n in self.nodes],
+            "node_type": [n[1] for n in self.nodes],
+            "node_size": [n[2] for n in self.nodes],
+            "node_flags": [n[3] for n in self.nodes],
+            "edge_offset": offsets,
+            "edge_target": [e[0] for row in rows for e in row],
+            "edge_label": [e[1] for row in rows for e in row],
+            "type_name": [self.text(name) for name in self.types],
+            "type_node": [NONE] * len(self.types),
+            "root_kind": [r[0] for r in self.roots],
+            "root_name": [r[1] for r in self.roots],
+            "root_count": [r[2] for r in self.roots],
+            "root_frame": [r[3] for r in self.roots],
+            "frame_thread": [f[0] for f in self.frames],
+            "frame_function": [self.text(f[1]) for f in self.frames],
+            "frame_file": [self.text(f[2]) for f in self.frames],
+            "frame_line": [f[3] for f in self.frames],
+            "frame_depth": [0 for _ in self.frames],
+            "container_node": sorted(self.containers),
+            "container_length": [self.containers[n][0] for n in sorted(self.containers)],
+            "container_bound": [self.containers[n][1] for n in sorted(self.containers)],
+            "name_node": sorted(self.names),
+            "name_text": [self.names[n][0] for n in sorted(self.names)],
+            "name_file": [self.names[n][1] for n in sorted(self.names)],
+            "name_line": [self.names[n][2] for n in sorted(self.names)],
+            "value_node": [],
+            "value_text": [],
+        }
+        text = [string.encode() for string in self.strings]  # type and frame names came last
+        starts = [0]
+        for string in text:
+            starts.append(starts[-1] + len(string))
+        columns["string_offset"] = starts
+        columns["string_bytes"] = list(b"".join(text))
+        return {name: array(code, columns[name]) for name, code in SECTIONS.items()}
+
+    def graph(self, **facts):
+        base = {
+            "pid": 1,
+            "process": "p",
+            "timestamp": 0.0,
+            "reason": "test",
+            "pause_seconds": 0.0,
+            "threads": {"7": "MainThread"},
+        }
+        return HeapGraph(self.sections(), {**base, **facts})
+
+    def snapshot(self, **facts):
+        return HeapSnapshot(self.graph(**facts))

@@ -1,0 +1,154 @@
+import os
+import stat
+from array import array
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memlens.errors import OutputError, SnapshotFileError
+from memlens.heap.file import FORMAT_VERSION, MAGIC, SectionFile, write_sections
+from memlens.heap.snapshot import HeapSnapshot
+from tests.heap.test_graph import service
+
+LARGEST = {"B": 2**8 - 1, "H": 2**16 - 1, "I": 2**32 - 1, "Q": 2**64 - 1}
+
+
+@st.composite
+def sections(draw):
+    names = draw(st.sets(st.text("abc_", min_size=1, max_size=31), max_size=6))
+    result = {}
+    for name in names - {"facts"}:
+        code = draw(st.sampled_from("BHIQ"))
+        values = draw(st.lists(st.integers(0, LARGEST[code]), max_size=50))
+        result[name] = (code, array(code, values))
+    return result
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(sections(), st.dictionaries(st.text(), JSON, max_size=4))
+def test_what_is_written_is_read_back(tmp_path_factory, written, facts):
+    path = tmp_path_factory.mktemp("file") / "x.memlens"
+    size = write_sections(path, written, facts)
+    file = SectionFile(path)
+    assert size == file.size_bytes == path.stat().st_size
+    assert set(file) == {*written, "facts"}
+    for name, (code, values) in written.items():
+        assert file[name].format == code
+        assert file[name].tolist() == list(values)
+        assert file[name].readonly
+    assert file.facts() == facts
+    file.verify()
+
+
+def test_sections_are_aligned_so_that_a_mapping_can_be_cast():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "x.memlens")
+        write_sections(path, {"a": ("B", b"abc"), "b": ("Q", array("Q", [1, 2]))}, {})
+        with open(path, "rb") as file:
+            raw = file.read()
+        assert raw.index(b"abc") % 64 == 0
+        assert raw.index(array("Q", [1, 2]).tobytes()) % 64 == 0
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "heap.memlens"
+    service().snapshot().save(path)
+    return path
+
+
+def test_a_snapshot_comes_back_with_its_retained_sizes(saved):
+    loaded = HeapSnapshot.load(saved)
+    assert "node_retained" in loaded.graph.sections
+    original = service().snapshot()
+    assert loaded.graph.dominators.retained.tolist() == original.graph.dominators.retained.tolist()
+    assert str(loaded.summary()) == str(original.summary())
+    assert loaded.facts == original.facts
+
+
+def test_the_file_is_readable_by_its_owner_only(saved):
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
+def test_every_truncation_is_refused_with_a_reason(saved, tmp_path):
+    whole = saved.read_bytes()
+    cut = tmp_path / "cut.memlens"
+    for length in [*range(0, 200), *range(200, len(whole), 97), len(whole) - 1]:
+        cut.write_bytes(whole[:length])
+        with pytest.raises(SnapshotFileError, match=r"empty|truncated|not a memlens"):
+            HeapSnapshot.load(cut)
+
+
+def test_every_flipped_byte_that_matters_is_noticed(saved, tmp_path):
+    whole = bytearray(saved.read_bytes())
+    intact = {name: SectionFile(saved)[name].tobytes() for name in SectionFile(saved)}
+    flipped = tmp_path / "flipped.memlens"
+    for position in range(0, len(whole), 37):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0xFF
+        flipped.write_bytes(damaged)
+        try:
+            file = SectionFile(flipped)
+            file.verify()
+        except SnapshotFileError:
+            continue
+        # Only padding may differ unnoticed.
+        assert {name: file[name].tobytes() for name in file} == intact
+
+
+def test_a_foreign_file_is_refused(tmp_path):
+    path = tmp_path / "photo.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+    with pytest.raises(SnapshotFileError, match="not a memlens snapshot"):
+        HeapSnapshot.load(path)
+
+
+def test_a_newer_file_says_what_to_install(saved):
+    raw = bytearray(saved.read_bytes())
+    raw[len(MAGIC) : len(MAGIC) + 4] = (FORMAT_VERSION + 1).to_bytes(4, "little")
+    saved.write_bytes(raw)
+    with pytest.raises(SnapshotFileError, match="install a newer memlens"):
+        HeapSnapshot.load(saved)
+
+
+def test_a_missing_file_is_our_error(tmp_path):
+    with pytest.raises(SnapshotFileError, match="No such file"):
+        HeapSnapshot.load(tmp_path / "nowhere.memlens")
+
+
+def test_a_container_without_a_heap_is_refused(tmp_path):
+    write_sections(tmp_path / "x.memlens", {}, {"pid": 1})
+    with pytest.raises(SnapshotFileError, match="not a whole heap"):
+        HeapSnapshot.load(tmp_path / "x.memlens")
+
+
+def test_a_folder_that_is_not_there_is_our_error_and_leaves_nothing(tmp_path):
+    with pytest.raises(OutputError, match="cannot write"):
+        service().snapshot().save(tmp_path / "missing" / "x.memlens")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_leaves_no_file_behind(tmp_path, monkeypatch):
+    target = tmp_path / "x.memlens"
+    real_open = os.open
+
+    def open_full(path, *arguments):
+        descriptor = real_open(path, *arguments)  # the temporary file exists, as on a real disk
+        os.close(descriptor)
+        return real_open("/dev/full", os.O_WRONLY)
+
+    monkeypatch.setattr(os, "open", open_full)
+    with pytest.raises(OutputError, match="No space left"):
+        service().snapshot().save(target)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []

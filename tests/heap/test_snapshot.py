@@ -1,0 +1,101 @@
+import pytest
+
+from memlens._core.layout import EdgeKind as K
+from memlens._core.layout import NodeFlag
+from memlens.errors import ComparisonError, NotInSnapshotError, OptionError
+from memlens.heap.snapshot import compare_snapshots
+from tests.heap.planted import Planter
+from tests.heap.test_graph import service
+
+
+def rows(view):
+    return {row.name: (row.count, row.shallow_bytes, row.retained_bytes) for row in view}
+
+
+def test_the_summary_counts_and_measures_each_type():
+    summary = rows(service().snapshot().summary())
+    assert summary["app.Session"] == (2, 100, 2100)
+    assert summary["bytearray"] == (2, 2000, 2000)
+
+
+def test_what_a_type_retains_is_counted_once_though_it_nests():
+    p = Planter()
+    outer, inner = p.node("list", 100), p.node("list", 10)
+    p.edge(outer, inner, K.INDEX)
+    p.module("app", outer=outer)
+    assert rows(p.snapshot().summary())["list"] == (2, 110, 110)
+
+
+def test_garbage_and_memlens_itself_are_left_out_and_garbage_has_a_view():
+    p = Planter()
+    p.node("app.Lost", 77, flags=NodeFlag.GARBAGE)
+    ours = p.node("memlens.Thing", 55, flags=NodeFlag.OWN)
+    p.module("app", ours=ours)
+    snapshot = p.snapshot()
+    assert not {"app.Lost", "memlens.Thing"} & rows(snapshot.summary()).keys()
+    assert rows(snapshot.garbage()) == {"app.Lost": (1, 77, 77)}
+    assert not any(node.type_name.startswith("memlens") for node in snapshot.largest(50))
+
+
+def test_the_largest_come_first_by_retained_size():
+    largest = service().snapshot().largest(3)
+    assert [node.type_name for node in largest] == ["module", "dict", "app.Registry"]
+    sizes = [node.retained_bytes for node in largest]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_an_unknown_grouping_or_number_is_refused():
+    snapshot = service().snapshot()
+    with pytest.raises(OptionError, match="colour"):
+        snapshot.summary(by="colour")
+    with pytest.raises(OptionError, match="at least one"):
+        snapshot.largest(0)
+
+
+def test_a_node_of_another_snapshot_or_out_of_range_is_refused():
+    snapshot, other = service().snapshot(), service().snapshot()
+    with pytest.raises(NotInSnapshotError, match="another snapshot"):
+        snapshot.retention_paths(other.largest(1)[0])
+    for index in (0, -1, 10_000):
+        with pytest.raises(NotInSnapshotError, match="there is no node"):
+            snapshot.retention_paths(index)
+
+
+def test_no_line_of_a_view_is_longer_than_100_columns():
+    p = Planter()
+    thing = p.node("app." + "Long" * 60, 10)
+    p.module("app", thing=thing)
+    for view in (p.snapshot().summary(), p.snapshot().garbage(), p.snapshot().largest(1)[0]):
+        assert all(len(line) <= 100 for line in str(view).splitlines())
+
+
+def grown(sessions, **facts):
+    p = Planter()
+    table = p.node("dict", 100 + 8 * len(sessions), key="table", length=len(sessions))
+    for name in sessions:
+        p.edge(table, p.node("app.Session", 50, key=name), K.KEY, "<str>")
+    p.module("app", table=table)
+    return p.snapshot(**facts)
+
+
+def test_a_comparison_counts_new_and_deleted_by_identity():
+    comparison = compare_snapshots(grown(["a", "b"]), grown(["b", "c", "d"], timestamp=60.0))
+    change = {c.type_name: c for c in comparison}["app.Session"]
+    assert (change.count_before, change.count_after) == (2, 3)
+    assert (change.new_count, change.deleted_count, change.count_delta) == (2, 1, 1)
+    assert change.shallow_delta_bytes == 50
+    assert change.growth_percent == 50.0
+    assert comparison.seconds == 60.0
+    table = {c.type_name: c for c in comparison}["dict"]
+    assert table.retained_delta_bytes == 50 + 8
+    assert "app.Session" in str(comparison)
+
+
+def test_snapshots_of_two_processes_are_not_compared():
+    with pytest.raises(ComparisonError, match="different processes"):
+        compare_snapshots(grown(["a"]), grown(["a"], pid=2))
+
+
+def test_only_snapshots_are_compared():
+    with pytest.raises(OptionError, match="str"):
+        compare_snapshots(grown(["a"]), "later")

@@ -1,0 +1,276 @@
+import re
+
+import pytest
+
+from memlens._core.layout import EdgeKind as K
+from memlens._core.layout import NodeFlag
+from memlens.errors import ComparisonError, OptionError
+from memlens.leaks.report import make_leak_report
+from memlens.leaks.suspects import find_leaks
+from tests.heap.planted import Planter
+
+ROUNDS = 4
+
+
+def series(plant, rounds=ROUNDS, step=10, **facts):
+    """Snapshots of a heap that ``plant(planter, n)`` makes, n growing by ``step`` a round."""
+    snapshots = []
+    for number in range(1, rounds + 1):
+        p = Planter()
+        plant(p, number * step)
+        snapshots.append(p.snapshot(timestamp=3600.0 * number, **facts))
+    return snapshots
+
+
+def table_of(p, n, type_name="app.Session", container="dict", kind=K.KEY, **options):
+    table = p.node(container, 64 + 8 * n, key="table", length=n, **options)
+    for i in range(n):
+        if kind is K.KEY:
+            p.edge(table, p.node("str", 50, key=("key", i)), K.ITEM)
+        value = p.node(type_name, 100, key=("value", i))
+        p.edge(table, value, kind, "<str>", position=i)
+    return table
+
+
+def leaking_dict(p, n):
+    p.module("app", sessions=table_of(p, n))
+
+
+def test_a_dict_that_grows_in_every_interval_is_the_suspect():
+    (suspect,) = find_leaks(series(leaking_dict))
+    assert suspect.holder == "app.sessions"
+    assert suspect.holder_type == "dict"
+    assert str(suspect.path) == "app.sessions"
+    assert suspect.growing_types == ("app.Session", "str")
+    assert suspect.count_growth == 30
+    assert suspect.retained_growth_bytes == 30 * 150 + 30 * 8
+    assert suspect.growth_bytes_per_hour == pytest.approx(30 * 158 / 3)
+    assert suspect.pattern == "unbounded-cache"
+    assert "LRUCache" in suspect.suggestion
+
+
+def test_the_order_of_the_snapshots_given_does_not_matter():
+    snapshots = series(leaking_dict)
+    assert str(find_leaks(snapshots[::-1])[0]) == str(find_leaks(snapshots)[0])
+
+
+def test_a_dict_that_stopped_growing_is_none():
+    sizes = iter([10, 20, 30, 30])
+    snapshots = series(lambda p, n: leaking_dict(p, next(sizes)))
+    assert find_leaks(snapshots) == []
+
+
+def test_entries_that_come_and_go_are_none():
+    def rolling(p, n):
+        table = p.node("dict", 100, key="table", length=10)
+        for i in range(n, n + 10):
+            p.edge(table, p.node("app.Session", 100, key=i), K.KEY, "<str>")
+        p.module("app", recent=table)
+
+    assert find_leaks(series(rolling)) == []
+
+
+@pytest.mark.parametrize("container", ["collections.deque", "functools._lru_cache_wrapper"])
+def test_what_states_a_bound_is_none_even_while_it_fills(container):
+    def bounded(p, n):
+        table = p.node(container, 100, key="table", length=n, bound=1000)
+        for i in range(n):
+            p.edge(table, p.node("app.Page", 100, key=i), K.INDEX, position=i)
+        p.module("app", pages=table)
+
+    assert find_leaks(series(bounded)) == []
+
+
+def test_an_unbounded_lru_cache_is_named_by_the_cache_not_by_its_table():
+    def cache(p, n):
+        wrapper = p.node("functools._lru_cache_wrapper", 100, key="lru", length=n)
+        p.edge(wrapper, table_of(p, n, "app.Report"), K.INTERNAL, "cache")
+        p.module("app", total=wrapper)
+
+    (suspect,) = find_leaks(series(cache))
+    assert suspect.holder == "app.total"
+    assert suspect.pattern == "unbounded-cache"
+
+
+def test_a_list_that_only_gained_memlens_objects_is_none():
+    def own(p, n):
+        snapshots = p.node("list", 100, key="list", length=n)
+        for i in range(n):
+            value = p.node("memlens.heap.snapshot.HeapSnapshot", 100, key=i, flags=NodeFlag.OWN)
+            p.edge(snapshots, value, K.INDEX, position=i)
+        p.module("app", snapshots=snapshots)
+
+    assert find_leaks(series(own)) == []
+
+
+def test_what_two_holders_share_is_shared_out():
+    def twice(p, n):
+        left = p.node("dict", 100, key="left", length=n)
+        right = p.node("dict", 100, key="right", length=n)
+        for i in range(n):
+            value = p.node("app.Model", 100, key=i)
+            p.edge(left, value, K.KEY, "<str>")
+            p.edge(right, value, K.KEY, "<str>")
+        p.module("app", left=left, right=right)
+
+    suspects = find_leaks(series(twice))
+    assert {s.holder for s in suspects} == {"app.left", "app.right"}
+    assert sum(s.retained_growth_bytes for s in suspects) == 30 * 100
+
+
+def test_the_larger_share_comes_first():
+    def two(p, n):
+        small = p.node("set", 100, key="small", length=n)
+        for i in range(n):
+            p.edge(small, p.node("int", 28, key=("int", i)), K.ITEM)
+        p.module("app", sessions=table_of(p, n), small=small)
+
+    assert [s.holder for s in find_leaks(series(two))] == ["app.sessions", "app.small"]
+
+
+def test_a_tuple_replaced_by_a_longer_one_each_time_is_found_by_its_slot():
+    def replaced(p, n):
+        owner = p.node("app.Log", 48, key="log")
+        lines = p.node("tuple", 40 + 8 * n, key=("tuple", n), length=n)
+        for i in range(n):
+            p.edge(lines, p.node("app.Line", 100, key=i), K.INDEX, position=i)
+        p.edge(owner, lines, K.ATTRIBUTE, "lines")
+        p.module("app", log=owner)
+
+    (suspect,) = find_leaks(series(replaced))
+    assert suspect.holder == "app.log.lines"
+    assert suspect.growing_types[0] == "app.Line"
+
+
+def chained(link_type, head_type, slot, next_name):
+    def plant(p, n):
+        head = p.node(head_type, 48, key="head")
+        links = [p.node(link_type, 64, key=i) for i in range(n)]
+        for newer, older in zip(links[1:], links, strict=False):
+            p.edge(newer, older, K.ATTRIBUTE, next_name)
+        p.edge(head, links[-1], K.ATTRIBUTE, slot)
+        p.module("app", head=head)
+
+    return plant
+
+
+def test_an_exception_that_collects_tracebacks_is_named_at_its_head():
+    plant = chained("traceback", "PermissionError", "__traceback__", "tb_next")
+    (suspect,) = find_leaks(series(plant))
+    assert suspect.holder == "app.head.__traceback__"
+    assert suspect.holder_type == "PermissionError"
+    assert suspect.pattern == "exception-traceback"
+    assert suspect.growing_types == ("traceback",)
+
+
+def test_a_chain_in_which_each_keeps_its_predecessor_is_one_suspect():
+    (suspect,) = find_leaks(series(chained("app.State", "app.Machine", "state", "previous")))
+    assert suspect.pattern == "chain"
+    assert suspect.holder == "app.head.state"
+    assert suspect.count_growth == 30
+
+
+def test_a_chain_that_grows_at_its_tail_is_named_at_its_head_too():
+    def appended(p, n):
+        head = p.node("app.Queue", 48, key="head")
+        links = [p.node("app.Link", 64, key=i) for i in range(n)]
+        p.edge(head, links[0], K.ATTRIBUTE, "first")
+        for older, newer in zip(links, links[1:], strict=False):
+            p.edge(older, newer, K.ATTRIBUTE, "next")
+        p.module("app", queue=head)
+
+    (suspect,) = find_leaks(series(appended))
+    assert suspect.pattern == "chain"
+    assert suspect.holder.startswith("app.queue")
+    assert suspect.holder_type == "app.Queue"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "container", "kind", "flags"),
+    [
+        ("detached", "_asyncio.Task", "set", K.ITEM, NodeFlag.FINISHED),
+        ("registry", "app.Meta", "list", K.INDEX, NodeFlag.HEAP_TYPE),
+        ("registry", "app.Plugin", "list", K.INDEX, 0),
+        ("listener-accumulation", "method", "list", K.INDEX, 0),
+        ("unbounded-cache", "str", "set", K.ITEM, 0),
+    ],
+)
+def test_plain_patterns_are_recognised(pattern, value, container, kind, flags):
+    def plant(p, n):
+        table = p.node(container, 100, key="table", length=n)
+        for i in range(n):
+            p.edge(table, p.node(value, 100, key=i, flags=flags), kind, position=i)
+        p.module("app", things=table)
+
+    (suspect,) = find_leaks(series(plant))
+    assert suspect.pattern == pattern
+    assert suspect.suggestion
+
+
+def test_a_closure_that_captures_much_is_named_with_the_variable():
+    def plant(p, n):
+        hooks = p.node("list", 100, key="hooks", length=n)
+        for i in range(n):
+            function, cells = p.node("function", 136, key=("f", i)), p.node("tuple", 48, key=("t", i))
+            cell, payload = p.node("cell", 40, key=("c", i)), p.node("bytes", 9000, key=("b", i))
+            p.edge(hooks, function, K.INDEX, position=i)
+            p.edge(function, cells, K.INTERNAL, "__closure__")
+            p.edge(cells, cell, K.CELL, "payload")
+            p.edge(cell, payload, K.INTERNAL, "cell_contents")
+        p.module("app", hooks=hooks)
+
+    (suspect,) = find_leaks(series(plant))
+    assert suspect.pattern == "closure-capture"
+    assert "'payload'" in suspect.suggestion
+
+
+def test_the_functions_that_use_the_holder_are_named():
+    def plant(p, n):
+        code = p.node("code", 200, key="code")
+        names = p.node("tuple", 48, key="names", length=1)
+        p.edge(code, names, K.INTERNAL, "co_names")
+        p.edge(names, p.node("str", 50, key="name"), K.INTERNAL, "sessions")
+        p.names[code] = (p.text("open_session"), p.text("/srv/app.py"), 31)
+        p.module("app", sessions=table_of(p, n), code=code)
+
+    (suspect,) = find_leaks(series(plant))
+    assert "open_session (/srv/app.py:31)" in suspect.suggestion
+
+
+def test_holders_can_be_ignored_by_pattern_and_by_size():
+    snapshots = series(leaking_dict)
+    assert find_leaks(snapshots, ignore=[r"app\.sess"]) == []
+    assert len(find_leaks(snapshots, ignore=[r"^other"])) == 1
+    assert find_leaks(snapshots, min_growth_bytes=10_000_000) == []
+
+
+def test_bad_options_are_refused():
+    snapshots = series(leaking_dict)
+    for options in ({"limit": 0}, {"min_growth_bytes": -1}, {"ignore": ["("]}, {"ignore": "app"}):
+        with pytest.raises(OptionError):
+            find_leaks(snapshots, **options)
+    with pytest.raises(OptionError, match="int"):
+        find_leaks([1, 2])
+
+
+def test_one_snapshot_or_two_processes_are_refused():
+    snapshots = series(leaking_dict)
+    with pytest.raises(ComparisonError, match="at least two"):
+        find_leaks(snapshots[:1])
+    with pytest.raises(ComparisonError, match="different processes"):
+        find_leaks([snapshots[0], *series(leaking_dict, pid=2)])
+
+
+def test_a_report_reads_in_plain_lines_of_at_most_100_columns_and_as_json():
+    report = make_leak_report(series(leaking_dict))
+    text = str(report)
+    assert "app.sessions grows: +30 elements" in text
+    assert re.search(r"what to do\s+Bound it", text)
+    assert all(len(line) <= 100 for line in text.splitlines())
+    assert report.to_dict()["suspects"][0]["holder"] == "app.sessions"
+
+
+def test_a_report_without_a_leak_says_so():
+    sizes = iter([10, 10, 10, 10])
+    report = make_leak_report(series(lambda p, n: leaking_dict(p, next(sizes))))
+    assert "No leak" in str(report)
