@@ -1,0 +1,193 @@
+import subprocess
+import sys
+import textwrap
+import threading
+import tracemalloc
+
+import pytest
+
+from memlens.allocations.ownership import acquire_tracing, tracing_is_borrowed
+from memlens.errors import OptionError
+
+
+def test_a_lease_switches_tracing_on_with_its_depth_and_off_again():
+    lease = acquire_tracing(7)
+    assert tracemalloc.is_tracing()
+    assert tracemalloc.get_traceback_limit() == 7
+    assert not lease.was_on
+    assert lease.intact
+    lease.release()
+    assert not tracemalloc.is_tracing()
+    assert not lease.intact
+
+
+def test_tracing_that_was_on_is_left_on_with_its_own_depth():
+    tracemalloc.start(3)
+    lease = acquire_tracing(25)
+    assert lease.was_on
+    assert tracing_is_borrowed()
+    lease.release()
+    assert tracemalloc.is_tracing()
+    assert tracemalloc.get_traceback_limit() == 3
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_only_the_last_of_several_leases_switches_tracing_off(order):
+    leases = [acquire_tracing(1) for _ in range(3)]
+    for count, position in enumerate(order, start=1):
+        leases[position].release()
+        assert tracemalloc.is_tracing() == (count < 3)
+
+
+def test_releasing_twice_counts_once():
+    first, second = acquire_tracing(1), acquire_tracing(1)
+    first.release()
+    first.release()
+    assert tracemalloc.is_tracing()
+    second.release()
+
+
+def test_a_lease_that_is_dropped_releases_itself():
+    lease = acquire_tracing(1)
+    del lease
+    assert not tracemalloc.is_tracing()
+
+
+def test_a_lease_knows_that_somebody_stopped_tracing():
+    lease = acquire_tracing(1)
+    tracemalloc.stop()
+    assert not lease.intact
+    lease.release()
+    assert not tracemalloc.is_tracing()
+
+
+def test_a_session_that_somebody_else_started_after_stopping_ours_is_left_on():
+    lease = acquire_tracing(5)
+    tracemalloc.stop()
+    tracemalloc.start(5)
+    assert not lease.intact
+    lease.release()
+    assert tracemalloc.is_tracing()
+    tracemalloc.stop()
+
+
+def test_a_lease_knows_that_somebody_cleared_the_traces():
+    outer = acquire_tracing(1)
+    tracemalloc.clear_traces()
+    inner = acquire_tracing(1)
+    assert not outer.intact
+    assert inner.intact
+    inner.release()
+    outer.release()
+    # Who clears the traces is using them: stopping would break that program.
+    assert tracemalloc.is_tracing()
+    tracemalloc.stop()
+
+
+def test_tracing_is_started_anew_for_a_lease_taken_after_somebody_stopped_it():
+    outer = acquire_tracing(1)
+    tracemalloc.stop()
+    inner = acquire_tracing(1)
+    assert inner.intact
+    assert not outer.intact
+    outer.release()
+    assert inner.intact
+    inner.release()
+    assert not tracemalloc.is_tracing()
+
+
+def test_a_finaliser_that_uses_tracing_while_it_is_being_started_does_not_stop_it(monkeypatch):
+    start = tracemalloc.start
+
+    def start_and_finalise(frames):
+        start(frames)
+        monkeypatch.setattr(tracemalloc, "start", start)
+        acquire_tracing(1).release()
+
+    monkeypatch.setattr(tracemalloc, "start", start_and_finalise)
+    lease = acquire_tracing(1)
+    assert lease.intact
+    lease.release()
+
+
+def test_a_start_that_fails_leaves_nothing_behind(monkeypatch):
+    def fail(frames):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracemalloc, "start", fail)
+        with pytest.raises(MemoryError):
+            acquire_tracing(1)
+    acquire_tracing(1).release()
+    assert not tracemalloc.is_tracing()
+
+
+def test_threads_that_come_and_go_leave_tracing_off():
+    barrier = threading.Barrier(6)
+    broken = []
+
+    def work():
+        barrier.wait()
+        for _ in range(200):
+            lease = acquire_tracing(1)
+            if not lease.intact:
+                broken.append(lease)
+            lease.release()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert broken == []
+    assert not tracemalloc.is_tracing()
+
+
+@pytest.mark.parametrize("frames", [0, -1, 65536, 1.5, True, "25", None])
+def test_a_depth_out_of_range_is_an_option_error(frames):
+    with pytest.raises(OptionError, match="frames must be a whole number, 1 to 65535"):
+        acquire_tracing(frames)
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs os.fork")
+def test_a_forked_child_can_trace_although_another_thread_was_in_a_block():
+    script = """
+        import os, threading, tracemalloc, warnings
+        from memlens.allocations import ownership, running_blocks
+        from memlens.decorators import memory_block
+
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: that is the test
+        inside, leave = threading.Event(), threading.Event()
+
+        def hold():
+            with ownership._tracing._lock, running_blocks.running_blocks._lock:
+                inside.set()
+                leave.wait()
+
+        def work():
+            with memory_block("of the other thread"):
+                inside.set()
+                leave.wait()
+
+        for target in (work, hold):
+            inside.clear()
+            threading.Thread(target=target).start()
+            inside.wait()
+        pid = os.fork()
+        if pid == 0:
+            with memory_block("child") as block:
+                data = bytearray(1 << 20)
+            fine = (
+                block.result.allocated_bytes >= 1 << 20
+                and not block.result.overlapped
+                and not tracemalloc.is_tracing()
+            )
+            os._exit(0 if fine else 1)
+        leave.set()
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], timeout=60, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,267 @@
+import gc
+import json
+import sys
+import threading
+import tracemalloc
+
+import pytest
+
+from memlens.allocations.frame import Frame
+from memlens.allocations.tracing import TraceStore
+from memlens.errors import OptionError, SnapshotFileError, TracingError
+
+KIB = 1024
+
+
+def here(offset=0):
+    frame = sys._getframe(1)
+    return Frame(None, frame.f_code.co_filename, frame.f_lineno + offset)
+
+
+def allocate(size):
+    return bytearray(size)
+
+
+ALLOCATING_LINE = allocate.__code__.co_firstlineno + 1
+
+
+def test_growth_between_two_snapshots_is_found_at_its_line():
+    with TraceStore() as store:
+        before = store.take("before")
+        data, line = bytearray(100 * KIB), here()
+        after = store.take("after")
+    row = store.compare(before, after)[0]
+    assert row.frame == line
+    assert 100 * KIB <= row.difference_bytes <= 101 * KIB
+    assert row.before_bytes == 0
+    assert len(data) == 100 * KIB
+
+
+def test_memory_that_was_freed_is_a_negative_difference():
+    with TraceStore() as store:
+        data, line = bytearray(100 * KIB), here()
+        before = store.take()
+        del data
+        after = store.take()
+    row = store.compare(before, after)[0]
+    assert row.frame == line
+    assert row.difference_bytes <= -100 * KIB
+    assert row.difference_count < 0
+
+
+def test_by_traceback_the_callers_are_told_apart():
+    with TraceStore() as store:
+        small, first = allocate(10 * KIB), here()
+        large, second = allocate(20 * KIB), here()
+        store.take()
+    by_line = store.top(1)[0]
+    assert by_line.frame.line == ALLOCATING_LINE
+    assert by_line.size_bytes >= 30 * KIB
+    paths = [row.call_path[-2:] for row in store.top(2, group_by="traceback")]
+    inner = Frame(None, __file__, ALLOCATING_LINE)
+    assert paths == [(second, inner), (first, inner)]
+    by_file = store.top(1, group_by="file")[0]
+    assert by_file.call_path == (Frame(None, __file__, 0),)
+    assert by_file.size_bytes >= 30 * KIB
+    assert len(small) + len(large) == 30 * KIB
+
+
+def test_paths_keep_at_most_the_frames_asked_for():
+    with TraceStore(frames=2) as store:
+        data = allocate(10 * KIB)
+        snapshot = store.take()
+    assert snapshot.frame_limit == 2
+    assert max(len(path) for path in snapshot.paths) <= 2
+    assert len(data) == 10 * KIB
+
+
+def test_at_most_so_many_snapshots_are_kept_and_the_oldest_is_dropped():
+    with TraceStore(max_snapshots=3, frames=1) as store:
+        for number in range(5):
+            store.take(str(number))
+        assert [snapshot.label for snapshot in store.snapshots] == ["2", "3", "4"]
+        store.clear()
+        assert store.snapshots == ()
+        assert store.is_tracing
+
+
+def test_a_snapshot_tells_what_tracing_itself_costs():
+    with TraceStore() as store:
+        data = [bytearray(10) for _ in range(5000)]
+        snapshot = store.take()
+        # A trace needs tens of bytes, whatever the size of its block.
+        assert 5000 * 16 < snapshot.tracing_bytes < 5000 * 1000
+        assert store.tracing_bytes > 5000 * 16
+    assert snapshot.traced_bytes >= snapshot.total_bytes > 5000 * 10
+    assert len(data) == 5000
+
+
+def test_frames_of_memlens_tracemalloc_and_the_import_system_are_left_out():
+    with TraceStore() as store, TraceStore(internal=True) as everything:
+        sys.modules.pop("this_is_not_there", None)
+        for _ in range(3):
+            everything.take()
+            store.take()
+        with pytest.raises(ImportError):
+            import this_is_not_there  # noqa: F401
+        shown = {path[-1].file for path in store.take().paths}
+        all_files = {path[-1].file for path in everything.take().paths}
+    own = {file for file in all_files if "/memlens/" in file.replace("\\", "/")}
+    assert own
+    assert not own & shown
+    assert tracemalloc.__file__ not in shown
+    assert not any(file.startswith("<frozen importlib") for file in shown)
+    assert __file__ in shown
+
+
+def test_include_and_exclude_choose_files_by_pattern():
+    namespace = {}
+    exec(compile("def make(): return bytearray(50_000)", "/app/models.py", "exec"), namespace)
+    with (
+        TraceStore(include=("/app/*",)) as only_app,
+        TraceStore(exclude=("*/models.py",)) as without_models,
+    ):
+        data = namespace["make"](), bytearray(KIB)
+        included, others = only_app.take(), without_models.take()
+    assert {path[-1].file for path in included.paths} == {"/app/models.py"}
+    assert included.total_bytes >= 50_000
+    files = {path[-1].file for path in others.paths}
+    assert "/app/models.py" not in files
+    assert __file__ in files
+    assert len(data) == 2
+
+
+def test_stores_nest_and_the_last_one_switches_tracing_off():
+    outer, inner = TraceStore(frames=2), TraceStore(frames=9)
+    with outer:
+        with inner:
+            assert tracemalloc.get_traceback_limit() == 2
+        assert tracemalloc.is_tracing()
+        assert outer.is_tracing
+        assert not inner.is_tracing
+    assert not tracemalloc.is_tracing()
+
+
+def test_tracing_of_the_application_is_left_on():
+    tracemalloc.start(4)
+    with TraceStore() as store:
+        assert store.take().frame_limit == 4
+    assert tracemalloc.is_tracing()
+    assert tracemalloc.get_traceback_limit() == 4
+    tracemalloc.stop()
+
+
+def test_start_and_stop_can_be_repeated():
+    store = TraceStore()
+    store.stop()
+    for _ in range(3):
+        store.start()
+        store.start()
+        assert store.is_tracing
+        store.stop()
+        store.stop()
+        assert not tracemalloc.is_tracing()
+
+
+def test_a_thousand_starts_and_stops_leave_everything_as_it_was():
+    store = TraceStore(frames=1)
+    threads, collecting = threading.active_count(), (gc.isenabled(), gc.get_threshold())
+    references = sys.getrefcount(store)
+    for _ in range(1000):
+        with store:
+            pass
+    assert not tracemalloc.is_tracing()
+    assert threading.active_count() == threads
+    assert (gc.isenabled(), gc.get_threshold()) == collecting
+    assert sys.getrefcount(store) == references
+
+
+def test_a_store_that_is_dropped_gives_its_tracing_up():
+    store = TraceStore()
+    store.start()
+    del store
+    assert not tracemalloc.is_tracing()
+
+
+def test_a_snapshot_while_tracing_is_off_is_a_tracing_error():
+    store = TraceStore()
+    with pytest.raises(TracingError, match=r"call start\(\)"):
+        store.take()
+    with pytest.raises(TracingError, match=r"call start\(\)"):
+        store.top()
+
+
+def test_a_store_whose_tracing_was_stopped_says_so_and_can_start_again():
+    with TraceStore() as store:
+        tracemalloc.stop()
+        assert not store.is_tracing
+        with pytest.raises(TracingError, match="other code stopped tracemalloc"):
+            store.take()
+        store.start()
+        assert store.take().total_bytes >= 0
+    assert not tracemalloc.is_tracing()
+
+
+def test_a_store_that_was_not_started_reads_the_tracing_of_others():
+    store = TraceStore()
+    tracemalloc.start()
+    data = bytearray(50 * KIB)
+    assert store.take().total_bytes >= 50 * KIB
+    tracemalloc.stop()
+    assert len(data) == 50 * KIB
+
+
+def test_top_shows_the_newest_snapshot_or_else_the_memory_as_it_is():
+    with TraceStore() as store:
+        data = bytearray(100 * KIB)
+        assert store.top(1)[0].size_bytes >= 100 * KIB
+        assert store.snapshots == ()
+        store.take()
+        del data
+        assert store.top(1)[0].size_bytes >= 100 * KIB
+        store.take()
+        assert store.top(None).total_bytes < 100 * KIB
+
+
+def test_a_store_is_saved_and_loaded_with_its_snapshots(tmp_path):
+    path = tmp_path / "run.memtraces"
+    with TraceStore() as store:
+        store.take("a")
+        data = bytearray(KIB)
+        store.take("b")
+    assert store.save(path) == path.stat().st_size
+    loaded = TraceStore.load(path)
+    assert loaded.snapshots == store.snapshots
+    assert not loaded.is_tracing
+    before, after = loaded.snapshots
+    assert str(loaded.compare(before, after)) == str(store.compare(*store.snapshots))
+    json.dumps(loaded.compare(before, after).to_dict())
+    assert len(data) == KIB
+
+
+def test_a_file_that_is_not_ours_is_not_loaded(tmp_path):
+    path = tmp_path / "x.memtraces"
+    path.write_bytes(b"something")
+    with pytest.raises(SnapshotFileError):
+        TraceStore.load(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_snapshots": 0}, "max_snapshots must be a whole number, 1 or more"),
+        ({"max_snapshots": 1.5}, "max_snapshots"),
+        ({"frames": 0}, "frames must be a whole number, 1 to 65535"),
+        ({"frames": 70_000}, "frames"),
+        ({"include": "*.py"}, "include takes a sequence of patterns"),
+        ({"exclude": [5]}, "exclude takes file name patterns"),
+    ],
+)
+def test_bad_options_are_option_errors(options, message):
+    with pytest.raises(OptionError, match=message):
+        TraceStore(**options)
+
+
+def test_a_label_that_is_no_text_is_an_option_error():
+    with TraceStore() as store, pytest.raises(OptionError, match="label must be text"):
+        store.take(5)
