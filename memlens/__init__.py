@@ -1,5 +1,179 @@
-"""memlens: what grows in a Python process, who holds it, since when, and what to do about it."""
+"""memlens: what grows in a Python process, who holds it, since when, and what to do about it.
+
+::
+
+    import memlens
+
+    with memlens.MemoryProfiler(on_alert=print) as profiler:
+        serve()
+    print(profiler.report())
+
+    @memlens.profile_memory
+    def load(): ...
+
+    before = memlens.take_heap_snapshot()
+    work()
+    print(memlens.compare_snapshots(before, memlens.take_heap_snapshot()))
+    print(memlens.why_alive(obj), memlens.retained_size(obj))
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from memlens.allocations.tracing import TraceStore
+    from memlens.decorators import BlockResult, memory_block, profile_memory
+    from memlens.errors import (
+        CaptureError,
+        ComparisonError,
+        MemlensError,
+        MissingExtraError,
+        NotInSnapshotError,
+        OptionError,
+        OutputError,
+        ScriptError,
+        SnapshotFileError,
+        TracingError,
+    )
+    from memlens.files import load
+    from memlens.heap.capture import take_heap_snapshot
+    from memlens.heap.comparison import HeapComparison, TypeChange
+    from memlens.heap.live import (
+        Retention,
+        draw_referrers,
+        find_live_path,
+        retained_size,
+        why_alive,
+    )
+    from memlens.heap.node import Node
+    from memlens.heap.paths import Hop, RetentionPath, RetentionPathFinder
+    from memlens.heap.snapshot import HeapSnapshot, Summary, SummaryRow, compare_snapshots
+    from memlens.leaks.report import LeakReport
+    from memlens.leaks.suspects import LeakSuspect, find_leaks
+    from memlens.process.reading import MemoryReading, read_memory
+    from memlens.process.sampler import MemorySampler
+    from memlens.profiler import MemoryProfiler, ProfilerReport, SnapshotRecord
+
 __version__ = "0.1.0"
+
+__all__ = (
+    "BlockResult",
+    "CaptureError",
+    "ComparisonError",
+    "HeapComparison",
+    "HeapSnapshot",
+    "Hop",
+    "LeakReport",
+    "LeakSuspect",
+    "MemlensError",
+    "MemoryProfiler",
+    "MemoryReading",
+    "MemorySampler",
+    "MissingExtraError",
+    "Node",
+    "NotInSnapshotError",
+    "OptionError",
+    "OutputError",
+    "ProfilerReport",
+    "Retention",
+    "RetentionPath",
+    "RetentionPathFinder",
+    "ScriptError",
+    "SnapshotFileError",
+    "SnapshotRecord",
+    "Summary",
+    "SummaryRow",
+    "TraceStore",
+    "TracingError",
+    "TypeChange",
+    "compare_snapshots",
+    "draw_referrers",
+    "find_leaks",
+    "find_live_path",
+    "load",
+    "memory_block",
+    "profile_memory",
+    "read_memory",
+    "retained_size",
+    "take_heap_snapshot",
+    "why_alive",
+)
+
+# Loaded when first used: a service that only imports memlens pays for nothing else.
+_HOMES = {
+    "memlens.allocations.tracing": ("TraceStore",),
+    "memlens.decorators": (
+        "BlockResult",
+        "memory_block",
+        "profile_memory",
+    ),
+    "memlens.errors": (
+        "CaptureError",
+        "ComparisonError",
+        "MemlensError",
+        "MissingExtraError",
+        "NotInSnapshotError",
+        "OptionError",
+        "OutputError",
+        "ScriptError",
+        "SnapshotFileError",
+        "TracingError",
+    ),
+    "memlens.files": ("load",),
+    "memlens.heap.capture": ("take_heap_snapshot",),
+    "memlens.heap.comparison": (
+        "HeapComparison",
+        "TypeChange",
+    ),
+    "memlens.heap.live": (
+        "Retention",
+        "draw_referrers",
+        "find_live_path",
+        "retained_size",
+        "why_alive",
+    ),
+    "memlens.heap.node": ("Node",),
+    "memlens.heap.paths": (
+        "Hop",
+        "RetentionPath",
+        "RetentionPathFinder",
+    ),
+    "memlens.heap.snapshot": (
+        "HeapSnapshot",
+        "Summary",
+        "SummaryRow",
+        "compare_snapshots",
+    ),
+    "memlens.leaks.report": ("LeakReport",),
+    "memlens.leaks.suspects": (
+        "LeakSuspect",
+        "find_leaks",
+    ),
+    "memlens.process.reading": (
+        "MemoryReading",
+        "read_memory",
+    ),
+    "memlens.process.sampler": ("MemorySampler",),
+    "memlens.profiler": (
+        "MemoryProfiler",
+        "ProfilerReport",
+        "SnapshotRecord",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'memlens' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

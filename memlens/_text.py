@@ -29,7 +29,9 @@ def format_bytes(size_bytes: float) -> str:
     if unit == 0:
         digits = f"{value:.0f}"
     else:
-        digits = f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+        digits = (
+            f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+        )
     sign = "-" if size_bytes < 0 and float(digits) else ""
     return f"{sign}{digits} {_UNITS[unit]}"
 
@@ -45,7 +47,7 @@ def format_count(count: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a time span in the unit that fits: ``3.2 ms``, ``12.0 s``, ``4 min 10 s``, ``2 h 5 min``."""
+    """Return a time span in the unit that fits: ``3.2 ms``, ``4 min 10 s``, ``2 h 5 min``."""
     if seconds < 0:
         return "-" + format_duration(-seconds)
     for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
@@ -65,13 +67,13 @@ def format_duration(seconds: float) -> str:
 
 
 def middle_cut(text: str, width: int) -> str:
-    """Return ``text`` in at most ``width`` characters, with ``...`` in its middle where it was cut."""
+    """Return ``text`` in at most ``width`` characters, cut in its middle by ``...``."""
     if len(text) <= width:
         return text
     if width <= 3:
         return text[:width]
     head = (width - 3) // 2
-    return f"{text[:head]}...{text[len(text) - (width - 3 - head):]}"
+    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
 
 
 def columns(
@@ -106,7 +108,7 @@ def columns(
 
 
 def labelled(label: str, text: str, *, label_width: int = 11, indent: str = "  ") -> str:
-    """Return ``label  text``, wrapped to `PLAIN_WIDTH` columns with the text hanging in a column."""
+    """Return ``label  text``, wrapped to `PLAIN_WIDTH` columns, the text hanging."""
     import textwrap
 
     first = f"{indent}{label.ljust(label_width)}"

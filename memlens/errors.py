@@ -3,9 +3,9 @@
 ::
 
     MemlensError
-    ├── OptionError (ValueError)              an option is unknown, of the wrong type or out of range
+    ├── OptionError (ValueError)              an option is unknown, of a wrong type or out of range
     ├── CaptureError (RuntimeError)           the heap could not be captured
-    ├── SnapshotFileError (ValueError)        a file is not a snapshot, is truncated, damaged or too new
+    ├── SnapshotFileError (ValueError)        a file is not ours, is truncated, damaged or too new
     ├── ComparisonError (ValueError)          snapshots that cannot be compared with each other
     ├── NotInSnapshotError (LookupError)      an object or a node that the snapshot does not hold
     ├── TracingError (RuntimeError)           tracing is off, or was stopped by somebody else

@@ -1,13 +1,10 @@
-"""Runs the demo shop under a profiler and returns the report of its leak."""
+"""Runs the demo shop under snapshots and returns the report of its leak."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 from memlens.heap.capture import take_heap_snapshot
@@ -23,35 +20,30 @@ def run_demo(say: Callable[[str], None]) -> LeakReport:
 
     ``say`` is called with a line of progress at each step.
     """
-    with tempfile.TemporaryDirectory(prefix="memlens-demo-") as folder:
-        shop = _import_shop(folder)
-        try:
-            number = _serve(shop, 0, _WARM_UP)
-            say(f"shop.py served {number} requests to warm up")
-            snapshots = [take_heap_snapshot(reason="baseline")]
-            for _ in range(_ROUNDS):
-                number = _serve(shop, number, _REQUESTS)
-                snapshots.append(take_heap_snapshot(reason="periodic"))
-                say(f"{number} requests served, {snapshots[-1].object_count:,} objects captured")
-            return make_leak_report(snapshots, limit=3)
-        finally:
-            sys.modules.pop("shop", None)
+    shop = _import_shop()
+    try:
+        number = _serve(shop, 0, _WARM_UP)
+        say(f"shop.py served {number} requests to warm up")
+        snapshots = [take_heap_snapshot(reason="baseline")]
+        for _ in range(_ROUNDS):
+            number = _serve(shop, number, _REQUESTS)
+            snapshots.append(take_heap_snapshot(reason="periodic"))
+            say(f"{number} requests served, {snapshots[-1].object_count:,} objects captured")
+        return make_leak_report(snapshots, limit=3)
+    finally:
+        sys.modules.pop("shop", None)
 
 
-def _import_shop(folder: str) -> ModuleType:
-    # A copy outside the package: to memlens the shop is somebody else's program.
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shop.py")
-    path = shutil.copy(source, folder)
-    spec = importlib.util.spec_from_file_location("shop", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+def _import_shop() -> ModuleType:
+    # As a module outside the package: to memlens the shop is somebody else's program.
+    source = Path(__file__).with_name("shop.py").read_text(encoding="utf-8")
+    module = ModuleType("shop")
     sys.modules["shop"] = module
-    spec.loader.exec_module(module)
+    exec(compile(source, "shop.py", "exec", dont_inherit=True), module.__dict__)
     return module
 
 
 def _serve(shop: ModuleType, number: int, count: int) -> int:
-    for number in range(number, number + count):
-        shop.handle(number)
-    return number + 1
+    for request in range(number, number + count):
+        shop.handle(request)
+    return number + count

@@ -77,11 +77,8 @@ def take_heap_snapshot(
 
 
 def collect_garbage() -> dict[str, int]:
-    """Collect until nothing more is freed, at most 3 rounds; return the rounds and objects freed."""
-    total = 0
-    for rounds in range(1, _MAX_ROUNDS + 1):
-        freed = gc.collect()
-        total += freed
-        if not freed:
-            break
-    return {"rounds": rounds, "objects": total}
+    """Collect until nothing more is freed, at most 3 rounds; return rounds and objects freed."""
+    freed: list[int] = []
+    while len(freed) < _MAX_ROUNDS and (not freed or freed[-1]):
+        freed.append(gc.collect())
+    return {"rounds": len(freed), "objects": sum(freed)}

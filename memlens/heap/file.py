@@ -64,7 +64,8 @@ class SectionFile(Mapping[str, memoryview]):
                     f"{self.path}: section {name!r} is damaged (its checksum does not match);"
                     " take the snapshot again or copy the file again"
                 )
-            self._checked[name] = raw.cast(typecode) if typecode != "B" else raw
+            cast: Any = raw.cast  # its typeshed overloads want a literal
+            self._checked[name] = cast(typecode)
         return self._checked[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -115,7 +116,9 @@ def write_sections(
                 file.write(bytes(-file.tell() % ALIGNMENT))
                 file.write(raw)
             file.flush()
-            if file.tell() != file_size:  # a short write without an error: a full disk on some systems
+            if (
+                file.tell() != file_size
+            ):  # a short write without an error: a full disk on some systems
                 raise OSError(f"only {file.tell()} of {file_size} bytes could be written")
         os.replace(temporary, path)
     except OSError as error:

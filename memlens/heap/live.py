@@ -191,4 +191,3 @@ def _live_reference(source: Any, target: Any, more: bool) -> tuple[str, EdgeKind
     if type(target) is dict and more:
         return ".__dict__", EdgeKind.INTERNAL
     return f" -> {type(target).__name__}", EdgeKind.INTERNAL
-

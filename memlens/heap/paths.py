@@ -64,8 +64,8 @@ class RetentionPath:
                 continue  # an implementation detail between two named hops
             size = hop.shallow_bytes if hop.retained_bytes is None else hop.retained_bytes
             verb = "shallow" if hop.retained_bytes is None else "retains"
-            line = f"{'    ' * min(depth, 12)}└── {hop.text}   {hop.type_name}, {verb} {format_bytes(size)}"
-            lines.append(middle_cut(line, width))
+            line = f"└── {hop.text}   {hop.type_name}, {verb} {format_bytes(size)}"
+            lines.append(middle_cut("    " * min(depth, 12) + line, width))
             depth += 1
         return "\n".join(lines)
 

@@ -173,8 +173,9 @@ class HeapSnapshot:
             )
         index = self.graph.find_address(id(obj))
         qualname: str = type.__dict__["__qualname__"].__get__(type(obj))
-        if index is None or self.graph.type_of(index).rpartition(".")[2] != (
-            qualname.rpartition(".")[2]
+        if (
+            index is None
+            or self.graph.type_of(index).rpartition(".")[2] != (qualname.rpartition(".")[2])
         ):
             raise NotInSnapshotError(
                 f"the snapshot does not hold this {qualname} object: it was made later, or belongs"

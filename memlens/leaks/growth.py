@@ -17,6 +17,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph import HeapGraph
@@ -125,7 +126,7 @@ def _length(graph: HeapGraph, node: int) -> int:
 
 
 def _rises(lengths: Sequence[int]) -> bool:
-    return all(before < after for before, after in zip(lengths, lengths[1:], strict=False))
+    return all(before < after for before, after in pairwise(lengths))
 
 
 # -- slots: a container replaced by a longer one ---------------------------------------------------
@@ -187,7 +188,14 @@ def _chains(growth: Growth, holders: Iterable[Holder]) -> list[Holder]:
         numbers = growth.nodes_through_time(node)
         if numbers is None:
             continue
-        lengths = (0, *(len(c.get(n, ())) for c, n in zip(counts, numbers[1:], strict=True)))
+        hanging = (0, *(len(c.get(n, ())) for c, n in zip(counts, numbers[1:], strict=True)))
+        if not _rises(hanging):
+            continue
+        # What is replaced again and again hangs new below it too: only more in all is growth.
+        lengths = tuple(
+            sum(1 for _ in graph.dominators.subtree(number))
+            for graph, number in zip(growth.graphs, numbers, strict=True)
+        )
         if _rises(lengths):
             is_chain = _depth(growth.last, node, below) * _LINK_OBJECTS >= len(below)
             found.append(Holder(node, "chain" if is_chain else "structure", lengths, below))
@@ -211,7 +219,7 @@ def _depth(graph: HeapGraph, head: int, below: Sequence[int]) -> int:
 
 
 def _hanging_below(growth: Growth, step: int, explained: set[int]) -> dict[int, list[int]]:
-    """Group the objects of graph ``step`` that were not in the first by their nearest old dominator."""
+    """Group what was not in the first graph by its nearest old dominator, in graph ``step``."""
     graph = growth.graphs[step]
     same = growth.same[0] if graph is growth.last else match_graphs(growth.graphs[0], graph)
     dominator, flags = graph.dominators.dominator, graph.flags

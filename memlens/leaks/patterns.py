@@ -110,7 +110,9 @@ class Case:
         """Say which code to look at."""
         if not self.mentions:
             return ""
-        some = "; ".join(str(mention) for mention in self.mentions[:3])
+        # What makes the container is less telling than what fills it.
+        first = sorted(self.mentions, key=lambda m: m.function.endswith("__init__"))
+        some = "; ".join(str(mention) for mention in first[:3])
         return f" Look at the code that uses {self.name}: {some}."
 
 
@@ -141,7 +143,7 @@ def _chain(case: Case) -> Finding | None:
     links = case.gained_types.most_common(1)[0][0]
     return Finding(
         "chain",
-        f"{format_count(case.holder.count_growth)} more objects hang on it, one on another ({links})",
+        f"{format_count(case.holder.count_growth)} more objects hang on it in a chain ({links})",
         "Each generation keeps the one before: cut the link to the predecessor once it is no longer"
         f" needed, or keep the last N in a collections.deque(maxlen=N).{case.where()}",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from memlens._core.layout import NONE
@@ -21,7 +22,9 @@ from memlens.leaks.patterns import Case, recognise
 __all__ = ("LeakSuspect", "find_leaks")
 
 _LRU_CACHE = "functools._lru_cache_wrapper"
+_WEAK_KEYS = frozenset({"int", "str", "tuple"})  # what weak dictionaries and registries key by
 _MAX_TYPES = 5
+_MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 # A holder that gained fewer elements an interval than this is the noise of any running program.
 _MIN_ELEMENTS_AN_INTERVAL = 3
 
@@ -32,8 +35,8 @@ class LeakSuspect:
 
     ``holder`` names the container that accumulates; ``path`` leads from the root to it.
     ``count_growth`` is in elements, ``retained_growth_bytes`` in bytes, both from the first snapshot
-    to the last; ``retained_bytes`` is what the holder retains in the last. ``growing_types``: what
-    it gained, most first. ``pattern`` is None where no rule knows the case.
+    to the last; ``retained_bytes`` is what the holder retains in the last. ``growth_bytes_per_hour``
+    is None over less than a minute. ``growing_types``: what it gained, most first. ``pattern`` is None where no rule knows the case.
     """
 
     holder: str
@@ -165,18 +168,39 @@ def _located(growth: Growth, holders: Sequence[Holder]) -> list[_Located]:
         path = finder.path_to(subject)
         if path is None or subject in named or _is_bounded(growth.last, holder, subject):
             continue
+        if _holds_only_weakly(growth.last, holder, path):
+            continue
+        if any(_explains(outer, holder, path) for outer in found):
+            continue
         named.add(subject)
         text = str(path) + (_chain_link(growth, holder) if holder.shape == "chain" else "")
         found.append(_Located(holder, subject, path, text))
     return found
 
 
+def _holds_only_weakly(graph: HeapGraph, holder: Holder, path: RetentionPath) -> bool:
+    """Tell whether the entries are weak references that go when their objects go: a symptom."""
+    if path.hops and path.hops[-1].text == ".__subclasses__":
+        return True
+    values = [node for node in holder.entries if graph.type_of(node) not in _WEAK_KEYS]
+    return bool(values) and all(
+        graph.type_of(node).startswith("weakref.") and graph.strong_targets(node)
+        for node in values
+    )
+
+
+def _explains(outer: _Located, holder: Holder, path: RetentionPath) -> bool:
+    """Tell whether a holder lies inside another that gained the same: one leak, named once."""
+    inside = any(hop.node == outer.holder.node for hop in path.hops)
+    return inside and set(holder.gained) <= {*outer.holder.gained, outer.holder.node}
+
+
 def _steps(lengths: Sequence[int]) -> list[int]:
-    return [after - before for before, after in zip(lengths, lengths[1:], strict=False)]
+    return [after - before for before, after in pairwise(lengths)]
 
 
 def _subject(graph: HeapGraph, holder: Holder) -> int:
-    """Return the node to name: not the table inside a cache but the cache, not a link but the head."""
+    """Return the node to name: not the table inside a cache, not a link but the head."""
     node = holder.node
     if holder.shape == "chain":
         dominator = graph.dominators.dominator
@@ -217,7 +241,7 @@ def _suspect(growth: Growth, located: _Located, seconds: float) -> LeakSuspect:
         count_growth=holder.count_growth,
         retained_growth_bytes=bytes_grown,
         retained_bytes=graph.retained_bytes(located.subject),
-        growth_bytes_per_hour=bytes_grown * 3600 / seconds if seconds > 0 else None,
+        growth_bytes_per_hour=bytes_grown * 3600 / seconds if seconds >= _MIN_SECONDS else None,
         pattern=finding.pattern,
         evidence=finding.evidence,
         suggestion=finding.suggestion,

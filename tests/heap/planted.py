@@ -31,9 +31,11 @@ class Planter:
     def node(self, type_name="object", size=16, *, key=None, flags=0, length=None, bound=None):
         """Add an object; the same ``key`` in two planters means the same object (address)."""
         number = len(self.nodes)
-        address = hash(key) % (1 << 40) * 16 + 16 if key is not None else (1 << 46) + id(self) % (
-            1 << 40
-        ) + number * 16
+        address = (
+            hash(key) % (1 << 40) * 16 + 16
+            if key is not None
+            else (1 << 46) + id(self) % (1 << 40) + number * 16
+        )
         row = self.types.setdefault(type_name, len(self.types))
         self.nodes.append((address, row, size, int(flags)))
         self.edges[number] = []

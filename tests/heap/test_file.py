@@ -82,7 +82,7 @@ def test_the_file_is_readable_by_its_owner_only(saved):
 def test_every_truncation_is_refused_with_a_reason(saved, tmp_path):
     whole = saved.read_bytes()
     cut = tmp_path / "cut.memlens"
-    for length in [*range(0, 200), *range(200, len(whole), 97), len(whole) - 1]:
+    for length in [*range(200), *range(200, len(whole), 97), len(whole) - 1]:
         cut.write_bytes(whole[:length])
         with pytest.raises(SnapshotFileError, match=r"empty|truncated|not a memlens"):
             HeapSnapshot.load(cut)

@@ -80,7 +80,10 @@ def test_a_module_and_native_code_that_hold_one_object_are_two_paths():
     p.module("app", thing=thing)
     p.root(thing, RootKind.EXTERNAL, count=2)
     paths = [str(path) for path in p.snapshot().retention_paths(thing, count=5)]
-    assert paths == ["app.thing", "<app.Thing held by native code or the interpreter, 2 references>"]
+    assert paths == [
+        "app.thing",
+        "<app.Thing held by native code or the interpreter, 2 references>",
+    ]
 
 
 def test_skipped_roots_do_not_count():

@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -146,7 +147,7 @@ def chained(link_type, head_type, slot, next_name):
     def plant(p, n):
         head = p.node(head_type, 48, key="head")
         links = [p.node(link_type, 64, key=i) for i in range(n)]
-        for newer, older in zip(links[1:], links, strict=False):
+        for newer, older in zip(links[1:], links[:-1], strict=True):
             p.edge(newer, older, K.ATTRIBUTE, next_name)
         p.edge(head, links[-1], K.ATTRIBUTE, slot)
         p.module("app", head=head)
@@ -175,7 +176,7 @@ def test_a_chain_that_grows_at_its_tail_is_named_at_its_head_too():
         head = p.node("app.Queue", 48, key="head")
         links = [p.node("app.Link", 64, key=i) for i in range(n)]
         p.edge(head, links[0], K.ATTRIBUTE, "first")
-        for older, newer in zip(links, links[1:], strict=False):
+        for older, newer in pairwise(links):
             p.edge(older, newer, K.ATTRIBUTE, "next")
         p.module("app", queue=head)
 
@@ -211,7 +212,10 @@ def test_a_closure_that_captures_much_is_named_with_the_variable():
     def plant(p, n):
         hooks = p.node("list", 100, key="hooks", length=n)
         for i in range(n):
-            function, cells = p.node("function", 136, key=("f", i)), p.node("tuple", 48, key=("t", i))
+            function, cells = (
+                p.node("function", 136, key=("f", i)),
+                p.node("tuple", 48, key=("t", i)),
+            )
             cell, payload = p.node("cell", 40, key=("c", i)), p.node("bytes", 9000, key=("b", i))
             p.edge(hooks, function, K.INDEX, position=i)
             p.edge(function, cells, K.INTERNAL, "__closure__")

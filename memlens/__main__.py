@@ -1,0 +1,9 @@
+"""``python -m memlens``."""
+
+from __future__ import annotations
+
+import sys
+
+from memlens.cli import main
+
+sys.exit(main())

@@ -1,0 +1,238 @@
+"""How much memory this process may use, and who says so: container, address space or machine.
+
+Linux keeps limits in control groups, version 1 or 2, and every ancestor of a group may have a
+lower one: see the kernel's Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst. What
+a container sees of that tree depends on its namespaces, so paths are resolved through
+``/proc/self/cgroup`` (which group) and ``/proc/self/mountinfo`` (where its tree is mounted).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from memlens._text import format_bytes
+
+__all__ = ("LIMIT_SOURCES", "MemoryLimit", "memory_limit")
+
+LIMIT_SOURCES = ("cgroup-v2", "cgroup-v1", "rlimit-as", "physical", "unknown")
+
+# Version 1 has no "max": no limit is the greatest multiple of the page size below 2 ** 63.
+_NO_LIMIT_BYTES = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimit:
+    """The least of the limits that hold this process back, in bytes.
+
+    ``source`` is one of `LIMIT_SOURCES`; ``path`` is the file that sets the limit, where one does.
+    ``used_bytes`` is what counts against this limit now: for a control group that of all its
+    processes without the file cache that the kernel can drop, for ``rlimit-as`` the address space,
+    for ``physical`` what the machine cannot make available. ``soft_limit_bytes`` is the least
+    ``memory.high`` (version 2): above it the kernel slows the process down and reclaims, but does
+    not kill. None where the platform cannot tell.
+    """
+
+    limit_bytes: int | None
+    source: str
+    path: str | None = None
+    used_bytes: int | None = None
+    soft_limit_bytes: int | None = None
+
+    def __str__(self) -> str:
+        if self.limit_bytes is None:
+            return "no known limit"
+        used = "" if self.used_bytes is None else f", {format_bytes(self.used_bytes)} used"
+        where = f", {self.path}" if self.path else ""
+        return f"{format_bytes(self.limit_bytes)} ({self.source}{where}){used}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them."""
+        return {
+            "limit_bytes": self.limit_bytes,
+            "source": self.source,
+            "path": self.path,
+            "used_bytes": self.used_bytes,
+            "soft_limit_bytes": self.soft_limit_bytes,
+        }
+
+
+def memory_limit(root: str | os.PathLike[str] = "/") -> MemoryLimit:
+    """Return the least limit on this process's memory, read anew at each call (limits change).
+
+    Looks at ``memory.max`` of control groups version 2 and ``memory.limit_in_bytes`` of version 1,
+    each from the process's own group up to the top of the tree it can see, at RLIMIT_AS and at the
+    physical memory. Never raises: what cannot be read sets no limit. ``root`` is the folder that
+    holds ``proc`` and ``sys``.
+    """
+    base = os.fspath(root)
+    groups_v2 = _groups(base, version=2)
+    limits = [
+        *_limits_v2(groups_v2),
+        *_limits_v1(_groups(base, version=1)),
+        *_address_space_limit(base),
+        *_physical_memory(base),
+    ]
+    soft = [high for group in groups_v2 if (high := _number(group, "memory.high")) is not None]
+    soft_limit = min(soft, default=None)
+    if not limits:
+        return MemoryLimit(None, "unknown", soft_limit_bytes=soft_limit)
+    least = min(limits, key=lambda limit: limit.limit_bytes or 0)
+    return MemoryLimit(least.limit_bytes, least.source, least.path, least.used_bytes, soft_limit)
+
+
+def _limits_v2(groups: list[str]) -> Iterator[MemoryLimit]:
+    for group in groups:
+        limit = _number(group, "memory.max")
+        if limit is not None:
+            used = _used(group, "memory.current", "inactive_file")
+            yield MemoryLimit(limit, "cgroup-v2", os.path.join(group, "memory.max"), used)
+
+
+def _limits_v1(groups: list[str]) -> Iterator[MemoryLimit]:
+    """Yield the limits of version 1, whose groups obey their ancestors only where told to.
+
+    ``hierarchical_memory_limit`` of the process's own group is the kernel's word on the least
+    limit of all ancestors that count, those outside the container's view included.
+    """
+    effective = _limit(_statistics(groups[0]).get("hierarchical_memory_limit")) if groups else None
+    named = False
+    for group in groups:
+        limit = _number(group, "memory.limit_in_bytes")
+        if limit is not None and (effective is None or limit >= effective):
+            named = named or limit == effective
+            used = _used(group, "memory.usage_in_bytes", "total_inactive_file")
+            path = os.path.join(group, "memory.limit_in_bytes")
+            yield MemoryLimit(limit, "cgroup-v1", path, used)
+    if effective is not None and not named:
+        yield MemoryLimit(effective, "cgroup-v1", os.path.join(groups[0], "memory.stat"))
+
+
+def _address_space_limit(base: str) -> Iterator[MemoryLimit]:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    soft, _hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY or soft >= _NO_LIMIT_BYTES:
+        return
+    pages = _integer((_read(base, "proc/self/statm") or "").partition(" ")[0])
+    used = None if pages is None else pages * resource.getpagesize()
+    yield MemoryLimit(soft, "rlimit-as", None, used)
+
+
+def _physical_memory(base: str) -> Iterator[MemoryLimit]:
+    """Yield the machine's memory, as the virtual machine or container shows it."""
+    lines = (_read(base, "proc/meminfo") or "").splitlines()
+    kib = {line.partition(":")[0]: _integer(line.partition(":")[2].strip(" kB")) for line in lines}
+    total_kib, available_kib = kib.get("MemTotal"), kib.get("MemAvailable")
+    if total_kib is not None:
+        used = None if available_kib is None else (total_kib - available_kib) * 1024
+        path = os.path.join(base, "proc/meminfo")
+        yield MemoryLimit(total_kib * 1024, "physical", path, used)
+    elif sys.platform == "win32":
+        import psutil
+
+        memory = psutil.virtual_memory()
+        yield MemoryLimit(memory.total, "physical", None, memory.total - memory.available)
+    else:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if total > 0:
+            yield MemoryLimit(total, "physical")
+
+
+def _groups(base: str, version: int) -> list[str]:
+    """Return the folders of the process's memory group and its ancestors, its own first."""
+    path = _group_path(base, version)
+    mounts = _mounts(base, version)
+    if path is None or not mounts:
+        return []
+    # Where several mounts show the tree, the one that shows this group is worth most.
+    shown, mount_point = max(mounts, key=lambda mount: _is_below(path, mount[0]))
+    inside = path[len(shown.rstrip("/")) :] if _is_below(path, shown) else ""
+    # A group outside of the namespace's root ("/../other") cannot be seen, its mount still can.
+    parts = [] if ".." in inside.split("/") else [part for part in inside.split("/") if part]
+    top = os.path.join(base, mount_point.lstrip("/"))
+    return [os.path.join(top, *parts[:depth]) for depth in range(len(parts), -1, -1)]
+
+
+def _group_path(base: str, version: int) -> str | None:
+    """Return the path of this process's group from its line ``id:controllers:path``."""
+    for line in (_read(base, "proc/self/cgroup") or "").splitlines():
+        fields = line.split(":", 2)
+        if len(fields) == 3:
+            number, controllers, path = fields
+            if version == 2 and number == "0" and not controllers:
+                return path
+            if version == 1 and "memory" in controllers.split(","):
+                return path
+    return None
+
+
+def _mounts(base: str, version: int) -> list[tuple[str, str]]:
+    """Return (group shown at the mount, mount point) of each mount of the memory tree.
+
+    Fields of a line, see proc_pid_mountinfo(5): ``id parent device ROOT MOUNT-POINT options
+    [optional...] - TYPE source SUPER-OPTIONS``.
+    """
+    found = []
+    for line in (_read(base, "proc/self/mountinfo") or "").splitlines():
+        before, separator, after = line.partition(" - ")
+        fields, rest = before.split(), after.split()
+        if not separator or len(fields) < 5 or len(rest) < 3:
+            continue
+        is_v2 = rest[0] == "cgroup2"
+        is_v1 = rest[0] == "cgroup" and "memory" in rest[2].split(",")
+        if (version == 2 and is_v2) or (version == 1 and is_v1):
+            found.append((_unescaped(fields[3]), _unescaped(fields[4])))
+    return found
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(top.rstrip("/") + "/")
+
+
+def _unescaped(text: str) -> str:
+    """Return a path of mountinfo as it is: blanks and backslashes are written in octal there."""
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text
+
+
+def _used(group: str, usage_file: str, cache_name: str) -> int | None:
+    usage = _number(group, usage_file)
+    if usage is None:
+        return None
+    return max(0, usage - (_integer(_statistics(group).get(cache_name)) or 0))
+
+
+def _statistics(group: str) -> dict[str, str]:
+    lines = (_read(group, "memory.stat") or "").splitlines()
+    return dict(fields for line in lines if len(fields := line.split()) == 2)
+
+
+def _number(folder: str, name: str) -> int | None:
+    return _limit(_read(folder, name))
+
+
+def _limit(text: str | None) -> int | None:
+    """Return the number of a limit or usage file; None for no limit, as either version says it."""
+    number = _integer(text)
+    return None if number is None or number >= _NO_LIMIT_BYTES else number
+
+
+def _integer(text: str | None) -> int | None:
+    stripped = (text or "").strip()
+    return int(stripped) if stripped.isdecimal() else None
+
+
+def _read(folder: str, name: str) -> str | None:
+    """Return a small file's text, or None where it is not there or not for us to read."""
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return None

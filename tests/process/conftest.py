@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import gc
+import threading
+
+import pytest
+
+from memlens.process.pauses import GcPauseHook
+from memlens.process.sampling_thread import process_thread
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind():
+    """Whatever a test does with samplers, threads and collector hooks are as they were."""
+    assert not process_thread().alive
+    threads = threading.enumerate()
+    yield
+    assert not process_thread().alive
+    assert threading.enumerate() == threads
+    # Not compared as a whole: Hypothesis leaves a callback of its own.
+    assert not any(isinstance(callback, GcPauseHook) for callback in gc.callbacks)

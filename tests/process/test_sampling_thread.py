@@ -1,0 +1,377 @@
+"""The real thread: starting, stopping, forks and the end of the interpreter."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from textwrap import dedent
+
+import pytest
+
+from memlens.process import MemorySampler, sampling_thread
+from memlens.process.sampling_thread import SamplingThread, process_thread
+
+PATIENCE_SECONDS = 60.0
+STRICT = (
+    "-W",
+    "error",
+    "-W",
+    "ignore::DeprecationWarning",
+)  # 3.12: each fork beside a thread warns
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+
+
+def run_child(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in an interpreter of its own; it says nothing and ends with 0 if all is well."""
+    done = subprocess.run(
+        [sys.executable, *STRICT, "-c", dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done
+
+
+def sampler_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "memlens-sampler"]
+
+
+def test_readings_arrive_in_one_daemon_thread_that_all_samplers_share():
+    first, second = MemorySampler(sample_interval=0.001), MemorySampler(sample_interval=0.002)
+    threads = {first: set(), second: set()}
+    arrived = {first: threading.Event(), second: threading.Event()}
+
+    def note(sampler):
+        def callback(reading):
+            threads[sampler].add(threading.current_thread())
+            if len(threads[sampler]) == 2:
+                arrived[sampler].set()
+
+        return callback
+
+    for sampler in threads:
+        sampler.subscribe(note(sampler))
+    with first, second:
+        assert all(event.wait(PATIENCE_SECONDS) for event in arrived.values())
+        (thread,) = sampler_threads()
+        assert thread.daemon
+        first.stop()
+        assert second.health().thread_alive
+    assert threads[first] == threads[second] == {threading.current_thread(), thread}
+    assert not thread.is_alive()
+
+
+def test_stopping_wakes_a_thread_that_sleeps_for_an_hour():
+    sampler = MemorySampler(sample_interval=3600.0)
+    sampler.start()
+    (thread,) = sampler_threads()
+    sampler.stop()
+    assert not thread.is_alive()  # it would sleep on, and stop() give up waiting
+
+
+def test_a_faster_sampler_wakes_the_thread_that_waits_for_a_slow_one():
+    slow = MemorySampler(sample_interval=3600.0)
+    fast = MemorySampler(sample_interval=0.001)
+    seen = threading.Event()
+    fast.subscribe(
+        lambda reading: sampler_threads()[0].ident == threading.get_ident() and seen.set()
+    )
+    with slow, fast:
+        assert seen.wait(PATIENCE_SECONDS)
+
+
+def test_a_callback_that_exits_does_not_end_the_thread_of_the_others():
+    sampler, other = MemorySampler(sample_interval=0.001), MemorySampler(sample_interval=0.001)
+    seen = threading.Event()
+
+    def leave(reading):
+        if threading.current_thread() is not threading.main_thread():
+            raise SystemExit(3)
+
+    sampler.subscribe(leave)
+    other.subscribe(lambda reading: sampler.health().errors > 2 and seen.set())
+    with sampler, other:
+        assert seen.wait(PATIENCE_SECONDS)
+        assert sampler.health().thread_alive
+    assert sampler.health().last_error == "SystemExit: 3"
+
+
+def test_a_callback_may_stop_the_last_sampler_from_within_the_thread():
+    sampler = MemorySampler(sample_interval=0.001)
+    stopped = threading.Event()
+
+    def stop(reading):
+        if threading.current_thread() is not threading.main_thread():
+            sampler.stop()
+            stopped_in.append(threading.current_thread())
+            stopped.set()
+
+    stopped_in = []
+    sampler.subscribe(stop)
+    sampler.start()
+    assert stopped.wait(PATIENCE_SECONDS)
+    (thread,) = stopped_in
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+    assert not sampler.running
+
+
+def test_a_thread_that_outlives_its_stop_ends_beside_the_new_one(monkeypatch):
+    monkeypatch.setattr(sampling_thread, "STOP_SECONDS", 0.0)
+    sampler = MemorySampler(sample_interval=0.001)
+    busy, release = threading.Event(), threading.Event()
+
+    def dawdle(reading):
+        if threading.current_thread() is not threading.main_thread() and not release.is_set():
+            busy.set()
+            release.wait(PATIENCE_SECONDS)
+
+    sampler.subscribe(dawdle)
+    sampler.start()
+    (old,) = sampler_threads()
+    assert busy.wait(PATIENCE_SECONDS)
+    sampler.stop()
+    assert old.is_alive()
+    sampler.start()
+    release.set()
+    old.join(PATIENCE_SECONDS)
+    assert not old.is_alive()
+    assert len(sampler_threads()) == 1
+    (new,) = sampler_threads()
+    sampler.stop()
+    new.join(PATIENCE_SECONDS)
+
+
+def test_a_thousand_starts_and_stops_leave_everything_as_it_was():
+    sampler = MemorySampler(sample_interval=3600.0, max_readings=10)
+
+    def cycle(count):
+        for _ in range(count):
+            sampler.start()
+            sampler.stop()
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    threads, callbacks = threading.enumerate(), list(gc.callbacks)
+    before = cycle(1200)  # 3.10 gives a function a cache of its own at its 1024th call
+    after = cycle(1000)
+    assert threading.enumerate() == threads
+    assert gc.callbacks == callbacks
+    assert after - before < 300  # one object kept a cycle would be 1000
+    assert sampler.health().errors == 0
+
+
+def test_where_no_thread_can_be_had_the_application_goes_on(monkeypatch):
+    sampling = SamplingThread()
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    sampler = MemorySampler(sampling=sampling)
+    sampler.start()
+    health = sampler.health()
+    assert health.running
+    assert not health.thread_alive
+    assert health.last_error == "RuntimeError: can't start new thread"
+    assert len(sampler.readings()) == 1
+    monkeypatch.undo()
+    sampler.stop()
+    sampler.start()
+    assert sampler.health().thread_alive
+    sampler.stop()
+
+
+def test_many_threads_may_start_and_stop_samplers_at_once():
+    failures = []
+
+    def work():
+        try:
+            for _ in range(30):
+                with MemorySampler(sample_interval=0.001, max_readings=3) as sampler:
+                    assert sampler.running
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not failures
+    assert not process_thread().alive
+    assert not sampler_threads()
+
+
+def test_fork_handlers_are_registered_once_and_only_when_a_sampler_starts():
+    run_child("""
+        import os
+        registered = []
+        if hasattr(os, "register_at_fork"):
+            original = os.register_at_fork
+            os.register_at_fork = lambda **hooks: (registered.append(hooks), original(**hooks))
+        from memlens.process import MemorySampler
+        ours = lambda: [hooks for hooks in registered if len(hooks) == 3
+                        and hooks["before"].__qualname__.startswith("SamplingThread.")]
+        sampler = MemorySampler()
+        assert not ours()
+        for _ in range(1000):
+            sampler.start()
+            sampler.stop()
+        assert len(ours()) == hasattr(os, "register_at_fork"), registered
+    """)
+
+
+@needs_fork
+def test_in_a_forked_child_a_running_sampler_goes_on_with_readings_of_its_own():
+    run_child("""
+        import os, sys, threading
+        from memlens.process import MemorySampler
+        idle = MemorySampler(sample_interval=0.01)
+        sampler = MemorySampler(sample_interval=0.01)
+        seen = threading.Event()
+        parent = os.getpid()
+        sampler.subscribe(lambda reading: os.getpid() != parent and seen.set())
+        sampler.start()
+        pid = os.fork()
+        if pid == 0:
+            ok = seen.wait(60) and sampler.running and not idle.running
+            ok = ok and {reading.pid for reading in sampler.readings()} == {os.getpid()}
+            ok = ok and threading.active_count() == 2
+            sampler.stop()
+            ok = ok and threading.active_count() == 1
+            sampler.start()
+            ok = ok and sampler.health().thread_alive and sampler.health().errors == 0
+            sys.exit(0 if ok else 1)  # through atexit, with a running sampler
+        status = os.waitpid(pid, 0)[1]
+        assert {reading.pid for reading in sampler.readings()} == {parent}
+        assert sampler.health().thread_alive
+        sampler.stop()
+        sys.exit(os.waitstatus_to_exitcode(status))
+    """)
+
+
+@needs_fork
+def test_in_a_forked_child_a_stopped_sampler_stays_stopped_and_can_be_started():
+    run_child("""
+        import gc, os, sys, threading
+        from memlens.process import MemorySampler
+        callbacks = list(gc.callbacks)
+        sampler = MemorySampler(sample_interval=3600.0)
+        sampler.start()
+        sampler.stop()
+        pid = os.fork()
+        if pid == 0:
+            ok = threading.active_count() == 1 and not sampler.running
+            ok = ok and gc.callbacks == callbacks
+            with sampler:
+                ok = ok and sampler.latest.pid == os.getpid() and threading.active_count() == 2
+            os._exit(0 if ok else 1)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    """)
+
+
+@needs_fork
+def test_a_child_forked_in_a_callback_has_no_sampler_running():
+    run_child("""
+        import gc, os, sys, threading
+        from memlens.process import MemorySampler
+        callbacks = list(gc.callbacks)
+        sampler = MemorySampler(sample_interval=0.01)
+        done = threading.Event()
+        status = []
+
+        def fork(reading):
+            if threading.current_thread() is threading.main_thread() or status:
+                return
+            pid = os.fork()
+            if pid == 0:
+                ok = not sampler.running and not sampler.readings()
+                ok = ok and threading.active_count() == 1 and gc.callbacks == callbacks
+                os._exit(0 if ok else 1)
+            status.append(os.waitpid(pid, 0)[1])
+            done.set()
+
+        sampler.subscribe(fork)
+        with sampler:
+            assert done.wait(60)
+        sys.exit(os.waitstatus_to_exitcode(status[0]))
+    """)
+
+
+@needs_fork
+def test_forks_while_other_threads_start_and_stop_leave_working_children():
+    run_child("""
+        import os, sys, threading
+        from memlens.process import MemorySampler
+        sys.setswitchinterval(1e-5)
+        steady = MemorySampler(sample_interval=0.001, max_readings=10)
+        ending = threading.Event()
+
+        def churn():
+            sampler = MemorySampler(sample_interval=0.001, max_readings=10)
+            while not ending.is_set():
+                sampler.start()
+                sampler.stop()
+
+        threads = [threading.Thread(target=churn) for _ in range(2)]
+        with steady:
+            for thread in threads:
+                thread.start()
+            for _ in range(30):
+                pid = os.fork()
+                if pid == 0:
+                    seen = threading.Event()
+                    steady.subscribe(lambda reading: seen.set())
+                    ok = seen.wait(30) and steady.latest.pid == os.getpid()
+                    steady.stop()
+                    os._exit(0 if ok else 1)
+                assert os.waitpid(pid, 0)[1] == 0
+            ending.set()
+            for thread in threads:
+                thread.join()
+    """)
+
+
+@pytest.mark.parametrize(
+    "ending", ["", "sys.exit(0)", "threading.Thread(target=gc.collect).start()"]
+)
+def test_a_running_sampler_does_not_disturb_the_end_of_the_interpreter(ending):
+    run_child(f"""
+        import gc, sys, threading
+        from memlens.process import MemorySampler
+        sampler = MemorySampler(sample_interval=0.001)
+        sampler.subscribe(lambda reading: [str(reading) for _ in range(20)])
+        sampler.start()
+        {ending}
+    """)
+
+
+def test_at_exit_all_are_stopped():
+    done = run_child("""
+        import atexit, gc, threading
+        before = len(gc.callbacks)
+        from memlens.process import MemorySampler
+        sampler = MemorySampler(sample_interval=0.001)
+        # Registered before the first start, so it runs after the sampler's own handler.
+        hooks = lambda: len(gc.callbacks) - before
+        atexit.register(lambda: print(sampler.running, threading.active_count(), hooks()))
+        sampler.start()
+    """)
+    assert done.stdout == "False 1 0\n"
+
+
+def test_importing_starts_and_loads_nothing():
+    run_child("""
+        import gc, sys, threading
+        callbacks = list(gc.callbacks)
+        import memlens.process
+        assert threading.active_count() == 1
+        assert gc.callbacks == callbacks
+        assert not {"psutil", "numpy"} & set(sys.modules), sorted(sys.modules)
+    """)

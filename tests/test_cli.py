@@ -1,0 +1,156 @@
+"""The command line as a stranger uses it: in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import memlens
+
+ROOT = Path(memlens.__file__).resolve().parent.parent
+
+LEAKING = """
+import sys, time
+CACHE = {}
+def work(i):
+    CACHE[i] = bytearray(2000)
+deadline = time.monotonic() + 3.5
+i = 0
+while time.monotonic() < deadline:
+    work(i); i += 1
+    time.sleep(0.002)
+print("done", sys.argv[1:])
+"""
+
+
+def run(*arguments, cwd, **options):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    return subprocess.run(
+        [sys.executable, "-m", "memlens", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment,
+        timeout=120,
+        **options,
+    )
+
+
+def test_the_demo_finds_the_planted_leak_and_the_line_to_change(tmp_path):
+    done = run("demo", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "shop.store._sessions grows: +1,200 elements" in done.stdout
+    assert "shop.Session" in done.stdout
+    assert "shop.py:" in done.stdout
+    assert "SessionStore.open" in done.stdout
+    assert "recent" not in done.stdout
+    assert all(len(line) <= 100 for line in done.stdout.splitlines())
+
+
+def test_the_demo_speaks_json(tmp_path):
+    done = run("demo", "--json", cwd=tmp_path)
+    report = json.loads(done.stdout)
+    assert report["suspects"][0]["holder"] == "shop.store._sessions"
+    assert len(report["suspects"]) == 1
+
+
+def test_version_says_which_core(tmp_path):
+    done = run("--version", cwd=tmp_path)
+    assert done.stdout.startswith(f"memlens {memlens.__version__} (")
+    assert "core, Python 3." in done.stdout
+
+
+def test_run_reports_the_leak_of_a_script_on_stderr_and_keeps_files(tmp_path):
+    (tmp_path / "leaking.py").write_text(LEAKING)
+    done = run("run", "-o", "out", "leaking.py", "--flag", "x", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "done ['--flag', 'x']\n"
+    assert "__main__.CACHE grows" in done.stderr
+    names = os.listdir(tmp_path / "out")
+    assert {"report.txt", "report.json"} <= set(names)
+    files = sorted(str(tmp_path / "out" / n) for n in names if n.endswith(".memlens"))
+    assert len(files) >= 4
+    report = run("report", *files[1:], cwd=tmp_path)
+    assert "__main__.CACHE grows" in report.stdout
+    (last,) = (file for file in files if "heap-exit-" in file)
+    summary = run("report", last, cwd=tmp_path)
+    assert "bytearray" in summary.stdout
+
+
+def test_run_leaves_nothing_behind_without_an_output_folder(tmp_path):
+    (tmp_path / "quick.py").write_text("print('hello')")
+    done = run("run", "quick.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    assert os.listdir(tmp_path) == ["quick.py"]
+
+
+def test_run_runs_modules_and_packages(tmp_path):
+    package = tmp_path / "tool"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text(
+        "import sys\nfrom tool import part\nprint(__name__, sys.argv[1:], part.X)"
+    )
+    (package / "part.py").write_text("X = 1")
+    assert run("run", "-m", "tool", "a", cwd=tmp_path).stdout == "__main__ ['a'] 1\n"
+    (tmp_path / "single.py").write_text("print(__name__, __spec__.name)")
+    assert run("run", "-m", "single", cwd=tmp_path).stdout == "__main__ single\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("import sys; sys.exit(7)", 7),
+        ("import sys; sys.exit()", 0),
+        ("import sys; sys.exit('sorry')", 1),
+        ("raise SystemExit(3)", 3),
+        ("raise ValueError('no')", 1),
+        ("def (", 1),
+    ],
+)
+def test_the_programs_exit_code_passes_unchanged(tmp_path, source, code):
+    (tmp_path / "program.py").write_text(source)
+    done = run("run", "program.py", cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+
+
+def test_the_programs_traceback_is_its_own(tmp_path):
+    (tmp_path / "program.py").write_text("def f():\n    raise ValueError('no such thing')\nf()\n")
+    done = run("run", "program.py", cwd=tmp_path)
+    traceback = done.stderr[done.stderr.index("Traceback") :]
+    assert "ValueError: no such thing" in traceback
+    assert "memlens/" not in traceback[: traceback.index("ValueError")]
+
+
+def test_an_interrupted_program_ends_as_interrupted(tmp_path):
+    (tmp_path / "program.py").write_text("raise KeyboardInterrupt")
+    done = run("run", "program.py", cwd=tmp_path)
+    plain = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True)
+    assert done.returncode == plain.returncode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nowhere.py"], "cannot run 'nowhere.py': No such file"),
+        (["run", "-m", "no.such.module"], "cannot run module"),
+        (["run"], "run what?"),
+        (["run", "--snapshot-interval", "-1", "x.py"], "not a positive number"),
+        (["report", "nowhere.memlens"], "cannot read"),
+        (["report", "text.memlens"], "not a memlens snapshot"),
+        (["report"], "FILE"),
+        (["frobnicate"], "invalid choice"),
+        (["run", "-o", "text.memlens", "ok.py"], "output folder"),
+    ],
+)
+def test_bad_input_is_one_clear_line(tmp_path, arguments, message):
+    (tmp_path / "text.memlens").write_text("hello")
+    (tmp_path / "ok.py").write_text("print('ran')")
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
