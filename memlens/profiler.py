@@ -104,12 +104,13 @@ class ProfilerReport:
 class MemoryProfiler:
     """Watches this process: samples its memory, takes heap snapshots, and reports what leaks.
 
-    ``output_dir``: where snapshots are kept; made when missing. ``sample_interval``: seconds between
-    readings. ``snapshot_interval``: seconds between periodic snapshots, beside the one at the start;
-    a callable gets the number of periodic snapshots taken so far and returns the seconds to the
-    next. ``on_alert``: called with a ``LeakReport`` when a holder is first found growing over three
-    snapshots or more; None logs a warning. ``max_snapshots`` and ``max_snapshot_bytes`` bound what is
-    kept; the first stays, as the baseline. ``ignore``: regular expressions of holders to leave out.
+    ``output_dir``: where snapshots are kept; made when missing. ``sample_interval``: seconds
+    between readings. ``snapshot_interval``: seconds between periodic snapshots, beside the one at
+    the start; a callable gets the number of periodic snapshots taken so far and returns the seconds
+    to the next. ``on_alert``: called with a ``LeakReport`` when a holder is first found growing over
+    three snapshots or more; None logs a warning. ``max_snapshots`` and ``max_snapshot_bytes`` bound
+    what is kept; the first stays, as the baseline. ``ignore``: regular expressions of holders to
+    leave out.
 
     `start` and `stop` can be repeated; the object is a context manager. Errors while watching are
     logged once and counted in `health`, never raised into the program. After a fork the child
@@ -234,8 +235,8 @@ class MemoryProfiler:
     def take_snapshot(self, reason: str = "manual") -> SnapshotRecord:
         """Take a heap snapshot now and keep it in the output folder; return its record.
 
-        The file is named ``heap-<reason>-<UTC time>-<pid>.memlens``. Raises ``OutputError`` where it
-        cannot be written.
+        The file is named ``heap-<reason>-<UTC time>-<pid>.memlens``. Raises ``OutputError`` where
+        it cannot be written.
         """
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
             raise OptionError(f"reason {reason!r} is part of a file name: use letters, digits, - _")

@@ -10,15 +10,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from types import FrameType
 from typing import Any
 
-from memlens._core.layout import NONE, EdgeKind, RootKind
+from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, RootKind
+from memlens._core.pure.access import class_name
+from memlens._core.pure.edges import Plans
+from memlens._core.pure.labels import StringTable
 from memlens.errors import MissingExtraError, NotInSnapshotError, OptionError
 from memlens.heap.capture import take_heap_snapshot
-from memlens.heap.graph import HeapGraph
+from memlens.heap.graph import Edge, HeapGraph
 from memlens.heap.node import Node
-from memlens.heap.paths import Hop, RetentionPath, RetentionPathFinder
+from memlens.heap.paths import Hop, RetentionPath, RetentionPathFinder, reference_text
 
 __all__ = ("Retention", "draw_referrers", "find_live_path", "retained_size", "why_alive")
 
@@ -122,11 +126,13 @@ def _calling_frame() -> FrameType:
 # -- objgraph ------------------------------------------------------------------------------------
 
 
-def find_live_path(obj: object, max_depth: int = 20) -> RetentionPath | None:
+def find_live_path(
+    obj: object, max_depth: int = 20, *, values: bool = False
+) -> RetentionPath | None:
     """Return a shortest path from a module to ``obj``, found by objgraph; None where there is none.
 
     Needs no snapshot, but each step looks through all tracked objects, and untracked holders are
-    not seen. Retained sizes are None: only a snapshot knows them.
+    not seen. Retained sizes are None: only a snapshot knows them. ``values``: show keys of dicts.
     """
     import objgraph
 
@@ -135,7 +141,12 @@ def find_live_path(obj: object, max_depth: int = 20) -> RetentionPath | None:
     )
     if not chain or not objgraph.is_proper_module(chain[0]):
         return None
-    hops = tuple(_live_hop(chain[i], chain[i + 1], chain[i + 2 :]) for i in range(len(chain) - 1))
+    edges: list[Edge] = []
+    for source, target in pairwise(chain):
+        is_namespace = bool(edges) and edges[-1].name == "__dict__"
+        edges.append(_live_edge(source, target, is_namespace=is_namespace, values=values))
+    following = [*edges[1:], None]
+    hops = tuple(map(_live_hop, edges, following, chain[1:]))
     return RetentionPath(chain[0].__name__, "module", hops)
 
 
@@ -168,26 +179,35 @@ def _own_ids() -> list[int]:
     return ids
 
 
-def _live_hop(source: Any, target: Any, rest: list[Any]) -> Hop:
-    text, kind = _live_reference(source, target, bool(rest))
-    name: str = type.__dict__["__qualname__"].__get__(type(target))
-    return Hop(text, kind.name.lower(), name, -1, object.__sizeof__(target), None)
+def _live_hop(edge: Edge, following: Edge | None, target: Any) -> Hop:
+    name = class_name(type(target))
+    text = reference_text(edge, following, name)
+    return Hop(text, edge.kind.name.lower(), name, -1, object.__sizeof__(target), None)
 
 
-def _live_reference(source: Any, target: Any, more: bool) -> tuple[str, EdgeKind]:
-    """Name the reference from source to target by looking, not by asking the objects."""
-    kind = type(source)
-    if kind is dict:
-        for key, value in dict.items(source):
-            if value is target:
-                return (f"[{key!r}]" if type(key) is str else f"[<{type(key).__name__}>]"), (
-                    EdgeKind.KEY
-                )
-        return "{key}", EdgeKind.ITEM
-    if kind in (list, tuple):
-        for position, value in enumerate(source):
-            if value is target:
-                return f"[{position}]", EdgeKind.INDEX
-    if type(target) is dict and more:
-        return ".__dict__", EdgeKind.INTERNAL
-    return f" -> {type(target).__name__}", EdgeKind.INTERNAL
+def _live_edge(source: Any, target: Any, *, is_namespace: bool, values: bool) -> Edge:
+    """Name the best reference from source to target, as a capture would."""
+    strings = StringTable()
+    plans = Plans(strings, values=values or is_namespace)
+    plan = plans.plan(type(source))
+    targets, labels = plan(source) if plan is not None else ([], ())
+    texts = [*strings]
+    plans.clear()
+    found = [
+        _decode(label, texts)
+        for candidate, label in zip(targets, labels, strict=True)
+        if candidate is target
+    ]
+    if not found:
+        return Edge(-1, -1, EdgeKind.INTERNAL, "", 0)
+    edge = min(found, key=lambda e: (e.kind is EdgeKind.ITEM, not e.name))
+    if is_namespace and edge.kind is EdgeKind.KEY:
+        return edge._replace(kind=EdgeKind.ATTRIBUTE, name=edge.name.strip("'"))
+    return edge
+
+
+def _decode(label: int, texts: list[str]) -> Edge:
+    kind, payload = EdgeKind(label & ((1 << LABEL_BITS) - 1)), label >> LABEL_BITS
+    if kind is EdgeKind.INDEX:
+        return Edge(-1, -1, kind, "", payload)
+    return Edge(-1, -1, kind, texts[payload], 0)

@@ -15,7 +15,7 @@ from memlens._text import format_bytes, middle_cut
 from memlens.heap.graph import Edge, HeapGraph
 from memlens.heap.roots import root_kind, root_text
 
-__all__ = ("Hop", "RetentionPath", "RetentionPathFinder")
+__all__ = ("Hop", "RetentionPath", "RetentionPathFinder", "reference_text")
 
 # A backward search gives up after this many objects: what takes longer is held by half the heap.
 SEARCH_LIMIT = 300_000
@@ -224,7 +224,7 @@ def describe_path(graph: HeapGraph, edges: Sequence[int]) -> RetentionPath:
 
 def _hop(graph: HeapGraph, edge: Edge, following: Edge | None) -> Hop:
     return Hop(
-        text=reference_text(graph, edge, following),
+        text=reference_text(edge, following, graph.type_of(edge.target)),
         kind=edge.kind.name.lower(),
         type_name=graph.type_of(edge.target),
         node=edge.target,
@@ -233,7 +233,7 @@ def _hop(graph: HeapGraph, edge: Edge, following: Edge | None) -> Hop:
     )
 
 
-def reference_text(graph: HeapGraph, edge: Edge, following: Edge | None) -> str:
+def reference_text(edge: Edge, following: Edge | None, target_type: str) -> str:
     """Return a reference as Python would write it; ``""`` where the next one says it all.
 
     ``.x`` for an attribute, not ``.__dict__['x']``; a closed-over variable at the cell, not at the
@@ -250,12 +250,12 @@ def reference_text(graph: HeapGraph, edge: Edge, following: Edge | None) -> str:
     if edge.kind is EdgeKind.CELL:
         return f" <closure {edge.name!r}>"
     if edge.kind is EdgeKind.ITEM:
-        return f"{{{edge.name or graph.type_of(edge.target)}}}"
+        return f"{{{edge.name or target_type}}}"
     if following is not None and (edge.name, following.kind) in _SAID_BY_THE_NEXT:
         return ""
     if edge.name == "cell_contents":
         return ""
-    return f".{edge.name}" if edge.name else f" -> {graph.type_of(edge.target)}"
+    return f".{edge.name}" if edge.name else f" -> {target_type}"
 
 
 _SAID_BY_THE_NEXT = {

@@ -159,7 +159,7 @@ def _compiled(ignore: Iterable[str]) -> list[re.Pattern[str]]:
 def _located(growth: Growth, holders: Sequence[Holder]) -> list[_Located]:
     finder = RetentionPathFinder(growth.last)
     intervals = len(growth.graphs) - 1
-    found = []
+    found: list[_Located] = []
     named: set[int] = set()
     for holder in holders:
         if min(_steps(holder.lengths)) < _MIN_ELEMENTS_AN_INTERVAL and intervals > 0:
@@ -170,12 +170,10 @@ def _located(growth: Growth, holders: Sequence[Holder]) -> list[_Located]:
             continue
         if _holds_only_weakly(growth.last, holder, path):
             continue
-        if any(_explains(outer, holder, path) for outer in found):
-            continue
         named.add(subject)
         text = str(path) + (_chain_link(growth, holder) if holder.shape == "chain" else "")
         found.append(_Located(holder, subject, path, text))
-    return found
+    return [one for one in found if not any(_explains(other, one) for other in found)]
 
 
 def _holds_only_weakly(graph: HeapGraph, holder: Holder, path: RetentionPath) -> bool:
@@ -189,10 +187,12 @@ def _holds_only_weakly(graph: HeapGraph, holder: Holder, path: RetentionPath) ->
     )
 
 
-def _explains(outer: _Located, holder: Holder, path: RetentionPath) -> bool:
+def _explains(outer: _Located, inner: _Located) -> bool:
     """Tell whether a holder lies inside another that gained the same: one leak, named once."""
-    inside = any(hop.node == outer.holder.node for hop in path.hops)
-    return inside and set(holder.gained) <= {*outer.holder.gained, outer.holder.node}
+    way = [hop.node for hop in inner.path.hops[:-1]]
+    if outer is inner or outer.holder.node not in way:
+        return False
+    return set(inner.holder.gained) <= {*outer.holder.gained, outer.holder.node}
 
 
 def _steps(lengths: Sequence[int]) -> list[int]:

@@ -119,6 +119,20 @@ def test_what_two_holders_share_is_shared_out():
     assert sum(s.retained_growth_bytes for s in suspects) == 30 * 100
 
 
+def test_a_holder_inside_another_that_gained_the_same_is_not_told_twice():
+    def nested(p, n):
+        outer = p.node("dict", 100, key="outer", length=n + 1)
+        inner = p.node("dict", 100, key="inner", length=n)
+        p.edge(outer, inner, K.KEY, "<str>")
+        for i in range(n):
+            value = p.node("logging.Logger", 100, key=i)
+            p.edge(outer, value, K.KEY, "<str>")
+            p.edge(inner, value, K.KEY, "<object>")
+        p.module("app", loggers=outer)
+
+    assert [s.holder for s in find_leaks(series(nested))] == ["app.loggers"]
+
+
 def test_the_larger_share_comes_first():
     def two(p, n):
         small = p.node("set", 100, key="small", length=n)

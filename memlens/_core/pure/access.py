@@ -1,0 +1,105 @@
+"""Looking at objects without running anybody's code.
+
+Attribute access on a class asks its metaclass, on an instance its ``__getattribute__``: both may be
+written in Python. What is here reads the same facts through the descriptors of the C types that
+define the fields, and asks for ``type(o)`` only.
+"""
+
+from __future__ import annotations
+
+import gc
+from types import MappingProxyType
+from typing import Any
+
+__all__ = (
+    "HEAP_TYPE",
+    "READY",
+    "TRAVERSED",
+    "class_flags",
+    "class_module",
+    "class_mro",
+    "class_name",
+    "class_namespace",
+    "class_qualname",
+    "find_in_mro",
+    "has_exact_keys",
+    "is_class",
+)
+
+HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+# Py_TPFLAGS_READY. A static type may be in a module before it is ready (``_socket.socket`` up to
+# 3.11, until something subclasses it): its fields are still NULL, and ``__bases__`` would crash.
+READY = 1 << 12
+TRAVERSED = 1 << 14  # Py_TPFLAGS_HAVE_GC
+_IS_CLASS = 1 << 31  # Py_TPFLAGS_TYPE_SUBCLASS
+
+_fields: Any = type.__dict__
+_mro = _fields["__mro__"].__get__
+class_flags = _fields["__flags__"].__get__
+_qualname = _fields["__qualname__"].__get__
+_module = _fields["__module__"].__get__
+_proxy = _fields["__dict__"].__get__
+
+
+def is_class(obj: object) -> bool:
+    """Tell whether ``obj`` is a class, as ``isinstance(obj, type)`` would without asking it."""
+    return bool(class_flags(type(obj)) & _IS_CLASS)
+
+
+def class_mro(cls: type) -> tuple[type, ...]:
+    """Return ``cls.__mro__``; empty while the class is being made."""
+    mro = _mro(cls)
+    return mro if type(mro) is tuple else ()
+
+
+def class_namespace(cls: type) -> dict[Any, Any]:
+    """Return the dict that is behind ``cls.__dict__``: to look at, never to change."""
+    proxy = _proxy(cls)
+    if type(proxy) is MappingProxyType:
+        for referent in gc.get_referents(proxy):
+            # Up to 3.12, the classes of ctypes have a dict with C fields of its own.
+            if type(referent) is dict or class_qualname(type(referent)) == "StgDict":
+                return referent  # type: ignore[no-any-return]  # it is a dict
+    return {}
+
+
+def class_qualname(cls: type) -> str:
+    """Return ``cls.__qualname__``."""
+    name = _qualname(cls)
+    return name if type(name) is str else "?"
+
+
+def class_module(cls: type) -> str:
+    """Return ``cls.__module__``, or "" where a class has put something else there."""
+    try:
+        module = _module(cls)
+    except AttributeError:  # deleted from the class's namespace
+        return ""
+    return module if type(module) is str else ""
+
+
+def class_name(cls: type) -> str:
+    """Return ``module.qualname`` of a class; for built-in ones ``qualname`` alone: ``dict``."""
+    module = class_module(cls)
+    if module in ("", "builtins"):
+        return class_qualname(cls)
+    return f"{module}.{class_qualname(cls)}"
+
+
+def has_exact_keys(namespace: dict[Any, Any]) -> bool:
+    """Tell whether all keys are plain strings, so that a lookup cannot meet a foreign ``__eq__``."""
+    return {*map(id, map(type, [*namespace]))} <= _ONLY_STR
+
+
+def find_in_mro(cls: type, name: str) -> Any:
+    """Return what the class or its bases bind to ``name``, unbound; `KeyError` if none does."""
+    for base in class_mro(cls):
+        namespace = class_namespace(base)
+        if not has_exact_keys(namespace):
+            raise LookupError(f"the namespace of {class_name(base)} has keys that are not strings")
+        if name in namespace:
+            return namespace[name]
+    raise KeyError(name)
+
+
+_ONLY_STR = frozenset({id(str)})

@@ -1,0 +1,80 @@
+"""What numpy arrays and dates hold: the collector does not look into either.
+
+Neither package is imported here. Where the process has them, their C types say what is in a field.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from memlens._core.pure.access import class_mro, class_namespace
+from memlens._core.pure.containers import Expansion
+from memlens._core.pure.labels import NameLabels, index_labels
+
+__all__ = ("hidden_plan",)
+
+_module_dict = ModuleType.__dict__["__dict__"].__get__
+# C types outside the collector's reach, with getters of objects that they hold.
+_HIDDEN_FIELDS = {
+    ("datetime", "datetime"): ("tzinfo",),
+    ("datetime", "time"): ("tzinfo",),
+}
+
+
+def hidden_plan(cls: type, internal: NameLabels) -> Callable[[Any], Expansion] | None:
+    """Return the plan for what instances of ``cls`` hold out of the collector's sight."""
+    mro = class_mro(cls)
+    array_type = _find("numpy", "ndarray")
+    if array_type is not None and any(base is array_type for base in mro):
+        return _array_plan(array_type, internal)
+    for (module, name), fields in _HIDDEN_FIELDS.items():
+        owner = _find(module, name)
+        if owner is not None and any(base is owner for base in mro):
+            return _fields_plan(owner, fields, internal)
+    return None
+
+
+def _find(module_name: str, name: str) -> Any:
+    module = sys.modules.get(module_name)
+    return _module_dict(module).get(name) if type(module) is ModuleType else None
+
+
+def _array_plan(array_type: type, internal: NameLabels) -> Callable[[Any], Expansion]:
+    """Return the plan of arrays: dtype, base and, once, by the owner, the elements of kind "O".
+
+    The elements come from ``flat``, in C order; fields of structured arrays are not looked into.
+    """
+    namespace = class_namespace(array_type)
+    get_dtype, get_base, get_flat = (namespace[f].__get__ for f in ("dtype", "base", "flat"))
+    dtype_type = _find("numpy", "dtype")
+    get_code = class_namespace(dtype_type)["char"].__get__
+
+    def expand(obj: Any) -> Expansion:
+        dtype, base = get_dtype(obj), get_base(obj)
+        targets, labels = [dtype], array("I", [internal["dtype"]])
+        if base is not None:
+            targets.append(base)
+            labels.append(internal["base"])
+        elif get_code(dtype) == "O":
+            elements = [*get_flat(obj)]
+            return targets + elements, labels + index_labels(len(elements))
+        return targets, labels
+
+    return expand
+
+
+def _fields_plan(
+    owner: type, fields: tuple[str, ...], internal: NameLabels
+) -> Callable[[Any], Expansion]:
+    getters = [(internal[name], class_namespace(owner)[name].__get__) for name in fields]
+
+    def expand(obj: Any) -> Expansion:
+        found = [(name, get(obj)) for name, get in getters]
+        held = [(name, value) for name, value in found if value is not None]
+        return [value for _, value in held], array("I", [name for name, _ in held])
+
+    return expand

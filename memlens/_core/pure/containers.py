@@ -1,0 +1,179 @@
+"""What built-in containers hold: the elements, with the label of each.
+
+The functions work on instances of subclasses too: they go through the C methods of the built-in
+type, never through what a subclass has put in their place.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from array import array
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from memlens._core.layout import EdgeKind
+from memlens._core.pure.labels import EMPTY, KeyLabels, NameLabels, index_labels, label
+
+__all__ = (
+    "Expansion",
+    "Namespaces",
+    "deque_items",
+    "is_split",
+    "list_items",
+    "set_items",
+    "tuple_items",
+    "tuple_subclass_items",
+)
+
+Expansion: TypeAlias = "tuple[list[Any], array[int]]"
+
+_ITEM = array("I", [label(EdgeKind.ITEM)])
+_UNNAMED = array("I", [label(EdgeKind.INTERNAL)])
+_ONLY_STR = frozenset({id(str)})
+_SHARES_EMBEDDED_VALUES = sys.version_info >= (3, 13)
+_MOST_SHAPES = 10_000
+_referents = gc.get_referents
+
+
+def list_items(obj: Any) -> Expansion:
+    """Return the elements of a list."""
+    items = list.copy(obj)
+    return items, index_labels(len(items))
+
+
+def tuple_items(obj: Any) -> Expansion:
+    """Return the elements of a plain tuple.
+
+    Not by copying it: another thread may be filling it, and a slot that is still empty must not be
+    read. Traversal leaves such slots out. It goes backwards (3.10 to 3.13).
+    """
+    items = _referents(obj)
+    items.reverse()
+    if len(items) != len(obj):
+        return items, _UNNAMED * len(items)
+    return items, index_labels(len(items))
+
+
+def tuple_subclass_items(obj: Any) -> Expansion:
+    """Return the elements of an instance of a tuple's subclass; it is made in one step."""
+    items = [*tuple.__iter__(obj)]
+    return items, index_labels(len(items))
+
+
+def set_items(obj: Any) -> Expansion:
+    """Return the members of a set."""
+    items = [*set.__iter__(obj)]
+    return items, _ITEM * len(items)
+
+
+def frozenset_items(obj: Any) -> Expansion:
+    """Return the members of a frozenset."""
+    items = [*frozenset.__iter__(obj)]
+    return items, _ITEM * len(items)
+
+
+def deque_items(obj: Any) -> Expansion:
+    """Return the elements of a deque."""
+    items = [*deque.__iter__(obj)]
+    return items, index_labels(len(items))
+
+
+def ordered_items(plan: Callable[[Any], Expansion]) -> Callable[[Any], Expansion]:
+    """Return the plan of an OrderedDict: the list that keeps the order holds each key once more."""
+
+    def expand(obj: Any) -> Expansion:
+        targets, labels = plan(obj)
+        keys = [*OrderedDict.__iter__(obj)]
+        return targets + keys, labels + _ITEM * len(keys)
+
+    return expand
+
+
+def _combined_sizes() -> frozenset[int]:
+    sizes = set()
+    for make_key in (str, int):
+        grown: dict[Any, None] = {}
+        for number in range(400):
+            grown[make_key(number)] = None
+            sizes.add(dict.__sizeof__(grown))
+            if number < 64:
+                sizes.add(dict.__sizeof__(dict(grown)))
+                sizes.add(dict.__sizeof__(dict.fromkeys(map(make_key, range(number)))))
+    return frozenset(sizes)
+
+
+_COMBINED_SIZES = _combined_sizes()
+_LARGEST_KNOWN = max(_COMBINED_SIZES)
+
+
+def is_split(obj: dict[Any, Any]) -> bool:
+    """Tell whether a dict shares its keys with the instances of a class, judged by its size.
+
+    Such a dict is the ``__dict__`` of an instance, and does not hold its keys: the class does.
+    """
+    size_bytes = dict.__sizeof__(obj)
+    return size_bytes < _LARGEST_KNOWN and size_bytes not in _COMBINED_SIZES
+
+
+class Namespaces:
+    """Expands dicts, and knows which of them are namespaces, whose keys are names."""
+
+    def __init__(self, attribute: NameLabels, keys: KeyLabels) -> None:
+        self._attribute = attribute
+        self._keys = keys
+        self._str_key = None if keys.shows_values else array("I", [keys.of("")])
+        self.claimed: set[int] = set()  # ids of the dicts that are somebody's ``__dict__``
+        self.labelled: set[int] = set()  # those of them that were expanded as such
+        self._shapes: dict[tuple[str, ...], array[int]] = {}  # keys -> labels
+        self.embedded: list[dict[Any, Any]] = []  # dicts that share their values with an instance
+
+    def expand(self, obj: Any) -> Expansion:
+        """Return keys and values of a dict. Traversal hides the keys where all are strings."""
+        keys, values = [*dict.keys(obj)], [*dict.values(obj)]
+        if len(keys) != len(values):  # another thread has changed it in between
+            keys, values = _snapshot(obj)
+        if not values:
+            return values, EMPTY
+        only_str = {*map(id, map(type, keys))} == _ONLY_STR
+        if only_str and _SHARES_EMBEDDED_VALUES and not _referents(obj):
+            # The values are inside an instance, and the instance shows them.
+            self.embedded.append(obj)
+            return [], EMPTY
+        if id(obj) in self.claimed:
+            self.labelled.add(id(obj))
+            labels = self.names(keys)
+            if is_split(obj):
+                return values, labels
+        elif only_str and self._str_key is not None:
+            labels = self._str_key * len(values)
+        else:
+            labels = array("I", map(self._keys.of, keys))
+        return keys + values, _ITEM * len(keys) + labels
+
+    def clear(self) -> None:
+        """Let go of all objects."""
+        self.embedded.clear()
+        self._shapes.clear()
+
+    def names(self, keys: list[Any]) -> array[int]:
+        """Return the labels of the values of a namespace."""
+        if {*map(id, map(type, keys))} == _ONLY_STR:
+            shape = tuple(keys)
+            known = self._shapes.get(shape)
+            if known is None:
+                known = array("I", map(self._attribute.__getitem__, keys))
+                if len(self._shapes) < _MOST_SHAPES:
+                    self._shapes[shape] = known
+            return known
+        return array(
+            "I",
+            [self._attribute[key] if type(key) is str else self._keys.of(key) for key in keys],
+        )
+
+
+def _snapshot(obj: dict[Any, Any]) -> tuple[list[Any], list[Any]]:
+    """Return keys and values of one moment: nothing else runs while the items are copied."""
+    items = [*dict.items(obj)]
+    return [key for key, _ in items], [value for _, value in items]

@@ -1,0 +1,147 @@
+"""What is noted of each node: its size and its flags."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from array import array
+from collections.abc import Callable, Iterator
+from types import FunctionType, MemberDescriptorType, ModuleType
+from typing import Any
+
+from memlens._core.layout import NodeFlag
+from memlens._core.pure.access import (
+    HEAP_TYPE,
+    class_flags,
+    class_module,
+    class_mro,
+    class_namespace,
+)
+from memlens._core.pure.finished import finished_test
+from memlens._core.pure.sizes import inline_values_bytes, sizer
+from memlens._core.pure.walk import WalkedHeap
+
+__all__ = ("node_flags", "node_sizes")
+
+_IS_CLASS = 1 << 31  # Py_TPFLAGS_TYPE_SUBCLASS
+_MANAGED_DICT = 1 << 4 if sys.version_info >= (3, 11) else 0
+_INLINE_VALUES = 1 << 2 if sys.version_info >= (3, 13) else _MANAGED_DICT
+_OWN, _FINISHED, _HEAP_TYPE = map(int, (NodeFlag.OWN, NodeFlag.FINISHED, NodeFlag.HEAP_TYPE))
+_OWN_PACKAGE = __name__.partition(".")[0]
+
+
+def node_flags(
+    heap: WalkedHeap, node_type: array[int], immortal: set[int], reached: bytearray
+) -> array[int]:
+    """Return the flags of every node."""
+    flags = array("H", map(gc.is_tracked, heap.objects))  # NodeFlag.TRACKED is 1
+    flags[0] = 0
+    for nodes, flag in (
+        (heap.namespaces, NodeFlag.NAMESPACE),
+        (immortal, NodeFlag.IMMORTAL),
+        (_zeros(reached), NodeFlag.GARBAGE),
+    ):
+        bit = int(flag)  # arithmetic on members of an enumeration is slow
+        for node in nodes:
+            flags[node] |= bit
+    _flag_by_type(heap, node_type, flags)
+    return flags
+
+
+def _zeros(reached: bytearray) -> Iterator[int]:
+    node = reached.find(0)
+    while node >= 0:
+        yield node
+        node = reached.find(0, node + 1)
+
+
+def _flag_by_type(heap: WalkedHeap, node_type: array[int], flags: array[int]) -> None:
+    """Set the flags that only some types can have, or that all objects of a type have."""
+    tests: dict[int, Callable[[Any], int]] = {}
+    for row, node in enumerate(heap.types, 1):
+        test = _flag_test(heap.objects[node])
+        if test is not None:
+            tests[row] = test
+    for node in [node for node, row in enumerate(node_type) if row in tests]:
+        flags[node] |= tests[node_type[node]](heap.objects[node])
+
+
+def _flag_test(cls: type) -> Callable[[Any], int] | None:
+    if class_flags(cls) & _IS_CLASS:
+        return _class_flag
+    if cls is FunctionType:
+        return lambda obj: _OWN if _is_own(obj.__module__) else 0
+    if any(base is ModuleType for base in class_mro(cls)):
+        return _module_flag
+    if _is_own(class_module(cls)):
+        return lambda obj: _OWN
+    has_finished = finished_test(cls)
+    if has_finished is None:
+        return None
+
+    def finished_flag(obj: Any) -> int:
+        try:
+            return _FINISHED if has_finished(obj) else 0
+        except (AttributeError, TypeError, ValueError, RuntimeError):
+            return 0  # not initialised yet: it has not even begun
+
+    return finished_flag
+
+
+def _class_flag(cls: type) -> int:
+    flag = _HEAP_TYPE if class_flags(cls) & HEAP_TYPE else 0
+    return flag | (_OWN if _is_own(class_module(cls)) else 0)
+
+
+def _module_flag(module: Any) -> int:
+    namespace = ModuleType.__dict__["__dict__"].__get__(module)
+    name = namespace.get("__name__") if type(namespace) is dict else None
+    return _OWN if _is_own(name) else 0
+
+
+def _is_own(module: Any) -> bool:
+    return type(module) is str and module.partition(".")[0] == _OWN_PACKAGE
+
+
+def node_sizes(
+    heap: WalkedHeap, node_type: array[int], dict_label: int
+) -> array[int]:
+    """Return the shallow size of every node, in bytes."""
+    sizers = [sys.getsizeof, *(sizer(heap.objects[node]) for node in heap.types)]
+    sizes = array("Q", [sizers[row](obj) for row, obj in zip(node_type, heap.objects)])
+    sizes[0] = 0
+    _add_inline_values(heap, node_type, sizes, dict_label)
+    return sizes
+
+
+def _add_inline_values(
+    heap: WalkedHeap, node_type: array[int], sizes: array[int], dict_label: int
+) -> None:
+    """Add what instances keep beside them or at their end, which ``__sizeof__`` leaves out."""
+    slots = {
+        row: _slot_count(heap.objects[node])
+        for row, node in enumerate(heap.types, 1)
+        if class_flags(heap.objects[node]) & _INLINE_VALUES
+    }
+    counts: dict[int, int] = {}
+    instances = []
+    for node, row in enumerate(node_type):
+        if row in slots:
+            start, end = heap.starts[node], heap.starts[node + 1]
+            if dict_label not in heap.labels[start:end]:
+                instances.append(node)
+                counts[row] = max(counts.get(row, 0), end - start - 1 - slots[row])
+            elif _INLINE_VALUES != _MANAGED_DICT:
+                instances.append(node)
+    added = {row: inline_values_bytes(count) for row, count in counts.items()}
+    for node in instances:
+        sizes[node] += added.get(node_type[node], 0)
+
+
+def _slot_count(cls: type) -> int:
+    return sum(
+        type(value) is MemberDescriptorType
+        for base in class_mro(cls)
+        if "__slots__" in class_namespace(base)
+        for value in [*class_namespace(base).values()]
+    )

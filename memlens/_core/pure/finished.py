@@ -1,0 +1,130 @@
+"""Tells what has finished its work: closed files and sockets, ended generators, tasks, threads.
+
+Only through the C types' own descriptors: a subclass may have put code in front of them.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
+from typing import Any, TypeAlias
+
+from memlens._core.pure.access import class_mro, class_name, class_namespace, find_in_mro
+
+__all__ = ("finished_test",)
+
+Test: TypeAlias = "Callable[[Any], bool]"
+
+_get_attribute = object.__getattribute__
+_CODE_OF = {
+    id(GeneratorType): GeneratorType.__dict__["gi_code"].__get__,
+    id(CoroutineType): CoroutineType.__dict__["cr_code"].__get__,
+    id(AsyncGeneratorType): AsyncGeneratorType.__dict__["ag_code"].__get__,
+}
+# What a buffered or text file writes to or reads from; whether it is closed, that one says.
+_INNER_FIELD = {
+    "_io.TextIOWrapper": "buffer",
+    "_io.BufferedReader": "raw",
+    "_io.BufferedWriter": "raw",
+    "_io.BufferedRandom": "raw",
+}
+
+
+def finished_test(cls: type) -> Test | None:
+    """Return the function that tells whether an instance of ``cls`` has finished, if it can."""
+    get_code = _CODE_OF.get(id(cls))
+    if get_code is not None:
+        return _generator_test(get_code)
+    for base in class_mro(cls):
+        make = _MAKERS.get(class_name(base))
+        if make is not None:
+            return make(cls, base)
+    return None
+
+
+def _generator_test(get_code: Callable[[Any], Any]) -> Test:
+    """Return the test for generators: one that has ended holds no frame, or function, any more.
+
+    Not by ``gi_frame``: from 3.11 on it makes a frame object that stays.
+    """
+    if sys.version_info < (3, 11):
+        return lambda obj: not any(type(held).__name__ == "frame" for held in gc.get_referents(obj))
+
+    def has_ended(obj: Any) -> bool:
+        held = gc.get_referents(obj)
+        code = get_code(obj)
+        return not any(
+            type(one) is FunctionType and after is code for one, after in zip(held, held[1:])
+        )
+
+    return has_ended
+
+
+def _closed_test(cls: type, base: type) -> Test:
+    closed = class_namespace(base)["closed"].__get__
+    return lambda obj: bool(closed(obj))
+
+
+def _outer_file_test(cls: type, base: type) -> Test:
+    get_inner = class_namespace(base)[_INNER_FIELD[class_name(base)]].__get__
+
+    def is_closed(obj: Any) -> bool:
+        inner = get_inner(obj)
+        test = finished_test(type(inner))
+        return test is not None and test(inner)
+
+    return is_closed
+
+
+def _socket_test(cls: type, base: type) -> Test:
+    fileno = class_namespace(base)["fileno"]
+    return lambda obj: bool(fileno(obj) == -1)
+
+
+def _future_test(cls: type, base: type) -> Test:
+    done = class_namespace(base)["done"]
+    return lambda obj: bool(done(obj))
+
+
+def _thread_test(cls: type, base: type) -> Test | None:
+    """Return the test for threads, by the attributes that ``threading`` sets on them."""
+    name = "_handle" if sys.version_info >= (3, 13) else "_is_stopped"
+    try:
+        find_in_mro(cls, name)
+    except KeyError:
+        pass  # only the instance has it, so that looking it up runs nothing
+    except LookupError:
+        return None
+    else:
+        return None
+
+    def has_ended(obj: Any) -> bool:
+        state = _get_attribute(obj, name)
+        if type(state) is bool:  # up to 3.12; set only when somebody has joined or asked
+            return state or _is_released(_get_attribute(obj, "_tstate_lock"))
+        if class_name(type(state)) != "_thread._ThreadHandle":
+            return False
+        return bool(class_namespace(type(state))["is_done"](state))
+
+    return has_ended
+
+
+def _is_released(lock: Any) -> bool:
+    """Tell whether a lock that a thread keeps while it runs has been let go of."""
+    return class_name(type(lock)) == "_thread.lock" and not class_namespace(type(lock))["locked"](
+        lock
+    )
+
+
+_MAKERS: dict[str, Callable[[type, type], Test | None]] = {
+    "_io.FileIO": _closed_test,
+    "_io.BytesIO": _closed_test,
+    "_io.StringIO": _closed_test,
+    **dict.fromkeys(_INNER_FIELD, _outer_file_test),
+    "_socket.socket": _socket_test,
+    "_asyncio.Future": _future_test,
+    "_asyncio.Task": _future_test,
+    "threading.Thread": _thread_test,
+}

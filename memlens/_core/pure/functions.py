@@ -1,0 +1,135 @@
+"""What functions and the caches around them refer to.
+
+Traversal shows a function's fields in a fixed order (3.10 to 3.13), the empty ones left out: code,
+globals, builtins, module, defaults, kwdefaults, doc, name, ``__dict__``, closure, annotations, then
+(3.12) type parameters, and the qualified name. Two of them are found by their place, because asking
+for them makes them: the getters of ``__dict__`` and ``__annotations__`` create a dict that stays.
+"""
+
+from __future__ import annotations
+
+import gc
+import operator
+from array import array
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from memlens._core.layout import EdgeKind
+from memlens._core.pure.access import class_name, is_class
+from memlens._core.pure.containers import Expansion, Namespaces
+from memlens._core.pure.labels import KeyLabels, NameLabels, label
+
+__all__ = ("cache_plan", "function_plan")
+
+_BEFORE_DICT = (
+    *("__code__", "__globals__", "__builtins__", "__module__"),
+    *("__defaults__", "__kwdefaults__", "__doc__", "__name__"),
+)
+_AT_THE_END: list[tuple[str, Callable[[Any], Any]]] = [
+    (name, operator.attrgetter(name))
+    for name in ("__qualname__", "__type_params__")
+    if name in FunctionType.__dict__
+]
+_fields = FunctionType.__dict__
+_get_before = operator.attrgetter(*_BEFORE_DICT)
+_get_closure = operator.attrgetter("__closure__")
+_get_attribute = object.__getattribute__
+
+
+def function_plan(
+    internal: NameLabels, namespaces: Namespaces, closures: dict[int, Any]
+) -> Callable[[Any], Expansion]:
+    """Return the plan of functions; closures that it meets are noted with their code."""
+    before = [internal[name] for name in _BEFORE_DICT]
+
+    def expand(obj: Any) -> Expansion:
+        targets = gc.get_referents(obj)
+        labels = array("I")
+        for value, name in zip(_get_before(obj), before):
+            if len(labels) < len(targets) and targets[len(labels)] is value:
+                labels.append(name)
+        closure = _get_closure(obj)
+        if closure is not None:
+            closures[id(closure)] = obj.__code__
+        rest = targets[len(labels) :]
+        labels.extend(_after_name(obj, rest, closure, internal, namespaces))
+        return targets, labels
+
+    return expand
+
+
+def _after_name(
+    function: Any, rest: list[Any], closure: Any, internal: NameLabels, namespaces: Namespaces
+) -> list[int]:
+    """Return the labels of what follows the name among a function's referents."""
+    labels = [label(EdgeKind.INTERNAL)] * len(rest)
+    end = len(rest)
+    for name, get in _AT_THE_END:
+        if end and rest[end - 1] is get(function):
+            end -= 1
+            labels[end] = internal[name]
+    place = 0
+    if end and type(rest[0]) is dict and _is_function_dict(function, rest[:end], closure):
+        namespaces.claimed.add(id(rest[0]))
+        labels[0] = internal["__dict__"]
+        place = 1
+    if place < end and rest[place] is closure:
+        labels[place] = internal["__closure__"]
+        place += 1
+    if place < end and type(rest[place]) in (dict, tuple):
+        labels[place] = internal["__annotations__"]
+    return labels
+
+
+def _is_function_dict(function: Any, rest: list[Any], closure: Any) -> bool:
+    """Tell a function's ``__dict__`` from its annotations, where one of them stands alone."""
+    if len(rest) > 1:
+        return rest[1] is closure or type(rest[1]) in (dict, tuple)
+    for name, value in [*rest[0].items()][:1]:
+        if type(name) is not str or name in _fields or name in object.__dict__:
+            return False
+        try:
+            return _get_attribute(function, name) is value
+        except AttributeError:
+            return False
+    return True
+
+
+def cache_plan(
+    internal: NameLabels, keys: KeyLabels, namespaces: Namespaces
+) -> Callable[[Any], Expansion]:
+    """Return the plan of what ``functools.lru_cache`` makes.
+
+    It shows its class, then key, result and link class of each entry of a bounded cache, then its
+    fields. The links themselves, which it holds beside the dict that finds them, it hides.
+    """
+    item = label(EdgeKind.ITEM)
+
+    def expand(obj: Any) -> Expansion:
+        targets = gc.get_referents(obj)
+        labels = array("I", [internal["__class__"]])
+        while len(labels) + 2 < len(targets) and _is_link_class(targets[len(labels) + 2]):
+            key_label = keys.of(targets[len(labels)])
+            labels.extend((item, key_label, internal["__class__"]))
+        names = [*_CACHE_FIELDS[: len(targets) - len(labels)]]
+        last = targets[-1]
+        if len(names) == len(_CACHE_FIELDS) and type(last) is dict:
+            namespaces.claimed.add(id(last))
+        cache = targets[len(labels)] if len(labels) < len(targets) else None
+        labels.extend(map(internal.__getitem__, names))
+        labels.extend([label(EdgeKind.INTERNAL)] * (len(targets) - len(labels)))
+        if type(cache) is dict:
+            links = [one for one in [*cache.values()] if _is_link_class(type(one))]
+            targets += links
+            labels.extend([internal["link"]] * len(links))
+        return targets, labels
+
+    return expand
+
+
+_CACHE_FIELDS = ("cache", "__wrapped__", "", "", "", "__dict__")
+
+
+def _is_link_class(obj: Any) -> bool:
+    return is_class(obj) and class_name(obj) == "functools._lru_list_elem"

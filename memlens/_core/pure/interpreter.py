@@ -1,0 +1,102 @@
+"""What the interpreter itself holds, as far as that can be asked for or recognised."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+from memlens._core.pure.access import class_name
+from memlens._core.pure.walk import WalkedHeap
+
+__all__ = ("asked_for", "recognised")
+
+_namespace_of = ModuleType.__dict__["__dict__"].__get__
+_WARNINGS_STATE = ("filters", "_onceregistry", "_defaultaction")
+_KNOWN_TYPES = {"_contextvars.Context": "context of a thread", "Context": "context of a thread"}
+_MOST_ENTRIES = 4096  # of a dict that is looked through
+
+
+def asked_for() -> Iterator[tuple[str, Any]]:
+    """Yield what public functions say that the interpreter holds, with a name for each."""
+    yield "sys.modules", sys.modules
+    collector = _module("gc")
+    for name in ("garbage", "callbacks"):
+        if name in collector:
+            yield f"gc.{name}", collector[name]
+    for name, hook in (("sys.settrace", sys.gettrace()), ("sys.setprofile", sys.getprofile())):
+        if hook is not None:
+            yield name, hook
+    for thread, exception in sys._current_exceptions().items():
+        # 3.10 gives (type, value, traceback).
+        value = exception[1] if type(exception) is tuple else exception
+        if value is not None:
+            yield f"exception that thread {thread} handles", value
+    signals = _module("_signal")
+    get_handler = signals.get("getsignal")
+    if type(get_handler) is BuiltinFunctionType:
+        for number in range(1, signals["NSIG"]):
+            handler = get_handler(number)
+            if handler is not None and type(handler) is not int:
+                yield f"handler of signal {number}", handler
+
+
+def recognised(heap: WalkedHeap, excess: dict[int, int]) -> list[tuple[str, int]]:
+    """Return the objects with unexplained references that are known to be the interpreter's.
+
+    Each comes with a name and its node: what the modules ``sys``, ``builtins``, ``importlib`` and
+    ``warnings`` keep a pointer to, and tables that are known by what is in them.
+    """
+    known = {id(obj): name for name, obj in _kept_pointers()}
+    found = []
+    for node in excess:
+        obj = heap.objects[node]
+        name = known.get(id(obj)) or _KNOWN_TYPES.get(class_name(type(obj))) or _by_content(obj)
+        if name:
+            found.append((name, node))
+    return found
+
+
+def _module(name: str) -> dict[str, Any]:
+    module = sys.modules.get(name)
+    namespace = _namespace_of(module) if type(module) is ModuleType else None
+    return namespace if type(namespace) is dict else {}
+
+
+def _kept_pointers() -> Iterator[tuple[str, Any]]:
+    for name in ("sys", "builtins"):
+        yield f"{name}.__dict__", _module(name)
+    yield "builtins.__import__", _module("builtins").get("__import__")
+    yield "importlib", sys.modules.get("_frozen_importlib")
+    yield "__main__", sys.modules.get("__main__")
+    state = _module("_warnings")
+    for name in _WARNINGS_STATE:
+        yield f"warnings.{name.lstrip('_')}", state.get(name)
+
+
+def _by_content(obj: Any) -> str:
+    """Return the name of a table that has no other trace than its entries."""
+    if type(obj) is list and len(obj) > 1 and obj[1] is sys:
+        return "modules by index"
+    if type(obj) is list and obj and all(_is_search_function(one) for one in [*obj]):
+        return "codec search path"
+    if type(obj) is not dict or not 0 < len(obj) <= _MOST_ENTRIES:
+        return ""
+    entries = [*obj.items()]
+    if any(type(key) is not str for key, _ in entries):
+        return ""
+    if all(class_name(type(value)) == "codecs.CodecInfo" for _, value in entries):
+        return "codec cache"
+    key, value = entries[0]
+    if key == "strict" and type(value) is BuiltinFunctionType:
+        return "codec error handlers"
+    if key.startswith("thread.local.") or key == "Py_Repr":
+        return "thread-local storage"
+    # A module that can be imported again without running its C code keeps a copy of its namespace.
+    module = sys.modules.get(value) if key == "__name__" and type(value) is str else None
+    return f"saved copy of {value}" if module is not None and _module(value) is not obj else ""
+
+
+def _is_search_function(obj: Any) -> bool:
+    return type(obj) is FunctionType and obj.__code__.co_name == "search_function"

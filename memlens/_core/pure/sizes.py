@@ -1,0 +1,78 @@
+"""Shallow sizes in bytes, without running anybody's ``__sizeof__``.
+
+The size of an object is what ``sys.getsizeof`` gives where ``__sizeof__`` is a C method; a method
+written in Python is passed over, and the next one in the MRO counts. That includes the collector's
+header and, from 3.11 on, the two words before an instance with a managed ``__dict__``. It leaves out
+the array of attribute values that 3.11 and 3.12 keep beside an instance and 3.13 at its end, which
+is added here as an estimate.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import MethodDescriptorType, WrapperDescriptorType
+from typing import Any
+
+from memlens._core.pure.access import (
+    HEAP_TYPE,
+    TRAVERSED,
+    class_flags,
+    class_mro,
+    class_namespace,
+    has_exact_keys,
+)
+
+__all__ = ("Sizer", "inline_values_bytes", "sizer")
+
+Sizer = Callable[[Any], int]
+
+_WORD = 8
+_GC_HEADER_BYTES = 16
+_MOST_SHARED_KEYS = 30  # SHARED_KEYS_MAX_SIZE
+_HAS_PRE_HEADER = 1 << 3 | 1 << 4 if sys.version_info >= (3, 12) else 1 << 4
+_C_METHODS = (MethodDescriptorType, WrapperDescriptorType)
+
+
+def sizer(cls: type) -> Sizer:
+    """Return the function that gives the size of the instances of ``cls``."""
+    overridden = False
+    for base in class_mro(cls):
+        namespace = class_namespace(base)
+        if not has_exact_keys(namespace) or "__sizeof__" not in namespace:
+            continue
+        method = namespace["__sizeof__"]
+        if type(method) in _C_METHODS:
+            return _from_method(method, _header_bytes(cls)) if overridden else sys.getsizeof
+        overridden = True
+    return _from_method(object.__sizeof__, _header_bytes(cls))
+
+
+def _header_bytes(cls: type) -> int:
+    flags = class_flags(cls)
+    if not flags & TRAVERSED:
+        return 0
+    pre_header = sys.version_info >= (3, 11) and flags & _HAS_PRE_HEADER and flags & HEAP_TYPE
+    return _GC_HEADER_BYTES + (2 * _WORD if pre_header else 0)
+
+
+def _from_method(method: Any, header_bytes: int) -> Sizer:
+    def size(obj: Any) -> int:
+        return int(method(obj)) + header_bytes
+
+    return size
+
+
+def inline_values_bytes(shared_keys: int) -> int:
+    """Return about how much the values of one instance take besides its ``sys.getsizeof``.
+
+    The array has room for one key more than the class has seen, once the class has made some
+    instances; the first few dozen have up to 30 slots. Before the values come the insertion order,
+    a byte a slot, and two (3.13: four) bytes of counts, rounded up to a word.
+    """
+    if sys.version_info < (3, 11):
+        return 0
+    slots = min(shared_keys + 1, _MOST_SHARED_KEYS)
+    counts = 4 if sys.version_info >= (3, 13) else 2
+    prefix = (slots + counts + _WORD - 1) // _WORD * _WORD
+    return prefix + slots * _WORD

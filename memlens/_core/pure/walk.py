@@ -1,0 +1,158 @@
+"""The walk over the heap: numbers objects in depth-first order and notes their references."""
+
+from __future__ import annotations
+
+import gc
+from array import array
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from memlens._core.pure.edges import Expand, Plans
+from memlens._core.pure.running import variable_names
+
+__all__ = ("Walk", "WalkedHeap")
+
+_UNKNOWN = object()
+
+
+class WalkedHeap(NamedTuple):
+    """What a walk has found. Nothing but ``objects`` holds the objects any more.
+
+    ``objects`` has every object by node, node 0 being the process; ``number`` finds the node of an
+    ``id()``, 0 for what is hidden. The edges of node ``v`` are ``starts[v] : starts[v + 1]`` of
+    ``targets`` and ``labels``; ``weak`` has pairs of nodes. ``types`` has the nodes of the classes
+    that have instances, in the order of their first one.
+    """
+
+    objects: list[Any]
+    number: dict[int, int]
+    starts: array[int]
+    targets: array[int]
+    labels: array[int]
+    weak: list[tuple[int, int]]
+    types: list[int]
+    namespaces: list[int]
+    embedded: list[int]
+    failures: int
+
+
+class Walk:
+    """A walk that is under way.
+
+    While it holds an object, the object's id is not given to another one.
+    """
+
+    def __init__(self, plans: Plans, hidden: Iterable[int]) -> None:
+        self._plans = plans
+        # The sentinel shows how many references the capture itself adds to every object.
+        self.objects: list[Any] = [object()]
+        self._number: dict[int, int] = dict.fromkeys(hidden, 0)
+        self._edges: list[Any] = []
+        self._labels = array("I")
+        self._starts = array("Q", [0])
+        self._failures = 0
+        self._by_type: dict[int, Expand | None] = {}
+        self._weak_done = 0
+
+    def from_objects(self, start: list[Any]) -> None:
+        """Walk from each of ``start``, in order. Nothing recurses: the depth has no limit."""
+        stack = start[::-1]
+        number, objects, edges = self._number, self.objects, self._edges
+        labels, by_type = self._labels, self._by_type
+        pop, add, mark = stack.pop, objects.append, self._starts.append
+        while stack:
+            obj = pop()
+            key = id(obj)
+            if key in number:
+                continue
+            number[key] = len(objects)
+            add(obj)
+            mark(len(edges))
+            plan: Any = by_type.get(id(type(obj)), _UNKNOWN)
+            if plan is None:
+                continue
+            if plan is _UNKNOWN:
+                cls = type(obj)
+                plan = by_type[id(cls)] = self._plans.plan(cls)
+                stack.append(cls)  # instances of static types do not refer to them
+                if plan is None:
+                    continue
+            try:
+                targets, found = plan(obj)
+            except (AttributeError, TypeError, ValueError, RuntimeError, SystemError):
+                targets, found = self._unlabelled(obj)
+            edges += targets
+            labels += found
+            targets.reverse()
+            stack += targets
+
+    def from_weak_references(self) -> None:
+        """Walk from what only weak references refer to."""
+        weak = self._plans.weak
+        while self._weak_done < len(weak):
+            pending = [target for _, target in weak[self._weak_done :]]
+            self._weak_done = len(weak)
+            self.from_objects(pending)
+
+    def finish(self) -> WalkedHeap:
+        """Let go of everything but the objects themselves, and return what was found."""
+        number = self._number
+        self._label_late_namespaces()
+        self._label_closures()
+        self._label_mentions()
+        namespaces = self._plans.namespaces
+        targets = array("I", map(number.__getitem__, map(id, self._edges)))
+        self._edges.clear()
+        self._starts.append(len(targets))
+        heap = WalkedHeap(
+            self.objects,
+            number,
+            self._starts,
+            targets,
+            self._labels,
+            [(number[id(source)], number[id(target)]) for source, target in self._plans.weak],
+            [number[cls] for cls in self._by_type],
+            [number[one] for one in namespaces.claimed if one in number],
+            [number[id(one)] for one in namespaces.embedded],
+            self._failures,
+        )
+        self._by_type.clear()
+        self._plans.clear()
+        return heap
+
+    def _unlabelled(self, obj: Any) -> tuple[list[Any], array[int]]:
+        """Return the bare referents of an object whose type's C code has failed."""
+        self._failures += 1
+        targets = gc.get_referents(obj)
+        return targets, array("I", [0]) * len(targets)
+
+    def _label_late_namespaces(self) -> None:
+        """Name the entries of the dicts that were reached before their owner."""
+        namespaces = self._plans.namespaces
+        for one in namespaces.claimed - namespaces.labelled:
+            start, end = self._edges_of(one)
+            middle = (start + end) // 2
+            self._labels[middle:end] = namespaces.names(self._edges[start:middle])
+
+    def _label_closures(self) -> None:
+        """Name the cells of closures after the variables that the code uses."""
+        for one, code in self._plans.closures.items():
+            start, end = self._edges_of(one)
+            names = variable_names(code)[start - end :] if end > start else []
+            if len(names) == end - start:
+                self._labels[start:end] = array("I", map(self._plans.cell.__getitem__, names))
+
+    def _label_mentions(self) -> None:
+        """Name the entries of ``co_names`` by themselves: which code uses which name is no data."""
+        for one in self._plans.mentions:
+            start, end = self._edges_of(one)
+            names = self._edges[start:end]
+            if all(type(name) is str for name in names):
+                self._labels[start:end] = array("I", map(self._plans.internal.__getitem__, names))
+
+    def _edges_of(self, key: int) -> tuple[int, int]:
+        node = self._number.get(key, 0)
+        if not node:
+            return 0, 0
+        last = node + 1 == len(self.objects)
+        return self._starts[node], len(self._edges) if last else self._starts[node + 1]

@@ -1,0 +1,282 @@
+"""Why objects are alive: named roots, frames, unexplained references, garbage."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import signal
+import sys
+import threading
+import types
+import weakref
+
+import pytest
+
+from memlens._core.layout import NONE, NodeFlag, RootKind
+from tests.core.planted import take
+
+READS_VARIABLES = sys.version_info >= (3, 12)  # of running frames; 3.10 by traversal
+SHOWS_VARIABLES = sys.version_info < (3, 11) or READS_VARIABLES
+
+
+class Holder:
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.fixture(autouse=True)
+def planted():
+    """``gc.planted``, the variable of a module: a place that every capture can see into."""
+    yield
+    vars(gc).pop("planted", None)
+
+
+@pytest.fixture
+def held_by_native_code():
+    """Make objects that C code refers to and nothing else knows of; lets go of them at the end."""
+    kept = []
+
+    def hold(obj, times=1):
+        for _ in range(times):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(obj))
+            kept.append(obj)
+        return obj
+
+    yield hold
+    for obj in kept:
+        ctypes.pythonapi.Py_DecRef(ctypes.py_object(obj))
+
+
+def test_every_module_is_a_root_with_its_name(core):
+    heap = take(core)
+    names = {name for kind, name, _ in heap.roots() if kind == "MODULE"}
+    assert names == {name for name in sys.modules if isinstance(name, str)}
+    assert ("MODULE", "gc", 0) in heap.roots(gc)
+
+
+def test_roots_come_best_names_first_and_are_the_edges_of_the_process(core):
+    heap = take(core)
+    kinds = [*heap.sections["root_kind"]]
+    assert kinds == sorted(kinds)
+    assert len(heap.edges_of_node(0)) == len(kinds)
+
+
+def test_entries_of_sys_modules_need_not_be_modules(core, monkeypatch):
+    thing = [object()]
+    monkeypatch.setitem(sys.modules, "planted_thing", thing)
+    monkeypatch.setitem(sys.modules, "planted_none", None)
+    heap = take(core)
+    assert ("MODULE", "planted_thing", 0) in heap.roots(thing)
+    assert ("MODULE", "planted_none", 0) in heap.roots(None)
+
+
+def test_what_only_native_code_holds_is_an_external_root_with_its_count(core, held_by_native_code):
+    gc.planted = held_by_native_code(["once"]), held_by_native_code(["thrice"], 3)
+    heap = take(core)
+    assert heap.external(gc.planted[0]) == 1
+    assert heap.external(gc.planted[1]) == 3
+
+
+def test_references_from_lists_attributes_and_cycles_are_explained(core):
+    in_list, in_attribute, in_cycle, in_closure = ["l"], ["a"], ["c"], ["f"]
+    in_cycle.append(in_cycle)
+    holder = [in_list, Holder(in_attribute), in_cycle, lambda: in_closure]
+    controls = types.SimpleNamespace(box=holder)
+    del in_list, in_attribute, in_cycle, in_closure, holder
+    heap = take(core)
+    for obj in (controls.box[0], controls.box[1].value, controls.box[2], controls.box):
+        assert heap.external(obj) == 0
+        assert not NodeFlag.GARBAGE & heap.flags(obj)
+
+
+def test_a_thread_s_local_is_held_by_its_frame(core):
+    started, done = threading.Event(), threading.Event()
+    seen = []
+
+    def worker_function(argument):
+        only_local = ["only local"]
+        shared = ["shared"]
+
+        def inner():
+            return shared
+
+        seen.append(weakref.ref(inner))
+        started.set()
+        done.wait()
+        return only_local, inner, argument
+
+    thread = threading.Thread(target=worker_function, args=([],))
+    thread.start()
+    started.wait()
+    try:
+        heap = take(core)
+        frame = sys._current_frames()[thread.ident]
+        while frame.f_code.co_name != "worker_function":
+            frame = frame.f_back
+        node = heap.frame_root(name_of(frame.f_code))
+        local = find_list("only local")
+        shared = find_list("shared")
+        inner = seen[0]()
+        del frame
+    finally:
+        done.set()
+        thread.join()
+    edges = heap.edges_of_node(node)
+    assert heap.has(local)
+    assert not NodeFlag.GARBAGE & heap.flags(local)
+    if SHOWS_VARIABLES:
+        assert ("LOCAL", "only_local", heap.node(local)) in edges
+        assert ("LOCAL", "inner", heap.node(inner)) in edges
+        assert ("LOCAL", "shared", heap.node(inner.__closure__[0])) in edges
+        assert heap.external(local) == 0
+    else:
+        assert heap.external(local) == 1
+    assert heap.external(shared) == 0
+    assert heap.node(worker_function.__code__) in [target for _, _, target in edges]
+    thread_ids = [thread_id for thread_id, function, *_ in heap.frames() if "worker" in function]
+    assert thread_ids == [thread.ident]
+
+
+def test_the_stack_of_the_caller_is_in_the_frame_table_innermost_first(core):
+    def inner_function():
+        return take(core)
+
+    heap = inner_function()
+    mine = [row for row in heap.frames() if row[0] == threading.get_ident()]
+    assert [depth for *_, depth in mine] == [*range(len(mine))]
+    functions = [function.rpartition(".")[2] for _, function, *_ in mine]
+    assert functions[:3] == [
+        "take",
+        "inner_function",
+        "test_the_stack_of_the_caller_is_in_the_frame_table_innermost_first",
+    ]
+    assert mine[1][2] == __file__
+    assert mine[1][3] == inner_function.__code__.co_firstlineno + 1
+
+
+def test_frames_of_the_capture_itself_are_left_out(core):
+    heap = take(core)
+    assert not [file for _, _, file, *_ in heap.frames() if "/memlens/_core/" in file]
+    assert NONE in heap.sections["root_frame"]
+
+
+def test_frames_of_the_caller_can_be_left_out(core):
+    everything, fewer = take(core), take(core, skip_frames=2)
+    names = [function.rpartition(".")[2] for _, function, *_ in fewer.frames()]
+    assert "take" in [function for _, function, *_ in everything.frames()]
+    assert "take" not in names
+    assert "test_frames_of_the_caller_can_be_left_out" not in names
+
+
+def test_a_signal_handler_is_held_by_the_interpreter(core):
+    def handler(number, frame):
+        raise AssertionError
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        heap = take(core)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [kind for kind, *_ in heap.roots(handler)][:1] == ["INTERPRETER"]
+
+
+def test_the_exception_that_is_handled_is_held_by_the_interpreter(core):
+    try:
+        raise ValueError("handled")
+    except ValueError as error:
+        heap = take(core)
+        assert "INTERPRETER" in [kind for kind, *_ in heap.roots(error)]
+
+
+def test_static_types_and_interned_strings_and_singletons_have_roots_of_their_own(core):
+    heap = take(core)
+    assert heap.roots(dict) == [("STATIC_TYPE", "", 0)]
+    assert not heap.roots(Holder)
+    assert heap.roots(None) == [("IMMORTAL", "", 0)]
+    name = sys.intern("planted_interned_name")
+    assert {kind for kind, *_ in take(core).roots(name)} <= {"INTERNED"}
+
+
+def test_a_string_that_native_code_holds_is_not_taken_for_an_interned_one(
+    core, held_by_native_code
+):
+    gc.planted = held_by_native_code("".join(["not ", "interned"]))
+    assert take(core).external(gc.planted) == 1
+
+
+def test_frozen_objects_are_found(core):
+    holder = types.SimpleNamespace(value=["frozen"])
+    gc.planted = holder
+    loose = ["loose"]
+    gc.collect()
+    gc.freeze()
+    try:
+        heap = take(core)
+    finally:
+        gc.unfreeze()
+    assert heap.has(holder)
+    assert heap.has(holder.value)
+    assert heap.has(loose) is SHOWS_VARIABLES
+    assert heap.external(holder.value) == 0
+
+
+def test_what_nothing_reaches_is_garbage(core):
+    gc.disable()
+    try:
+        first, second = Holder(None), Holder(None)
+        first.value, second.value = second, first
+        content = ["content"]
+        second.extra = content
+        alive = Holder(["alive"])
+        addresses = id(first), id(second), id(content)
+        del first, second, content
+        heap = take(core)
+    finally:
+        gc.enable()
+    for address in addresses:
+        flags = NodeFlag(heap.sections["node_flags"][heap.node_of[address]])
+        assert NodeFlag.GARBAGE in flags
+    assert NodeFlag.GARBAGE not in heap.flags(alive)
+    assert NodeFlag.GARBAGE not in heap.flags(alive.value)
+    gc.collect()
+
+
+def test_what_native_code_holds_is_not_garbage_nor_what_it_leads_to(core, held_by_native_code):
+    chain = held_by_native_code(Holder(Holder(["end"])))
+    reference = weakref.ref(chain)
+    del chain
+    heap = take(core)
+    assert NodeFlag.GARBAGE not in heap.flags(reference().value.value)
+
+
+def test_weak_references_keep_nothing_from_being_garbage(core):
+    gc.disable()
+    try:
+        lonely = Holder(None)
+        lonely.value = lonely
+        reference = weakref.ref(lonely)
+        del lonely
+        heap = take(core)
+        assert NodeFlag.GARBAGE in heap.flags(reference())
+    finally:
+        gc.enable()
+        gc.collect()
+
+
+def test_few_tracked_objects_are_left_to_native_code(core):
+    heap = take(core)
+    tracked = [
+        target
+        for kind, target in zip(heap.sections["root_kind"], heap.sections["edge_target"])
+        if kind == RootKind.EXTERNAL and heap.sections["node_flags"][target] & NodeFlag.TRACKED
+    ]
+    assert len(tracked) < 3000
+
+
+def name_of(code):
+    return code.co_qualname if sys.version_info >= (3, 11) else code.co_name
+
+
+def find_list(text):
+    """A list in another thread's frame, found by its contents."""
+    return next(one for one in gc.get_objects() if type(one) is list and one == [text])

@@ -1,0 +1,144 @@
+import gc
+import shutil
+import sys
+
+import pytest
+
+import memlens
+from memlens.errors import MissingExtraError, NotInSnapshotError, OptionError
+
+
+class Box:
+    def __init__(self, content=None):
+        self.content = content
+
+
+SHELF = {}
+OTHER = []
+
+
+@pytest.fixture(autouse=True)
+def empty_shelves():
+    SHELF.clear()
+    OTHER.clear()
+    yield
+    SHELF.clear()
+    OTHER.clear()
+
+
+def test_an_object_in_a_module_is_held_by_a_path_that_one_can_type():
+    SHELF["a"] = Box()
+    retention = memlens.why_alive(SHELF["a"])
+    assert [str(path) for path in retention] == ["tests.heap.test_live.SHELF[<str>]"]
+    assert "tests.heap.test_live.Box" in str(retention)
+
+
+def test_each_independent_way_is_told_once():
+    box = Box()
+    SHELF["a"] = box
+    OTHER.append(box)
+    del box
+    paths = {str(path) for path in memlens.why_alive(OTHER[0])}
+    assert paths == {"tests.heap.test_live.SHELF[<str>]", "tests.heap.test_live.OTHER[0]"}
+
+
+def test_the_callers_own_variables_do_not_count():
+    box = Box()
+    assert len(memlens.why_alive(box)) == 0
+    assert "Nothing but the caller's own variables" in str(memlens.why_alive(box))
+
+
+def test_a_variable_of_a_function_further_out_does_count():
+    def inner(holder):
+        return memlens.why_alive(holder.content)
+
+    def outer():
+        held = Box(Box())
+        return inner(held)
+
+    if sys.version_info[:2] == (3, 11):
+        pytest.skip("3.11 hides the variables of running functions from pure Python")
+    (path, *_) = outer()
+    assert "frame" in path.root
+
+
+def test_retained_size_is_what_would_be_freed():
+    SHELF["big"] = Box([bytearray(100_000) for _ in range(3)])
+    size = memlens.retained_size(SHELF["big"])
+    content = SHELF["big"].content
+    expected = sum(map(sys.getsizeof, [content, *content, SHELF["big"]]))
+    assert expected <= size <= expected + 200  # the instance's attributes are not in getsizeof
+
+
+def test_what_is_shared_is_not_retained():
+    shared = bytearray(100_000)
+    OTHER.append(shared)
+    SHELF["box"] = Box(shared)
+    del shared
+    assert memlens.retained_size(SHELF["box"]) < 1000
+
+
+def test_asking_leaves_reference_counts_and_attributes_as_they_were():
+    box = Box(Box())
+    SHELF["a"] = box
+    before = sys.getrefcount(box), sys.getrefcount(box.content)
+    referents = len(gc.get_referents(box))
+    memlens.why_alive(box)
+    memlens.retained_size(box)
+    assert (sys.getrefcount(box), sys.getrefcount(box.content)) == before
+    assert len(gc.get_referents(box)) == referents  # no __dict__ was made
+
+
+def test_an_object_that_only_the_call_holds_is_said_to_be_in_nothing():
+    with pytest.raises(NotInSnapshotError, match="nothing but the call"):
+        memlens.why_alive(Box(content=12345678901))
+
+
+def test_bad_counts_are_refused():
+    with pytest.raises(OptionError, match="at least one"):
+        memlens.why_alive(SHELF, count=0)
+
+
+def test_objgraph_finds_the_same_path_without_a_snapshot():
+    SHELF["a"] = [Box()]
+    path = memlens.find_live_path(SHELF["a"][0])
+    assert path is not None
+    assert path.root.endswith("test_live")
+    assert str(path) == "tests.heap.test_live.SHELF[<str>][0]"
+    assert str(memlens.find_live_path(SHELF["a"][0], values=True)).endswith(".SHELF['a'][0]")
+    assert path.hops[-1].retained_bytes is None
+
+
+def test_objgraph_names_the_attribute_of_an_instance():
+    SHELF["a"] = Box([1])
+    path = memlens.find_live_path(SHELF["a"].content)
+    assert str(path).endswith(".SHELF[<str>].content")
+
+
+def test_objgraph_says_none_where_no_module_holds_it():
+    assert memlens.find_live_path([]) is None
+
+
+def test_a_picture_can_be_drawn_as_text_for_graphviz(tmp_path):
+    SHELF["a"] = Box()
+    target = tmp_path / "box.dot"
+    assert memlens.draw_referrers(SHELF["a"], target) == str(target)
+    assert "digraph" in target.read_text()
+
+
+def test_a_picture_in_another_format_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(MissingExtraError, match="Graphviz"):
+        memlens.draw_referrers(SHELF, tmp_path / "shelf.png")
+
+
+def test_the_node_of_an_object_is_found_and_one_made_later_is_refused():
+    SHELF["a"] = Box()
+    snapshot = memlens.take_heap_snapshot()
+    node = snapshot.node_of(SHELF["a"])
+    assert node.type_name.endswith("test_live.Box")
+    assert str(snapshot.retention_paths(node)[0]) == "tests.heap.test_live.SHELF[<str>]"
+    later = [Box() for _ in range(50)]
+    with pytest.raises(NotInSnapshotError, match="Box"):
+        for box in later:
+            snapshot.node_of(box)
