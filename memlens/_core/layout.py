@@ -20,11 +20,10 @@ type 0, size 0). All other nodes are objects, in depth-first discovery order. Co
   ``EdgeKind.INDEX`` and a string number otherwise (string 0 is "": no name known)
 
 **Types**: ``type_name`` u32 (string: ``module.qualname``; of built-in types ``qualname`` alone:
-``dict``), ``type_node`` u32 (node of the type
-object, `NONE` for type 0, the process).
+``dict``), ``type_node`` u32 (node of the type object, `NONE` for type 0, the process).
 
-The names that a code object uses (``co_names``) are labelled ``INTERNAL`` with themselves, so that a
-reader finds the code that mentions a name.
+The names that a code object uses (``co_names``) are labelled ``INTERNAL`` with themselves, so that
+a reader finds the code that mentions a name.
 
 **Roots**: root ``i`` is edge ``i`` of node 0. ``root_kind`` u8 (`RootKind`), ``root_name`` u32
 (string), ``root_count`` u64 (references that nothing in the heap explains, for ``EXTERNAL``; else

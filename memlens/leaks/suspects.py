@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -34,9 +35,10 @@ class LeakSuspect:
     """One holder that grew in every interval, with all that is known about it.
 
     ``holder`` names the container that accumulates; ``path`` leads from the root to it.
-    ``count_growth`` is in elements, ``retained_growth_bytes`` in bytes, both from the first snapshot
-    to the last; ``retained_bytes`` is what the holder retains in the last. ``growth_bytes_per_hour``
-    is None over less than a minute. ``growing_types``: what it gained, most first. ``pattern`` is None where no rule knows the case.
+    ``count_growth`` is in elements, ``retained_growth_bytes`` in bytes, both from the first
+    snapshot to the last; ``retained_bytes`` is what the holder retains in the last.
+    ``growth_bytes_per_hour`` is None over less than a minute. ``growing_types``: what it gained,
+    most first. ``pattern`` is None where no rule knows the case.
     """
 
     holder: str
@@ -97,9 +99,9 @@ def find_leaks(
 ) -> list[LeakSuspect]:
     """Return what grew in every interval between the snapshots, the largest share first.
 
-    ``snapshots``: two or more of one process, in any order; three or more tell a leak from a one-time
-    growth. ``ignore``: regular expressions; a suspect whose holder matches one is left out.
-    ``min_growth_bytes``: leave out what grew by less. ``limit``: at most so many.
+    ``snapshots``: two or more of one process, in any order; three or more tell a leak from a
+    one-time growth. ``ignore``: regular expressions; a suspect whose holder matches one is left
+    out. ``min_growth_bytes``: leave out what grew by less. ``limit``: at most so many.
 
     Raises ``ComparisonError`` below two snapshots or across processes, ``OptionError`` for a bad
     option.
@@ -253,7 +255,8 @@ def _mentions(graph: HeapGraph, name: str) -> list[Mention]:
 
 
 def _growing_types(case: Case) -> tuple[str, ...]:
-    """What the holder gained: the direct entries first, then what came with them."""
-    names = [name for name, _ in case.value_types.most_common()]
-    names += [name for name, _ in case.gained_types.most_common() if name not in names]
-    return tuple(names[:_MAX_TYPES])
+    """What the holder gained: values first, then keys, then what came with them."""
+    entries = Counter(case.graph.type_of(node) for node in case.holder.entries)
+    ranked = [*case.value_types.most_common(), *entries.most_common()]
+    ranked += case.gained_types.most_common()
+    return tuple(dict.fromkeys(name for name, _ in ranked))[:_MAX_TYPES]
