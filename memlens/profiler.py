@@ -107,8 +107,8 @@ class MemoryProfiler:
     ``output_dir``: where snapshots are kept; made when missing. ``sample_interval``: seconds
     between readings. ``snapshot_interval``: seconds between periodic snapshots, beside the one at
     the start; a callable gets the number of periodic snapshots taken so far and returns the seconds
-    to the next. ``on_alert``: called with a ``LeakReport`` when a holder is first found growing over
-    three snapshots or more; None logs a warning. ``max_snapshots`` and ``max_snapshot_bytes`` bound
+    to the next. ``on_alert``: called with a ``LeakReport`` when a holder is first found growing
+    over three snapshots or more; None logs a warning. ``max_snapshots`` and ``max_snapshot_bytes`` bound
     what is kept; the first stays, as the baseline. ``ignore``: regular expressions of holders to
     leave out.
 

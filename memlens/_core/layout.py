@@ -41,8 +41,8 @@ a reader finds the code that mentions a name.
 - ``value_node`` u32, ``value_text`` u32: the text of strings, bytes and numbers, shortened; only
   where the caller asked for values
 
-**Strings**: ``string_offset`` u64 (one more entry than there are strings) into ``string_bytes``, UTF-8
-(with ``surrogatepass``).
+**Strings**: ``string_offset`` u64 (one more entry than there are strings) into ``string_bytes``,
+UTF-8 (with ``surrogatepass``).
 """
 
 from __future__ import annotations

@@ -59,6 +59,13 @@ class Location(NamedTuple):
     def __str__(self) -> str:
         return f"{self.file}:{self.line}" if self.line else self.file
 
+    def short(self) -> str:
+        """Return the place without the folder that installed packages are in."""
+        for folder in ("/site-packages/", "/dist-packages/"):
+            if folder in self.file:
+                return str(self._replace(file=self.file.partition(folder)[2]))
+        return str(self)
+
 
 def _column(name: str) -> cached_property[memoryview]:
     # Looked up when first used: a mapped file checks a section then, and not before.

@@ -18,7 +18,7 @@ class Mention(NamedTuple):
     location: Location
 
     def __str__(self) -> str:
-        return f"{self.function} ({self.location})"
+        return f"{self.function} ({self.location.short()})"
 
 
 def functions_mentioning(graph: HeapGraph, names: Iterable[str]) -> dict[str, list[Mention]]:
