@@ -108,9 +108,9 @@ class MemoryProfiler:
     between readings. ``snapshot_interval``: seconds between periodic snapshots, beside the one at
     the start; a callable gets the number of periodic snapshots taken so far and returns the seconds
     to the next. ``on_alert``: called with a ``LeakReport`` when a holder is first found growing
-    over three snapshots or more; None logs a warning. ``max_snapshots`` and ``max_snapshot_bytes`` bound
-    what is kept; the first stays, as the baseline. ``ignore``: regular expressions of holders to
-    leave out.
+    over three snapshots or more; None logs a warning. ``max_snapshots`` and ``max_snapshot_bytes``
+    bound what is kept; the first stays, as the baseline. ``ignore``: regular expressions of
+    holders to leave out.
 
     `start` and `stop` can be repeated; the object is a context manager. Errors while watching are
     logged once and counted in `health`, never raised into the program. After a fork the child
