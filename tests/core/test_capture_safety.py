@@ -124,10 +124,6 @@ def test_no_code_of_any_object_runs(core, alarm):
     kinds = (
         *(object, dict, list, tuple, set, frozenset, str, bytes, int, float, complex, bytearray),
         *(collections.deque, collections.OrderedDict, collections.defaultdict, io.BytesIO),
-        *(io.StringIO, threading.Thread, Exception, types.ModuleType, type(asyncio.Future())),
-    ) if False else (
-        *(object, dict, list, tuple, set, frozenset, str, bytes, int, float, complex, bytearray),
-        *(collections.deque, collections.OrderedDict, collections.defaultdict, io.BytesIO),
         *(io.StringIO, Exception),
     )
     made = []
@@ -202,12 +198,12 @@ def test_nothing_stays_behind(core):
     gc.collect()
     gc.disable()
     try:
-        core.capture()
-        blocks = sys.getallocatedblocks()
-        for _ in range(3):
+        blocks = []
+        for _ in range(4):
             core.capture()
-        assert sys.getallocatedblocks() - blocks < 50
-        assert gc.collect() == 0
+            assert gc.collect() == 0  # no cycle; it also empties the interpreter's free lists
+            blocks.append(sys.getallocatedblocks())
+        assert blocks[-1] - blocks[0] < 20
     finally:
         gc.enable()
 
@@ -281,7 +277,7 @@ def test_texts_are_bounded(core):
     assert max(map(len, keys)) <= 80
     for value in planted.values():
         assert len(heap.string(heap.sparse(value, "value", "text")[0])) <= 200
-    assert not heap.mentions("k" * 81)
+    assert not heap.mentions("k" * 201)
 
 
 def test_values_of_subclasses_are_not_looked_at(core, alarm):
@@ -330,12 +326,12 @@ def test_classes_with_odd_namespaces_do_not_stop_the_capture(core):
         pass
 
     del Bare.__module__
-    strange = type("Strange", (), {Five(): 1, 3: 4}) if sys.version_info < (3, 0) else Bare
     module = types.ModuleType("odd")
     del module.__name__
+    odd, bare = Odd(), Bare()
     heap = take(core)
-    assert heap.type_name(Odd()) if False else heap.has(Odd)
-    assert heap.has(strange)
+    assert heap.type_name(odd) == Odd.__qualname__
+    assert heap.type_name(bare) == Bare.__qualname__
     assert heap.has(module)
 
 
