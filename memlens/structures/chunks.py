@@ -13,7 +13,7 @@ from collections.abc import (
     Iterator,
 )
 from itertools import islice
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from memlens.structures._arguments import require_callable, require_count
 

@@ -92,7 +92,8 @@ class ObjectPool(Generic[T]):
         self._sweep_at = _SWEEP_AT_LEAST
         self._created = self._discarded = self._lost = 0
         for _ in range(initial_size):
-            self._slots.take()
+            self._slots.take()  # a place each, before the first one lies idle
+        for _ in range(initial_size):
             self._slots.put(self._made(), clock())
         self._slots.taken = 0
 

@@ -125,7 +125,7 @@ def run_threads(count, target):
     def guarded(number):
         try:
             target(number)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  # raised again in the test's thread
             errors.append(error)
 
     threads = [threading.Thread(target=guarded, args=(i,)) for i in range(count)]
@@ -292,11 +292,14 @@ def test_a_failed_computation_leaves_no_reference_cycle():
 
     gc.disable()
     try:
-        with pytest.raises(ValueError):  # noqa: PT011  # no message
+        try:
             cache.get_or_compute(1, fail)
+        except ValueError:
+            pass
+        alive = seen[0]()
     finally:
         gc.enable()
-    assert len(seen) == 1
+    assert alive is None
 
 
 def test_callbacks_and_destructors_run_without_the_lock():
