@@ -1,4 +1,7 @@
-"""Is the bounded cache faster than cachetools at the same work? `python benchmarks/structures_caches.py`."""
+"""Is the bounded cache faster than cachetools at the same work?
+
+Run: ``python benchmarks/structures_caches.py``
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What does interning cost against sys.intern, and what does it save? `python benchmarks/structures_strings.py`."""
+"""What does interning cost against sys.intern, and what does it save?
+
+Run: ``python benchmarks/structures_strings.py``
+"""
 
 from __future__ import annotations
 

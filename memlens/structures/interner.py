@@ -39,7 +39,8 @@ class StringInterner:
 
     When full it forgets the half that was not used for the longest time, by keeping two generations
     of half the size: a string used again moves to the young one. So there is no bookkeeping per
-    use; a call is O(1), about 0.2 µs, some 5 times ``sys.intern``. Thread-safe.
+    use; a call is O(1), about 0.2 µs where
+    ``sys.intern`` takes 0.02: it counts, under a lock, in Python. Thread-safe.
     """
 
     def __init__(self, max_entries: int | None = None, max_length: int | None = None) -> None:

@@ -62,7 +62,7 @@ class LRUCache(ComputingMapping[K, V]):
     `WeakValueCache`, for the results of a function `cached`.
 
     **Bytes** of an entry are, by default, key and value as `sizing.size_of` sees them when they are
-    stored, plus the 400 bytes of bookkeeping that an entry costs at most. The result of your own
+    stored, plus the 432 bytes of bookkeeping that an entry costs at most. The result of your own
     ``size_of(value)`` is taken as it is, in whatever unit ``max_bytes`` has. Without ``max_bytes``
     and ``size_of`` nothing is measured until ``stats()`` asks, which then measures every entry.
 
@@ -210,28 +210,26 @@ class LRUCache(ComputingMapping[K, V]):
         replaced = None
         with self._lock:
             if flight is None:
-                self._flights.supersede(entry[KEY])
+                if self._flights.by_key:
+                    self._flights.supersede(entry[KEY])
             elif not self._flights.is_current(entry[KEY], flight):
                 return
-            replaced = self._replaced(entry)
+            old = self._table.by_key.get(entry[KEY])
+            replaced = None if old is None else self._table.remove(old)
             self._make_room(entry[SIZE], dropped)
             late = self._table.insert(entry)
         del replaced, late  # here, not under the lock, may their destructors run
-        self._tell(dropped)
-
-    def _replaced(self, entry: Entry) -> tuple[K, V] | None:
-        old = self._table.by_key.get(entry[KEY])
-        return None if old is None else self._table.remove(old)
+        if dropped:
+            self._tell(dropped)
 
     def _make_room(self, size_bytes: int, dropped: list[tuple[K, V]]) -> None:
         table = self._table
         if table.may_expire():
             self._pop_expired(self._clock(), _EXPIRED_PER_STORE, dropped)
         room_bytes = self._max_bytes - size_bytes
-        while table.by_key and (
-            len(table.by_key) >= self._max_entries or table.size_bytes > room_bytes
-        ):
-            dropped.append(table.remove(table.least_used()))
+        by_key = table.by_key
+        while by_key and (len(by_key) >= self._max_entries or table.size_bytes > room_bytes):
+            dropped.append(table.remove_least_used())
             self._evictions += 1
 
     def _keep(self, key: K, value: V, flight: Flight[V]) -> None:
@@ -278,7 +276,7 @@ class LRUCache(ComputingMapping[K, V]):
         self.expire()
         with self._lock:
             if self._table.by_key:
-                return self._table.remove(self._table.least_used())
+                return self._table.remove_least_used()
         raise KeyError("popitem(): the cache is empty")
 
     def clear(self) -> None:

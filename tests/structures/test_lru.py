@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import threading
@@ -292,10 +293,8 @@ def test_a_failed_computation_leaves_no_reference_cycle():
 
     gc.disable()
     try:
-        try:
+        with contextlib.suppress(ValueError):
             cache.get_or_compute(1, fail)
-        except ValueError:
-            pass
         alive = seen[0]()
     finally:
         gc.enable()

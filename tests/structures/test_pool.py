@@ -74,7 +74,7 @@ class PoolAgainstModel(RuleBasedStateMachine):
     @precondition(lambda self: self.known_idle)
     @rule()
     def refuse_a_second_release(self):
-        with pytest.raises(ValueError, match="twice|not on loan"):
+        with pytest.raises(ValueError, match=r"twice|not on loan"):
             self.pool.release(self.known_idle[-1])
 
     @rule()
