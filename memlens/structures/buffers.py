@@ -12,8 +12,9 @@ __all__ = ("BufferPool",)
 class BufferPool(ObjectPool[memoryview]):
     """At most ``count`` buffers of ``size`` bytes, handed out as writable memoryviews.
 
-    **Use it** with ``readinto``, ``recv_into`` and ``pack_into`` where buffers of 64 KiB and more
-    would be allocated again and again; smaller ones are cheap to make. All that `ObjectPool` says
+    **Use it** with ``readinto``, ``recv_into`` and ``pack_into`` where buffers of several
+    100 KiB would be allocated again and again: from about 128 KiB on the system is asked for fresh
+    pages each time, which costs ten times the lease. Smaller ones are cheaper to make than to lease. All that `ObjectPool` says
     of waiting, leases and lost objects holds. Buffers are made when first needed; those idle for
     ``idle_seconds`` are freed by later releases and by ``shrink()``.
 
