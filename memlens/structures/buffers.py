@@ -14,9 +14,10 @@ class BufferPool(ObjectPool[memoryview]):
 
     **Use it** with ``readinto``, ``recv_into`` and ``pack_into`` where buffers of several
     100 KiB would be allocated again and again: from about 128 KiB on the system is asked for fresh
-    pages each time, which costs ten times the lease. Smaller ones are cheaper to make than to lease. All that `ObjectPool` says
-    of waiting, leases and lost objects holds. Buffers are made when first needed; those idle for
-    ``idle_seconds`` are freed by later releases and by ``shrink()``.
+    pages each time, which costs ten times the lease. Smaller ones are cheaper to make
+    than to lease. All that `ObjectPool` says of waiting, leases and lost objects holds.
+    Buffers are made when first needed; those idle for ``idle_seconds`` are freed by later
+    releases and by ``shrink()``.
 
     A release makes the view unusable: who still holds it gets ValueError instead of the bytes of
     the next user, and a second release is always noticed. BufferError tells of slices, arrays and
