@@ -24,7 +24,7 @@ def open_bytes(path: PathLike, mode: str = "rb") -> BinaryIO:
     return cast("BinaryIO", open(name, mode))
 
 
-def _zstd_open() -> Any:  # noqa: ANN401  # one of three modules with the same open()
+def _zstd_open() -> Any:  # one of three modules with the same open()
     from importlib import import_module
 
     for module in ("compression.zstd", "backports.zstd", "zstandard"):

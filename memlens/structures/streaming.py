@@ -54,7 +54,7 @@ class JsonLines:
         *,
         max_line_bytes: int = 16 * 2**20,
         progress: Callable[[int], object] | None = None,
-        **json_options: Any,  # noqa: ANN401  # those of json.loads
+        **json_options: Any,  # those of json.loads
     ) -> None:
         if on_error not in ("raise", "skip") and not callable(on_error):
             raise ValueError(
@@ -80,7 +80,7 @@ class JsonLines:
     def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self) -> Any:  # noqa: ANN401  # whatever JSON holds
+    def __next__(self) -> Any:  # whatever JSON holds
         return next(self._objects)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
@@ -153,7 +153,7 @@ def stream_json_lines(
     *,
     max_line_bytes: int = 16 * 2**20,
     progress: Callable[[int], object] | None = None,
-    **json_options: Any,  # noqa: ANN401  # those of json.loads
+    **json_options: Any,  # those of json.loads
 ) -> JsonLines:
     """Return an iterator over the objects of a JSON Lines file, one line in memory at a time.
 
