@@ -1,10 +1,63 @@
-"""Data structures that keep memory bounded; usable alone, on nothing but the standard library.
+"""Structures that hold no more memory than they were given: the cure for what the profiler finds.
 
-They raise the built-in errors that people expect of a mapping, a queue or a sequence.
+===================== ===================================================================
+it grows              use
+===================== ===================================================================
+a dict as a cache     `LRUCache`, `cached`; `WeakValueCache` for objects that live anyway
+the same object anew  `ObjectPool`, `BufferPool`
+equal strings         `StringInterner`
+a file read at once   `stream_json_lines`, `process_json_lines`, `process_csv`
+a list of everything  `ChunkProcessor`
+a list of readings    `NumericTimeSeries`, `MultiSeries`
+===================== ===================================================================
+
+Each can be used alone, needs the standard library only, and raises the built-in errors of mappings
+and queues. `size_of` estimates what a value holds.
 """
 
 from __future__ import annotations
 
+from memlens.structures.buffers import BufferPool
+from memlens.structures.cached import CachedFunction, cached
+from memlens.structures.chunks import ChunkProcessor
+from memlens.structures.interner import InternerStats, StringInterner
+from memlens.structures.lru import CacheStats, LRUCache
+from memlens.structures.pool import Lease, ObjectPool, PoolStats, UnreleasedLease
 from memlens.structures.series import MultiSeries, NumericTimeSeries
+from memlens.structures.sizing import size_of
+from memlens.structures.streaming import (
+    JsonLines,
+    LineError,
+    LinesResult,
+    process_json_lines,
+    stream_json_lines,
+)
+from memlens.structures.tables import CsvResult, process_csv
+from memlens.structures.weak import WeakCacheStats, WeakValueCache
 
-__all__ = ("MultiSeries", "NumericTimeSeries")
+__all__ = (
+    "BufferPool",
+    "CacheStats",
+    "CachedFunction",
+    "ChunkProcessor",
+    "CsvResult",
+    "InternerStats",
+    "JsonLines",
+    "LRUCache",
+    "Lease",
+    "LineError",
+    "LinesResult",
+    "MultiSeries",
+    "NumericTimeSeries",
+    "ObjectPool",
+    "PoolStats",
+    "StringInterner",
+    "UnreleasedLease",
+    "WeakCacheStats",
+    "WeakValueCache",
+    "cached",
+    "process_csv",
+    "process_json_lines",
+    "size_of",
+    "stream_json_lines",
+)

@@ -1,0 +1,105 @@
+"""The entries of an `LRUCache`, in two orders at once: by last use and by expiry.
+
+An entry is a plain list rather than an object with names because lists are compared in C: no Python
+code runs inside ``heappush`` and ``heappop``, so no finaliser can come in between and change the
+heap under them. `SERIAL` is unique, so a comparison never reaches the key.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from itertools import count
+from typing import Any
+
+__all__ = (
+    "ENTRY_BYTES",
+    "EXPIRES",
+    "GONE",
+    "KEY",
+    "SERIAL",
+    "SIZE",
+    "VALUE",
+    "Entry",
+    "EntryTable",
+    "new_entry",
+)
+
+EXPIRES, SERIAL, KEY, VALUE, SIZE = range(5)
+GONE: Any = object()  # key and value of an entry that left the cache while the heap still holds it
+# What one entry costs beside key and value: the list 112, its numbers 88, its node and its share of
+# the ordered dict at that one's fullest moment 135, its place in the heap with the stale ones 65;
+# the rest is what Python 3.10 was measured to need above that.
+ENTRY_BYTES = 432
+_STALE_ALLOWED = 64
+
+_SERIALS = count()
+
+Entry = list[Any]
+
+
+def new_entry(key: object, value: object, expires: float | None, size_bytes: int) -> Entry:
+    """Return an entry that is in no table yet."""
+    return [expires, next(_SERIALS), key, value, size_bytes]
+
+
+class EntryTable:
+    """Entries by key, by use and by expiry, and the sum of their sizes. Knows no lock and no clock.
+
+    Removed pairs are returned, never just dropped: the caller lets them die outside its lock.
+    """
+
+    __slots__ = ("_heap", "_stale", "by_key", "size_bytes")
+
+    def __init__(self) -> None:
+        self.by_key: OrderedDict[Any, Entry] = OrderedDict()  # least recently used first
+        self.size_bytes = 0
+        self._heap: list[Entry] = []
+        self._stale = 0  # entries of the heap that are gone
+
+    def insert(self, entry: Entry) -> list[tuple[Any, Any]]:
+        """Put an entry in as the most recently used; return the pair that it replaced, if any."""
+        # Not just an assignment: a finaliser may store the same key at any call in between.
+        replaced = []
+        while (other := self.by_key.setdefault(entry[KEY], entry)) is not entry:
+            replaced.append(self.remove(other))
+        self.size_bytes += entry[SIZE]
+        if entry[EXPIRES] is not None:
+            heapq.heappush(self._heap, entry)
+        return replaced
+
+    def remove(self, entry: Entry, *, in_heap: bool = True) -> tuple[Any, Any]:
+        """Take an entry of the table out and return its key and value."""
+        del self.by_key[entry[KEY]]
+        self.size_bytes -= entry[SIZE]
+        pair = (entry[KEY], entry[VALUE])
+        if in_heap and entry[EXPIRES] is not None:
+            entry[KEY] = entry[VALUE] = GONE
+            self._stale += 1
+            if self._stale > _STALE_ALLOWED + len(self.by_key) // 2:
+                self._sweep()
+        return pair
+
+    def remove_least_used(self) -> tuple[Any, Any]:
+        """Take out the entry that was used least recently; there must be one."""
+        return self.remove(next(iter(self.by_key.values())))
+
+    def pop_expired(self, now: float) -> tuple[Any, Any] | None:
+        """Take out one entry that is too old and return its pair; None if there is none."""
+        heap = self._heap
+        while heap and (heap[0][VALUE] is GONE or heap[0][EXPIRES] <= now):
+            entry = heapq.heappop(heap)
+            if entry[VALUE] is GONE:
+                self._stale -= 1
+            else:
+                return self.remove(entry, in_heap=False)
+        return None
+
+    def may_expire(self) -> bool:
+        """Tell whether any entry has a limit of age."""
+        return bool(self._heap)
+
+    def _sweep(self) -> None:
+        self._heap[:] = [entry for entry in self._heap if entry[VALUE] is not GONE]
+        heapq.heapify(self._heap)
+        self._stale = 0

@@ -1,0 +1,66 @@
+"""Files by name: opened by suffix, compressed or not, and replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, BinaryIO, cast
+
+__all__ = ("PathLike", "name_of", "open_bytes", "replaced")
+
+PathLike = str | os.PathLike[str]
+
+
+def open_bytes(path: PathLike, mode: str = "rb") -> BinaryIO:
+    """Open a file for bytes, through gzip (``.gz``) or Zstandard (``.zst``) by its suffix."""
+    name = os.fspath(path)
+    if name.endswith(".gz"):
+        import gzip
+
+        return cast("BinaryIO", gzip.open(name, mode))
+    if name.endswith(".zst"):
+        return cast("BinaryIO", _zstd_open()(name, mode))
+    return cast("BinaryIO", open(name, mode))
+
+
+def _zstd_open() -> Any:  # one of three modules with the same open()
+    from importlib import import_module
+
+    for module in ("compression.zstd", "backports.zstd", "zstandard"):
+        try:
+            return import_module(module).open
+        except ImportError:
+            continue
+    raise ImportError("no module for .zst files: install zstandard, or decompress the file first")
+
+
+def name_of(source: object) -> str:
+    """Return what to call a source in a message."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return str(getattr(source, "name", type(source).__name__))
+
+
+@contextmanager
+def replaced(path: PathLike) -> Iterator[IO[bytes]]:
+    """Write a new file beside ``path`` that takes its place at the end, or is removed on error.
+
+    It keeps the permissions of the file it replaces; a new one has the usual ones.
+    """
+    target = os.path.realpath(path)
+    folder, base = os.path.split(target)
+    # The suffix stays last: it says how to compress.
+    temporary = os.path.join(folder, f".{os.getpid()}-{os.urandom(4).hex()}.{base}")
+    try:
+        with open_bytes(temporary, "xb" if not base.endswith(".zst") else "wb") as file:
+            yield file
+        if os.path.exists(target):
+            os.chmod(temporary, os.stat(target).st_mode & 0o7777)
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
