@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import collections
 import os
+import types
 
 import memlens
 from memlens._core.layout import LABEL_BITS, NONE, SECTIONS, EdgeKind, NodeFlag, RootKind
 
 OWN_PREFIX = os.path.dirname(os.path.abspath(memlens.__file__)) + os.sep
+
+
+# Where tests put what has to be held by something that every capture can see into: a local variable
+# of a test that runs is not (3.11).
+PLANT = types.SimpleNamespace()
 
 
 class Captured:

@@ -13,7 +13,7 @@ import weakref
 import pytest
 
 from memlens._core.layout import NONE, NodeFlag, RootKind
-from tests.core.planted import take
+from tests.core.planted import PLANT, take
 
 READS_VARIABLES = sys.version_info >= (3, 12)  # of running frames; 3.10 by traversal
 SHOWS_VARIABLES = sys.version_info < (3, 11) or READS_VARIABLES
@@ -26,9 +26,9 @@ class Holder:
 
 @pytest.fixture(autouse=True)
 def planted():
-    """``gc.planted``, the variable of a module: a place that every capture can see into."""
+    """What a test plants is gone after it."""
     yield
-    vars(gc).pop("planted", None)
+    vars(PLANT).clear()
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def test_entries_of_sys_modules_need_not_be_modules(core, monkeypatch):
 
 
 def test_what_only_native_code_holds_is_an_external_root_with_its_count(core, held_by_native_code):
-    gc.planted = held_by_native_code(["once"]), held_by_native_code(["thrice"], 3)
+    PLANT.it = held_by_native_code(["once"]), held_by_native_code(["thrice"], 3)
     heap = take(core)
-    assert heap.external(gc.planted[0]) == 1
-    assert heap.external(gc.planted[1]) == 3
+    assert heap.external(PLANT.it[0]) == 1
+    assert heap.external(PLANT.it[1]) == 3
 
 
 def test_references_from_lists_attributes_and_cycles_are_explained(core):
@@ -200,13 +200,13 @@ def test_static_types_and_interned_strings_and_singletons_have_roots_of_their_ow
 def test_a_string_that_native_code_holds_is_not_taken_for_an_interned_one(
     core, held_by_native_code
 ):
-    gc.planted = held_by_native_code("".join(["not ", "interned"]))
-    assert take(core).external(gc.planted) == 1
+    PLANT.it = held_by_native_code("".join(["not ", "interned"]))
+    assert take(core).external(PLANT.it) == 1
 
 
 def test_frozen_objects_are_found(core):
     holder = types.SimpleNamespace(value=["frozen"])
-    gc.planted = holder
+    PLANT.it = holder
     loose = ["loose"]
     gc.collect()
     gc.freeze()

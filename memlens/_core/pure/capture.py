@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from array import array
 from itertools import chain
 from operator import attrgetter
@@ -46,19 +47,61 @@ def capture(
     """
     was_enabled = gc.isenabled()
     gc.disable()
+    interval = sys.getswitchinterval()
     try:
+        _keep_other_threads_waiting(interval)
         # First of all: what is made after this is not in the list, so the capture is not in itself.
-        tracked = gc.get_objects()
+        # And in this frame, which is known as ours: the list has the frames, too (3.10).
+        referents, growing = gc.get_referents, _GROWING
+        tracked = [
+            obj
+            for obj in gc.get_objects()
+            if type(obj) is not tuple
+            or (len(obj) not in growing and len(referents(obj)) == len(obj))
+        ]
+        sys.setswitchinterval(interval)
         return _capture(tracked, values, own_prefix, skip_frames)
     finally:
+        sys.setswitchinterval(interval)
         if was_enabled:
             gc.enable()
+
+
+def _growing_sizes() -> frozenset[int]:
+    """Return the lengths that a tuple goes through while it is made from an iterator.
+
+    From ``PySequence_Tuple``, the same in 3.10 to 3.13.
+    """
+    sizes, size = set(), 10
+    while size < 1 << 40:
+        sizes.add(size)
+        size += 10
+        size += size >> 2
+    return frozenset(sizes)
+
+
+_GROWING = _growing_sizes()
+
+
+def _keep_other_threads_waiting(interval: float) -> None:
+    """Make sure that no other thread runs until the list of tracked objects is sorted out.
+
+    A tuple that another thread is filling, in ``tuple(generator)``, is in that list, and is resized
+    in place at the end, which fails as long as anybody else refers to it. So nothing may run between
+    getting the list and dropping such tuples from it: those with empty slots, and those of a length
+    at which a tuple that is being made may be full (finished ones are found through their holders).
+
+    A thread that waits for the interpreter asks for it after the switch interval. With a longer one
+    set, the sleep is for those that wait already to begin again.
+    """
+    if len(sys._current_frames()) > 1:
+        sys.setswitchinterval(max(interval, 0.05 + sys.getallocatedblocks() * 2e-7))
+        time.sleep(min(interval, 0.02))
 
 
 def _capture(
     tracked: list[Any], values: bool, own_prefix: str, skip_frames: int
 ) -> dict[str, array[int]]:
-    _drop_unfinished(tracked)
     strings = StringTable()
     frames, hidden = running_frames(own_prefix, skip_frames)
     heap, roots, known = _walk(tracked, Walk(Plans(strings, values=values), hidden), frames, strings)
@@ -89,17 +132,6 @@ def _capture(
     sections |= value_sections(heap, node_type if values else array("I"), strings)
     sections |= strings.sections()
     return {name: sections[name] for name in SECTIONS}
-
-
-def _drop_unfinished(tracked: list[Any]) -> None:
-    """Drop tuples that another thread is still filling.
-
-    They must not be held: they are resized in place, which fails while anybody else has them.
-    """
-    referents = gc.get_referents
-    tracked[:] = [
-        obj for obj in tracked if type(obj) is not tuple or len(referents(obj)) == len(obj)
-    ]
 
 
 def _walk(
