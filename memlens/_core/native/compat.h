@@ -48,6 +48,9 @@ _Static_assert(sizeof(PyVarObject) == 24, "a sized object's header has a length"
 
 #if MEMLENS_MINOR >= 12
 #define compat_is_immortal(object) (_Py_IsImmortal(object))
+#elif MEMLENS_MINOR == 11
+/* The objects of frozen modules are static, with a count that nothing could bring to zero. */
+#define compat_is_immortal(object) (Py_REFCNT(object) >= _PyObject_IMMORTAL_REFCNT / 2)
 #else
 #define compat_is_immortal(object) (0)
 #endif
@@ -140,6 +143,17 @@ compat_keys_index_bytes(CompatKeys *keys)
 #endif
 }
 
+/* How many places its hash table has. */
+static inline size_t
+compat_keys_index_places(CompatKeys *keys)
+{
+#if MEMLENS_MINOR == 10
+    return (size_t)keys->dk_size;
+#else
+    return (size_t)1 << keys->dk_log2_size;
+#endif
+}
+
 static inline CompatEntries
 compat_entries(CompatKeys *keys)
 {
@@ -186,8 +200,8 @@ static inline size_t
 compat_keys_bytes(CompatKeys *keys)
 {
     CompatEntries entries = compat_entries(keys);
-    return offsetof(CompatKeys, dk_indices) + compat_keys_index_bytes(keys)
-           + (size_t)compat_keys_capacity(keys) * entries.stride;
+    size_t usable = 2 * compat_keys_index_places(keys) / 3; /* USABLE_FRACTION, shared keys or not */
+    return offsetof(CompatKeys, dk_indices) + compat_keys_index_bytes(keys) + usable * entries.stride;
 }
 
 /* The value array of a dict that shares its keys, or NULL. */
@@ -428,6 +442,16 @@ compat_frame_instruction(CompatFrame *frame, PyCodeObject *code)
 #endif
 }
 
+static inline int
+compat_is_generator_frame(CompatFrame *frame)
+{
+#if MEMLENS_MINOR == 10
+    return frame->f_gen != NULL;
+#else
+    return frame->owner == FRAME_OWNED_BY_GENERATOR;
+#endif
+}
+
 /* ---- generators, coroutines, asynchronous generators: one structure -------------------------- */
 
 #if MEMLENS_MINOR >= 11
@@ -436,6 +460,13 @@ compat_generator_frame(PyGenObject *generator)
 {
     return generator->gi_frame_state >= FRAME_CLEARED ? NULL
                                                        : (CompatFrame *)generator->gi_iframe;
+}
+
+/* The generator that this frame is a part of. */
+static inline PyGenObject *
+compat_frame_generator(CompatFrame *frame)
+{
+    return (PyGenObject *)((char *)frame - offsetof(PyGenObject, gi_iframe));
 }
 
 static inline int

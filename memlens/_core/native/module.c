@@ -26,6 +26,7 @@ static struct PyModuleDef module_def = {
 
 #else
 
+#include "capture.h"
 #include "module.h"
 #include "sections.h"
 
@@ -66,6 +67,10 @@ module_exec(PyObject *module)
     state->array_type = PyObject_GetAttrString(array_module, "array");
     Py_DECREF(array_module);
     state->section_type = make_section_type(module);
+    state->python_traverse = find_python_traverse();
+    if (state->python_traverse == NULL) {
+        return -1;
+    }
     return state->array_type == NULL || state->section_type == NULL ? -1 : 0;
 }
 
@@ -109,6 +114,8 @@ static PyMethodDef module_functions[] = {
              "How many objects there are of each type, and their shallow size."),
     FUNCTION(match_nodes, "match_nodes(address_a, key_a, address_b, key_b)\n--\n\n"
              "Which node of heap ``a`` each node of heap ``b`` was: same address, same 64-bit key."),
+    FUNCTION(capture, "capture(*, values=False, own_prefix='', skip_frames=0)\n--\n\n"
+             "Capture the heap of this process as the sections of `memlens._core.layout`."),
     {NULL, NULL, 0, NULL},
 };
 

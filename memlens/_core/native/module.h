@@ -7,6 +7,7 @@
 typedef struct {
     PyObject *array_type;   /* array.array */
     PyObject *section_type; /* sections.c */
+    traverseproc python_traverse; /* of every class that a class statement makes */
 } ModuleState;
 
 static inline ModuleState *
