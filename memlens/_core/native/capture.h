@@ -136,7 +136,7 @@ struct Capture {
     Buffer mark;     /* u8, MARK_* */
 
     /* By node; node 0 is the process. */
-    Buffer node_index;      /* u32 */
+    Buffer node_index;      /* u32; made when the table is gone */
     Buffer node_type;       /* u32 */
     Buffer node_size;       /* u64 */
     Buffer node_flags;      /* u16 */
@@ -241,6 +241,7 @@ void find_unnamed_roots(Capture *capture);
 void mark_garbage(Capture *capture);
 
 /* finish.c */
+void list_indices(Capture *capture);
 void number_edges(Capture *capture);
 void put_names_right(Capture *capture);
 

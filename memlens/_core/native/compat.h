@@ -50,7 +50,7 @@ _Static_assert(sizeof(PyVarObject) == 24, "a sized object's header has a length"
 #define compat_is_immortal(object) (_Py_IsImmortal(object))
 #elif MEMLENS_MINOR == 11
 /* The objects of frozen modules are static, with a count that nothing could bring to zero. */
-#define compat_is_immortal(object) (Py_REFCNT(object) >= _PyObject_IMMORTAL_REFCNT / 2)
+#define compat_is_immortal(object) (Py_REFCNT(object) >= 999999999 / 2)
 #else
 #define compat_is_immortal(object) (0)
 #endif

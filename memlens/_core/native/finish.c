@@ -6,6 +6,20 @@
 #include "capture.h"
 #include "layout.h"
 
+/* The way back from nodes to indices. */
+void
+list_indices(Capture *capture)
+{
+    const uint32_t *node_of = ITEMS(capture->node_of, uint32_t);
+    if (buffer_zeros(&capture->node_index, capture->node_count * sizeof(uint32_t)) < 0) {
+        capture->failed = 1;
+        return;
+    }
+    for (uint32_t index = 0; index < capture->index_count; index++) {
+        ITEMS(capture->node_index, uint32_t)[node_of[index]] = index;
+    }
+}
+
 /* Edges get their nodes, and each strong one explains a reference of its target. */
 void
 number_edges(Capture *capture)

@@ -28,7 +28,7 @@ capture_init(Capture *capture, const Facts *facts)
     capture->label_string_key = text_label(capture, KEY, "<str>");
     /* Node 0: the process. Its edges, the roots, are put before all others in the end. */
     capture->node_count = 1;
-    if (push_u32(&capture->node_index, NODE_NONE) < 0 || push_u32(&capture->node_type, 0) < 0
+    if (push_u32(&capture->node_type, 0) < 0
         || push_u64(&capture->node_size, 0) < 0 || push_u16(&capture->node_flags, 0) < 0
         || push_u32(&capture->node_references, 0) < 0 || push_u64(&capture->edge_offset, 0) < 0) {
         return -1;
@@ -189,8 +189,7 @@ read_object(Capture *capture, uint32_t index)
     if (ITEMS(capture->mark, uint8_t)[index] & MARK_NAMESPACE) {
         capture->flags |= FLAG_NAMESPACE;
     }
-    capture->failed |= push_u32(&capture->node_index, index) < 0
-                       || push_u32(&capture->node_type, row) < 0
+    capture->failed |= push_u32(&capture->node_type, row) < 0
                        || push_u64(&capture->node_size, capture->size) < 0
                        || push_u16(&capture->node_flags, capture->flags) < 0
                        || push_u32(&capture->node_references, known_references(object)) < 0;
@@ -261,6 +260,9 @@ capture_run(Capture *capture)
         capture_walk(capture, index);
     }
     table_free(&capture->table);
+    if (!capture->failed) {
+        list_indices(capture);
+    }
     if (!capture->failed) {
         number_edges(capture);
         put_names_right(capture);
