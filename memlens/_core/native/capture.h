@@ -92,7 +92,7 @@ typedef struct {
     struct gc_generation *generations; /* the collector's lists, read only */
     PyThreadState *thread;             /* the calling one */
     char own_prefix[4096];
-    char own_package[256]; /* last part of the prefix: "memlens" */
+    char own_package[16]; /* what is defined in its modules is memlens's own */
     int values;
     int skip_frames;
 } Facts;
@@ -186,6 +186,9 @@ struct Capture {
         uint32_t number;
     } literals[256];
 
+    void (*on_progress)(Capture *); /* called now and then, if not NULL */
+    void *listener;
+
     int failed; /* no memory, or more objects than 32 bits can number */
 };
 
@@ -206,6 +209,7 @@ uint32_t plan_row(Capture *capture, PyTypeObject *type);
 uint32_t type_name(Capture *capture, PyTypeObject *type);
 PyObject *type_module(PyTypeObject *type);
 int type_is_own(const Capture *capture, PyTypeObject *type);
+int module_is_own(const Capture *capture, PyObject *name);
 int inherits(PyTypeObject *type, PyTypeObject *base);
 static inline Plan *
 plan_at(Capture *capture, uint32_t row)

@@ -91,7 +91,7 @@ function_content(Capture *capture, PyObject *object, const Plan *plan)
         capture->failed |= push_u64(&capture->closures, index) < 0
                            || push_u64(&capture->closures, (uint64_t)(uintptr_t)code) < 0;
     }
-    if (code_is_own(capture, code)) {
+    if (module_is_own(capture, function->func_module)) {
         capture->flags |= FLAG_OWN;
     }
     add_name(capture, function_name(capture, function), string_of(capture, code->co_filename),
@@ -248,7 +248,9 @@ generator_content(Capture *capture, PyObject *object, const Plan *plan)
     add_named(capture, generator->gi_name, "__name__");
     add_named(capture, generator->gi_qualname, "__qualname__");
     add_named(capture, generator->gi_exc_state.exc_value, "exc_value");
-    add_named(capture, generator->gi_origin_or_finalizer, "origin_or_finalizer");
+    if (Py_TYPE(object) != &PyGen_Type) { /* generators share the field but never fill it */
+        add_named(capture, generator->gi_origin_or_finalizer, "origin_or_finalizer");
+    }
 #if MEMLENS_MINOR == 11
     add_named(capture, (PyObject *)generator->gi_code, "gi_code");
 #endif
@@ -426,7 +428,7 @@ module_content(Capture *capture, PyObject *object, const Plan *plan)
         name = given == NULL ? name : given;
         file = namespace_get(module->md_dict, "__file__");
     }
-    if (capture->facts.own_prefix[0] != '\0' && text_starts_with(file, capture->facts.own_prefix)) {
+    if (module_is_own(capture, name)) {
         capture->flags |= FLAG_OWN;
     }
     add_name(capture, string_of(capture, name), string_of(capture, file), 0);

@@ -116,6 +116,12 @@ static PyMethodDef module_functions[] = {
              "Which node of heap ``a`` each node of heap ``b`` was: same address, same 64-bit key."),
     FUNCTION(capture, "capture(*, values=False, own_prefix='', skip_frames=0)\n--\n\n"
              "Capture the heap of this process as the sections of `memlens._core.layout`."),
+    FUNCTION(fork_capture,
+             "fork_capture(file_fd, progress_fd, facts_fd, *, values=False, own_prefix='',"
+             " skip_frames=0)\n--\n\n"
+             "Fork a child that captures the heap into a file; return its process id at once.\n\n"
+             "The caller sends the facts (u32 length, JSON) through the other end of facts_fd, reads\n"
+             "progress (six u64: stage, objects, edges, bytes, nanoseconds, errno), and waits."),
     {NULL, NULL, 0, NULL},
 };
 

@@ -202,22 +202,25 @@ type_name(Capture *capture, PyTypeObject *type)
 }
 
 int
+module_is_own(const Capture *capture, PyObject *name)
+{
+    const char *package = capture->facts.own_package;
+    if (!text_starts_with(name, package)) {
+        return 0;
+    }
+    Py_ssize_t length = (Py_ssize_t)strlen(package);
+    return PyUnicode_GET_LENGTH(name) == length || PyUnicode_READ_CHAR(name, length) == '.';
+}
+
+int
 type_is_own(const Capture *capture, PyTypeObject *type)
 {
     const char *package = capture->facts.own_package;
-    if (package[0] == '\0') {
-        return 0;
-    }
     size_t length = strlen(package);
     if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
         return strncmp(type->tp_name, package, length) == 0 && type->tp_name[length] == '.';
     }
-    PyObject *module = type_module(type);
-    if (!text_starts_with(module, package)) {
-        return 0;
-    }
-    return (size_t)PyUnicode_GET_LENGTH(module) == length
-           || PyUnicode_READ_CHAR(module, (Py_ssize_t)length) == '.';
+    return module_is_own(capture, type_module(type));
 }
 
 static void

