@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import cached_property
 
 from memlens._core.layout import LABEL_BITS, EdgeKind, RootKind
@@ -17,19 +18,23 @@ class Heap:
 
     @cached_property
     def _node_by_address(self):
-        return {address: node for node, address in enumerate(self.sections["node_address"])}
+        addresses = self._list("node_address")
+        return dict(zip(addresses, range(len(addresses)), strict=True))
+
+    def _list(self, name):
+        return memoryview(self.sections[name]).tolist()
 
     @cached_property
-    def _strings(self):
-        raw = bytes(self.sections["string_bytes"])
-        ends = self.sections["string_offset"]
-        return [
-            raw[start:end].decode("utf-8", "surrogatepass")
-            for start, end in zip(ends, ends[1:], strict=False)
-        ]
+    def _targets(self):
+        return self._list("edge_target")
+
+    @cached_property
+    def _offsets(self):
+        return self._list("edge_offset")
 
     def string(self, number):
-        return self._strings[number]
+        start, end = self.sections["string_offset"][number : number + 2]
+        return bytes(self.sections["string_bytes"][start:end]).decode("utf-8", "surrogatepass")
 
     def node_at(self, address):
         return self._node_by_address[address]
@@ -66,15 +71,22 @@ class Heap:
     def referrers(self, address):
         """(kind, name or position, source) of each edge that ends at the object."""
         node = self.node_at(address)
-        found = []
-        for source in range(1, len(self.sections["node_type"])):
-            start, end = self.sections["edge_offset"][source : source + 2]
-            found += [
-                (*self._edge(edge)[:2], source)
-                for edge in range(start, end)
-                if self.sections["edge_target"][edge] == node
-            ]
-        return found
+        edges = self._edges_to(node)
+        sources = [bisect_right(self._offsets, edge) - 1 for edge in edges]
+        return [
+            (*self._edge(edge)[:2], source)
+            for edge, source in zip(edges, sources, strict=True)
+            if source
+        ]
+
+    def _edges_to(self, node):
+        found, edge = [], -1
+        try:
+            while True:
+                edge = self._targets.index(node, edge + 1)
+                found.append(edge)
+        except ValueError:
+            return found
 
     def roots(self, node):
         """(kind, name) of each root that is this node."""

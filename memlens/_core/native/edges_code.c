@@ -102,7 +102,7 @@ static void
 code_object_content(Capture *capture, PyObject *object, const Plan *plan)
 {
     PyCodeObject *code = (PyCodeObject *)object;
-    (void)plan;
+    (void)plan; /* not of 3.10 */
     add_named(capture, code->co_consts, "co_consts");
     add_named(capture, code->co_names, "co_names");
     add_named(capture, code->co_filename, "co_filename");
@@ -118,7 +118,7 @@ code_object_content(Capture *capture, PyObject *object, const Plan *plan)
     add_named(capture, code->co_exceptiontable, "co_exceptiontable");
     add_named(capture, code->co_localsplusnames, "co_localsplusnames");
     add_named(capture, code->co_localspluskinds, "co_localspluskinds");
-    capture->size += (uint64_t)Py_SIZE(code) * sizeof(_Py_CODEUNIT);
+    capture->size = _PyObject_VAR_SIZE(plan->type, Py_SIZE(code));
 #if MEMLENS_MINOR == 11
     add_named(capture, code->_co_code, "co_code");
 #else

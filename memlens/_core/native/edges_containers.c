@@ -239,15 +239,19 @@ str_content(Capture *capture, PyObject *object, const Plan *plan)
 static void
 int_content(Capture *capture, PyObject *object, const Plan *plan)
 {
-    (void)plan;
 #if MEMLENS_MINOR >= 12
     uint64_t digits = ((PyLongObject *)object)->long_value.lv_tag >> 3;
-    digits += digits == 0; /* zero has room for a digit */
 #else
     Py_ssize_t length = Py_SIZE(object);
     uint64_t digits = (uint64_t)(length < 0 ? -length : length);
 #endif
+#if MEMLENS_MINOR >= 11
+    digits += digits == 0; /* zero has room for a digit */
+#endif
     capture->size += digits * sizeof(digit);
+    if (plan->known == &PyBool_Type) { /* its structure includes a digit */
+        capture->size -= (uint64_t)(PyBool_Type.tp_basicsize - PyLong_Type.tp_basicsize);
+    }
 }
 
 static void

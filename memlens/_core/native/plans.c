@@ -235,7 +235,7 @@ find_sizes(Plan *plan)
     plan->fixed_bytes = (uint32_t)fixed;
     plan->item_bytes = (uint32_t)type->tp_itemsize;
     PyTypeObject *known = plan->known;
-    if (known == &PyLong_Type || known == &PyGen_Type || known == &PyCoro_Type
+    if (known == &PyLong_Type || known == &PyBool_Type || known == &PyGen_Type || known == &PyCoro_Type
         || known == &PyAsyncGen_Type || known == &PyType_Type
         || (known == &PyFrame_Type && MEMLENS_MINOR >= 11)
         || (known == &PyCode_Type && MEMLENS_MINOR >= 11)) {
