@@ -10,23 +10,48 @@ What the functions take and give is plain: flat buffers of fixed-width integers,
 
 from __future__ import annotations
 
-from memlens._core.pure import (
-    capture,
-    count_types,
-    dominator_tree,
-    match_nodes,
-    reverse_edges,
-    shortest_paths,
-)
+import os
+from types import ModuleType
 
 __all__ = (
     "IMPLEMENTATION",
     "capture",
     "count_types",
     "dominator_tree",
+    "fork_capture",
     "match_nodes",
     "reverse_edges",
     "shortest_paths",
 )
 
-IMPLEMENTATION = "pure"
+
+def _pick() -> tuple[str, ModuleType]:
+    """Return the name and the module of the implementation to use."""
+    wanted = os.environ.get("MEMLENS_PURE")
+    if wanted != "1":
+        try:
+            from memlens._core import _native
+        except ImportError as error:
+            if wanted == "0":
+                raise
+            if not isinstance(error, ModuleNotFoundError):
+                import warnings
+
+                warnings.warn(f"memlens runs its pure Python core: {error}", stacklevel=3)
+        else:
+            return "native", _native
+    from memlens._core import pure
+
+    return "pure", pure
+
+
+IMPLEMENTATION, _core = _pick()
+
+capture = _core.capture
+count_types = _core.count_types
+dominator_tree = _core.dominator_tree
+match_nodes = _core.match_nodes
+reverse_edges = _core.reverse_edges
+shortest_paths = _core.shortest_paths
+# The pure core cannot capture in a forked child: there it is None.
+fork_capture = getattr(_core, "fork_capture", None)

@@ -1,0 +1,29 @@
+/* Reading the columns that callers hand in, with the checks and messages of pure/search.py. */
+#ifndef MEMLENS_COLUMNS_H
+#define MEMLENS_COLUMNS_H
+
+#include "compat.h"
+
+#include "graph.h"
+
+typedef struct {
+    PyObject *view; /* a memoryview: keeps the memory there */
+    const void *data;
+    Py_ssize_t length;
+} Column;
+
+int column_read(Column *column, PyObject *buffer, const char *name, char typecode);
+void column_release(Column *column);
+
+typedef struct {
+    Column offset, target, label;
+    Graph graph;
+} EdgeColumns;
+
+int edges_read(EdgeColumns *edges, PyObject *offset, PyObject *target, PyObject *label);
+void edges_release(EdgeColumns *edges);
+
+/* Shallow sizes: one for each of `node_count` nodes, and any sum of them fits in 64 bits. */
+int sizes_read(Column *sizes, PyObject *buffer, Py_ssize_t node_count);
+
+#endif

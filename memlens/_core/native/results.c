@@ -1,0 +1,44 @@
+#include "results.h"
+
+#include "sections.h"
+
+int
+result_new(Result *result, PyObject *array_type, char typecode, Py_ssize_t length)
+{
+    static const char zero[8] = {0};
+    result->array = NULL;
+    PyObject *one = PyObject_CallFunction(array_type, "Cy#", (int)typecode, zero,
+                                          (Py_ssize_t)typecode_bytes(typecode));
+    if (one == NULL) {
+        return -1;
+    }
+    PyObject *array = PySequence_Repeat(one, length);
+    Py_DECREF(one);
+    if (array == NULL) {
+        return -1;
+    }
+    if (PyObject_GetBuffer(array, &result->view, PyBUF_WRITABLE) < 0) {
+        Py_DECREF(array);
+        return -1;
+    }
+    result->array = array;
+    return 0;
+}
+
+PyObject *
+result_take(Result *result)
+{
+    PyObject *array = result->array;
+    PyBuffer_Release(&result->view);
+    result->array = NULL;
+    return array;
+}
+
+void
+result_drop(Result *result)
+{
+    if (result->array != NULL) {
+        PyBuffer_Release(&result->view);
+        Py_CLEAR(result->array);
+    }
+}

@@ -1,0 +1,226 @@
+"""The forked capture: only the C core has it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from memlens._core.layout import LABEL_BITS, SECTIONS, EdgeKind, NodeFlag, RootKind
+from memlens.heap.file import SectionFile
+
+from . import forked
+from .conftest import IMPLEMENTATIONS
+from .heaps import Heap
+
+if "native" not in IMPLEMENTATIONS:
+    pytest.skip("the C core is not built", allow_module_level=True)
+core = IMPLEMENTATIONS["native"]
+
+
+class Planted:
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.fixture
+def path(tmp_path):
+    return os.fspath(tmp_path / "heap.memlens")
+
+
+def test_the_file_is_whole_and_has_all_sections(path):
+    outcome = forked.fork_capture(core, path, facts=forked.facts_of(reason="test", pid=7))
+    assert (outcome.status, outcome.last[0]) == (0, forked.DONE)
+    file = SectionFile(path)
+    file.verify()
+    assert {*SECTIONS, "node_dominator", "node_retained", "facts"} == {*file}
+    assert all(file[name].format == code for name, code in SECTIONS.items())
+    assert file.facts() == {"reason": "test", "pid": 7}
+    assert outcome.last[1:4] == (
+        len(file["node_type"]) - 1,
+        len(file["edge_target"]),
+        os.path.getsize(path),
+    )
+
+
+def test_the_child_sees_what_the_parent_had(path):
+    planted = Planted(["needle"])
+    outcome = forked.fork_capture(core, path)
+    assert outcome.status == 0
+    heap = Heap(SectionFile(path))
+    assert heap.type_name(heap.node(planted)) == f"{__name__}.Planted"
+    named = [kind_and_name for *kind_and_name, _ in heap.referrers(id(planted.value))]
+    assert [EdgeKind.ATTRIBUTE, "value"] in named
+
+
+def test_dominators_in_the_file_are_those_of_the_core(path):
+    assert forked.fork_capture(core, path).status == 0
+    file = SectionFile(path)
+    columns = [file[name] for name in ("edge_offset", "edge_target", "edge_label", "node_size")]
+    dominator, retained = core.dominator_tree(*columns)
+    assert file["node_dominator"] == memoryview(dominator)
+    assert file["node_retained"] == memoryview(retained)
+
+
+def test_locals_of_other_threads_are_in_the_snapshot(path):
+    ready, leave = threading.Event(), threading.Event()
+    seen = []
+
+    def work(given):
+        mine = Planted(given)
+        seen.append(id(mine))
+        ready.set()
+        leave.wait()
+
+    thread = threading.Thread(target=work, args=(41,))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        assert forked.fork_capture(core, path).status == 0
+    finally:
+        leave.set()
+        thread.join()
+    heap = Heap(SectionFile(path))
+    holders = [
+        (kind, name, heap.type_name(source)) for kind, name, source in heap.referrers(seen[0])
+    ]
+    assert (EdgeKind.LOCAL, "mine", "frame") in holders
+    functions = {heap.string(number) for number in heap.sections["frame_function"]}
+    assert any(name.endswith("work") for name in functions)
+
+
+def test_no_reference_count_changes(path):
+    planted = [Planted(number) for number in range(50)]
+    before = [sys.getrefcount(one) for one in planted]
+    assert forked.fork_capture(core, path).status == 0
+    assert [sys.getrefcount(one) for one in planted] == before
+
+
+def test_no_fork_handler_runs(path):
+    # In a process of its own: a handler cannot be taken back.
+    code = f"""
+import os, sys
+sys.path[:0] = {sys.path!r}
+from tests.core import forked
+from tests.core.conftest import IMPLEMENTATIONS
+ran = []
+os.register_at_fork(before=lambda: ran.append(1), after_in_parent=lambda: ran.append(2),
+                    after_in_child=lambda: os._exit(77))
+outcome = forked.fork_capture(IMPLEMENTATIONS["native"], {path!r})
+assert outcome.status == 0, outcome
+assert not ran, ran
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_full_disk_is_an_error_with_its_number(path):
+    progress, progress_end = os.pipe()
+    facts_end, send = os.pipe()
+    full = os.open("/dev/full", os.O_WRONLY)
+    pid = core.fork_capture(full, progress_end, facts_end)
+    for end in (progress_end, facts_end, full):
+        os.close(end)
+    os.write(send, b"\2\0\0\0{}")
+    os.close(send)
+    records = [*forked.RECORD.iter_unpack(forked.read_all(progress, 60))]
+    os.close(progress)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert (records[-1][0], records[-1][5]) == (forked.FAILED, errno.ENOSPC)
+
+
+def test_without_facts_the_child_ends(path):
+    outcome = forked.fork_capture(core, path, facts=None)
+    assert os.waitstatus_to_exitcode(outcome.status) == 1
+    assert (outcome.last[0], outcome.last[5]) == (forked.FAILED, errno.EPIPE)
+
+
+def test_a_killed_child_is_seen_as_killed(path):
+    progress, progress_end = os.pipe()
+    facts_end, send = os.pipe()
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    pid = core.fork_capture(file, progress_end, facts_end)
+    for end in (progress_end, facts_end, file):
+        os.close(end)
+    os.kill(pid, signal.SIGKILL)  # it waits for its facts
+    assert forked.read_all(progress, 60) == b""
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    os.close(progress)
+    os.close(send)
+
+
+def test_python_signal_handlers_do_not_run_in_the_child(path):
+    # A handler of Python's would only note the signal: the child would go on waiting.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        progress, progress_end = os.pipe()
+        facts_end, send = os.pipe()
+        pid = core.fork_capture(progress_end, progress_end, facts_end)
+        for end in (progress_end, facts_end):
+            os.close(end)
+        os.kill(pid, signal.SIGTERM)
+        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGTERM
+        os.close(progress)
+        os.close(send)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_child_closes_what_is_not_its_own(path):
+    # The read end sees the end of the pipe although the child, waiting for facts, lives on.
+    reader, writer = os.pipe()
+    progress, progress_end = os.pipe()
+    facts_end, send = os.pipe()
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    pid = core.fork_capture(file, progress_end, facts_end)
+    os.close(writer)
+    assert forked.read_all(reader, 60) == b""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    for end in (reader, progress, progress_end, facts_end, send, file):
+        os.close(end)
+
+
+def test_garbage_is_marked_and_a_root_is_not(path):
+    cycle = Planted(None)
+    cycle.value = cycle
+    address = id(cycle)
+    import gc
+
+    gc.disable()
+    try:
+        del cycle
+        assert forked.fork_capture(core, path).status == 0
+    finally:
+        gc.enable()
+    heap = Heap(SectionFile(path))
+    flags = heap.sections["node_flags"]
+    assert flags[heap.node_at(address)] & NodeFlag.GARBAGE
+    module = heap.node(sys.modules[__name__])
+    assert not flags[module] & NodeFlag.GARBAGE
+    assert (RootKind.MODULE, __name__) in heap.roots(module)
+
+
+def test_many_forks_beside_busy_threads(path):
+    leave = threading.Event()
+
+    def work():
+        while not leave.is_set():
+            sum([Planted([number]).value[0] for number in range(50)])
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        statuses = [forked.fork_capture(core, path).status for _ in range(10)]
+    finally:
+        leave.set()
+        for thread in threads:
+            thread.join()
+    assert statuses == [0] * 10
+    assert LABEL_BITS  # the file of the last one is readable
+    SectionFile(path).verify()
