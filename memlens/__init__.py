@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from memlens.decorators import BlockResult, memory_block, profile_memory
     from memlens.errors import (
         CaptureError,
+        CaptureTimeoutError,
         ComparisonError,
         MemlensError,
         MissingExtraError,
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
         TracingError,
     )
     from memlens.files import load
-    from memlens.heap.capture import take_heap_snapshot
+    from memlens.heap.capture import start_heap_snapshot, take_heap_snapshot
     from memlens.heap.comparison import HeapComparison, TypeChange
+    from memlens.heap.forked import SnapshotProgress, SnapshotTask
     from memlens.heap.live import (
         Retention,
         draw_referrers,
@@ -60,6 +62,7 @@ __version__ = "0.1.0"
 __all__ = (
     "BlockResult",
     "CaptureError",
+    "CaptureTimeoutError",
     "ComparisonError",
     "HeapComparison",
     "HeapSnapshot",
@@ -81,7 +84,9 @@ __all__ = (
     "RetentionPathFinder",
     "ScriptError",
     "SnapshotFileError",
+    "SnapshotProgress",
     "SnapshotRecord",
+    "SnapshotTask",
     "Summary",
     "SummaryRow",
     "TraceStore",
@@ -96,6 +101,7 @@ __all__ = (
     "profile_memory",
     "read_memory",
     "retained_size",
+    "start_heap_snapshot",
     "take_heap_snapshot",
     "why_alive",
 )
@@ -110,6 +116,7 @@ _HOMES = {
     ),
     "memlens.errors": (
         "CaptureError",
+        "CaptureTimeoutError",
         "ComparisonError",
         "MemlensError",
         "MissingExtraError",
@@ -121,7 +128,8 @@ _HOMES = {
         "TracingError",
     ),
     "memlens.files": ("load",),
-    "memlens.heap.capture": ("take_heap_snapshot",),
+    "memlens.heap.capture": ("start_heap_snapshot", "take_heap_snapshot"),
+    "memlens.heap.forked": ("SnapshotProgress", "SnapshotTask"),
     "memlens.heap.comparison": (
         "HeapComparison",
         "TypeChange",

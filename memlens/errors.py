@@ -5,6 +5,7 @@
     MemlensError
     ├── OptionError (ValueError)              an option is unknown, of a wrong type or out of range
     ├── CaptureError (RuntimeError)           the heap could not be captured
+    │   └── CaptureTimeoutError (TimeoutError) the capturing child has not ended in time
     ├── SnapshotFileError (ValueError)        a file is not ours, is truncated, damaged or too new
     ├── ComparisonError (ValueError)          snapshots that cannot be compared with each other
     ├── NotInSnapshotError (LookupError)      an object or a node that the snapshot does not hold
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 __all__ = (
     "CaptureError",
+    "CaptureTimeoutError",
     "ComparisonError",
     "MemlensError",
     "MissingExtraError",
@@ -46,6 +48,10 @@ class OptionError(MemlensError, ValueError):
 
 class CaptureError(MemlensError, RuntimeError):
     """The heap could not be captured."""
+
+
+class CaptureTimeoutError(CaptureError, TimeoutError):
+    """The child process that captures the heap has not ended in the time given."""
 
 
 class SnapshotFileError(MemlensError, ValueError):

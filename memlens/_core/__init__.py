@@ -10,6 +10,7 @@ What the functions take and give is plain: flat buffers of fixed-width integers,
 
 from __future__ import annotations
 
+import importlib
 import os
 from types import ModuleType
 
@@ -30,16 +31,14 @@ def _pick() -> tuple[str, ModuleType]:
     wanted = os.environ.get("MEMLENS_PURE")
     if wanted != "1":
         try:
-            from memlens._core import _native
+            return "native", importlib.import_module("memlens._core._native")
         except ImportError as error:
             if wanted == "0":
                 raise
-            if not isinstance(error, ModuleNotFoundError):
+            if not isinstance(error, ModuleNotFoundError):  # there, but not for this Python
                 import warnings
 
                 warnings.warn(f"memlens runs its pure Python core: {error}", stacklevel=3)
-        else:
-            return "native", _native
     from memlens._core import pure
 
     return "pure", pure

@@ -12,10 +12,11 @@ from typing import Any
 
 from memlens import _core
 from memlens.errors import CaptureError, OptionError
+from memlens.heap.forked import SnapshotTask
 from memlens.heap.graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
 
-__all__ = ("collect_garbage", "take_heap_snapshot")
+__all__ = ("collect_garbage", "start_heap_snapshot", "take_heap_snapshot")
 
 _MODES = ("auto", "fork", "inline")
 _MAX_ROUNDS = 3  # of collection: what finalisers let go needs another one
@@ -35,45 +36,48 @@ def take_heap_snapshot(
 ) -> HeapSnapshot:
     """Capture every object of this process, and who refers to whom.
 
-    ``path``: also save it there. ``mode``: ``"inline"`` captures within this process and stops it
-    meanwhile; ``"auto"`` takes the best that this platform has. ``collect``: collect garbage first
-    (by default yes when inline). ``values``: store the text of strings and numbers and the keys of
-    dicts, which are left out otherwise. ``reason``: a word for the record. ``facts``: JSON-ready
-    values to record beside ours.
+    ``path``: also save it there. ``mode``: ``"fork"`` captures in a forked child, so that this
+    process stops for the fork alone; ``"inline"`` within this process, which stops meanwhile;
+    ``"auto"`` forks on Linux where the native core is there. ``collect``: collect garbage first (by
+    default when inline; forked, what nothing reaches is marked and left out of views). ``values``:
+    store the text of strings and numbers and the keys of dicts, which are left out otherwise.
+    ``reason``: a word for the record. ``facts``: JSON-ready values to record beside ours.
 
     Runs no code of the program's objects. Raises ``OptionError`` for an unknown mode,
     ``CaptureError`` where the heap cannot be captured, ``OutputError`` where it cannot be saved.
     """
-    if mode not in _MODES:
-        raise OptionError(f"unknown mode {mode!r}: choose one of {', '.join(_MODES)}")
-    if mode == "fork":
-        raise CaptureError(
-            "mode 'fork' needs the native core, which this memlens does not have; use mode 'auto'"
-        )
+    if _forks(mode):
+        task = start_heap_snapshot(path, collect=collect, values=values, reason=reason, facts=facts)
+        return task.result()
     started = time.perf_counter()
     collected = collect_garbage() if collect is not False else None
     sections = _core.capture(values=values, own_prefix=_PACKAGE)
     pause_seconds = time.perf_counter() - started
-    record = {
-        "pid": os.getpid(),
-        "process": _PROCESS,
-        "timestamp": time.time(),
-        "reason": reason,
-        "mode": "inline",
-        "pause_seconds": pause_seconds,
-        "collected": collected,
-        "values": values,
-        "core": _core.IMPLEMENTATION,
-        "python": sys.version.split()[0],
-        "platform": sys.platform,
-        "freeze_count": gc.get_freeze_count(),
-        "threads": {str(t.ident): t.name for t in threading.enumerate()},
-        **(facts or {}),
-    }
+    record = _facts("inline", reason, values, collected, pause_seconds, facts)
     snapshot = HeapSnapshot(HeapGraph(sections, record))
     if path is not None:
         snapshot.save(path)
     return snapshot
+
+
+def start_heap_snapshot(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    collect: bool | None = None,
+    values: bool = False,
+    reason: str = "manual",
+    facts: Mapping[str, Any] | None = None,
+) -> SnapshotTask:
+    """Start a snapshot in a forked child and return at once; options as of `take_heap_snapshot`.
+
+    Raises ``CaptureError`` where this platform or core cannot fork, or the fork fails.
+    """
+    _forks("fork")
+    started = time.perf_counter()
+    collected = collect_garbage() if collect else None
+    record = _facts("fork", reason, values, collected, time.perf_counter() - started, facts)
+    target = None if path is None else os.fspath(path)
+    return SnapshotTask(target, record, values=values, own_prefix=_PACKAGE)
 
 
 def collect_garbage() -> dict[str, int]:
@@ -82,3 +86,43 @@ def collect_garbage() -> dict[str, int]:
     while len(freed) < _MAX_ROUNDS and (not freed or freed[-1]):
         freed.append(gc.collect())
     return {"rounds": len(freed), "objects": sum(freed)}
+
+
+def _forks(mode: str) -> bool:
+    """Tell whether a mode means a forked capture here; refuse what cannot be."""
+    if mode not in _MODES:
+        raise OptionError(f"unknown mode {mode!r}: choose one of {', '.join(_MODES)}")
+    if mode == "fork" and _core.fork_capture is None:
+        raise CaptureError(
+            "mode 'fork' needs the native core, which this memlens does not have; use mode 'auto'"
+        )
+    # A forked child of a macOS process may not use the system's frameworks: inline there.
+    return mode == "fork" or (
+        mode == "auto" and _core.fork_capture is not None and sys.platform == "linux"
+    )
+
+
+def _facts(
+    mode: str,
+    reason: str,
+    values: bool,
+    collected: dict[str, int] | None,
+    pause_seconds: float,
+    more: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "process": _PROCESS,
+        "timestamp": time.time(),
+        "reason": reason,
+        "mode": mode,
+        "pause_seconds": pause_seconds,
+        "collected": collected,
+        "values": values,
+        "core": _core.IMPLEMENTATION,
+        "python": sys.version.split()[0],
+        "platform": sys.platform,
+        "freeze_count": gc.get_freeze_count(),
+        "threads": {str(thread.ident): thread.name for thread in threading.enumerate()},
+        **(more or {}),
+    }

@@ -65,7 +65,7 @@ def why_alive(obj: object, count: int = 3) -> Retention:
         raise OptionError(f"count is {count}: ask for at least one path")
     address, kind = id(obj), type(obj)
     del obj  # or this frame would be one more holder
-    snapshot = take_heap_snapshot(reason="why_alive", collect=False)
+    snapshot = take_heap_snapshot(mode="inline", reason="why_alive", collect=False)
     index = _find(snapshot.graph, address, kind)
     graph = snapshot.graph
     finder = RetentionPathFinder(graph, skip_roots=set(_callers_roots(graph, index)))
@@ -78,7 +78,7 @@ def retained_size(obj: object) -> int:
     Exact, by the dominators of the whole heap; stops the program for the time of a snapshot.
     """
     address, kind = id(obj), type(obj)
-    snapshot = take_heap_snapshot(reason="retained_size", collect=False)
+    snapshot = take_heap_snapshot(mode="inline", reason="retained_size", collect=False)
     index = _find(snapshot.graph, address, kind)
     return snapshot.graph.retained_bytes(index)
 

@@ -1,0 +1,203 @@
+"""A snapshot by a forked child, as a program asks for it."""
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+import memlens
+from memlens import _core
+from memlens.errors import CaptureError, CaptureTimeoutError, OptionError, OutputError
+
+needs_native = pytest.mark.skipif(
+    _core.fork_capture is None, reason="only the native core can capture in a forked child"
+)
+
+
+class Planted:
+    def __init__(self):
+        self.content = bytearray(10_000)
+
+
+SHELF = {}
+
+
+@pytest.fixture(autouse=True)
+def empty_shelf():
+    SHELF.clear()
+    yield
+    SHELF.clear()
+
+
+def children():
+    import psutil
+
+    return psutil.Process().children()
+
+
+@needs_native
+def test_a_forked_snapshot_knows_what_an_inline_one_knows():
+    SHELF["a"] = Planted()
+    for mode in ("fork", "inline"):
+        snapshot = memlens.take_heap_snapshot(mode=mode, reason="test")
+        node = snapshot.node_of(SHELF["a"])
+        assert str(snapshot.path_to(node)) == "tests.heap.test_forked.SHELF[<str>]"
+        assert 10_000 < node.retained_bytes < 10_400
+        assert snapshot.facts["mode"] == mode
+        assert snapshot.reason == "test"
+    assert children() == []
+
+
+@needs_native
+def test_without_a_path_no_file_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    snapshot = memlens.take_heap_snapshot(mode="fork")
+    assert list(tmp_path.iterdir()) == []
+    assert snapshot.object_count > 10_000
+    snapshot.graph.sections.verify()
+
+
+@needs_native
+def test_with_a_path_the_file_is_there_whole_and_private(tmp_path):
+    path = tmp_path / "heap.memlens"
+    snapshot = memlens.take_heap_snapshot(path, mode="fork")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["heap.memlens"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert memlens.load(path).object_count == snapshot.object_count
+
+
+@needs_native
+def test_a_task_goes_on_while_the_program_does():
+    task = memlens.start_heap_snapshot(reason="background")
+    snapshot = task.result(timeout=60)
+    assert task.done()
+    assert task.progress.stage == "done"
+    assert task.progress.object_count == snapshot.object_count
+    assert task.result() is snapshot
+    assert snapshot.pause_seconds > 0
+
+
+@needs_native
+def test_a_result_that_is_not_there_yet_can_be_waited_for_again():
+    task = memlens.start_heap_snapshot()
+    with pytest.raises(CaptureTimeoutError, match="not ended within 0"):
+        task.result(timeout=0)
+    assert task.result(timeout=60).object_count > 0
+
+
+@needs_native
+def test_garbage_is_not_collected_but_marked_and_left_out():
+    gc.disable()
+    try:
+        cycle = [Planted()]
+        cycle.append(cycle)
+        del cycle
+        snapshot = memlens.take_heap_snapshot(mode="fork")
+    finally:
+        gc.enable()
+    name = f"{__name__}.Planted"
+    assert name not in {row.name for row in snapshot.summary()}
+    assert name in {row.name for row in snapshot.garbage()}
+    collected = memlens.take_heap_snapshot(mode="fork", collect=True)
+    assert name not in {row.name for row in collected.garbage()}
+    assert collected.facts["collected"]["rounds"] >= 1
+
+
+@needs_native
+def test_a_killed_child_is_a_clear_error_and_leaves_nothing(tmp_path):
+    task = memlens.start_heap_snapshot(tmp_path / "heap.memlens")
+    task.cancel()
+    with pytest.raises(CaptureError, match="SIGKILL"):
+        task.result()
+    assert list(tmp_path.iterdir()) == []
+    assert children() == []
+
+
+@needs_native
+def test_a_task_that_is_dropped_leaves_no_child_and_no_file(tmp_path):
+    task = memlens.start_heap_snapshot(tmp_path / "heap.memlens")
+    del task
+    gc.collect()
+    assert children() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_native
+def test_a_folder_that_is_not_there_is_told_before_the_fork(tmp_path):
+    with pytest.raises(OutputError, match="choose another folder"):
+        memlens.take_heap_snapshot(tmp_path / "missing" / "x.memlens", mode="fork")
+
+
+@needs_native
+def test_a_disk_that_is_full_is_our_error_and_leaves_no_file(tmp_path):
+    script = f"""
+        import resource, signal, memlens
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        try:
+            memlens.take_heap_snapshot({str(tmp_path / "x.memlens")!r}, mode="fork")
+        except memlens.OutputError as error:
+            print("told:", error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.startswith("told:"), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_native
+def test_variables_of_other_threads_are_named_with_their_thread():
+    ready, leave = threading.Event(), threading.Event()
+    seen = []
+
+    def work():
+        mine = Planted()
+        seen.append(id(mine))
+        ready.set()
+        leave.wait()
+
+    thread = threading.Thread(target=work, name="the worker")
+    thread.start()
+    ready.wait()
+    try:
+        snapshot = memlens.take_heap_snapshot(mode="fork")
+    finally:
+        leave.set()
+        thread.join()
+    index = snapshot.graph.find_address(seen[0])
+    path = snapshot.path_to(index)
+    assert "thread 'the worker' frame" in path.root
+    assert str(path).endswith("local 'mine'")
+
+
+@needs_native
+def test_facts_larger_than_a_pipe_arrive_whole():
+    facts = {"note": "x" * 500_000}
+    assert memlens.take_heap_snapshot(mode="fork", facts=facts).facts["note"] == facts["note"]
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(OptionError, match="sideways"):
+        memlens.take_heap_snapshot(mode="sideways")
+
+
+def test_fork_without_the_native_core_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(_core, "fork_capture", None)
+    with pytest.raises(CaptureError, match="native core"):
+        memlens.take_heap_snapshot(mode="fork")
+    with pytest.raises(CaptureError, match="native core"):
+        memlens.start_heap_snapshot()
+    assert memlens.take_heap_snapshot(mode="auto").facts["mode"] == "inline"
+
+
+def test_facts_are_json_and_say_which_process():
+    facts = memlens.take_heap_snapshot(facts={"build": "1.2.3"}).facts
+    assert facts["pid"] == os.getpid()
+    assert facts["build"] == "1.2.3"
+    assert json.loads(json.dumps(facts)) == facts
