@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import memlens
+from memlens._core import IMPLEMENTATION
 from memlens.errors import MissingExtraError, NotInSnapshotError, OptionError
 
 
@@ -56,7 +57,7 @@ def test_a_variable_of_a_function_further_out_does_count():
         held = Box(Box())
         return inner(held)
 
-    if sys.version_info[:2] == (3, 11):
+    if sys.version_info[:2] == (3, 11) and IMPLEMENTATION == "pure":
         pytest.skip("3.11 hides the variables of running functions from pure Python")
     (path, *_) = outer()
     assert "frame" in path.root
@@ -67,7 +68,7 @@ def test_retained_size_is_what_would_be_freed():
     size = memlens.retained_size(SHELF["big"])
     content = SHELF["big"].content
     expected = sum(map(sys.getsizeof, [content, *content, SHELF["big"]]))
-    assert expected <= size <= expected + 200  # the instance's attributes are not in getsizeof
+    assert expected <= size <= expected + 400  # the instance's attributes are not in getsizeof
 
 
 def test_what_is_shared_is_not_retained():

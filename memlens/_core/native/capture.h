@@ -161,6 +161,7 @@ struct Capture {
     Buffer hidden;     /* u32 index: references of frames that are left out */
     Buffer hidden_frames; /* PyObject *: their frame objects */
     Buffer module_files;  /* u32: file (string) of the module with this name (string) */
+    Buffer mentions;   /* u32: index of the tuple with the names that a code object uses */
     Buffer closures;   /* u64 pairs: index of the tuple, the code that names its cells */
     Buffer relabel;    /* u32 index: dicts that turned out to be namespaces after their edges */
     Buffer stack;      /* u64 pairs: edges still to follow */

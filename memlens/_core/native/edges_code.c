@@ -104,7 +104,10 @@ code_object_content(Capture *capture, PyObject *object, const Plan *plan)
     PyCodeObject *code = (PyCodeObject *)object;
     (void)plan; /* not of 3.10 */
     add_named(capture, code->co_consts, "co_consts");
-    add_named(capture, code->co_names, "co_names");
+    if (code->co_names != NULL) {
+        capture->failed |= push_u32(&capture->mentions, capture_index(capture, code->co_names)) < 0;
+        add_named(capture, code->co_names, "co_names");
+    }
     add_named(capture, code->co_filename, "co_filename");
     add_named(capture, code->co_name, "co_name");
     add_named(capture, code->co_linetable, "co_linetable");

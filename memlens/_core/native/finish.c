@@ -63,6 +63,18 @@ name_cells(Capture *capture, uint32_t node, PyCodeObject *code)
     }
 }
 
+/* The names that code uses are labelled with themselves: a reader finds the code by the name. */
+static void
+name_mentions(Capture *capture, uint32_t index)
+{
+    PyObject *names = (PyObject *)(uintptr_t)ITEMS(capture->address, uint64_t)[index];
+    uint64_t count;
+    uint32_t *label = labels_of(capture, ITEMS(capture->node_of, uint32_t)[index], &count);
+    for (uint64_t i = 0; i < count && count == (uint64_t)PyTuple_GET_SIZE(names); i++) {
+        label[i] = named_label(capture, INTERNAL, PyTuple_GET_ITEM(names, i));
+    }
+}
+
 /* Names that only showed after the edges were there: of the cells of closures, of the entries of
  * dicts that the walk reached before their owner. */
 void
@@ -77,6 +89,9 @@ put_names_right(Capture *capture)
         /* A subclass's edges begin with its class. */
         relabel_dict(capture, dict, label + (Py_TYPE(dict)->tp_flags & Py_TPFLAGS_HEAPTYPE ? 1 : 0));
         ITEMS(capture->node_flags, uint16_t)[node] |= FLAG_NAMESPACE;
+    }
+    for (size_t i = 0; i < COUNT(capture->mentions, uint32_t); i++) {
+        name_mentions(capture, ITEMS(capture->mentions, uint32_t)[i]);
     }
     const uint64_t *closure = ITEMS(capture->closures, uint64_t);
     for (size_t i = 0; i + 1 < COUNT(capture->closures, uint64_t); i += 2) {

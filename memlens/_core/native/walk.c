@@ -46,8 +46,8 @@ capture_free(Capture *capture)
         &capture->plan_table, &capture->fields, &capture->key_labels, &capture->names_rows,
         &capture->lengths, &capture->long_lengths, &capture->bounds, &capture->values,
         &capture->frames, &capture->roots, &capture->hidden,
-        &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->relabel,
-        &capture->stack, &capture->scratch,
+        &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->mentions,
+        &capture->relabel, &capture->stack, &capture->scratch,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         buffer_free(buffers[i]);

@@ -8,7 +8,8 @@ define the fields, and asks for ``type(o)`` only.
 from __future__ import annotations
 
 import gc
-from types import MappingProxyType
+import sys
+from types import BuiltinFunctionType, MappingProxyType
 from typing import Any
 
 __all__ = (
@@ -23,6 +24,7 @@ __all__ = (
     "class_qualname",
     "find_in_mro",
     "has_exact_keys",
+    "has_inline_values",
     "is_class",
 )
 
@@ -32,6 +34,9 @@ HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 READY = 1 << 12
 TRAVERSED = 1 << 14  # Py_TPFLAGS_HAVE_GC
 _IS_CLASS = 1 << 31  # Py_TPFLAGS_TYPE_SUBCLASS
+
+_INLINE_VALUES = 1 << 2  # Py_TPFLAGS_INLINE_VALUES
+_MANAGED_DICT = 1 << 4  # Py_TPFLAGS_MANAGED_DICT
 
 _fields: Any = type.__dict__
 _mro = _fields["__mro__"].__get__
@@ -61,6 +66,23 @@ def class_namespace(cls: type) -> dict[Any, Any]:
             if type(referent) is dict or class_qualname(type(referent)) == "StgDict":
                 return referent  # type: ignore[no-any-return]  # it is a dict
     return {}
+
+
+def has_inline_values(cls: type) -> bool:
+    """Tell whether instances of ``cls`` have their attributes in an array, until asked for a dict.
+
+    3.13 has a flag for it. In 3.11 and 3.12 it is ``object.__new__`` that makes the array, for
+    classes whose dict is managed: so not where a base written in C makes the instances.
+    """
+    if sys.version_info >= (3, 13):
+        return bool(class_flags(cls) & _INLINE_VALUES)
+    if sys.version_info < (3, 11) or not class_flags(cls) & _MANAGED_DICT:
+        return False
+    for base in class_mro(cls):
+        make = class_namespace(base).get("__new__")
+        if type(make) is BuiltinFunctionType:
+            return base is object
+    return False
 
 
 def class_qualname(cls: type) -> str:

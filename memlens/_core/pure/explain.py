@@ -14,7 +14,7 @@ from typing import Any
 from weakref import ReferenceType
 
 from memlens._core.layout import EdgeKind
-from memlens._core.pure.access import class_flags, is_class
+from memlens._core.pure.access import has_inline_values, is_class
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.running import RunningFrame, bound_variables, variable_names
 from memlens._core.pure.suspended import IS_GENERATOR
@@ -23,7 +23,6 @@ from memlens._core.pure.walk import WalkedHeap
 __all__ = ("Explanations",)
 
 _UNNAMED = label(EdgeKind.INTERNAL)
-_INLINE_VALUES = 1 << 2 if sys.version_info >= (3, 13) else 0  # Py_TPFLAGS_INLINE_VALUES
 _OPTIMIZED = 0x01
 _bases = type.__dict__["__bases__"].__get__
 _module_dict = ModuleType.__dict__["__dict__"].__get__
@@ -104,7 +103,7 @@ class Explanations:
         inline = {
             heap.number[id(cls)]
             for cls in map(heap.objects.__getitem__, heap.types)
-            if class_flags(cls) & _INLINE_VALUES
+            if has_inline_values(cls)
         }
         number, starts, targets = heap.number, heap.starts, heap.targets
         for node, obj in enumerate(heap.objects):

@@ -16,6 +16,7 @@ from memlens._core.pure.access import (
     class_module,
     class_mro,
     class_namespace,
+    has_inline_values,
 )
 from memlens._core.pure.finished import finished_test
 from memlens._core.pure.sizes import inline_values_bytes, sizer
@@ -24,8 +25,7 @@ from memlens._core.pure.walk import WalkedHeap
 __all__ = ("node_flags", "node_sizes")
 
 _IS_CLASS = 1 << 31  # Py_TPFLAGS_TYPE_SUBCLASS
-_MANAGED_DICT = 1 << 4 if sys.version_info >= (3, 11) else 0
-_INLINE_VALUES = 1 << 2 if sys.version_info >= (3, 13) else _MANAGED_DICT
+_STAY_INLINE = sys.version_info >= (3, 13)  # when a dict is asked for: it uses them where they are
 _OWN, _FINISHED, _HEAP_TYPE = map(int, (NodeFlag.OWN, NodeFlag.FINISHED, NodeFlag.HEAP_TYPE))
 _OWN_PACKAGE = __name__.partition(".")[0]
 
@@ -121,7 +121,7 @@ def _add_inline_values(
     slots = {
         row: _slot_count(heap.objects[node])
         for row, node in enumerate(heap.types, 1)
-        if class_flags(heap.objects[node]) & _INLINE_VALUES
+        if has_inline_values(heap.objects[node])
     }
     counts: dict[int, int] = {}
     instances = []
@@ -131,7 +131,7 @@ def _add_inline_values(
             if dict_label not in heap.labels[start:end]:
                 instances.append(node)
                 counts[row] = max(counts.get(row, 0), end - start - 1 - slots[row])
-            elif _INLINE_VALUES != _MANAGED_DICT:
+            elif _STAY_INLINE:
                 instances.append(node)
     added = {row: inline_values_bytes(count) for row, count in counts.items()}
     for node in instances:

@@ -8,7 +8,6 @@ when the accessor gives the same object; what no accessor gives keeps the empty 
 from __future__ import annotations
 
 import operator
-import sys
 from array import array
 from collections.abc import Callable, Iterable
 from types import GetSetDescriptorType, MemberDescriptorType
@@ -16,11 +15,11 @@ from typing import Any, TypeAlias
 
 from memlens._core.layout import EdgeKind
 from memlens._core.pure.access import (
-    class_flags,
     class_mro,
     class_name,
     class_namespace,
     has_exact_keys,
+    has_inline_values,
 )
 from memlens._core.pure.attributes import AttributeNames
 from memlens._core.pure.containers import is_split
@@ -33,7 +32,6 @@ Getter: TypeAlias = "Callable[[Any], Iterable[Any]]"
 
 _LAYOUTS = 4  # remembered for one class and one number of referents
 _UNNAMED = label(EdgeKind.INTERNAL)
-_MANAGED_DICT = 1 << 4 if sys.version_info >= (3, 11) else 0  # Py_TPFLAGS_MANAGED_DICT
 # What an accessor raises for an empty field, or for one of another type that a class has borrowed.
 _EMPTY_FIELD = (AttributeError, TypeError, ValueError, RuntimeError)
 _dict_offset = type.__dict__["__dictoffset__"].__get__
@@ -97,8 +95,8 @@ class InstanceLabels:
         self._fields = [(internal[name], get) for name, get in c_fields(cls).items()]
         self._class_label = internal["__class__"]
         self._dict_label = internal["__dict__"]
-        self._may_be_inline = bool(class_flags(cls) & _MANAGED_DICT)
-        self._has_dict = self._may_be_inline or bool(_dict_offset(cls))
+        self._may_be_inline = has_inline_values(cls)
+        self._has_dict = bool(_dict_offset(cls))
         self.only_dict = self._has_dict and not self._may_be_inline
         self._names = AttributeNames(cls, guess=self._may_be_inline)
         self.layouts: dict[int, list[tuple[Getter, array[int]]]] = {}
