@@ -53,7 +53,8 @@ typedef struct Plan Plan;
 typedef void (*Content)(Capture *capture, PyObject *object, const Plan *plan);
 
 typedef struct {
-    Py_ssize_t offset;
+    Py_ssize_t offset;   /* of the pointer in the object */
+    PyGetSetDef *getter; /* or a C function that only returns what a field holds */
     uint32_t label;
 } Field;
 
@@ -89,6 +90,10 @@ typedef struct {
     PyObject *modules;
     PyObject *builtins;
     PyObject *sys_dict;
+    PyObject *sys_module;
+    PyObject *gc_dict;
+    PyObject *warnings_dict;
+    PyObject *signal_handlers[65]; /* by number; NULL where there is none in Python */
     struct gc_generation *generations; /* the collector's lists, read only */
     PyThreadState *thread;             /* the calling one */
     char own_prefix[4096];
@@ -166,6 +171,7 @@ struct Capture {
     Buffer relabel;    /* u32 index: dicts that turned out to be namespaces after their edges */
     Buffer stack;      /* u64 pairs: edges still to follow */
     Buffer scratch;    /* PyObject *: what a traversal shows */
+    Buffer text;       /* a string that is being put together */
 
     PyTypeObject *last_type;
     uint32_t last_row;
@@ -175,6 +181,7 @@ struct Capture {
     uint32_t node;
     uint32_t index;
     uint16_t flags;
+    uint32_t state_count; /* of a module */
 
     uint32_t node_count, index_count;
     uint32_t named_end; /* nodes below it are reached from named roots */
@@ -228,6 +235,7 @@ void derived_content(Capture *capture, PyObject *object, const Plan *plan);
 void add_attributes(Capture *capture, PyObject *object, const Plan *plan);
 void add_slots(Capture *capture, PyObject *object, const Plan *plan);
 void refers_to_nothing(Capture *capture, PyObject *object, const Plan *plan);
+uint32_t key_label(Capture *capture, PyObject *key);
 void note_namespace(Capture *capture, PyObject *dict);
 void relabel_dict(Capture *capture, PyObject *dict, uint32_t *label);
 PyObject *local_name(PyCodeObject *code, int slot);
@@ -259,6 +267,13 @@ int prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t ski
                   traverseproc python_traverse);
 traverseproc find_python_traverse(void);
 int make_frame_objects(const Facts *facts);
+
+/* What has been freed and only waits to be used again is no object. */
+static inline int
+is_alive(PyObject *object)
+{
+    return compat_is_immortal(object) || Py_REFCNT(object) > 0;
+}
 
 /* ---- adding edges ---------------------------------------------------------------------------- */
 

@@ -52,7 +52,7 @@ function_name(Capture *capture, PyFunctionObject *function)
     if (function->func_module == NULL || !PyUnicode_Check(function->func_module)) {
         return string_of(capture, function->func_qualname);
     }
-    Buffer *text = &capture->scratch;
+    Buffer *text = &capture->text;
     text->size = 0;
     capture->failed |= append_utf8(text, function->func_module) < 0 || push_u8(text, '.') < 0
                        || append_utf8(text, function->func_qualname) < 0;
@@ -403,11 +403,19 @@ type_content(Capture *capture, PyObject *object, const Plan *plan)
 
 /* ---- modules --------------------------------------------------------------------------------- */
 
+enum { MOST_STATE = 1 << 20 };
+
+/* Some modules show their list of freed objects, which must not be read (_asyncio of 3.12). Asking
+ * for the referents of such a module from Python frees them once more, and makes that list endless:
+ * then no more than so many are taken. */
 static int
-add_module_state(PyObject *target, void *capture)
+add_module_state(PyObject *target, void *arg)
 {
-    add_edge(capture, target, label_of(INTERNAL, 0));
-    return ((Capture *)capture)->failed;
+    Capture *capture = arg;
+    if (is_alive(target)) {
+        add_edge(capture, target, label_of(INTERNAL, 0));
+    }
+    return capture->failed || ++capture->state_count > MOST_STATE;
 }
 
 static void
@@ -424,6 +432,7 @@ module_content(Capture *capture, PyObject *object, const Plan *plan)
         capture->size += (uint64_t)def->m_size;
     }
     if (def != NULL && def->m_traverse != NULL && (def->m_size <= 0 || module->md_state != NULL)) {
+        capture->state_count = 0;
         def->m_traverse(object, add_module_state, capture);
     }
     if (module->md_dict != NULL) {
@@ -443,7 +452,7 @@ weakref_content(Capture *capture, PyObject *object, const Plan *plan)
     PyWeakReference *reference = (PyWeakReference *)object;
     PyObject *target = reference->wr_object;
     (void)plan;
-    if (target != NULL && target != Py_None && (compat_is_immortal(target) || Py_REFCNT(target) > 0)) {
+    if (target != NULL && target != Py_None && is_alive(target)) {
         add_edge(capture, target, label_of(WEAK, 0));
     }
     add_optional_edge(capture, reference->wr_callback, capture->label_callback);

@@ -74,7 +74,7 @@ type_key_label(Capture *capture, PyObject *key)
     if (type == &PyUnicode_Type) {
         return capture->label_string_key;
     }
-    Buffer *text = &capture->scratch;
+    Buffer *text = &capture->text;
     text->size = 0;
     capture->failed |= push_u8(text, '<') < 0;
     if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) {
@@ -92,7 +92,7 @@ type_key_label(Capture *capture, PyObject *key)
     return number > MAX_PAYLOAD ? label_of(KEY, 0) : label_of(KEY, number);
 }
 
-static uint32_t
+uint32_t
 key_label(Capture *capture, PyObject *key)
 {
     if (capture->facts.values) {

@@ -5,6 +5,8 @@
 
 #include "capture.h"
 
+#include <datetime.h>
+
 void
 add_slots(Capture *capture, PyObject *object, const Plan *plan)
 {
@@ -40,6 +42,9 @@ static int
 note_shown(PyObject *target, void *arg)
 {
     Capture *capture = arg;
+    if (!is_alive(target)) {
+        return 0;
+    }
     if (buffer_reserve(&capture->scratch, sizeof target) < 0) {
         capture->failed = 1;
         return -1;
@@ -78,6 +83,23 @@ claim_attributes(Capture *capture, PyObject *object, const Plan *plan)
     }
 }
 
+/* What the getter of a C type returns; the object holds it, so it outlives the reference given. */
+static PyObject *
+ask_getter(PyObject *object, const PyGetSetDef *def)
+{
+    PyObject *held = def->get(object, def->closure);
+    if (held == NULL) {
+        PyErr_Clear(); /* an empty field */
+        return NULL;
+    }
+    if (Py_REFCNT(held) == 1) { /* made for the answer: nobody holds it */
+        Py_DECREF(held);
+        return NULL;
+    }
+    Py_DECREF(held);
+    return held;
+}
+
 /* Fields with a name first, then the rest without one. `traversed`: only what was shown is held; a
  * type that the collector does not know holds what its members show. */
 static void
@@ -85,7 +107,9 @@ add_shown(Capture *capture, PyObject *object, const Plan *plan, int traversed)
 {
     for (uint32_t i = 0; i < plan->field_count; i++) {
         Field field = ITEMS(capture->fields, Field)[plan->first_field + i];
-        PyObject *target = *(PyObject **)((char *)object + field.offset);
+        PyObject *target = field.getter != NULL
+                               ? ask_getter(object, field.getter)
+                               : *(PyObject **)((char *)object + field.offset);
         if (target != NULL && (!traversed || claim(capture, target))) {
             add_edge(capture, target, field.label);
         }
@@ -244,8 +268,22 @@ typedef struct {
     Py_ssize_t maxsize;
 } LruCache;
 
-/* The links are objects of the cache's dict, and hold key and result: traversal shows both as if
- * the cache did. */
+/* Traversal shows what the links hold as if the cache did: so the links themselves show nothing.
+ * The list that they form holds each link once, as the cache's dict does. */
+static void
+add_links(Capture *capture, LruCache *cache)
+{
+    for (LruLink *link = cache->root.next; link != &cache->root; link = link->next) {
+        add_edge(capture, (PyObject *)link, text_label(capture, INTERNAL, "link"));
+        if (claim(capture, link->key)) {
+            add_edge(capture, link->key, label_of(ITEM, 0));
+        }
+        if (claim(capture, link->result)) {
+            add_edge(capture, link->result, key_label(capture, link->key));
+        }
+    }
+}
+
 static void
 lru_cache_content(Capture *capture, PyObject *object, const Plan *plan)
 {
@@ -262,33 +300,14 @@ lru_cache_content(Capture *capture, PyObject *object, const Plan *plan)
         add_edge(capture, cache->function, text_label(capture, INTERNAL, "__wrapped__"));
     }
     CompatAttributes attributes = compat_attributes(object, plan->type);
-    if (attributes.dict != NULL) {
-        claim(capture, attributes.dict);
+    if (attributes.dict != NULL && claim(capture, attributes.dict)) {
         note_namespace(capture, attributes.dict);
         add_edge(capture, attributes.dict, capture->label_dict);
     }
-    /* Its list holds the links, as its dict does. What the links hold is shown in their place. */
-    size_t of_links = 0;
     if (cache->maxsize > 0) {
-        for (LruLink *link = cache->root.next; link != &cache->root; link = link->next) {
-            add_edge(capture, (PyObject *)link, text_label(capture, INTERNAL, "link"));
-            of_links++;
-        }
+        add_links(capture, cache);
     }
-    PyObject **shown = ITEMS(capture->scratch, PyObject *);
-    size_t count = COUNT(capture->scratch, PyObject *), at = 0;
-    LruLink *link = cache->root.next;
-    for (size_t i = 0; i < of_links; i++, link = link->next) {
-        PyObject *parts[] = {(PyObject *)link, link->key, link->result, (PyObject *)Py_TYPE(link)};
-        for (int part = 0; part < 4; part++) {
-            while (at < count && shown[at] == NULL) {
-                at++;
-            }
-            if (at < count && shown[at] == parts[part]) {
-                shown[at++] = NULL;
-            }
-        }
-    }
+    size_t count = COUNT(capture->scratch, PyObject *);
     for (size_t i = 0; i < count; i++) {
         add_optional_edge(capture, ITEMS(capture->scratch, PyObject *)[i], label_of(INTERNAL, 0));
     }
@@ -298,12 +317,15 @@ lru_cache_content(Capture *capture, PyObject *object, const Plan *plan)
 }
 
 static void
-lru_link_content(Capture *capture, PyObject *object, const Plan *plan)
+datetime_content(Capture *capture, PyObject *object, const Plan *plan)
 {
-    LruLink *link = (LruLink *)object;
-    (void)plan;
-    add_optional_edge(capture, link->key, label_of(ITEM, 0));
-    add_optional_edge(capture, link->result, text_label(capture, INTERNAL, "result"));
+    (void)plan; /* time and datetime differ only in where the field lies */
+    if (((_PyDateTime_BaseTZInfo *)object)->hastzinfo) {
+        PyObject *zone = plan->known->tp_basicsize == sizeof(PyDateTime_Time)
+                             ? ((PyDateTime_Time *)object)->tzinfo
+                             : ((PyDateTime_DateTime *)object)->tzinfo;
+        add_optional_edge(capture, zone, text_label(capture, INTERNAL, "tzinfo"));
+    }
 }
 
 typedef struct { /* numpy/ndarraytypes.h: the same in numpy 1 and 2 */
@@ -388,7 +410,9 @@ structured_content(const Capture *capture, PyTypeObject *type)
     } known[] = {
         {"collections.deque", sizeof(Deque), deque_content},
         {"functools._lru_cache_wrapper", sizeof(LruCache), lru_cache_content},
-        {"functools._lru_list_elem", sizeof(LruLink), lru_link_content},
+        {"functools._lru_list_elem", sizeof(LruLink), refers_to_nothing},
+        {"datetime.datetime", sizeof(PyDateTime_DateTime), datetime_content},
+        {"datetime.time", sizeof(PyDateTime_Time), datetime_content},
         {"array.array", sizeof(PlainArray), plain_array_content},
         {"numpy.ndarray", sizeof(Array), ndarray_content},
     };

@@ -33,9 +33,9 @@ grow_plan_table(Capture *capture)
 }
 
 static void
-add_field(Capture *capture, Py_ssize_t offset, uint32_t label)
+add_field(Capture *capture, Py_ssize_t offset, PyGetSetDef *getter, uint32_t label)
 {
-    Field field = {offset, label};
+    Field field = {offset, getter, label};
     if (buffer_reserve(&capture->fields, sizeof field) < 0) {
         capture->failed = 1;
         return;
@@ -50,7 +50,7 @@ add_member_fields(Capture *capture, const PyMemberDef *member, Py_ssize_t count,
     /* A count of -1: up to the entry without a name. */
     for (; member != NULL && count != 0 && member->name != NULL; member++, count--) {
         if (member->type == T_OBJECT || member->type == T_OBJECT_EX) {
-            add_field(capture, member->offset, text_label(capture, kind, member->name));
+            add_field(capture, member->offset, NULL, text_label(capture, kind, member->name));
         }
     }
 }
@@ -76,7 +76,26 @@ add_hidden_fields(Capture *capture, PyTypeObject *type)
     };
     for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
         if (type == hidden[i].type) {
-            add_field(capture, hidden[i].offset, text_label(capture, INTERNAL, hidden[i].name));
+            add_field(capture, hidden[i].offset, NULL,
+                      text_label(capture, INTERNAL, hidden[i].name));
+        }
+    }
+}
+
+/* The fields of futures and tasks, which lie elsewhere in each version: their getters are asked. */
+static void
+add_future_fields(Capture *capture, PyTypeObject *type)
+{
+    static const char *const plain[] = {"_loop", "_result", "_exception", "_coro", "_fut_waiter",
+                                        "_source_traceback", "_cancel_message"};
+    if (strcmp(type->tp_name, "_asyncio.Future") != 0 && strcmp(type->tp_name, "_asyncio.Task") != 0) {
+        return;
+    }
+    for (PyGetSetDef *def = type->tp_getset; def != NULL && def->name != NULL; def++) {
+        for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+            if (strcmp(def->name, plain[i]) == 0) {
+                add_field(capture, 0, def, text_label(capture, INTERNAL, plain[i]));
+            }
         }
     }
 }
@@ -117,6 +136,7 @@ find_fields(Capture *capture, Plan *plan)
     for (PyTypeObject *type = plan->base; type != NULL; type = type->tp_base) {
         add_member_fields(capture, type->tp_members, -1, INTERNAL);
         add_hidden_fields(capture, type);
+        add_future_fields(capture, type);
     }
     plan->field_count = (uint32_t)COUNT(capture->fields, Field) - plan->first_field;
 }
@@ -186,7 +206,7 @@ type_name(Capture *capture, PyTypeObject *type)
     if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
         return strings_add_text(&capture->strings, type->tp_name);
     }
-    Buffer *bytes = &capture->scratch; /* not in use while plans are made */
+    Buffer *bytes = &capture->text;
     PyObject *module = type_module(type);
     bytes->size = 0;
     if (module != NULL && !text_equals(module, "builtins")) {
@@ -249,6 +269,9 @@ make_plan(Capture *capture, Plan *plan, PyTypeObject *type)
     memset(plan, 0, sizeof *plan);
     plan->type = type;
     plan->holds_type = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0;
+    if (strcmp(type->tp_name, "functools._lru_list_elem") == 0) {
+        plan->holds_type = 0; /* the cache shows what its links hold, the class included */
+    }
     plan->name = type_name(capture, type);
     plan->is_own = (uint8_t)type_is_own(capture, type);
     find_base(capture, plan);

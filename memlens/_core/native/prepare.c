@@ -79,6 +79,27 @@ copy_prefix(Facts *facts, PyObject *own_prefix)
     return 0;
 }
 
+/* The handlers of signals that are Python objects; the interpreter holds them. */
+static void
+read_signal_handlers(Facts *facts)
+{
+    PyObject *ask = namespace_get(module_namespace(facts->modules, "_signal"), "getsignal");
+    if (ask == NULL || !PyCFunction_CheckExact(ask)) {
+        return;
+    }
+    for (int number = 1; number < 65; number++) {
+        PyObject *handler = PyObject_CallFunction(ask, "i", number);
+        if (handler == NULL) {
+            PyErr_Clear(); /* this number is no signal here */
+            continue;
+        }
+        if (handler != Py_None && !PyLong_Check(handler)) {
+            facts->signal_handlers[number] = handler;
+        }
+        Py_DECREF(handler);
+    }
+}
+
 int
 prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_frames,
               traverseproc python_traverse)
@@ -99,6 +120,10 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
     facts->modules = PyImport_GetModuleDict();
     facts->builtins = PyEval_GetBuiltins();
     facts->sys_dict = module_namespace(facts->modules, "sys");
+    facts->sys_module = namespace_get(facts->modules, "sys");
+    facts->gc_dict = module_namespace(facts->modules, "gc");
+    facts->warnings_dict = module_namespace(facts->modules, "_warnings");
+    read_signal_handlers(facts);
     facts->numpy_major = numpy_major(facts->modules);
     facts->generations = find_generations();
     return facts->generations == NULL ? -1 : 0;

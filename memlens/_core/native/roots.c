@@ -209,8 +209,13 @@ find_named_roots(Capture *capture)
         add_frames_of(capture, thread);
     }
     add_interpreter_root(capture, capture->facts.modules, "sys.modules");
-    add_interpreter_root(capture, capture->facts.builtins, "builtins");
-    add_interpreter_root(capture, capture->facts.sys_dict, "sys");
+    add_interpreter_root(capture, namespace_get(capture->facts.gc_dict, "garbage"), "gc.garbage");
+    add_interpreter_root(capture, namespace_get(capture->facts.gc_dict, "callbacks"), "gc.callbacks");
+    for (int number = 1; number < 65; number++) {
+        char name[32];
+        snprintf(name, sizeof name, "handler of signal %d", number);
+        add_interpreter_root(capture, capture->facts.signal_handlers[number], name);
+    }
     for (PyThreadState *thread = first; thread != NULL; thread = PyThreadState_Next(thread)) {
         add_thread_state(capture, thread);
     }
@@ -288,6 +293,94 @@ unnamed_kind(PyObject *object, uint32_t excess)
     return immortal ? ROOT_IMMORTAL : ROOT_EXTERNAL;
 }
 
+/* ---- what the interpreter holds without a name that can be asked for ------------------------- */
+
+static int
+is_saved_copy(const Capture *capture, PyObject *dict)
+{
+    /* A module that can be imported again without running its C code keeps a copy of its names. */
+    PyObject *name = namespace_get(dict, "__name__");
+    PyObject *modules = capture->facts.modules;
+    if (name == NULL || !PyUnicode_CheckExact(name) || !PyDict_Check(modules)) {
+        return 0;
+    }
+    CompatEntries entries = compat_entries(((PyDictObject *)modules)->ma_keys);
+    for (Py_ssize_t i = 0; i < entries.count; i++) {
+        PyObject *key = compat_entry_key(&entries, i), *module = compat_entry_value(&entries, i);
+        if (module != NULL && PyUnicode_CheckExact(key) && PyUnicode_Compare(key, name) == 0) {
+            return PyModule_Check(module) && ((PyModuleObject *)module)->md_dict != dict;
+        }
+    }
+    return 0;
+}
+
+static const char *
+name_by_content(const Capture *capture, PyObject *object)
+{
+    if (Py_TYPE(object) == &PyList_Type && Py_SIZE(object) > 0) {
+        PyObject **items = ((PyListObject *)object)->ob_item;
+        if (Py_SIZE(object) > 1 && items[1] == capture->facts.sys_module) {
+            return "modules by index";
+        }
+        for (Py_ssize_t i = 0; i < Py_SIZE(object); i++) {
+            if (!PyFunction_Check(items[i])
+                || !text_equals(((PyFunctionObject *)items[i])->func_name, "search_function")) {
+                return NULL;
+            }
+        }
+        return "codec search path";
+    }
+    if (Py_TYPE(object) != &PyDict_Type || ((PyDictObject *)object)->ma_used == 0
+        || compat_split_values((PyDictObject *)object) != NULL) {
+        return NULL;
+    }
+    CompatEntries entries = compat_entries(((PyDictObject *)object)->ma_keys);
+    PyObject *key = NULL, *value = NULL;
+    for (Py_ssize_t i = 0; i < entries.count && value == NULL; i++) {
+        key = compat_entry_key(&entries, i);
+        value = compat_entry_value(&entries, i);
+    }
+    if (value == NULL || !PyUnicode_CheckExact(key)) {
+        return NULL;
+    }
+    if (text_equals(key, "strict") && PyCFunction_Check(value)) {
+        return "codec error handlers";
+    }
+    if (strcmp(Py_TYPE(value)->tp_name, "CodecInfo") == 0) {
+        return "codec cache";
+    }
+    if (text_starts_with(key, "thread.local.") || text_equals(key, "Py_Repr")) {
+        return "thread-local storage";
+    }
+    return text_equals(key, "__name__") && is_saved_copy(capture, object) ? "saved copy of a module"
+                                                                         : NULL;
+}
+
+static const char *
+interpreter_name(const Capture *capture, PyObject *object)
+{
+    const Facts *facts = &capture->facts;
+    const struct {
+        PyObject *object;
+        const char *name;
+    } known[] = {
+        {facts->sys_dict, "sys.__dict__"},
+        {facts->builtins, "builtins.__dict__"},
+        {namespace_get(facts->builtins, "__import__"), "builtins.__import__"},
+        {namespace_get(facts->modules, "_frozen_importlib"), "importlib"},
+        {namespace_get(facts->modules, "__main__"), "__main__"},
+        {namespace_get(facts->warnings_dict, "filters"), "warnings.filters"},
+        {namespace_get(facts->warnings_dict, "_onceregistry"), "warnings.onceregistry"},
+        {namespace_get(facts->warnings_dict, "_defaultaction"), "warnings.defaultaction"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (known[i].object == object) {
+            return known[i].name;
+        }
+    }
+    return name_by_content(capture, object);
+}
+
 static void
 explain(Capture *capture, uint32_t index)
 {
@@ -296,6 +389,28 @@ explain(Capture *capture, uint32_t index)
     if (*left != 0 && *left != MANY_REFERENCES) {
         --*left;
     }
+}
+
+/* The best names first, otherwise in the order found. */
+static void
+sort_roots(Capture *capture)
+{
+    Buffer sorted = {NULL, 0, 0};
+    if (capture->failed || buffer_reserve(&sorted, capture->roots.size + 1) < 0) {
+        capture->failed = 1;
+        return;
+    }
+    for (int kind = ROOT_MODULE; kind <= ROOT_EXTERNAL; kind++) {
+        for (size_t i = 0; i < COUNT(capture->roots, Root); i++) {
+            const Root *root = ITEMS(capture->roots, Root) + i;
+            if (root->kind == kind) {
+                memcpy(sorted.data + sorted.size, root, sizeof *root);
+                sorted.size += sizeof *root;
+            }
+        }
+    }
+    buffer_free(&capture->roots);
+    capture->roots = sorted;
 }
 
 void
@@ -330,6 +445,15 @@ find_unnamed_roots(Capture *capture)
     for (int kind = ROOT_STATIC_TYPE; kind <= ROOT_EXTERNAL; kind++) {
         for (size_t i = 0; i < COUNT(found[kind], uint32_t) && !capture->failed; i++) {
             Root root = {ITEMS(found[kind], uint32_t)[i], 0, NODE_NONE, (uint8_t)kind, 0};
+            const char *name = NULL;
+            if (kind == ROOT_EXTERNAL) {
+                uint64_t address = ITEMS(capture->address, uint64_t)[root.index];
+                name = interpreter_name(capture, (PyObject *)(uintptr_t)address);
+            }
+            if (name != NULL) {
+                root.kind = ROOT_INTERPRETER;
+                root.name = strings_add_text(&capture->strings, name);
+            }
             if (buffer_reserve(&capture->roots, sizeof root) < 0) {
                 capture->failed = 1;
                 break;
@@ -339,6 +463,7 @@ find_unnamed_roots(Capture *capture)
         }
         buffer_free(&found[kind]);
     }
+    sort_roots(capture);
 }
 
 /* ---- garbage --------------------------------------------------------------------------------- */

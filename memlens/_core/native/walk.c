@@ -47,7 +47,7 @@ capture_free(Capture *capture)
         &capture->lengths, &capture->long_lengths, &capture->bounds, &capture->values,
         &capture->frames, &capture->roots, &capture->hidden,
         &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->mentions,
-        &capture->relabel, &capture->stack, &capture->scratch,
+        &capture->relabel, &capture->stack, &capture->scratch, &capture->text,
     };
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         buffer_free(buffers[i]);
