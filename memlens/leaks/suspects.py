@@ -184,8 +184,7 @@ def _holds_only_weakly(graph: HeapGraph, holder: Holder, path: RetentionPath) ->
         return True
     values = [node for node in holder.entries if graph.type_of(node) not in _WEAK_KEYS]
     return bool(values) and all(
-        graph.type_of(node).startswith("weakref.") and graph.strong_targets(node)
-        for node in values
+        graph.type_of(node).startswith("weakref.") and graph.strong_targets(node) for node in values
     )
 
 

@@ -91,7 +91,10 @@ class Heap:
     def roots(self, node):
         """(kind, name) of each root that is this node."""
         return [
-            (RootKind(self.sections["root_kind"][root]), self.string(self.sections["root_name"][root]))
+            (
+                RootKind(self.sections["root_kind"][root]),
+                self.string(self.sections["root_name"][root]),
+            )
             for root in range(self.sections["edge_offset"][1])
             if self.sections["edge_target"][root] == node
         ]

@@ -193,9 +193,9 @@ def world(core):
 def test_sequences_label_their_elements_by_position(world):
     a, b = id(world.a), id(world.b)
     expected = [("INDEX", 0, a), ("INDEX", 1, b), ("INDEX", 2, a)]
-    assert world.heap.edges(world.list) == expected
-    assert world.heap.edges(world.tuple) == expected
-    assert [e for e in world.heap.edges(world.deque) if e[0] == "INDEX"] == expected[:2]
+    assert sorted(world.heap.edges(world.list)) == expected
+    assert sorted(world.heap.edges(world.tuple)) == expected
+    assert sorted(e for e in world.heap.edges(world.deque) if e[0] == "INDEX") == expected[:2]
 
 
 def test_a_set_holds_its_members_without_names(world):
@@ -218,15 +218,15 @@ def test_a_dict_holds_its_keys_and_names_its_values_by_the_type_of_the_key(world
 
 def test_keys_of_a_dict_of_strings_are_held_too_although_traversal_hides_them(world):
     targets = world.heap.strong(world.str_dict)
-    assert targets == collections.Counter(
-        [*map(id, world.str_dict), id(world.a), id(world.b)]
-    )
+    assert targets == collections.Counter([*map(id, world.str_dict), id(world.a), id(world.b)])
 
 
 def test_subclasses_of_dict_have_their_values_by_key(world):
     for mapping in (world.ordered, world.default, world.mapping):
         assert id(world.a) in [
-            target for kind, name, target in world.heap.edges(mapping) if (kind, name) == ("KEY", "<str>")
+            target
+            for kind, name, target in world.heap.edges(mapping)
+            if (kind, name) == ("KEY", "<str>")
         ]
     assert world.heap.named(world.default, "INTERNAL")["default_factory"] == id(leaf)
     assert world.heap.strong(world.ordered)[id(world.a)] == 1
@@ -261,7 +261,11 @@ def test_slots_are_attributes(world):
 
 def test_instances_of_container_subclasses_have_elements_and_attributes(world):
     heap = world.heap
-    for container, kind in ((world.record, "INDEX"), (world.numbers, "INDEX"), (world.mapping, "KEY")):
+    for container, kind in (
+        (world.record, "INDEX"),
+        (world.numbers, "INDEX"),
+        (world.mapping, "KEY"),
+    ):
         assert id(world.a) in [target for k, _, target in heap.edges(container) if k == kind]
         assert attributes(heap, container) == {"remark": id(world.c)}
         assert heap.strong(container)[id(world.a)] == 1
@@ -302,7 +306,9 @@ def test_a_function_names_its_fields_and_its_closure_names_the_variables(world):
     assert heap.named(function.__dict__, "ATTRIBUTE") == {"note": id(world.c)}
     assert internal["__dict__"] == id(function.__dict__)
     cells = heap.named(function.__closure__, "CELL")
-    assert cells == dict(zip(function.__code__.co_freevars, map(id, function.__closure__), strict=True))
+    assert cells == dict(
+        zip(function.__code__.co_freevars, map(id, function.__closure__), strict=True)
+    )
     assert heap.edges(function.__closure__[0])[0][:2] == ("INTERNAL", "cell_contents")
 
 
@@ -343,7 +349,9 @@ def test_wrappers_of_functions_name_what_they_wrap(world):
 def test_a_memoryview_leads_to_its_buffer(world):
     buffers = [node_id for _, _, node_id in world.heap.edges(world.memory)]
     managed = world.heap.node_of[buffers[0]]
-    assert world.heap.node(world.memory.obj) in [to for _, _, to in world.heap.edges_of_node(managed)]
+    assert world.heap.node(world.memory.obj) in [
+        to for _, _, to in world.heap.edges_of_node(managed)
+    ]
 
 
 def test_weak_references_are_weak_edges_and_hold_only_their_callback(world):
@@ -364,9 +372,9 @@ def test_a_suspended_generator_names_its_arguments(world):
 
 def test_a_generator_holds_every_local_once(world):
     targets = [t for kind, _, t in locals_of(world.heap, world.generator) if kind == "LOCAL"]
-    local = next(one for one in gc.get_objects() if type(one) is list and one == ["generator local"])
+    same = [one for one in gc.get_objects() if type(one) is list and one == ["generator local"]]
     assert targets.count(id(world.a)) == 1
-    assert targets.count(id(local)) == 1
+    assert sum(targets.count(id(one)) for one in same) == 1  # each core has one of its own
 
 
 def test_a_finished_generator_holds_nothing_any_more(world):

@@ -278,7 +278,10 @@ def test_partial_method_and_memoryview_are_named():
     view = memoryview(buffer)
     heap = take()
     assert ("args" in [name for _, name, _ in heap.edges_of(partial)]) and method
-    assert names_of(heap, bound) == {id(len): (INTERNAL, "__func__"), id(plain): (INTERNAL, "__self__")}
+    assert names_of(heap, bound) == {
+        id(len): (INTERNAL, "__func__"),
+        id(plain): (INTERNAL, "__self__"),
+    }
     assert id(buffer) in [
         target
         for _, _, middle in heap.edges_of(view)
@@ -331,7 +334,9 @@ def test_edges_are_what_traversal_shows_and_more():
     for one in known:
         if not heap.has(one) or type(one) in (functools._lru_cache_wrapper, types.FrameType):
             continue
-        edges = collections.Counter(target for kind, _, target in heap.edges_of(one) if kind != WEAK)
+        edges = collections.Counter(
+            target for kind, _, target in heap.edges_of(one) if kind != WEAK
+        )
         if shown[id(one)] == collections.Counter(map(id, gc.get_referents(one))):
             missing[type(one)] += bool(shown[id(one)] - edges)
     assert not {kind: count for kind, count in missing.items() if count}

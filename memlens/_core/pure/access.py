@@ -13,6 +13,7 @@ from types import BuiltinFunctionType, MappingProxyType
 from typing import Any
 
 __all__ = (
+    "FOREIGN_ERRORS",
     "HEAP_TYPE",
     "READY",
     "TRAVERSED",
@@ -28,6 +29,11 @@ __all__ = (
     "is_class",
 )
 
+# What the C code of somebody's type may raise when an object is in no state to be looked at.
+FOREIGN_ERRORS = (
+    *(ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError),
+    *(NameError, OSError, ReferenceError, RuntimeError, SystemError, TypeError, ValueError),
+)
 HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 # Py_TPFLAGS_READY. A static type may be in a module before it is ready (``_socket.socket`` up to
 # 3.11, until something subclasses it): its fields are still NULL, and ``__bases__`` would crash.

@@ -97,7 +97,9 @@ class AttributeNames:
             self._searches += 1
             candidates = self._all_candidates()
             found = self._look_up(obj, wanted, candidates)
-            self._found.update((name, candidates[name]) for names in found.values() for name in names)
+            self._found.update(
+                (name, candidates[name]) for names in found.values() for name in names
+            )
         return found
 
     def may_look_up(self, name: str) -> bool:
@@ -147,7 +149,9 @@ class AttributeNames:
                     names.update(dict.fromkeys(_annotated(namespace)))
                 names.update(dict.fromkeys(_module_names(self._cls)))
             bindings = {name: self._binding(name) for name in names}
-            self._candidates = {name: bound for name, bound in bindings.items() if bound is not None}
+            self._candidates = {
+                name: bound for name, bound in bindings.items() if bound is not None
+            }
         return self._candidates
 
     def _binding(self, name: str) -> bool | None:

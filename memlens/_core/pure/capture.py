@@ -44,6 +44,9 @@ def capture(
     ``values``: also the text of strings, bytes and numbers, and of dict keys that are. Frames of
     code in files whose name starts with ``own_prefix`` are left out, and the ``skip_frames``
     innermost other ones of the calling thread. The collector is off meanwhile.
+
+    Beside the sections, ``failed_node`` has the objects that the C code of their type did not let
+    be looked at; their references have no names.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -104,7 +107,9 @@ def _capture(
 ) -> dict[str, array[int]]:
     strings = StringTable()
     frames, hidden = running_frames(own_prefix, skip_frames)
-    heap, roots, known = _walk(tracked, Walk(Plans(strings, values=values), hidden), frames, strings)
+    heap, roots, known = _walk(
+        tracked, Walk(Plans(strings, values=values), hidden), frames, strings
+    )
     inbound = count_inbound(heap)
     if inbound[0]:
         heap = drop_hidden(heap)
@@ -131,7 +136,8 @@ def _capture(
     sections |= container_sections(heap, node_type) | name_sections(heap, node_type, strings)
     sections |= value_sections(heap, node_type if values else array("I"), strings)
     sections |= strings.sections()
-    return {name: sections[name] for name in SECTIONS}
+    sections["failed_node"] = array("I", heap.failed)
+    return {name: sections[name] for name in (*SECTIONS, "failed_node")}
 
 
 def _walk(
@@ -147,9 +153,7 @@ def _walk(
     walk.from_weak_references()
     heap = walk.finish()
     number = heap.number
-    roots = [
-        Root(one.kind, strings[one.name], number[id(one.obj)], 0, one.frame) for one in named
-    ]
+    roots = [Root(one.kind, strings[one.name], number[id(one.obj)], 0, one.frame) for one in named]
     return heap, roots, known
 
 

@@ -103,7 +103,9 @@ class Plans:
         self.keys = KeyLabels(strings, values=values)
         self.namespaces = Namespaces(self.attribute, self.keys)
         self.mentions: set[int] = set()  # ids of the tuples of names that code uses
-        self.closures: dict[int, Any] = {}  # id of a closure's tuple -> the code that names its cells
+        self.closures: dict[
+            int, Any
+        ] = {}  # id of a closure's tuple -> the code that names its cells
         self.weak: list[tuple[Any, Any]] = []  # a weak reference, what it refers to
         expand_dict = self.namespaces.expand
         self._contents: dict[int, Expand] = {
@@ -296,6 +298,7 @@ class Plans:
             return targets, labels + array("I", map(self.local.__getitem__, variables))
 
         return expand
+
 
 _module_dict = ModuleType.__dict__["__dict__"].__get__
 

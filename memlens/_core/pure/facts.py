@@ -11,6 +11,7 @@ from typing import Any
 
 from memlens._core.layout import NodeFlag
 from memlens._core.pure.access import (
+    FOREIGN_ERRORS,
     HEAP_TYPE,
     class_flags,
     class_module,
@@ -18,8 +19,9 @@ from memlens._core.pure.access import (
     class_namespace,
     has_inline_values,
 )
+from memlens._core.pure.containers import is_split
 from memlens._core.pure.finished import finished_test
-from memlens._core.pure.sizes import inline_values_bytes, sizer
+from memlens._core.pure.sizes import inline_values_bytes, sizer, split_dict_bytes
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("node_flags", "node_sizes")
@@ -82,7 +84,7 @@ def _flag_test(cls: type) -> Callable[[Any], int] | None:
     def finished_flag(obj: Any) -> int:
         try:
             return _FINISHED if has_finished(obj) else 0
-        except (AttributeError, TypeError, ValueError, RuntimeError):
+        except FOREIGN_ERRORS:
             return 0  # not initialised yet: it has not even begun
 
     return finished_flag
@@ -103,15 +105,27 @@ def _is_own(module: Any) -> bool:
     return type(module) is str and module.partition(".")[0] == _OWN_PACKAGE
 
 
-def node_sizes(
-    heap: WalkedHeap, node_type: array[int], dict_label: int
-) -> array[int]:
+def node_sizes(heap: WalkedHeap, node_type: array[int], dict_label: int) -> array[int]:
     """Return the shallow size of every node, in bytes."""
     sizers = [sys.getsizeof, *(sizer(heap.objects[node]) for node in heap.types)]
-    sizes = array("Q", [sizers[row](obj) for row, obj in zip(node_type, heap.objects)])
+    try:
+        sizes = array("Q", [sizers[row](obj) for row, obj in zip(node_type, heap.objects)])
+    except FOREIGN_ERRORS:
+        sizes = array("Q", map(_size_or_zero, map(sizers.__getitem__, node_type), heap.objects))
     sizes[0] = 0
-    _add_inline_values(heap, node_type, sizes, dict_label)
+    if sys.version_info >= (3, 11):
+        _add_inline_values(heap, node_type, sizes, dict_label)
+        for node in heap.namespaces:
+            if is_split(heap.objects[node]):
+                sizes[node] = split_dict_bytes(len(heap.objects[node]))
     return sizes
+
+
+def _size_or_zero(size: Callable[[Any], int], obj: Any) -> int:
+    try:
+        return size(obj)
+    except FOREIGN_ERRORS:
+        return 0
 
 
 def _add_inline_values(

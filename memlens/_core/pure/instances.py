@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from memlens._core.layout import EdgeKind
 from memlens._core.pure.access import (
+    FOREIGN_ERRORS,
     class_mro,
     class_name,
     class_namespace,
@@ -32,8 +33,6 @@ Getter: TypeAlias = "Callable[[Any], Iterable[Any]]"
 
 _LAYOUTS = 4  # remembered for one class and one number of referents
 _UNNAMED = label(EdgeKind.INTERNAL)
-# What an accessor raises for an empty field, or for one of another type that a class has borrowed.
-_EMPTY_FIELD = (AttributeError, TypeError, ValueError, RuntimeError)
 _dict_offset = type.__dict__["__dictoffset__"].__get__
 _get_attribute = object.__getattribute__
 
@@ -80,7 +79,6 @@ def c_fields(cls: type) -> dict[str, Accessor]:
     return found
 
 
-
 class InstanceLabels:
     """Labels the referents of the instances of one class; remembers what it learned from them.
 
@@ -118,7 +116,7 @@ class InstanceLabels:
             try:
                 if all([get(obj) is referents[place] for place, get in checks]):
                     return labels, None
-            except _EMPTY_FIELD:
+            except FOREIGN_ERRORS:
                 continue
         return self._search(obj, referents)
 
@@ -155,7 +153,7 @@ class InstanceLabels:
         for field_label, get in self._fields:
             try:
                 value = get(obj)
-            except _EMPTY_FIELD:
+            except FOREIGN_ERRORS:  # an empty field, or one borrowed from another type
                 continue
             free = places.get(id(value))
             if free:

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-__all__ = ("RunningFrame", "bound_variables", "held_by_frames", "own_fields", "running_frames", "variable_names")
+__all__ = (
+    "RunningFrame",
+    "bound_variables",
+    "held_by_frames",
+    "own_fields",
+    "running_frames",
+    "variable_names",
+)
 
 _HERE = os.path.dirname(__file__) + os.sep
 _OPTIMIZED = 0x01  # CO_OPTIMIZED: variables are in slots, not in a dict

@@ -23,7 +23,7 @@ from memlens._core.pure.access import (
     has_exact_keys,
 )
 
-__all__ = ("Sizer", "inline_values_bytes", "sizer")
+__all__ = ("Sizer", "inline_values_bytes", "sizer", "split_dict_bytes")
 
 Sizer = Callable[[Any], int]
 
@@ -70,9 +70,17 @@ def inline_values_bytes(shared_keys: int) -> int:
     instances; the first few dozen have up to 30 slots. Before the values come the insertion order,
     a byte a slot, and two (3.13: four) bytes of counts, rounded up to a word.
     """
-    if sys.version_info < (3, 11):
-        return 0
     slots = min(shared_keys + 1, _MOST_SHARED_KEYS)
     counts = 4 if sys.version_info >= (3, 13) else 2
     prefix = (slots + counts + _WORD - 1) // _WORD * _WORD
     return prefix + slots * _WORD
+
+
+def split_dict_bytes(length: int) -> int:
+    """Return about how much the ``__dict__`` of an instance takes that shares its class's keys.
+
+    ``sys.getsizeof`` counts a value for every key that the class could still get. In 3.13 the values
+    stay in the instance.
+    """
+    size = dict.__basicsize__ + _GC_HEADER_BYTES
+    return size if sys.version_info >= (3, 13) else size + inline_values_bytes(length)

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from memlens._core.pure.access import FOREIGN_ERRORS
 from memlens._core.pure.edges import Expand, Plans
 from memlens._core.pure.running import variable_names
 
@@ -21,7 +22,9 @@ class WalkedHeap(NamedTuple):
     ``objects`` has every object by node, node 0 being the process; ``number`` finds the node of an
     ``id()``, 0 for what is hidden. The edges of node ``v`` are ``starts[v] : starts[v + 1]`` of
     ``targets`` and ``labels``; ``weak`` has pairs of nodes. ``types`` has the nodes of the classes
-    that have instances, in the order of their first one.
+    that have instances, in the order of their first one. ``namespaces`` are the dicts whose keys are
+    names, ``embedded`` those dicts that share their values with an instance, and ``failed`` the
+    objects whose type's C code raised an error, so that their references have no names.
     """
 
     objects: list[Any]
@@ -33,7 +36,7 @@ class WalkedHeap(NamedTuple):
     types: list[int]
     namespaces: list[int]
     embedded: list[int]
-    failures: int
+    failed: list[int]
 
 
 class Walk:
@@ -50,7 +53,7 @@ class Walk:
         self._edges: list[Any] = []
         self._labels = array("I")
         self._starts = array("Q", [0])
-        self._failures = 0
+        self._failed: list[int] = []
         self._by_type: dict[int, Expand | None] = {}
         self._weak_done = 0
 
@@ -79,7 +82,7 @@ class Walk:
                     continue
             try:
                 targets, found = plan(obj)
-            except (AttributeError, TypeError, ValueError, RuntimeError, SystemError):
+            except FOREIGN_ERRORS:
                 targets, found = self._unlabelled(obj)
             edges += targets
             labels += found
@@ -114,7 +117,7 @@ class Walk:
             [number[cls] for cls in self._by_type],
             [number[one] for one in namespaces.claimed if one in number],
             [number[id(one)] for one in namespaces.embedded],
-            self._failures,
+            self._failed,
         )
         self._by_type.clear()
         self._plans.clear()
@@ -122,7 +125,7 @@ class Walk:
 
     def _unlabelled(self, obj: Any) -> tuple[list[Any], array[int]]:
         """Return the bare referents of an object whose type's C code has failed."""
-        self._failures += 1
+        self._failed.append(self._number[id(obj)])
         targets = gc.get_referents(obj)
         return targets, array("I", [0]) * len(targets)
 
