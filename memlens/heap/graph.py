@@ -14,9 +14,12 @@ from typing import Any, NamedTuple
 
 from memlens import _core
 from memlens._core.layout import (
+    DERIVED_SECTIONS,
     LABEL_BITS,
+    LARGEST_STORED,
     NO_BOUND,
     NONE,
+    OPTIONAL_SECTIONS,
     SECTIONS,
     EdgeKind,
     NodeFlag,
@@ -216,13 +219,14 @@ class HeapGraph:
         ]
 
     @cached_property
-    def _referrers(self) -> tuple[memoryview, memoryview]:
+    def referrer_rows(self) -> tuple[memoryview, memoryview]:
+        """What keeps each node alive directly: offsets by node, and the sources of its edges."""
         offsets, sources = _core.reverse_edges(self.edge_offset, self.edge_target, self.edge_label)
         return memoryview(offsets), memoryview(sources)
 
     def referrers(self, node: int) -> list[int]:
         """Return the nodes that keep a node alive directly, ascending, each once."""
-        offsets, sources = self._referrers
+        offsets, sources = self.referrer_rows
         return sorted(set(sources[offsets[node] : offsets[node + 1]].tolist()))
 
     def edge_source(self, index: int) -> int:
@@ -257,6 +261,28 @@ class HeapGraph:
             )
         return DominatorTree(memoryview(columns[0]), memoryview(columns[1]))
 
+    def largest(self, count: int, include_garbage: bool = False) -> list[int]:
+        """Return the ``count`` nodes that retain the most, largest first; memlens's own left out.
+
+        A file stores the first of them, so that it answers without looking at all.
+        """
+        stored = self.sections.get("node_largest")
+        if stored is not None and not include_garbage and count <= LARGEST_STORED:
+            return list(stored[:count])
+        hidden = int(NodeFlag.OWN if include_garbage else NodeFlag.OWN | NodeFlag.GARBAGE)
+        return _core.largest_nodes(self.dominators.retained, self.flags, count, hidden).tolist()
+
+    def stored_sections(self) -> dict[str, tuple[str, Any]]:
+        """Return all that a file holds, by section: the typecode and the buffer."""
+        derived = {
+            "node_dominator": self.dominators.dominator,
+            "node_retained": self.dominators.retained,
+            "node_largest": array("I", self.largest(LARGEST_STORED)),
+        }
+        captured = SECTIONS | {n: c for n, c in OPTIONAL_SECTIONS.items() if n in self.sections}
+        sections = {name: (code, self.sections[name]) for name, code in captured.items()}
+        return sections | {name: (DERIVED_SECTIONS[name], derived[name]) for name in derived}
+
     def retained_bytes(self, node: int) -> int:
         """Return what would be freed if this node were: its retained size in bytes."""
         return self.dominators.retained[node]
@@ -264,13 +290,7 @@ class HeapGraph:
     @cached_property
     def flags(self) -> array[int]:
         """The flags of all nodes, ``OWN`` spread to all that memlens alone keeps alive."""
-        flags = array("H", self.node_flags)
-        own = self.dominators.dominated_by(
-            node for node, flag in enumerate(self.node_flags) if flag & NodeFlag.OWN
-        )
-        for node in own:
-            flags[node] |= NodeFlag.OWN
-        return flags
+        return _core.spread_flags(self.dominators.dominator, self.node_flags, int(NodeFlag.OWN))
 
     def has(self, node: int, flag: NodeFlag) -> bool:
         """Tell whether a node has a flag."""

@@ -48,7 +48,7 @@ def test_an_unknown_grouping_or_number_is_refused():
     snapshot = service().snapshot()
     with pytest.raises(OptionError, match="colour"):
         snapshot.summary(by="colour")
-    with pytest.raises(OptionError, match="at least one"):
+    with pytest.raises(OptionError, match="at least 1"):
         snapshot.largest(0)
 
 
