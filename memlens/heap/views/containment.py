@@ -16,6 +16,7 @@ from memlens.heap.views.tree import (
     largest_first,
     object_text,
     parent_of,
+    process_bytes,
 )
 from memlens.heap.views.visible import hidden_flags, is_shown, shown_nodes
 
@@ -112,7 +113,7 @@ def containment_of(graph: HeapGraph, *, include_garbage: bool = False) -> Contai
         groups,
         count=sum(group.count for group in groups),
         shallow_bytes=0,
-        retained_bytes=graph.retained_bytes(0),
+        retained_bytes=process_bytes(graph),
     )
 
 

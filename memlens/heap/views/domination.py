@@ -18,6 +18,7 @@ from memlens.heap.views.tree import (
     labelled_object,
     largest_first,
     object_text,
+    process_bytes,
 )
 from memlens.heap.views.visible import check_limit, is_shown, with_rest
 
@@ -164,4 +165,5 @@ def dominators_of(graph: HeapGraph, index: int = 0) -> Dominators:
     """Return the dominator tree below a node; 0 is the process."""
     if index:
         return Dominators(graph, object_text(graph, index), index)
-    return Dominators(graph, f"process {graph.facts['pid']}", None)
+    name = f"process {graph.facts['pid']}"
+    return Dominators(graph, name, None, retained_bytes=process_bytes(graph))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any, Union
 
 from memlens import _core
-from memlens._core.layout import NodeFlag
+from memlens._core.layout import NodeFlag, RootKind
 from memlens._text import columns, format_bytes, format_count, format_duration
 from memlens.errors import OptionError
 from memlens.heap.graph import HeapGraph
@@ -140,16 +140,23 @@ def type_groups(graph: HeapGraph) -> _Groups:
 
 def _by_module(graph: HeapGraph) -> _Groups:
     """By the module where the type was defined; ``builtins`` for what names none."""
-    return _regrouped(graph, [_module_of(name) for name in graph.type_names])
+    modules = {
+        graph.string(name)
+        for name, kind in zip(graph.root_name, graph.root_kind, strict=True)
+        if kind == RootKind.MODULE
+    }
+    return _regrouped(graph, [_module_of(name, modules) for name in graph.type_names])
 
 
-def _module_of(type_name: str) -> str:
-    # A qualified name cannot be cut for sure: modules are in lower case by custom, classes are not.
-    parts = type_name.partition("<locals>")[0].split(".")
-    modules = len(parts) - 1
-    while modules > 1 and parts[modules - 1][:1].isupper():
-        modules -= 1
-    return ".".join(parts[:modules]) or "builtins"
+def _module_of(type_name: str, modules: Collection[str]) -> str:
+    parts = type_name.partition(".<locals>")[0].split(".")[:-1]
+    for length in range(len(parts), 0, -1):
+        if ".".join(parts[:length]) in modules:
+            return ".".join(parts[:length])
+    # Not imported under its name: classes around a class are in upper case by custom.
+    while len(parts) > 1 and parts[-1][:1].isupper():
+        parts.pop()
+    return ".".join(parts) or "builtins"
 
 
 def _regrouped(graph: HeapGraph, name_by_row: list[str]) -> _Groups:

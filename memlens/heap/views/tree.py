@@ -12,7 +12,7 @@ from memlens._text import columns, format_bytes, format_count
 from memlens.heap.graph import Edge, HeapGraph
 from memlens.heap.node import Node
 from memlens.heap.paths import reference_text
-from memlens.heap.views.visible import check_limit
+from memlens.heap.views.visible import check_limit, is_shown
 
 __all__ = (
     "Branch",
@@ -22,6 +22,7 @@ __all__ = (
     "largest_first",
     "object_text",
     "parent_of",
+    "process_bytes",
 )
 
 _KIND_MASK = (1 << LABEL_BITS) - 1
@@ -182,6 +183,12 @@ def labelled_object(graph: HeapGraph, edge: Edge) -> str:
         return what
     text = reference_text(edge, None, graph.type_of(edge.target)) or edge.name
     return f"{text.strip()}   {what}"
+
+
+def process_bytes(graph: HeapGraph) -> int:
+    """Return what the process keeps alive, memlens's own objects left out."""
+    below = graph.dominators.children(0)
+    return sum(graph.retained_bytes(node) for node in below if is_shown(graph, node))
 
 
 def parent_of(graph: HeapGraph, node: int) -> int:
