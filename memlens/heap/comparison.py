@@ -78,7 +78,9 @@ class HeapComparison:
 
     def table(self, limit: int = 20) -> str:
         """Return the first ``limit`` types that changed as a plain table of at most 100 columns."""
-        changed = [c for c in self.changes if c.new_count or c.deleted_count]
+        changed = [
+            c for c in self.changes if c.new_count or c.deleted_count or c.shallow_delta_bytes
+        ]
         rows = [
             (
                 format_count(c.count_before),
@@ -97,14 +99,18 @@ class HeapComparison:
         more = f"\n... and {len(changed) - limit} more types" if len(changed) > limit else ""
         return columns((*headers, "type"), rows) + more
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> str:
+        """The change in one line: the time between, the bytes, the objects."""
         shallow = sum(c.shallow_delta_bytes for c in self.changes)
         count = sum(c.count_delta for c in self.changes)
-        head = (
+        return (
             f"In {format_duration(self.seconds)} the heap changed by {format_change(shallow)}"
             f" ({count:+,} objects, now {format_bytes(sum(c.shallow_after_bytes for c in self))})"
         )
-        return f"{head}\n\n{self.table()}"
+
+    def __str__(self) -> str:
+        return f"{self.title}\n\n{self.table()}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all changes as JSON-ready values."""

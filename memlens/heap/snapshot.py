@@ -11,6 +11,7 @@ from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.comparison import HeapComparison, compare_graphs
 from memlens.heap.file import SectionFile, write_sections
 from memlens.heap.graph import HeapGraph
+from memlens.heap.lookup import find_path
 from memlens.heap.node import Node
 from memlens.heap.paths import RetentionPath, RetentionPathFinder
 from memlens.heap.views.containment import containment_of
@@ -196,6 +197,14 @@ class HeapSnapshot:
                 " to an instance that stores it in another form"
             )
         return Node(self.graph, index)
+
+    def node_at(self, path: str) -> Node | None:
+        """Return the object at a path, ``app.registry._sessions``, as paths are printed, or None.
+
+        Keys of dicts other than namespaces are known where the snapshot was taken with values.
+        """
+        index = find_path(self.graph, path)
+        return None if index is None else Node(self.graph, index)
 
     def retention_paths(self, node: Node | int, count: int = 3) -> list[RetentionPath]:
         """Return up to ``count`` independent paths that keep a node alive, the best first."""

@@ -78,12 +78,16 @@ class Duplicates:
         path = self._finder.path_to(row.nodes[0])
         return "(garbage)" if path is None else str(path)
 
-    def __str__(self) -> str:
-        title = (
+    @property
+    def title(self) -> str:
+        """The total in one line."""
+        return (
             f"{format_bytes(self.wasted_bytes)} are wasted by {format_count(len(self.rows))}"
             " values of strings and bytes that are stored more than once"
         )
-        return f"{title}\n\n{self.table()}"
+
+    def __str__(self) -> str:
+        return f"{self.title}\n\n{self.table()}"
 
     def to_dict(self, limit: int = 1000) -> dict[str, Any]:
         """Return the total and the first ``limit`` groups as JSON-ready values."""
