@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import os
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __all__ = (
     "IMPLEMENTATION",
@@ -64,21 +64,41 @@ def _function(name: str) -> Any:
     return getattr(importlib.import_module("memlens._core.pure"), name) if found is None else found
 
 
-capture = _core.capture
-children_rows = _function("children_rows")
-count_types = _core.count_types
-dominator_tree = _core.dominator_tree
-edges_between = _function("edges_between")
-grown_rows = _function("grown_rows")
-identity_keys = _function("identity_keys")
-largest_nodes = _function("largest_nodes")
-mark_matched = _function("mark_matched")
-match_nodes = _core.match_nodes
-nearest_marked = _function("nearest_marked")
-reached_nodes = _function("reached_nodes")
-retained_by_group = _function("retained_by_group")
-reverse_edges = _core.reverse_edges
-shortest_paths = _core.shortest_paths
-spread_flags = _function("spread_flags")
+if TYPE_CHECKING:
+    from memlens._core.pure import (
+        capture,
+        children_rows,
+        count_types,
+        dominator_tree,
+        edges_between,
+        grown_rows,
+        identity_keys,
+        largest_nodes,
+        mark_matched,
+        match_nodes,
+        nearest_marked,
+        reached_nodes,
+        retained_by_group,
+        reverse_edges,
+        shortest_paths,
+        spread_flags,
+    )
+else:
+    capture = _core.capture
+    children_rows = _function("children_rows")
+    count_types = _core.count_types
+    dominator_tree = _core.dominator_tree
+    edges_between = _function("edges_between")
+    grown_rows = _function("grown_rows")
+    identity_keys = _function("identity_keys")
+    largest_nodes = _function("largest_nodes")
+    mark_matched = _function("mark_matched")
+    match_nodes = _core.match_nodes
+    nearest_marked = _function("nearest_marked")
+    reached_nodes = _function("reached_nodes")
+    retained_by_group = _function("retained_by_group")
+    reverse_edges = _core.reverse_edges
+    shortest_paths = _core.shortest_paths
+    spread_flags = _function("spread_flags")
 # The pure core cannot capture in a forked child: there it is None.
 fork_capture = getattr(_core, "fork_capture", None)
