@@ -8,6 +8,7 @@ computed by the core when first asked for, and kept.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from memlens._core.layout import (
 )
 from memlens.errors import SnapshotFileError
 from memlens.heap.dominators import DominatorTree
+from memlens.heap.file import SectionFile
 
 __all__ = ("Edge", "HeapGraph", "Location")
 
@@ -70,6 +72,11 @@ class Location(NamedTuple):
         return str(self)
 
 
+def _item_count(sections: Mapping[str, Any], name: str) -> int:
+    # Of a file without checking the section: that takes 50 ms for ten million objects.
+    return sections.item_count(name) if isinstance(sections, SectionFile) else len(sections[name])
+
+
 def _column(name: str) -> cached_property[memoryview]:
     # Looked up when first used: a mapped file checks a section then, and not before.
     return cached_property(lambda graph: memoryview(graph.sections[name]))
@@ -109,15 +116,15 @@ class HeapGraph:
             raise SnapshotFileError(f"not a whole heap: without the section {missing[0]!r}")
         self.sections = sections
         self.facts = dict(facts)
-        if len(self.edge_offset) != self.node_count + 1:
+        if _item_count(sections, "edge_offset") != self.node_count + 1:
             raise SnapshotFileError("not a whole heap: its rows of edges do not fit its nodes")
 
     # -- sizes -----------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def node_count(self) -> int:
         """The number of nodes, with node 0."""
-        return len(self.node_type)
+        return _item_count(self.sections, "node_type")
 
     @property
     def edge_count(self) -> int:
@@ -145,46 +152,48 @@ class HeapGraph:
         """Return the qualified type name of a node: ``app.models.User``, ``dict``."""
         return self.type_names[self.node_type[node]]
 
-    @cached_property
-    def _names(self) -> dict[int, tuple[int, int, int]]:
-        columns = (self.sections[f"name_{part}"] for part in ("node", "text", "file", "line"))
-        return {node: (text, file, line) for node, text, file, line in zip(*columns, strict=True)}
+    def _named(self, node: int) -> tuple[int, int, int] | None:
+        place = self._row("name_node", node)
+        if place is None:
+            return None
+        text, file, line = (
+            self.sections[f"name_{part}"][place] for part in ("text", "file", "line")
+        )
+        return text, file, line
+
+    def _row(self, column: str, node: int) -> int | None:
+        """Find a node's row in a sparse column: sorted, and too large for a dict to be made."""
+        nodes = self.sections[column]
+        place = bisect_left(nodes, node)
+        return place if place < len(nodes) and nodes[place] == node else None
 
     def name_of(self, node: int) -> str:
         """Return the qualified name of a module, class, function or code object, else ``""``."""
-        entry = self._names.get(node)
+        entry = self._named(node)
         return self.string(entry[0]) if entry else ""
 
     def location_of(self, node: int) -> Location | None:
         """Return where a module, class, function or code object is defined, where that is known."""
-        entry = self._names.get(node)
+        entry = self._named(node)
         if entry is None or not entry[1]:
             return None
         return Location(self.string(entry[1]), entry[2])
 
-    @cached_property
-    def _containers(self) -> dict[int, tuple[int, int]]:
-        columns = (self.sections[f"container_{part}"] for part in ("node", "length", "bound"))
-        return {node: (length, bound) for node, length, bound in zip(*columns, strict=True)}
-
     def length_of(self, node: int) -> int | None:
         """Return the number of elements of a built-in container, None for anything else."""
-        entry = self._containers.get(node)
-        return entry[0] if entry else None
+        place = self._row("container_node", node)
+        return None if place is None else self.sections["container_length"][place]
 
     def bound_of(self, node: int) -> int | None:
         """Return the most elements that a container says it keeps (``maxlen``, ``maxsize``)."""
-        entry = self._containers.get(node)
-        return None if entry is None or entry[1] == NO_BOUND else entry[1]
-
-    @cached_property
-    def _values(self) -> dict[int, int]:
-        return dict(zip(self.sections["value_node"], self.sections["value_text"], strict=True))
+        place = self._row("container_node", node)
+        bound = NO_BOUND if place is None else self.sections["container_bound"][place]
+        return None if bound == NO_BOUND else bound
 
     def value_of(self, node: int) -> str | None:
         """Return the text of a string, bytes or number, where values were asked for at capture."""
-        number = self._values.get(node)
-        return None if number is None else self.string(number)
+        place = self._row("value_node", node)
+        return None if place is None else self.string(self.sections["value_text"][place])
 
     # -- edges -----------------------------------------------------------------------------------
 
