@@ -13,6 +13,7 @@ from typing import Any
 
 from memlens._core.layout import SECTIONS, EdgeKind, RootKind
 from memlens._core.pure.edges import Plans
+from memlens._core.pure.equality import equal_sections
 from memlens._core.pure.explain import Explanations
 from memlens._core.pure.facts import node_flags, node_sizes
 from memlens._core.pure.graph import count_inbound, drop_hidden, edge_sections, find_reached
@@ -137,7 +138,8 @@ def _capture(
     sections |= value_sections(heap, node_type if values else array("I"), strings)
     sections |= strings.sections()
     sections["failed_node"] = array("I", heap.failed)
-    return {name: sections[name] for name in (*SECTIONS, "failed_node")}
+    kept = {name: sections[name] for name in (*SECTIONS, "failed_node")}
+    return kept | equal_sections(heap, node_type)
 
 
 def _walk(
