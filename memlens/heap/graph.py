@@ -294,7 +294,13 @@ class HeapGraph:
 
     def retained_bytes(self, node: int) -> int:
         """Return what would be freed if this node were: its retained size in bytes."""
-        return self.dominators.retained[node]
+        return self._retained[node]
+
+    @cached_property
+    def _retained(self) -> memoryview:
+        # A file's own column: the dominators beside it may not be needed at all.
+        stored = self.sections.get("node_retained")
+        return self.dominators.retained if stored is None else memoryview(stored)
 
     @cached_property
     def flags(self) -> array[int]:

@@ -17,7 +17,7 @@ from memlens._core.pure.labels import NameLabels, index_labels
 
 __all__ = ("hidden_plan",)
 
-_module_dict = ModuleType.__dict__["__dict__"].__get__
+_module_dict = vars(ModuleType)["__dict__"].__get__
 # C types outside the collector's reach, with getters of objects that they hold.
 _HIDDEN_FIELDS = {
     ("datetime", "datetime"): ("tzinfo",),

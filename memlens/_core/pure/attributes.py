@@ -47,7 +47,7 @@ _HOLDS_CODE = frozenset(
 # is written in C and calls nothing.
 _HARMLESS = frozenset(map(id, (FunctionType, staticmethod, MemberDescriptorType)))
 _get_attribute = object.__getattribute__
-_namespace_of_module = ModuleType.__dict__["__dict__"].__get__
+_namespace_of_module = vars(ModuleType)["__dict__"].__get__
 
 
 def code_names(start: Iterable[Any], limit: int = _SEARCHED_OBJECTS) -> Iterator[str]:

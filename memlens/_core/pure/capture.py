@@ -11,7 +11,7 @@ from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
-from memlens._core.layout import SECTIONS, EdgeKind, RootKind
+from memlens._core.layout import SECTIONS, EdgeKind
 from memlens._core.pure.edges import Plans
 from memlens._core.pure.equality import equal_sections
 from memlens._core.pure.explain import Explanations

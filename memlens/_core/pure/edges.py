@@ -38,7 +38,6 @@ from memlens._core.pure.access import (
     class_mro,
     class_name,
     class_namespace,
-    is_class,
 )
 from memlens._core.pure.arrays import hidden_plan
 from memlens._core.pure.containers import (
@@ -300,7 +299,7 @@ class Plans:
         return expand
 
 
-_module_dict = ModuleType.__dict__["__dict__"].__get__
+_module_dict = vars(ModuleType)["__dict__"].__get__
 
 
 def _without(referents: list[Any], explained: list[Any]) -> list[Any]:

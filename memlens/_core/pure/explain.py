@@ -25,7 +25,7 @@ __all__ = ("Explanations",)
 _UNNAMED = label(EdgeKind.INTERNAL)
 _OPTIMIZED = 0x01
 _bases = type.__dict__["__bases__"].__get__
-_module_dict = ModuleType.__dict__["__dict__"].__get__
+_module_dict = vars(ModuleType)["__dict__"].__get__
 _cell_contents = CellType.__dict__["cell_contents"].__get__
 _code_of = FunctionType.__dict__["__code__"].__get__
 _globals_of = FunctionType.__dict__["__globals__"].__get__
@@ -83,10 +83,10 @@ class Explanations:
         heap = self._heap
         for node in heap.embedded:
             if node in self.excess:
-                values = sorted(
+                held = sorted(
                     heap.number.get(id(value), 0) for value in [*heap.objects[node].values()]
                 )
-                wanted.setdefault(tuple(values), []).append(node)
+                wanted.setdefault(tuple(held), []).append(node)
         if not wanted:
             return
         for owner, values in self._attributes({*map(len, wanted)}):

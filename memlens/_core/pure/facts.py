@@ -96,7 +96,7 @@ def _class_flag(cls: type) -> int:
 
 
 def _module_flag(module: Any) -> int:
-    namespace = ModuleType.__dict__["__dict__"].__get__(module)
+    namespace = vars(ModuleType)["__dict__"].__get__(module)
     name = namespace.get("__name__") if type(namespace) is dict else None
     return _OWN if _is_own(name) else 0
 

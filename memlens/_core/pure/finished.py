@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import Any, TypeAlias
 
@@ -55,9 +56,7 @@ def _generator_test(get_code: Callable[[Any], Any]) -> Test:
     def has_ended(obj: Any) -> bool:
         held = gc.get_referents(obj)
         code = get_code(obj)
-        return not any(
-            type(one) is FunctionType and after is code for one, after in zip(held, held[1:])
-        )
+        return not any(type(one) is FunctionType and after is code for one, after in pairwise(held))
 
     return has_ended
 

@@ -12,7 +12,7 @@ from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("asked_for", "recognised")
 
-_namespace_of = ModuleType.__dict__["__dict__"].__get__
+_namespace_of = vars(ModuleType)["__dict__"].__get__
 _WARNINGS_STATE = ("filters", "_onceregistry", "_defaultaction")
 _KNOWN_TYPES = {"_contextvars.Context": "context of a thread", "Context": "context of a thread"}
 _MOST_ENTRIES = 4096  # of a dict that is looked through

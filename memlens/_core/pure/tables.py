@@ -19,7 +19,6 @@ from memlens._core.pure.access import (
     class_mro,
     class_name,
     class_namespace,
-    is_class,
 )
 from memlens._core.pure.labels import VALUE_TEXT_LIMIT, StringTable, shown_value
 from memlens._core.pure.roots import Root, function_name
@@ -38,7 +37,7 @@ __all__ = (
 _IS_CLASS = 1 << 31
 _SIZED: tuple[type, ...] = (list, tuple, dict, set, frozenset, deque)
 _SHOWN = (str, bytes, int, float)
-_module_dict = ModuleType.__dict__["__dict__"].__get__
+_module_dict = vars(ModuleType)["__dict__"].__get__
 _max_length = deque.__dict__["maxlen"].__get__
 
 
@@ -106,7 +105,7 @@ def _length(cls: type) -> Callable[[Any], int] | None:
             return lambda obj: _cache_info(obj)[0]
         if any(base is sized for sized in _SIZED):
             length = class_namespace(base)["__len__"]
-            return len if base is cls else lambda obj: int(length(obj))
+            return len if base is cls else lambda obj, length=length: int(length(obj))
     return None
 
 
