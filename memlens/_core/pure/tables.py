@@ -8,6 +8,7 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import repeat
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -76,6 +77,10 @@ def frame_sections(frames: list[RunningFrame], strings: StringTable) -> dict[str
     }
 
 
+def _call(length: Callable[[Any], int], obj: Any) -> int:
+    return length(obj)
+
+
 def container_sections(heap: WalkedHeap, node_type: array[int]) -> dict[str, array[int]]:
     """Return the lengths of built-in containers and the bounds that they state."""
     sized = {
@@ -105,7 +110,7 @@ def _length(cls: type) -> Callable[[Any], int] | None:
             return lambda obj: _cache_info(obj)[0]
         if any(base is sized for sized in _SIZED):
             length = class_namespace(base)["__len__"]
-            return len if base is cls else lambda obj, length=length: int(length(obj))
+            return len if base is cls else partial(_call, length)
     return None
 
 
