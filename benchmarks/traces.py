@@ -300,11 +300,7 @@ def _n10(d: _Draw) -> tuple[Array, float]:
 
 @_family("N11_reflected_walk")
 def _n11(d: _Draw) -> tuple[Array, float]:
-    band = d.rng.uniform(10, 100)
-    step = _log_uniform(d.rng, 0.01, 0.06) * band  # it meets its walls within the trace
-    walk = d.rng.uniform(0, band) + np.cumsum(d.rng.normal(0, step, d.t.size))
-    folded = np.abs((walk % (2 * band)) - band)  # reflection at both walls
-    return _flat(d) + folded, 0.0
+    return _flat(d) + _walk(d, 0.01, 0.06), 0.0
 
 
 @_family("N12_ramp_then_flat")
@@ -430,6 +426,26 @@ def _x09(d: _Draw) -> tuple[Array, float]:
     for at in d.rng.uniform(0.05, 0.95, 2) * d.end:
         steps = steps + np.where(d.t > at, d.rng.uniform(2, 30), 0)
     return steps, 0.0
+
+
+def _walk(d: _Draw, least_step: float, most_step: float) -> Array:
+    """Return a random walk between two walls; its steps are shares of the band between them."""
+    band = d.rng.uniform(10, 100)
+    step = _log_uniform(d.rng, least_step, most_step) * band
+    walk = d.rng.uniform(0, band) + np.cumsum(d.rng.normal(0, step, d.t.size))
+    return np.abs((walk % (2 * band)) - band)
+
+
+@_family("X10_free_walk")
+def _x10(d: _Draw) -> tuple[Array, float]:
+    """N11 with steps so small that no wall is met within six hours: a drift for all one can see."""
+    return _flat(d) + _walk(d, 0.004, 0.01), 0.0
+
+
+@_family("X11_long_fill")
+def _x11(d: _Draw) -> tuple[Array, float]:
+    """A cache that fills for longer than the least window: what no test can tell in time."""
+    return _flat(d) + d.rng.uniform(20, 100) * np.minimum(d.t / d.rng.uniform(9000, 16000), 1), 0.0
 
 
 LINEAR = (
