@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from memlens.heap.views.tree import Branch
     from memlens.leaks.report import LeakReport
     from memlens.leaks.suspects import LeakSuspect, find_leaks
+    from memlens.process.accounting import MemoryBreakdown, breakdown
+    from memlens.process.alert import DetectorReport, LeakAlert, Verdict
+    from memlens.process.detector import MemoryLeakDetector, check_iterations
     from memlens.process.reading import MemoryReading, read_memory
     from memlens.process.sampler import MemorySampler
     from memlens.profiler import MemoryProfiler, ProfilerReport, SnapshotRecord
@@ -75,15 +78,19 @@ __all__ = (
     "CaptureError",
     "CaptureTimeoutError",
     "ComparisonError",
+    "DetectorReport",
     "Dominators",
     "DuplicateGroup",
     "Duplicates",
     "HeapComparison",
     "HeapSnapshot",
     "Hop",
+    "LeakAlert",
     "LeakReport",
     "LeakSuspect",
     "MemlensError",
+    "MemoryBreakdown",
+    "MemoryLeakDetector",
     "MemoryProfiler",
     "MemoryReading",
     "MemorySampler",
@@ -112,6 +119,9 @@ __all__ = (
     "TraceStore",
     "TracingError",
     "TypeChange",
+    "Verdict",
+    "breakdown",
+    "check_iterations",
     "compare_snapshots",
     "draw_referrers",
     "find_leaks",
@@ -183,6 +193,19 @@ _HOMES = {
     "memlens.leaks.suspects": (
         "LeakSuspect",
         "find_leaks",
+    ),
+    "memlens.process.accounting": (
+        "MemoryBreakdown",
+        "breakdown",
+    ),
+    "memlens.process.alert": (
+        "DetectorReport",
+        "LeakAlert",
+        "Verdict",
+    ),
+    "memlens.process.detector": (
+        "MemoryLeakDetector",
+        "check_iterations",
     ),
     "memlens.process.reading": (
         "MemoryReading",
