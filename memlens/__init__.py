@@ -66,7 +66,8 @@ if TYPE_CHECKING:
     from memlens.process.detector import MemoryLeakDetector, check_iterations
     from memlens.process.reading import MemoryReading, read_memory
     from memlens.process.sampler import MemorySampler
-    from memlens.profiler import MemoryProfiler, ProfilerReport, SnapshotRecord
+    from memlens.profiler import MemoryProfiler
+    from memlens.watch.records import ProfilerReport, SnapshotRecord
 
 __version__ = "0.1.0"
 
@@ -212,8 +213,8 @@ _HOMES = {
         "read_memory",
     ),
     "memlens.process.sampler": ("MemorySampler",),
-    "memlens.profiler": (
-        "MemoryProfiler",
+    "memlens.profiler": ("MemoryProfiler",),
+    "memlens.watch.records": (
         "ProfilerReport",
         "SnapshotRecord",
     ),

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from memlens.errors import MemlensError, OutputError
-from memlens.profiler import MemoryProfiler, ProfilerReport
+from memlens.profiler import MemoryProfiler
 from memlens.report.text import show
 from memlens.script import Program, installed, without_our_frames
+from memlens.watch.records import ProfilerReport
 
 __all__ = ("run_watched",)
 

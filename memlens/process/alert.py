@@ -90,16 +90,22 @@ class LeakAlert:
         unit = "reading" if self.by_iterations else "h"
         lines = [
             f"memory leak suspected in {self.series}: "
-            f"{format_change(self.slope_bytes_per_hour)}/{unit} "
-            f"(99.9 % between {format_bytes(low)} and {format_bytes(high)})",
-            f"  {format_change(self.growth_bytes)} over the last {self._span()}, now at "
-            f"{format_bytes(self.level_bytes)}{', growing steeper' if self.steepening else ''}; "
+            f"{self._amount(self.slope_bytes_per_hour, signed=True)}/{unit} "
+            f"(99.9 % between {self._amount(low)} and {self._amount(high)})",
+            f"  {self._amount(self.growth_bytes, signed=True)} over the last {self._span()}, now at "
+            f"{self._amount(self.level_bytes)}{', growing steeper' if self.steepening else ''}; "
             f"confidence {100 * self.confidence:.2f} %",
             f"  {_KINDS[self.kind]}",
         ]
         if self.seconds_to_limit is not None and self.limit_bytes is not None:
             lines.append(f"  {self._time_left()}")
         return "\n".join(lines)
+
+    def _amount(self, amount: float, *, signed: bool = False) -> str:
+        """Return an amount of what the series is in: counts of blocks are no bytes."""
+        if self.series == "blocks":
+            return f"{amount:{'+' if signed else ''},.0f} blocks"
+        return format_change(amount) if signed else format_bytes(amount)
 
     def _span(self) -> str:
         span = self.time - self.since

@@ -108,6 +108,10 @@ class MemoryLeakDetector(Intake):
         self._callback_errors = self._passes = self.alerts = 0
         self.last_alert: LeakAlert | None = None
 
+    def relate(self, name: str, detector: MemoryLeakDetector) -> None:
+        """Name another detector of the same process, as ``related`` does."""
+        self._related[name] = detector
+
     def reset(self) -> None:
         """Begin anew, as after a restart of the process that is watched; counters stay."""
         self._restart()
@@ -183,9 +187,9 @@ class MemoryLeakDetector(Intake):
         assert verdict.interval_bytes_per_hour is not None
         assert verdict.since is not None
         limit = self._limit_bytes()
-        left = None
-        if limit is not None and not self._by_iterations:
-            left = time_to_limit(self, limit, self._related.get("rss"))
+        left, resident = None, self._related.get("rss")
+        if limit is not None and not self._by_iterations and self._tells_bytes(resident):
+            left = time_to_limit(self, limit, resident)
         return LeakAlert(
             series=self._series,
             time=self._last_time,
@@ -202,6 +206,11 @@ class MemoryLeakDetector(Intake):
             seconds_to_limit_interval=left[1] if left else None,
             by_iterations=self._by_iterations,
         )
+
+    def _tells_bytes(self, resident: MemoryLeakDetector | None) -> bool:
+        """Tell whether a slope in bytes is known: a limit says nothing of counts of blocks."""
+        rises = resident is not None and resident.verdict.interval_bytes_per_hour is not None
+        return self._series != "blocks" or rises
 
     def _limit_bytes(self) -> float | None:
         try:
