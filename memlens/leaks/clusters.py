@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from memlens._core.layout import NodeFlag
 from memlens.heap.paths import RetentionPath, RetentionPathFinder
 from memlens.leaks.growth import Growth, Holder, rises
 
@@ -35,22 +36,49 @@ def cluster(growth: Growth, changed: Iterable[tuple[int, tuple[int, ...]]]) -> l
     for node, lengths in ordered[:_MOST_PATHS]:
         path = finder.path_to(node)
         place = place_of(path) if path is not None else ""
-        if _WILD not in place:
+        is_namespace = growth.last.has(node, NodeFlag.NAMESPACE)  # attributes are no elements
+        if _WILD not in place or is_namespace:
             place = f"{node}"  # a place of its own
         places.setdefault((place, growth.last.type_of(node)), []).append((node, lengths))
     holders = [_holder(growth, members) for members in places.values()]
     return [holder for holder in holders if holder is not None]
 
 
+def _moves_one_way(members: Sequence[tuple[int, tuple[int, ...]]]) -> bool:
+    """Tell whether most of the change in each interval is growth.
+
+    Containers that fill and are flushed, and new ones at the addresses of freed ones, move both
+    ways: their sum may rise by chance.
+    """
+    for interval in range(len(members[0][1]) - 1):
+        changes = [lengths[interval + 1] - lengths[interval] for _, lengths in members]
+        if sum(changes) * 2 < sum(map(abs, changes)):
+            return False
+    return True
+
+
+def _keeps_its_own(growth: Growth, node: int) -> bool:
+    """Tell whether a container still holds half of what it held in the snapshot before.
+
+    If not, it is another one at the address of a freed one, or one whose contents come and go.
+    """
+    same = growth.same[-1]
+    held = set(growth.graphs[-2].strong_targets(same[node]))
+    kept = {same[target] for target in growth.last.strong_targets(node)}
+    return bool(held) and 2 * len(held & kept) >= len(held)
+
+
 def _holder(growth: Growth, members: Sequence[tuple[int, tuple[int, ...]]]) -> Holder | None:
     sums = tuple(map(sum, zip(*(lengths for _, lengths in members), strict=True)))
-    if not rises(sums):
+    if not rises(sums) or not _moves_one_way(members):
         # One of them may still grow where the others come and go.
         members = [one for one in members if rises(one[1])][:1]
         if not members:
             return None
         sums = members[0][1]
     grown = [node for node, lengths in members if lengths[-1] > lengths[0]]
+    if len(grown) > 1 and sum(_keeps_its_own(growth, node) for node in grown) * 2 <= len(grown):
+        return None
     entries = list(dict.fromkeys(target for node in grown for target in growth.new_targets(node)))
     if not entries:
         return None
