@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memlens._core.layout import NodeFlag
+from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
+from memlens.heap.graph import HeapGraph
 from memlens.heap.paths import RetentionPath, RetentionPathFinder
 from memlens.leaks.growth import Growth, Holder, rises
 
 __all__ = ("cluster", "place_of")
 
 _MOST_PATHS = 5000  # looked at; of more, those that changed the most
+_KIND_MASK = (1 << LABEL_BITS) - 1
 _WILD = "[*]"
 
 
@@ -57,6 +59,35 @@ def _moves_one_way(members: Sequence[tuple[int, tuple[int, ...]]]) -> bool:
     return True
 
 
+def _is_lasting(growth: Growth, grown: Sequence[int]) -> bool:
+    """Tell whether the members are old containers that grew, not new ones at old addresses.
+
+    Where more containers of that place are new than old ones grew, the place is one of comings and
+    goings, in which addresses are used again.
+    """
+    if sum(_keeps_its_own(growth, node) for node in grown) * 2 <= len(grown):
+        return False
+    graph, first_same = growth.last, growth.same[0]
+    wanted, row = _role(graph, grown[0]), graph.node_type[grown[0]]
+    new = sum(
+        1
+        for node, kind in enumerate(graph.node_type)
+        if kind == row and first_same[node] == NONE and _role(graph, node) == wanted
+    )
+    return new <= len(grown)
+
+
+def _role(graph: HeapGraph, node: int) -> tuple[int, int]:
+    """Return under which name, in objects of which type, a node hangs."""
+    edge = graph.path_edges[node]
+    if edge == NONE:
+        return 0, 0
+    label = graph.edge_label[edge]
+    named = label & _KIND_MASK in (EdgeKind.ATTRIBUTE, EdgeKind.CELL, EdgeKind.LOCAL)
+    owner = graph.node_type[graph.edge_source(edge)]
+    return label if named else label & _KIND_MASK, owner
+
+
 def _keeps_its_own(growth: Growth, node: int) -> bool:
     """Tell whether a container still holds half of what it held in the snapshot before.
 
@@ -77,7 +108,7 @@ def _holder(growth: Growth, members: Sequence[tuple[int, tuple[int, ...]]]) -> H
             return None
         sums = members[0][1]
     grown = [node for node, lengths in members if lengths[-1] > lengths[0]]
-    if len(grown) > 1 and sum(_keeps_its_own(growth, node) for node in grown) * 2 <= len(grown):
+    if len(grown) > 1 and not _is_lasting(growth, grown):
         return None
     entries = list(dict.fromkeys(target for node in grown for target in growth.new_targets(node)))
     if not entries:
