@@ -17,6 +17,9 @@ __all__ = ("Located", "located")
 
 _LRU_CACHE = "functools._lru_cache_wrapper"
 _WEAK_KEYS = frozenset({"int", "str", "tuple"})  # what weak dictionaries and registries key by
+_WEAK_REFERENCES = frozenset(
+    f"weakref.{name}" for name in "ReferenceType ref KeyedRef WeakMethod ProxyType".split()
+)
 # A holder that gained less in an interval than this is the noise of any running program.
 _LEAST_ELEMENTS = 3
 _LEAST_STEP = {"buffer": 64, "garbage": 10}  # bytes; objects
@@ -81,7 +84,7 @@ def _holds_only_weakly(graph: HeapGraph, holder: Holder, path: RetentionPath) ->
         return True
     values = [node for node in holder.entries if graph.type_of(node) not in _WEAK_KEYS]
     return bool(values) and all(
-        graph.type_of(node).startswith("weakref.") and graph.strong_targets(node) for node in values
+        graph.type_of(node) in _WEAK_REFERENCES and graph.strong_targets(node) for node in values
     )
 
 

@@ -173,4 +173,6 @@ def _growing_types(case: Case) -> tuple[str, ...]:
     entries = Counter(case.graph.type_of(node) for node in case.holder.entries)
     ranked = [*case.value_types.most_common(), *entries.most_common()]
     ranked += case.gained_types.most_common()
+    if not ranked:  # it grew in its own memory
+        return (case.subject_type,)
     return tuple(dict.fromkeys(name for name, _ in ranked))[:_MAX_TYPES]

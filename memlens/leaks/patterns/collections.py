@@ -53,7 +53,7 @@ def buffers(case: Case) -> Finding | None:
     grown = format_bytes(case.holder.lengths[-1] - case.holder.lengths[0])
     return Finding(
         "unbounded-cache",
-        f"a {case.subject_type} that grew by {grown} in its own memory and was never emptied",
+        f"this {case.subject_type} grew by {grown} in its own memory and was never emptied",
         "Write it out and empty it (truncate, clear, a new one) at a natural boundary, or bound its"
         f" length.{case.where()}",
     )

@@ -89,7 +89,7 @@ def standard_places(case: Case) -> Finding | None:
     for place, pattern, evidence, suggestion in _PLACES:
         if re.search(place, text):
             return Finding(pattern, evidence, suggestion + case.where())
-    if "ContextVar" in "".join(case.value_types) or case.subject_type.endswith("Context"):
+    if case.subject_type.startswith("hamt") or case.subject_type.endswith("Context"):
         return Finding(
             _REGISTRY,
             "context variables that are made at run time stay in every context that has set them",
