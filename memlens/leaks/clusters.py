@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph import HeapGraph
 from memlens.heap.paths import RetentionPath, RetentionPathFinder
+from memlens.leaks.containers import keeps_elements
 from memlens.leaks.growth import Growth, Holder, rises
 
 __all__ = ("cluster", "place_of")
@@ -65,9 +66,9 @@ def _is_lasting(growth: Growth, grown: Sequence[int]) -> bool:
     Where more containers of that place are new than old ones grew, the place is one of comings and
     goings, in which addresses are used again.
     """
-    if sum(_keeps_its_own(growth, node) for node in grown) * 2 <= len(grown):
+    graph, first_same, before = growth.last, growth.same[0], growth.same[-1]
+    if sum(keeps_elements(growth, before[node], node) for node in grown) * 2 <= len(grown):
         return False
-    graph, first_same = growth.last, growth.same[0]
     wanted, row = _role(graph, grown[0]), graph.node_type[grown[0]]
     new = sum(
         1
@@ -86,17 +87,6 @@ def _role(graph: HeapGraph, node: int) -> tuple[int, int]:
     named = label & _KIND_MASK in (EdgeKind.ATTRIBUTE, EdgeKind.CELL, EdgeKind.LOCAL)
     owner = graph.node_type[graph.edge_source(edge)]
     return label if named else label & _KIND_MASK, owner
-
-
-def _keeps_its_own(growth: Growth, node: int) -> bool:
-    """Tell whether a container still holds half of what it held in the snapshot before.
-
-    If not, it is another one at the address of a freed one, or one whose contents come and go.
-    """
-    same = growth.same[-1]
-    held = set(growth.graphs[-2].strong_targets(same[node]))
-    kept = {same[target] for target in growth.last.strong_targets(node)}
-    return bool(held) and 2 * len(held & kept) >= len(held)
 
 
 def _holder(growth: Growth, members: Sequence[tuple[int, tuple[int, ...]]]) -> Holder | None:

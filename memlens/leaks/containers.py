@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-from memlens._core.layout import LABEL_BITS, EdgeKind
-from memlens.heap.graph import HeapGraph
+from memlens._core.layout import EdgeKind
+from memlens.heap.graph import Edge, HeapGraph
 from memlens.leaks.growth import Growth, Holder, length_in, rises
 
-__all__ = ("LEAST_BUFFER_BYTES", "changed_containers", "growing_slots", "swelling_objects")
+__all__ = (
+    "LEAST_BUFFER_BYTES",
+    "changed_containers",
+    "growing_slots",
+    "keeps_elements",
+    "swelling_objects",
+)
 
-_KIND_MASK = (1 << LABEL_BITS) - 1
+_NAMED = (EdgeKind.ATTRIBUTE, EdgeKind.CELL)
 _TEXTS = frozenset({"str", "bytes"})
 LEAST_BUFFER_BYTES = 1024  # of growth in all; less is how allocators round
 _NEVER_BUFFERS = frozenset({"frame", "generator", "coroutine", "code", "type", "int"})
@@ -37,27 +44,43 @@ def changed_containers(growth: Growth) -> Iterator[tuple[int, tuple[int, ...]]]:
 
 
 def growing_slots(growth: Growth, known: set[int]) -> Iterator[Holder]:
-    """Yield what was replaced by something longer, under one name of one owner, each time."""
+    """Yield what was replaced by something longer, under one name of one owner, each time.
+
+    A container must have kept most of its elements: one that is filled anew each time may be
+    longer by chance. A text must have grown steadily, which takes four snapshots to tell.
+    """
     last = growth.last
     for owner in growth.survivors():
         start, end = last.edge_offset[owner], last.edge_offset[owner + 1]
         for index in range(start, end):
             target = last.edge_target[index]
-            if not growth.new[target] or target in known:
+            if not growth.new[target] or target in known or _extent(last, target) is None:
                 continue
-            if (
-                _extent(last, target) is None
-                or last.edge_label[index] & _KIND_MASK == EdgeKind.WEAK
-            ):
+            through = _slot_through_time(growth, owner, last.edge(index, owner))
+            lengths = tuple(_extent(graph, node) or 0 for graph, node in through)
+            if not through or not rises(lengths):
                 continue
-            lengths = _slot_lengths(growth, owner, index)
-            if lengths is None or not rises(lengths):
-                continue
-            known.add(target)
             if last.length_of(target) is not None:
-                yield Holder(target, "slot", lengths, growth.new_targets(target))
-            elif lengths[-1] - lengths[0] >= LEAST_BUFFER_BYTES:
-                yield Holder(target, "buffer", lengths, [])
+                if keeps_elements(growth, through[-2][1], target):
+                    known.add(target)
+                    yield Holder(target, "slot", lengths, growth.new_targets(target))
+            elif lengths[-1] - lengths[0] >= LEAST_BUFFER_BYTES and _is_steady(lengths):
+                known.add(target)
+                inside = last.edge(index, owner).kind is EdgeKind.INTERNAL
+                yield Holder(owner if inside else target, "buffer", lengths, [])
+
+
+def keeps_elements(growth: Growth, before: int, now: int) -> bool:
+    """Tell whether a container still holds half of what it held in the snapshot before."""
+    same = growth.same[-1]
+    held = set(growth.graphs[-2].strong_targets(before))
+    kept = {same[target] for target in growth.last.strong_targets(now)}
+    return bool(held) and 2 * len(held & kept) >= len(held)
+
+
+def _is_steady(lengths: Sequence[int]) -> bool:
+    steps = [after - before for before, after in pairwise(lengths)]
+    return len(steps) >= 3 and min(steps) * 2 * len(steps) >= sum(steps)
 
 
 def _extent(graph: HeapGraph, node: int) -> int | None:
@@ -67,25 +90,28 @@ def _extent(graph: HeapGraph, node: int) -> int | None:
     return graph.length_of(node)
 
 
-def _slot_lengths(growth: Growth, owner: int, index: int) -> tuple[int, ...] | None:
-    """Return the length of what was under the same name of the same owner, a snapshot each."""
-    numbers = growth.nodes_through_time(owner)
-    last = growth.last
-    wanted = last.edge(index, owner)
-    if numbers is None or wanted.kind not in (EdgeKind.ATTRIBUTE, EdgeKind.CELL):
-        return None  # only a name tells that it is the same slot
-    lengths = []
-    for graph, number in zip(growth.graphs, numbers, strict=True):
-        for edge in graph.edges(number):
-            if edge.kind is wanted.kind and edge.name == wanted.name:
-                length = _extent(graph, edge.target)
-                if length is None or graph.type_of(edge.target) != last.type_of(wanted.target):
-                    return None
-                lengths.append(length)
-                break
-        else:
-            return None
-    return tuple(lengths)
+def _slot_through_time(growth: Growth, owner: int, wanted: Edge) -> list[tuple[HeapGraph, int]]:
+    """Return what was under the same name of the same owner, in each graph; empty if not in all.
+
+    Only a name tells that it is the same slot; or that it is a buffer's own text, its only one.
+    """
+    is_text = growth.last.type_of(wanted.target) in _TEXTS
+    if wanted.kind not in _NAMED and not (wanted.kind is EdgeKind.INTERNAL and is_text):
+        return []
+    found = []
+    for graph, number in growth.through_time(owner):
+        of_kind = growth.last.type_of(wanted.target)
+        targets = [
+            edge.target
+            for edge in graph.edges(number)
+            if edge.kind is wanted.kind
+            and edge.name == wanted.name
+            and graph.type_of(edge.target) == of_kind
+        ]
+        if len(targets) != 1:
+            return []
+        found.append((graph, targets[0]))
+    return found
 
 
 # -- what grows in its own memory ----------------------------------------------------------------

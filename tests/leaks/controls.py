@@ -5,7 +5,6 @@ import functools
 import io
 import json
 import re
-import sys
 import weakref
 
 import memlens

@@ -49,7 +49,7 @@ class Child:
 
 
 class Report(Payload):
-    @functools.lru_cache(maxsize=None)
+    @functools.cache  # noqa: B019 - this is the leak
     def total(self):
         return len(self.data)
 
@@ -235,7 +235,7 @@ STEPS = [
 
 
 def main():
-    sys.stderr = open(os.devnull, "w")  # the warnings
+    warnings.showwarning = lambda *_, **__: None
     warnings.simplefilter("default")
     snapshots = []
     for _ in range(5):
