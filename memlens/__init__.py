@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from memlens.heap.views.summary import Summary, SummaryRow
     from memlens.heap.views.tree import Branch
     from memlens.leaks.report import LeakReport
+    from memlens.leaks.scope import Scope, scope
+    from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
     from memlens.leaks.suspects import LeakSuspect, find_leaks
     from memlens.process.accounting import MemoryBreakdown, breakdown
     from memlens.process.alert import DetectorReport, LeakAlert, Verdict
@@ -106,6 +108,9 @@ __all__ = (
     "Retention",
     "RetentionPath",
     "RetentionPathFinder",
+    "Scope",
+    "ScopeReport",
+    "ScopeSurvivors",
     "ScriptError",
     "SnapshotFileError",
     "SnapshotProgress",
@@ -132,6 +137,7 @@ __all__ = (
     "profile_memory",
     "read_memory",
     "retained_size",
+    "scope",
     "start_heap_snapshot",
     "take_heap_snapshot",
     "why_alive",
@@ -191,6 +197,14 @@ _HOMES = {
     "memlens.heap.views.summary": ("Summary", "SummaryRow"),
     "memlens.heap.views.tree": ("Branch",),
     "memlens.leaks.report": ("LeakReport",),
+    "memlens.leaks.scope": (
+        "Scope",
+        "scope",
+    ),
+    "memlens.leaks.scope_report": (
+        "ScopeReport",
+        "ScopeSurvivors",
+    ),
     "memlens.leaks.suspects": (
         "LeakSuspect",
         "find_leaks",
