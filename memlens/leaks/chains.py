@@ -5,9 +5,10 @@ Found by the nearest old dominator of the new objects, which is the head of the 
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
+from memlens import _core
 from memlens._core.layout import NONE
 from memlens.heap.graph import HeapGraph
 from memlens.leaks.growth import HIDDEN, Growth, Holder, rises
@@ -33,7 +34,7 @@ def find_chains(growth: Growth, holders: Iterable[Holder]) -> list[Holder]:
         if numbers is None:
             continue
         hanging = (0, *(len(c.get(n, ())) for c, n in zip(counts, numbers[1:], strict=True)))
-        if not rises(hanging):
+        if not rises(hanging) or not _stays(growth, counts, numbers, below):
             continue
         # What is replaced again and again hangs new below it too: only more in all is growth.
         lengths = tuple(
@@ -44,6 +45,20 @@ def find_chains(growth: Growth, holders: Iterable[Holder]) -> list[Holder]:
             is_chain = _depth(growth.last, node, below) * _LINK_OBJECTS >= len(below)
             found.append(Holder(node, "chain" if is_chain else "structure", lengths, below))
     return found
+
+
+def _stays(
+    growth: Growth,
+    counts: Sequence[dict[int, list[int]]],
+    numbers: Sequence[int],
+    below: Sequence[int],
+) -> bool:
+    """Tell whether half of what hung there in the snapshot before still does."""
+    if len(counts) < 2:
+        return True
+    held = set(counts[-2].get(numbers[-2], ()))
+    before = growth.same[-1]
+    return 2 * len(held.intersection(before[node] for node in below)) >= len(held)
 
 
 def _depth(graph: HeapGraph, head: int, below: Sequence[int]) -> int:
@@ -67,19 +82,10 @@ def _hanging_below(growth: Growth, step: int, explained: set[int]) -> dict[int, 
     graph = growth.graphs[step]
     same = growth.in_first(step)
     dominator, flags = graph.dominators.dominator, graph.flags
-    nearest = array("I", [NONE]) * graph.node_count  # memo of the nearest old dominator
+    nearest = _core.nearest_marked(dominator, bytes(map(NONE.__ne__, same)))
     groups: dict[int, list[int]] = {}
-    for node in range(1, graph.node_count):
-        if same[node] != NONE or flags[node] & HIDDEN:
-            continue
-        trail = []
-        at = node
-        while at not in (0, NONE) and same[at] == NONE and nearest[at] == NONE:
-            trail.append(at)
-            at = dominator[at]
-        found = at if at in (0, NONE) or same[at] != NONE else nearest[at]
-        for passed in trail:
-            nearest[passed] = found
-        if found not in (0, NONE) and node not in explained:
+    for node in compress(range(graph.node_count), map(NONE.__eq__, same)):
+        found = nearest[node]
+        if found not in (0, NONE) and not flags[node] & HIDDEN and node not in explained:
             groups.setdefault(found, []).append(node)
     return groups

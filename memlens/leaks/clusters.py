@@ -66,15 +66,12 @@ def _is_lasting(growth: Growth, grown: Sequence[int]) -> bool:
     Where more containers of that place are new than old ones grew, the place is one of comings and
     goings, in which addresses are used again.
     """
-    graph, first_same, before = growth.last, growth.same[0], growth.same[-1]
+    graph, before = growth.last, growth.same[-1]
     if sum(keeps_elements(growth, before[node], node) for node in grown) * 2 <= len(grown):
         return False
-    wanted, row = _role(graph, grown[0]), graph.node_type[grown[0]]
-    new = sum(
-        1
-        for node, kind in enumerate(graph.node_type)
-        if kind == row and first_same[node] == NONE and _role(graph, node) == wanted
-    )
+    wanted = _role(graph, grown[0])
+    rivals = growth.new_containers_of(graph.node_type[grown[0]])
+    new = sum(1 for node in rivals if _role(graph, node) == wanted)
     return new <= len(grown)
 
 

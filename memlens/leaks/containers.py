@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 
+from memlens import _core
 from memlens._core.layout import EdgeKind
 from memlens.heap.graph import Edge, HeapGraph
 from memlens.leaks.growth import Growth, Holder, length_in, rises
@@ -28,13 +29,7 @@ def changed_containers(growth: Growth) -> Iterator[tuple[int, tuple[int, ...]]]:
 
     Their lengths are one number for each snapshot.
     """
-    first_same, offsets = growth.same[0], growth.last.edge_offset
-    first_offsets = growth.graphs[0].edge_offset
-    for node in growth.survivors():
-        old = first_same[node]
-        degree = offsets[node + 1] - offsets[node]
-        if degree == first_offsets[old + 1] - first_offsets[old]:
-            continue  # the quick look, for nearly all
+    for node in growth.changed_rows():
         history = growth.through_time(node)
         if history:
             yield node, tuple(length_in(graph, number) for graph, number in history)
@@ -50,24 +45,38 @@ def growing_slots(growth: Growth, known: set[int]) -> Iterator[Holder]:
     longer by chance. A text must have grown steadily, which takes four snapshots to tell.
     """
     last = growth.last
-    for owner in growth.survivors():
-        start, end = last.edge_offset[owner], last.edge_offset[owner + 1]
-        for index in range(start, end):
-            target = last.edge_target[index]
-            if not growth.new[target] or target in known or _extent(last, target) is None:
-                continue
-            through = _slot_through_time(growth, owner, last.edge(index, owner))
-            lengths = tuple(_extent(graph, node) or 0 for graph, node in through)
-            if not through or not rises(lengths):
-                continue
-            if last.length_of(target) is not None:
-                if keeps_elements(growth, through[-2][1], target):
-                    known.add(target)
-                    yield Holder(target, "slot", lengths, growth.new_targets(target))
-            elif lengths[-1] - lengths[0] >= LEAST_BUFFER_BYTES and _is_steady(lengths):
+    edges = _core.edges_between(
+        last.edge_offset, last.edge_target, last.edge_label, growth.survived, _new_extents(growth)
+    )
+    for index in edges:
+        target = last.edge_target[index]
+        if target in known:
+            continue
+        edge = last.edge(index, last.edge_source(index))
+        through = _slot_through_time(growth, edge)
+        lengths = tuple(_extent(graph, node) or 0 for graph, node in through)
+        if not through or not rises(lengths):
+            continue
+        if last.length_of(target) is not None:
+            if keeps_elements(growth, through[-2][1], target):
                 known.add(target)
-                inside = last.edge(index, owner).kind is EdgeKind.INTERNAL
-                yield Holder(owner if inside else target, "buffer", lengths, [])
+                yield Holder(target, "slot", lengths, growth.new_targets(target))
+        elif lengths[-1] - lengths[0] >= LEAST_BUFFER_BYTES and _is_steady(lengths):
+            known.add(target)
+            is_inside = edge.kind is EdgeKind.INTERNAL
+            yield Holder(edge.source if is_inside else target, "buffer", lengths, [])
+
+
+def _new_extents(growth: Growth) -> bytes:
+    """Mark the new containers and texts."""
+    last = growth.last
+    texts = {row for row, name in enumerate(last.type_names) if name in _TEXTS}
+    marks = bytearray(
+        new and row in texts for new, row in zip(growth.new, last.node_type, strict=True)
+    )
+    for node in last.sections["container_node"]:
+        marks[node] = growth.new[node]
+    return bytes(marks)
 
 
 def keeps_elements(growth: Growth, before: int, now: int) -> bool:
@@ -90,7 +99,7 @@ def _extent(graph: HeapGraph, node: int) -> int | None:
     return graph.length_of(node)
 
 
-def _slot_through_time(growth: Growth, owner: int, wanted: Edge) -> list[tuple[HeapGraph, int]]:
+def _slot_through_time(growth: Growth, wanted: Edge) -> list[tuple[HeapGraph, int]]:
     """Return what was under the same name of the same owner, in each graph; empty if not in all.
 
     Only a name tells that it is the same slot; or that it is a buffer's own text, its only one.
@@ -99,7 +108,7 @@ def _slot_through_time(growth: Growth, owner: int, wanted: Edge) -> list[tuple[H
     if wanted.kind not in _NAMED and not (wanted.kind is EdgeKind.INTERNAL and is_text):
         return []
     found = []
-    for graph, number in growth.through_time(owner):
+    for graph, number in growth.through_time(wanted.source):
         of_kind = growth.last.type_of(wanted.target)
         targets = [
             edge.target
@@ -124,7 +133,7 @@ def swelling_objects(growth: Growth, known: set[int]) -> Iterator[Holder]:
     """
     last, first = growth.last, growth.graphs[0]
     first_same, sizes, first_sizes = growth.same[0], last.node_size, first.node_size
-    for node in growth.survivors():
+    for node in compress(range(last.node_count), growth.survived):
         grown = sizes[node] - first_sizes[first_same[node]]
         if grown < LEAST_BUFFER_BYTES or node in known or last.type_of(node) in _NEVER_BUFFERS:
             continue

@@ -7,10 +7,12 @@ it takes, and how each is looked for, is said in `memlens.leaks.search`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cached_property
+from itertools import compress, pairwise
 
+from memlens import _core
 from memlens._core.layout import NONE, NodeFlag
 from memlens.heap.graph import HeapGraph
 from memlens.heap.identity import match_graphs
@@ -25,9 +27,10 @@ class Holder:
     """One object of the last snapshot that gained something in every interval.
 
     ``shape``: ``container``, ``slot``, ``chain``, ``structure``, ``cluster`` (many containers of
-    one place), ``buffer`` (its own memory grows), ``native`` (objects that native code holds) or
-    ``garbage``. ``lengths``: a number for each snapshot: of elements; of a chain or a structure,
-    of the objects below it; of a buffer, its bytes. ``members``: the containers of a cluster.
+    one place), ``late`` (a container that came after the first snapshot), ``buffer`` (its own
+    memory grows), ``native`` (objects that native code holds) or ``garbage``. ``lengths``: a number
+    for each snapshot: of elements; of a chain or a structure, of the objects below it; of a
+    buffer, its bytes. ``members``: the containers of a cluster.
     """
 
     node: int
@@ -55,11 +58,11 @@ class Growth:
         self.new = self._new_nodes()
         self._first_of: dict[int, array[int]] = {}
 
-    def _new_nodes(self) -> bytearray:
+    def _new_nodes(self) -> bytes:
         """Mark the nodes of the last graph that were not in the first, and are the program's."""
-        flags, first = self.last.flags, self.same[0]
-        return bytearray(
-            1 if first[node] == NONE and not flag & HIDDEN else 0 for node, flag in enumerate(flags)
+        return bytes(
+            was == NONE and not flag & HIDDEN
+            for was, flag in zip(self.same[0], self.last.flags, strict=True)
         )
 
     def nodes_through_time(self, node: int) -> tuple[int, ...] | None:
@@ -67,12 +70,33 @@ class Growth:
         numbers = (*(same[node] for same in self.same), node)
         return None if NONE in numbers else numbers
 
-    def survivors(self) -> Iterator[int]:
-        """Yield the program's objects that were there in every snapshot."""
-        flags = self.last.flags
-        for node in range(1, self.last.node_count):
-            if not flags[node] & HIDDEN and all(same[node] != NONE for same in self.same):
-                yield node
+    @cached_property
+    def survived(self) -> bytes:
+        """Mark the program's objects that were there in every snapshot."""
+        marks = bytearray(not flag & HIDDEN for flag in self.last.flags)
+        marks[0] = 0
+        for same in self.same:
+            for node in compress(range(len(same)), map(NONE.__eq__, same)):
+                marks[node] = 0
+        return bytes(marks)
+
+    def changed_rows(self) -> list[int]:
+        """Return the survivors that refer to more, or to fewer, objects than at first."""
+        first, last = self.graphs[0], self.last
+        grown = _core.grown_rows(first.edge_offset, last.edge_offset, self.same[0])
+        back = match_graphs(last, first)  # for each node of the first graph, its node in the last
+        shrunk = _core.grown_rows(last.edge_offset, first.edge_offset, back)
+        nodes = {*grown, *(back[node] for node in shrunk)}
+        return [node for node in sorted(nodes) if self.survived[node]]
+
+    def new_containers_of(self, row: int) -> list[int]:
+        """Return the new containers of one type, by its row in the type table."""
+        last = self.last
+        return [
+            node
+            for node in last.sections["container_node"]
+            if self.new[node] and last.node_type[node] == row
+        ]
 
     def new_targets(self, node: int) -> list[int]:
         """Return the new objects that a node refers to directly, once per reference."""

@@ -4,6 +4,7 @@ Shapes looked for, best evidence first:
 
 - a container whose number of elements rose in every interval, and many of one place as a cluster;
 - a slot (an attribute, an entry) whose container or text was replaced by a longer one each time;
+- a container that came after the first snapshot and rose in every interval since;
 - a buffer: an object whose own memory grew in every interval;
 - an object below which more and more new objects hang without any container growing: the head of a
   linked chain, or of another structure;
@@ -18,6 +19,7 @@ from memlens.leaks.clusters import cluster
 from memlens.leaks.containers import changed_containers, growing_slots, swelling_objects
 from memlens.leaks.garbage import growing_garbage
 from memlens.leaks.growth import Growth, Holder
+from memlens.leaks.late import name_late_containers
 from memlens.leaks.native import held_natively
 from memlens.leaks.sharing import reach, share_out
 
@@ -38,6 +40,8 @@ def find_growth(growth: Growth) -> list[Holder]:
         more = find(growth, holders)
         reach(growth, more)
         holders += more
+    holders = name_late_containers(growth, holders)
+    reach(growth, [holder for holder in holders if holder.shape == "late"])
     garbage = growing_garbage(growth)
     if garbage is not None:
         holders.append(garbage)

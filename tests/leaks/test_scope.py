@@ -179,7 +179,7 @@ def test_the_memory_of_a_scope_is_bounded(monkeypatch):
 
     def step(number):
         for place in range(10):
-            setattr(kept, f"place_{place}", [Request()])
+            setattr(kept, f"place_{number}_{place}", [Request()])
 
     report = repeat(step, times=30)
     assert report.survived >= 10 * report.looks > 0

@@ -17,6 +17,7 @@ __all__ = (
     "tracebacks",
 )
 
+_CONTAINERS = ("container", "slot", "cluster", "late")
 _LOOKED_AT = 100  # of many entries
 
 
@@ -84,9 +85,7 @@ def interpreter_lists(case: Case) -> Finding | None:
 
 def tracebacks(case: Case) -> Finding | None:
     """An exception that is kept and raised again collects a traceback each time."""
-    if "traceback" not in case.gained_types or case.holder.shape in ("container", "slot"):
-        return None
-    if case.holder.shape == "cluster":
+    if "traceback" not in case.gained_types or case.holder.shape in _CONTAINERS:
         return None
     return Finding(
         "exception-traceback",
