@@ -5,6 +5,7 @@ Found by the nearest old dominator of the new objects, which is the head of the 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from itertools import compress
 
@@ -15,6 +16,7 @@ from memlens.leaks.growth import HIDDEN, Growth, Holder, rises
 
 __all__ = ("find_chains",)
 
+_TRIE_NODES = "hamt"  # of contextvars
 _LINK_OBJECTS = 12  # a link of a chain is no more objects than this, with its payload
 
 
@@ -77,12 +79,25 @@ def _depth(graph: HeapGraph, head: int, below: Sequence[int]) -> int:
     return max(depths.values())
 
 
+def _old_nodes(graph: HeapGraph, same: array[int]) -> bytes:
+    """Mark what was there at first, but for the nodes of hash tries, which are made anew each time.
+
+    One at the address of another is no older than its contents: the trie's owner is what lasts.
+    """
+    tries = {row for row, name in enumerate(graph.type_names) if name.startswith(_TRIE_NODES)}
+    if not tries:
+        return bytes(map(NONE.__ne__, same))
+    return bytes(
+        was != NONE and row not in tries for was, row in zip(same, graph.node_type, strict=True)
+    )
+
+
 def _hanging_below(growth: Growth, step: int, explained: set[int]) -> dict[int, list[int]]:
     """Group what was not in the first graph by its nearest old dominator, in graph ``step``."""
     graph = growth.graphs[step]
     same = growth.in_first(step)
     dominator, flags = graph.dominators.dominator, graph.flags
-    nearest = _core.nearest_marked(dominator, bytes(map(NONE.__ne__, same)))
+    nearest = _core.nearest_marked(dominator, _old_nodes(graph, same))
     groups: dict[int, list[int]] = {}
     for node in compress(range(graph.node_count), map(NONE.__eq__, same)):
         found = nearest[node]

@@ -18,10 +18,13 @@ from memlens.leaks.growth import Growth
 from memlens.leaks.located import Located, located
 from memlens.leaks.mentions import Mention, functions_mentioning
 from memlens.leaks.patterns import Case, recognise
+from memlens.leaks.patterns.case import DATA
 from memlens.leaks.search import find_growth
 
 __all__ = ("LeakSuspect", "find_leaks")
 
+# Of equal numbers, what is more telling than these comes first.
+_PLAIN = DATA | {"dict", "list", "set", "bytearray", "cell", "type"}
 _MAX_TYPES = 5
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
@@ -174,7 +177,7 @@ def _growing_types(case: Case) -> tuple[str, ...]:
     ranked = [
         name
         for types in (case.value_types, entries, case.gained_types)
-        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0]))
+        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0] in _PLAIN, item))
     ]
     ranked = ranked or [case.subject_type]  # it grew in its own memory
     return tuple(dict.fromkeys(ranked))[:_MAX_TYPES]
