@@ -33,7 +33,7 @@ def cached(number: int) -> list[int]:
 def capture_forked() -> int:
     """Capture into an unlinked file; return the child's status."""
     file = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)
-    progress, progress_end = os.pipe()
+    _progress, progress_end = os.pipe()
     facts_end, send = os.pipe()
     pid = _native.fork_capture(file, progress_end, facts_end)
     os.write(send, struct.pack("=I", 2) + b"{}")
