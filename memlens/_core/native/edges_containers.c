@@ -113,9 +113,20 @@ value_label(Capture *capture, PyObject *key, int is_namespace)
     return key_label(capture, key);
 }
 
-/* The entries of a dict, in a fixed order: with `relabel` their labels are only written anew. */
+/* The keys of a dict, then the values. Shared keys are held by the class, not by the dict. */
 static void
-read_dict(Capture *capture, PyDictObject *dict, int is_namespace, uint32_t *relabel)
+add_keys(Capture *capture, const CompatEntries *entries)
+{
+    for (Py_ssize_t i = 0; i < entries->count; i++) {
+        if (compat_entry_value(entries, i) != NULL) {
+            add_edge(capture, compat_entry_key(entries, i), label_of(ITEM, 0));
+        }
+    }
+}
+
+/* With `relabel` the labels of the values are only written anew, in the same order. */
+static void
+add_values(Capture *capture, PyDictObject *dict, int is_namespace, uint32_t *relabel)
 {
     CompatEntries entries = compat_entries(dict->ma_keys);
     PyObject **split = compat_split_values(dict);
@@ -125,17 +136,15 @@ read_dict(Capture *capture, PyDictObject *dict, int is_namespace, uint32_t *rela
         if (value == NULL) {
             continue;
         }
-        PyObject *key = compat_entry_key(&entries, i);
+        uint32_t label
+            = same_label ? capture->label_string_key
+                         : value_label(capture, compat_entry_key(&entries, i), is_namespace);
         if (relabel != NULL) {
-            relabel += split == NULL;
-            *relabel++ = value_label(capture, key, is_namespace);
-            continue;
+            *relabel++ = label;
         }
-        if (split == NULL) { /* shared keys are held by the class */
-            add_edge(capture, key, label_of(ITEM, 0));
+        else {
+            add_edge(capture, value, label);
         }
-        add_edge(capture, value,
-                 same_label ? capture->label_string_key : value_label(capture, key, is_namespace));
     }
 }
 
@@ -155,14 +164,19 @@ dict_content(Capture *capture, PyObject *object, const Plan *plan)
     else if (dict->ma_keys->dk_nentries + dict->ma_keys->dk_usable > 0) {
         capture->size += compat_keys_bytes(dict->ma_keys);
     }
-    read_dict(capture, dict, is_namespace, NULL);
+    if (compat_split_values(dict) == NULL) {
+        CompatEntries entries = compat_entries(dict->ma_keys);
+        add_keys(capture, &entries);
+    }
+    add_values(capture, dict, is_namespace, NULL);
 }
 
 void
-relabel_dict(Capture *capture, PyObject *dict, uint32_t *label)
+relabel_dict(Capture *capture, PyObject *object, uint32_t *label)
 {
-    if (!compat_values_are_inline((PyDictObject *)dict)) {
-        read_dict(capture, (PyDictObject *)dict, 1, label);
+    PyDictObject *dict = (PyDictObject *)object;
+    if (!compat_values_are_inline(dict)) {
+        add_values(capture, dict, 1, compat_split_values(dict) == NULL ? label + dict->ma_used : label);
     }
 }
 
