@@ -11,7 +11,7 @@
 #endif
 
 #define FIRST_BYTES ((size_t)1 << 16)
-#define LARGE_BYTES ((size_t)1 << 23)
+#define LARGE_BYTES ((size_t)1 << 25)
 
 #ifdef MEMLENS_CHECKED_BUFFERS
 /* For sanitizers and valgrind, which do not see where an array within a mapping ends: exact blocks
