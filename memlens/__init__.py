@@ -50,7 +50,15 @@ if TYPE_CHECKING:
     )
     from memlens.heap.node import Node
     from memlens.heap.paths import Hop, RetentionPath, RetentionPathFinder
-    from memlens.heap.snapshot import HeapSnapshot, Summary, SummaryRow, compare_snapshots
+    from memlens.heap.snapshot import HeapSnapshot, compare_snapshots
+    from memlens.heap.views.domination import BigDrop, BigDrops, Dominators
+    from memlens.heap.views.duplicates import DuplicateGroup, Duplicates
+    from memlens.heap.views.retainers import Retainers
+    from memlens.heap.views.selection import NodeSet
+    from memlens.heap.views.sparse import SparseCollection, SparseCollections
+    from memlens.heap.views.statistics import Statistics, StatisticsRow
+    from memlens.heap.views.summary import Summary, SummaryRow
+    from memlens.heap.views.tree import Branch
     from memlens.leaks.report import LeakReport
     from memlens.leaks.suspects import LeakSuspect, find_leaks
     from memlens.process.reading import MemoryReading, read_memory
@@ -60,10 +68,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = (
+    "BigDrop",
+    "BigDrops",
     "BlockResult",
+    "Branch",
     "CaptureError",
     "CaptureTimeoutError",
     "ComparisonError",
+    "Dominators",
+    "DuplicateGroup",
+    "Duplicates",
     "HeapComparison",
     "HeapSnapshot",
     "Hop",
@@ -75,10 +89,12 @@ __all__ = (
     "MemorySampler",
     "MissingExtraError",
     "Node",
+    "NodeSet",
     "NotInSnapshotError",
     "OptionError",
     "OutputError",
     "ProfilerReport",
+    "Retainers",
     "Retention",
     "RetentionPath",
     "RetentionPathFinder",
@@ -87,6 +103,10 @@ __all__ = (
     "SnapshotProgress",
     "SnapshotRecord",
     "SnapshotTask",
+    "SparseCollection",
+    "SparseCollections",
+    "Statistics",
+    "StatisticsRow",
     "Summary",
     "SummaryRow",
     "TraceStore",
@@ -149,10 +169,16 @@ _HOMES = {
     ),
     "memlens.heap.snapshot": (
         "HeapSnapshot",
-        "Summary",
-        "SummaryRow",
         "compare_snapshots",
     ),
+    "memlens.heap.views.domination": ("BigDrop", "BigDrops", "Dominators"),
+    "memlens.heap.views.duplicates": ("DuplicateGroup", "Duplicates"),
+    "memlens.heap.views.retainers": ("Retainers",),
+    "memlens.heap.views.selection": ("NodeSet",),
+    "memlens.heap.views.sparse": ("SparseCollection", "SparseCollections"),
+    "memlens.heap.views.statistics": ("Statistics", "StatisticsRow"),
+    "memlens.heap.views.summary": ("Summary", "SummaryRow"),
+    "memlens.heap.views.tree": ("Branch",),
     "memlens.leaks.report": ("LeakReport",),
     "memlens.leaks.suspects": (
         "LeakSuspect",

@@ -25,7 +25,9 @@ def main(flags: list[str]) -> None:
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     target = ROOT / "memlens" / "_core" / f"_native{suffix}"
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC"))
-    shared = ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
+    shared = (
+        ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
+    )
     include = sysconfig.get_path("include")
     options = ["-O3", "-g", "-fPIC", "-fno-strict-aliasing", "-fwrapv", "-std=c11", "-DNDEBUG"]
     command = [*compiler, *options, *WARNINGS, f"-isystem{include}", *shared, *flags]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import os
+import struct
 import sys
 from array import array
 from pathlib import Path
@@ -29,6 +30,16 @@ def cached(number: int) -> list[int]:
     return [number]
 
 
+def capture_forked() -> int:
+    """Capture into an unlinked file; return the child's status."""
+    file = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)
+    _progress, progress_end = os.pipe()
+    facts_end, send = os.pipe()
+    pid = _native.fork_capture(file, progress_end, facts_end)
+    os.write(send, struct.pack("=I", 2) + b"{}")
+    return os.waitpid(pid, 0)[1]
+
+
 def main() -> None:
     """Call everything."""
     things = [Thing(number) for number in range(200)]
@@ -42,7 +53,10 @@ def main() -> None:
     _native.count_types(sections["node_type"], sections["node_size"], sections["node_flags"], types)
     keys = array("Q", sections["node_size"])
     _native.match_nodes(sections["node_address"], keys, sections["node_address"], keys)
-    print(f"{len(sections['node_type'])} objects, {retained[0]} bytes, {len(things) + len(held)} ours")
+    status = capture_forked()
+    print(len(sections["node_type"]), retained[0], len(things), len(held), "forked:", status)
+    if status:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

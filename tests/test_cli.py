@@ -80,6 +80,91 @@ def test_run_reports_the_leak_of_a_script_on_stderr_and_keeps_files(tmp_path):
     assert "bytearray" in summary.stdout
 
 
+CACHING = """
+import memlens
+class Cache:
+    def __init__(self):
+        self.entries = {}
+cache = Cache()
+for label in ("before", "after"):
+    for number in range(500):
+        cache.entries[label, number] = bytearray(1000)
+        cache.entries["text", label, number] = "the same text" * 10 + str(number % 2)
+    memlens.take_heap_snapshot(f"{label}.memlens")
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    subprocess.run(
+        [sys.executable, "-c", CACHING],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    return folder
+
+
+VIEWS = {
+    "summary": (["after.memlens"], "bytearray"),
+    "summary by module": (["--by", "module", "--limit", "99", "after.memlens"], "__main__"),
+    "summary by size": (["--by", "size", "after.memlens"], "1.00 KiB to under 2.00 KiB"),
+    "summary by holder": (["--by", "holder", "after.memlens"], "dict"),
+    "summary by kind": (["--by", "kind", "after.memlens"], "bytes and buffers"),
+    "summary with garbage": (["--garbage", "--limit", "1", "after.memlens"], "more"),
+    "dominators": (["after.memlens", "--depth", "4"], ".entries   dict (2,000 items)"),
+    "dominators by type": (["--by", "type", "after.memlens"], "module"),
+    "dominators by drop": (["--by", "drop", "after.memlens"], "__main__.cache.entries"),
+    "paths of a type": (["--type", "__main__.Cache", "after.memlens"], ".cache"),
+    "paths of a path": (["--path", "__main__.cache.entries", "after.memlens"], ".entries"),
+    "paths of the largest": (["--largest", "--objects", "2", "after.memlens"], "retains"),
+    "duplicates": (["after.memlens", "--limit", "2"], "500"),
+    "diff": (["before.memlens", "after.memlens"], "+1,000"),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_prints_100_columns_or_json(files, name):
+    arguments, expected = VIEWS[name]
+    done = run(name.split()[0], *arguments, cwd=files)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert expected in done.stdout
+    assert all(len(line) <= 100 for line in done.stdout.splitlines())
+    done = run(name.split()[0], *arguments, "--json", cwd=files)
+    assert done.returncode == 0, done.stderr
+    assert isinstance(json.loads(done.stdout), dict)
+
+
+def test_paths_finds_an_object_by_its_address(files):
+    found = json.loads(run("paths", "--largest", "--json", "after.memlens", cwd=files).stdout)
+    (wanted,) = found["objects"]
+    done = run("paths", "--address", hex(wanted["address"]), "--json", "after.memlens", cwd=files)
+    assert json.loads(done.stdout)["objects"][0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["paths", "after.memlens"], "required"),
+        (["paths", "--type", "no.Such", "after.memlens"], "no object is of type 'no.Such'"),
+        (["paths", "--path", "no.such", "after.memlens"], "no object is at 'no.such'"),
+        (["paths", "--address", "0x1", "after.memlens"], "no object had the address 0x1"),
+        (["paths", "--address", "here", "after.memlens"], "not an address"),
+        (["summary", "--by", "colour", "after.memlens"], "invalid choice"),
+        (["summary", "--limit", "0", "after.memlens"], "not a positive whole number"),
+        (["summary", "nowhere.memlens"], "cannot read"),
+        (["diff", "after.memlens"], "AFTER"),
+        (["duplicates"], "FILE"),
+    ],
+)
+def test_a_view_that_cannot_be_had_says_why(files, arguments, message):
+    done = run(*arguments, cwd=files)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_run_leaves_nothing_behind_without_an_output_folder(tmp_path):
     (tmp_path / "quick.py").write_text("print('hello')")
     done = run("run", "quick.py", cwd=tmp_path)

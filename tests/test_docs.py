@@ -54,7 +54,7 @@ def test_readmes_two_commands_are_there_and_its_output_is_the_demos():
     commands = re.findall(r"^```console\n\$ (.*)\n```$", text, re.MULTILINE)
     assert commands == [
         "pip install . && python -m memlens demo",
-        'pip install ".[test]" && python -m pytest',
+        'pip install -e ".[test]" && python -m pytest',
     ]
     shown = re.search(r"```text\n(.*?)```", text, re.DOTALL).group(1)
     done = subprocess.run(

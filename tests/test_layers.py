@@ -17,6 +17,7 @@ ROOT = "memlens"
 LAYERS: list[set[str]] = [
     {"__main__"},
     {"cli", "integrations"},
+    {"commands"},
     {"run", "demo"},
     {"profiler", "decorators", "files", "script"},
     {"report", "formats"},

@@ -40,9 +40,15 @@ a reader finds the code that mentions a name.
   modules, types, functions and code objects, and where they are defined (string 0, line 0: unknown)
 - ``value_node`` u32, ``value_text`` u32: the text of strings, bytes and numbers, shortened; only
   where the caller asked for values
+- ``equal_node`` u32, ``equal_group`` u32 (optional): strings and bytes (exactly of these types)
+  with equal contents; groups are numbered from 0, and have at least two members
 
 **Strings**: ``string_offset`` u64 (one more entry than there are strings) into ``string_bytes``,
 UTF-8 (with ``surrogatepass``).
+
+**Derived**, in files, from the columns above: ``node_dominator`` u32 and ``node_retained`` u64 by
+node, what `memlens._core.dominator_tree` gives, and ``node_largest`` u32, the nodes with the largest
+retained sizes, largest first, garbage and memlens's own left out (`LARGEST_STORED` of them, or all).
 """
 
 from __future__ import annotations
@@ -50,10 +56,13 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag
 
 __all__ = (
+    "DERIVED_SECTIONS",
     "LABEL_BITS",
+    "LARGEST_STORED",
     "MAX_PAYLOAD",
     "NONE",
     "NO_BOUND",
+    "OPTIONAL_SECTIONS",
     "SECTIONS",
     "EdgeKind",
     "NodeFlag",
@@ -63,6 +72,7 @@ __all__ = (
 NONE = 0xFFFF_FFFF
 NO_BOUND = 0xFFFF_FFFF_FFFF_FFFF
 LABEL_BITS = 3
+LARGEST_STORED = 1000
 MAX_PAYLOAD = (1 << (32 - LABEL_BITS)) - 1
 
 
@@ -134,4 +144,14 @@ SECTIONS: dict[str, str] = {
     "value_text": "I",
     "string_offset": "Q",
     "string_bytes": "B",
+}
+
+# What a core may leave out, and an older file does.
+OPTIONAL_SECTIONS: dict[str, str] = {"equal_node": "I", "equal_group": "I"}
+
+# What is computed from the others, and stored in files so that they answer at once.
+DERIVED_SECTIONS: dict[str, str] = {
+    "node_dominator": "I",
+    "node_retained": "Q",
+    "node_largest": "I",
 }

@@ -5,17 +5,18 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from memlens import _core
-from memlens._core.layout import NONE, NodeFlag
 from memlens._text import columns, format_bytes, format_change, format_count, format_duration
 from memlens.heap.graph import HeapGraph
 from memlens.heap.identity import check_same_process, match_graphs
+from memlens.heap.views.summary import type_groups
+from memlens.heap.views.visible import HIDDEN
 
 __all__ = ("HeapComparison", "TypeChange", "compare_graphs")
 
-_HIDDEN = NodeFlag.OWN | NodeFlag.GARBAGE
+_IN_BOTH = 1 << 15  # a bit of no NodeFlag: what is in both heaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,9 @@ class HeapComparison:
 
     def table(self, limit: int = 20) -> str:
         """Return the first ``limit`` types that changed as a plain table of at most 100 columns."""
-        changed = [c for c in self.changes if c.new_count or c.deleted_count]
+        changed = [
+            c for c in self.changes if c.new_count or c.deleted_count or c.shallow_delta_bytes
+        ]
         rows = [
             (
                 format_count(c.count_before),
@@ -96,14 +99,18 @@ class HeapComparison:
         more = f"\n... and {len(changed) - limit} more types" if len(changed) > limit else ""
         return columns((*headers, "type"), rows) + more
 
-    def __str__(self) -> str:
+    @property
+    def title(self) -> str:
+        """The change in one line: the time between, the bytes, the objects."""
         shallow = sum(c.shallow_delta_bytes for c in self.changes)
         count = sum(c.count_delta for c in self.changes)
-        head = (
+        return (
             f"In {format_duration(self.seconds)} the heap changed by {format_change(shallow)}"
             f" ({count:+,} objects, now {format_bytes(sum(c.shallow_after_bytes for c in self))})"
         )
-        return f"{head}\n\n{self.table()}"
+
+    def __str__(self) -> str:
+        return f"{self.title}\n\n{self.table()}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all changes as JSON-ready values."""
@@ -117,60 +124,45 @@ def compare_graphs(before: HeapGraph, after: HeapGraph) -> HeapComparison:
     """
     check_same_process(before, after)
     same = match_graphs(before, after)
-    kept_before = bytearray(before.node_count)
-    new: dict[str, int] = {}
-    for node, old in enumerate(same):
-        if old != NONE and not before.flags[old] & _HIDDEN:
-            kept_before[old] = 1
-        elif node and not after.flags[node] & _HIDDEN:
-            new[after.type_of(node)] = new.get(after.type_of(node), 0) + 1
-    deleted = _count_deleted(before, kept_before, same, after)
-    rows_before, rows_after = _by_type(before), _by_type(after)
-    nothing = (0, 0, 0)
+    flags = _core.mark_matched(same, before.flags, after.flags, HIDDEN, _IN_BOTH)
+    rows_before, rows_after = _by_type(before, flags[0]), _by_type(after, flags[1])
     changes = []
     for name in rows_before.keys() | rows_after.keys():
-        old_row, new_row = rows_before.get(name, nothing), rows_after.get(name, nothing)
+        old, new = rows_before.get(name, _NOTHING), rows_after.get(name, _NOTHING)
         changes.append(
             TypeChange(
-                name,
-                old_row[0],
-                new_row[0],
-                new.get(name, 0),
-                deleted.get(name, 0),
-                old_row[1],
-                new_row[1],
-                old_row[2],
-                new_row[2],
+                type_name=name,
+                count_before=old.objects,
+                count_after=new.objects,
+                new_count=new.unmatched,
+                deleted_count=old.unmatched,
+                shallow_before_bytes=old.shallow_bytes,
+                shallow_after_bytes=new.shallow_bytes,
+                retained_before_bytes=old.retained_bytes,
+                retained_after_bytes=new.retained_bytes,
             )
         )
     seconds = float(after.facts.get("timestamp", 0)) - float(before.facts.get("timestamp", 0))
     return HeapComparison(changes, seconds=seconds)
 
 
-def _count_deleted(
-    before: HeapGraph, kept: bytearray, same: array[int], after: HeapGraph
-) -> dict[str, int]:
-    """Count what was visible before and is gone, or hidden, after."""
-    for node, old in enumerate(same):
-        if old != NONE and after.flags[node] & _HIDDEN:
-            kept[old] = 0
-    deleted: dict[str, int] = {}
-    for node in range(1, before.node_count):
-        if not kept[node] and not before.flags[node] & _HIDDEN:
-            deleted[before.type_of(node)] = deleted.get(before.type_of(node), 0) + 1
-    return deleted
+class _Totals(NamedTuple):
+    """One type in one heap; ``unmatched`` counts the objects that the other heap has not."""
+
+    objects: int
+    shallow_bytes: int
+    retained_bytes: int
+    unmatched: int
 
 
-def _by_type(graph: HeapGraph) -> dict[str, tuple[int, int, int]]:
-    """Count, shallow and retained bytes by type name (types of one name together)."""
-    rows = len(graph.type_names)
-    counts, sizes = _core.count_types(
-        graph.node_type, graph.node_size, graph.flags, rows, int(_HIDDEN)
-    )
-    retained = graph.dominators.retained_by_group(graph.node_type, rows)
-    totals: dict[str, tuple[int, int, int]] = {}
-    for row, name in enumerate(graph.type_names):
-        if counts[row]:
-            old = totals.get(name, (0, 0, 0))
-            totals[name] = (old[0] + counts[row], old[1] + sizes[row], old[2] + retained[row])
-    return totals
+_NOTHING = _Totals(0, 0, 0, 0)
+
+
+def _by_type(graph: HeapGraph, flags: array[int]) -> dict[str, _Totals]:
+    """Return the totals by type name: classes of one name count together."""
+    group, names = type_groups(graph)
+    counts, sizes = _core.count_types(group, graph.node_size, flags, len(names), HIDDEN)
+    unmatched, _ = _core.count_types(group, graph.node_size, flags, len(names), HIDDEN | _IN_BOTH)
+    retained = graph.dominators.retained_by_group(group, len(names), flags, HIDDEN)
+    totals = map(_Totals, counts, sizes, retained, unmatched)
+    return {name: row for name, row in zip(names, totals, strict=True) if row.objects}

@@ -7,10 +7,10 @@ freed, ``v`` would be too. The retained size of a node is the size of all that i
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
-from itertools import accumulate
 
+from memlens import _core
 from memlens._core.layout import NONE
 
 __all__ = ("DominatorTree",)
@@ -29,19 +29,7 @@ class DominatorTree:
 
     @cached_property
     def _child_rows(self) -> tuple[array[int], array[int]]:
-        count = len(self.dominator)
-        sizes = array("Q", bytes(8 * (count + 1)))
-        for parent in self.dominator:
-            if parent != NONE:
-                sizes[parent + 1] += 1
-        offsets = array("Q", accumulate(sizes))
-        free = array("Q", offsets)
-        children = array("I", bytes(4 * offsets[count]))
-        for node, parent in enumerate(self.dominator):
-            if parent != NONE:
-                children[free[parent]] = node
-                free[parent] += 1
-        return offsets, children
+        return _core.children_rows(self.dominator)
 
     def children(self, node: int) -> array[int]:
         """Return the nodes that ``node`` immediately dominates, in node order."""
@@ -63,47 +51,19 @@ class DominatorTree:
             yield node
             node = self.dominator[node]
 
-    def dominated_by(self, nodes: Iterable[int]) -> Iterator[int]:
-        """Yield the given nodes and all that any of them dominates, each once."""
-        seen = bytearray(len(self.dominator))
-        for start in nodes:
-            if seen[start]:
-                continue
-            stack = [start]
-            seen[start] = 1
-            while stack:
-                node = stack.pop()
-                yield node
-                for child in self.children(node):
-                    if not seen[child]:
-                        seen[child] = 1
-                        stack.append(child)
-
-    def retained_by_group(self, group: Sequence[int], group_count: int) -> array[int]:
+    def retained_by_group(
+        self,
+        group: memoryview | array[int],
+        group_count: int,
+        flags: memoryview | array[int],
+        skip_flags: int = 0,
+    ) -> array[int]:
         """Return the bytes retained by each group of nodes; ``group`` gives each node's group.
 
         A node counts for its group unless a dominator of it is of the same group: nothing counts
-        twice within a group. Garbage counts with its shallow size, which is its retained size here.
+        twice within a group. Nodes with any bit of ``skip_flags`` do not count. Garbage counts with
+        its shallow size, which is its retained size here.
         """
-        totals = array("Q", bytes(8 * group_count))
-        retained = self.retained
-        open_count = array("I", bytes(4 * group_count))  # of each group on the way down from node 0
-        offsets, children = self._child_rows
-        stack = list(children[offsets[0] : offsets[1]])
-        while stack:
-            node = stack.pop()
-            if node < 0:  # all below ~node is done
-                open_count[group[~node]] -= 1
-                continue
-            own = group[node]
-            if not open_count[own]:
-                totals[own] += retained[node]
-            start, end = offsets[node], offsets[node + 1]
-            if start != end:
-                open_count[own] += 1
-                stack.append(~node)
-                stack.extend(children[start:end])
-        for node, parent in enumerate(self.dominator):
-            if parent == NONE and node:
-                totals[group[node]] += retained[node]
-        return totals
+        return _core.retained_by_group(
+            self.dominator, self.retained, group, group_count, flags, skip_flags
+        )

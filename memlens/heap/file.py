@@ -74,6 +74,11 @@ class SectionFile(Mapping[str, memoryview]):
     def __len__(self) -> int:
         return len(self._table)
 
+    def item_count(self, name: str) -> int:
+        """Return the number of integers in a section, which does not need its contents."""
+        typecode, _, size_bytes, _ = self._table[name]
+        return size_bytes // _ITEM_SIZES[typecode]
+
     @property
     def size_bytes(self) -> int:
         """The size of the file in bytes."""

@@ -94,8 +94,9 @@ class SnapshotTask:
         whole = len(self._said) - len(self._said) % _RECORD.size
         if not whole:
             return SnapshotProgress(_STAGES[0], 0, 0, 0, 0.0, 0)
-        last = _RECORD.unpack_from(self._said, whole - _RECORD.size)
-        return SnapshotProgress(_STAGES[last[0]], *last[1:4], last[4] / 1e9, last[5])
+        record = _RECORD.unpack_from(self._said, whole - _RECORD.size)
+        stage, objects, edges, written, nanoseconds, error = record
+        return SnapshotProgress(_STAGES[stage], objects, edges, written, nanoseconds / 1e9, error)
 
     def result(self, timeout: float | None = None) -> HeapSnapshot:
         """Wait for the snapshot, ``timeout`` seconds at the most, and return it.

@@ -8,15 +8,19 @@ computed by the core when first asked for, and kept.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from memlens import _core
 from memlens._core.layout import (
+    DERIVED_SECTIONS,
     LABEL_BITS,
+    LARGEST_STORED,
     NO_BOUND,
     NONE,
+    OPTIONAL_SECTIONS,
     SECTIONS,
     EdgeKind,
     NodeFlag,
@@ -24,6 +28,7 @@ from memlens._core.layout import (
 )
 from memlens.errors import SnapshotFileError
 from memlens.heap.dominators import DominatorTree
+from memlens.heap.file import SectionFile
 
 __all__ = ("Edge", "HeapGraph", "Location")
 
@@ -67,6 +72,11 @@ class Location(NamedTuple):
         return str(self)
 
 
+def _item_count(sections: Mapping[str, Any], name: str) -> int:
+    # Of a file without checking the section: that takes 50 ms for ten million objects.
+    return sections.item_count(name) if isinstance(sections, SectionFile) else len(sections[name])
+
+
 def _column(name: str) -> cached_property[memoryview]:
     # Looked up when first used: a mapped file checks a section then, and not before.
     return cached_property(lambda graph: memoryview(graph.sections[name]))
@@ -106,15 +116,15 @@ class HeapGraph:
             raise SnapshotFileError(f"not a whole heap: without the section {missing[0]!r}")
         self.sections = sections
         self.facts = dict(facts)
-        if len(self.edge_offset) != self.node_count + 1:
+        if _item_count(sections, "edge_offset") != self.node_count + 1:
             raise SnapshotFileError("not a whole heap: its rows of edges do not fit its nodes")
 
     # -- sizes -----------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def node_count(self) -> int:
         """The number of nodes, with node 0."""
-        return len(self.node_type)
+        return _item_count(self.sections, "node_type")
 
     @property
     def edge_count(self) -> int:
@@ -142,46 +152,48 @@ class HeapGraph:
         """Return the qualified type name of a node: ``app.models.User``, ``dict``."""
         return self.type_names[self.node_type[node]]
 
-    @cached_property
-    def _names(self) -> dict[int, tuple[int, int, int]]:
-        columns = (self.sections[f"name_{part}"] for part in ("node", "text", "file", "line"))
-        return {node: (text, file, line) for node, text, file, line in zip(*columns, strict=True)}
+    def _named(self, node: int) -> tuple[int, int, int] | None:
+        place = self._row("name_node", node)
+        if place is None:
+            return None
+        text, file, line = (
+            self.sections[f"name_{part}"][place] for part in ("text", "file", "line")
+        )
+        return text, file, line
+
+    def _row(self, column: str, node: int) -> int | None:
+        """Find a node's row in a sparse column: sorted, and too large for a dict to be made."""
+        nodes = self.sections[column]
+        place = bisect_left(nodes, node)
+        return place if place < len(nodes) and nodes[place] == node else None
 
     def name_of(self, node: int) -> str:
         """Return the qualified name of a module, class, function or code object, else ``""``."""
-        entry = self._names.get(node)
+        entry = self._named(node)
         return self.string(entry[0]) if entry else ""
 
     def location_of(self, node: int) -> Location | None:
         """Return where a module, class, function or code object is defined, where that is known."""
-        entry = self._names.get(node)
+        entry = self._named(node)
         if entry is None or not entry[1]:
             return None
         return Location(self.string(entry[1]), entry[2])
 
-    @cached_property
-    def _containers(self) -> dict[int, tuple[int, int]]:
-        columns = (self.sections[f"container_{part}"] for part in ("node", "length", "bound"))
-        return {node: (length, bound) for node, length, bound in zip(*columns, strict=True)}
-
     def length_of(self, node: int) -> int | None:
         """Return the number of elements of a built-in container, None for anything else."""
-        entry = self._containers.get(node)
-        return entry[0] if entry else None
+        place = self._row("container_node", node)
+        return None if place is None else self.sections["container_length"][place]
 
     def bound_of(self, node: int) -> int | None:
         """Return the most elements that a container says it keeps (``maxlen``, ``maxsize``)."""
-        entry = self._containers.get(node)
-        return None if entry is None or entry[1] == NO_BOUND else entry[1]
-
-    @cached_property
-    def _values(self) -> dict[int, int]:
-        return dict(zip(self.sections["value_node"], self.sections["value_text"], strict=True))
+        place = self._row("container_node", node)
+        bound = NO_BOUND if place is None else self.sections["container_bound"][place]
+        return None if bound == NO_BOUND else bound
 
     def value_of(self, node: int) -> str | None:
         """Return the text of a string, bytes or number, where values were asked for at capture."""
-        number = self._values.get(node)
-        return None if number is None else self.string(number)
+        place = self._row("value_node", node)
+        return None if place is None else self.string(self.sections["value_text"][place])
 
     # -- edges -----------------------------------------------------------------------------------
 
@@ -216,13 +228,14 @@ class HeapGraph:
         ]
 
     @cached_property
-    def _referrers(self) -> tuple[memoryview, memoryview]:
+    def referrer_rows(self) -> tuple[memoryview, memoryview]:
+        """What keeps each node alive directly: offsets by node, and the sources of its edges."""
         offsets, sources = _core.reverse_edges(self.edge_offset, self.edge_target, self.edge_label)
         return memoryview(offsets), memoryview(sources)
 
     def referrers(self, node: int) -> list[int]:
         """Return the nodes that keep a node alive directly, ascending, each once."""
-        offsets, sources = self._referrers
+        offsets, sources = self.referrer_rows
         return sorted(set(sources[offsets[node] : offsets[node + 1]].tolist()))
 
     def edge_source(self, index: int) -> int:
@@ -257,20 +270,42 @@ class HeapGraph:
             )
         return DominatorTree(memoryview(columns[0]), memoryview(columns[1]))
 
+    def largest(self, count: int, include_garbage: bool = False) -> list[int]:
+        """Return the ``count`` nodes that retain the most, largest first; memlens's own left out.
+
+        A file stores the first of them, so that it answers without looking at all.
+        """
+        stored = self.sections.get("node_largest")
+        if stored is not None and not include_garbage and count <= LARGEST_STORED:
+            return list(stored[:count])
+        hidden = int(NodeFlag.OWN if include_garbage else NodeFlag.OWN | NodeFlag.GARBAGE)
+        return _core.largest_nodes(self.dominators.retained, self.flags, count, hidden).tolist()
+
+    def stored_sections(self) -> dict[str, tuple[str, Any]]:
+        """Return all that a file holds, by section: the typecode and the buffer."""
+        derived = {
+            "node_dominator": self.dominators.dominator,
+            "node_retained": self.dominators.retained,
+            "node_largest": array("I", self.largest(LARGEST_STORED)),
+        }
+        captured = SECTIONS | {n: c for n, c in OPTIONAL_SECTIONS.items() if n in self.sections}
+        sections = {name: (code, self.sections[name]) for name, code in captured.items()}
+        return sections | {name: (DERIVED_SECTIONS[name], derived[name]) for name in derived}
+
     def retained_bytes(self, node: int) -> int:
         """Return what would be freed if this node were: its retained size in bytes."""
-        return self.dominators.retained[node]
+        return self._retained[node]
+
+    @cached_property
+    def _retained(self) -> memoryview:
+        # A file's own column: the dominators beside it may not be needed at all.
+        stored = self.sections.get("node_retained")
+        return self.dominators.retained if stored is None else memoryview(stored)
 
     @cached_property
     def flags(self) -> array[int]:
         """The flags of all nodes, ``OWN`` spread to all that memlens alone keeps alive."""
-        flags = array("H", self.node_flags)
-        own = self.dominators.dominated_by(
-            node for node, flag in enumerate(self.node_flags) if flag & NodeFlag.OWN
-        )
-        for node in own:
-            flags[node] |= NodeFlag.OWN
-        return flags
+        return _core.spread_flags(self.dominators.dominator, self.node_flags, int(NodeFlag.OWN))
 
     def has(self, node: int, flag: NodeFlag) -> bool:
         """Tell whether a node has a flag."""

@@ -43,14 +43,12 @@ def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
 
 def identity_keys(graph: HeapGraph) -> array[int]:
     """Return a 64-bit key a node: of its type, and of its size where that is fixed."""
-    keys = [_type_key(graph, row) for row in range(len(graph.type_names))]
-    fixed = [name in _FIXED_SIZE_TYPES for name in graph.type_names]
-    return array(
-        "Q",
-        [
-            keys[row] + size if fixed[row] else keys[row]
-            for row, size in zip(graph.node_type, graph.node_size, strict=True)
-        ],
+    rows = range(len(graph.type_names))
+    return _core.identity_keys(
+        graph.node_type,
+        graph.node_size,
+        array("Q", [_type_key(graph, row) for row in rows]),
+        bytes(name in _FIXED_SIZE_TYPES for name in graph.type_names),
     )
 
 

@@ -31,14 +31,15 @@ def root_text(graph: HeapGraph, root: int) -> str:
         return name
     if kind is RootKind.FRAME and graph.root_frame[root] != NONE:
         return frame_text(graph, graph.root_frame[root])
-    type_name = graph.type_of(graph.edge_target[root])
+    target = graph.edge_target[root]
+    type_name = graph.type_of(target)
     if kind is RootKind.EXTERNAL:
         count = graph.root_count[root]
         times = "" if count <= 1 else f", {count} references"
         return f"<{type_name} held by native code or the interpreter{times}>"
     if kind is RootKind.INTERPRETER:
         return f"<interpreter: {name or type_name}>"
-    return f"<{_KIND_NAMES[kind]} {name or type_name}>"
+    return f"<{_KIND_NAMES[kind]} {name or graph.name_of(target) or type_name}>"
 
 
 def frame_text(graph: HeapGraph, frame: int) -> str:

@@ -4,68 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from heapq import nlargest
 from typing import Any
 
-from memlens import _core
-from memlens._core.layout import SECTIONS, NodeFlag
-from memlens._text import columns, format_bytes, format_count, format_duration
+from memlens._text import format_count
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.comparison import HeapComparison, compare_graphs
 from memlens.heap.file import SectionFile, write_sections
 from memlens.heap.graph import HeapGraph
+from memlens.heap.lookup import find_path
 from memlens.heap.node import Node
 from memlens.heap.paths import RetentionPath, RetentionPathFinder
+from memlens.heap.views.containment import containment_of
+from memlens.heap.views.domination import Dominators, dominators_of
+from memlens.heap.views.duplicates import Duplicates, duplicates_of
+from memlens.heap.views.retainers import Retainers, retainers_of
+from memlens.heap.views.selection import NodeSet, select_nodes
+from memlens.heap.views.sparse import SparseCollections, sparse_collections_of
+from memlens.heap.views.statistics import Statistics, statistics_of
+from memlens.heap.views.summary import Summary, garbage_of, summarise
+from memlens.heap.views.tree import Branch
+from memlens.heap.views.visible import check_limit, shown_nodes
 
-__all__ = ("HeapSnapshot", "Summary", "SummaryRow", "compare_snapshots")
-
-_HIDDEN = NodeFlag.OWN | NodeFlag.GARBAGE
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryRow:
-    """One group of objects: how many, their own bytes, and the bytes that they keep alive."""
-
-    name: str
-    count: int
-    shallow_bytes: int
-    retained_bytes: int
-
-
-class Summary:
-    """Objects by group, the largest shallow size first; ``str()`` is a table of 20 rows."""
-
-    def __init__(self, title: str, rows: list[SummaryRow]) -> None:
-        self.title = title
-        self.rows = tuple(sorted(rows, key=lambda r: (-r.shallow_bytes, -r.count, r.name)))
-
-    def __iter__(self) -> Iterator[SummaryRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` rows as a plain table of at most 100 columns."""
-        rows = [
-            (
-                format_count(row.count),
-                format_bytes(row.shallow_bytes),
-                format_bytes(row.retained_bytes),
-                row.name,
-            )
-            for row in self.rows[:limit]
-        ]
-        more = f"\n... and {len(self.rows) - limit} more" if len(self.rows) > limit else ""
-        return columns(("count", "shallow", "retained", "type"), rows) + more
-
-    def __str__(self) -> str:
-        return f"{self.title}\n\n{self.table()}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all rows as JSON-ready values."""
-        return {"title": self.title, "rows": [asdict(row) for row in self.rows]}
+__all__ = ("HeapSnapshot", "compare_snapshots")
 
 
 class HeapSnapshot:
@@ -123,44 +83,99 @@ class HeapSnapshot:
 
     # -- views -----------------------------------------------------------------------------------
 
-    def summary(self, by: str = "type") -> Summary:
-        """Return the objects grouped: by ``"type"``, count, shallow and retained size of each."""
-        if by != "type":
-            raise OptionError(f"unknown grouping {by!r}: a summary can be by 'type'")
-        shown = self._rows(int(_HIDDEN))
-        count = sum(row.count for row in shown)
-        size = sum(row.shallow_bytes for row in shown)
-        title = (
-            f"Heap of process {self.pid}: {format_count(count)} objects, {format_bytes(size)}"
-            f" (captured in {format_duration(self.pause_seconds)}, {self.reason})"
+    def summary(self, by: str = "type", *, include_garbage: bool = False) -> Summary:
+        """Return the objects in groups: count, shallow and retained size of each.
+
+        ``by``: ``"type"``; ``"module"``, where the type is defined; ``"size"``, in powers of two;
+        ``"holder"``, the types and kinds of roots that refer to it.
+        """
+        return summarise(self.graph, by, include_garbage=include_garbage)
+
+    def statistics(self, *, include_garbage: bool = False) -> Statistics:
+        """Return what the heap is made of, by kind of thing: strings, containers, classes..."""
+        return statistics_of(self.graph, include_garbage=include_garbage)
+
+    def containment(self, *, include_garbage: bool = False) -> Branch:
+        """Return the heap from its roots down, as a tree along the references."""
+        return containment_of(self.graph, include_garbage=include_garbage)
+
+    def dominators(self, node: Node | int | None = None) -> Dominators:
+        """Return the tree of who alone keeps whom alive, below a node or the whole process.
+
+        ``dominators().big_drops()`` are the objects in which memory accumulates.
+        """
+        return dominators_of(self.graph, 0 if node is None else self._index(node))
+
+    def retainers(self, node: Node | int) -> Retainers:
+        """Return what refers to a node, and what refers to that, as a tree up to the roots."""
+        return retainers_of(self.graph, self._index(node))
+
+    def select(
+        self,
+        type: str | None = None,  # noqa: A002 - the word that people look for
+        *,
+        min_shallow_bytes: int = 0,
+        min_retained_bytes: int = 0,
+        include_garbage: bool = False,
+    ) -> NodeSet:
+        """Return the objects of a type and of at least these sizes, as a set.
+
+        ``type``: the qualified name, ``"dict"`` or ``"app.models.User"``; ``*`` stands for any part
+        of it. Sets of one snapshot combine: ``a & b``, ``a | b``, ``a - b``, ``a ^ b``.
+        """
+        return select_nodes(
+            self.graph,
+            type_name=type,
+            min_shallow_bytes=min_shallow_bytes,
+            min_retained_bytes=min_retained_bytes,
+            include_garbage=include_garbage,
         )
-        return Summary(title, shown)
+
+    def duplicates(self, *, min_wasted_bytes: int = 1, include_garbage: bool = False) -> Duplicates:
+        """Return the strings and bytes that are stored more than once, most wasted bytes first.
+
+        Their text is shown where the snapshot was taken with values. ``min_wasted_bytes`` leaves
+        out groups that waste less. Raises ``OptionError`` for a snapshot that does not tell which
+        strings are equal.
+        """
+        return duplicates_of(
+            self.graph, min_wasted_bytes=min_wasted_bytes, include_garbage=include_garbage
+        )
+
+    def sparse_collections(
+        self,
+        *,
+        max_fill: float = 0.25,
+        min_wasted_bytes: int = 1024,
+        include_garbage: bool = False,
+    ) -> SparseCollections:
+        """Return the dicts, sets and lists with far more room than they need, most waste first.
+
+        ``max_fill``: those of whose room no larger part is used. ``min_wasted_bytes``: those of
+        which a new copy would take so many bytes less.
+        """
+        return sparse_collections_of(
+            self.graph,
+            max_fill=max_fill,
+            min_wasted_bytes=min_wasted_bytes,
+            include_garbage=include_garbage,
+        )
 
     def garbage(self) -> Summary:
         """Return what no root reached, by type: what the next full collection would free."""
-        rows = self._rows(0, only=NodeFlag.GARBAGE)
-        title = (
-            f"Garbage: {format_count(sum(row.count for row in rows))} objects,"
-            f" {format_bytes(sum(row.shallow_bytes for row in rows))} that no root reaches"
-        )
-        return Summary(title, rows)
+        return garbage_of(self.graph)
 
-    def largest(self, n: int = 10) -> list[Node]:
+    def largest(self, n: int = 10, *, include_garbage: bool = False) -> list[Node]:
         """Return the ``n`` objects that keep the most bytes alive, largest first."""
-        if n < 1:
-            raise OptionError(f"n is {n}: ask for at least one object")
-        retained, flags = self.graph.dominators.retained, self.graph.flags
-        nodes = (node for node in range(1, self.graph.node_count) if not flags[node] & _HIDDEN)
-        return [Node(self.graph, node) for node in nlargest(n, nodes, key=retained.__getitem__)]
+        check_limit("n", n, 1)
+        return [Node(self.graph, node) for node in self.graph.largest(n, include_garbage)]
 
     def find(self, matches: Callable[[Node], bool]) -> Iterator[Node]:
         """Yield the objects for which ``matches(node)`` is true."""
-        flags = self.graph.flags
-        for index in range(1, self.graph.node_count):
-            if not flags[index] & _HIDDEN:
-                node = Node(self.graph, index)
-                if matches(node):
-                    yield node
+        for index in shown_nodes(self.graph):
+            node = Node(self.graph, index)
+            if matches(node):
+                yield node
 
     def node_of(self, obj: object) -> Node:
         """Return the node of a live object of this process.
@@ -183,6 +198,14 @@ class HeapSnapshot:
             )
         return Node(self.graph, index)
 
+    def node_at(self, path: str) -> Node | None:
+        """Return the object at a path, ``app.registry._sessions``, as paths are printed, or None.
+
+        Keys of dicts other than namespaces are known where the snapshot was taken with values.
+        """
+        index = find_path(self.graph, path)
+        return None if index is None else Node(self.graph, index)
+
     def retention_paths(self, node: Node | int, count: int = 3) -> list[RetentionPath]:
         """Return up to ``count`` independent paths that keep a node alive, the best first."""
         return self._finder.find(self._index(node), count)
@@ -202,11 +225,7 @@ class HeapSnapshot:
 
         Raises ``OutputError`` where that fails; then nothing is left under the name.
         """
-        dominators = self.graph.dominators
-        sections = {name: (code, self.graph.sections[name]) for name, code in SECTIONS.items()}
-        sections["node_dominator"] = ("I", dominators.dominator)
-        sections["node_retained"] = ("Q", dominators.retained)
-        return write_sections(path, sections, self.facts)
+        return write_sections(path, self.graph.stored_sections(), self.facts)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> HeapSnapshot:
@@ -231,21 +250,6 @@ class HeapSnapshot:
                 f"there is no node {index}: nodes go from 1 to {self.graph.node_count - 1}"
             )
         return index
-
-    def _rows(self, skip: int, *, only: NodeFlag | None = None) -> list[SummaryRow]:
-        graph = self.graph
-        flags = graph.flags
-        if only is not None:  # count what has the flag by leaving out all that has it not
-            marked = [0 if flag & only else 1 << 15 for flag in flags]
-            flags, skip = type(flags)("H", marked), 1 << 15
-        row_count = len(graph.type_names)
-        counts, sizes = _core.count_types(graph.node_type, graph.node_size, flags, row_count, skip)
-        retained = graph.dominators.retained_by_group(graph.node_type, row_count)
-        return [
-            SummaryRow(name, counts[row], sizes[row], sizes[row] if only else retained[row])
-            for row, name in enumerate(graph.type_names)
-            if counts[row]
-        ]
 
 
 def compare_snapshots(before: HeapSnapshot, after: HeapSnapshot) -> HeapComparison:

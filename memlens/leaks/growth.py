@@ -14,11 +14,12 @@ shared out among them (BLeak's LeakShare: Vilk and Berger, PLDI 2018).
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cached_property
+from itertools import compress, pairwise
 
+from memlens import _core
 from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph import HeapGraph
 from memlens.heap.identity import match_graphs
@@ -58,12 +59,11 @@ class Growth:
         self.same = [match_graphs(graph, self.last) for graph in graphs[:-1]]
         self.new = self._new_nodes()
 
-    def _new_nodes(self) -> bytearray:
+    def _new_nodes(self) -> bytes:
         """Mark the nodes of the last graph that were not in the first, and are the program's."""
-        flags, first = self.last.flags, self.same[0]
-        return bytearray(
-            1 if first[node] == NONE and not flag & _HIDDEN else 0
-            for node, flag in enumerate(flags)
+        return bytes(
+            was == NONE and not flag & _HIDDEN
+            for was, flag in zip(self.same[0], self.last.flags, strict=True)
         )
 
     def nodes_through_time(self, node: int) -> tuple[int, ...] | None:
@@ -71,12 +71,15 @@ class Growth:
         numbers = (*(same[node] for same in self.same), node)
         return None if NONE in numbers else numbers
 
-    def survivors(self) -> Iterator[int]:
-        """Yield the program's objects that were there in every snapshot."""
-        flags = self.last.flags
-        for node in range(1, self.last.node_count):
-            if not flags[node] & _HIDDEN and all(same[node] != NONE for same in self.same):
-                yield node
+    @cached_property
+    def survived(self) -> bytes:
+        """Mark the program's objects that were there in every snapshot."""
+        marks = bytearray(not flag & _HIDDEN for flag in self.last.flags)
+        marks[0] = 0
+        for same in self.same:
+            for node in compress(range(len(same)), map(NONE.__eq__, same)):
+                marks[node] = 0
+        return bytes(marks)
 
     def new_targets(self, node: int) -> list[int]:
         """Return the new objects that a node refers to directly, once per reference."""
@@ -101,13 +104,10 @@ def find_growth(growth: Growth) -> list[Holder]:
 
 def _growing_containers(growth: Growth) -> Iterator[Holder]:
     graphs = growth.graphs
-    first_same, offsets = growth.same[0], growth.last.edge_offset
-    first_offsets = graphs[0].edge_offset
-    for node in growth.survivors():
-        old = first_same[node]
-        degree = offsets[node + 1] - offsets[node]
-        if degree <= first_offsets[old + 1] - first_offsets[old]:
-            continue  # the quick look, for nearly all
+    candidates = _core.grown_rows(graphs[0].edge_offset, growth.last.edge_offset, growth.same[0])
+    for node in candidates:
+        if not growth.survived[node]:
+            continue
         numbers = growth.nodes_through_time(node)
         if numbers is None:
             continue
@@ -134,15 +134,16 @@ def _rises(lengths: Sequence[int]) -> bool:
 
 def _growing_slots(growth: Growth, known: set[int]) -> Iterator[Holder]:
     last = growth.last
-    for owner in growth.survivors():
-        start, end = last.edge_offset[owner], last.edge_offset[owner + 1]
-        for index in range(start, end):
-            target = last.edge_target[index]
-            if not growth.new[target] or target in known:
-                continue
-            length = last.length_of(target)
-            if length is None or last.edge_label[index] & _KIND_MASK == EdgeKind.WEAK:
-                continue
+    sized = bytearray(last.node_count)  # the new containers
+    for node in last.sections["container_node"]:
+        sized[node] = growth.new[node]
+    edges = _core.edges_between(
+        last.edge_offset, last.edge_target, last.edge_label, growth.survived, sized
+    )
+    for index in edges:
+        target = last.edge_target[index]
+        if target not in known and last.length_of(target) is not None:
+            owner = last.edge_source(index)
             lengths = _slot_lengths(growth, owner, index)
             if lengths is not None and _rises(lengths):
                 known.add(target)
@@ -223,20 +224,12 @@ def _hanging_below(growth: Growth, step: int, explained: set[int]) -> dict[int, 
     graph = growth.graphs[step]
     same = growth.same[0] if graph is growth.last else match_graphs(growth.graphs[0], graph)
     dominator, flags = graph.dominators.dominator, graph.flags
-    nearest = array("I", [NONE]) * graph.node_count  # memo of the nearest old dominator
+    old = bytes(map(NONE.__ne__, same))
+    nearest = _core.nearest_marked(dominator, old)
     groups: dict[int, list[int]] = {}
-    for node in range(1, graph.node_count):
-        if same[node] != NONE or flags[node] & _HIDDEN:
-            continue
-        trail = []
-        at = node
-        while at not in (0, NONE) and same[at] == NONE and nearest[at] == NONE:
-            trail.append(at)
-            at = dominator[at]
-        found = at if at in (0, NONE) or same[at] != NONE else nearest[at]
-        for passed in trail:
-            nearest[passed] = found
-        if found not in (0, NONE) and node not in explained:
+    for node in compress(range(graph.node_count), map(NONE.__eq__, same)):
+        found = nearest[node]
+        if found not in (0, NONE) and not flags[node] & _HIDDEN and node not in explained:
             groups.setdefault(found, []).append(node)
     return groups
 

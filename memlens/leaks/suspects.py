@@ -256,6 +256,9 @@ def _mentions(graph: HeapGraph, name: str) -> list[Mention]:
 def _growing_types(case: Case) -> tuple[str, ...]:
     """What the holder gained: values first, then keys, then what came with them."""
     entries = Counter(case.graph.type_of(node) for node in case.holder.entries)
-    ranked = [*case.value_types.most_common(), *entries.most_common()]
-    ranked += case.gained_types.most_common()
-    return tuple(dict.fromkeys(name for name, _ in ranked))[:_MAX_TYPES]
+    ranked = [
+        name
+        for types in (case.value_types, entries, case.gained_types)
+        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return tuple(dict.fromkeys(ranked))[:_MAX_TYPES]

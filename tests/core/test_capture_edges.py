@@ -39,7 +39,7 @@ class SlottedChild(Slotted):
         self.free = 0
 
 
-class Record(collections.namedtuple("Record", "one two")):  # noqa: PYI024  # with a __dict__
+class Record(collections.namedtuple("Record", "one two")):  # with a __dict__
     def note(self):
         self.remark = 0
 

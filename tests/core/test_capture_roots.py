@@ -82,10 +82,14 @@ def test_what_only_native_code_holds_is_an_external_root_with_its_count(core, he
     assert heap.external(PLANT.it[1]) == 3
 
 
+def closure_over(value):
+    return lambda: value
+
+
 def test_references_from_lists_attributes_and_cycles_are_explained(core):
     in_list, in_attribute, in_cycle, in_closure = ["l"], ["a"], ["c"], ["f"]
     in_cycle.append(in_cycle)
-    holder = [in_list, Holder(in_attribute), in_cycle, lambda: in_closure]
+    holder = [in_list, Holder(in_attribute), in_cycle, closure_over(in_closure)]
     controls = types.SimpleNamespace(box=holder)
     del in_list, in_attribute, in_cycle, in_closure, holder
     heap = take(core)

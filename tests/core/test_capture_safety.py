@@ -317,6 +317,24 @@ def test_a_list_of_a_million_links_is_walked(core):
         link = link[0]
 
 
+def test_a_module_that_shows_freed_objects_is_not_asked_for_them(core):
+    """3.12: what ``_asyncio`` shows has iterators that were freed, once a future was awaited."""
+    loop = asyncio.new_event_loop()
+    future = loop.create_future()
+
+    async def wait_for_it():
+        return await future
+
+    loop.call_soon(future.set_result, 1)
+    try:
+        assert loop.run_until_complete(wait_for_it()) == 1
+    finally:
+        loop.close()
+    heap = take(core)
+    module = sys.modules["_asyncio"]
+    assert ("INTERNAL", "__dict__", id(vars(module))) in heap.edges(module)
+
+
 def test_objects_that_are_not_initialised_do_not_stop_the_capture(core):
     kinds = (io.TextIOWrapper, io.BufferedReader, io.BytesIO, io.StringIO, io.FileIO)
     raw = [kind.__new__(kind) for kind in kinds]

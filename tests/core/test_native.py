@@ -390,7 +390,7 @@ def test_no_reference_count_changes():
 class Hostile:
     """Every hook that looking at an object could run."""
 
-    ran: list[str] = []  # noqa: RUF012 - shared on purpose
+    ran: list[str] = []
 
     def _run(self, *_, **__):
         Hostile.ran.append("ran")

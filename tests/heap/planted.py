@@ -24,6 +24,8 @@ class Planter:
         self.names = {}
         self.frames = []
         self._keys = {}
+        self.equals = []
+        self.values = {}
 
     def text(self, text):
         return self.strings.setdefault(text, len(self.strings))
@@ -54,6 +56,14 @@ class Planter:
             self.frames.append(frame)
         self.roots.append((kind, self.text(name), count, row))
         self.edges[0].append((target, EdgeKind.INTERNAL))
+
+    def equal(self, nodes):
+        """Say that some strings have the same contents."""
+        self.equals.append(nodes)
+
+    def value(self, node, text):
+        """Store the text of a string."""
+        self.values[node] = self.text(text)
 
     def module(self, name, **attributes):
         """Add a module with a namespace dict; attributes are given as nodes."""
@@ -99,8 +109,8 @@ class Planter:
             "name_text": [self.names[n][0] for n in sorted(self.names)],
             "name_file": [self.names[n][1] for n in sorted(self.names)],
             "name_line": [self.names[n][2] for n in sorted(self.names)],
-            "value_node": [],
-            "value_text": [],
+            "value_node": sorted(self.values),
+            "value_text": [self.values[n] for n in sorted(self.values)],
         }
         text = [string.encode() for string in self.strings]  # type and frame names came last
         starts = [0]
@@ -108,7 +118,12 @@ class Planter:
             starts.append(starts[-1] + len(string))
         columns["string_offset"] = starts
         columns["string_bytes"] = list(b"".join(text))
-        return {name: array(code, columns[name]) for name, code in SECTIONS.items()}
+        made = {name: array(code, columns[name]) for name, code in SECTIONS.items()}
+        if self.equals:
+            pairs = sorted((n, g) for g, nodes in enumerate(self.equals) for n in nodes)
+            made["equal_node"] = array("I", [node for node, _ in pairs])
+            made["equal_group"] = array("I", [group for _, group in pairs])
+        return made
 
     def graph(self, **facts):
         base = {

@@ -44,11 +44,50 @@ def test_the_largest_come_first_by_retained_size():
     assert sizes == sorted(sizes, reverse=True)
 
 
+def test_a_file_knows_its_largest_without_looking_at_all(tmp_path):
+    from memlens.heap.snapshot import HeapSnapshot
+
+    original = service().snapshot()
+    original.save(tmp_path / "x.memlens")
+    loaded = HeapSnapshot.load(tmp_path / "x.memlens")
+    assert "node_largest" in loaded.graph.sections
+    for count in (1, 3, 1000, 1001):
+        expected = [node.index for node in original.largest(count)]
+        assert [node.index for node in loaded.largest(count)] == expected
+    assert "dominators" not in vars(HeapSnapshot.load(tmp_path / "x.memlens").graph)
+
+
+def test_garbage_is_among_the_largest_when_asked_for():
+    p = Planter()
+    lost = p.node("app.Lost", 10_000, flags=NodeFlag.GARBAGE)
+    p.module("app")
+    assert lost not in {node.index for node in p.snapshot().largest(9)}
+    assert p.snapshot().largest(1, include_garbage=True)[0].index == lost
+
+
+def test_a_node_is_found_at_its_path():
+    snapshot = service().snapshot()
+    for text in ("app", "app.registry", "app.registry._sessions", "app.registry._sessions['ada']"):
+        node = snapshot.node_at(text)
+        assert str(snapshot.path_to(node)) == text
+    assert snapshot.node_at("app.registry._sessions['ada'].buffer").type_name == "bytearray"
+    for text in ("", "app.", "app.nothing", "nowhere", "app.registry._sessions['eve']"):
+        assert snapshot.node_at(text) is None
+
+
+def test_a_path_in_a_circle_ends():
+    p = Planter()
+    a = p.node("app.A")
+    p.edge(a, a, K.INTERNAL, "cell_contents")
+    p.module("app", a=a)
+    assert p.snapshot().node_at("app.a.b") is None
+
+
 def test_an_unknown_grouping_or_number_is_refused():
     snapshot = service().snapshot()
     with pytest.raises(OptionError, match="colour"):
         snapshot.summary(by="colour")
-    with pytest.raises(OptionError, match="at least one"):
+    with pytest.raises(OptionError, match="at least 1"):
         snapshot.largest(0)
 
 
@@ -99,3 +138,24 @@ def test_snapshots_of_two_processes_are_not_compared():
 def test_only_snapshots_are_compared():
     with pytest.raises(OptionError, match="str"):
         compare_snapshots(grown(["a"]), "later")
+
+
+def test_a_container_that_only_grew_is_in_the_table():
+    comparison = compare_snapshots(grown(["a"]), grown(["a", "b"]))
+    change = {c.type_name: c for c in comparison}["dict"]
+    assert (change.new_count, change.deleted_count, change.shallow_delta_bytes) == (0, 0, 8)
+    assert "dict" in comparison.table()
+
+
+def test_what_became_garbage_is_deleted_and_what_was_reborn_is_new():
+    def heap(flags):
+        p = Planter()
+        p.module("app", a=p.node("app.A", 10, key="a", flags=flags))
+        return p.snapshot()
+
+    lost = compare_snapshots(heap(0), heap(NodeFlag.GARBAGE))
+    change = {c.type_name: c for c in lost}["app.A"]
+    assert (change.new_count, change.deleted_count, change.count_after) == (0, 1, 0)
+    found = compare_snapshots(heap(NodeFlag.GARBAGE), heap(0))
+    change = {c.type_name: c for c in found}["app.A"]
+    assert (change.new_count, change.deleted_count, change.count_before) == (1, 0, 0)

@@ -11,8 +11,9 @@ from operator import attrgetter
 from types import FunctionType
 from typing import Any
 
-from memlens._core.layout import SECTIONS, EdgeKind, RootKind
+from memlens._core.layout import SECTIONS, EdgeKind
 from memlens._core.pure.edges import Plans
+from memlens._core.pure.equality import equal_sections
 from memlens._core.pure.explain import Explanations
 from memlens._core.pure.facts import node_flags, node_sizes
 from memlens._core.pure.graph import count_inbound, drop_hidden, edge_sections, find_reached
@@ -54,13 +55,13 @@ def capture(
     try:
         _keep_other_threads_waiting(interval)
         # First of all: what is made after this is not in the list, so the capture is not in itself.
-        # And in this frame, which is known as ours: the list has the frames, too (3.10).
-        referents, growing = gc.get_referents, _GROWING
+        # And in this frame, which is known as ours: the list has the frames, too (3.10). Without
+        # variables for it to close over: their cells would be in the list as well.
         tracked = [
             obj
             for obj in gc.get_objects()
             if type(obj) is not tuple
-            or (len(obj) not in growing and len(referents(obj)) == len(obj))
+            or (len(obj) not in _GROWING and len(_referents(obj)) == len(obj))
         ]
         sys.setswitchinterval(interval)
         return _capture(tracked, values, own_prefix, skip_frames)
@@ -84,6 +85,7 @@ def _growing_sizes() -> frozenset[int]:
 
 
 _GROWING = _growing_sizes()
+_referents = gc.get_referents
 
 
 def _keep_other_threads_waiting(interval: float) -> None:
@@ -137,7 +139,8 @@ def _capture(
     sections |= value_sections(heap, node_type if values else array("I"), strings)
     sections |= strings.sections()
     sections["failed_node"] = array("I", heap.failed)
-    return {name: sections[name] for name in (*SECTIONS, "failed_node")}
+    kept = {name: sections[name] for name in (*SECTIONS, "failed_node")}
+    return kept | equal_sections(heap, node_type)
 
 
 def _walk(

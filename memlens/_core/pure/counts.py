@@ -1,8 +1,9 @@
-"""What is counted or matched node by node, without following an edge."""
+"""What is counted, ranked or matched node by node, without following an edge."""
 
 from __future__ import annotations
 
 from array import array
+from heapq import nlargest
 from itertools import compress
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,18 @@ from memlens._core.pure.search import read_column, read_sizes
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ("count_types", "match_nodes")
+__all__ = (
+    "count_types",
+    "identity_keys",
+    "largest_nodes",
+    "mark_matched",
+    "match_nodes",
+    "read_flags",
+    "read_skipped",
+)
 
 _MAX_FLAGS = 0xFFFF  # ``node_flags`` is a column of u16
+_KEY_MASK = (1 << 64) - 1
 
 
 def count_types(
@@ -31,16 +41,13 @@ def count_types(
     Raises `ValueError` for columns that do not fit together and types that are not in the table.
     """
     types = read_column(node_type, "I", "node_type").tolist()
-    flags = read_column(node_flags, "H", "node_flags").tolist()
     if not types:
         raise ValueError("node_type is empty: without node 0 there is no heap")
-    if len(flags) != len(types):
-        raise ValueError(f"node_flags has {len(flags)} entries for {len(types)} nodes")
+    flags = read_flags(node_flags, len(types))
     sizes = read_sizes(node_size, len(types))
     if max(types) >= type_count:
         raise ValueError(f"node_type names type {max(types)} of only {type_count} types")
-    if not 0 <= skip_flags <= _MAX_FLAGS:
-        raise ValueError(f"skip_flags must be from 0 to {_MAX_FLAGS}, not {skip_flags}")
+    read_skipped(skip_flags, "skip_flags")
     is_counted = [not flag & skip_flags for flag in flags]
     is_counted[0] = False
     counts = [0] * type_count
@@ -49,6 +56,86 @@ def count_types(
         counts[type_row] += 1
         total_bytes[type_row] += size_bytes
     return array("Q", counts), array("Q", total_bytes)
+
+
+def largest_nodes(
+    node_value: ReadableBuffer, node_flags: ReadableBuffer, count: int, skip_flags: int = 0
+) -> array[int]:
+    """The ``count`` nodes with the highest values, highest first, of equal ones the lower node.
+
+    ``node_value`` is a column of ``"Q"``: retained sizes, for instance. Nodes with any bit of
+    ``skip_flags`` and node 0 are left out; fewer than ``count`` are returned where there are no
+    more. Raises `ValueError` for columns that do not fit together and a negative count.
+    """
+    values = read_column(node_value, "Q", "node_value").tolist()
+    flags = read_flags(node_flags, len(values))
+    read_skipped(skip_flags, "skip_flags")
+    if count < 0:
+        raise ValueError(f"count must not be negative, but is {count}")
+    nodes = (node for node in range(1, len(values)) if not flags[node] & skip_flags)
+    return array("I", nlargest(count, nodes, key=values.__getitem__))
+
+
+def identity_keys(
+    node_type: ReadableBuffer,
+    node_size: ReadableBuffer,
+    type_key: ReadableBuffer,
+    type_is_sized: ReadableBuffer,
+) -> array[int]:
+    """A 64-bit key for each node, as `match_nodes` takes it: of its type, and its size if fixed.
+
+    ``type_key`` (``"Q"``) and ``type_is_sized`` (``"B"``) have a row for each type; to the key of
+    a type whose objects never change their size, the size is added, modulo 2**64. Raises
+    `ValueError` for columns that do not fit together and types that are not in the table.
+    """
+    types = read_column(node_type, "I", "node_type").tolist()
+    sizes = read_sizes(node_size, len(types))
+    keys = read_column(type_key, "Q", "type_key").tolist()
+    sized = read_column(type_is_sized, "B", "type_is_sized").tolist()
+    if len(sized) != len(keys):
+        raise ValueError(f"type_is_sized has {len(sized)} entries for {len(keys)} types")
+    if types and max(types) >= len(keys):
+        raise ValueError(f"node_type names type {max(types)} of only {len(keys)} types")
+    return array(
+        "Q",
+        [
+            keys[row] + size & _KEY_MASK if sized[row] else keys[row]
+            for row, size in zip(types, sizes, strict=True)
+        ],
+    )
+
+
+def mark_matched(
+    same: ReadableBuffer,
+    flags_a: ReadableBuffer,
+    flags_b: ReadableBuffer,
+    skip_flags: int,
+    mark: int,
+) -> tuple[array[int], array[int]]:
+    """Both heaps' flags with the bits ``mark`` added to what both have, and removed elsewhere.
+
+    ``same`` is what `match_nodes` returned: for each node of ``b`` a node of ``a`` or `NONE`. A
+    pair is marked where neither has any bit of ``skip_flags``; so, with ``skip_flags | mark`` left
+    out, `count_types` counts the new objects of ``b`` and the deleted ones of ``a``. Returns two
+    columns (``"H"``). Raises `ValueError` for columns that do not fit together.
+    """
+    matched = read_column(same, "I", "same").tolist()
+    marked_b = read_flags(flags_b, len(matched), "flags_b")
+    marked_a = read_column(flags_a, "H", "flags_a").tolist()
+    highest = max((node for node in matched if node != NONE), default=-1)
+    if highest >= len(marked_a):
+        raise ValueError(f"same names node {highest} of only {len(marked_a)} nodes")
+    read_skipped(skip_flags, "skip_flags")
+    read_skipped(mark, "mark")
+    clear = _MAX_FLAGS ^ mark
+    marked_a = [flag & clear for flag in marked_a]
+    marked_b = [flag & clear for flag in marked_b]
+    skipped = skip_flags & clear
+    for node, old in enumerate(matched):
+        if old != NONE and not (marked_b[node] | marked_a[old]) & skipped:
+            marked_b[node] |= mark
+            marked_a[old] |= mark
+    return array("H", marked_a), array("H", marked_b)
 
 
 def match_nodes(
@@ -88,3 +175,17 @@ def _read_identities(
     if len(keys) != len(addresses):
         raise ValueError(f"key_{heap} has {len(keys)} entries for {len(addresses)} nodes")
     return addresses, keys
+
+
+def read_flags(node_flags: ReadableBuffer, node_count: int, name: str = "node_flags") -> list[int]:
+    """The flags of each node, checked."""
+    flags = read_column(node_flags, "H", name).tolist()
+    if len(flags) != node_count:
+        raise ValueError(f"{name} has {len(flags)} entries for {node_count} nodes")
+    return flags
+
+
+def read_skipped(flags: int, name: str) -> None:
+    """Check a set of flags. Raises `ValueError` for one that no node can have."""
+    if not 0 <= flags <= _MAX_FLAGS:
+        raise ValueError(f"{name} must be from 0 to {_MAX_FLAGS}, not {flags}")

@@ -24,7 +24,8 @@ class Root(NamedTuple):
     kind: int
     name: int
     node: int
-    count: int = 0
+    # Hides tuple.count, which nothing here asks for.
+    count: int = 0  # type: ignore[assignment]
     frame: int = -1
 
 
@@ -64,7 +65,8 @@ def _static_types() -> list[type]:
     seen: dict[int, type] = {id(object): object}
     stack: list[type] = [object]
     while stack:
-        for cls in type.__subclasses__(stack.pop()):
+        subclasses: list[type] = type.__subclasses__(stack.pop())
+        for cls in subclasses:
             if id(cls) not in seen:
                 seen[id(cls)] = cls
                 stack.append(cls)

@@ -8,6 +8,7 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import repeat
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -19,7 +20,7 @@ from memlens._core.pure.access import (
     class_mro,
     class_name,
     class_namespace,
-    is_class,
+    module_namespace,
 )
 from memlens._core.pure.labels import VALUE_TEXT_LIMIT, StringTable, shown_value
 from memlens._core.pure.roots import Root, function_name
@@ -38,7 +39,6 @@ __all__ = (
 _IS_CLASS = 1 << 31
 _SIZED: tuple[type, ...] = (list, tuple, dict, set, frozenset, deque)
 _SHOWN = (str, bytes, int, float)
-_module_dict = ModuleType.__dict__["__dict__"].__get__
 _max_length = deque.__dict__["maxlen"].__get__
 
 
@@ -77,6 +77,10 @@ def frame_sections(frames: list[RunningFrame], strings: StringTable) -> dict[str
     }
 
 
+def _call(length: Callable[[Any], int], obj: Any) -> int:
+    return length(obj)
+
+
 def container_sections(heap: WalkedHeap, node_type: array[int]) -> dict[str, array[int]]:
     """Return the lengths of built-in containers and the bounds that they state."""
     sized = {
@@ -106,7 +110,7 @@ def _length(cls: type) -> Callable[[Any], int] | None:
             return lambda obj: _cache_info(obj)[0]
         if any(base is sized for sized in _SIZED):
             length = class_namespace(base)["__len__"]
-            return len if base is cls else lambda obj: int(length(obj))
+            return len if base is cls else partial(_call, length)
     return None
 
 
@@ -203,8 +207,6 @@ def _name_class(cls: type) -> tuple[str, str, int]:
 
 
 def _name_module(module: Any) -> tuple[str, str, int]:
-    namespace = _module_dict(module)
-    if type(namespace) is not dict:
-        return "", "", 0
+    namespace = module_namespace(module)
     name, file = namespace.get("__name__"), namespace.get("__file__")
     return name if type(name) is str else "", file if type(file) is str else "", 0

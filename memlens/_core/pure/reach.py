@@ -1,0 +1,101 @@
+"""What is reached without some nodes, and the edges that lead from some nodes to others."""
+
+from __future__ import annotations
+
+from array import array
+from itertools import compress
+from typing import TYPE_CHECKING
+
+from memlens._core.layout import NONE
+from memlens._core.pure.search import read_column, read_edges, strong_targets
+from memlens._core.pure.trees import read_marks
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+__all__ = ("edges_between", "grown_rows", "reached_nodes")
+
+
+def reached_nodes(
+    edge_offset: ReadableBuffer,
+    edge_target: ReadableBuffer,
+    edge_label: ReadableBuffer,
+    without: ReadableBuffer,
+) -> array[int]:
+    """What node 0 still reaches over strong edges when the marked nodes are taken away.
+
+    ``without`` is a byte a node (``"B"``), not 0 for those taken away; a mark on node 0 counts for
+    nothing. Returns a byte a node, 1 for what is reached (node 0 always). What was reached before
+    and is not now, the marked nodes included, is what these retain together. Raises `ValueError`
+    for columns that do not fit together.
+    """
+    edges = read_edges(edge_offset, edge_target, edge_label)
+    marks = read_marks(without, edges.node_count, "without")
+    offset, targets = edges.offset, strong_targets(edges)
+    open_nodes = bytearray(not mark for mark in marks)  # to be visited yet
+    open_nodes[0] = 0
+    reached = bytearray(edges.node_count)
+    reached[0] = 1
+    stack = [0]
+    while stack:
+        node = stack.pop()
+        for target in targets[offset[node] : offset[node + 1]]:
+            if open_nodes[target]:
+                open_nodes[target] = 0
+                reached[target] = 1
+                stack.append(target)
+    return array("B", reached)
+
+
+def edges_between(
+    edge_offset: ReadableBuffer,
+    edge_target: ReadableBuffer,
+    edge_label: ReadableBuffer,
+    source_mark: ReadableBuffer,
+    target_mark: ReadableBuffer,
+) -> array[int]:
+    """The strong edges that lead from a marked source to a marked target, ascending.
+
+    Both marks are a byte a node (``"B"``). Returns positions in ``edge_target`` (``"I"``). Raises
+    `ValueError` for columns that do not fit together.
+    """
+    edges = read_edges(edge_offset, edge_target, edge_label)
+    sources = read_marks(source_mark, edges.node_count, "source_mark")
+    wanted = read_marks(target_mark, edges.node_count, "target_mark")
+    offset, targets, weak = edges.offset, edges.target, edges.weak
+    found: list[int] = []
+    for node in compress(range(edges.node_count), sources):
+        start, end = offset[node], offset[node + 1]
+        for edge, target in enumerate(targets[start:end], start):
+            if wanted[target] and not weak[edge]:
+                found.append(edge)
+    return array("I", found)
+
+
+def grown_rows(
+    edge_offset_a: ReadableBuffer, edge_offset_b: ReadableBuffer, same: ReadableBuffer
+) -> array[int]:
+    """The nodes of heap ``b`` that have more edges than the same object had in ``a``, ascending.
+
+    ``same`` is what `match_nodes` returned: for each node of ``b`` a node of ``a`` or `NONE`.
+    Node 0 is left out. Returns nodes (``"I"``). Raises `ValueError` for columns that do not fit
+    together.
+    """
+    old_offset = read_column(edge_offset_a, "Q", "edge_offset_a").tolist()
+    offset = read_column(edge_offset_b, "Q", "edge_offset_b").tolist()
+    matched = read_column(same, "I", "same").tolist()
+    if len(offset) != len(matched) + 1:
+        raise ValueError(f"edge_offset_b has {len(offset)} entries for {len(matched)} nodes")
+    highest = max((node for node in matched if node != NONE), default=-1)
+    if highest + 1 >= len(old_offset):
+        raise ValueError(f"same names node {highest} of only {len(old_offset) - 1} nodes")
+    return array(
+        "I",
+        [
+            node
+            for node, old in enumerate(matched)
+            if old != NONE
+            and node
+            and offset[node + 1] - offset[node] > old_offset[old + 1] - old_offset[old]
+        ],
+    )

@@ -1,0 +1,89 @@
+"""The commands that watch programs: run, report, demo."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from memlens.commands.output import add_json, load_snapshot, print_value
+from memlens.errors import MemlensError
+from memlens.leaks.report import make_leak_report
+from memlens.run import run_watched
+from memlens.script import Program, load_module, load_script
+
+__all__ = ("add_program_commands",)
+
+
+def add_program_commands(commands: Any) -> None:
+    """Add the parsers of the commands to the subparsers of the command line."""
+    demo = commands.add_parser("demo", help="a small service with a leak, found and explained")
+    add_json(demo)
+    demo.set_defaults(command=_demo)
+
+    run = commands.add_parser(
+        "run",
+        help="run a program and report what leaked",
+        usage="memlens run [-o DIR] [--json] [--snapshot-interval S] SCRIPT | -m MODULE [ARG ...]",
+    )
+    run.add_argument("-o", "--output", metavar="DIR", help="keep snapshots and the report in DIR")
+    add_json(run)
+    run.add_argument(
+        "--snapshot-interval",
+        type=_positive_seconds,
+        metavar="S",
+        help="seconds between snapshots (by default 1, 2, 4, 8 and so on up to an hour)",
+    )
+    run.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module")
+    run.add_argument("script", nargs=argparse.REMAINDER, help="the program and its arguments")
+    run.set_defaults(command=_run)
+
+    report = commands.add_parser("report", help="one snapshot: a summary; two or more: what leaks")
+    report.add_argument("files", nargs="+", metavar="FILE")
+    add_json(report)
+    report.set_defaults(command=_report)
+
+
+def _positive_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return seconds
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from memlens.demo.watch import run_demo
+
+    started = time.perf_counter()
+    report = run_demo(lambda line: print(line, file=sys.stderr))
+    print_value(report, arguments.json)
+    print(f"Found in {time.perf_counter() - started:.1f} s.", file=sys.stderr)
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    snapshots = [load_snapshot(path) for path in arguments.files]
+    value = snapshots[0].summary() if len(snapshots) == 1 else make_leak_report(snapshots)
+    print_value(value, arguments.json)
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return run_watched(
+        _program(arguments),
+        output_dir=arguments.output,
+        snapshot_interval=arguments.snapshot_interval,
+        as_json=arguments.json,
+    )
+
+
+def _program(arguments: argparse.Namespace) -> Program:
+    if arguments.module:
+        return load_module(arguments.module[0], arguments.module[1:])
+    if not arguments.script:
+        raise MemlensError("run what? give a SCRIPT or -m MODULE: memlens run script.py arg ...")
+    return load_script(arguments.script[0], arguments.script[1:])

@@ -1,0 +1,152 @@
+"""Duplicates: equal strings and bytes that are stored more than once, and what that wastes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from memlens._core.pure.labels import VALUE_TEXT_LIMIT
+from memlens._text import columns, format_bytes, format_count, middle_cut
+from memlens.errors import OptionError
+from memlens.heap.graph import HeapGraph
+from memlens.heap.paths import RetentionPathFinder
+from memlens.heap.views.visible import check_limit, hidden_flags, is_shown, with_rest
+
+__all__ = ("DuplicateGroup", "Duplicates", "duplicates_of")
+
+_SHOWN_VALUE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """Objects of one type with equal contents.
+
+    ``wasted_bytes``: what would be saved if all but the largest of them went. ``value``: the
+    contents, shortened; None unless the snapshot was taken with values. ``nodes``: the objects.
+    """
+
+    type_name: str
+    count: int
+    total_bytes: int
+    wasted_bytes: int
+    value: str | None
+    nodes: tuple[int, ...]
+
+
+class Duplicates:
+    """Groups of equal strings and bytes, the most wasted bytes first."""
+
+    def __init__(self, graph: HeapGraph, rows: list[DuplicateGroup]) -> None:
+        self._finder = RetentionPathFinder(graph)
+        self.rows = tuple(sorted(rows, key=lambda row: (-row.wasted_bytes, row.nodes)))
+
+    def __iter__(self) -> Iterator[DuplicateGroup]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> DuplicateGroup:
+        return self.rows[index]
+
+    @property
+    def wasted_bytes(self) -> int:
+        """What would be saved if each value were stored once."""
+        return sum(row.wasted_bytes for row in self.rows)
+
+    def table(self, limit: int = 20) -> str:
+        """Return the first ``limit`` groups: with their value, or the path to one of them."""
+        check_limit("limit", limit, 1)
+        rows = [
+            (
+                format_bytes(row.wasted_bytes),
+                format_count(row.count),
+                format_bytes(row.total_bytes / row.count),
+                row.type_name,
+                self._example(row),
+            )
+            for row in self.rows[:limit]
+        ]
+        right = (True, True, True, False, False)
+        headers = ("wasted", "count", "each", "type", "value, or where one is")
+        return with_rest(columns(headers, rows, right=right), len(self.rows), limit)
+
+    def _example(self, row: DuplicateGroup) -> str:
+        if row.value is not None:
+            return middle_cut(ascii(row.value), _SHOWN_VALUE)
+        path = self._finder.path_to(row.nodes[0])
+        return "(garbage)" if path is None else str(path)
+
+    @property
+    def title(self) -> str:
+        """The total in one line."""
+        return (
+            f"{format_bytes(self.wasted_bytes)} are wasted by {format_count(len(self.rows))}"
+            " values of strings and bytes that are stored more than once"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.title}\n\n{self.table()}"
+
+    def to_dict(self, limit: int = 1000) -> dict[str, Any]:
+        """Return the total and the first ``limit`` groups as JSON-ready values."""
+        return {
+            "wasted_bytes": self.wasted_bytes,
+            "group_count": len(self.rows),
+            "rows": [
+                {
+                    "type": row.type_name,
+                    "count": row.count,
+                    "total_bytes": row.total_bytes,
+                    "wasted_bytes": row.wasted_bytes,
+                    "value": row.value,
+                    "example": None if row.value is not None else self._example(row),
+                }
+                for row in self.rows[:limit]
+            ],
+        }
+
+
+def duplicates_of(
+    graph: HeapGraph, *, min_wasted_bytes: int = 1, include_garbage: bool = False
+) -> Duplicates:
+    """Group equal strings and bytes: see `HeapSnapshot.duplicates`."""
+    check_limit("min_wasted_bytes", min_wasted_bytes, 0)
+    hidden = hidden_flags(include_garbage)
+    groups: dict[Any, list[int]] = {}
+    for node, group in _equal_groups(graph):
+        if is_shown(graph, node, hidden):
+            groups.setdefault(group, []).append(node)
+    rows = []
+    for nodes in groups.values():
+        sizes = [graph.node_size[node] for node in nodes]
+        wasted = sum(sizes) - max(sizes)
+        if len(nodes) > 1 and wasted >= min_wasted_bytes:
+            value, kind = graph.value_of(nodes[0]), graph.type_of(nodes[0])
+            rows.append(DuplicateGroup(kind, len(nodes), sum(sizes), wasted, value, tuple(nodes)))
+    return Duplicates(graph, rows)
+
+
+def _equal_groups(graph: HeapGraph) -> Iterator[tuple[int, Any]]:
+    """Yield objects with something that is the same for equal ones."""
+    sections = graph.sections
+    if "equal_node" in sections and "equal_group" in sections:
+        yield from zip(sections["equal_node"], sections["equal_group"], strict=True)
+    elif len(sections["value_node"]):
+        yield from _equal_values(graph)
+    else:
+        raise OptionError(
+            "this snapshot does not tell which strings are equal: it was written by a core or a"
+            " version that does not compare them; take it with values=True"
+        )
+
+
+def _equal_values(graph: HeapGraph) -> Iterator[tuple[int, Any]]:
+    """Yield what has a value that is stored whole: shortened ones may differ in the rest."""
+    kinds = [name if name in ("str", "bytes") else "" for name in graph.type_names]
+    sections = graph.sections
+    for node, text in zip(sections["value_node"], sections["value_text"], strict=True):
+        kind = kinds[graph.node_type[node]]
+        if kind and len(graph.string(text)) < VALUE_TEXT_LIMIT:
+            yield node, (kind, text)

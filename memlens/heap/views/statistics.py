@@ -1,0 +1,148 @@
+"""Statistics: what the heap is made of, by kind of thing."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import compress
+from typing import Any
+
+from memlens import _core
+from memlens._core.layout import NONE, NodeFlag
+from memlens._text import columns, format_bytes, format_count
+from memlens.heap.graph import HeapGraph
+from memlens.heap.views.visible import hidden_flags
+
+__all__ = ("Statistics", "StatisticsRow", "statistics_of")
+
+_KINDS: dict[str, str] = {
+    "strings": "str",
+    "numbers": "int float complex bool decimal.Decimal fractions.Fraction",
+    "bytes and buffers": (
+        "bytes bytearray memoryview managedbuffer array.array mmap.mmap numpy.ndarray"
+        " _io.BytesIO _io.StringIO ctypes.Array"
+    ),
+    "containers": (
+        "dict list tuple set frozenset collections.deque collections.OrderedDict"
+        " collections.defaultdict collections.Counter collections.ChainMap"
+        " functools._lru_cache_wrapper range slice"
+    ),
+    "functions and code": (
+        "function code builtin_function_or_method method cell classmethod staticmethod property"
+        " getset_descriptor member_descriptor wrapper_descriptor method_descriptor method-wrapper"
+        " classmethod_descriptor functools.partial functools.cached_property types.GenericAlias"
+    ),
+    "modules": "module _frozen_importlib.ModuleSpec",
+    "frames and coroutines": (
+        "frame traceback generator coroutine async_generator coroutine_wrapper"
+        " async_generator_asend _asyncio.Task _asyncio.Future contextvars.Context Context"
+    ),
+    "weak references": "weakref weakref.ReferenceType weakproxy weakcallableproxy weakref.KeyedRef",
+}
+_INSTANCES, _CLASSES, _NAMESPACES = "instances", "classes", "namespaces"
+_BUILT_IN = "built-in objects"
+_NAMES = (*_KINDS, _CLASSES, _NAMESPACES, _INSTANCES, _BUILT_IN)
+_NAMESPACE, _HEAP_TYPE = int(NodeFlag.NAMESPACE), int(NodeFlag.HEAP_TYPE)
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsRow:
+    """One kind of thing: how many, their bytes, and their share of the heap, from 0 to 1."""
+
+    kind: str
+    count: int
+    shallow_bytes: int
+    share: float
+
+
+class Statistics:
+    """The heap by kind of thing, most bytes first; each object is of one kind.
+
+    ``namespaces`` are the dicts behind modules, classes and instances; ``instances`` the objects
+    of all other classes.
+    """
+
+    def __init__(self, rows: list[StatisticsRow]) -> None:
+        self.rows = tuple(sorted(rows, key=lambda row: (-row.shallow_bytes, row.kind)))
+
+    def __iter__(self) -> Iterator[StatisticsRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def count(self) -> int:
+        """The number of objects of all kinds."""
+        return sum(row.count for row in self.rows)
+
+    @property
+    def shallow_bytes(self) -> int:
+        """The bytes of all kinds."""
+        return sum(row.shallow_bytes for row in self.rows)
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                format_count(row.count),
+                format_bytes(row.shallow_bytes),
+                f"{100 * row.share:.1f}%",
+                row.kind,
+            )
+            for row in self.rows
+        ]
+        title = f"{format_count(self.count)} objects, {format_bytes(self.shallow_bytes)}"
+        return f"{title}\n\n{columns(('count', 'bytes', 'share', 'kind'), rows)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all rows as JSON-ready values."""
+        return {
+            "count": self.count,
+            "shallow_bytes": self.shallow_bytes,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+def statistics_of(graph: HeapGraph, *, include_garbage: bool = False) -> Statistics:
+    """Count the objects of a heap by kind of thing."""
+    counts, sizes = _core.count_types(
+        _kind_by_node(graph),
+        graph.node_size,
+        graph.flags,
+        len(_NAMES),
+        hidden_flags(include_garbage),
+    )
+    whole = sum(sizes) or 1
+    return Statistics(
+        [
+            StatisticsRow(name, count, size, size / whole)
+            for name, count, size in zip(_NAMES, counts, sizes, strict=True)
+            if count
+        ]
+    )
+
+
+def _kind_by_node(graph: HeapGraph) -> array[int]:
+    number = {name: place for place, name in enumerate(_NAMES)}
+    by_name = {name: number[kind] for kind, names in _KINDS.items() for name in names.split()}
+    by_row = [
+        by_name.get(name, number[_type_kind(graph, node)])
+        for name, node in zip(graph.type_names, graph.type_node, strict=True)
+    ]
+    kinds = array("I", map(by_row.__getitem__, graph.node_type))
+    flags = graph.node_flags
+    for node in compress(range(graph.node_count), [f & _NAMESPACE for f in flags]):
+        kinds[node] = number[_NAMESPACES]
+    for node in compress(range(graph.node_count), [f & _HEAP_TYPE for f in flags]):
+        kinds[node] = number[_CLASSES]
+    for node in graph.type_node:  # static types have no flag of their own
+        if node != NONE:
+            kinds[node] = number[_CLASSES]
+    return kinds
+
+
+def _type_kind(graph: HeapGraph, type_node: int) -> str:
+    """Return the kind of what is of no type in the table, by whether its class is static."""
+    is_heap_type = type_node != NONE and graph.node_flags[type_node] & _HEAP_TYPE
+    return _INSTANCES if is_heap_type else _BUILT_IN

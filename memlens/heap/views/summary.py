@@ -1,0 +1,185 @@
+"""Summary: all objects in groups, with the bytes of each group and what it keeps alive."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from operator import attrgetter
+from typing import Any, Union
+
+from memlens import _core
+from memlens._core.layout import NodeFlag, RootKind
+from memlens._text import columns, format_bytes, format_count, format_duration
+from memlens.errors import OptionError
+from memlens.heap.graph import HeapGraph
+from memlens.heap.views.holders import holder_groups
+from memlens.heap.views.visible import hidden_flags, with_rest
+
+__all__ = ("GROUPINGS", "Summary", "SummaryRow", "garbage_of", "summarise", "type_groups")
+
+_OUTSIDE = 1 << 15  # a bit of no NodeFlag: what a view counts only for its absence
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """One group of objects: how many, their own bytes, and the bytes that they keep alive."""
+
+    name: str
+    count: int
+    shallow_bytes: int
+    retained_bytes: int
+
+
+class Summary:
+    """Objects by group, the largest shallow size first; ``str()`` is a table of 20 rows.
+
+    ``by`` is the grouping. Within a group nothing is retained twice; groups nest in each other, so
+    their retained bytes add up to more than the heap. ``order`` is ``"shallow"`` or ``"retained"``.
+    """
+
+    def __init__(
+        self, title: str, rows: Iterable[SummaryRow], by: str = "type", *, order: str = "shallow"
+    ) -> None:
+        self.title = title
+        self.by = by
+        size = attrgetter(f"{order}_bytes")
+        self.rows = tuple(sorted(rows, key=lambda r: (-size(r), -r.count, r.name)))
+
+    def __iter__(self) -> Iterator[SummaryRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> SummaryRow:
+        return self.rows[index]
+
+    @property
+    def count(self) -> int:
+        """The number of objects in all groups."""
+        return sum(row.count for row in self.rows)
+
+    @property
+    def shallow_bytes(self) -> int:
+        """The bytes of the objects in all groups."""
+        return sum(row.shallow_bytes for row in self.rows)
+
+    def table(self, limit: int = 20) -> str:
+        """Return the first ``limit`` rows as a plain table of at most 100 columns."""
+        rows = [
+            (
+                format_count(row.count),
+                format_bytes(row.shallow_bytes),
+                format_bytes(row.retained_bytes),
+                row.name,
+            )
+            for row in self.rows[:limit]
+        ]
+        table = columns(("count", "shallow", "retained", self.by), rows)
+        return with_rest(table, len(self.rows), limit)
+
+    def __str__(self) -> str:
+        return f"{self.title}\n\n{self.table()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all rows as JSON-ready values."""
+        return {"title": self.title, "by": self.by, "rows": [asdict(row) for row in self.rows]}
+
+
+def summarise(graph: HeapGraph, by: str = "type", *, include_garbage: bool = False) -> Summary:
+    """Group all objects: see `HeapSnapshot.summary`. ``OptionError`` for an unknown grouping."""
+    if by not in GROUPINGS:
+        raise OptionError(
+            f"unknown grouping {by!r}: a summary can be by {', '.join(map(repr, GROUPINGS))}"
+        )
+    hidden = hidden_flags(include_garbage)
+    group, names = GROUPINGS[by](graph)
+    counts, sizes = _core.count_types(group, graph.node_size, graph.flags, len(names), hidden)
+    retained = graph.dominators.retained_by_group(group, len(names), graph.flags, hidden)
+    rows = _filled(zip(names, counts, sizes, retained, strict=True))
+    facts = graph.facts
+    title = (
+        f"Heap of process {facts['pid']}: {format_count(sum(row.count for row in rows))} objects,"
+        f" {format_bytes(sum(row.shallow_bytes for row in rows))}"
+        f" (captured in {format_duration(float(facts['pause_seconds']))}, {facts['reason']})"
+    )
+    return Summary(title, rows, by)
+
+
+def garbage_of(graph: HeapGraph) -> Summary:
+    """Return what no root reached, by type; its retained size is its shallow size."""
+    garbage, own = int(NodeFlag.GARBAGE), int(NodeFlag.OWN)
+    flags = array("H", [0 if f & garbage and not f & own else _OUTSIDE for f in graph.flags])
+    group, names = type_groups(graph)
+    counts, sizes = _core.count_types(group, graph.node_size, flags, len(names), _OUTSIDE)
+    rows = _filled(zip(names, counts, sizes, sizes, strict=True))
+    title = (
+        f"Garbage: {format_count(sum(row.count for row in rows))} objects,"
+        f" {format_bytes(sum(row.shallow_bytes for row in rows))} that no root reaches"
+    )
+    return Summary(title, rows)
+
+
+def _filled(columns_of_rows: Iterable[tuple[str, int, int, int]]) -> list[SummaryRow]:
+    return [SummaryRow(*row) for row in columns_of_rows if row[1]]
+
+
+# -- groupings: a group for each node, and the name of each group ----------------------------------
+
+_Groups = tuple[Union[memoryview, "array[int]"], list[str]]
+
+
+def type_groups(graph: HeapGraph) -> _Groups:
+    """Return the type of each node as a group, and the names; types of one name are one group."""
+    names = graph.type_names
+    if len({*names}) == len(names):
+        return graph.node_type, names
+    return _regrouped(graph, names)  # a class that was defined twice
+
+
+def _by_module(graph: HeapGraph) -> _Groups:
+    """By the module where the type was defined; ``builtins`` for what names none."""
+    modules = {
+        graph.string(name)
+        for name, kind in zip(graph.root_name, graph.root_kind, strict=True)
+        if kind == RootKind.MODULE
+    }
+    return _regrouped(graph, [_module_of(name, modules) for name in graph.type_names])
+
+
+def _module_of(type_name: str, modules: Collection[str]) -> str:
+    parts = type_name.partition(".<locals>")[0].split(".")[:-1]
+    for length in range(len(parts), 0, -1):
+        if ".".join(parts[:length]) in modules:
+            return ".".join(parts[:length])
+    # Not imported under its name: classes around a class are in upper case by custom.
+    while len(parts) > 1 and parts[-1][:1].isupper():
+        parts.pop()
+    return ".".join(parts) or "builtins"
+
+
+def _regrouped(graph: HeapGraph, name_by_row: list[str]) -> _Groups:
+    numbers: dict[str, int] = {}
+    by_row = [numbers.setdefault(name, len(numbers)) for name in name_by_row]
+    return array("I", map(by_row.__getitem__, graph.node_type)), list(numbers)
+
+
+def _by_size(graph: HeapGraph) -> _Groups:
+    """By shallow size, in powers of two."""
+    group = array("I", map(int.bit_length, graph.node_size))
+    names = ["0 B", *(_range_text(bits) for bits in range(1, max(group) + 1))]
+    return group, names
+
+
+def _range_text(bits: int) -> str:
+    low, high = 1 << bits - 1, 1 << bits
+    return f"{format_bytes(low)} to under {format_bytes(high)}"
+
+
+GROUPINGS: dict[str, Callable[[HeapGraph], _Groups]] = {
+    "type": type_groups,
+    "module": _by_module,
+    "size": _by_size,
+    "holder": holder_groups,
+}
