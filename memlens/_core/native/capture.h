@@ -79,6 +79,7 @@ struct Plan {
     uint8_t has_attributes;  /* in a dict or in values */
     uint8_t content_shows_attributes; /* tp_traverse of the C type visits them too */
     uint8_t is_own;          /* of memlens */
+    uint8_t is_compared;     /* exactly str or bytes: see equal.c */
     uint8_t finish_kind;     /* how to tell whether its objects have finished: see finished.c */
     void *finish_how;
 };
@@ -161,6 +162,8 @@ struct Capture {
     Buffer lengths;    /* LengthRow */
     Buffer long_lengths, bounds; /* SparseRow */
     Buffer values;     /* u32 pairs: node, string */
+    Buffer texts;      /* u32 pairs: node of a str or bytes, hash of its contents */
+    Buffer equal_node, equal_group; /* u32 */
     Buffer frames;     /* FrameRow */
     Buffer roots;      /* Root */
     Buffer hidden;     /* u32 index: references of frames that are left out */
@@ -257,6 +260,10 @@ void mark_garbage(Capture *capture);
 void list_indices(Capture *capture);
 void number_edges(Capture *capture);
 void put_names_right(Capture *capture);
+
+/* equal.c */
+void note_contents(Capture *capture, PyObject *object);
+void find_equal(Capture *capture);
 
 /* values.c: the text of plain strings, bytes and numbers, shortened; 0 for all else. */
 uint32_t shown_key(Capture *capture, PyObject *key);

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define LARGEST_STORED 1000 /* of memlens/_core/layout.py */
+
 /* Fill `largest` (room for `most`) with nodes, the highest value first, of equal ones the lower
  * node; node 0 and what has a bit of `skip_flags` are left out. Returns how many there are. */
 size_t rank_largest(const uint64_t *value, const uint16_t *flags, size_t node_count,

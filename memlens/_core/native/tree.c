@@ -1,5 +1,15 @@
 #include "tree.h"
 
+Tree
+tree_of(const uint32_t *parent, uint32_t count)
+{
+    Tree tree = {{NULL, NULL, 0}, parent, count, 1};
+    for (uint32_t node = 0; node < count; node++) {
+        tree.is_ordered &= parent[node] == NODE_NONE || parent[node] < node;
+    }
+    return tree;
+}
+
 int
 tree_read(Tree *tree, PyObject *dominator)
 {
@@ -10,11 +20,9 @@ tree_read(Tree *tree, PyObject *dominator)
     const uint32_t *parent = tree->column.data;
     Py_ssize_t count = tree->column.length;
     int64_t highest = 0;
-    tree->is_ordered = 1;
     for (Py_ssize_t node = 0; node < count; node++) {
-        if (parent[node] != NODE_NONE) {
-            highest = parent[node] > highest ? parent[node] : highest;
-            tree->is_ordered &= parent[node] < node;
+        if (parent[node] != NODE_NONE && parent[node] > highest) {
+            highest = parent[node];
         }
     }
     if (count == 0) {
@@ -28,8 +36,9 @@ tree_read(Tree *tree, PyObject *dominator)
                      (long long)highest, count);
     }
     else {
-        tree->parent = parent;
-        tree->count = (uint32_t)count;
+        Column column = tree->column;
+        *tree = tree_of(parent, (uint32_t)count);
+        tree->column = column;
         return 0;
     }
     column_release(&tree->column);
@@ -79,4 +88,25 @@ visit_downwards(const Tree *tree, void (*visit)(void *, uint32_t node, uint32_t 
     }
     buffer_free(&lists.memory);
     return 0;
+}
+
+typedef struct {
+    uint16_t *flags;
+    uint16_t mask;
+} Spread;
+
+static void
+hand_down(void *arg, uint32_t node, uint32_t parent)
+{
+    Spread *spread = arg;
+    if (parent != NODE_NONE) {
+        spread->flags[node] |= spread->flags[parent] & spread->mask;
+    }
+}
+
+int
+tree_spread_flags(const Tree *tree, uint16_t *flags, unsigned mask)
+{
+    Spread spread = {flags, (uint16_t)mask};
+    return visit_downwards(tree, hand_down, &spread);
 }

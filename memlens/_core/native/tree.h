@@ -15,6 +15,12 @@ typedef struct {
     int is_ordered; /* every parent comes before its children */
 } Tree;
 
+/* A column of at least one node, every parent in it, as a tree. */
+Tree tree_of(const uint32_t *parent, uint32_t count);
+
+/* Hand the flags of `mask` down to all that a node dominates. Returns -1 when there is no memory. */
+int tree_spread_flags(const Tree *tree, uint16_t *flags, unsigned mask);
+
 /* Returns -1 with a ValueError for a column that is empty or names nodes which are not there. */
 int tree_read(Tree *tree, PyObject *dominator);
 

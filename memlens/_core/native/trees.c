@@ -70,20 +70,6 @@ native_children_rows(PyObject *module, PyObject *args, PyObject *kwargs)
 
 /* ---- from the top down ------------------------------------------------------------------------ */
 
-typedef struct {
-    uint16_t *flags;
-    uint16_t mask;
-} Spread;
-
-static void
-hand_down(void *arg, uint32_t node, uint32_t parent)
-{
-    Spread *spread = arg;
-    if (parent != NODE_NONE) {
-        spread->flags[node] |= spread->flags[parent] & spread->mask;
-    }
-}
-
 PyObject *
 native_spread_flags(PyObject *module, PyObject *args, PyObject *kwargs)
 {
@@ -101,11 +87,10 @@ native_spread_flags(PyObject *module, PyObject *args, PyObject *kwargs)
     if (node_column_read(&flags, flag, "node_flags", 'H', tree.count) == 0
         && flags_check(mask, "mask") == 0
         && result_new(&spread, module_state(module)->array_type, 'H', tree.count) == 0) {
-        Spread work = {spread.view.buf, (uint16_t)mask};
         int failed;
         Py_BEGIN_ALLOW_THREADS
-        memcpy(work.flags, flags.data, (size_t)tree.count * sizeof(uint16_t));
-        failed = visit_downwards(&tree, hand_down, &work) < 0;
+        memcpy(spread.view.buf, flags.data, (size_t)tree.count * sizeof(uint16_t));
+        failed = tree_spread_flags(&tree, spread.view.buf, (unsigned)mask) < 0;
         Py_END_ALLOW_THREADS
         found = failed ? PyErr_NoMemory() : result_take(&spread);
     }

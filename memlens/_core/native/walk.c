@@ -45,6 +45,7 @@ capture_free(Capture *capture)
         &capture->edge_offset, &capture->edge_target, &capture->edge_label, &capture->plans,
         &capture->plan_table, &capture->fields, &capture->key_labels, &capture->names_rows,
         &capture->lengths, &capture->long_lengths, &capture->bounds, &capture->values,
+        &capture->texts, &capture->equal_node, &capture->equal_group,
         &capture->frames, &capture->roots, &capture->hidden,
         &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->mentions,
         &capture->relabel, &capture->stack, &capture->scratch, &capture->text,
@@ -176,6 +177,9 @@ read_object(Capture *capture, uint32_t index)
     if (plan->slot_count != 0) {
         add_slots(capture, object, plan);
     }
+    if (plan->is_compared) {
+        note_contents(capture, object);
+    }
     if (plan->finish_kind != 0 && has_finished(capture, object, plan)) {
         capture->flags |= FLAG_FINISHED;
     }
@@ -273,6 +277,9 @@ capture_run(Capture *capture)
     table_free(&capture->table);
     if (!capture->failed) {
         list_indices(capture);
+    }
+    if (!capture->failed) {
+        find_equal(capture);
     }
     if (!capture->failed) {
         number_edges(capture);
