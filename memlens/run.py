@@ -12,9 +12,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from memlens.errors import MemlensError, OutputError
-from memlens.profiler import MemoryProfiler, ProfilerReport
+from memlens.profiler import MemoryProfiler
 from memlens.report.text import show
 from memlens.script import Program, installed, without_our_frames
+from memlens.watch.records import ProfilerReport
 
 __all__ = ("run_watched",)
 
@@ -91,8 +92,9 @@ def _join_threads() -> None:
 
 def _finish(profiler: MemoryProfiler, output_dir: str | None, as_json: bool) -> None:
     """Take the last snapshot and write the report: to stderr, and to the output folder."""
-    steps: list[Callable[[], object]] = [lambda: profiler.take_snapshot("exit")]
-    steps += [profiler.stop, lambda: _report(profiler.report(), output_dir, as_json)]
+    # Stopped first: a periodic snapshot beside the last one would show no growth in between.
+    steps: list[Callable[[], object]] = [profiler.stop, lambda: profiler.take_snapshot("exit")]
+    steps.append(lambda: _report(profiler.report(), output_dir, as_json))
     for step in steps:
         try:
             step()
