@@ -1,8 +1,7 @@
 /* The largest nodes, keys of identity, and what two heaps have in common: pure/counts.py, on arrays. */
-#include "ranking.h"
-
 #include "columns.h"
 #include "module.h"
+#include "ranking.h"
 #include "results.h"
 
 static const Column no_column = {NULL, NULL, 0};
