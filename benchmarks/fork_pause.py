@@ -2,15 +2,17 @@
 
     python benchmarks/fork_pause.py [--objects N] [--repeat N]
 
-A thread notes the time without a break; the longest gap that it sees is the pause. Both sides alternate in
-one process. Beside it: how long the call itself takes, how much slower the parent's own work is
-while the child lives, the child's private dirty memory (Linux) next to what it captured, and how
-long the child takes.
+A thread notes the time without a break; the longest gap that it sees is the pause. Both sides
+alternate in one process. Beside it: how long the call itself takes, how much slower the parent's
+own work is while a child lives (it writes to many pages, each of which is copied once), and how
+long a child takes. The private dirty memory (Linux) is that of a child whose parent only waits: a
+page that the parent writes to counts as the child's own from then on.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import statistics
@@ -18,6 +20,8 @@ import struct
 import sys
 import threading
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -148,36 +152,37 @@ def private_dirty_bytes(pid: int) -> int:
     return 0
 
 
-class Watched(NamedTuple):
-    """Seconds of the parent's work, of the child; bytes."""
-
-    alone: float
-    beside: float
-    child_seconds: float
-    file_bytes: int
-    dirty_while_walking: int
-    dirty_at_most: int
-
-
-def watch_child() -> Watched:
-    """Capture beside the parent's own work. To look at the child slows it, so that is done rarely."""
-    alone = statistics.median(work() for _ in range(9))
-    child = start_capture()
+def wait_while(child: Child, during: Callable[[int], None]) -> tuple[float, int]:
+    """Call ``during`` with the child's last stage until it ends; return what `finish` does."""
     os.set_blocking(child.progress, False)
-    beside, said, walking, most = [], b"", 0, 0
+    said = b""
     while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        beside.append(work())
-        try:
+        with contextlib.suppress(BlockingIOError):
             said += os.read(child.progress, 65536)
-        except BlockingIOError:
-            pass
-        dirty = private_dirty_bytes(child.pid)
-        most = max(most, dirty)
-        if said and RECORD.unpack(said[-RECORD.size :])[0] == WALK:
-            walking = max(walking, dirty)
-        time.sleep(0.1)
-    child_seconds, size = finish(child, said)
-    return Watched(alone, statistics.mean(beside or [alone]), child_seconds, size, walking, most)
+        during(RECORD.unpack(said[-RECORD.size :])[0] if said else 0)
+        time.sleep(0.02)
+    return finish(child, said)
+
+
+def watch_memory() -> tuple[int, int, float, int]:
+    """The child's own bytes at most while it walks and at all; its seconds, its file's bytes."""
+    dirty = {0: 0}
+    child = start_capture()
+
+    def look(stage: int) -> None:
+        dirty[stage] = max(dirty.get(stage, 0), private_dirty_bytes(child.pid))
+
+    seconds, size = wait_while(child, look)
+    return max(dirty[0], dirty.get(WALK, 0)), max(dirty.values()), seconds, size
+
+
+def watch_parent() -> tuple[float, float, float]:
+    """Seconds of the parent's work: alone, the first time beside a child, and later beside it."""
+    alone = statistics.median(work() for _ in range(9))
+    beside: list[float] = []
+    wait_while(start_capture(), lambda _stage: beside.append(work()))
+    first, *later = beside
+    return alone, first, statistics.median(later or [first])
 
 
 kept: list = []
@@ -190,33 +195,29 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
     sys.setswitchinterval(0.0005)
+    warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside a thread
     kept.extend(build(options.objects))
     rss = resident_bytes()
     bare, captured = [], []
     for _ in range(options.repeat):
         bare.append(pause_of_fork())
         captured.append(pause_of_capture())
-    watched = watch_child()
-    gap = [statistics.median(p.gap for p in side) for side in (bare, captured)]
-    call = [statistics.median(p.call for p in side) for side in (bare, captured)]
+    walking, most, child_seconds, file_bytes = watch_memory()
+    alone, first, later = watch_parent()
+    print(f"CPython {platform.python_version()}, {os.cpu_count()} processors")
     print(
-        f"CPython {platform.python_version()}, {os.cpu_count()} processors, {rss / 1e9:.2f} GB resident"
+        f"{rss / 1e6:,.0f} MB resident; a file of {file_bytes / 1e6:,.0f} MB in {child_seconds:.2f} s"
     )
+    print(f"{'':34}os.fork()  forked capture")
+    for text, field in (("longest gap of another thread", "gap"), ("the call itself", "call")):
+        sides = [statistics.median(getattr(p, field) for p in side) for side in (bare, captured)]
+        ratio = sides[1] / sides[0]
+        print(f"{text:32}{sides[0] * 1e3:8.1f} ms  {sides[1] * 1e3:8.1f} ms  {ratio:.2f} x")
     print(
-        f"  longest gap of another thread: os.fork() {gap[0] * 1e3:.1f} ms, forked capture {gap[1] * 1e3:.1f} ms: {gap[1] / gap[0]:.2f} x"
+        f"parent's work beside the child, first time {first / alone:.2f} x, later {later / alone:.2f} x"
     )
-    print(
-        f"  the call itself:               os.fork() {call[0] * 1e3:.1f} ms, forked capture {call[1] * 1e3:.1f} ms: {call[1] / call[0]:.2f} x"
-    )
-    print(
-        f"  the child: {watched.child_seconds:.2f} s, a file of {watched.file_bytes / 1e6:.0f} MB"
-    )
-    print(f"  the parent's work beside it: {watched.beside / watched.alone:.2f} x as long as alone")
-    print(
-        f"  the child's private dirty memory: {watched.dirty_while_walking / 1e6:.0f} MB at the end of"
-        f" the capture, {watched.dirty_at_most / 1e6:.0f} MB with the analysis;"
-        f" {rss / 1e6:.0f} MB resident in the parent"
-    )
+    print(f"child's private dirty memory, while it walks: {walking / 1e6:,.0f} MB")
+    print(f"                                     at most: {most / 1e6:,.0f} MB")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 Two snapshots of about ``--objects`` objects are compared, with a tenth of the objects replaced in
 between; the first time works all out, later times find part of it remembered. Then a file of about
 ``--large`` objects (0: none) is written by a forked child and opened: ``load(path).largest(10)``,
-without and with the first look at what it found. Times are of one process after the other.
+without and with the first look at what it found, each time in a new process.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def time_comparison(objects: int, folder: str) -> None:
     before.compare(after)
     again = time.perf_counter() - start
     new = sum(change.new_count for change in comparison)
-    print(f"comparison of {before.object_count:,} with {after.object_count:,} objects ({new:,} new in it)")
+    print(
+        f"comparison of {before.object_count:,} with {after.object_count:,} objects ({new:,} new in it)"
+    )
     print(f"  first time {first * 1e3:8.1f} ms")
     print(f"  again      {again * 1e3:8.1f} ms")
 
@@ -66,10 +68,10 @@ def time_opening(objects: int, folder: str) -> None:
     root = str(Path(__file__).resolve().parent.parent)
     command = [sys.executable, "-c", OPEN, path, root]
     outputs = [subprocess.run(command, check=True, capture_output=True) for _ in range(3)]
-    best = [min(column) for column in zip(*(map(float, o.stdout.split()) for o in outputs))]
+    found, shown = ([float(o.stdout.split()[i]) for o in outputs] for i in (0, 1))
     print(f"load(path).largest(10) of {taken.object_count:,} objects ({_megabytes(path)})")
-    print(f"  found      {best[0] * 1e3:8.1f} ms")
-    print(f"  and shown  {best[1] * 1e3:8.1f} ms")
+    print(f"  found      {min(found) * 1e3:8.1f} ms")
+    print(f"  and shown  {min(shown) * 1e3:8.1f} ms")
     del kept
 
 

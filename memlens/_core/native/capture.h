@@ -139,7 +139,7 @@ struct Capture {
     /* By index. */
     Buffer address;  /* u64 */
     Buffer node_of;  /* u32; NODE_NONE until the walk has come there */
-    Buffer mark;     /* u8, MARK_* */
+    Buffer marks;    /* a bit: the __dict__ of something; see is_namespace */
 
     /* By node; node 0 is the process. */
     Buffer node_index;      /* u32; made when the table is gone */
@@ -162,7 +162,7 @@ struct Capture {
     Buffer lengths;    /* LengthRow */
     Buffer long_lengths, bounds; /* SparseRow */
     Buffer values;     /* u32 pairs: node, string */
-    Buffer texts;      /* u32 pairs: node of a str or bytes, hash of its contents */
+    Buffer text_hashes; /* u32: of the contents of each str and bytes, in the order of nodes */
     Buffer equal_node, equal_group; /* u32 */
     Buffer frames;     /* FrameRow */
     Buffer roots;      /* Root */
@@ -203,10 +203,21 @@ struct Capture {
     int failed; /* no memory, or more objects than 32 bits can number */
 };
 
-enum { MARK_NAMESPACE = 1 };
 
 #define ITEMS(buffer, type) ((type *)(buffer).data)
 #define COUNT(buffer, type) ((buffer).size / sizeof(type))
+
+static inline int
+is_namespace(const Capture *capture, uint32_t index)
+{
+    return ITEMS(capture->marks, uint8_t)[index >> 3] >> (index & 7) & 1;
+}
+
+static inline void
+mark_namespace(Capture *capture, uint32_t index)
+{
+    ITEMS(capture->marks, uint8_t)[index >> 3] |= (uint8_t)(1 << (index & 7));
+}
 
 /* walk.c */
 int capture_init(Capture *capture, const Facts *facts);

@@ -60,11 +60,9 @@ void
 note_contents(Capture *capture, PyObject *object)
 {
     Contents contents;
-    if (read_contents(object, &contents)) {
-        uint64_t seed = (uint64_t)(uintptr_t)capture * UINT64_C(0xD6E8FEB86659FD93);
-        capture->failed |= push_u32(&capture->texts, capture->node) < 0
-                           || push_u32(&capture->texts, hash_contents(&contents, seed)) < 0;
-    }
+    uint64_t seed = (uint64_t)(uintptr_t)capture * UINT64_C(0xD6E8FEB86659FD93);
+    uint32_t hash = read_contents(object, &contents) ? hash_contents(&contents, seed) : 0;
+    capture->failed |= push_u32(&capture->text_hashes, hash) < 0;
 }
 
 typedef struct {
@@ -92,9 +90,8 @@ are_equal(const Capture *capture, const Text *a, const Text *b)
 
 /* leader: for each text the first that equals it, itself if there is none before it. */
 static int
-find_leaders(const Capture *capture, uint32_t count, uint32_t *leader)
+find_leaders(const Capture *capture, const Text *texts, uint32_t count, uint32_t *leader)
 {
-    const Text *texts = ITEMS(capture->texts, Text);
     Buffer table = {NULL, 0, 0}; /* open addressing: number of a leader, plus 1 */
     uint64_t size = 16;
     while (size < 2 * (uint64_t)count) {
@@ -120,9 +117,9 @@ find_leaders(const Capture *capture, uint32_t count, uint32_t *leader)
 
 /* group: zeros. A group gets its number, stored plus 1, with its second member. */
 static int
-push_groups(Capture *capture, uint32_t count, const uint32_t *leader, uint32_t *group)
+push_groups(Capture *capture, const Text *texts, uint32_t count, const uint32_t *leader,
+            uint32_t *group)
 {
-    const Text *texts = ITEMS(capture->texts, Text);
     uint32_t groups = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (leader[i] != i && group[leader[i]] == 0) {
@@ -140,21 +137,41 @@ push_groups(Capture *capture, uint32_t count, const uint32_t *leader, uint32_t *
     return 0;
 }
 
+static void
+list_texts(const Capture *capture, Text *texts, uint32_t count)
+{
+    const uint32_t *row = ITEMS(capture->node_type, uint32_t);
+    uint32_t found = 0;
+    for (uint32_t node = 1; node < capture->node_count && found < count; node++) {
+        if (ITEMS(capture->plans, Plan)[row[node]].is_compared) {
+            texts[found] = (Text){node, ITEMS(capture->text_hashes, uint32_t)[found]};
+            found++;
+        }
+    }
+}
+
 /* Fills equal_node and equal_group; the walk has ended, and the objects are as it saw them. */
 void
 find_equal(Capture *capture)
 {
-    uint32_t count = (uint32_t)COUNT(capture->texts, Text);
-    Buffer leader = {NULL, 0, 0}, group = {NULL, 0, 0};
-    if (buffer_zeros(&leader, count * sizeof(uint32_t)) < 0
-        || find_leaders(capture, count, ITEMS(leader, uint32_t)) < 0
-        || buffer_zeros(&group, count * sizeof(uint32_t)) < 0
-        || push_groups(capture, count, ITEMS(leader, uint32_t), ITEMS(group, uint32_t)) < 0) {
+    uint32_t count = (uint32_t)COUNT(capture->text_hashes, uint32_t);
+    Buffer texts = {NULL, 0, 0}, leader = texts, group = texts;
+    if (buffer_zeros(&texts, count * sizeof(Text)) < 0
+        || buffer_zeros(&leader, count * sizeof(uint32_t)) < 0
+        || buffer_zeros(&group, count * sizeof(uint32_t)) < 0) {
         capture->failed = 1;
     }
+    else {
+        list_texts(capture, ITEMS(texts, Text), count);
+        buffer_free(&capture->text_hashes);
+        capture->failed
+            |= find_leaders(capture, ITEMS(texts, Text), count, ITEMS(leader, uint32_t)) < 0
+               || push_groups(capture, ITEMS(texts, Text), count, ITEMS(leader, uint32_t),
+                              ITEMS(group, uint32_t)) < 0;
+    }
+    buffer_free(&texts);
     buffer_free(&leader);
     buffer_free(&group);
-    buffer_free(&capture->texts);
 }
 
 #endif

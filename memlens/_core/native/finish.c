@@ -250,7 +250,7 @@ int
 take_sections(Capture *capture, Buffer *sections)
 {
     memset(sections, 0, SECTION_COUNT * sizeof *sections);
-    buffer_free(&capture->mark);
+    buffer_free(&capture->marks);
     buffer_free(&capture->stack);
     if (take_roots(capture, sections) < 0 || put_roots_first(capture) < 0
         || take_addresses(capture, &sections[NODE_ADDRESS]) < 0 || take_types(capture, sections) < 0
