@@ -63,7 +63,7 @@ def capture(
             if type(obj) is not tuple
             or (len(obj) not in _GROWING and len(_referents(obj)) == len(obj))
         ]
-        sys.setswitchinterval(interval)
+        _let_other_threads_run(interval)
         return _capture(tracked, values, own_prefix, skip_frames)
     finally:
         sys.setswitchinterval(interval)
@@ -86,6 +86,7 @@ def _growing_sizes() -> frozenset[int]:
 
 _GROWING = _growing_sizes()
 _referents = gc.get_referents
+_UNINTERRUPTED_SECONDS = 60.0
 
 
 def _keep_other_threads_waiting(interval: float) -> None:
@@ -96,12 +97,20 @@ def _keep_other_threads_waiting(interval: float) -> None:
     getting the list and dropping such tuples from it: those with empty slots, and those of a length
     at which a tuple that is being made may be full (finished ones are found through their holders).
 
-    A thread that waits for the interpreter asks for it after the switch interval. With a longer one
-    set, the sleep is for those that wait already to begin again.
+    A thread that waits for the interpreter asks for it after the switch interval. With one set that
+    is longer than this may take, on the busiest machine, the sleep is for those that wait already to
+    begin again.
     """
     if len(sys._current_frames()) > 1:
-        sys.setswitchinterval(max(interval, 0.05 + sys.getallocatedblocks() * 2e-7))
+        sys.setswitchinterval(max(interval, _UNINTERRUPTED_SECONDS))
         time.sleep(min(interval, 0.02))
+
+
+def _let_other_threads_run(interval: float) -> None:
+    """Go back to the usual interval; who waits for the end of the long one is woken at once."""
+    if sys.getswitchinterval() != interval:
+        sys.setswitchinterval(interval)
+        time.sleep(0)
 
 
 def _capture(
