@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from memlens._core.layout import LABEL_BITS, EdgeKind
+from memlens._core.layout import LABEL_BITS, EdgeKind, NodeFlag
 from memlens.heap.graph import HeapGraph, Location
 
 __all__ = ("Mention", "functions_mentioning")
@@ -34,7 +34,9 @@ def functions_mentioning(graph: HeapGraph, names: Iterable[str]) -> dict[str, li
             names_tuple = graph.edge_source(index)
             for code in graph.referrers(names_tuple):
                 location = graph.location_of(code)
-                if location is not None and graph.type_of(code) == "code":
+                if graph.type_of(code) != "code" or graph.has(code, NodeFlag.OWN):
+                    continue
+                if location is not None:
                     found[labels[label]].add(Mention(graph.name_of(code), location))
     return {
         name: sorted(mentions, key=lambda m: (m.location.file, m.location.line))

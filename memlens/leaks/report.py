@@ -46,6 +46,9 @@ class LeakReport:
             f" {format_duration(self.seconds)}, the heap changed by"
             f" {format_change(self.heap_growth_bytes)}"
         )
+        if self.snapshot_count < 2:
+            head = f"Process {self.pid}: no holder can be named from fewer than two snapshots"
+            return f"{self.alert}\n\n{head}" if self.alert else head
         if self.alert is not None:
             head = f"{self.alert}\n\n{head}"
         if not self.suspects:

@@ -1,8 +1,12 @@
 import asyncio
 import gc
 import json
+import os
+import subprocess
+import sys
 import threading
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -184,3 +188,39 @@ def test_the_memory_of_a_scope_is_bounded(monkeypatch):
     report = repeat(step, times=30)
     assert report.survived >= 10 * report.looks > 0
     assert len(report.survivors) == 3
+
+
+FORKS = """
+import os, memlens
+from memlens.leaks import scope as module
+kept = []
+def repeat():
+    for number in range(60):
+        with memlens.scope("request", every=10, settle=3):
+            kept.append(type("Kept", (), {})())
+        assert memlens.scope("request").wait()
+    return memlens.scope("request").report()
+here = memlens.scope("request", every=10, settle=3)
+state = module._states["request"]
+repeat()
+with state.lock, module._lock:  # as a look or another thread may hold them just then
+    here.__enter__()
+    pid = os.fork()
+    if pid == 0:
+        here.__exit__(None, None, None)
+        before = here.report().looks
+        os._exit(0 if repeat().looks > before > 0 else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+def test_a_forked_child_goes_on_whatever_its_parent_was_doing():
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS],
+        env={**os.environ, "PYTHONPATH": str(Path(memlens.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")

@@ -43,7 +43,7 @@ def test_small_objects_are_counted_exactly_as_pymalloc_gives_them():
     size = (sys.getsizeof(kept[0]) + 15) // 16 * 16
     assert after.objects.size_bytes - before.objects.size_bytes == pytest.approx(
         100_000 * size,
-        rel=0.03,  # other things live too
+        rel=0.05,  # other things live too
     )
     assert after.allocated_blocks - before.allocated_blocks == pytest.approx(100_000, rel=0.01)
 
