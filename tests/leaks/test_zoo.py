@@ -82,6 +82,7 @@ def test_the_suggestions_name_what_to_change(suspects):
 
     assert "__main__.Report" in of(r"Report\.total")["evidence"]
     assert "'payload'" in of(r"\.hooks$")["suggestion"]
+    assert not [one for one in suspects if "memlens/" in one["suggestion"]]
     assert "signal_receivers (" in of(r"signal\.receivers$")["suggestion"]
     assert "View" in of(r"signal\.receivers$")["evidence"]
     assert "atexit.register" in of("holding function")["suggestion"]
