@@ -97,8 +97,10 @@ class Case:
 
     @cached_property
     def gained_types(self) -> Counter[str]:
-        """The types of all that came with it."""
-        return Counter(self.graph.type_of(node) for node in self.holder.gained)
+        """The types of all that came with it, without the tables of attributes."""
+        graph = self.graph
+        gained = [node for node in self.holder.gained if not graph.has(node, NodeFlag.NAMESPACE)]
+        return Counter(map(graph.type_of, gained))
 
     @cached_property
     def kind(self) -> str:
@@ -115,21 +117,11 @@ class Case:
         marked = sum(1 for node in self.values if self.graph.has(node, flag))
         return marked * 2 > len(self.values)
 
-    def _distance(self, mention: Mention) -> tuple[bool, bool, bool]:
-        """Order mentions: of the owner's class first, then of its module; others use the same name.
-
-        What makes the container is less telling than what fills it.
-        """
+    def _distance(self, mention: Mention) -> tuple[bool, bool]:
+        """Order mentions: of the owner's class first; what makes the container is less telling."""
         owners = {hop.type_name.rpartition(".")[2] for hop in self.path.hops[:-1]}
-        outer = mention.function.rpartition(".")[0]
-        module = "/".join(self.path.root.split("."))
-        return (
-            outer.rpartition(".")[2] not in owners,
-            not mention.location.file.removesuffix("/__init__.py")
-            .removesuffix(".py")
-            .endswith(module),
-            mention.function.endswith(("__init__", "<module>")),
-        )
+        outer = mention.function.rpartition(".")[0].rpartition(".")[2]
+        return outer not in owners, mention.function.endswith(("__init__", "<module>"))
 
     def where(self) -> str:
         """Say which code to look at."""
