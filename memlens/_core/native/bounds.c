@@ -206,11 +206,16 @@ find_owner_bounds(Capture *capture)
         capture->failed = 1;
     }
     const uint32_t *label = ITEMS(capture->edge_label, uint32_t);
+    const LengthRow *rows = ITEMS(capture->lengths, LengthRow);
+    size_t row = 0, row_count = COUNT(capture->lengths, LengthRow);
     for (uint32_t node = 1; node < capture->node_count && capture->owner_bounds.size != 0; node++) {
         uint64_t edge = ITEMS(capture->edge_offset, uint64_t)[node], end = edges_end(capture, node);
         int has_cap = 0;
+        while (row < row_count && rows[row].node < node) {
+            row++;
+        }
         for (; edge < end; edge++) {
-            if (label[edge] == capture->label_dict && length_row(capture, node) != SIZE_MAX) {
+            if (label[edge] == capture->label_dict && row < row_count && rows[row].node == node) {
                 apply_caps(&caps, ITEMS(capture->edge_target, uint32_t)[edge], node);
             }
             has_cap |= kind_of_label(&caps, label[edge]) == IS_CAP;
