@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from memlens.heap.views.statistics import Statistics, StatisticsRow
     from memlens.heap.views.summary import Summary, SummaryRow
     from memlens.heap.views.tree import Branch
+    from memlens.leaks.bounds import BoundedHolder
     from memlens.leaks.report import LeakReport
     from memlens.leaks.scope import Scope, scope
     from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
@@ -78,6 +79,7 @@ __all__ = (
     "BigDrop",
     "BigDrops",
     "BlockResult",
+    "BoundedHolder",
     "Branch",
     "CaptureError",
     "CaptureTimeoutError",
@@ -198,6 +200,7 @@ _HOMES = {
     "memlens.heap.views.statistics": ("Statistics", "StatisticsRow"),
     "memlens.heap.views.summary": ("Summary", "SummaryRow"),
     "memlens.heap.views.tree": ("Branch",),
+    "memlens.leaks.bounds": ("BoundedHolder",),
     "memlens.leaks.report": ("LeakReport",),
     "memlens.leaks.scope": (
         "Scope",

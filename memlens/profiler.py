@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from memlens.errors import OptionError
+from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.report import LeakReport, make_leak_report
 from memlens.process.alert import LeakAlert
@@ -240,9 +240,17 @@ class MemoryProfiler:
         )
 
     def _alert(self, reason: str, alert: LeakAlert | None = None) -> None:
-        """Take a snapshot, and say what is new: a holder that grows, or the alert of a detector."""
-        self.take_snapshot(reason)
-        if len(self._shelf.records) < (2 if alert else _MIN_SNAPSHOTS_FOR_AN_ALERT):
+        """Take a snapshot, and say what is new: a holder that grows, or the alert of a detector.
+
+        What a detector says is passed on even where no snapshot or report can be written.
+        """
+        try:
+            self.take_snapshot(reason)
+        except MemlensError as error:
+            if alert is None:
+                raise
+            self._failed(error)
+        if alert is None and len(self._shelf.records) < _MIN_SNAPSHOTS_FOR_AN_ALERT:
             return
         report = self._explain(alert)
         fresh = {suspect.holder for suspect in report} - self._alerted
@@ -251,8 +259,11 @@ class MemoryProfiler:
         if len(self._alerted) < _MAX_HOLDERS_REMEMBERED:
             self._alerted |= fresh
         self._alert_count += 1
-        with self._lock:
-            self._shelf.write(report)
+        try:
+            with self._lock:
+                self._shelf.write(report)
+        except MemlensError as error:
+            self._failed(error)
         if self.on_alert is None:
             logging.getLogger("memlens").warning("%s", report)
         else:
@@ -264,8 +275,10 @@ class MemoryProfiler:
                 choices = iter([self._shelf.load()])
             else:
                 choices = self._shelf.load_since(time.time() - (alert.time - alert.since))
+            report = LeakReport(self._pid, len(self._shelf.records), 0.0, 0, (), (), alert)
             for snapshots in choices:
-                report = make_leak_report(snapshots, ignore=self.ignore, alert=alert)
+                if len(snapshots) >= 2:
+                    report = make_leak_report(snapshots, ignore=self.ignore, alert=alert)
                 if report.suspects:
                     break
         return report

@@ -62,14 +62,14 @@ def read(profiler):
 def test_it_takes_a_baseline_and_reports_the_leak_with_its_holder(tmp_path):
     profiler = profiler_in(tmp_path)
     with profiler:
-        for _ in range(3):
+        for _ in range(2):
             leak()
             profiler.take_snapshot()
         report = profiler.report()
-    assert [record.reason for record in report.snapshots] == ["startup", *["manual"] * 3]
+    assert [record.reason for record in report.snapshots] == ["startup", "manual", "manual"]
     suspect = next(s for s in report.leaks if "SESSIONS" in s.holder)
     assert suspect.holder == "tests.test_profiler.SESSIONS"
-    assert suspect.count_growth == 90
+    assert suspect.count_growth == 60
     assert any(name.endswith("test_profiler.Session") for name in suspect.growing_types)
     assert "tests.test_profiler.SESSIONS" in str(report)
     assert report.to_dict()["leaks"]["suspects"]

@@ -33,6 +33,7 @@ from memlens.heap.file import SectionFile
 __all__ = ("Edge", "HeapGraph", "Location")
 
 _KIND_MASK = (1 << LABEL_BITS) - 1
+_WEAK = int(EdgeKind.WEAK)
 # Good names first: a path from a module or a frame tells more than one from the intern table.
 _ROOT_TIER = {
     RootKind.MODULE: 0,
@@ -224,7 +225,7 @@ class HeapGraph:
             for target, label in zip(
                 self.edge_target[start:end], self.edge_label[start:end], strict=True
             )
-            if label & _KIND_MASK != EdgeKind.WEAK
+            if label & _KIND_MASK != _WEAK
         ]
 
     @cached_property

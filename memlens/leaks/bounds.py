@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+from typing import Any
+
 from memlens._core.layout import NodeFlag
+from memlens._text import format_count
 from memlens.heap.graph import HeapGraph
 from memlens.heap.paths import RetentionPath
 from memlens.leaks.growth import Growth, Holder
 
-__all__ = ("stated_bound", "warms_up")
+__all__ = ("BoundedHolder", "stated_bound", "warms_up")
 
 # Tables that any program fills once: told from a leak only by a third snapshot.
 _WARM = frozenset(
@@ -25,6 +29,26 @@ _WARM_ROOTS = (
     "enum.",
     "<interpreter: sys.modules",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedHolder:
+    """What grew in every interval, but says how far: ``bound`` elements; it has ``length`` now."""
+
+    holder: str
+    holder_type: str
+    length: int
+    bound: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.holder} bounded at {format_count(self.bound)}"
+            f" (holds {format_count(self.length)})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return asdict(self)
 
 
 def stated_bound(growth: Growth, holder: Holder, subject: int) -> int | None:

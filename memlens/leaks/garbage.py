@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memlens._core.layout import NodeFlag
 from memlens.heap.graph import HeapGraph
-from memlens.leaks.growth import Growth, Holder, rises
+from memlens.leaks.growth import HIDDEN, Growth, Holder, rises
 
 __all__ = ("growing_garbage",)
 
@@ -26,8 +26,5 @@ def _uncollected(graph: HeapGraph) -> bool:
 
 
 def _garbage(graph: HeapGraph) -> list[int]:
-    return [
-        node
-        for node, flag in enumerate(graph.flags)
-        if flag & NodeFlag.GARBAGE and not flag & NodeFlag.OWN
-    ]
+    garbage, either = int(NodeFlag.GARBAGE), HIDDEN
+    return [node for node, flag in enumerate(graph.flags) if flag & either == garbage]

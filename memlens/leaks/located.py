@@ -9,7 +9,7 @@ from itertools import pairwise
 from memlens._core.layout import NONE
 from memlens.heap.graph import HeapGraph
 from memlens.heap.paths import RetentionPath, RetentionPathFinder
-from memlens.leaks.bounds import stated_bound, warms_up
+from memlens.leaks.bounds import BoundedHolder, stated_bound, warms_up
 from memlens.leaks.clusters import place_of
 from memlens.leaks.growth import Growth, Holder
 
@@ -35,20 +35,36 @@ class Located:
     text: str
 
 
-def located(growth: Growth, holders: Sequence[Holder]) -> list[Located]:
-    """Return the holders that are leaks, each with its place, in the order given."""
+def located(growth: Growth, holders: Sequence[Holder]) -> tuple[list[Located], list[BoundedHolder]]:
+    """Return the holders that are leaks, each with its place, in the order given; and the bounded.
+
+    Those grew as well, but state a bound that they have kept to.
+    """
     finder = RetentionPathFinder(growth.last)
     found: list[Located] = []
+    bounded: dict[int, BoundedHolder] = {}
     named: set[int] = set()
     for holder in holders:
         if min(_steps(holder.lengths)) < _LEAST_STEP.get(holder.shape, _LEAST_ELEMENTS):
             continue
         one = _locate(growth, holder, finder)
-        if one is None or one.subject in named or _is_noise(growth, one):
+        if one is None or one.subject in named:
             continue
-        named.add(one.subject)
-        found.append(one)
-    return [one for one in found if not any(_explains(other, one) for other in found)]
+        bound = _bound(growth, one)
+        if bound is not None:
+            kind, length = growth.last.type_of(one.subject), holder.lengths[-1]
+            bounded.setdefault(one.subject, BoundedHolder(one.text, kind, length, bound))
+        elif not _is_noise(growth, one):
+            named.add(one.subject)
+            found.append(one)
+    found = [one for one in found if not any(_explains(other, one) for other in found)]
+    return found, [*bounded.values()]
+
+
+def _bound(growth: Growth, one: Located) -> int | None:
+    if one.holder.shape in ("native", "garbage"):
+        return None
+    return stated_bound(growth, one.holder, one.subject)
 
 
 def _locate(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Located | None:
@@ -71,10 +87,8 @@ def _locate(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Loca
 def _is_noise(growth: Growth, one: Located) -> bool:
     if one.holder.shape in ("native", "garbage"):
         return False
-    return (
-        stated_bound(growth, one.holder, one.subject) is not None
-        or _holds_only_weakly(growth.last, one.holder, one.path)
-        or (len(growth.graphs) == 2 and warms_up(growth.last, one.holder, one.path))
+    return _holds_only_weakly(growth.last, one.holder, one.path) or (
+        len(growth.graphs) == 2 and warms_up(growth.last, one.holder, one.path)
     )
 
 

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from memlens._core.layout import LABEL_BITS, NONE, EdgeKind
+from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph import HeapGraph, Location
 
 __all__ = ("Mention", "functions_mentioning")
@@ -50,7 +50,8 @@ def _all_mentions(graph: HeapGraph, name: str) -> Iterator[Mention]:
         for index in _edges_labelled(graph, label):
             for code in graph.referrers(graph.edge_source(index)):
                 location = graph.location_of(code)
-                if location is not None and graph.type_of(code) == "code":
+                is_own = graph.has(code, NodeFlag.OWN)
+                if location is not None and graph.type_of(code) == "code" and not is_own:
                     yield Mention(_qualified_name(graph, code), location)
 
 

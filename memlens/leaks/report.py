@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memlens._text import format_change, format_duration
+from memlens._text import format_change, format_duration, labelled
 from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.suspects import LeakSuspect, find_leaks
+from memlens.leaks.bounds import BoundedHolder
+from memlens.leaks.suspects import LeakSuspect, explain_growth
+from memlens.leaks.types import growing_types
 from memlens.process.alert import LeakAlert
 
 __all__ = ("LeakReport", "make_leak_report")
@@ -21,9 +23,11 @@ _SHOWN = 5
 class LeakReport:
     """The suspects between the first and the last of some snapshots, and the change around them.
 
-    ``suspects``: best first. ``growing_types``: the types that grew, most bytes first. Sizes are in
-    bytes, ``seconds`` is the time from the first snapshot to the last. ``alert``: what a detector
-    said of the trend, where that is why the report was made.
+    ``suspects``: best first. ``growing_types``: the types that grew, most bytes first; of three
+    snapshots or more, those that grew more than once and kept what they gained. ``bounded``: what
+    grew too, but states a bound. Sizes are in bytes, ``seconds`` is the time from the first
+    snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
+    was made.
     """
 
     pid: int
@@ -33,6 +37,7 @@ class LeakReport:
     suspects: tuple[LeakSuspect, ...]
     growing_types: tuple[TypeChange, ...]
     alert: LeakAlert | None = None
+    bounded: tuple[BoundedHolder, ...] = ()
 
     def __iter__(self) -> Iterator[LeakSuspect]:
         return iter(self.suspects)
@@ -46,11 +51,15 @@ class LeakReport:
             f" {format_duration(self.seconds)}, the heap changed by"
             f" {format_change(self.heap_growth_bytes)}"
         )
+        if self.snapshot_count < 2:
+            head = f"Process {self.pid}: no holder can be named from fewer than two snapshots"
+            return f"{self.alert}\n\n{head}" if self.alert else head
         if self.alert is not None:
             head = f"{self.alert}\n\n{head}"
         if not self.suspects:
             verdict = "No holder" if self.alert else "No leak: no holder"
-            return f"{head}\n{verdict} grew in every interval."
+            verdict += " without a bound" if self.bounded else ""
+            return "\n".join([f"{head}\n{verdict} grew in every interval.", *self._bounded_text()])
         count = len(self.suspects)
         head += f"\n{count} suspect{'s' if count > 1 else ''}, the largest first:"
         blocks = [
@@ -58,7 +67,15 @@ class LeakReport:
         ]
         if count > _SHOWN:
             blocks.append(f"... and {count - _SHOWN} more")
+        blocks += self._bounded_text()
         return "\n\n".join([head, *blocks])
+
+    def _bounded_text(self) -> list[str]:
+        """Say what grew and is no leak: a reader who sees it grow wonders."""
+        if not self.bounded:
+            return []
+        text = "; ".join(map(str, self.bounded[:_SHOWN]))
+        return [labelled("Not leaks:", text, label_width=11, indent="")]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -77,6 +94,7 @@ class LeakReport:
                 for change in self.growing_types
             ],
             "alert": self.alert.to_dict() if self.alert else None,
+            "bounded": [one.to_dict() for one in self.bounded],
         }
 
 
@@ -88,7 +106,7 @@ def make_leak_report(
     alert: LeakAlert | None = None,
 ) -> LeakReport:
     """Look for leaks over two or more snapshots of one process; raises as `find_leaks` does."""
-    suspects = find_leaks(snapshots, ignore=ignore, limit=limit)
+    suspects, bounded = explain_growth(snapshots, ignore, limit=limit)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
     comparison = ordered[0].compare(ordered[-1])
     return LeakReport(
@@ -97,6 +115,7 @@ def make_leak_report(
         seconds=comparison.seconds,
         heap_growth_bytes=sum(change.shallow_delta_bytes for change in comparison),
         suspects=tuple(suspects),
-        growing_types=tuple(comparison.growing()[:20]),
+        growing_types=tuple(growing_types(comparison, [one.graph for one in ordered])[:20]),
         alert=alert,
+        bounded=tuple(bounded),
     )

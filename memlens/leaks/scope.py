@@ -67,20 +67,17 @@ class _State:
         self.look_at = 0
         self.thread: threading.Thread | None = None
         self.lock = threading.RLock()
-        self.pid = os.getpid()
+
+    def forget_parent(self) -> None:
+        """In a forked child: the look under way was the parent's, and the lock may be held."""
+        self.lock = threading.RLock()
+        self.thread = self.marked = self.sampling = None
 
     def begin(self, one: Scope) -> None:
         """Count a repetition, and mark what it makes if it is its turn."""
         self.repetitions += 1
         if self.repetitions >= self.next_sample and self.looks < self.max_looks:
             with self.lock:
-                if self.pid != os.getpid():  # a forked child: the look under way was the parent's
-                    self.pid, self.thread, self.marked, self.sampling = (
-                        os.getpid(),
-                        None,
-                        None,
-                        None,
-                    )
                 if self.sampling is None and self.marked is None and self.thread is None:
                     self.next_sample = self.repetitions + self.every
                     self.sampling = one
@@ -135,6 +132,9 @@ class _State:
             alive = {id(obj) for one in marked if (obj := one()) is not None}
             obj = None  # held by nobody but the program while the snapshot is taken
             snapshot = take_heap_snapshot(collect=False, reason="scope")
+            # Alive before and after: nothing else can have had these addresses in between.
+            alive &= {id(obj) for one in marked if (obj := one()) is not None}
+            obj = None
             self._note(snapshot, alive, len(marked))
         except Exception:  # noqa: BLE001 - watching never takes the program down; counted
             self.failures += 1
@@ -246,6 +246,17 @@ class Scope:
 
 _states: dict[str, _State] = {}
 _lock = threading.Lock()
+
+
+def _forget_parent() -> None:
+    global _lock
+    _lock = threading.Lock()
+    for state in _states.values():
+        state.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
 
 
 def scope(

@@ -7,21 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from memlens._core.layout import LABEL_BITS, EdgeKind
 from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("reach", "share_out")
 
+_KIND_MASK = (1 << LABEL_BITS) - 1
+_WEAK = int(EdgeKind.WEAK)
+
 
 def reach(growth: Growth, holders: Iterable[Holder]) -> None:
     """Fill in all the new objects that each holder reaches through new objects."""
+    graph, new = growth.last, growth.new
+    offsets, targets, labels = graph.edge_offset, graph.edge_target, graph.edge_label
     for holder in holders:
         seen: dict[int, None] = dict.fromkeys(holder.entries)
         stack = list(seen)
-        while stack:
-            for target in growth.new_targets(stack.pop()):
-                if target not in seen and target != holder.node:
+        while stack:  # over millions of objects: no calls in here
+            node = stack.pop()
+            start, end = offsets[node], offsets[node + 1]
+            for target, label in zip(targets[start:end], labels[start:end], strict=True):
+                if new[target] and target not in seen and label & _KIND_MASK != _WEAK:
                     seen[target] = None
                     stack.append(target)
+        seen.pop(holder.node, None)
         holder.gained = list(seen)
 
 

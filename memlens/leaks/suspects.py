@@ -13,6 +13,7 @@ from memlens.errors import ComparisonError, OptionError
 from memlens.heap.identity import check_same_process
 from memlens.heap.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.bounds import BoundedHolder
 from memlens.leaks.growth import Growth
 from memlens.leaks.located import Located, located
 from memlens.leaks.mentions import functions_mentioning
@@ -20,7 +21,7 @@ from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.patterns.case import DATA
 from memlens.leaks.search import find_growth
 
-__all__ = ("LeakSuspect", "find_leaks")
+__all__ = ("LeakSuspect", "explain_growth", "find_leaks")
 
 # Of equal numbers, what is more telling than these comes first.
 _PLAIN = DATA | {"dict", "list", "set", "bytearray", "cell", "type"}
@@ -103,6 +104,16 @@ def find_leaks(
     Raises ``ComparisonError`` below two snapshots or across processes, ``OptionError`` for a bad
     option.
     """
+    return explain_growth(snapshots, ignore, min_growth_bytes, limit)[0]
+
+
+def explain_growth(
+    snapshots: Iterable[HeapSnapshot],
+    ignore: Iterable[str] = (),
+    min_growth_bytes: int = 0,
+    limit: int = 20,
+) -> tuple[list[LeakSuspect], list[BoundedHolder]]:
+    """Return what `find_leaks` does, and what grew as well but states a bound."""
     ordered = _in_order(snapshots)
     patterns = _compiled(ignore)
     if min_growth_bytes < 0 or limit < 1:
@@ -113,14 +124,15 @@ def find_leaks(
     growth = Growth([snapshot.graph for snapshot in ordered])
     seconds = ordered[-1].timestamp - ordered[0].timestamp
     suspects: list[LeakSuspect] = []
-    for one in located(growth, find_growth(growth)):
+    found, bounded = located(growth, find_growth(growth))
+    for one in found:
         if one.holder.share_bytes >= min_growth_bytes and not any(
             pattern.search(one.text) for pattern in patterns
         ):
             suspects.append(_suspect(growth, one, seconds))
             if len(suspects) == limit:
                 break
-    return suspects
+    return suspects, bounded
 
 
 def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:

@@ -94,7 +94,7 @@ class LeakAlert:
             f"(99.9 % between {self._amount(low)} and {self._amount(high)})",
             f"  {self._amount(self.growth_bytes, signed=True)} over the last {self._span()}, now at "
             f"{self._amount(self.level_bytes)}{', growing steeper' if self.steepening else ''}; "
-            f"confidence {100 * self.confidence:.2f} %",
+            f"confidence {_percent(self.confidence)}",
             f"  {_KINDS[self.kind]}",
         ]
         if self.seconds_to_limit is not None and self.limit_bytes is not None:
@@ -124,6 +124,11 @@ class LeakAlert:
             f"{format_duration(self.seconds_to_limit)} away "
             f"(between {format_duration(soon)} and {until})"
         )
+
+
+def _percent(confidence: float) -> str:
+    """Return a confidence in percent; nothing is entirely sure."""
+    return "over 99.99 %" if confidence >= 0.9999 else f"{100 * confidence:.2f} %"
 
 
 @dataclass(frozen=True, slots=True)

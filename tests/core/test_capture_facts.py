@@ -7,6 +7,7 @@ import collections
 import functools
 import gc
 import io
+import operator
 import socket
 import subprocess
 import sys
@@ -38,6 +39,33 @@ class Inflated(list):
         raise AssertionError
 
 
+class Capped:
+    maxsize = 1  # of the class: says nothing about `shared`
+    shared: dict[int, int] = {1: 1}
+
+    def __init__(self, cap, count, **more):
+        self._max_size = cap
+        self.entries = dict.fromkeys(range(count))
+        self.order = list(range(count))
+        self.recent = collections.deque(range(count), maxlen=50)
+        vars(self).update(more)
+
+
+class CappedSlots:
+    __slots__ = ("__capacity", "entries")
+
+    def __init__(self, cap, count):
+        self.__capacity = cap
+        self.entries = set(range(count))
+
+
+class CappedDict(dict):
+    def __init__(self, cap, count):
+        super().__init__(dict.fromkeys(range(count)))
+        self.MaxEntries = 3
+        self.max_entries = cap
+
+
 class InflatedTwice(Inflated):
     def __sizeof__(self):
         return 10**9
@@ -54,6 +82,13 @@ def world(core):
     plant.slots = Slots()
     plant.inflated = Inflated([1, 2, 3])
     plant.inflated_twice = InflatedTwice([1])
+    plant.capped, plant.over, plant.full = Capped(10, 3), Capped(10, 11), Capped(10, 10)
+    plant.two_caps, plant.kept_to = Capped(10, 3, limit=5), Capped(10, 3, limit=2)
+    plant.huge, plant.true, plant.none = Capped(2**45, 3), Capped(True, 1), Capped(None, 3)
+    plant.negative, plant.endless = Capped(-4, 3), Capped(2**200, 3)
+    plant.looked_at = Capped(10, 3)
+    assert vars(plant.looked_at)
+    plant.slotted, plant.capped_dict = CappedSlots(7, 3), CappedDict(8, 3)
     plant.array = numpy.zeros(1000)
     plant.view = plant.array[10:]
     plant.fives = [Five() for _ in range(200)]
@@ -225,6 +260,22 @@ def test_no_type_of_this_process_fails_when_it_is_looked_at(core):
 def test_containers_have_their_length_and_the_bound_they_state(world, name, length, bound):
     found = world.heap.sparse(getattr(world, name), "container", "length", "bound")
     assert found == (length, NO_BOUND if bound is None else bound)
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"),
+    [
+        *(("capped.entries", 10), ("capped.order", 10), ("capped.recent", 50)),
+        *(("over.entries", None), ("full.entries", 10)),
+        *(("two_caps.entries", 5), ("kept_to.entries", 10)),
+        *(("huge.entries", 2**45), ("true.entries", None), ("none.entries", None)),
+        *(("negative.entries", None), ("endless.entries", None), ("looked_at.order", 10)),
+        *(("slotted.entries", 7), ("capped_dict", 8), ("capped.shared", None)),
+    ],
+)
+def test_a_container_has_the_cap_that_its_owner_states_and_that_it_keeps_to(world, name, bound):
+    found = world.heap.sparse(operator.attrgetter(name)(world), "container", "bound")
+    assert found == (NO_BOUND if bound is None else bound,)
 
 
 def test_what_is_no_container_has_no_length(world):

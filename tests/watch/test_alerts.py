@@ -150,6 +150,31 @@ def test_a_callback_that_raises_is_counted_and_logged_once(tmp_path, monkeypatch
     assert len(caplog.records) == 1
 
 
+def test_an_alert_is_passed_on_where_no_snapshot_can_be_taken(tmp_path, monkeypatch):
+    def fails(path, **options):
+        raise memlens.OutputError("the disk is full")
+
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
+    monkeypatch.setattr("memlens.watch.shelf.take_heap_snapshot", fails)
+    service.run(4)
+    (report,) = service.alerts
+    assert (report.alert.kind, report.snapshot_count, len(report)) == ("python", 1, 0)
+    assert "fewer than two snapshots" in str(report)
+    assert report.to_dict()["alert"]["series"] == "blocks"
+    assert service.profiler.health()["last_error"] == "OutputError: the disk is full"
+
+
+def test_a_report_is_passed_on_where_it_cannot_be_written(tmp_path, monkeypatch):
+    def fails(report):
+        raise memlens.OutputError("the disk is full")
+
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
+    service.profiler._shelf.write = fails
+    service.run(4)
+    assert [suspect.holder for suspect in service.alerts[0]] == ["app.sessions"]
+    assert service.profiler.health()["failures"] == 1
+
+
 def test_ten_hours_of_a_leaking_service_stay_bounded_on_disk_and_in_memory(tmp_path, monkeypatch):
     service = Service(
         tmp_path,

@@ -161,6 +161,7 @@ struct Capture {
     Buffer names_rows; /* NameRow */
     Buffer lengths;    /* LengthRow */
     Buffer long_lengths, bounds; /* SparseRow */
+    Buffer owner_bounds; /* u64, by row of lengths; 0 where the owner states no cap */
     Buffer values;     /* u32 pairs: node, string */
     Buffer text_hashes; /* u32: of the contents of each str and bytes, in the order of nodes */
     Buffer equal_node, equal_group; /* u32 */
@@ -266,6 +267,9 @@ void find_named_roots(Capture *capture);
 void walk_collector_lists(Capture *capture);
 void find_unnamed_roots(Capture *capture);
 void mark_garbage(Capture *capture);
+
+/* bounds.c */
+void find_owner_bounds(Capture *capture);
 
 /* finish.c */
 void list_indices(Capture *capture);

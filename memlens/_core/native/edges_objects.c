@@ -398,6 +398,20 @@ plain_array_content(Capture *capture, PyObject *object, const Plan *plan)
     capture->size += (uint64_t)array->allocated * (uint64_t)array->description->item_bytes;
 }
 
+#if MEMLENS_MINOR < 12
+typedef struct { /* Modules/_io/bytesio.c: later versions show the text to the collector */
+    PyObject_HEAD
+    PyObject *text;
+} BytesBuffer;
+
+static void
+bytes_buffer_content(Capture *capture, PyObject *object, const Plan *plan)
+{
+    (void)plan;
+    add_optional_edge(capture, ((BytesBuffer *)object)->text, label_of(INTERNAL, 0));
+}
+#endif
+
 /* By name: not by asking a module, which the program may have changed. A class made by a class
  * statement is never meant, whatever it is called. */
 static Content
@@ -414,6 +428,9 @@ structured_content(const Capture *capture, PyTypeObject *type)
         {"datetime.datetime", sizeof(PyDateTime_DateTime), datetime_content},
         {"datetime.time", sizeof(PyDateTime_Time), datetime_content},
         {"array.array", sizeof(PlainArray), plain_array_content},
+#if MEMLENS_MINOR < 12
+        {"_io.BytesIO", sizeof(BytesBuffer), bytes_buffer_content},
+#endif
         {"numpy.ndarray", sizeof(Array), ndarray_content},
     };
     if (type->tp_traverse == capture->facts.python_traverse) {

@@ -207,6 +207,10 @@ take_containers(Capture *capture, Buffer *sections)
         const LengthRow *row = ITEMS(capture->lengths, LengthRow) + i;
         uint64_t length = sparse_value(&capture->long_lengths, &at_long, row->node, row->length);
         uint64_t bound = sparse_value(&capture->bounds, &at_bound, row->node, NO_BOUND);
+        if (bound == NO_BOUND && capture->owner_bounds.size != 0
+            && ITEMS(capture->owner_bounds, uint64_t)[i] != 0) {
+            bound = ITEMS(capture->owner_bounds, uint64_t)[i];
+        }
         if (push_u32(&sections[CONTAINER_NODE], row->node) < 0
             || push_u64(&sections[CONTAINER_LENGTH], length) < 0
             || push_u64(&sections[CONTAINER_BOUND], bound) < 0) {

@@ -44,8 +44,8 @@ capture_free(Capture *capture)
         &capture->node_type, &capture->node_size, &capture->node_flags, &capture->node_references,
         &capture->edge_offset, &capture->edge_target, &capture->edge_label, &capture->plans,
         &capture->plan_table, &capture->fields, &capture->key_labels, &capture->names_rows,
-        &capture->lengths, &capture->long_lengths, &capture->bounds, &capture->values,
-        &capture->text_hashes, &capture->equal_node, &capture->equal_group,
+        &capture->lengths, &capture->long_lengths, &capture->bounds, &capture->owner_bounds,
+        &capture->values, &capture->text_hashes, &capture->equal_node, &capture->equal_group,
         &capture->frames, &capture->roots, &capture->hidden,
         &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->mentions,
         &capture->relabel, &capture->stack, &capture->scratch, &capture->text,
@@ -284,6 +284,9 @@ capture_run(Capture *capture)
     if (!capture->failed) {
         number_edges(capture);
         put_names_right(capture);
+    }
+    if (!capture->failed) {
+        find_owner_bounds(capture);
         find_unnamed_roots(capture);
     }
     if (!capture->failed) {

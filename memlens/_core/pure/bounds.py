@@ -1,7 +1,8 @@
 """The bound that the owner of a container states: ``self.maxsize = 100`` beside ``self.data``.
 
 A cache of one's own often keeps its cap in an attribute. It is taken where that attribute is named
-like a cap, holds a plain positive int, and the container beside it has kept to it so far.
+like a cap, holds a plain positive int, and the container beside it has kept to it so far. Of several
+caps the smallest that was kept to counts.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ CAP_NAMES = frozenset(
     "maxsize max_size maxlen max_len max_length capacity max_capacity max_entries max_items"
     " max_keys cache_size cachesize max_cache_size limit size_limit max_elements".split()
 )
+_LEAST_ENDLESS = 1 << 60  # two digits of an int: a cap beyond is none
 _KIND_MASK = (1 << LABEL_BITS) - 1
 _NAMESPACES_OF_OTHERS = ("__spec__", "__module__", "__builtins__")  # of modules and classes
 _BUILT_IN = frozenset(map(id, (dict, list, tuple, set, frozenset)))
@@ -38,13 +40,16 @@ def add_owner_bounds(
     """Enter the caps of owners among ``bounds``, in step with ``nodes`` and ``lengths``."""
     place_of = {node: place for place, node in enumerate(nodes)}
     owner_of = _owners_by_namespace(heap, nodes)
+    stated: dict[int, int] = {}
     for source, cap in _stated_caps(heap, strings):
         is_namespace = type(heap.objects[source]) is dict
         owner = owner_of.get(source, 0) if is_namespace else source
         for node in (owner, *_attributes(heap, source)):
             place = place_of.get(node)
             if place is not None and bounds[place] == NO_BOUND and lengths[place] <= cap:
-                bounds[place] = cap
+                stated[place] = min(cap, stated.get(place, cap))
+    for place, cap in stated.items():
+        bounds[place] = cap
 
 
 def _stated_caps(heap: WalkedHeap, strings: StringTable) -> Iterator[tuple[int, int]]:
@@ -57,7 +62,7 @@ def _stated_caps(heap: WalkedHeap, strings: StringTable) -> Iterator[tuple[int, 
     ]
     for edge in _edges_labelled(heap.labels.tobytes(), wanted):
         value = heap.objects[heap.targets[edge]]
-        if type(value) is not int or not 0 < value < NO_BOUND:
+        if type(value) is not int or not 0 < value < _LEAST_ENDLESS:
             continue
         source = bisect_right(heap.starts, edge) - 1
         owner = heap.objects[source]

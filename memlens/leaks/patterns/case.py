@@ -117,11 +117,16 @@ class Case:
         marked = sum(1 for node in self.values if self.graph.has(node, flag))
         return marked * 2 > len(self.values)
 
+    def _distance(self, mention: Mention) -> tuple[bool, bool]:
+        """Order mentions: of the owner's class first; what makes the container is less telling."""
+        owners = {hop.type_name.rpartition(".")[2] for hop in self.path.hops[:-1]}
+        outer = mention.function.rpartition(".")[0].rpartition(".")[2]
+        return outer not in owners, mention.function.endswith(("__init__", "<module>"))
+
     def where(self) -> str:
         """Say which code to look at."""
         if not self.mentions:
             return ""
-        # What makes the container is less telling than what fills it.
-        first = sorted(self.mentions, key=lambda m: m.function.endswith("__init__"))
+        first = sorted(self.mentions, key=self._distance)
         some = "; ".join(str(mention) for mention in first[:3])
         return f" Look at the code that uses {self.name}: {some}."
