@@ -30,7 +30,7 @@ static bool
 index_create(Index *index, uint32_t rows)
 {
     uint32_t slots = index_slot_count(rows);
-    index->slots = memory_map(slots * sizeof(uint32_t));
+    index->slots = memory_map_touched(slots * sizeof(uint32_t));
     index->mask = slots - 1;
     return index->slots != NULL;
 }

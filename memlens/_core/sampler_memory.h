@@ -21,6 +21,18 @@ memory_map(size_t size_bytes)
 #endif
 }
 
+/* Memory that is touched at random: its pages are there from the start, so that none of them has to
+ * be faulted in within an allocation of the program's. */
+static void *
+memory_map_touched(size_t size_bytes)
+{
+    unsigned char *start = memory_map(size_bytes);
+    for (size_t i = 0; start != NULL && i < size_bytes; i += 4096) {
+        ((volatile unsigned char *)start)[i] = 0;
+    }
+    return start;
+}
+
 static void
 memory_unmap(void *start, size_t size_bytes)
 {

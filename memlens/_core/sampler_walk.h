@@ -16,8 +16,8 @@
 #define FRAMES_INNERMOST 48 /* kept of a stack deeper than FRAMES_KEPT, with the outermost ones: */
 #define FRAMES_OUTERMOST 16 /* they join its tree at the root */
 #define FRAMES_KEPT (FRAMES_INNERMOST + FRAMES_OUTERMOST)
-#define CODE_CACHE_SIZE 8192
-#define LINE_CACHE_SIZE 16384
+#define CODE_CACHE_SIZE 4096
+#define LINE_CACHE_SIZE 8192
 
 typedef struct {
     const PyCodeObject *code;
@@ -172,8 +172,8 @@ static bool
 walk_create(Walk *walk)
 {
     memset(walk, 0, sizeof(*walk));
-    walk->codes = memory_map(CODE_CACHE_SIZE * sizeof(CodeEntry));
-    walk->lines = memory_map(LINE_CACHE_SIZE * sizeof(LineEntry));
+    walk->codes = memory_map_touched(CODE_CACHE_SIZE * sizeof(CodeEntry));
+    walk->lines = memory_map_touched(LINE_CACHE_SIZE * sizeof(LineEntry));
     return walk->codes != NULL && walk->lines != NULL;
 }
 
