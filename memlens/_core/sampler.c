@@ -136,14 +136,6 @@ suppress(PyObject *Py_UNUSED(module), PyObject *argument)
     return PyBool_FromLong(changed);
 }
 
-PyDoc_STRVAR(mark_doc, "mark()\n--\n\nThe sequence number of the next sample.");
-
-static PyObject *
-mark(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    return PyLong_FromUnsignedLongLong(tracker.sequence);
-}
-
 PyDoc_STRVAR(now_ns_doc, "now_ns()\n--\n\nThe clock of `sample_birth_ns`.");
 
 static PyObject *
@@ -279,7 +271,6 @@ static PyMethodDef methods[] = {
     {"stop", stop, METH_NOARGS, stop_doc},
     {"set_interval", set_interval, METH_O, set_interval_doc},
     {"suppress", suppress, METH_O, suppress_doc},
-    {"mark", mark, METH_NOARGS, mark_doc},
     {"now_ns", now_ns, METH_NOARGS, now_ns_doc},
     {"forget_sums", forget_sums, METH_NOARGS, forget_sums_doc},
     {"site_tables", site_tables, METH_O, site_tables_doc},

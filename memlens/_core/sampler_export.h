@@ -18,6 +18,7 @@ typedef struct {
     uint64_t *oldest_ns;
     Sample *samples;
     uint32_t bucket_count, sample_count;
+    uint64_t sequence;
 } Copy;
 
 static void *
@@ -91,6 +92,7 @@ copy_tracker(Copy *copy, uint64_t since)
         copy_tables(copy, &tracker.sites);
         copy->samples = malloc(tracker.samples.rows_used * sizeof(Sample) + 1);
     }
+    copy->sequence = tracker.sequence;
     bool complete = copy->strings.bytes && copy->strings.offsets && copy->locations.rows &&
                     copy->stacks.offsets && copy->stacks.frames && copy->buckets && copy->live &&
                     copy->births_ns && copy->oldest_ns && copy->samples;
@@ -170,6 +172,7 @@ add_buckets(PyObject *columns, const Copy *copy)
            ADD_FIELD(columns, "bucket_thread_ident", copy->buckets, count, thread_ident) ||
            add_sums(columns, allocated, &copy->buckets->allocated, count, sizeof(Bucket)) ||
            add_sums(columns, live, copy->live, count, sizeof(Sums)) ||
+           ADD_ARRAY(columns, "next_sequence", &copy->sequence, 1) ||
            ADD_ARRAY(columns, "live_births_ns", copy->births_ns, count) ||
            ADD_ARRAY(columns, "live_oldest_ns", copy->oldest_ns, count);
 }

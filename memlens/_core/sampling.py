@@ -1,0 +1,89 @@
+"""The allocation sampler of the core: whether it is there, and what its columns mean.
+
+``memlens._core._sampler`` is C only: hooks on the allocators cannot be written in Python. Where it is
+missing, `why_unavailable` says why and the layer above falls back to tracemalloc.
+
+``site_tables(since)`` and ``sample_tables(since)`` give a dict of columns, one bytes object each, to be
+read with ``memoryview(column).cast(COLUMNS[name])``:
+
+- **strings**: ``string_offset`` (one more than there are strings) into ``string_bytes``, UTF-8 with
+  ``surrogatepass``
+- **locations**: ``location_function``, ``location_file`` (strings), ``location_line`` (0: unknown)
+- **stacks**: ``stack_offset`` (one more than there are stacks) into ``stack_location``, innermost
+  frame first. Stack 0 has no frame: native code without a Python frame
+- **buckets**, one a stack, domain and thread: ``bucket_number`` (stable, never used again),
+  ``bucket_stack``, ``bucket_domain`` (0 PyMem, 1 PyObject), ``bucket_thread`` (number of the thread
+  state, as in ``threads()``; 0: none), ``bucket_thread_ident``. Sums over all samples since the start:
+  ``allocated_bytes``, ``allocated_count``, each with ``..._variance``, and ``allocated_samples``. The
+  same for samples from number ``since`` on that are alive, as ``live_...``; ``live_births_ns`` (sum)
+  and ``live_oldest_ns`` on the clock of ``now_ns()``. Buckets 0 and 1 (one a domain) hold what found no
+  room and what was evicted
+- ``next_sequence`` (one item): the number that the next sample gets
+
+``sample_tables`` adds the live **samples**: ``sample_address`` (of the block: an object begins there or
+16, 32 or 48 bytes later, behind its collector's header and inline pointers), ``sample_size`` (bytes asked
+for), ``sample_probability`` (the sample stands for 1 / p blocks), ``sample_birth_ns``,
+``sample_sequence``, ``sample_bucket``.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+
+__all__ = ("COLUMNS", "DOMAINS", "load_sampler", "why_unavailable")
+
+DOMAINS = ("mem", "object")
+
+# Column -> typecode of `array.array` (and of `memoryview.cast`).
+COLUMNS: dict[str, str] = {
+    "string_bytes": "B",
+    "string_offset": "I",
+    "location_function": "I",
+    "location_file": "I",
+    "location_line": "I",
+    "stack_offset": "I",
+    "stack_location": "I",
+    "bucket_number": "Q",
+    "bucket_stack": "I",
+    "bucket_domain": "I",
+    "bucket_thread": "Q",
+    "bucket_thread_ident": "Q",
+    "allocated_bytes": "d",
+    "allocated_bytes_variance": "d",
+    "allocated_count": "d",
+    "allocated_count_variance": "d",
+    "allocated_samples": "Q",
+    "live_bytes": "d",
+    "live_bytes_variance": "d",
+    "live_count": "d",
+    "live_count_variance": "d",
+    "live_samples": "Q",
+    "live_births_ns": "Q",
+    "live_oldest_ns": "Q",
+    "next_sequence": "Q",
+    "sample_address": "Q",
+    "sample_size": "Q",
+    "sample_probability": "d",
+    "sample_birth_ns": "Q",
+    "sample_sequence": "Q",
+    "sample_bucket": "I",
+}
+
+
+def load_sampler() -> ModuleType:
+    """Return the C sampler. Raises ImportError where it is missing, unfit, or MEMLENS_PURE is 1."""
+    if os.environ.get("MEMLENS_PURE") == "1":
+        raise ImportError("MEMLENS_PURE=1 asks for pure Python; the sampler is C only")
+    from memlens._core import _sampler
+
+    return _sampler
+
+
+def why_unavailable() -> str | None:
+    """Return None where the sampler can be used, else the reason in a sentence."""
+    try:
+        load_sampler()
+    except ImportError as error:
+        return str(error)
+    return None

@@ -1,0 +1,209 @@
+"""AllocationProfile: where memory was allocated over an interval, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from os import PathLike
+
+from memlens._text import format_bytes, format_count, format_duration
+from memlens.allocations.call_tree import CallNode, call_tree
+from memlens.allocations.frame import Frame
+from memlens.allocations.profile_comparison import AllocationComparison, compare_rows
+from memlens.allocations.profile_rows import (
+    AllocationRow,
+    check_measure,
+    merged,
+    merged_by,
+    module_frame,
+    ordered,
+)
+from memlens.errors import OptionError
+
+__all__ = ("AllocationProfile", "ProfileFacts")
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFacts:
+    """What is known about a profile besides its rows. Sizes in bytes, times in seconds.
+
+    ``source`` is ``"sampling"`` or ``"tracemalloc"``; ``interval_bytes`` the mean distance of samples
+    at the end (1: exact); ``started_at`` a Unix time; ``rss_bytes`` the process's resident memory when
+    the profile was made, None where the platform did not tell; ``dropped_samples`` live samples given
+    up to stay within bounds (their weight went to the others).
+    """
+
+    source: str
+    interval_bytes: int
+    started_at: float
+    duration_seconds: float
+    pid: int
+    python: str
+    rss_bytes: int | None = None
+    dropped_samples: int = 0
+
+
+class AllocationProfile:
+    """Where memory was allocated between two moments, and what of it is still alive.
+
+    Immutable. ``rows`` has one `AllocationRow` for each call path, thread and domain. Numbers are
+    estimates from samples, each with its standard error; they cover blocks that Python's allocators
+    handed out since the start, and nothing else: see `untracked_bytes`.
+
+    >>> profile = AllocationProfiler.profile(...)  # doctest: +SKIP
+    >>> print(profile.top(1)[0])  # doctest: +SKIP
+    """
+
+    def __init__(self, rows: Iterable[AllocationRow], facts: ProfileFacts) -> None:
+        self.rows: tuple[AllocationRow, ...] = tuple(rows)
+        self.facts = facts
+
+    @cached_property
+    def total(self) -> AllocationRow:
+        """The sum of all rows; its call path is empty."""
+        return merged(list(self.rows), ())
+
+    @property
+    def untracked_bytes(self) -> int | None:
+        """Resident memory that the live estimate does not explain, or None where RSS is unknown.
+
+        Buffers of numpy and other native libraries, what was allocated before the start, the
+        interpreter and its code, free memory that the allocators keep.
+        """
+        if self.facts.rss_bytes is None:
+            return None
+        return max(0, self.facts.rss_bytes - round(self.total.live_bytes))
+
+    def by_call_path(self) -> list[AllocationRow]:
+        """Return one row for each call path, by live bytes."""
+        return ordered(merged_by(self.rows, lambda row: row.call_path, lambda path: path), "live_bytes")
+
+    def by_site(self) -> list[AllocationRow]:
+        """Return one row for each line that allocated (the last frame of call paths), by live bytes."""
+        rows = merged_by(self.rows, lambda row: row.call_path[-1:], lambda path: path)
+        return ordered(rows, "live_bytes")
+
+    def by_module(self) -> list[AllocationRow]:
+        """Return one row for each module that allocated, by live bytes.
+
+        The call path is one frame, whose ``function`` is the module's name and whose line is 0.
+        """
+        rows = merged_by(
+            self.rows,
+            lambda row: tuple(module_frame(frame) for frame in row.call_path[-1:]),
+            lambda path: path,
+        )
+        return ordered(rows, "live_bytes")
+
+    def by_thread(self) -> dict[str, AllocationRow]:
+        """Return one row for each thread; its call path is empty."""
+        groups: dict[str, list[AllocationRow]] = {}
+        for row in self.rows:
+            groups.setdefault(row.thread or "", []).append(row)
+        return {thread: merged(rows, ()) for thread, rows in groups.items()}
+
+    def top(self, n: int = 20, by: str = "live_bytes") -> list[AllocationRow]:
+        """Return the ``n`` call paths with the most ``by``.
+
+        ``by`` is ``live_bytes``, ``allocated_bytes``, ``live_count`` or ``allocated_count``. Raises
+        OptionError for another one and for a negative ``n``.
+        """
+        if n < 0:
+            raise OptionError(f"n={n!r} is negative: how many call paths are wanted?")
+        return ordered(self.by_call_path(), check_measure(by))[:n]
+
+    def tree(self) -> CallNode:
+        """Return the root of the call tree."""
+        return call_tree(self.by_call_path())
+
+    def filter(
+        self,
+        *,
+        file: str | None = None,
+        exclude_file: str | None = None,
+        thread: str | None = None,
+        domain: str | None = None,
+        where: Callable[[AllocationRow], bool] | None = None,
+    ) -> AllocationProfile:
+        """Return the profile of some of the rows.
+
+        ``file`` keeps rows with a frame in files of this pattern (``*`` and ``?``),
+        ``exclude_file`` those without one; ``thread`` and ``domain`` are names; ``where`` is asked for
+        each row. All that are given must agree.
+        """
+        kept = [
+            row
+            for row in self.rows
+            if (file is None or _passes(row.call_path, file))
+            and (exclude_file is None or not _passes(row.call_path, exclude_file))
+            and (thread is None or row.thread == thread)
+            and (domain is None or row.domain == domain)
+            and (where is None or where(row))
+        ]
+        return AllocationProfile(kept, replace(self.facts))
+
+    def compare(self, other: AllocationProfile) -> AllocationComparison:
+        """Return what changed from this profile (before) to ``other`` (after), by call path."""
+        return compare_rows(self.by_call_path(), other.by_call_path())
+
+    def table(self, n: int = 20, by: str = "live_bytes") -> str:
+        """Return the top call paths as a plain table, one line each."""
+        from memlens.allocations.profile_text import table_text
+
+        return table_text(self.top(n, by), self.total, check_measure(by))
+
+    def tree_text(self, by: str = "live_bytes", *, smallest_percent: float = 1.0) -> str:
+        """Return the call tree as indented text, without what is below ``smallest_percent`` of all."""
+        from memlens.allocations.profile_text import tree_text
+
+        return tree_text(self.tree(), check_measure(by), smallest_percent)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the profile as JSON (`memlens.allocations.profile_file`). Raises OutputError."""
+        from memlens.allocations.profile_file import save_profile
+
+        save_profile(self, path)
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> AllocationProfile:
+        """Read a profile that `save` wrote. Raises SnapshotFileError where it is none."""
+        from memlens.allocations.profile_file import load_profile
+
+        return load_profile(path)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AllocationProfile):
+            return NotImplemented
+        return self.rows == other.rows and self.facts == other.facts
+
+    def __hash__(self) -> int:
+        return hash((self.rows, self.facts))
+
+    def __repr__(self) -> str:
+        return f"<AllocationProfile: {len(self.rows)} rows, {format_bytes(self.total.live_bytes)} live>"
+
+    def __str__(self) -> str:
+        facts, total = self.facts, self.total
+        every = f"one sample per {format_bytes(facts.interval_bytes)}"
+        how = "tracemalloc" if facts.source == "tracemalloc" else every
+        if facts.source == "sampling" and facts.interval_bytes == 1:
+            how = "every block"
+        lines = [
+            f"{format_bytes(total.live_bytes)} ± {format_bytes(total.live_bytes_stderr)} live in "
+            f"{format_count(round(total.live_count))} blocks after "
+            f"{format_duration(facts.duration_seconds)} ({how})"
+        ]
+        if self.untracked_bytes is not None:
+            lines.append(
+                f"{format_bytes(self.untracked_bytes)} of RSS not explained: native buffers (numpy), "
+                "blocks from before the start, the interpreter, free memory kept by allocators"
+            )
+        if not self.rows:
+            lines.append("no sample yet: less was allocated than the distance of samples")
+        return "\n".join([*lines, self.table(10)])
+
+
+def _passes(path: tuple[Frame, ...], pattern: str) -> bool:
+    return any(fnmatchcase(frame.file, pattern) for frame in path)

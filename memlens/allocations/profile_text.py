@@ -1,0 +1,70 @@
+"""Allocation profiles as plain text: a table of call paths, an indented tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from memlens._text import PLAIN_WIDTH, columns, format_bytes, format_count, format_duration, middle_cut
+from memlens.allocations.call_tree import CallNode
+from memlens.allocations.frame import CallPath, Frame
+from memlens.allocations.profile_rows import AllocationRow, measure_of
+
+__all__ = ("path_text", "table_text", "tree_text")
+
+LINE_FRAMES = 3  # of a call path in one line
+
+
+def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
+    """Return a table of rows; ``total`` gives the shares of the measure ``by``."""
+    whole = measure_of(total, by) or 1.0
+    cells = [
+        (
+            f"{100 * measure_of(row, by) / whole:.1f} %",
+            format_bytes(row.live_bytes),
+            format_bytes(row.live_bytes_stderr) + ("" if row.is_reliable else " ?"),
+            format_count(round(row.live_count)),
+            "" if row.allocated_bytes is None else format_bytes(row.allocated_bytes),
+            "" if row.mean_age_seconds is None else format_duration(row.mean_age_seconds),
+            path_text(row.call_path),
+        )
+        for row in rows
+    ]
+    headers = ("share", "live", "± stderr", "blocks", "allocated", "age", "call path (innermost first)")
+    return columns(headers, cells)
+
+
+def path_text(path: CallPath) -> str:
+    """Return the innermost frames of a call path in one line, the one that allocated first."""
+    shown = [_short(frame) for frame in path[: -LINE_FRAMES - 1 : -1]]
+    return " <- ".join(shown + ["..."] * (len(path) > LINE_FRAMES))
+
+
+def _short(frame: Frame) -> str:
+    tail = "/".join(frame.file.replace("\\", "/").split("/")[-2:])
+    if not frame.file:
+        return str(frame.function)
+    return str(frame._replace(file=tail))
+
+
+def tree_text(root: CallNode, by: str, smallest_percent: float) -> str:
+    """Return the call tree as indented lines; small branches are left out and counted."""
+    smallest = root.total[by] * smallest_percent / 100
+    return "\n".join(_lines(root, by, smallest))
+
+
+def _lines(root: CallNode, by: str, smallest: float) -> Iterator[str]:
+    stack = [(0, root)]
+    while stack:
+        depth, node = stack.pop()
+        indent = "  " * min(depth, 30)
+        line = f"{_amount(node.total[by], by):>10}  {indent}{_short(node.frame)}"
+        yield middle_cut(line, PLAIN_WIDTH)
+        children = node.ordered_children(by)
+        shown = [child for child in children if child.total[by] >= smallest and child.total[by] > 0]
+        if len(shown) < len(children) and shown:
+            yield f"{'':>10}  {indent}  ({len(children) - len(shown)} smaller ones)"
+        stack.extend((depth + 1, child) for child in reversed(shown))
+
+
+def _amount(value: float, by: str) -> str:
+    return format_bytes(value) if by.endswith("bytes") else format_count(round(value))
