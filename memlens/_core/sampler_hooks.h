@@ -210,23 +210,31 @@ hook_reached(uint32_t domain)
     return reached;
 }
 
+/* A hook for a domain where none of ours is reached: one that is in no chain, else the one whose
+ * installation lies back farthest. Somebody may still have saved that one; put back, it goes on to
+ * what it wraps now, which is as good an allocator as what it wrapped before. */
+static Hook *
+hook_unused(uint32_t domain)
+{
+    static uint32_t next[DOMAIN_COUNT];
+    for (uint32_t i = 0; i < HOOKS_PER_DOMAIN; i++) {
+        if (!hooks[domain][i].installed) {
+            return &hooks[domain][i];
+        }
+    }
+    return &hooks[domain][next[domain]++ % HOOKS_PER_DOMAIN];
+}
+
 static Hook *
 hook_install(uint32_t domain)
 {
-    for (uint32_t i = 0; i < HOOKS_PER_DOMAIN; i++) {
-        Hook *hook = &hooks[domain][i];
-        if (hook->installed) {
-            continue;
-        }
-        PyMemAllocatorEx ours = {hook, hook_malloc, hook_calloc, hook_realloc, hook_free};
-        PyMem_GetAllocator(domains[domain], &hook->inner);
-        hook->domain = domain;
-        hook->installed = true;
-        hook_set_left(hook, INT64_MAX);
-        PyMem_SetAllocator(domains[domain], &ours);
-        return hook;
-    }
-    return NULL;
+    Hook *hook = hook_unused(domain);
+    PyMemAllocatorEx ours = {hook, hook_malloc, hook_calloc, hook_realloc, hook_free};
+    PyMem_GetAllocator(domains[domain], &hook->inner);
+    hook->domain = domain;
+    hook_set_left(hook, INT64_MAX);
+    PyMem_SetAllocator(domains[domain], &ours);
+    return hook;
 }
 
 static Hook *
@@ -251,8 +259,7 @@ hook_remove(uint32_t domain)
     }
 }
 
-/* False: others have hooked over all of our hooks, and none of ours is reached any more. */
-static bool
+static void
 hooks_start(void)
 {
     Hook *found[DOMAIN_COUNT];
@@ -261,18 +268,14 @@ hooks_start(void)
         if (found[domain] == NULL) {
             found[domain] = hook_install(domain);
         }
-        if (found[domain] == NULL) {
-            return false;
-        }
     }
     tracker_lock();
     for (uint32_t domain = 0; domain < DOMAIN_COUNT; domain++) {
-        found[domain]->installed = true; /* reached through another: surely in a chain */
+        found[domain]->installed = true;
         found[domain]->sampling = true;
     }
     hooks_draw();
     tracker_unlock();
-    return true;
 }
 
 static void
