@@ -145,25 +145,34 @@ add_tables(PyObject *columns, const Copy *copy)
            ADD_ARRAY(columns, "stack_location", copy->stacks.frames, copy->stacks.used_frames);
 }
 
+#define SUMS_COLUMNS 7
+
 static int
-add_sums(PyObject *columns, const char *const names[5], const Sums *first, size_t count,
+add_sums(PyObject *columns, const char *const names[SUMS_COLUMNS], const Sums *first, size_t count,
          size_t stride)
 {
-    return add_column(columns, names[0], &first->bytes, count, 8, stride) ||
-           add_column(columns, names[1], &first->bytes_variance, count, 8, stride) ||
-           add_column(columns, names[2], &first->count, count, 8, stride) ||
-           add_column(columns, names[3], &first->count_variance, count, 8, stride) ||
-           add_column(columns, names[4], &first->samples, count, 8, stride);
+    const void *fields[SUMS_COLUMNS] = {
+        &first->bytes, &first->bytes_variance, &first->bytes_largest, &first->count,
+        &first->count_variance, &first->count_largest, &first->samples};
+    for (int i = 0; i < SUMS_COLUMNS; i++) {
+        if (add_column(columns, names[i], fields[i], count, 8, stride)) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static int
 add_buckets(PyObject *columns, const Copy *copy)
 {
-    static const char *const allocated[] = {"allocated_bytes", "allocated_bytes_variance",
-                                            "allocated_count", "allocated_count_variance",
-                                            "allocated_samples"};
-    static const char *const live[] = {"live_bytes", "live_bytes_variance", "live_count",
-                                       "live_count_variance", "live_samples"};
+    static const char *const allocated[SUMS_COLUMNS] = {
+        "allocated_bytes", "allocated_bytes_variance", "allocated_bytes_largest",
+        "allocated_count", "allocated_count_variance", "allocated_count_largest",
+        "allocated_samples"};
+    static const char *const live[SUMS_COLUMNS] = {
+        "live_bytes", "live_bytes_variance", "live_bytes_largest",
+        "live_count", "live_count_variance", "live_count_largest",
+        "live_samples"};
     size_t count = copy->bucket_count;
     return ADD_FIELD(columns, "bucket_number", copy->buckets, count, number) ||
            ADD_FIELD(columns, "bucket_stack", copy->buckets, count, stack) ||

@@ -17,10 +17,11 @@
 #define STRING_CAPACITY 8192
 #define STRING_CAPACITY_BYTES (512 * 1024)
 
-/* Weighted sums over samples: estimates of bytes and of blocks, and the variances of the two. */
+/* Weighted sums over samples: estimates of bytes and of blocks, the variances of the two, and the
+ * largest variance that a single sample brought in (standard errors of few samples need it). */
 typedef struct {
-    double bytes, bytes_variance;
-    double count, count_variance;
+    double bytes, bytes_variance, bytes_largest;
+    double count, count_variance, count_largest;
     uint64_t samples;
 } Sums;
 
@@ -42,17 +43,26 @@ typedef struct {
     Index bucket_index;
 } Sites;
 
+static inline double
+larger(double left, double right)
+{
+    return left > right ? left : right;
+}
+
 /* Horvitz-Thompson: a sample of a block of S bytes taken with probability p stands for S / p bytes
  * and 1 / p blocks; each sample is weighted by itself, then summed (mixed sizes bias the rest). */
 static inline void
 sums_add(Sums *sums, double size_bytes, double probability)
 {
     double weight = 1.0 / probability;
-    double variance = (1.0 - probability) * weight * weight;
+    double count_variance = (1.0 - probability) * weight * weight;
+    double bytes_variance = size_bytes * size_bytes * count_variance;
     sums->bytes += size_bytes * weight;
-    sums->bytes_variance += size_bytes * size_bytes * variance;
+    sums->bytes_variance += bytes_variance;
+    sums->bytes_largest = larger(sums->bytes_largest, bytes_variance);
     sums->count += weight;
-    sums->count_variance += variance;
+    sums->count_variance += count_variance;
+    sums->count_largest = larger(sums->count_largest, count_variance);
     sums->samples++;
 }
 
@@ -61,8 +71,10 @@ sums_merge(Sums *into, const Sums *from)
 {
     into->bytes += from->bytes;
     into->bytes_variance += from->bytes_variance;
+    into->bytes_largest = larger(into->bytes_largest, from->bytes_largest);
     into->count += from->count;
     into->count_variance += from->count_variance;
+    into->count_largest = larger(into->count_largest, from->count_largest);
     into->samples += from->samples;
 }
 

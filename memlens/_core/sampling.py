@@ -14,7 +14,8 @@ read with ``memoryview(column).cast(COLUMNS[name])``:
 - **buckets**, one a stack, domain and thread: ``bucket_number`` (stable, never used again),
   ``bucket_stack``, ``bucket_domain`` (0 PyMem, 1 PyObject), ``bucket_thread`` (number of the thread
   state, as in ``threads()``; 0: none), ``bucket_thread_ident``. Sums over all samples since the start:
-  ``allocated_bytes``, ``allocated_count``, each with ``..._variance``, and ``allocated_samples``. The
+  ``allocated_bytes``, ``allocated_count``, each with ``..._variance`` and ``..._largest`` (the largest
+  variance that one sample brought in), and ``allocated_samples``. The
   same for samples from number ``since`` on that are alive, as ``live_...``; ``live_births_ns`` (sum)
   and ``live_oldest_ns`` on the clock of ``now_ns()``. Buckets 0 and 1 (one a domain) hold what found no
   room and what was evicted
@@ -51,13 +52,17 @@ COLUMNS: dict[str, str] = {
     "bucket_thread_ident": "Q",
     "allocated_bytes": "d",
     "allocated_bytes_variance": "d",
+    "allocated_bytes_largest": "d",
     "allocated_count": "d",
     "allocated_count_variance": "d",
+    "allocated_count_largest": "d",
     "allocated_samples": "Q",
     "live_bytes": "d",
     "live_bytes_variance": "d",
+    "live_bytes_largest": "d",
     "live_count": "d",
     "live_count_variance": "d",
+    "live_count_largest": "d",
     "live_samples": "Q",
     "live_births_ns": "Q",
     "live_oldest_ns": "Q",

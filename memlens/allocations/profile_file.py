@@ -93,9 +93,23 @@ def _row(frames: list[Frame], path: object, *numbers: object) -> AllocationRow:
     if not isinstance(path, list) or len(numbers) != len(_FIELDS):
         raise ValueError("a row of another length")
     for name, number in zip(_FIELDS, numbers, strict=True):
-        expected = str if name in ("thread", "domain") else (int, float)
-        if number is not None and not isinstance(number, expected):
+        if not _fits(name, number):
             raise ValueError(f"{name} is {number!r}")
     if any(not isinstance(i, int) or not 0 <= i < len(frames) for i in path):
         raise ValueError("a call path names a frame that is not there")
-    return AllocationRow(tuple(frames[i] for i in path), *numbers)  # type: ignore[arg-type]  # checked above
+    *values, widening = numbers
+    fields = dict(zip(_FIELDS, [*values, tuple(_list(widening))], strict=True))
+    return AllocationRow(tuple(frames[i] for i in path), **fields)  # type: ignore[arg-type]  # checked above
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _fits(name: str, value: object) -> bool:
+    if name == "widening":
+        numbers = _list(value)
+        return len(numbers) == 4 and all(isinstance(number, float | int) for number in numbers)
+    if value is None:
+        return name not in ("live_bytes", "live_bytes_stderr", "live_count", "live_count_stderr")
+    return isinstance(value, str if name in ("thread", "domain") else (int, float))

@@ -20,9 +20,11 @@ __all__ = (
     "merged_by",
     "module_frame",
     "ordered",
+    "standard_error",
 )
 
 MEASURES = ("live_bytes", "allocated_bytes", "live_count", "allocated_count")
+WIDENING = 4.0  # samples added to a variance
 FEW_SAMPLES = 5  # below, an estimate is little more than a hint
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -37,6 +39,11 @@ class AllocationRow(NamedTuple):
     estimates rest on. Ages are of live blocks, in seconds, None where unknown. ``thread`` and
     ``domain`` (``"mem"``: raw buffers such as the items of lists, ``"object"``: objects) are None
     where the row sums several.
+
+    Standard errors are the root of the estimated variance, widened for few samples: four times the
+    largest variance of a single sample is added, as Agresti and Coull (1998) add four trials. Without
+    it an estimate that came out too low by chance would also claim to be precise. ``widening`` holds
+    these largest variances, by the order of `MEASURES`, so that sums can be widened once.
     """
 
     call_path: CallPath
@@ -54,6 +61,7 @@ class AllocationRow(NamedTuple):
     mean_age_seconds: float | None = None
     thread: str | None = None
     domain: str | None = None
+    widening: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     @property
     def is_reliable(self) -> bool:
@@ -103,16 +111,17 @@ def merged_by(
 def merged(rows: list[AllocationRow], call_path: CallPath) -> AllocationRow:
     """Return the sum of rows; samples are independent, so that variances add."""
     live_samples = sum(row.live_samples for row in rows)
+    widening = tuple(max((row.widening[i] for row in rows), default=0.0) for i in range(4))
     return AllocationRow(
         call_path=call_path,
         live_bytes=sum(row.live_bytes for row in rows),
-        live_bytes_stderr=_root_of_squares(row.live_bytes_stderr for row in rows),
+        live_bytes_stderr=_merged_error(rows, "live_bytes") or 0.0,
         live_count=sum(row.live_count for row in rows),
-        live_count_stderr=_root_of_squares(row.live_count_stderr for row in rows),
+        live_count_stderr=_merged_error(rows, "live_count") or 0.0,
         allocated_bytes=_known_sum([row.allocated_bytes for row in rows]),
-        allocated_bytes_stderr=_known_error([row.allocated_bytes_stderr for row in rows]),
+        allocated_bytes_stderr=_merged_error(rows, "allocated_bytes"),
         allocated_count=_known_sum([row.allocated_count for row in rows]),
-        allocated_count_stderr=_known_error([row.allocated_count_stderr for row in rows]),
+        allocated_count_stderr=_merged_error(rows, "allocated_count"),
         live_samples=live_samples,
         allocated_samples=_known_count([row.allocated_samples for row in rows]),
         oldest_seconds=max(
@@ -121,6 +130,7 @@ def merged(rows: list[AllocationRow], call_path: CallPath) -> AllocationRow:
         mean_age_seconds=_mean_age(rows),
         thread=_common(row.thread for row in rows),
         domain=_common(row.domain for row in rows),
+        widening=(widening[0], widening[1], widening[2], widening[3]),
     )
 
 
@@ -151,8 +161,22 @@ def _mean_age(rows: list[AllocationRow]) -> float | None:
     return sum((row.mean_age_seconds or 0.0) * row.live_samples for row in aged) / samples
 
 
-def _root_of_squares(errors: Iterable[float]) -> float:
-    return sqrt(sum(error * error for error in errors))
+def standard_error(variance: float, largest: float) -> float:
+    """Return the standard error of a sum; ``largest`` is the largest variance of one sample in it."""
+    return sqrt(max(0.0, variance) + WIDENING * largest)
+
+
+def _merged_error(rows: list[AllocationRow], measure: str) -> float | None:
+    """Variances of independent samples add; the widening of each row comes off, and on once."""
+    place = MEASURES.index(measure)
+    variance, largest = 0.0, 0.0
+    for row in rows:
+        error: float | None = getattr(row, measure + "_stderr")
+        if error is None:
+            return None
+        variance += error * error - WIDENING * row.widening[place]
+        largest = max(largest, row.widening[place])
+    return standard_error(variance, largest)
 
 
 def _known_sum(values: list[float | None]) -> float | None:
@@ -163,11 +187,6 @@ def _known_sum(values: list[float | None]) -> float | None:
 def _known_count(values: list[int | None]) -> int | None:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
-
-
-def _known_error(errors: list[float | None]) -> float | None:
-    known = [error for error in errors if error is not None]
-    return _root_of_squares(known) if len(known) == len(errors) else None
 
 
 def _common(names: Iterable[str | None]) -> str | None:

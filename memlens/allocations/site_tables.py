@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from math import sqrt
 from typing import Any, NamedTuple
 
 from memlens._core.sampling import COLUMNS, DOMAINS
 from memlens.allocations.frame import CallPath, Frame
-from memlens.allocations.profile_rows import AllocationRow
+from memlens.allocations.profile_rows import AllocationRow, standard_error
 
-__all__ = ("NATIVE", "AllocatedSums", "allocated_sums", "call_paths", "rows_of", "thread_names")
+__all__ = ("NATIVE", "AllocatedSums", "Sums", "allocated_sums", "call_paths", "rows_of", "thread_names")
 
 NATIVE = Frame("<native>", "", 0)
 _REST = (0, 1)  # numbers of the buckets that take over what was evicted
 
-AllocatedSums = dict[int, tuple[float, float, float, float, int]]
-
-
-class _Since(NamedTuple):
-    """What a bucket allocated since the baseline: bytes, count and their variances."""
+class Sums(NamedTuple):
+    """What a bucket allocated: bytes, count, their variances, the largest of one sample."""
 
     bytes: float
     bytes_variance: float
+    bytes_largest: float
     count: float
     count_variance: float
+    count_largest: float
     samples: int
+
+
+AllocatedSums = dict[int, Sums]
 
 
 def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
@@ -59,15 +60,10 @@ def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
 def allocated_sums(tables: Mapping[str, bytes]) -> AllocatedSums:
     """Return what each bucket has allocated so far, by bucket number: a baseline for later."""
     columns = _columns(tables)
-    sums = zip(
-        columns["allocated_bytes"],
-        columns["allocated_bytes_variance"],
-        columns["allocated_count"],
-        columns["allocated_count_variance"],
-        columns["allocated_samples"],
-        strict=True,
-    )
-    return {number: sum_ for number, sum_ in zip(columns["bucket_number"], sums, strict=True)}
+    sums = zip(*(columns[f"allocated_{field}"] for field in Sums._fields), strict=True)
+    return {
+        number: Sums(*values) for number, values in zip(columns["bucket_number"], sums, strict=True)
+    }
 
 
 def rows_of(
@@ -80,6 +76,10 @@ def rows_of(
     columns = _columns(tables)
     paths = call_paths(tables)
     since = _since(allocated_sums(tables), baseline)
+
+    def error(i: int, measure: str) -> float:
+        return standard_error(columns[f"{measure}_variance"][i], columns[f"{measure}_largest"][i])
+
     rows = []
     for i, number in enumerate(columns["bucket_number"]):
         allocated, live_samples = since[number], columns["live_samples"][i]
@@ -90,19 +90,29 @@ def rows_of(
             AllocationRow(
                 call_path=paths[columns["bucket_stack"][i]],
                 live_bytes=columns["live_bytes"][i],
-                live_bytes_stderr=sqrt(columns["live_bytes_variance"][i]),
+                live_bytes_stderr=error(i, "live_bytes"),
                 live_count=columns["live_count"][i],
-                live_count_stderr=sqrt(columns["live_count_variance"][i]),
+                live_count_stderr=error(i, "live_count"),
                 allocated_bytes=allocated.bytes,
-                allocated_bytes_stderr=sqrt(allocated.bytes_variance),
+                allocated_bytes_stderr=standard_error(
+                    allocated.bytes_variance, allocated.bytes_largest
+                ),
                 allocated_count=allocated.count,
-                allocated_count_stderr=sqrt(allocated.count_variance),
+                allocated_count_stderr=standard_error(
+                    allocated.count_variance, allocated.count_largest
+                ),
                 live_samples=live_samples,
                 allocated_samples=allocated.samples,
                 oldest_seconds=_age(now_ns, columns["live_oldest_ns"][i], live_samples),
                 mean_age_seconds=_age(now_ns * live_samples, births_ns, live_samples),
                 thread=_thread(columns, i, names),
                 domain=DOMAINS[columns["bucket_domain"][i]],
+                widening=(
+                    columns["live_bytes_largest"][i],
+                    allocated.bytes_largest,
+                    columns["live_count_largest"][i],
+                    allocated.count_largest,
+                ),
             )
         )
     return rows
@@ -129,24 +139,28 @@ def _age(now_ns: int, then_ns: int, samples: int) -> float | None:
     return max(0, now_ns - then_ns) / samples * 1e-9 if samples and then_ns else None
 
 
-def _since(sums: AllocatedSums, baseline: AllocatedSums) -> dict[int, _Since]:
+def _since(sums: AllocatedSums, baseline: AllocatedSums) -> AllocatedSums:
     """Subtract the baseline. Evicted buckets went, with their sums, to the two buckets of the rest.
 
-    Which of the two is no longer known, so the baseline of evicted buckets comes off them together.
+    Which of the two is no longer known, so the baseline of evicted buckets comes off the larger one.
     """
     since = {number: _minus(sum_, baseline.get(number)) for number, sum_ in sums.items()}
     for number in baseline.keys() - sums.keys():
-        lost = baseline[number]
-        for rest in sorted(_REST, key=lambda rest: since[rest].bytes, reverse=True)[:1]:
-            since[rest] = _minus(since[rest], lost)
+        rest = max(_REST, key=lambda rest: since[rest].bytes)
+        since[rest] = _minus(since[rest], baseline[number])
     return since
 
 
-def _minus(
-    sum_: tuple[float, float, float, float, int], old: tuple[float, float, float, float, int] | None
-) -> _Since:
-    """Differences of sums of floats may come out just below 0."""
+def _minus(sums: Sums, old: Sums | None) -> Sums:
+    """Differences of sums of floats may come out just below 0. The largest stay: an upper bound."""
     if old is None:
-        return _Since(*sum_)
-    left = [max(0.0, a - b) for a, b in zip(sum_[:4], old[:4], strict=True)]
-    return _Since(*left, max(0, sum_[4] - old[4]))
+        return sums
+    return Sums(
+        bytes=max(0.0, sums.bytes - old.bytes),
+        bytes_variance=max(0.0, sums.bytes_variance - old.bytes_variance),
+        bytes_largest=sums.bytes_largest if sums.samples > old.samples else 0.0,
+        count=max(0.0, sums.count - old.count),
+        count_variance=max(0.0, sums.count_variance - old.count_variance),
+        count_largest=sums.count_largest if sums.samples > old.samples else 0.0,
+        samples=max(0, sums.samples - old.samples),
+    )
