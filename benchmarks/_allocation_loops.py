@@ -15,7 +15,9 @@ class Point:
         self.y = y
 
 
-DOCUMENT = json.dumps([{"id": i, "name": f"name {i}", "tags": ["a", "b"], "v": i / 3} for i in range(500)])
+DOCUMENT = json.dumps(
+    [{"id": i, "name": f"name {i}", "tags": ["a", "b"], "v": i / 3} for i in range(500)]
+)
 
 
 def objects():

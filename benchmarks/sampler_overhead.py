@@ -161,7 +161,9 @@ def measured_in_child(name, arguments):
     command = [sys.executable, __file__, "--only", name, "--rounds", str(arguments.rounds)]
     if arguments.applications:
         command.append("--applications")
-    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=dict(os.environ), check=False
+    )
     if done.returncode != 0:
         print(f"{name}: left out ({done.stderr.strip().splitlines()[-1:]})", file=sys.stderr)
         return None

@@ -45,11 +45,15 @@ class TracemallocSource:
     def rows(self) -> list[AllocationRow]:
         """Return what is alive by call path. Raises TracingError where tracing was stopped."""
         if not tracemalloc.is_tracing():
-            raise TracingError("somebody stopped tracemalloc while this profiler used it: start it again")
+            raise TracingError(
+                "somebody stopped tracemalloc while this profiler used it: start it again"
+            )
         snapshot = tracemalloc.take_snapshot()
         return [
             AllocationRow(
-                call_path=tuple(Frame(None, frame.filename, frame.lineno) for frame in found.traceback),
+                call_path=tuple(
+                    Frame(None, frame.filename, frame.lineno) for frame in found.traceback
+                ),
                 live_bytes=float(found.size),
                 live_count=float(found.count),
                 live_samples=found.count,

@@ -32,7 +32,8 @@ class ProfileFacts:
     ``source`` is ``"sampling"`` or ``"tracemalloc"``; ``interval_bytes`` the mean distance of samples
     at the end (1: exact); ``started_at`` a Unix time; ``rss_bytes`` the process's resident memory when
     the profile was made, None where the platform did not tell; ``dropped_samples`` live samples given
-    up to stay within bounds (their weight went to the others).
+    up to stay within bounds (their weight went to the others). ``hooks_bypassed``: another tool has
+    taken the sampler's hooks away, so that the numbers end at that moment.
     """
 
     source: str
@@ -43,6 +44,7 @@ class ProfileFacts:
     python: str
     rss_bytes: int | None = None
     dropped_samples: int = 0
+    hooks_bypassed: bool = False
 
 
 class AllocationProfile:
@@ -78,7 +80,9 @@ class AllocationProfile:
 
     def by_call_path(self) -> list[AllocationRow]:
         """Return one row for each call path, by live bytes."""
-        return ordered(merged_by(self.rows, lambda row: row.call_path, lambda path: path), "live_bytes")
+        return ordered(
+            merged_by(self.rows, lambda row: row.call_path, lambda path: path), "live_bytes"
+        )
 
     def by_site(self) -> list[AllocationRow]:
         """Return one row for each line that allocated (the last frame of call paths), by live bytes."""
@@ -200,6 +204,8 @@ class AllocationProfile:
                 f"{format_bytes(self.untracked_bytes)} of RSS not explained: native buffers (numpy), "
                 "blocks from before the start, the interpreter, free memory kept by allocators"
             )
+        if facts.hooks_bypassed:
+            lines.append("another tool took the sampler's hooks away: incomplete; reset() begins again")
         if not self.rows:
             lines.append("no sample yet: less was allocated than the distance of samples")
         return "\n".join([*lines, self.table(10)])

@@ -82,9 +82,7 @@ class AllocationComparison:
         return columns(("live", "± stderr", "", "call path (innermost first)"), rows)
 
 
-def compare_rows(
-    before: list[AllocationRow], after: list[AllocationRow]
-) -> AllocationComparison:
+def compare_rows(before: list[AllocationRow], after: list[AllocationRow]) -> AllocationComparison:
     """Return the differences of two lists with one row for each call path."""
     old = {row.call_path: row for row in before}
     new = {row.call_path: row for row in after}

@@ -18,7 +18,14 @@ from memlens.allocations.profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profile_rows import AllocationRow
 from memlens.errors import OutputError, SnapshotFileError
 
-__all__ = ("FORMAT", "VERSION", "load_profile", "profile_from_dict", "profile_to_dict", "save_profile")
+__all__ = (
+    "FORMAT",
+    "VERSION",
+    "load_profile",
+    "profile_from_dict",
+    "profile_to_dict",
+    "save_profile",
+)
 
 FORMAT = "memlens allocation profile"
 VERSION = 1
@@ -47,7 +54,9 @@ def profile_from_dict(data: object) -> AllocationProfile:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise SnapshotFileError(f"not a file of this kind: its format is not {FORMAT!r}")
     if data.get("version") != VERSION:
-        raise SnapshotFileError(f"version {data.get('version')!r} is not known: a newer memlens wrote it")
+        raise SnapshotFileError(
+            f"version {data.get('version')!r} is not known: a newer memlens wrote it"
+        )
     try:
         frames = [_frame(*parts) for parts in data["frames"]]
         if tuple(data["fields"]) != _FIELDS:

@@ -192,4 +192,3 @@ def _known_count(values: list[int | None]) -> int | None:
 def _common(names: Iterable[str | None]) -> str | None:
     found = set(names)
     return found.pop() if len(found) == 1 else None
-

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from memlens._text import PLAIN_WIDTH, columns, format_bytes, format_count, format_duration, middle_cut
+from memlens._text import (
+    PLAIN_WIDTH,
+    columns,
+    format_bytes,
+    format_count,
+    format_duration,
+    middle_cut,
+)
 from memlens.allocations.call_tree import CallNode
 from memlens.allocations.frame import CallPath, Frame
 from memlens.allocations.profile_rows import AllocationRow, measure_of
@@ -29,7 +36,15 @@ def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
         )
         for row in rows
     ]
-    headers = ("share", "live", "± stderr", "blocks", "allocated", "age", "call path (innermost first)")
+    headers = (
+        "share",
+        "live",
+        "± stderr",
+        "blocks",
+        "allocated",
+        "age",
+        "call path (innermost first)",
+    )
     return columns(headers, cells)
 
 

@@ -72,7 +72,9 @@ class AllocationProfiler:
         """Begin with an empty profile. Raises TracingError where it runs already, or cannot."""
         with self._lock:
             if self.is_running:
-                raise TracingError("this profiler is running: stop_sampling() it first, or reset() it")
+                raise TracingError(
+                    "this profiler is running: stop_sampling() it first, or reset() it"
+                )
             if self.backend == "tracemalloc":
                 self._tracing = TracemallocSource()
                 self._tracing.start()
@@ -103,11 +105,16 @@ class AllocationProfiler:
                 python=platform.python_version(),
                 rss_bytes=_resident_bytes(),
                 dropped_samples=int(health.get("dropped_samples", 0)),
+                hooks_bypassed="bypassed" in (health.get("mem_hook"), health.get("object_hook")),
             )
         return AllocationProfile(rows, facts)
 
     def reset(self) -> None:
-        """Begin again with an empty profile. Raises TracingError where it does not run."""
+        """Begin again with an empty profile. Raises TracingError where it does not run.
+
+        Where another tool has taken the sampler's hooks away they are put back, and the profiles of
+        all profilers begin again: what was freed meanwhile is not known.
+        """
         with self._lock:
             if self._subscription is not None:
                 SHARED.begin_again(self._subscription)
@@ -183,7 +190,9 @@ class AllocationProfiler:
 
 def _checked(name: str, value: object, smallest: int, largest: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not smallest <= value <= largest:
-        raise OptionError(f"{name}={value!r}: a whole number from {smallest} to {largest} is wanted")
+        raise OptionError(
+            f"{name}={value!r}: a whole number from {smallest} to {largest} is wanted"
+        )
     return value
 
 

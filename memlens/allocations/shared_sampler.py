@@ -74,9 +74,12 @@ class SharedSampler:
                 self.sampler.set_interval(smallest)
 
     def begin_again(self, subscription: Subscription) -> None:
-        """Let a subscriber's view begin now."""
+        """Let a subscriber's view begin now; everybody's where hooks were lost and are put back."""
         with self._lock:
-            self._begin_here(subscription)
+            if "bypassed" in self.sampler.health().values():
+                self._start_again()
+            else:
+                self._begin_here(subscription)
 
     def rows(self, subscription: Subscription) -> list[AllocationRow]:
         """Return what the subscriber sees."""
@@ -102,6 +105,15 @@ class SharedSampler:
     def subscribers(self) -> int:
         """How many profilers share the sampler now."""
         return len(self._subscriptions)
+
+    def _start_again(self) -> None:
+        """Samples from before are worthless: frees were missed."""
+        capacity = self.sampler.health()["capacity"]
+        self.sampler.stop()
+        interval_bytes = min(other.interval_bytes for other in self._subscriptions)
+        self.sampler.start(interval_bytes, capacity, 0)
+        for subscription in self._subscriptions:
+            subscription.since, subscription.baseline = 0, {}
 
     def _begin_here(self, subscription: Subscription) -> None:
         tables = self.sampler.site_tables(_NOTHING_LIVE)

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any
 
 from memlens._core.sampling import COLUMNS, DOMAINS
 from memlens.allocations.frame import CallPath, Frame
 from memlens.allocations.profile_rows import AllocationRow, standard_error
 
-__all__ = ("NATIVE", "AllocatedSums", "Sums", "allocated_sums", "call_paths", "rows_of", "thread_names")
+__all__ = (
+    "NATIVE",
+    "AllocatedSums",
+    "Sums",
+    "allocated_sums",
+    "call_paths",
+    "rows_of",
+    "thread_names",
+)
 
 NATIVE = Frame("<native>", "", 0)
 _REST = (0, 1)  # numbers of the buckets that take over what was evicted
 
-class Sums(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class Sums:
     """What a bucket allocated: bytes, count, their variances, the largest of one sample."""
 
     bytes: float
@@ -31,7 +42,8 @@ AllocatedSums = dict[int, Sums]
 
 
 def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
-    return {name: memoryview(data).cast(COLUMNS[name]) for name, data in tables.items()}
+    views: dict[str, Any] = {name: memoryview(data) for name, data in tables.items()}
+    return {name: view.cast(COLUMNS[name]) for name, view in views.items()}
 
 
 def _texts(columns: Mapping[str, Any]) -> list[str]:
@@ -47,7 +59,10 @@ def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
     columns = _columns(tables)
     texts = _texts(columns)
     places = zip(
-        columns["location_function"], columns["location_file"], columns["location_line"], strict=True
+        columns["location_function"],
+        columns["location_file"],
+        columns["location_line"],
+        strict=True,
     )
     frames = [Frame(texts[function], texts[file], line) for function, file, line in places]
     offsets, located = columns["stack_offset"], columns["stack_location"].tolist()
@@ -60,7 +75,7 @@ def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
 def allocated_sums(tables: Mapping[str, bytes]) -> AllocatedSums:
     """Return what each bucket has allocated so far, by bucket number: a baseline for later."""
     columns = _columns(tables)
-    sums = zip(*(columns[f"allocated_{field}"] for field in Sums._fields), strict=True)
+    sums = zip(*(columns[f"allocated_{field.name}"] for field in fields(Sums)), strict=True)
     return {
         number: Sums(*values) for number, values in zip(columns["bucket_number"], sums, strict=True)
     }

@@ -7,10 +7,12 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from memlens._text import PLAIN_WIDTH, columns, format_bytes, format_count
-from memlens.allocations.frame import CallPath, Frame, traced_as_ours
+from memlens.allocations.frame import CallPath, Frame
+from memlens.allocations.profile_text import path_text
 from memlens.errors import OptionError
 
 __all__ = ("AllocationTracker", "TrackedAllocations", "TrackerReport")
@@ -21,8 +23,8 @@ OTHER = "<other>"  # entries beyond the limit are counted together under this ty
 _Constructor = TypeVar("_Constructor", bound=Callable[..., Any])
 
 
-@traced_as_ours
-class TrackedAllocations(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TrackedAllocations:
     """What was tracked of one type at one call path: number, sum of sizes, the latest metadata."""
 
     type: str
@@ -69,7 +71,7 @@ class TrackerReport:
                 format_count(entry.count),
                 format_bytes(entry.average_bytes),
                 entry.type,
-                " <- ".join(str(frame) for frame in reversed(entry.call_path)),
+                path_text(entry.call_path),
             )
             for entry in self.top
         ]
@@ -135,7 +137,9 @@ class AllocationTracker:
             self._count(type, size, metadata, 2)
 
     def constructor(
-        self, type: str, size: int | Callable[[Any], int] = sys.getsizeof  # noqa: A002 - as in `track`
+        self,
+        type: str,
+        size: int | Callable[[Any], int] = sys.getsizeof,  # noqa: A002 - as in `track`
     ) -> Callable[[_Constructor], _Constructor]:
         """Return a decorator that tracks every object that a function or class makes.
 
@@ -145,10 +149,10 @@ class AllocationTracker:
 
         def decorate(made_by: _Constructor) -> _Constructor:
             if isinstance(made_by, builtin_type):
-                initialize = self._tracked(made_by.__init__, type, size, of_class=True)  # type: ignore[misc]  # meant
-                made_by.__init__ = initialize  # type: ignore[misc]  # the class itself stays
+                tracked = self._tracked(getattr(made_by, "__init__"), type, size, of_class=True)  # noqa: B009 - mypy
+                setattr(made_by, "__init__", tracked)  # noqa: B010 - the class itself stays
                 return made_by
-            return self._tracked(made_by, type, size, of_class=False)
+            return cast("_Constructor", self._tracked(made_by, type, size, of_class=False))
 
         return decorate
 

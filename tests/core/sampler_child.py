@@ -11,7 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 
 
-def run(source: str, *, options: tuple[str, ...] = (), timeout: float = 120, **environment: str) -> str:
+def run(
+    source: str, *, options: tuple[str, ...] = (), timeout: float = 120, **environment: str
+) -> str:
     """Return what the child wrote to stdout; fail with its stderr where it did not end well."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1", **environment}
     done = subprocess.run(

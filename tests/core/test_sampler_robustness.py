@@ -43,10 +43,14 @@ def work(rounds=3):
 """
 
 
-@pytest.mark.parametrize("allocator", ["pymalloc", "malloc", "debug", "malloc_debug", "pymalloc_debug"])
+@pytest.mark.parametrize(
+    "allocator", ["pymalloc", "malloc", "debug", "malloc_debug", "pymalloc_debug"]
+)
 @pytest.mark.parametrize("interval", [1, 700])
 def test_every_allocator_works_below_the_hooks(allocator: str, interval: int) -> None:
-    run(WORK + f"""
+    run(
+        WORK
+        + f"""
 for _ in range(5):
     sampler.start({interval}, 4096, 0)
     work()
@@ -55,11 +59,15 @@ for _ in range(5):
     sampler.stop()
     work(1)
 assert sampler.health()["object_hook"] == "off"
-""", PYTHONMALLOC=allocator)
+""",
+        PYTHONMALLOC=allocator,
+    )
 
 
 def test_1000_starts_and_stops_while_16_threads_allocate() -> None:
-    run(WORK + """
+    run(
+        WORK
+        + """
 sys_interval = __import__("sys").setswitchinterval(1e-4)
 done = False
 errors = []
@@ -82,11 +90,15 @@ done = True
 for t in threads: t.join()
 assert not errors, errors
 assert sampler.health()["object_hook"] == sampler.health()["mem_hook"] == "off"
-""", timeout=300)
+""",
+        timeout=300,
+    )
 
 
 def test_a_storm_of_forks_leaves_parent_and_children_sampling() -> None:
-    run(WORK + """
+    run(
+        WORK
+        + """
 import os, warnings
 warnings.simplefilter("ignore")  # 3.12+ warns of forks in threaded programs: that is the test
 sampler.start(50, 4096, 0)
@@ -126,7 +138,9 @@ done = True
 for t in threads: t.join()
 assert sampler.health()["samples"] > 1000
 sampler.stop()
-""", timeout=300)
+""",
+        timeout=300,
+    )
 
 
 def test_forked_children_draw_numbers_of_their_own() -> None:
@@ -146,7 +160,9 @@ for _ in range(4):
 
 
 def test_tracemalloc_started_and_stopped_around_us_in_any_order() -> None:
-    run(WORK + """
+    run(
+        WORK
+        + """
 import tracemalloc, itertools
 def make():
     return bytearray(3000)
@@ -186,11 +202,15 @@ for order in sorted(set(itertools.permutations("sStTsStT"))):
     assert sampler.health()["object_hook"] in ("off", "passthrough"), (order, sampler.health())
 assert tried >= 6, tried
 work()
-""", timeout=300)
+""",
+        timeout=300,
+    )
 
 
 def test_a_hook_above_ours_is_noticed_and_survived() -> None:
-    run(WORK + """
+    run(
+        WORK
+        + """
 import tracemalloc
 sampler.start(1, 1 << 15, 0)
 assert sampler.health()["object_hook"] == "installed"
@@ -211,12 +231,15 @@ assert sampler.health()["object_hook"] == "installed"
 sampler.stop()
 assert sampler.health()["object_hook"] == "off"
 work(1)
-""")
+"""
+    )
 
 
 @pytest.mark.parametrize("stop", ["sampler.stop()", "pass"])
 def test_the_interpreter_ends_cleanly_while_sampling(stop: str) -> None:
-    run(WORK + f"""
+    run(
+        WORK
+        + f"""
 import atexit, time
 class Late:
     def __del__(self):
@@ -231,7 +254,8 @@ t.start()
 time.sleep(0.02)
 atexit.register(lambda: work(1))
 {stop}
-""")
+"""
+    )
 
 
 def test_generators_coroutines_and_async_tasks_have_their_own_call_paths() -> None:
@@ -328,7 +352,9 @@ def test_reference_counts_and_results_are_untouched() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters share one GIL before 3.12")
 def test_other_interpreters_do_not_disturb() -> None:
     module = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
-    run(WORK + f"""
+    run(
+        WORK
+        + f"""
 import {module} as interpreters
 sampler.start(100, 1 << 14, 0)
 def loop():
@@ -344,7 +370,8 @@ for t in threads: t.join()
 health = sampler.health()
 assert health["samples"] > 1000
 sampler.stop()
-""")
+"""
+    )
 
 
 def test_fixed_memory_stays_below_10_mb_with_full_tables() -> None:
