@@ -1,7 +1,7 @@
 """pyperformance's own benchmarks, taken out of its package: what they would time, as functions.
 
-Their scripts hand functions to ``pyperf.Runner``; a stand-in collects them instead. Benchmarks whose
-dependencies are not installed are left out, and said so on stderr.
+Their scripts hand functions to ``pyperf.Runner``; a stand-in collects them instead. Benchmarks
+whose dependencies are not installed are left out, and said so on stderr.
 """
 
 from __future__ import annotations
@@ -14,11 +14,36 @@ from pathlib import Path
 
 __all__ = ("applications",)
 
-NAMES = (
-    "json_loads json_dumps pickle deltablue richards chaos raytrace nqueens pyflate logging "
-    "regex_compile regex_effbot xml_etree html5lib mako sqlglot_v2 tomli_loads deepcopy go hexiom "
-    "unpack_sequence generators coroutines async_tree comprehensions pprint chameleon crypto_pyaes"
-).split()
+NAMES = [
+    "json_loads",
+    "json_dumps",
+    "pickle",
+    "deltablue",
+    "richards",
+    "chaos",
+    "raytrace",
+    "nqueens",
+    "pyflate",
+    "logging",
+    "regex_compile",
+    "regex_effbot",
+    "xml_etree",
+    "html5lib",
+    "mako",
+    "sqlglot_v2",
+    "tomli_loads",
+    "deepcopy",
+    "go",
+    "hexiom",
+    "unpack_sequence",
+    "generators",
+    "coroutines",
+    "async_tree",
+    "comprehensions",
+    "pprint",
+    "chameleon",
+    "crypto_pyaes",
+]
 ARGUMENTS = {"pickle": ["pickle"], "sqlglot_v2": ["optimize"], "async_tree": ["memoization"]}
 ROUND_SECONDS = 0.15
 
@@ -94,6 +119,6 @@ def applications():
         try:
             for work_name, work in list(collected(script, ARGUMENTS.get(name, [])).items())[:2]:
                 works[work_name] = repeated(work)
-        except (Exception, SystemExit) as error:
+        except (ImportError, SystemExit) as error:
             print(f"{name} left out: {error!r}", file=sys.stderr)
     return works

@@ -3,8 +3,8 @@
     python benchmarks/sampler_accuracy.py [--seeds 100]
 
 One program of known sites is run exactly (interval 1) for the truth, then once for each seed with
-sampling. Per site: the mean of the estimates over the truth, that mean's distance from the truth in its
-own standard errors, and how often the truth lies within 3 standard errors of a single estimate.
+sampling. Per site: the mean of the estimates over the truth, that mean's distance from the truth in
+its own standard errors, and how often the truth lies within 3 standard errors of a single estimate.
 """
 
 from __future__ import annotations

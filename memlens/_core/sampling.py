@@ -1,10 +1,10 @@
 """The allocation sampler of the core: whether it is there, and what its columns mean.
 
-``memlens._core._sampler`` is C only: hooks on the allocators cannot be written in Python. Where it is
-missing, `why_unavailable` says why and the layer above falls back to tracemalloc.
+``memlens._core._sampler`` is C only: hooks on the allocators cannot be written in Python. Where it
+is missing, `why_unavailable` says why and the layer above falls back to tracemalloc.
 
-``site_tables(since)`` and ``sample_tables(since)`` give a dict of columns, one bytes object each, to be
-read with ``memoryview(column).cast(COLUMNS[name])``:
+``site_tables(since)`` and ``sample_tables(since)`` give a dict of columns, one bytes object each,
+to be read with ``memoryview(column).cast(COLUMNS[name])``:
 
 - **strings**: ``string_offset`` (one more than there are strings) into ``string_bytes``, UTF-8 with
   ``surrogatepass``
@@ -13,18 +13,18 @@ read with ``memoryview(column).cast(COLUMNS[name])``:
   frame first. Stack 0 has no frame: native code without a Python frame
 - **buckets**, one a stack, domain and thread: ``bucket_number`` (stable, never used again),
   ``bucket_stack``, ``bucket_domain`` (0 PyMem, 1 PyObject), ``bucket_thread`` (number of the thread
-  state, as in ``threads()``; 0: none), ``bucket_thread_ident``. Sums over all samples since the start:
-  ``allocated_bytes``, ``allocated_count``, each with ``..._variance`` and ``..._largest`` (the largest
-  variance that one sample brought in), and ``allocated_samples``. The
-  same for samples from number ``since`` on that are alive, as ``live_...``; ``live_births_ns`` (sum)
-  and ``live_oldest_ns`` on the clock of ``now_ns()``. Buckets 0 and 1 (one a domain) hold what found no
+  state, as in ``threads()``; 0: none), ``bucket_thread_ident``. Sums over all samples since the
+  start: ``allocated_bytes``, ``allocated_count``, each with ``..._variance`` and ``..._largest``
+  (the largest variance that one sample brought in), and ``allocated_samples``. The same for samples
+  from number ``since`` on that are alive, as ``live_...``; ``live_births_ns`` (sum) and
+  ``live_oldest_ns`` on the clock of ``now_ns()``. Buckets 0 and 1 (one a domain) hold what found no
   room and what was evicted
 - ``next_sequence`` (one item): the number that the next sample gets
 
-``sample_tables`` adds the live **samples**: ``sample_address`` (of the block: an object begins there or
-16, 32 or 48 bytes later, behind its collector's header and inline pointers), ``sample_size`` (bytes asked
-for), ``sample_probability`` (the sample stands for 1 / p blocks), ``sample_birth_ns``,
-``sample_sequence``, ``sample_bucket``.
+``sample_tables`` adds the live **samples**: ``sample_address`` (of the block: an object begins
+there or 16, 32 or 48 bytes later, behind its collector's header and inline pointers),
+``sample_size`` (bytes asked for), ``sample_probability`` (the sample stands for 1 / p blocks),
+``sample_birth_ns``, ``sample_sequence``, ``sample_bucket``.
 """
 
 from __future__ import annotations

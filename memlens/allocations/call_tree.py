@@ -15,8 +15,8 @@ ROOT = Frame("<root>", "", 0)
 class CallNode:
     """One frame of a call tree: what was allocated in it itself, and below it altogether.
 
-    ``own`` and ``total`` map each of the four measures (`MEASURES`) to its estimate; ``children`` are
-    the frames that it called.
+    ``own`` and ``total`` map each of the four measures (`MEASURES`) to its estimate; ``children``
+    are the frames that it called.
     """
 
     __slots__ = ("_children", "frame", "own", "total")

@@ -1,4 +1,4 @@
-"""The stand-in for the sampler where there is no C core: tracemalloc, exact and several times slower.
+"""The stand-in for the sampler where there is no C core: tracemalloc, exact and slow.
 
 It knows what is alive and where it was allocated; not what was allocated and freed again, nor when.
 """
@@ -37,8 +37,8 @@ class TracemallocSource:
         """Forget what was traced. Raises TracingError where the traces are somebody else's."""
         if not self._ours:
             raise TracingError(
-                "tracemalloc was on before this profiler started: its traces are not ours to clear. "
-                "Stop tracemalloc first, or start another profiler."
+                "tracemalloc was on before this profiler started: its traces are not ours to "
+                "clear. Stop tracemalloc first, or start another profiler."
             )
         tracemalloc.clear_traces()
 

@@ -29,11 +29,11 @@ __all__ = ("AllocationProfile", "ProfileFacts")
 class ProfileFacts:
     """What is known about a profile besides its rows. Sizes in bytes, times in seconds.
 
-    ``source`` is ``"sampling"`` or ``"tracemalloc"``; ``interval_bytes`` the mean distance of samples
-    at the end (1: exact); ``started_at`` a Unix time; ``rss_bytes`` the process's resident memory when
-    the profile was made, None where the platform did not tell; ``dropped_samples`` live samples given
-    up to stay within bounds (their weight went to the others). ``hooks_bypassed``: another tool has
-    taken the sampler's hooks away, so that the numbers end at that moment.
+    ``source`` is ``"sampling"`` or ``"tracemalloc"``; ``interval_bytes`` the mean distance of
+    samples at the end (1: exact); ``started_at`` a Unix time; ``rss_bytes`` the process's resident
+    memory when the profile was made, None where the platform did not tell; ``dropped_samples`` live
+    samples given up to stay within bounds (their weight went to the others). ``hooks_bypassed``:
+    another tool has taken the sampler's hooks away, so that the numbers end at that moment.
     """
 
     source: str
@@ -85,7 +85,7 @@ class AllocationProfile:
         )
 
     def by_site(self) -> list[AllocationRow]:
-        """Return one row for each line that allocated (the last frame of call paths), by live bytes."""
+        """Return one row for each line that allocated (last frame of call paths), by live bytes."""
         rows = merged_by(self.rows, lambda row: row.call_path[-1:], lambda path: path)
         return ordered(rows, "live_bytes")
 
@@ -134,8 +134,8 @@ class AllocationProfile:
         """Return the profile of some of the rows.
 
         ``file`` keeps rows with a frame in files of this pattern (``*`` and ``?``),
-        ``exclude_file`` those without one; ``thread`` and ``domain`` are names; ``where`` is asked for
-        each row. All that are given must agree.
+        ``exclude_file`` those without one; ``thread`` and ``domain`` are names; ``where`` is asked
+        for each row. All that are given must agree.
         """
         kept = [
             row
@@ -159,7 +159,7 @@ class AllocationProfile:
         return table_text(self.top(n, by), self.total, check_measure(by))
 
     def tree_text(self, by: str = "live_bytes", *, smallest_percent: float = 1.0) -> str:
-        """Return the call tree as indented text, without what is below ``smallest_percent`` of all."""
+        """Return the call tree as indented text, without branches below ``smallest_percent``."""
         from memlens.allocations.profile_text import tree_text
 
         return tree_text(self.tree(), check_measure(by), smallest_percent)
@@ -186,7 +186,8 @@ class AllocationProfile:
         return hash((self.rows, self.facts))
 
     def __repr__(self) -> str:
-        return f"<AllocationProfile: {len(self.rows)} rows, {format_bytes(self.total.live_bytes)} live>"
+        live = format_bytes(self.total.live_bytes)
+        return f"<AllocationProfile: {len(self.rows)} rows, {live} live>"
 
     def __str__(self) -> str:
         facts, total = self.facts, self.total
@@ -201,11 +202,11 @@ class AllocationProfile:
         ]
         if self.untracked_bytes is not None:
             lines.append(
-                f"{format_bytes(self.untracked_bytes)} of RSS not explained: native buffers (numpy), "
-                "blocks from before the start, the interpreter, free memory kept by allocators"
+                f"{format_bytes(self.untracked_bytes)} of RSS not explained: native buffers "
+                "(numpy), blocks from before the start, the interpreter, free memory kept by allocators"
             )
         if facts.hooks_bypassed:
-            lines.append("another tool took the sampler's hooks away: incomplete; reset() begins again")
+            lines.append("another tool took the sampler's hooks away: incomplete, reset() it")
         if not self.rows:
             lines.append("no sample yet: less was allocated than the distance of samples")
         return "\n".join([*lines, self.table(10)])

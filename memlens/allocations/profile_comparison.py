@@ -16,7 +16,7 @@ __all__ = ("AllocationComparison", "AllocationDifference", "compare_rows")
 
 @traced_as_ours
 class AllocationDifference(NamedTuple):
-    """One call path in both profiles: after minus before, with the standard error of the difference.
+    """One call path in both profiles: after minus before, with the difference's standard error.
 
     The allocated numbers are None where a profile cannot know them.
     """
@@ -48,7 +48,7 @@ class AllocationDifference(NamedTuple):
 
 
 class AllocationComparison:
-    """Differences of two profiles; a sequence, from the largest growth of live bytes to the smallest."""
+    """Differences of two profiles; a sequence, the largest growth of live bytes first."""
 
     def __init__(self, differences: list[AllocationDifference]) -> None:
         self._differences = tuple(differences)

@@ -1,8 +1,9 @@
 """Allocation profiles as JSON files: plain numbers and names, nothing that runs when it is read.
 
 One object: ``format`` (``"memlens allocation profile"``), ``version`` (1), ``facts`` (the fields of
-`ProfileFacts`), ``frames`` (a list of ``[function or null, file, line]``), ``fields`` (the names of the
-numbers of a row) and ``rows``, each ``[[frame numbers, outermost first], number or null, ...]``.
+`ProfileFacts`), ``frames`` (a list of ``[function or null, file, line]``), ``fields`` (the names of
+the numbers of a row) and ``rows``, each ``[[frame numbers, outermost first], number or null,
+...]``.
 """
 
 from __future__ import annotations

@@ -41,9 +41,10 @@ class AllocationRow(NamedTuple):
     where the row sums several.
 
     Standard errors are the root of the estimated variance, widened for few samples: four times the
-    largest variance of a single sample is added, as Agresti and Coull (1998) add four trials. Without
-    it an estimate that came out too low by chance would also claim to be precise. ``widening`` holds
-    these largest variances, by the order of `MEASURES`, so that sums can be widened once.
+    largest variance of a single sample is added, as Agresti and Coull (1998) add four trials.
+    Without it an estimate that came out too low by chance would also claim to be precise.
+    ``widening`` holds these largest variances, by the order of `MEASURES`, so that sums can be
+    widened once.
     """
 
     call_path: CallPath
@@ -101,7 +102,7 @@ def merged_by(
     key: Callable[[AllocationRow], _Key],
     path: Callable[[_Key], CallPath],
 ) -> list[AllocationRow]:
-    """Return one row for each key, the sum of its rows, with the call path that belongs to the key."""
+    """Return one row for each key, the sum of its rows, with the call path of the key."""
     groups: dict[_Key, list[AllocationRow]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
@@ -135,10 +136,10 @@ def merged(rows: list[AllocationRow], call_path: CallPath) -> AllocationRow:
 
 
 def module_frame(frame: Frame) -> Frame:
-    """Return a frame that stands for the module of ``frame``: its dotted name, guessed from the file.
+    """Return a frame that stands for the module of ``frame``: its name, guessed from the file.
 
-    The name is what follows ``site-packages`` or the standard library's folder; of other files it is
-    the file's own name without its suffix.
+    The name is what follows ``site-packages`` or the standard library's folder; of other files it
+    is the file's own name without its suffix.
     """
     parts = frame.file.replace("\\", "/").split("/")
     for i in range(len(parts) - 2, -1, -1):
@@ -162,7 +163,7 @@ def _mean_age(rows: list[AllocationRow]) -> float | None:
 
 
 def standard_error(variance: float, largest: float) -> float:
-    """Return the standard error of a sum; ``largest`` is the largest variance of one sample in it."""
+    """Return the standard error of a sum; ``largest``: the largest variance of one sample."""
     return sqrt(max(0.0, variance) + WIDENING * largest)
 
 

@@ -29,15 +29,16 @@ _said: set[str] = set()  # reasons already warned of, once a process
 class AllocationProfiler:
     """Profiles allocations of Python's allocators while it runs; a context manager.
 
-    One block in ``sample_interval`` bytes is sampled on average (1: every block, exact), by a Poisson
-    process; each sample is weighted by the inverse of its probability, so that sums are unbiased. All
-    profilers of the process share one sampler; of several the smallest interval holds, and each sees
-    what was allocated since its own start. Bounded: at most ``max_samples`` live samples are kept (of
-    the first profiler to start); where more are needed the interval is doubled.
+    One block in ``sample_interval`` bytes is sampled on average (1: every block, exact), by a
+    Poisson process; each sample is weighted by the inverse of its probability, so that sums are
+    unbiased. All profilers of the process share one sampler; of several the smallest interval
+    holds, and each sees what was allocated since its own start. Bounded: at most ``max_samples``
+    live samples are kept (of the first profiler to start); where more are needed the interval is
+    doubled.
 
-    ``backend``: ``"sampling"`` (the C sampler, or TracingError), ``"tracemalloc"`` (exact, live only,
-    7 to 24 times slower), ``"auto"``: the sampler, or tracemalloc with one warning where there is none.
-    ``seed`` makes the sampling repeat (0: random); for tests. Raises OptionError.
+    ``backend``: ``"sampling"`` (the C sampler, or TracingError), ``"tracemalloc"`` (exact, live
+    only, 7 to 24 times slower), ``"auto"``: the sampler, or tracemalloc with one warning where
+    there is none. ``seed`` makes the sampling repeat (0: random); for tests. Raises OptionError.
 
     >>> with AllocationProfiler(sample_interval=1) as profiler:
     ...     kept = [bytes(1000) for _ in range(100)]
@@ -92,7 +93,7 @@ class AllocationProfiler:
                 self._stop_quietly()
 
     def profile(self) -> AllocationProfile:
-        """Return the profile since the start, and go on. Raises TracingError where it does not run."""
+        """Return the profile since the start, and go on. Raises TracingError if not running."""
         with self._lock, SHARED.own_work() if self._subscription else nullcontext():
             rows = self._rows()
             health = self.health()
@@ -128,11 +129,12 @@ class AllocationProfiler:
         """Return how the profiler is doing, as plain numbers and words.
 
         ``backend``, ``running``, ``subscribers``. Of the sampler: ``interval_bytes`` now,
-        ``live_samples`` of ``capacity``, ``site_table_load`` (0 to 1), ``slow_path_seconds`` spent on
-        samples (estimated), counters (``samples``, ``dropped_samples``, ``thinnings``,
+        ``live_samples`` of ``capacity``, ``site_table_load`` (0 to 1), ``slow_path_seconds`` spent
+        on samples (estimated), counters (``samples``, ``dropped_samples``, ``thinnings``,
         ``unplaced_samples``, ``replaced_samples``...), and ``mem_hook`` / ``object_hook``:
-        ``installed``, ``covered`` (another tool hooked after us, calls still reach us), ``bypassed``
-        (they do not), ``passthrough`` (stopped, but under another tool's hook), ``off``.
+        ``installed``, ``covered`` (another tool hooked after us, calls still reach us),
+        ``bypassed`` (they do not), ``passthrough`` (stopped, but under another tool's hook),
+        ``off``.
         """
         report: dict[str, bool | int | float | str] = {}
         if self.backend == "sampling":
@@ -209,8 +211,8 @@ def _chosen(backend: str) -> str:
     if reason not in _said:
         _said.add(reason)
         warnings.warn(
-            f"allocations cannot be sampled here, so tracemalloc is used, which makes programs 7 to 24 "
-            f"times slower and knows live memory only: {reason}",
+            "allocations cannot be sampled here, so tracemalloc is used, which makes programs 7 to "
+            f"24 times slower and knows live memory only: {reason}",
             RuntimeWarning,
             stacklevel=3,
         )

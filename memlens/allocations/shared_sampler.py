@@ -1,7 +1,7 @@
 """The one sampler of the process, shared by subscription.
 
-The first subscriber starts it, the last one stops it. Each sees only what happened since it came: it
-keeps the number of its first sample and the sums allocated before.
+The first subscriber starts it, the last one stops it. Each sees only what happened since it came:
+it keeps the number of its first sample and the sums allocated before.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class SharedSampler:
             os.register_at_fork(after_in_child=lambda: _begin_in_child(shared()))
 
     def begin_in_child(self) -> None:
-        """In a forked child: what the parent allocated is the parent's; what is alive lives here too."""
+        """In a forked child: sums are the parent's, what is alive lives here too."""
         self._lock = threading.Lock()
         if self._subscriptions:
             self.sampler.forget_sums()

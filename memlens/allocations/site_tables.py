@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from memlens._core.sampling import COLUMNS, DOMAINS
@@ -48,14 +49,11 @@ def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
 
 def _texts(columns: Mapping[str, Any]) -> list[str]:
     data, offsets = bytes(columns["string_bytes"]), columns["string_offset"]
-    return [
-        data[begin:end].decode("utf-8", "surrogatepass")
-        for begin, end in zip(offsets, offsets[1:], strict=False)
-    ]
+    return [data[begin:end].decode("utf-8", "surrogatepass") for begin, end in pairwise(offsets)]
 
 
 def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
-    """Return the call path of every stack, outermost frame first; native code has a frame of its own."""
+    """Return the call path of every stack, outermost frame first; `NATIVE` for native code."""
     columns = _columns(tables)
     texts = _texts(columns)
     places = zip(
@@ -68,7 +66,7 @@ def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
     offsets, located = columns["stack_offset"], columns["stack_location"].tolist()
     return [
         tuple(frames[i] for i in reversed(located[begin:end])) or (NATIVE,)
-        for begin, end in zip(offsets, offsets[1:], strict=False)
+        for begin, end in pairwise(offsets)
     ]
 
 
@@ -157,7 +155,8 @@ def _age(now_ns: int, then_ns: int, samples: int) -> float | None:
 def _since(sums: AllocatedSums, baseline: AllocatedSums) -> AllocatedSums:
     """Subtract the baseline. Evicted buckets went, with their sums, to the two buckets of the rest.
 
-    Which of the two is no longer known, so the baseline of evicted buckets comes off the larger one.
+    Which of the two is no longer known, so the baseline of evicted buckets comes off the larger
+    one.
     """
     since = {number: _minus(sum_, baseline.get(number)) for number, sum_ in sums.items()}
     for number in baseline.keys() - sums.keys():

@@ -138,8 +138,8 @@ class AllocationTracker:
 
     def constructor(
         self,
-        type: str,
-        size: int | Callable[[Any], int] = sys.getsizeof,  # noqa: A002 - as in `track`
+        type: str,  # noqa: A002 - as in `track`
+        size: int | Callable[[Any], int] = sys.getsizeof,
     ) -> Callable[[_Constructor], _Constructor]:
         """Return a decorator that tracks every object that a function or class makes.
 
@@ -172,10 +172,15 @@ class AllocationTracker:
         )
 
     def _tracked(
-        self, function: Any, kind: str, size: int | Callable[[Any], int], *, of_class: bool
-    ) -> Any:
+        self,
+        function: Callable[..., object],
+        kind: str,
+        size: int | Callable[[Any], int],
+        *,
+        of_class: bool,
+    ) -> Callable[..., object]:
         @functools.wraps(function)
-        def tracked(*arguments: Any, **options: Any) -> Any:
+        def tracked(*arguments: object, **options: object) -> object:
             made = function(*arguments, **options)
             if self._enabled:
                 found = arguments[0] if of_class else made

@@ -1,4 +1,4 @@
-"""Files that other tools open: one module a format, each a function from a value to bytes or text."""
+"""Files that other tools open: one module a format, from a value to bytes or text."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Allocation profiles for Chrome DevTools: ``.heapprofile``, the form of V8's sampling heap profiler.
+"""Allocation profiles for Chrome DevTools: ``.heapprofile``, of V8's sampling heap profiler.
 
 Format: ``HeapProfiler.SamplingHeapProfile`` of the DevTools protocol
-(https://chromedevtools.github.io/devtools-protocol/tot/HeapProfiler/#type-SamplingHeapProfile): a tree of
-call frames with their own size, and samples. Lines count from 0 in it. DevTools has no place for a
-standard error, a thread or what was freed: it shows live bytes.
+(https://chromedevtools.github.io/devtools-protocol/tot/HeapProfiler/#type-SamplingHeapProfile): a
+tree of call frames with their own size, and samples. Lines count from 0 in it. DevTools has no
+place for a standard error, a thread or what was freed: it shows live bytes.
 """
 
 from __future__ import annotations

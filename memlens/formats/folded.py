@@ -16,8 +16,8 @@ __all__ = ("folded_text",)
 def folded_text(profile: AllocationProfile, by: str = "live_bytes") -> str:
     """Return one line for each call path with something of the measure ``by``.
 
-    Frames read ``function (file:line)``; a semicolon in a name becomes a comma, as it separates frames.
-    Raises OptionError for an unknown measure.
+    Frames read ``function (file:line)``; a semicolon in a name becomes a comma, as it separates
+    frames. Raises OptionError for an unknown measure.
     """
     check_measure(by)
     lines = []

@@ -1,9 +1,9 @@
-"""Allocation profiles for ``pprof`` and what reads its format (Pyroscope, Grafana, speedscope, Polar
-Signals): ``profile.proto``, gzipped.
+"""Allocation profiles for ``pprof`` and what reads its format: ``profile.proto``, gzipped.
 
-Format: https://github.com/google/pprof/blob/main/proto/profile.proto. Four values a sample, named as Go
-names them: ``alloc_objects``, ``alloc_space``, ``inuse_objects``, ``inuse_space``. Labels: ``thread``
-and ``domain``. What a source cannot know (allocated, for tracemalloc) is left out as a value type.
+Format: https://github.com/google/pprof/blob/main/proto/profile.proto. Four values a sample, named
+as Go names them: ``alloc_objects``, ``alloc_space``, ``inuse_objects``, ``inuse_space``. Labels:
+``thread`` and ``domain``. What a source cannot know (allocated, for tracemalloc) is left out as a
+value type.
 """
 
 from __future__ import annotations

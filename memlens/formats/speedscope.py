@@ -1,7 +1,7 @@
 """Allocation profiles for https://www.speedscope.app: its JSON file format, sampled profiles.
 
-Format: https://www.speedscope.app/file-format-schema.json. One profile for each measure that the source
-knows (live and allocated, bytes and blocks), to be chosen in the viewer.
+Format: https://www.speedscope.app/file-format-schema.json. One profile for each measure that the
+source knows (live and allocated, bytes and blocks), to be chosen in the viewer.
 """
 
 from __future__ import annotations

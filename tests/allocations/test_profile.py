@@ -19,10 +19,27 @@ names = st.text(min_size=1, max_size=5)
 frames = st.builds(Frame, names, names, st.integers(0, 50))
 rows = st.builds(
     lambda path, size, error, count, thread: AllocationRow(
-        tuple(path), size, error, count, error / 10, size * 2, error * 2, count * 2, error / 5,
-        3, 6, 2.0, 1.0, thread, "mem",
+        tuple(path),
+        size,
+        error,
+        count,
+        error / 10,
+        size * 2,
+        error * 2,
+        count * 2,
+        error / 5,
+        3,
+        6,
+        2.0,
+        1.0,
+        thread,
+        "mem",
     ),
-    st.lists(frames, min_size=1, max_size=4), amounts, amounts, amounts, names,
+    st.lists(frames, min_size=1, max_size=4),
+    amounts,
+    amounts,
+    amounts,
+    names,
 )
 profiles = st.lists(rows, max_size=12).map(lambda found: AllocationProfile(found, FACTS))
 
@@ -99,7 +116,7 @@ def test_filters_keep_the_rows_that_agree() -> None:
 
 def test_modules_are_named_by_what_follows_the_library_folder() -> None:
     names = {
-        "/x/lib/python3.12/site-packages/html5lib/treebuilders/etree.py": "html5lib.treebuilders.etree",
+        "/x/lib/python3.12/site-packages/html5lib/trees/etree.py": "html5lib.trees.etree",
         "/x/lib/python3.12/json/__init__.py": "json",
         "/home/me/app.py": "app",
         "C:\\Python\\lib\\site-packages\\a\\b.py": "a.b",

@@ -80,8 +80,9 @@ def test_a_decorated_class_stays_the_same_class_and_its_objects_are_counted() ->
     by_type = {entry.type: entry for entry in tracker.report()}
     assert by_type["User"].total_bytes == 3
     assert by_type["list"].count == 1
-    assert (by_type["User"].call_path[-1].function or "").endswith("stays_the_same_class_and_its_"
-                                                                    "objects_are_counted")
+    assert (by_type["User"].call_path[-1].function or "").endswith(
+        "stays_the_same_class_and_its_objects_are_counted"
+    )
 
 
 def test_threads_lose_nothing() -> None:

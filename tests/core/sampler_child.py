@@ -1,4 +1,4 @@
-"""Runs Python source in a child process: what touches allocators, forks and shutdown stays there."""
+"""Runs Python source in a child process: allocators, forks and shutdown are touched there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The C sampler: what it counts, where it says that it was allocated, how it stays within bounds."""
+"""The C sampler: what it counts, where it says it was allocated, how it stays within bounds."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ def test_sizes_counts_and_sites_equal_those_of_tracemalloc() -> None:
     assert len(ours) > 30, len(ours)
     other = {k: (ours[k], theirs.get(k)) for k in ours if ours[k] != theirs.get(k)}
     assert len(other) <= 6, other
-    assert all(t and abs(o[1] - t[1]) == 1 and abs(o[0] - t[0]) < 500 for o, t in other.values()), other
+    for o, t in other.values():
+        assert t and abs(o[1] - t[1]) == 1 and abs(o[0] - t[0]) < 500, other
     """)
 
 
@@ -112,7 +113,7 @@ def test_freed_blocks_leave_no_live_sample_and_no_filter_bit() -> None:
 
 
 def test_estimates_of_mixed_sizes_are_right_at_one_site_and_at_several() -> None:
-    """Small and large blocks interleaved: what biases an estimator that uses bytes since the last."""
+    """Small and large blocks interleaved bias an estimator that uses bytes since the last."""
     run("""
     def small():
         return bytearray(64)
@@ -294,7 +295,8 @@ def test_threads_are_told_apart_also_where_their_identifiers_are_used_again() ->
     for _ in range(3):
         t = threading.Thread(target=work); t.start(); t.join()
     c = columns(sampler.site_tables(0))
-    numbers = {c["bucket_thread"][i] for i in range(len(c["bucket_stack"])) if c["live_bytes"][i] >= 4000}
+    pairs = zip(c["bucket_thread"], c["live_bytes"])
+    numbers = {thread for thread, live in pairs if live >= 4000}
     assert len(numbers) == 4, numbers
     sampler.stop()
     """)

@@ -380,7 +380,8 @@ def test_fixed_memory_stays_below_10_mb_with_full_tables() -> None:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * 4096
     import gc
-    text = "\\n".join(f"def h{i}(n): return h{i}(n - 1) if n else bytearray(1)" for i in range(1000))
+    line = "def h%d(n): return h%d(n - 1) if n else bytearray(1)"
+    text = "\\n".join(line % (i, i) for i in range(1000))
     space = {}
     exec(text, space)
     kept = []

@@ -23,7 +23,9 @@ from tests.formats import pprof_reader
 
 FACTS = ProfileFacts("sampling", 512 * 1024, 1000.5, 2.5, 42, "3.12.1", 10_000_000)
 names = st.text(
-    st.characters(codec="utf-8") | st.sampled_from(["\udc80", ";", "\n", "世"]), min_size=1, max_size=6
+    st.characters(codec="utf-8") | st.sampled_from(["\udc80", ";", "\n", "世"]),
+    min_size=1,
+    max_size=6,
 )
 frames = st.builds(Frame, names | st.none(), names, st.integers(0, 1 << 20))
 amounts = st.integers(0, 1 << 50).map(float)
@@ -31,7 +33,11 @@ rows = st.builds(
     lambda path, size, count, more, thread: AllocationRow(
         tuple(path), size, 0.0, count, 0.0, size + more, 0.0, count + 1, 0.0, 1, 2, thread=thread
     ),
-    st.lists(frames, min_size=1, max_size=5), amounts, amounts, amounts, names | st.none(),
+    st.lists(frames, min_size=1, max_size=5),
+    amounts,
+    amounts,
+    amounts,
+    names | st.none(),
 )
 profiles = st.lists(rows, max_size=10).map(lambda found: AllocationProfile(found, FACTS))
 
@@ -41,7 +47,7 @@ def shown(text: str) -> str:
 
 
 @given(profiles)
-def test_pprof_holds_every_row_with_its_path_and_its_four_values(profile: AllocationProfile) -> None:
+def test_pprof_holds_every_row_with_its_path_and_four_values(profile: AllocationProfile) -> None:
     found = pprof_reader.read(pprof_bytes(profile))
     assert found["types"] == [
         ("alloc_objects", "count"),
@@ -76,9 +82,7 @@ def test_go_tool_pprof_opens_it(tmp_path: Path) -> None:
 
 
 def test_pprof_of_tracemalloc_leaves_out_what_it_cannot_know() -> None:
-    row = AllocationRow(
-        (Frame(None, "/app.py", 3),), 10, 0, 1, 0, None, None, None, None, 1, None
-    )
+    row = AllocationRow((Frame(None, "/app.py", 3),), 10, 0, 1, 0, None, None, None, None, 1, None)
     found = pprof_reader.read(pprof_bytes(AllocationProfile([row], FACTS)))
     assert [name for name, _ in found["types"]] == ["inuse_objects", "inuse_space"]
     assert found["samples"][0][0] == (("/app.py:3", "/app.py", 3),)
@@ -115,11 +119,22 @@ def check_speedscope(data: dict[str, Any]) -> None:
         assert isinstance(frame["name"], str)
     for profile in data["profiles"]:
         assert set(profile) == {
-            "type", "name", "unit", "startValue", "endValue", "samples", "weights"
+            "type",
+            "name",
+            "unit",
+            "startValue",
+            "endValue",
+            "samples",
+            "weights",
         }
         assert profile["type"] == "sampled"
         assert profile["unit"] in {
-            "none", "nanoseconds", "microseconds", "milliseconds", "seconds", "bytes"
+            "none",
+            "nanoseconds",
+            "microseconds",
+            "milliseconds",
+            "seconds",
+            "bytes",
         }
         assert len(profile["samples"]) == len(profile["weights"])
         for sample in profile["samples"]:
@@ -135,7 +150,8 @@ def test_speedscope_is_valid_and_has_every_path_outermost_first(profile: Allocat
     for measure, shown_profile in zip(MEASURES, data["profiles"], strict=True):
         found: Counter[tuple[Any, ...]] = Counter()
         for path, weight in zip(shown_profile["samples"], shown_profile["weights"], strict=True):
-            found[tuple((named[i].get("file", ""), named[i].get("line", 0)) for i in path)] += weight
+            places = [(named[i].get("file", ""), named[i].get("line", 0)) for i in path]
+            found[tuple(places)] += weight
         expected: Counter[tuple[Any, ...]] = Counter()
         for row in profile.rows:
             expected[tuple((f.file, f.line) for f in row.call_path)] += getattr(row, measure)
@@ -153,7 +169,11 @@ def test_heapprofile_is_a_tree_with_unique_ids_and_the_sizes_of_its_rows(
         node = stack.pop()
         assert set(node) == {"callFrame", "selfSize", "id", "children"}
         assert set(node["callFrame"]) == {
-            "functionName", "scriptId", "url", "lineNumber", "columnNumber"
+            "functionName",
+            "scriptId",
+            "url",
+            "lineNumber",
+            "columnNumber",
         }
         assert isinstance(node["callFrame"]["scriptId"], str)
         ids.append(node["id"])
