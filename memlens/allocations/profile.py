@@ -203,7 +203,7 @@ class AllocationProfile:
         if self.untracked_bytes is not None:
             lines.append(
                 f"{format_bytes(self.untracked_bytes)} of RSS not explained: native buffers "
-                "(numpy), blocks from before the start, the interpreter, free memory kept by allocators"
+                "(numpy), blocks from before the start, the interpreter, free memory in allocators"
             )
         if facts.hooks_bypassed:
             lines.append("another tool took the sampler's hooks away: incomplete, reset() it")
