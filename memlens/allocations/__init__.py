@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from memlens.allocations.block_result import BlockResult
-from memlens.allocations.call_tree import CallNode
 from memlens.allocations.frame import CallPath, Frame
 from memlens.allocations.profile import AllocationProfile, ProfileFacts
-from memlens.allocations.profile_comparison import AllocationComparison, AllocationDifference
-from memlens.allocations.profile_rows import AllocationRow
+from memlens.allocations.profiles.call_tree import CallNode
+from memlens.allocations.profiles.comparison import AllocationComparison, AllocationDifference
+from memlens.allocations.profiles.rows import AllocationRow
 from memlens.allocations.sampling import AllocationProfiler
 from memlens.allocations.trace_file import load_traces, save_traces
 from memlens.allocations.trace_snapshot import TraceSnapshot, compare_traces

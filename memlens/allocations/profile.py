@@ -9,10 +9,10 @@ from functools import cached_property
 from os import PathLike
 
 from memlens._text import format_bytes, format_count, format_duration
-from memlens.allocations.call_tree import CallNode, call_tree
 from memlens.allocations.frame import Frame
-from memlens.allocations.profile_comparison import AllocationComparison, compare_rows
-from memlens.allocations.profile_rows import (
+from memlens.allocations.profiles.call_tree import CallNode, call_tree
+from memlens.allocations.profiles.comparison import AllocationComparison, compare_rows
+from memlens.allocations.profiles.rows import (
     AllocationRow,
     check_measure,
     merged,
@@ -154,26 +154,26 @@ class AllocationProfile:
 
     def table(self, n: int = 20, by: str = "live_bytes") -> str:
         """Return the top call paths as a plain table, one line each."""
-        from memlens.allocations.profile_text import table_text
+        from memlens.allocations.profiles.text import table_text
 
         return table_text(self.top(n, by), self.total, check_measure(by))
 
     def tree_text(self, by: str = "live_bytes", *, smallest_percent: float = 1.0) -> str:
         """Return the call tree as indented text, without branches below ``smallest_percent``."""
-        from memlens.allocations.profile_text import tree_text
+        from memlens.allocations.profiles.text import tree_text
 
         return tree_text(self.tree(), check_measure(by), smallest_percent)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the profile as JSON (`memlens.allocations.profile_file`). Raises OutputError."""
-        from memlens.allocations.profile_file import save_profile
+        """Write the profile as JSON (`memlens.allocations.profiles.file`). Raises OutputError."""
+        from memlens.allocations.profiles.file import save_profile
 
         save_profile(self, path)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> AllocationProfile:
         """Read a profile that `save` wrote. Raises SnapshotFileError where it is none."""
-        from memlens.allocations.profile_file import load_profile
+        from memlens.allocations.profiles.file import load_profile
 
         return load_profile(path)
 

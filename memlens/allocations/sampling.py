@@ -12,10 +12,10 @@ from contextlib import nullcontext
 from types import TracebackType
 
 from memlens._core.sampling import why_unavailable
-from memlens.allocations.fallback import TracemallocSource
 from memlens.allocations.profile import AllocationProfile, ProfileFacts
-from memlens.allocations.profile_rows import AllocationRow
-from memlens.allocations.shared_sampler import SHARED, Subscription
+from memlens.allocations.profiles.rows import AllocationRow
+from memlens.allocations.sampler.fallback import TracemallocSource
+from memlens.allocations.sampler.shared import SHARED, Subscription
 from memlens.errors import OptionError, TracingError
 
 __all__ = ("AllocationProfiler",)

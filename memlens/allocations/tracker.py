@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from memlens._text import PLAIN_WIDTH, columns, format_bytes, format_count
 from memlens.allocations.frame import CallPath, Frame
-from memlens.allocations.profile_text import path_text
+from memlens.allocations.profiles.text import path_text
 from memlens.errors import OptionError
 
 __all__ = ("AllocationTracker", "TrackedAllocations", "TrackerReport")

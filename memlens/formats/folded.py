@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from memlens.allocations.frame import Frame, printable
 from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.profile_rows import check_measure, measure_of
+from memlens.allocations.profiles.rows import check_measure, measure_of
 
 __all__ = ("folded_text",)
 

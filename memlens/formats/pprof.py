@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from memlens.allocations.frame import Frame
 from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.profile_rows import AllocationRow, measure_of
+from memlens.allocations.profiles.rows import AllocationRow, measure_of
 
 __all__ = ("pprof_bytes",)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from memlens.allocations.frame import Frame
 from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.profile_rows import MEASURES, measure_of
+from memlens.allocations.profiles.rows import MEASURES, measure_of
 
 __all__ = ("speedscope_dict", "speedscope_text")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memlens.allocations import AllocationProfile, AllocationRow, Frame, ProfileFacts
-from memlens.allocations.profile_rows import MEASURES, merged, module_frame
+from memlens.allocations.profiles.rows import MEASURES, merged, module_frame
 from memlens.errors import OptionError, OutputError, SnapshotFileError
 
 FACTS = ProfileFacts("sampling", 512 * 1024, 1000.5, 2.5, 42, "3.12.1", 10_000_000)
@@ -68,7 +68,7 @@ def test_a_tree_has_the_sums_of_its_rows_at_every_node(profile: AllocationProfil
 
 @given(profiles)
 def test_saving_and_loading_gives_an_equal_profile(profile: AllocationProfile) -> None:
-    from memlens.allocations.profile_file import profile_from_dict, profile_to_dict
+    from memlens.allocations.profiles.file import profile_from_dict, profile_to_dict
 
     assert profile_from_dict(json.loads(json.dumps(profile_to_dict(profile)))) == profile
 

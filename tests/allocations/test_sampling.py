@@ -11,7 +11,7 @@ import warnings
 import pytest
 
 from memlens.allocations import AllocationProfile, AllocationProfiler, sampling
-from memlens.allocations.shared_sampler import SHARED
+from memlens.allocations.sampler.shared import SHARED
 from memlens.errors import OptionError, TracingError
 
 pytest.importorskip("memlens._core._sampler")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memlens.allocations import AllocationProfile, AllocationRow, Frame, ProfileFacts
-from memlens.allocations.profile_rows import MEASURES
+from memlens.allocations.profiles.rows import MEASURES
 from memlens.errors import OptionError
 from memlens.formats.devtools import heapprofile_dict, heapprofile_text
 from memlens.formats.folded import folded_text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tracemalloc
 
 from memlens.allocations.frame import Frame
-from memlens.allocations.profile_rows import AllocationRow
+from memlens.allocations.profiles.rows import AllocationRow
 from memlens.errors import TracingError
 
 __all__ = ("TracemallocSource",)

@@ -14,8 +14,13 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from memlens._core.sampling import load_sampler
-from memlens.allocations.profile_rows import AllocationRow
-from memlens.allocations.site_tables import AllocatedSums, allocated_sums, rows_of, thread_names
+from memlens.allocations.profiles.rows import AllocationRow
+from memlens.allocations.sampler.site_tables import (
+    AllocatedSums,
+    allocated_sums,
+    rows_of,
+    thread_names,
+)
 
 __all__ = ("SHARED", "SharedSampler", "Subscription")
 

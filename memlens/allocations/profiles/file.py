@@ -16,7 +16,7 @@ from typing import Any
 
 from memlens.allocations.frame import Frame
 from memlens.allocations.profile import AllocationProfile, ProfileFacts
-from memlens.allocations.profile_rows import AllocationRow
+from memlens.allocations.profiles.rows import AllocationRow
 from memlens.errors import OutputError, SnapshotFileError
 
 __all__ = (

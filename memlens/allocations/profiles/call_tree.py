@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from memlens.allocations.frame import Frame
-from memlens.allocations.profile_rows import MEASURES, AllocationRow, measure_of
+from memlens.allocations.profiles.rows import MEASURES, AllocationRow, measure_of
 
 __all__ = ("ROOT", "CallNode", "call_tree")
 

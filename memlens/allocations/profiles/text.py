@@ -12,9 +12,9 @@ from memlens._text import (
     format_duration,
     middle_cut,
 )
-from memlens.allocations.call_tree import CallNode
 from memlens.allocations.frame import CallPath, Frame
-from memlens.allocations.profile_rows import AllocationRow, measure_of
+from memlens.allocations.profiles.call_tree import CallNode
+from memlens.allocations.profiles.rows import AllocationRow, measure_of
 
 __all__ = ("path_text", "table_text", "tree_text")
 

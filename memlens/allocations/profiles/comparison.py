@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from memlens._text import columns, format_bytes, format_change
 from memlens.allocations.frame import CallPath, path_order, traced_as_ours
-from memlens.allocations.profile_rows import AllocationRow, check_measure
-from memlens.allocations.profile_text import path_text
+from memlens.allocations.profiles.rows import AllocationRow, check_measure
+from memlens.allocations.profiles.text import path_text
 
 __all__ = ("AllocationComparison", "AllocationDifference", "compare_rows")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from memlens._core.sampling import COLUMNS, DOMAINS
 from memlens.allocations.frame import CallPath, Frame
-from memlens.allocations.profile_rows import AllocationRow, standard_error
+from memlens.allocations.profiles.rows import AllocationRow, standard_error
 
 __all__ = (
     "NATIVE",
