@@ -30,9 +30,19 @@ there or 16, 32 or 48 bytes later, behind its collector's header and inline poin
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
-__all__ = ("COLUMNS", "DOMAINS", "load_sampler", "why_unavailable")
+__all__ = (
+    "COLUMNS",
+    "DOMAINS",
+    "load_sampler",
+    "own_work",
+    "read_samples",
+    "why_unavailable",
+)
 
 DOMAINS = ("mem", "object")
 
@@ -92,3 +102,32 @@ def why_unavailable() -> str | None:
     except ImportError as error:
         return str(error)
     return None
+
+
+def read_samples() -> dict[str, bytes] | None:
+    """Return the tables of the running sampler with its live samples; None where none runs."""
+    sampler = _loaded()
+    if sampler is None or not sampler.health()["running"]:
+        return None
+    try:
+        tables: dict[str, bytes] = sampler.sample_tables(0)
+    except RuntimeError:
+        return None  # another thread has stopped it since
+    return tables
+
+
+@contextmanager
+def own_work() -> Iterator[None]:
+    """Leave out what this thread allocates in the block: it is memlens's, not the program's."""
+    sampler = _loaded()
+    changed = sampler is not None and sampler.suppress(True)
+    try:
+        yield
+    finally:
+        if sampler is not None and changed:
+            sampler.suppress(False)
+
+
+def _loaded() -> ModuleType | None:
+    """The sampler where somebody has loaded it: who has not cannot be sampling."""
+    return sys.modules.get("memlens._core._sampler")

@@ -8,10 +8,9 @@ import platform
 import threading
 import time
 import warnings
-from contextlib import nullcontext
 from types import TracebackType
 
-from memlens._core.sampling import why_unavailable
+from memlens._core.sampling import own_work, why_unavailable
 from memlens.allocations.profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profiles.rows import AllocationRow
 from memlens.allocations.sampler.fallback import TracemallocSource
@@ -94,7 +93,7 @@ class AllocationProfiler:
 
     def profile(self) -> AllocationProfile:
         """Return the profile since the start, and go on. Raises TracingError if not running."""
-        with self._lock, SHARED.own_work() if self._subscription else nullcontext():
+        with self._lock, own_work():
             rows = self._rows()
             health = self.health()
             facts = ProfileFacts(

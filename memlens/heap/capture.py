@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from memlens import _core
+from memlens._core.sampling import own_work, read_samples
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.forked import SnapshotTask
 from memlens.heap.graph import HeapGraph
+from memlens.heap.sites import site_sections
 from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("collect_garbage", "start_heap_snapshot", "take_heap_snapshot")
@@ -43,6 +45,9 @@ def take_heap_snapshot(
     store the text of strings and numbers and the keys of dicts, which are left out otherwise.
     ``reason``: a word for the record. ``facts``: JSON-ready values to record beside ours.
 
+    Taken while allocations are sampled (`MemoryProfiler`, `AllocationProfiler`), it knows where the
+    sampled ones of its objects were allocated: ``summary(by="site")``, `Node.allocated_at`.
+
     Runs no code of the program's objects. Raises ``OptionError`` for an unknown mode,
     ``CaptureError`` where the heap cannot be captured, ``OutputError`` where it cannot be saved.
     """
@@ -51,7 +56,7 @@ def take_heap_snapshot(
         return task.result()
     started = time.perf_counter()
     collected = collect_garbage() if collect is not False else None
-    sections = _core.capture(values=values, own_prefix=_PACKAGE)
+    sections = _capture(values)
     pause_seconds = time.perf_counter() - started
     record = _facts("inline", reason, values, collected, pause_seconds, facts)
     snapshot = HeapSnapshot(HeapGraph(sections, record))
@@ -78,6 +83,17 @@ def start_heap_snapshot(
     record = _facts("fork", reason, values, collected, time.perf_counter() - started, facts)
     target = None if path is None else os.fspath(path)
     return SnapshotTask(target, record, values=values, own_prefix=_PACKAGE)
+
+
+def _capture(values: bool) -> dict[str, Any]:
+    """Capture the heap, with the allocation sites where allocations are sampled."""
+    with own_work():
+        before = read_samples()
+        sections = _core.capture(values=values, own_prefix=_PACKAGE)
+        after = read_samples()
+        if before is None or after is None:
+            return sections
+        return {**sections, **site_sections(before, after)}
 
 
 def collect_garbage() -> dict[str, int]:

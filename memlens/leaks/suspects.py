@@ -15,6 +15,7 @@ from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph import HeapGraph
 from memlens.heap.identity import check_same_process
 from memlens.heap.paths import RetentionPath, RetentionPathFinder
+from memlens.heap.sites import SiteShare
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growth import Growth, Holder, find_growth
 from memlens.leaks.mentions import Mention, functions_mentioning
@@ -25,6 +26,8 @@ __all__ = ("LeakSuspect", "find_leaks")
 _LRU_CACHE = "functools._lru_cache_wrapper"
 _WEAK_KEYS = frozenset({"int", "str", "tuple"})  # what weak dictionaries and registries key by
 _MAX_TYPES = 5
+_MAX_SITES = 3
+_SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 # A holder that gained fewer elements an interval than this is the noise of any running program.
 _MIN_ELEMENTS_AN_INTERVAL = 3
@@ -38,7 +41,8 @@ class LeakSuspect:
     ``count_growth`` is in elements, ``retained_growth_bytes`` in bytes, both from the first
     snapshot to the last; ``retained_bytes`` is what the holder retains in the last.
     ``growth_bytes_per_hour`` is None over less than a minute. ``growing_types``: what it gained,
-    most first. ``pattern`` is None where no rule knows the case.
+    most first. ``pattern`` is None where no rule knows the case. ``sites``: which call paths
+    allocated what it gained, most bytes first; empty where allocations were not sampled.
     """
 
     holder: str
@@ -52,6 +56,7 @@ class LeakSuspect:
     pattern: str | None
     evidence: str
     suggestion: str
+    sites: tuple[SiteShare, ...] = ()
 
     def __str__(self) -> str:
         rate = (
@@ -63,15 +68,17 @@ class LeakSuspect:
             f"{self.holder} grows: +{format_count(self.count_growth)} elements,"
             f" +{format_bytes(self.retained_growth_bytes)}{rate}"
         )
-        lines = [
-            labelled("", what, label_width=0, indent=""),
-            labelled("holder", f"{self.holder_type}, retains {format_bytes(self.retained_bytes)}"),
-            labelled("gains", ", ".join(self.growing_types)),
-            labelled("held by", str(self.path)),
-            labelled("pattern", f"{self.pattern or 'unknown'}: {self.evidence}"),
-            labelled("what to do", self.suggestion),
+        fields = [
+            ("holder", f"{self.holder_type}, retains {format_bytes(self.retained_bytes)}"),
+            ("gains", ", ".join(self.growing_types)),
+            ("held by", str(self.path)),
+            *(("allocated at", str(share)) for share in self.sites),
+            ("pattern", f"{self.pattern or 'unknown'}: {self.evidence}"),
+            ("what to do", self.suggestion),
         ]
-        return "\n".join(lines)
+        width = max(len(label) for label, _ in fields) + 1
+        lines = [labelled(label, text, label_width=width) for label, text in fields]
+        return "\n".join([labelled("", what, label_width=0, indent=""), *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suspect as JSON-ready values."""
@@ -87,6 +94,7 @@ class LeakSuspect:
             "pattern": self.pattern,
             "evidence": self.evidence,
             "suggestion": self.suggestion,
+            "sites": [share.to_dict() for share in self.sites],
         }
 
 
@@ -246,7 +254,14 @@ def _suspect(growth: Growth, located: _Located, seconds: float) -> LeakSuspect:
         pattern=finding.pattern,
         evidence=finding.evidence,
         suggestion=finding.suggestion,
+        sites=_sites(graph, holder),
     )
+
+
+def _sites(graph: HeapGraph, holder: Holder) -> tuple[SiteShare, ...]:
+    if graph.sites is None:
+        return ()
+    return tuple(graph.sites.shares(holder.gained, _SITE_FRAMES)[:_MAX_SITES])
 
 
 def _mentions(graph: HeapGraph, name: str) -> list[Mention]:

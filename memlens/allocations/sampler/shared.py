@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 
 from memlens._core.sampling import load_sampler
@@ -94,17 +92,6 @@ class SharedSampler:
             tables = sampler.site_tables(subscription.since)
             baseline = dict(subscription.baseline)
         return rows_of(tables, baseline, sampler.now_ns(), thread_names(sampler.threads()))
-
-    @contextmanager
-    def own_work(self) -> Iterator[None]:
-        """Leave out what this thread allocates in the block: it is memlens's, not the program's."""
-        sampler = self.sampler
-        changed = sampler.suppress(True)
-        try:
-            yield
-        finally:
-            if changed:
-                sampler.suppress(False)
 
     @property
     def subscribers(self) -> int:
