@@ -7,98 +7,23 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any
 
-from memlens._text import columns, format_bytes, format_change, format_duration
+from memlens._core.sampling import OwnWork
+from memlens.allocations.watch import AllocationWatch
 from memlens.errors import MemlensError, OptionError, OutputError
 from memlens.heap.capture import take_heap_snapshot
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.report import LeakReport, make_leak_report
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.process.sampler import MemorySampler
+from memlens.report.watching import ProfilerReport, SnapshotRecord
 
 __all__ = ("MemoryProfiler", "ProfilerReport", "SnapshotRecord")
 
 _MIN_SNAPSHOTS_FOR_AN_ALERT = 3  # two cannot tell a leak from a one-time growth
 _MAX_HOLDERS_REMEMBERED = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotRecord:
-    """One snapshot that a profiler took and keeps on disk."""
-
-    path: str
-    size_bytes: int
-    object_count: int
-    pause_seconds: float
-    reason: str
-    timestamp: float
-    reading: MemoryReading
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON-ready values."""
-        return {**asdict(self), "reading": self.reading.to_dict()}
-
-
-@dataclass(frozen=True, slots=True)
-class ProfilerReport:
-    """What a profiler saw: memory over time, its snapshots, and what leaks between them."""
-
-    pid: int
-    running: bool
-    seconds: float
-    first: MemoryReading | None
-    last: MemoryReading | None
-    snapshots: tuple[SnapshotRecord, ...]
-    leaks: LeakReport | None
-
-    def __str__(self) -> str:
-        parts = [self._memory_line()]
-        if self.snapshots:
-            parts.append(self._snapshot_table())
-        if self.leaks is None:
-            parts.append("No leaks can be told from fewer than two snapshots.")
-        else:
-            parts.append(str(self.leaks))
-        return "\n\n".join(parts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON-ready values."""
-        return {
-            "pid": self.pid,
-            "running": self.running,
-            "seconds": self.seconds,
-            "first": self.first.to_dict() if self.first else None,
-            "last": self.last.to_dict() if self.last else None,
-            "snapshots": [record.to_dict() for record in self.snapshots],
-            "leaks": self.leaks.to_dict() if self.leaks else None,
-        }
-
-    def _memory_line(self) -> str:
-        if self.first is None or self.last is None:
-            return f"Process {self.pid}: not watched yet"
-        change = self.last.rss_bytes - self.first.rss_bytes
-        return (
-            f"Process {self.pid}: watched for {format_duration(self.seconds)}, resident memory"
-            f" {format_bytes(self.last.rss_bytes)} ({format_change(change)})"
-        )
-
-    def _snapshot_table(self) -> str:
-        rows = [
-            (
-                time.strftime("%H:%M:%S", time.localtime(record.timestamp)),
-                f"{record.object_count:,}",
-                format_duration(record.pause_seconds),
-                format_bytes(record.reading.rss_bytes),
-                record.reason,
-                record.path,
-            )
-            for record in self.snapshots
-        ]
-        headers = ("taken", "objects", "pause", "resident", "reason", "file")
-        return columns(headers, rows, right=(False, True, True, True, False, False))
 
 
 class MemoryProfiler:
@@ -110,7 +35,10 @@ class MemoryProfiler:
     to the next. ``on_alert``: called with a ``LeakReport`` when a holder is first found growing
     over three snapshots or more; None logs a warning. ``max_snapshots`` and ``max_snapshot_bytes``
     bound what is kept; the first stays, as the baseline. ``ignore``: regular expressions of
-    holders to leave out.
+    holders to leave out. ``allocations``: ``"sampling"`` profiles allocations, one sample in
+    ``allocation_interval_bytes`` on average, so that suspects name where their objects were
+    allocated; without the C core it is off, which is logged once and shown by `health`.
+    ``"tracemalloc"`` is exact and makes the program several times slower; None is off.
 
     `start` and `stop` can be repeated; the object is a context manager. Errors while watching are
     logged once and counted in `health`, never raised into the program. After a fork the child
@@ -127,6 +55,8 @@ class MemoryProfiler:
         max_snapshots: int = 10,
         max_snapshot_bytes: int = 1 << 30,
         ignore: tuple[str, ...] = (),
+        allocations: str | None = "sampling",
+        allocation_interval_bytes: int = 512 * 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not callable(snapshot_interval) and not snapshot_interval > 0:
@@ -148,6 +78,7 @@ class MemoryProfiler:
         first = snapshot_interval(0) if callable(snapshot_interval) else snapshot_interval
         self._sampler = MemorySampler(sample_interval=min(sample_interval, first))
         self._sampler.subscribe(self._on_reading)
+        self._allocations = AllocationWatch(allocations, allocation_interval_bytes)
         self._forget()
 
     def _forget(self) -> None:
@@ -182,6 +113,7 @@ class MemoryProfiler:
         if self._pid != os.getpid():
             self._forget()
         self.take_snapshot("startup")
+        self._allocations.start()
         self._schedule_next()
         self._sampler.start()
         return self
@@ -189,6 +121,7 @@ class MemoryProfiler:
     def stop(self) -> None:
         """Stop to watch; what was recorded stays. Nothing if it does not run."""
         self._sampler.stop()
+        self._allocations.stop()
 
     def __enter__(self) -> MemoryProfiler:
         return self.start()
@@ -241,7 +174,7 @@ class MemoryProfiler:
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
             raise OptionError(f"reason {reason!r} is part of a file name: use letters, digits, - _")
         self._prepare_folder()
-        with self._lock:
+        with self._lock, OwnWork():
             reading = read_memory()
             path = self._new_path(reason)
             snapshot = take_heap_snapshot(path, reason=reason, facts={"memory": reading.to_dict()})
@@ -306,7 +239,7 @@ class MemoryProfiler:
 
     def report(self) -> ProfilerReport:
         """Return what was seen so far; looks for leaks over the snapshots kept."""
-        with self._lock:
+        with self._lock, OwnWork():
             leaks = self._leaks() if len(self._records) >= 2 else None
             first, last = self._first, self._last
             if first is None and self._records:
@@ -315,7 +248,14 @@ class MemoryProfiler:
             if first is not None and last is not None:
                 seconds = last.timestamp - first.timestamp
             return ProfilerReport(
-                os.getpid(), self.running, seconds, first, last, self.snapshots, leaks
+                os.getpid(),
+                self.running,
+                seconds,
+                first,
+                last,
+                self.snapshots,
+                leaks,
+                self._allocations.profile(),
             )
 
     def _leaks(self) -> LeakReport:
@@ -324,7 +264,8 @@ class MemoryProfiler:
     def _alert(self) -> None:
         if len(self._records) < _MIN_SNAPSHOTS_FOR_AN_ALERT:
             return
-        report = self._leaks()
+        with OwnWork():
+            report = self._leaks()
         fresh = {suspect.holder for suspect in report} - self._alerted
         if not fresh:
             return  # said before
@@ -340,6 +281,7 @@ class MemoryProfiler:
         return {
             "running": self.running,
             "sampler": self._sampler.health().to_dict(),
+            "allocations": self._allocations.health(),
             "snapshots_taken": self._snapshots_taken,
             "snapshots_kept": len(self._records),
             "snapshot_bytes_kept": sum(record.size_bytes for record in self._records),

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from memlens.errors import MemlensError, OutputError
 from memlens.profiler import MemoryProfiler, ProfilerReport
@@ -27,11 +28,14 @@ def run_watched(
     output_dir: str | None = None,
     snapshot_interval: float | None = None,
     as_json: bool = False,
+    show_allocations: bool = False,
 ) -> int:
     """Run a program to its end under a profiler, report to stderr, and return its exit code.
 
     ``output_dir`` keeps snapshots and the report; without it nothing is kept. The default of
-    ``snapshot_interval`` doubles from one second to an hour. ``SystemExit`` of the program passes.
+    ``snapshot_interval`` doubles from one second to an hour. Allocations are sampled, so that
+    suspects name where their objects were allocated; ``show_allocations`` reports and keeps the
+    profile too. ``SystemExit`` of the program passes.
     """
     with ExitStack() as stack:
         folder = output_dir or stack.enter_context(
@@ -49,7 +53,7 @@ def run_watched(
         try:
             outcome.run(program)
         finally:
-            _finish(profiler, output_dir, as_json)
+            _finish(profiler, output_dir, as_json, show_allocations)
     return outcome.exit_code()
 
 
@@ -89,10 +93,15 @@ def _join_threads() -> None:
             thread.join()
 
 
-def _finish(profiler: MemoryProfiler, output_dir: str | None, as_json: bool) -> None:
+def _finish(
+    profiler: MemoryProfiler, output_dir: str | None, as_json: bool, show_allocations: bool
+) -> None:
     """Take the last snapshot and write the report: to stderr, and to the output folder."""
     steps: list[Callable[[], object]] = [lambda: profiler.take_snapshot("exit")]
-    steps += [profiler.stop, lambda: _report(profiler.report(), output_dir, as_json)]
+    steps += [
+        profiler.stop,
+        lambda: _report(profiler.report(), output_dir, as_json, show_allocations),
+    ]
     for step in steps:
         try:
             step()
@@ -101,7 +110,13 @@ def _finish(profiler: MemoryProfiler, output_dir: str | None, as_json: bool) -> 
             print(f"memlens: {error}", file=sys.stderr)
 
 
-def _report(report: ProfilerReport, output_dir: str | None, as_json: bool) -> None:
+def _report(
+    report: ProfilerReport, output_dir: str | None, as_json: bool, show_allocations: bool
+) -> None:
+    if not show_allocations:
+        report = replace(report, allocations=None)
+    elif report.allocations is None:
+        print("memlens: there is no allocation profile (see above)", file=sys.stderr)
     text = json.dumps(report.to_dict(), indent=1)
     if as_json:
         print(text, file=sys.stderr)
@@ -110,6 +125,8 @@ def _report(report: ProfilerReport, output_dir: str | None, as_json: bool) -> No
     if output_dir:
         _write(os.path.join(output_dir, "report.txt"), f"{report}\n")
         _write(os.path.join(output_dir, "report.json"), text)
+        if report.allocations is not None:
+            report.allocations.save(os.path.join(output_dir, "allocations.json"))
 
 
 def _write(path: str, text: str) -> None:

@@ -31,15 +31,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import ModuleType
 
 __all__ = (
     "COLUMNS",
     "DOMAINS",
+    "OwnWork",
     "load_sampler",
-    "own_work",
     "read_samples",
     "why_unavailable",
 )
@@ -116,15 +114,32 @@ def read_samples() -> dict[str, bytes] | None:
     return tables
 
 
-@contextmanager
-def own_work() -> Iterator[None]:
-    """Leave out what this thread allocates in the block: it is memlens's, not the program's."""
-    sampler = _loaded()
-    changed = sampler is not None and sampler.suppress(True)
-    try:
-        yield
-    finally:
-        if sampler is not None and changed:
+class OwnWork:
+    """Leaves out what this thread allocates in the block: it is memlens's, not the program's.
+
+    For code that captures the heap there are `begin` and `end` alone: a context manager is an
+    object, and would be captured.
+    """
+
+    __slots__ = ("_began",)
+
+    def __enter__(self) -> None:
+        self._began = self.begin()
+
+    def __exit__(self, *_: object) -> None:
+        self.end(self._began)
+
+    @staticmethod
+    def begin() -> bool:
+        """Begin to leave this thread out; return what `end` wants to know."""
+        sampler = _loaded()
+        return sampler is not None and bool(sampler.suppress(True))
+
+    @staticmethod
+    def end(began: bool) -> None:
+        """Count this thread in again, where the matching `begin` had left it out."""
+        sampler = _loaded()
+        if began and sampler is not None:
             sampler.suppress(False)
 
 

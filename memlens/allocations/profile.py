@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from os import PathLike
+from typing import Any
 
-from memlens._text import format_bytes, format_count, format_duration
+from memlens._text import format_bytes
 from memlens.allocations.frame import Frame
 from memlens.allocations.profiles.call_tree import CallNode, call_tree
 from memlens.allocations.profiles.comparison import AllocationComparison, compare_rows
+from memlens.allocations.profiles.facts import ProfileFacts
 from memlens.allocations.profiles.rows import (
     AllocationRow,
     check_measure,
@@ -23,28 +25,6 @@ from memlens.allocations.profiles.rows import (
 from memlens.errors import OptionError
 
 __all__ = ("AllocationProfile", "ProfileFacts")
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileFacts:
-    """What is known about a profile besides its rows. Sizes in bytes, times in seconds.
-
-    ``source`` is ``"sampling"`` or ``"tracemalloc"``; ``interval_bytes`` the mean distance of
-    samples at the end (1: exact); ``started_at`` a Unix time; ``rss_bytes`` the process's resident
-    memory when the profile was made, None where the platform did not tell; ``dropped_samples`` live
-    samples given up to stay within bounds (their weight went to the others). ``hooks_bypassed``:
-    another tool has taken the sampler's hooks away, so that the numbers end at that moment.
-    """
-
-    source: str
-    interval_bytes: int
-    started_at: float
-    duration_seconds: float
-    pid: int
-    python: str
-    rss_bytes: int | None = None
-    dropped_samples: int = 0
-    hooks_bypassed: bool = False
 
 
 class AllocationProfile:
@@ -164,11 +144,14 @@ class AllocationProfile:
 
         return tree_text(self.tree(), check_measure(by), smallest_percent)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the profile as JSON (`memlens.allocations.profiles.file`). Raises OutputError."""
+    def save(self, path: str | PathLike[str]) -> int:
+        """Write the profile as JSON (`memlens.allocations.profiles.file`); return its size.
+
+        Raises OutputError. `memlens.export` writes it for other tools.
+        """
         from memlens.allocations.profiles.file import save_profile
 
-        save_profile(self, path)
+        return save_profile(self, path)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> AllocationProfile:
@@ -190,26 +173,25 @@ class AllocationProfile:
         return f"<AllocationProfile: {len(self.rows)} rows, {live} live>"
 
     def __str__(self) -> str:
-        facts, total = self.facts, self.total
-        every = f"one sample per {format_bytes(facts.interval_bytes)}"
-        how = "tracemalloc" if facts.source == "tracemalloc" else every
-        if facts.source == "sampling" and facts.interval_bytes == 1:
-            how = "every block"
-        lines = [
-            f"{format_bytes(total.live_bytes)} ± {format_bytes(total.live_bytes_stderr)} live in "
-            f"{format_count(round(total.live_count))} blocks after "
-            f"{format_duration(facts.duration_seconds)} ({how})"
-        ]
-        if self.untracked_bytes is not None:
-            lines.append(
-                f"{format_bytes(self.untracked_bytes)} of RSS not explained: native buffers "
-                "(numpy), blocks from before the start, the interpreter, free memory in allocators"
-            )
-        if facts.hooks_bypassed:
-            lines.append("another tool took the sampler's hooks away: incomplete, reset() it")
-        if not self.rows:
-            lines.append("no sample yet: less was allocated than the distance of samples")
-        return "\n".join([*lines, self.table(10)])
+        return f"{self.headline()}\n{self.table(10)}"
+
+    def headline(self) -> str:
+        """Return what is alive, what that rests on, and what it does not cover; a few lines."""
+        from memlens.allocations.profiles.text import headline
+
+        return headline(self.total, self.facts, self.untracked_bytes)
+
+    def to_dict(self, n: int | None = None) -> dict[str, Any]:
+        """Return facts, total and the ``n`` call paths with most live bytes (None: all), for JSON.
+
+        For people and their scripts; `save` writes what `load` reads.
+        """
+        return {
+            "facts": asdict(self.facts),
+            "untracked_bytes": self.untracked_bytes,
+            "total": self.total.to_dict(),
+            "call_paths": [row.to_dict() for row in self.by_call_path()[:n]],
+        }
 
 
 def _passes(path: tuple[Frame, ...], pattern: str) -> bool:

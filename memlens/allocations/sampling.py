@@ -10,7 +10,7 @@ import time
 import warnings
 from types import TracebackType
 
-from memlens._core.sampling import own_work, why_unavailable
+from memlens._core.sampling import OwnWork, why_unavailable
 from memlens.allocations.profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profiles.rows import AllocationRow
 from memlens.allocations.sampler.fallback import TracemallocSource
@@ -58,7 +58,7 @@ class AllocationProfiler:
         self.max_samples = _checked("max_samples", max_samples, 64, 1 << 26)
         self._seed = _checked("seed", seed, 0, (1 << 64) - 1)
         self.backend = _chosen(backend)
-        self._lock = threading.RLock()
+        self._lock, self._pid = threading.RLock(), os.getpid()
         self._subscription: Subscription | None = None
         self._tracing: TracemallocSource | None = None
         self._started_at = self._started_clock = 0.0
@@ -70,7 +70,7 @@ class AllocationProfiler:
 
     def start_sampling(self) -> None:
         """Begin with an empty profile. Raises TracingError where it runs already, or cannot."""
-        with self._lock:
+        with self._guard():
             if self.is_running:
                 raise TracingError(
                     "this profiler is running: stop_sampling() it first, or reset() it"
@@ -85,7 +85,7 @@ class AllocationProfiler:
 
     def stop_sampling(self) -> AllocationProfile:
         """Return the profile and stop. Raises TracingError where it does not run."""
-        with self._lock:
+        with self._guard():
             try:
                 return self.profile()
             finally:
@@ -93,7 +93,7 @@ class AllocationProfiler:
 
     def profile(self) -> AllocationProfile:
         """Return the profile since the start, and go on. Raises TracingError if not running."""
-        with self._lock, own_work():
+        with self._guard(), OwnWork():
             rows = self._rows()
             health = self.health()
             facts = ProfileFacts(
@@ -115,7 +115,7 @@ class AllocationProfiler:
         Where another tool has taken the sampler's hooks away they are put back, and the profiles of
         all profilers begin again: what was freed meanwhile is not known.
         """
-        with self._lock:
+        with self._guard():
             if self._subscription is not None:
                 SHARED.begin_again(self._subscription)
             elif self._tracing is not None:
@@ -161,6 +161,12 @@ class AllocationProfiler:
         state = "running" if self.is_running else "stopped"
         return f"<AllocationProfiler: {self.backend}, every {self.sample_interval} bytes, {state}>"
 
+    def _guard(self) -> threading.RLock:
+        """The lock; a new one in a forked child, where another thread may have left it locked."""
+        if self._pid != os.getpid():
+            self._lock, self._pid = threading.RLock(), os.getpid()
+        return self._lock
+
     def _subscribed(self) -> Subscription:
         try:
             return SHARED.join(self.sample_interval, self.max_samples, self._seed)
@@ -176,7 +182,7 @@ class AllocationProfiler:
 
     def _stop_quietly(self) -> None:
         """Stop where it runs. At the end of the process too: no hook outlives the interpreter."""
-        with self._lock:
+        with self._guard():
             subscription, self._subscription = self._subscription, None
             tracing, self._tracing = self._tracing, None
             if subscription is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from memlens import _core
-from memlens._core.sampling import own_work, read_samples
+from memlens._core.sampling import OwnWork, read_samples
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.forked import SnapshotTask
 from memlens.heap.graph import HeapGraph
@@ -87,13 +87,16 @@ def start_heap_snapshot(
 
 def _capture(values: bool) -> dict[str, Any]:
     """Capture the heap, with the allocation sites where allocations are sampled."""
-    with own_work():
+    began = OwnWork.begin()
+    try:
         before = read_samples()
-        sections = _core.capture(values=values, own_prefix=_PACKAGE)
+        sections: dict[str, Any] = _core.capture(values=values, own_prefix=_PACKAGE)
         after = read_samples()
         if before is None or after is None:
             return sections
         return {**sections, **site_sections(before, after)}
+    finally:
+        OwnWork.end(began)
 
 
 def collect_garbage() -> dict[str, int]:

@@ -14,10 +14,11 @@ from dataclasses import asdict
 from os import PathLike
 from typing import Any
 
+from memlens._files import write_whole
 from memlens.allocations.frame import Frame
 from memlens.allocations.profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profiles.rows import AllocationRow
-from memlens.errors import OutputError, SnapshotFileError
+from memlens.errors import SnapshotFileError
 
 __all__ = (
     "FORMAT",
@@ -68,27 +69,26 @@ def profile_from_dict(data: object) -> AllocationProfile:
         raise SnapshotFileError(f"a damaged allocation profile: {error}") from error
 
 
-def save_profile(profile: AllocationProfile, path: str | PathLike[str]) -> None:
-    """Write a profile, first to a temporary name beside it. Raises OutputError."""
-    target = os.fspath(path)
-    temporary = f"{target}.{os.getpid()}.tmp"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(profile_to_dict(profile), file, separators=(",", ":"))
-        os.replace(temporary, target)
-    except OSError as error:
-        raise OutputError(f"cannot write the allocation profile to {target!r}: {error}") from error
+def save_profile(profile: AllocationProfile, path: str | PathLike[str]) -> int:
+    """Write a profile; return the bytes written. Raises OutputError."""
+    text = json.dumps(profile_to_dict(profile), separators=(",", ":"))
+    return write_whole(path, text.encode())
 
 
 def load_profile(path: str | PathLike[str]) -> AllocationProfile:
-    """Read a profile. Raises SnapshotFileError where the file is none, or damaged."""
-    with open(path, encoding="utf-8") as file:
-        try:
+    """Read a profile. Raises SnapshotFileError where it cannot be read, is none or damaged."""
+    name = os.fspath(path)
+    try:
+        with open(path, encoding="utf-8", errors="surrogatepass") as file:
             data = json.load(file)
-        except (ValueError, RecursionError) as error:
-            raise SnapshotFileError(f"{os.fspath(path)!r} is not JSON: {error}") from error
-    return profile_from_dict(data)
+    except OSError as error:
+        raise SnapshotFileError(f"cannot read {name!r}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise SnapshotFileError(f"{name}: not JSON, or truncated: {error}") from error
+    try:
+        return profile_from_dict(data)
+    except SnapshotFileError as error:
+        raise SnapshotFileError(f"{name}: {error}") from error
 
 
 def _frame(function: object, file: object, line: object) -> Frame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from math import sqrt
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from memlens._text import format_bytes, format_count
 from memlens.allocations.frame import CallPath, Frame, path_order, traced_as_ours
@@ -68,6 +68,13 @@ class AllocationRow(NamedTuple):
     def is_reliable(self) -> bool:
         """False where the live estimate rests on fewer than `FEW_SAMPLES` samples."""
         return self.live_samples >= FEW_SAMPLES or self.live_bytes_stderr == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the row as JSON-ready values, without what only sums of rows need."""
+        values = self._asdict()
+        del values["widening"]
+        values["call_path"] = [frame._asdict() for frame in self.call_path]
+        return values
 
     def __str__(self) -> str:
         size = f"{format_bytes(self.live_bytes)} ± {format_bytes(self.live_bytes_stderr)}"

@@ -14,11 +14,35 @@ from memlens._text import (
 )
 from memlens.allocations.frame import CallPath, Frame
 from memlens.allocations.profiles.call_tree import CallNode
+from memlens.allocations.profiles.facts import ProfileFacts
 from memlens.allocations.profiles.rows import AllocationRow, measure_of
 
-__all__ = ("path_text", "table_text", "tree_text")
+__all__ = ("headline", "path_text", "table_text", "tree_text")
 
 LINE_FRAMES = 3  # of a call path in one line
+
+
+def headline(total: AllocationRow, facts: ProfileFacts, untracked_bytes: int | None) -> str:
+    """Return what a profile says in a few lines, and what it does not cover."""
+    every = f"one sample per {format_bytes(facts.interval_bytes)}"
+    how = "tracemalloc" if facts.source == "tracemalloc" else every
+    if facts.source == "sampling" and facts.interval_bytes == 1:
+        how = "every block"
+    lines = [
+        f"{format_bytes(total.live_bytes)} ± {format_bytes(total.live_bytes_stderr)} live in "
+        f"{format_count(round(total.live_count))} blocks after "
+        f"{format_duration(facts.duration_seconds)} ({how})"
+    ]
+    if untracked_bytes is not None:
+        lines.append(
+            f"{format_bytes(untracked_bytes)} of RSS not explained: native buffers "
+            "(numpy), blocks from before the start,\nthe interpreter, free memory in allocators"
+        )
+    if facts.hooks_bypassed:
+        lines.append("another tool took the sampler's hooks away: incomplete, reset() it")
+    if not total.live_samples and not total.allocated_samples:
+        lines.append("no sample yet: less was allocated than the distance of samples")
+    return "\n".join(lines)
 
 
 def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:

@@ -54,5 +54,5 @@ def _retained(graph: HeapGraph, order: list[CallSite], nodes: list[int]) -> dict
         site = sites.site_of(node)
         assert site is not None
         group[node] = groups[site]
-    totals = graph.dominators.retained_by_group(group, len(order) + 1)
+    totals = graph.dominators.retained_by_group(group, len(order) + 1, graph.flags)
     return {site: totals[number] for site, number in groups.items()}
