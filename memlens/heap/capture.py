@@ -15,7 +15,7 @@ from memlens._core.sampling import OwnWork, read_samples
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.forked import SnapshotTask
 from memlens.heap.graph import HeapGraph
-from memlens.heap.sites import site_sections
+from memlens.heap.sites import lost_samples, site_sections
 from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("collect_garbage", "start_heap_snapshot", "take_heap_snapshot")
@@ -56,9 +56,10 @@ def take_heap_snapshot(
         return task.result()
     started = time.perf_counter()
     collected = collect_garbage() if collect is not False else None
-    sections = _capture(values)
+    sections, lost = _capture(values)
     pause_seconds = time.perf_counter() - started
     record = _facts("inline", reason, values, collected, pause_seconds, facts)
+    record["lost_samples"] = lost
     snapshot = HeapSnapshot(HeapGraph(sections, record))
     if path is not None:
         snapshot.save(path)
@@ -85,16 +86,19 @@ def start_heap_snapshot(
     return SnapshotTask(target, record, values=values, own_prefix=_PACKAGE)
 
 
-def _capture(values: bool) -> dict[str, Any]:
-    """Capture the heap, with the allocation sites where allocations are sampled."""
+def _capture(values: bool) -> tuple[dict[str, Any], list[int]]:
+    """Capture the heap, with the allocation sites where allocations are sampled.
+
+    Return the sections, and the addresses of samples that were freed meanwhile.
+    """
     began = OwnWork.begin()
     try:
         before = read_samples()
         sections: dict[str, Any] = _core.capture(values=values, own_prefix=_PACKAGE)
-        after = read_samples()
-        if before is None or after is None:
-            return sections
-        return {**sections, **site_sections(before, after)}
+        if before is None:
+            return sections, []
+        lost = lost_samples(before, read_samples())
+        return {**sections, **site_sections(before)}, lost
     finally:
         OwnWork.end(began)
 

@@ -202,7 +202,8 @@ class HeapGraph:
         """Where sampled objects were allocated; None where allocations were not sampled."""
         if not SITE_SECTIONS.keys() <= self.sections.keys():
             return None
-        return AllocationSites(self.sections, self.node_address)
+        lost = self.facts.get("lost_samples", ())
+        return AllocationSites(self.sections, self.node_address, lost)
 
     # -- edges -----------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ header and what an instance keeps before it. Only some of the objects are sample
 KiB of them, each standing for as many as its weight says. Buffers (the items of a list, the table
 of a dict, the bytes of a bytearray) are blocks of their own and belong to no node.
 
-`site_sections` writes the table down when a heap is captured, by block; `AllocationSites` finds
-the nodes when somebody asks. Nothing here needs the other: a forked child can write what its parent
-read before the fork.
+`site_sections` writes the table down before a heap is captured, by block; a forked child then
+writes what its parent has read. `lost_samples`, after the capture, tells which blocks were freed
+meanwhile. `AllocationSites` finds the nodes, when somebody asks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from memlens._core.layout import SITE_SECTIONS
 from memlens._core.sampling import COLUMNS, DOMAINS
 from memlens._text import format_bytes, format_count
 
-__all__ = ("AllocationSites", "CallSite", "SiteShare", "site_sections")
+__all__ = ("AllocationSites", "CallSite", "SiteShare", "lost_samples", "site_sections")
 
 _OBJECT_OFFSETS = (0, 16, 32, 48)
 _SMALLEST_OBJECT = 16  # bytes: a reference count and a type
@@ -81,12 +81,16 @@ class SiteShare:
 class AllocationSites:
     """The allocation sites of one captured heap, by node.
 
-    ``sections`` holds those of `SITE_SECTIONS`; ``node_address`` the address of each node.
+    ``sections`` holds those of `SITE_SECTIONS`; ``node_address`` the address of each node; ``lost``
+    the addresses of blocks that do not count (`lost_samples`).
     """
 
-    def __init__(self, sections: Mapping[str, Any], node_address: Sequence[int]) -> None:
+    def __init__(
+        self, sections: Mapping[str, Any], node_address: Sequence[int], lost: Iterable[int] = ()
+    ) -> None:
         self._columns = {name: sections[name] for name in SITE_SECTIONS}
         self._node_address = node_address
+        self._lost = frozenset(lost)
 
     @cached_property
     def samples(self) -> dict[int, int]:
@@ -95,6 +99,8 @@ class AllocationSites:
         rows: dict[int, int] = {}  # where an object of a sampled block may begin
         blocks = zip(columns["site_address"], columns["site_size"], strict=True)
         for row, (address, size_bytes) in enumerate(blocks):
+            if address in self._lost:
+                continue
             for offset in _OBJECT_OFFSETS:
                 if offset + _SMALLEST_OBJECT <= size_bytes:
                     rows[address + offset] = row
@@ -156,33 +162,38 @@ class AllocationSites:
         return sorted(shares, key=lambda share: (-share.shallow_bytes, share.call_path))
 
 
-def site_sections(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[str, array[Any]]:
-    """Return `SITE_SECTIONS` of a heap, from the sampler's tables before and after its capture.
-
-    ``before`` and ``after`` are of `memlens._core.sampling.read_samples`. A sample counts that is
-    in both: its block lived all the while, so its address was no other object's.
-    """
-    old, new = _columns(before), _columns(after)
-    kept = set(zip(old["sample_sequence"], old["sample_address"], strict=True))
-    stacks = _Stacks(new)
+def site_sections(tables: Mapping[str, bytes]) -> dict[str, array[Any]]:
+    """Return `SITE_SECTIONS` of what `memlens._core.sampling.read_samples` has given."""
+    columns = _columns(tables)
+    stacks = _Stacks(columns)
     rows = []
-    sampled = zip(
-        *(
-            new[f"sample_{name}"]
-            for name in ("sequence", "address", "size", "probability", "bucket")
-        ),
+    for address, size_bytes, probability, bucket in zip(
+        *(columns[f"sample_{name}"] for name in ("address", "size", "probability", "bucket")),
         strict=True,
-    )
-    for sequence, address, size_bytes, probability, bucket in sampled:
-        if (sequence, address) in kept and new["bucket_domain"][bucket] == _OBJECT_DOMAIN:
-            stack = stacks.number_of(new["bucket_stack"][bucket])
+    ):
+        if columns["bucket_domain"][bucket] == _OBJECT_DOMAIN:
+            stack = stacks.number_of(columns["bucket_stack"][bucket])
             rows.append((address, size_bytes, 1 / probability, stack))
     rows.sort()
     names = ("site_address", "site_size", "site_weight", "site_stack")
-    columns = {
+    sections = {
         name: array(SITE_SECTIONS[name], [row[i] for row in rows]) for i, name in enumerate(names)
     }
-    return {**columns, **stacks.sections()}
+    return {**sections, **stacks.sections()}
+
+
+def lost_samples(before: Mapping[str, bytes], after: Mapping[str, bytes] | None) -> list[int]:
+    """Return the addresses of the blocks sampled before a capture that were freed since.
+
+    During it or until ``after`` was read: what has such an address in the captured heap may be
+    another object. All of them where sampling has ended since (None).
+    """
+    old = _columns(before)
+    lost = set(zip(old["sample_sequence"], old["sample_address"], strict=True))
+    if after is not None:
+        new = _columns(after)
+        lost.difference_update(zip(new["sample_sequence"], new["sample_address"], strict=True))
+    return sorted(address for _, address in lost)
 
 
 def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
