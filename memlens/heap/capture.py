@@ -51,19 +51,37 @@ def take_heap_snapshot(
     Runs no code of the program's objects. Raises ``OptionError`` for an unknown mode,
     ``CaptureError`` where the heap cannot be captured, ``OutputError`` where it cannot be saved.
     """
-    if _forks(mode):
-        task = start_heap_snapshot(path, collect=collect, values=values, reason=reason, facts=facts)
-        return task.result()
+    forks = _forks(mode)
+    own_work = OwnWork.begin()  # no context manager: it would be an object of the heap
+    try:
+        if forks:
+            task = start_heap_snapshot(
+                path, collect=collect, values=values, reason=reason, facts=facts
+            )
+            return task.result()
+        snapshot = _take_inline(collect, values, reason, facts)
+        if path is not None:
+            snapshot.save(path)
+        return snapshot
+    finally:
+        OwnWork.end(own_work)
+
+
+def _take_inline(
+    collect: bool | None, values: bool, reason: str, facts: Mapping[str, Any] | None
+) -> HeapSnapshot:
     started = time.perf_counter()
     collected = collect_garbage() if collect is not False else None
-    sections, lost = _capture(values)
+    sites, lost = {}, []
+    before = read_samples()
+    sections: dict[str, Any] = _core.capture(values=values, own_prefix=_PACKAGE)
+    if before is not None:
+        lost = lost_samples(before, read_samples())
+        sites = site_sections(before)
     pause_seconds = time.perf_counter() - started
     record = _facts("inline", reason, values, collected, pause_seconds, facts)
     record["lost_samples"] = lost
-    snapshot = HeapSnapshot(HeapGraph(sections, record))
-    if path is not None:
-        snapshot.save(path)
-    return snapshot
+    return HeapSnapshot(HeapGraph({**sections, **sites}, record))
 
 
 def start_heap_snapshot(
@@ -84,23 +102,6 @@ def start_heap_snapshot(
     record = _facts("fork", reason, values, collected, time.perf_counter() - started, facts)
     target = None if path is None else os.fspath(path)
     return SnapshotTask(target, record, values=values, own_prefix=_PACKAGE)
-
-
-def _capture(values: bool) -> tuple[dict[str, Any], list[int]]:
-    """Capture the heap, with the allocation sites where allocations are sampled.
-
-    Return the sections, and the addresses of samples that were freed meanwhile.
-    """
-    began = OwnWork.begin()
-    try:
-        before = read_samples()
-        sections: dict[str, Any] = _core.capture(values=values, own_prefix=_PACKAGE)
-        if before is None:
-            return sections, []
-        lost = lost_samples(before, read_samples())
-        return {**sections, **site_sections(before)}, lost
-    finally:
-        OwnWork.end(began)
 
 
 def collect_garbage() -> dict[str, int]:
