@@ -15,7 +15,9 @@ def run(
     source: str, *, options: tuple[str, ...] = (), timeout: float = 120, **environment: str
 ) -> str:
     """Return what the child wrote to stdout; fail with its stderr where it did not end well."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1", **environment}
+    # Before what is there already: packages of the machine that tests may need.
+    search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**os.environ, "PYTHONPATH": search_path, "PYTHONFAULTHANDLER": "1", **environment}
     done = subprocess.run(
         [sys.executable, *options, "-c", PRELUDE + textwrap.dedent(source)],
         capture_output=True,

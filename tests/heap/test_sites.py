@@ -247,16 +247,16 @@ kept = [collections.deque(maxlen=40_000) for _ in range(3)]
 threads = [threading.Thread(target=churn, args=(part,)) for part in kept]
 with AllocationProfiler(2000):
     for thread in threads: thread.start()
-    wrong = seen = 0
-    for _ in range(3):
-        snapshot = memlens.take_heap_snapshot(collect=False)
-        sites = snapshot.graph.sites
-        for node in snapshot.find(lambda node: node.type_name.endswith((".Red", ".Blue"))):
-            if node.allocated_at:
-                seen += 1
-                wrong += node.allocated_at[-1].function != node.type_name.split(".")[-1].lower()
+    snapshots = [memlens.take_heap_snapshot(collect=False) for _ in range(3)]
     done = True
     for thread in threads: thread.join()
+wrong = seen = 0
+for graph in (snapshot.graph for snapshot in snapshots):
+    for node in graph.sites.samples:
+        name = graph.type_of(node).split(".")[-1].lower()
+        if name in ("red", "blue"):
+            seen += 1
+            wrong += graph.sites.site_of(node).function != name
 assert seen > 100, seen
 assert wrong == 0, (wrong, seen)
 """

@@ -12,7 +12,7 @@ from memlens._text import (
     format_duration,
     middle_cut,
 )
-from memlens.allocations.frame import CallPath, Frame
+from memlens.allocations.frame import CallPath, Frame, printable
 from memlens.allocations.profiles.call_tree import CallNode
 from memlens.allocations.profiles.facts import ProfileFacts
 from memlens.allocations.profiles.rows import AllocationRow, measure_of
@@ -73,8 +73,15 @@ def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
 
 
 def path_text(path: CallPath) -> str:
-    """Return the innermost frames of a call path in one line, the one that allocated first."""
-    shown = [_short(frame) for frame in path[: -LINE_FRAMES - 1 : -1]]
+    """Return the innermost frames of a call path in one line, the one that allocated first.
+
+    Its callers by their function alone, where that is known: a line has room for no more.
+    """
+    innermost, *callers = path[: -LINE_FRAMES - 1 : -1] or (Frame("<all>", "", 0),)
+    shown = [
+        _short(innermost),
+        *(printable(f.function) if f.function else _short(f) for f in callers),
+    ]
     return " <- ".join(shown + ["..."] * (len(path) > LINE_FRAMES))
 
 
