@@ -10,6 +10,7 @@ import pytest
 import memlens
 from memlens.allocations import AllocationProfile
 from tests.heap.planted import Planter
+from tests.sampler import need_sampler
 from tests.test_cli import run
 from tests.test_files import make_profile
 
@@ -25,7 +26,7 @@ print("done")
 
 @pytest.fixture
 def script(tmp_path):
-    pytest.importorskip("memlens._core._sampler")
+    need_sampler()
     (tmp_path / "filling.py").write_text(SCRIPT)
     return tmp_path / "filling.py"
 

@@ -12,8 +12,10 @@ import tracemalloc
 import pytest
 
 import memlens
+from memlens._core.sampling import load_sampler
 from memlens.errors import OptionError
 from tests.leaks.test_suspects import leaking_dict, series
+from tests.sampler import need_sampler
 
 
 @pytest.fixture
@@ -36,7 +38,8 @@ def profiler_in(folder, **options):
 
 @pytest.fixture
 def sampler():
-    return pytest.importorskip("memlens._core._sampler")
+    need_sampler()
+    return load_sampler()
 
 
 def make(count):

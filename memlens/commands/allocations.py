@@ -20,7 +20,9 @@ def add_allocation_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "allocations", help="where memory was allocated: a saved profile, or saved traces"
     )
-    parser.add_argument("file", metavar="FILE", help="what run --allocations -o has kept, or save()")
+    parser.add_argument(
+        "file", metavar="FILE", help="what run --allocations -o has kept, or save()"
+    )
     parser.add_argument(
         "--export", metavar="PATH", help="write it for another tool, by the suffix of PATH"
     )

@@ -6,8 +6,9 @@ import pytest
 
 from memlens.allocations import AllocationProfile, AllocationProfiler
 from tests.core.sampler_child import run
+from tests.sampler import need_sampler
 
-pytest.importorskip("memlens._core._sampler")
+need_sampler()
 
 
 def live_under(profile: AllocationProfile, function: str) -> float:

@@ -13,8 +13,9 @@ import pytest
 from memlens.allocations import AllocationProfile, AllocationProfiler, sampling
 from memlens.allocations.sampler.shared import SHARED
 from memlens.errors import OptionError, TracingError
+from tests.sampler import need_sampler
 
-pytest.importorskip("memlens._core._sampler")
+need_sampler()
 
 
 def make(number: int, size: int) -> list[bytes]:

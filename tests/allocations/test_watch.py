@@ -10,6 +10,7 @@ import pytest
 from memlens.allocations import watch
 from memlens.allocations.watch import AllocationWatch
 from memlens.errors import OptionError
+from tests.sampler import need_sampler
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +73,7 @@ def test_tracemalloc_where_it_is_asked_for_and_stopped_by_somebody_else(caplog):
 
 
 def test_a_run_begins_empty_and_its_profile_stays_after_the_end():
-    pytest.importorskip("memlens._core._sampler")
+    need_sampler()
     watched = AllocationWatch("sampling", 1)
     watched.start()
     watched.start()

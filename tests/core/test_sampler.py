@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.core.sampler_child import run
+from tests.sampler import need_sampler
 
-pytest.importorskip("memlens._core._sampler")
+need_sampler()
 
 
 def test_at_interval_one_every_block_is_counted_with_its_size() -> None:

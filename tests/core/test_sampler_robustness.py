@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from tests.core.sampler_child import run
+from tests.sampler import need_sampler
 
-pytest.importorskip("memlens._core._sampler")
+need_sampler()
 
 WORK = """
 import gc, json, threading, weakref

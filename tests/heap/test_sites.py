@@ -20,6 +20,7 @@ from memlens.heap.snapshot import HeapSnapshot
 from tests.core.sampler_child import run
 from tests.heap.planted import Planter
 from tests.heap.sampled import MEM, OBJECT, tables
+from tests.sampler import need_sampler
 
 PUT = ("Store.put", "/app/shop/store.py", 12)
 SERVE = ("serve", "/app/shop/main.py", 40)
@@ -213,7 +214,7 @@ print(json.dumps([memlens._core.IMPLEMENTATION, snapshot.facts["mode"]]))
 
 @pytest.mark.parametrize("mode", ["inline", "fork"])
 def test_every_kind_of_object_knows_who_allocated_it(mode, tmp_path):
-    pytest.importorskip("memlens._core._sampler")
+    need_sampler()
     if mode == "fork" and _core.fork_capture is None:
         pytest.skip("only the native core forks")
     source = f"import os; os.chdir({os.fspath(tmp_path)!r}); MODE = {mode!r}\n{PROGRAM}"
@@ -225,7 +226,7 @@ def test_no_samples_are_read_where_nobody_samples():
 
 
 def test_threads_that_allocate_and_free_meanwhile_are_never_given_anothers_site(tmp_path):
-    pytest.importorskip("memlens._core._sampler")
+    need_sampler()
     run(
         """
 import collections, memlens, threading, sys
