@@ -113,7 +113,7 @@ VIEWS = {
     "summary by holder": (["--by", "holder", "after.memlens"], "dict"),
     "summary by kind": (["--by", "kind", "after.memlens"], "bytes and buffers"),
     "summary with garbage": (["--garbage", "--limit", "1", "after.memlens"], "more"),
-    "dominators": (["after.memlens", "--depth", "3"], ".entries   dict (2,000 items)"),
+    "dominators": (["after.memlens", "--depth", "4"], ".entries   dict (2,000 items)"),
     "dominators by type": (["--by", "type", "after.memlens"], "module"),
     "dominators by drop": (["--by", "drop", "after.memlens"], "__main__.cache.entries"),
     "paths of a type": (["--type", "__main__.Cache", "after.memlens"], ".cache"),

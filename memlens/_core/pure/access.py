@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from types import BuiltinFunctionType, MappingProxyType
+from types import BuiltinFunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 __all__ = (
@@ -27,6 +27,7 @@ __all__ = (
     "has_exact_keys",
     "has_inline_values",
     "is_class",
+    "module_namespace",
 )
 
 # What the C code of somebody's type may raise when an object is in no state to be looked at.
@@ -50,6 +51,7 @@ class_flags = _fields["__flags__"].__get__
 _qualname = _fields["__qualname__"].__get__
 _module = _fields["__module__"].__get__
 _proxy = _fields["__dict__"].__get__
+_module_namespace = vars(ModuleType)["__dict__"].__get__
 
 
 def is_class(obj: object) -> bool:
@@ -89,6 +91,12 @@ def has_inline_values(cls: type) -> bool:
         if type(make) is BuiltinFunctionType:
             return base is object
     return False
+
+
+def module_namespace(module: Any) -> dict[str, Any]:
+    """Return the dict behind ``module.__dict__``; an empty one for a module that is not made yet."""
+    namespace = _module_namespace(module)
+    return namespace if type(namespace) is dict else {}
 
 
 def class_qualname(cls: type) -> str:

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from memlens._core.pure.access import class_mro, class_namespace
+from memlens._core.pure.access import class_mro, class_namespace, module_namespace
 from memlens._core.pure.containers import Expansion
 from memlens._core.pure.labels import NameLabels, index_labels
 
 __all__ = ("hidden_plan",)
 
-_module_dict = vars(ModuleType)["__dict__"].__get__
 # C types outside the collector's reach, with getters of objects that they hold.
 _HIDDEN_FIELDS = {
     ("datetime", "datetime"): ("tzinfo",),
@@ -40,7 +39,7 @@ def hidden_plan(cls: type, internal: NameLabels) -> Callable[[Any], Expansion] |
 
 def _find(module_name: str, name: str) -> Any:
     module = sys.modules.get(module_name)
-    return _module_dict(module).get(name) if type(module) is ModuleType else None
+    return module_namespace(module).get(name) if type(module) is ModuleType else None
 
 
 def _array_plan(array_type: type, internal: NameLabels) -> Callable[[Any], Expansion]:

@@ -31,6 +31,7 @@ from memlens._core.pure.access import (
     class_mro,
     class_namespace,
     has_exact_keys,
+    module_namespace,
 )
 
 __all__ = ("AttributeNames", "code_names")
@@ -47,7 +48,6 @@ _HOLDS_CODE = frozenset(
 # is written in C and calls nothing.
 _HARMLESS = frozenset(map(id, (FunctionType, staticmethod, MemberDescriptorType)))
 _get_attribute = object.__getattribute__
-_namespace_of_module = vars(ModuleType)["__dict__"].__get__
 
 
 def code_names(start: Iterable[Any], limit: int = _SEARCHED_OBJECTS) -> Iterator[str]:
@@ -101,6 +101,11 @@ class AttributeNames:
                 (name, candidates[name]) for names in found.values() for name in names
             )
         return found
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether only names that were found before are tried any more."""
+        return self._searches >= _FULL_SEARCHES
 
     def may_look_up(self, name: str) -> bool:
         """Tell whether looking ``name`` up on an instance runs no code of anybody's."""
@@ -197,5 +202,5 @@ def _module_names(cls: type) -> list[str]:
     module = sys.modules.get(class_module(cls))
     if type(module) is not ModuleType:
         return []
-    namespace = _namespace_of_module(module)
+    namespace = module_namespace(module)
     return [*islice(code_names([*namespace.values()]), _SEARCHED_OBJECTS)]

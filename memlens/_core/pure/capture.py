@@ -55,13 +55,13 @@ def capture(
     try:
         _keep_other_threads_waiting(interval)
         # First of all: what is made after this is not in the list, so the capture is not in itself.
-        # And in this frame, which is known as ours: the list has the frames, too (3.10).
-        referents, growing = gc.get_referents, _GROWING
+        # And in this frame, which is known as ours: the list has the frames, too (3.10). Without
+        # variables for it to close over: their cells would be in the list as well.
         tracked = [
             obj
             for obj in gc.get_objects()
             if type(obj) is not tuple
-            or (len(obj) not in growing and len(referents(obj)) == len(obj))
+            or (len(obj) not in _GROWING and len(_referents(obj)) == len(obj))
         ]
         sys.setswitchinterval(interval)
         return _capture(tracked, values, own_prefix, skip_frames)
@@ -85,6 +85,7 @@ def _growing_sizes() -> frozenset[int]:
 
 
 _GROWING = _growing_sizes()
+_referents = gc.get_referents
 
 
 def _keep_other_threads_waiting(interval: float) -> None:

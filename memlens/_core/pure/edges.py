@@ -16,13 +16,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from functools import _lru_cache_wrapper
 from types import (
-    AsyncGeneratorType,
     CellType,
     CodeType,
-    CoroutineType,
     FrameType,
     FunctionType,
-    GeneratorType,
     MemberDescriptorType,
     ModuleType,
 )
@@ -38,6 +35,7 @@ from memlens._core.pure.access import (
     class_mro,
     class_name,
     class_namespace,
+    module_namespace,
 )
 from memlens._core.pure.arrays import hidden_plan
 from memlens._core.pure.containers import (
@@ -51,28 +49,26 @@ from memlens._core.pure.containers import (
     tuple_items,
     tuple_subclass_items,
 )
-from memlens._core.pure.functions import cache_plan, function_plan
+from memlens._core.pure.functions import (
+    CODE_OF,
+    cache_plan,
+    cell_plan,
+    code_plan,
+    frame_plan,
+    function_plan,
+)
 from memlens._core.pure.instances import InstanceLabels
 from memlens._core.pure.labels import EMPTY, KeyLabels, NameLabels, StringTable, label
-from memlens._core.pure.suspended import frame_items, generator_items
 
 __all__ = ("Expand", "Plans")
 
 Expand: TypeAlias = "Callable[[Any], Expansion]"
 
+_SHOWS_FREED_OBJECTS = sys.version_info[:2] == (3, 12)
 _referents = gc.get_referents
 _bases = type.__dict__["__bases__"].__get__
 _base = type.__dict__["__base__"].__get__
 _mro = type.__dict__["__mro__"].__get__
-# The members of code objects that are kept there; the other getters make what they give.
-_CODE_FIELDS = (
-    *("co_consts", "co_names", "co_filename", "co_name", "co_linetable"),
-    *(
-        ("co_qualname", "co_exceptiontable")
-        if sys.version_info >= (3, 11)
-        else ("co_code", "co_varnames", "co_freevars", "co_cellvars")
-    ),
-)
 _ATOMS = frozenset(
     map(
         id,
@@ -82,12 +78,6 @@ _ATOMS = frozenset(
         ),
     )
 )
-_CODE_OF = {
-    id(GeneratorType): GeneratorType.__dict__["gi_code"].__get__,
-    id(CoroutineType): CoroutineType.__dict__["cr_code"].__get__,
-    id(AsyncGeneratorType): AsyncGeneratorType.__dict__["ag_code"].__get__,
-}
-_GENERATORS = frozenset(_CODE_OF)
 _ONLY_VALUES = frozenset(map(id, (int, float, bool, type(None))))
 
 
@@ -102,9 +92,7 @@ class Plans:
         self.keys = KeyLabels(strings, values=values)
         self.namespaces = Namespaces(self.attribute, self.keys)
         self.mentions: set[int] = set()  # ids of the tuples of names that code uses
-        self.closures: dict[
-            int, Any
-        ] = {}  # id of a closure's tuple -> the code that names its cells
+        self.closures: dict[int, Any] = {}  # id of a closure's tuple -> the code that names it
         self.weak: list[tuple[Any, Any]] = []  # a weak reference, what it refers to
         expand_dict = self.namespaces.expand
         self._contents: dict[int, Expand] = {
@@ -126,8 +114,8 @@ class Plans:
             id(frozenset): frozenset_items,
             id(FunctionType): function_plan(self.internal, self.namespaces, self.closures),
             id(_lru_cache_wrapper): cache_plan(self.internal, self.keys, self.namespaces),
-            id(CodeType): self._code_plan(),
-            id(CellType): self._cell_plan(),
+            id(CodeType): code_plan(self.internal, self.mentions),
+            id(CellType): cell_plan(self.internal),
             id(ModuleType): self._expand_module,
         }
 
@@ -141,8 +129,9 @@ class Plans:
         content = hidden_plan(cls, self.internal)
         for base in class_mro(cls):
             content = content or self._contents.get(id(base))
-        if id(cls) in _GENERATORS or cls is FrameType:
-            return self._frame_plan(cls)
+        if id(cls) in CODE_OF or cls is FrameType:
+            names = InstanceLabels(cls, self.attribute, self.internal)
+            return frame_plan(cls, names, self.local)
         if class_flags(cls) & TRAVERSED:
             return self._object_plan(cls, content)
         return content or self._untraversed_plan(cls)
@@ -237,9 +226,13 @@ class Plans:
         return [], EMPTY
 
     def _expand_module(self, obj: Any) -> Expansion:
+        namespace = module_namespace(obj)
+        if _SHOWS_FREED_OBJECTS and obj is sys.modules.get("_asyncio"):
+            # Asking for the referents of this one corrupts the list of freed objects among them.
+            self.namespaces.claimed.add(id(namespace))
+            return [namespace], array("I", [self.internal["__dict__"]])
         targets = _referents(obj)
         labels = array("I", [label(EdgeKind.INTERNAL)]) * len(targets)
-        namespace = _module_dict(obj)
         for place, target in enumerate(targets):
             if target is namespace:
                 labels[place] = self.internal["__dict__"]
@@ -258,48 +251,6 @@ class Plans:
             parts["__base__"] = _base(cls)
         held = {name: part for name, part in parts.items() if part is not None}
         return [*held.values()], array("I", map(self.internal.__getitem__, held))
-
-    def _code_plan(self) -> Expand:
-        get = operator.attrgetter(*_CODE_FIELDS)
-        labels = array("I", map(self.internal.__getitem__, _CODE_FIELDS))
-
-        note = self.mentions.add
-        place = _CODE_FIELDS.index("co_names")
-
-        def expand(obj: Any) -> Expansion:
-            fields = [*get(obj)]
-            note(id(fields[place]))
-            return fields, labels
-
-        return expand
-
-    def _cell_plan(self) -> Expand:
-        labels = array("I", [self.internal["cell_contents"]])
-
-        def expand(obj: Any) -> Expansion:
-            targets = _referents(obj)
-            return targets, labels if targets else EMPTY
-
-        return expand
-
-    def _frame_plan(self, cls: type) -> Expand:
-        """Return the plan of frames and generators: fields first, then variables."""
-        names = InstanceLabels(cls, self.attribute, self.internal)
-        get_code = _CODE_OF.get(id(cls))
-
-        def expand(obj: Any) -> Expansion:
-            targets = _referents(obj)
-            if get_code is None:
-                start, variables = frame_items(targets, obj)
-            else:
-                start, variables = generator_items(targets, get_code(obj))
-            labels, _ = names.label(obj, targets[:start])
-            return targets, labels + array("I", map(self.local.__getitem__, variables))
-
-        return expand
-
-
-_module_dict = vars(ModuleType)["__dict__"].__get__
 
 
 def _without(referents: list[Any], explained: list[Any]) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from weakref import ReferenceType
 
 from memlens._core.layout import EdgeKind
-from memlens._core.pure.access import has_inline_values, is_class
+from memlens._core.pure.access import has_inline_values, is_class, module_namespace
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.running import RunningFrame, bound_variables, variable_names
 from memlens._core.pure.suspended import IS_GENERATOR
@@ -25,7 +25,6 @@ __all__ = ("Explanations",)
 _UNNAMED = label(EdgeKind.INTERNAL)
 _OPTIMIZED = 0x01
 _bases = type.__dict__["__bases__"].__get__
-_module_dict = vars(ModuleType)["__dict__"].__get__
 _cell_contents = CellType.__dict__["cell_contents"].__get__
 _code_of = FunctionType.__dict__["__code__"].__get__
 _globals_of = FunctionType.__dict__["__globals__"].__get__
@@ -67,8 +66,7 @@ class Explanations:
         for module in [*sys.modules.values()]:
             if type(module) is not ModuleType:
                 continue
-            namespace = _module_dict(module)
-            name = namespace.get("__name__") if type(namespace) is dict else None
+            name = module_namespace(module).get("__name__")
             node = number.get(id(name), 0)
             if type(name) is str and node in self.excess and id(module) in number:
                 self.add(number[id(module)], node, EdgeKind.INTERNAL, "md_name")

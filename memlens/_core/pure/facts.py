@@ -18,6 +18,7 @@ from memlens._core.pure.access import (
     class_mro,
     class_namespace,
     has_inline_values,
+    module_namespace,
 )
 from memlens._core.pure.containers import is_split
 from memlens._core.pure.finished import finished_test
@@ -96,9 +97,7 @@ def _class_flag(cls: type) -> int:
 
 
 def _module_flag(module: Any) -> int:
-    namespace = vars(ModuleType)["__dict__"].__get__(module)
-    name = namespace.get("__name__") if type(namespace) is dict else None
-    return _OWN if _is_own(name) else 0
+    return _OWN if _is_own(module_namespace(module).get("__name__")) else 0
 
 
 def _is_own(module: Any) -> bool:

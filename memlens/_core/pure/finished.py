@@ -9,21 +9,17 @@ import gc
 import sys
 from collections.abc import Callable
 from itertools import pairwise
-from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
+from types import FrameType, FunctionType
 from typing import Any, TypeAlias
 
 from memlens._core.pure.access import class_mro, class_name, class_namespace, find_in_mro
+from memlens._core.pure.functions import CODE_OF
 
 __all__ = ("finished_test",)
 
 Test: TypeAlias = "Callable[[Any], bool]"
 
 _get_attribute = object.__getattribute__
-_CODE_OF = {
-    id(GeneratorType): GeneratorType.__dict__["gi_code"].__get__,
-    id(CoroutineType): CoroutineType.__dict__["cr_code"].__get__,
-    id(AsyncGeneratorType): AsyncGeneratorType.__dict__["ag_code"].__get__,
-}
 # What a buffered or text file writes to or reads from; whether it is closed, that one says.
 _INNER_FIELD = {
     "_io.TextIOWrapper": "buffer",
@@ -35,7 +31,7 @@ _INNER_FIELD = {
 
 def finished_test(cls: type) -> Test | None:
     """Return the function that tells whether an instance of ``cls`` has finished, if it can."""
-    get_code = _CODE_OF.get(id(cls))
+    get_code = CODE_OF.get(id(cls))
     if get_code is not None:
         return _generator_test(get_code)
     for base in class_mro(cls):
@@ -51,7 +47,7 @@ def _generator_test(get_code: Callable[[Any], Any]) -> Test:
     Not by ``gi_frame``: from 3.11 on it makes a frame object that stays.
     """
     if sys.version_info < (3, 11):
-        return lambda obj: not any(type(held).__name__ == "frame" for held in gc.get_referents(obj))
+        return lambda obj: not any(type(held) is FrameType for held in gc.get_referents(obj))
 
     def has_ended(obj: Any) -> bool:
         held = gc.get_referents(obj)

@@ -1,4 +1,4 @@
-"""What functions and the caches around them refer to.
+"""What functions, their code, their frames and the caches around them refer to.
 
 Traversal shows a function's fields in a fixed order (3.10 to 3.13), the empty ones left out: code,
 globals, builtins, module, defaults, kwdefaults, doc, name, ``__dict__``, closure, annotations, then
@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import gc
 import operator
+import sys
 from array import array
 from collections.abc import Callable
-from types import FunctionType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import Any
 
 from memlens._core.layout import EdgeKind
 from memlens._core.pure.access import class_name, is_class
 from memlens._core.pure.containers import Expansion, Namespaces
-from memlens._core.pure.labels import KeyLabels, NameLabels, label
+from memlens._core.pure.instances import InstanceLabels
+from memlens._core.pure.labels import EMPTY, KeyLabels, NameLabels, label
+from memlens._core.pure.suspended import frame_items, generator_items
 
-__all__ = ("cache_plan", "function_plan")
+__all__ = ("CODE_OF", "cache_plan", "cell_plan", "code_plan", "frame_plan", "function_plan")
 
 _BEFORE_DICT = (
     *("__code__", "__globals__", "__builtins__", "__module__"),
@@ -133,3 +136,61 @@ _CACHE_FIELDS = ("cache", "__wrapped__", "", "", "", "__dict__")
 
 def _is_link_class(obj: Any) -> bool:
     return is_class(obj) and class_name(obj) == "functools._lru_list_elem"
+
+
+# The members of code objects that are kept there; the other getters make what they give.
+_CODE_FIELDS = (
+    *("co_consts", "co_names", "co_filename", "co_name", "co_linetable"),
+    *(
+        ("co_qualname", "co_exceptiontable")
+        if sys.version_info >= (3, 11)
+        else ("co_code", "co_varnames", "co_freevars", "co_cellvars")
+    ),
+)
+# Generators by the id of their type: what gives their code.
+CODE_OF = {
+    id(GeneratorType): GeneratorType.__dict__["gi_code"].__get__,
+    id(CoroutineType): CoroutineType.__dict__["cr_code"].__get__,
+    id(AsyncGeneratorType): AsyncGeneratorType.__dict__["ag_code"].__get__,
+}
+
+
+def code_plan(internal: NameLabels, mentions: set[int]) -> Callable[[Any], Expansion]:
+    """Return the plan of code objects, whose fields traversal hides; ``co_names`` are noted."""
+    get = operator.attrgetter(*_CODE_FIELDS)
+    labels = array("I", map(internal.__getitem__, _CODE_FIELDS))
+    place = _CODE_FIELDS.index("co_names")
+
+    def expand(obj: Any) -> Expansion:
+        fields = [*get(obj)]
+        mentions.add(id(fields[place]))
+        return fields, labels
+
+    return expand
+
+
+def cell_plan(internal: NameLabels) -> Callable[[Any], Expansion]:
+    """Return the plan of the cells that closures are made of."""
+    labels = array("I", [internal["cell_contents"]])
+
+    def expand(obj: Any) -> Expansion:
+        targets = gc.get_referents(obj)
+        return targets, labels if targets else EMPTY
+
+    return expand
+
+
+def frame_plan(cls: type, names: InstanceLabels, local: NameLabels) -> Callable[[Any], Expansion]:
+    """Return the plan of frames or of one kind of generator: fields first, then variables."""
+    get_code = CODE_OF.get(id(cls))
+
+    def expand(obj: Any) -> Expansion:
+        targets = gc.get_referents(obj)
+        if get_code is None:
+            start, variables = frame_items(targets, obj)
+        else:
+            start, variables = generator_items(targets, get_code(obj))
+        labels, _ = names.label(obj, targets[:start])
+        return targets, labels + array("I", map(local.__getitem__, variables))
+
+    return expand

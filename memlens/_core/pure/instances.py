@@ -195,13 +195,23 @@ class InstanceLabels:
     def _learn(
         self, names: dict[int, str], fields: list[tuple[int, Accessor]], labels: array[int]
     ) -> None:
-        """Keep the labels for the instances to come, with what proves that they fit."""
-        if names and not fields:
-            if [*sorted(names)] == [*range(len(labels) - 1)] and labels[-1] == self._class_label:
-                known = self.layouts.setdefault(len(labels), [])
-                if len(known) < _LAYOUTS:
-                    known.append((self._names.getter([names[i] for i in sorted(names)]), labels))
-        elif len(fields) == len(labels) and not self._has_dict:
+        """Keep the labels for the instances to come, with what proves that they fit.
+
+        Where some values stay without a name, however often one was looked for, the others are
+        proof enough.
+        """
+        places = [*range(len(labels) - 1)]
+        at_the_end = bool(labels) and labels[-1] == self._class_label
+        if places and at_the_end and [*sorted(names)] == places:
+            known = self.layouts.setdefault(len(labels), [])
+            if len(known) < _LAYOUTS:
+                known.append((self._names.getter([names[place] for place in places]), labels))
+        elif (at_the_end and not fields and self._names.exhausted) or _UNNAMED not in labels:
+            checks = [*fields, *((place, _attribute_getter(name)) for place, name in names.items())]
             checked = self._checks.setdefault(len(labels), [])
             if len(checked) < _LAYOUTS:
-                checked.append((fields, labels))
+                checked.append((checks, labels))
+
+
+def _attribute_getter(name: str) -> Accessor:
+    return lambda obj: _get_attribute(obj, name)

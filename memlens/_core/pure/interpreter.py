@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from memlens._core.pure.access import class_name
+from memlens._core.pure.access import class_name, module_namespace
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("asked_for", "recognised")
 
-_namespace_of = vars(ModuleType)["__dict__"].__get__
 _WARNINGS_STATE = ("filters", "_onceregistry", "_defaultaction")
 _KNOWN_TYPES = {"_contextvars.Context": "context of a thread", "Context": "context of a thread"}
 _MOST_ENTRIES = 4096  # of a dict that is looked through
@@ -60,8 +59,7 @@ def recognised(heap: WalkedHeap, excess: dict[int, int]) -> list[tuple[str, int]
 
 def _module(name: str) -> dict[str, Any]:
     module = sys.modules.get(name)
-    namespace = _namespace_of(module) if type(module) is ModuleType else None
-    return namespace if type(namespace) is dict else {}
+    return module_namespace(module) if type(module) is ModuleType else {}
 
 
 def _kept_pointers() -> Iterator[tuple[str, Any]]:
@@ -84,6 +82,8 @@ def _by_content(obj: Any) -> str:
     if type(obj) is not dict or not 0 < len(obj) <= _MOST_ENTRIES:
         return ""
     entries = [*obj.items()]
+    if all(class_name(type(definition)) == "moduledef" for _, definition in entries):
+        return "extension modules"
     if any(type(key) is not str for key, _ in entries):
         return ""
     if all(class_name(type(value)) == "codecs.CodecInfo" for _, value in entries):

@@ -20,6 +20,7 @@ from memlens._core.pure.access import (
     class_mro,
     class_name,
     class_namespace,
+    module_namespace,
 )
 from memlens._core.pure.labels import VALUE_TEXT_LIMIT, StringTable, shown_value
 from memlens._core.pure.roots import Root, function_name
@@ -38,7 +39,6 @@ __all__ = (
 _IS_CLASS = 1 << 31
 _SIZED: tuple[type, ...] = (list, tuple, dict, set, frozenset, deque)
 _SHOWN = (str, bytes, int, float)
-_module_dict = vars(ModuleType)["__dict__"].__get__
 _max_length = deque.__dict__["maxlen"].__get__
 
 
@@ -207,8 +207,6 @@ def _name_class(cls: type) -> tuple[str, str, int]:
 
 
 def _name_module(module: Any) -> tuple[str, str, int]:
-    namespace = _module_dict(module)
-    if type(namespace) is not dict:
-        return "", "", 0
+    namespace = module_namespace(module)
     name, file = namespace.get("__name__"), namespace.get("__file__")
     return name if type(name) is str else "", file if type(file) is str else "", 0
