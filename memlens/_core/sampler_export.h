@@ -14,7 +14,7 @@ typedef struct {
     Stacks stacks;
     Bucket *buckets;
     Sums *live;
-    uint64_t *births_ns; /* sums; divided by the number of samples when exported */
+    double *births_ns; /* sums: of a full table, after weeks of uptime, beyond 64 bits */
     uint64_t *oldest_ns;
     Sample *samples;
     uint32_t bucket_count, sample_count;
@@ -60,7 +60,7 @@ copy_tables(Copy *copy, const Sites *sites)
     copy->bucket_count = sites->bucket_count;
     copy->buckets = copy_rows(sites->buckets, sites->bucket_count, sizeof(Bucket));
     copy->live = calloc(sites->bucket_count, sizeof(Sums));
-    copy->births_ns = calloc(sites->bucket_count, sizeof(uint64_t));
+    copy->births_ns = calloc(sites->bucket_count, sizeof(double));
     copy->oldest_ns = calloc(sites->bucket_count, sizeof(uint64_t));
 }
 
@@ -75,7 +75,7 @@ copy_samples(Copy *copy, const Samples *samples, uint64_t since)
         copy->samples[copy->sample_count++] = *sample;
         uint32_t bucket = sample->bucket;
         sums_add(&copy->live[bucket], (double)sample->size_bytes, sample->probability);
-        copy->births_ns[bucket] += sample->birth_ns;
+        copy->births_ns[bucket] += (double)sample->birth_ns;
         if (copy->oldest_ns[bucket] == 0 || sample->birth_ns < copy->oldest_ns[bucket]) {
             copy->oldest_ns[bucket] = sample->birth_ns;
         }

@@ -299,12 +299,9 @@ hook_state(uint32_t domain)
         counts |= hooks[domain][i].sampling;
         installed |= hooks[domain][i].installed;
     }
-    if (!installed) {
-        return "off";
-    }
-    Hook *reached = hook_reached(domain);
+    Hook *reached = installed ? hook_reached(domain) : NULL;
     if (!counts) {
-        return "passthrough";
+        return reached != NULL ? "passthrough" : "off"; /* off: lost with another tool's hooks */
     }
     return reached != NULL && reached->sampling ? "covered" : "bypassed";
 }

@@ -55,7 +55,7 @@ static void
 walk_forget_code(Walk *walk, const void *address)
 {
     CodeEntry *entry = walk_code_entry(walk, address);
-    if (entry->code == address) {
+    if (address != NULL && entry->code == address) { /* an empty entry's code is NULL */
         filter_remove(address);
         entry->code = NULL;
     }
@@ -93,8 +93,10 @@ walk_code(Walk *walk, Sites *sites, PyCodeObject *code, bool *full)
     entry->file_object = code->co_filename;
     entry->first_line = code->co_firstlineno;
     entry->serial = ++walk->last_serial;
-    entry->code = code;
-    filter_add(code);
+    if (!*full) { /* what found no room is looked up again, once there may be room */
+        entry->code = code;
+        filter_add(code);
+    }
     return entry;
 }
 
@@ -112,9 +114,11 @@ walk_location(Walk *walk, Sites *sites, RawFrame frame, bool *full)
     }
     Location location = {code->function, code->file,
                          (uint32_t)code_line(frame.code, frame.position)};
-    *line = (LineEntry){code->serial, frame.position,
-                        locations_intern(&sites->locations, location, full)};
-    return line->location;
+    uint32_t found = locations_intern(&sites->locations, location, full);
+    if (!*full) {
+        *line = (LineEntry){code->serial, frame.position, found};
+    }
+    return found;
 }
 
 /* Collects what is kept of the stack, innermost first. Of more than FRAMES_KEPT frames the last

@@ -72,7 +72,7 @@ COLUMNS: dict[str, str] = {
     "live_count_variance": "d",
     "live_count_largest": "d",
     "live_samples": "Q",
-    "live_births_ns": "Q",
+    "live_births_ns": "d",
     "live_oldest_ns": "Q",
     "next_sequence": "Q",
     "sample_address": "Q",

@@ -147,7 +147,7 @@ def _thread(columns: Mapping[str, Any], i: int, names: Mapping[int, str]) -> str
     return names.get(number) or f"thread {ident} (ended)"
 
 
-def _age(now_ns: int, then_ns: int, samples: int) -> float | None:
+def _age(now_ns: int, then_ns: float, samples: int) -> float | None:
     """Of sums over samples too. The clock is coarse: never below 0."""
     return max(0, now_ns - then_ns) / samples * 1e-9 if samples and then_ns else None
 
