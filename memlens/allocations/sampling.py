@@ -41,8 +41,7 @@ class AllocationProfiler:
 
     >>> with AllocationProfiler(sample_interval=1) as profiler:
     ...     kept = [bytes(1000) for _ in range(100)]
-    ...     profile = profiler.profile()
-    >>> profile.total.live_count >= 100
+    >>> profiler.profile().total.live_count >= 100
     True
     """
 
@@ -61,6 +60,7 @@ class AllocationProfiler:
         self._lock, self._pid = threading.RLock(), os.getpid()
         self._subscription: Subscription | None = None
         self._tracing: TracemallocSource | None = None
+        self._last: AllocationProfile | None = None
         self._started_at = self._started_clock = 0.0
 
     @property
@@ -80,20 +80,28 @@ class AllocationProfiler:
                 self._tracing.start()
             else:
                 self._subscription = self._subscribed()
+            self._last = None
             self._begin_clock()
             atexit.register(self._stop_quietly)
 
     def stop_sampling(self) -> AllocationProfile:
         """Return the profile and stop. Raises TracingError where it does not run."""
         with self._guard():
+            self._check_runs()
             try:
-                return self.profile()
+                self._last = self.profile()
             finally:
                 self._stop_quietly()
+            return self._last
 
     def profile(self) -> AllocationProfile:
-        """Return the profile since the start, and go on. Raises TracingError if not running."""
+        """Return the profile since the start, and go on; of a stopped one, the last profile.
+
+        Raises TracingError where it never ran, or where somebody stopped tracemalloc meanwhile.
+        """
         with self._guard(), OwnWork():
+            if self._last is not None:
+                return self._last
             rows = self._rows()
             health = self.health()
             facts = ProfileFacts(
@@ -116,12 +124,11 @@ class AllocationProfiler:
         all profilers begin again: what was freed meanwhile is not known.
         """
         with self._guard():
+            self._check_runs()
             if self._subscription is not None:
                 SHARED.begin_again(self._subscription)
             elif self._tracing is not None:
                 self._tracing.reset()
-            else:
-                raise TracingError("this profiler is not running: start_sampling() it first")
             self._begin_clock()
 
     def health(self) -> dict[str, bool | int | float | str]:
@@ -155,7 +162,14 @@ class AllocationProfiler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stop_quietly()
+        """Stop; `profile` still gives what was profiled in the block."""
+        if self.is_running:
+            try:
+                self.stop_sampling()
+            except TracingError:
+                # Somebody stopped tracemalloc: `profile` will say that nothing ran to its end. An
+                # error of the block must pass, not this one.
+                self._last = None
 
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped"
@@ -173,12 +187,15 @@ class AllocationProfiler:
         except (RuntimeError, MemoryError) as error:
             raise TracingError(f"the sampler cannot start: {error}") from error
 
+    def _check_runs(self) -> None:
+        if not self.is_running:
+            raise TracingError("this profiler is not running: start_sampling() it first")
+
     def _rows(self) -> list[AllocationRow]:
+        self._check_runs()
         if self._subscription is not None:
             return SHARED.rows(self._subscription)
-        if self._tracing is not None:
-            return self._tracing.rows()
-        raise TracingError("this profiler is not running: start_sampling() it first")
+        return self._tracing.rows() if self._tracing is not None else []
 
     def _stop_quietly(self) -> None:
         """Stop where it runs. At the end of the process too: no hook outlives the interpreter."""

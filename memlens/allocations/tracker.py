@@ -149,7 +149,7 @@ class AllocationTracker:
 
         def decorate(made_by: _Constructor) -> _Constructor:
             if isinstance(made_by, builtin_type):
-                tracked = self._tracked(getattr(made_by, "__init__"), type, size, of_class=True)  # noqa: B009 - mypy
+                tracked = self._tracked(_init_of(made_by), type, size, of_class=True)
                 setattr(made_by, "__init__", tracked)  # noqa: B010 - the class itself stays
                 return made_by
             return cast("_Constructor", self._tracked(made_by, type, size, of_class=False))
@@ -204,6 +204,17 @@ class AllocationTracker:
 
 
 builtin_type = type
+
+
+def _init_of(made: builtin_type[Any]) -> Callable[..., object]:
+    """Return the class's ``__init__``, for a class that will have one of its own.
+
+    ``object``'s refuses arguments then, also those that are meant for ``__new__``.
+    """
+    init: Callable[..., object] = getattr(made, "__init__")  # noqa: B009 - mypy
+    if init is object.__init__ and made.__new__ is not object.__new__:
+        return lambda *arguments, **options: None
+    return init
 
 
 def _caller_path(frames_up: int, depth: int) -> CallPath:

@@ -62,6 +62,31 @@ def test_two_profilers_share_one_sampler_and_each_sees_its_own_time() -> None:
     assert SHARED.subscribers == 0
 
 
+def test_after_the_block_the_profile_is_still_to_be_had_and_a_new_start_drops_it() -> None:
+    with AllocationProfiler(1) as profiler:
+        kept = make(100, 1000)
+    profile = profiler.profile()
+    kept.clear()
+    assert profiler.profile() is profile
+    assert live_in_make(profile) > 100_000
+    with pytest.raises(TracingError, match="not running"):
+        profiler.stop_sampling()
+    assert profiler.profile() is profile
+    with profiler:
+        assert live_in_make(profiler.profile()) == 0
+
+
+def test_an_error_of_the_block_passes_also_where_the_profile_cannot_be_made() -> None:
+    with (
+        pytest.raises(KeyError, match="the block's"),
+        AllocationProfiler(backend="tracemalloc") as profiler,
+    ):
+        tracemalloc.stop()
+        raise KeyError("the block's")
+    with pytest.raises(TracingError, match="not running"):
+        profiler.profile()
+
+
 def test_the_smallest_interval_holds_while_its_profiler_runs() -> None:
     with AllocationProfiler(100_000) as coarse:
         with AllocationProfiler(1000):

@@ -85,6 +85,25 @@ def test_a_decorated_class_stays_the_same_class_and_its_objects_are_counted() ->
     )
 
 
+def test_a_decorated_class_that_is_made_by_new_alone_still_takes_its_arguments() -> None:
+    tracker = AllocationTracker()
+    tracker.enable()
+
+    @tracker.constructor("Name", 7)
+    class Name(str):
+        __slots__ = ()
+
+    @tracker.constructor("Empty", 1)
+    class Empty:
+        pass
+
+    assert Name("ann") == "ann"
+    assert type(Empty()) is Empty
+    with pytest.raises(TypeError):
+        Empty("an argument too many")  # type: ignore[call-arg]
+    assert {entry.type: entry.total_bytes for entry in tracker.report()} == {"Name": 7, "Empty": 1}
+
+
 def test_threads_lose_nothing() -> None:
     tracker = AllocationTracker()
     tracker.enable()

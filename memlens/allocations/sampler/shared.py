@@ -123,6 +123,8 @@ class SharedSampler:
         self._lock = threading.Lock()
         if self._subscriptions:
             self.sampler.forget_sums()
+        elif self.sampler.health()["running"]:
+            self.sampler.stop()  # the fork came between a start and its subscription, or the like
         for subscription in self._subscriptions:
             subscription.baseline = {}
 
