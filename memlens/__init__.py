@@ -65,10 +65,16 @@ if TYPE_CHECKING:
     from memlens.heap.views.summary import Summary, SummaryRow
     from memlens.heap.views.tree import Branch
     from memlens.leaks.report import LeakReport
+    from memlens.leaks.scope import Scope, scope
+    from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
     from memlens.leaks.suspects import LeakSuspect, find_leaks
+    from memlens.process.accounting import MemoryBreakdown, breakdown
+    from memlens.process.alert import DetectorReport, LeakAlert, Verdict
+    from memlens.process.detector import MemoryLeakDetector, check_iterations
     from memlens.process.reading import MemoryReading, read_memory
     from memlens.process.sampler import MemorySampler
-    from memlens.profiler import MemoryProfiler, ProfilerReport, SnapshotRecord
+    from memlens.profiler import MemoryProfiler
+    from memlens.watch.records import ProfilerReport, SnapshotRecord
 
 __version__ = "0.1.0"
 
@@ -85,15 +91,19 @@ __all__ = (
     "CaptureError",
     "CaptureTimeoutError",
     "ComparisonError",
+    "DetectorReport",
     "Dominators",
     "DuplicateGroup",
     "Duplicates",
     "HeapComparison",
     "HeapSnapshot",
     "Hop",
+    "LeakAlert",
     "LeakReport",
     "LeakSuspect",
     "MemlensError",
+    "MemoryBreakdown",
+    "MemoryLeakDetector",
     "MemoryProfiler",
     "MemoryReading",
     "MemorySampler",
@@ -108,6 +118,9 @@ __all__ = (
     "Retention",
     "RetentionPath",
     "RetentionPathFinder",
+    "Scope",
+    "ScopeReport",
+    "ScopeSurvivors",
     "ScriptError",
     "SiteShare",
     "SnapshotFileError",
@@ -123,6 +136,9 @@ __all__ = (
     "TraceStore",
     "TracingError",
     "TypeChange",
+    "Verdict",
+    "breakdown",
+    "check_iterations",
     "compare_snapshots",
     "draw_referrers",
     "export",
@@ -133,6 +149,7 @@ __all__ = (
     "profile_memory",
     "read_memory",
     "retained_size",
+    "scope",
     "start_heap_snapshot",
     "take_heap_snapshot",
     "why_alive",
@@ -203,17 +220,38 @@ _HOMES = {
     "memlens.heap.views.summary": ("Summary", "SummaryRow"),
     "memlens.heap.views.tree": ("Branch",),
     "memlens.leaks.report": ("LeakReport",),
+    "memlens.leaks.scope": (
+        "Scope",
+        "scope",
+    ),
+    "memlens.leaks.scope_report": (
+        "ScopeReport",
+        "ScopeSurvivors",
+    ),
     "memlens.leaks.suspects": (
         "LeakSuspect",
         "find_leaks",
+    ),
+    "memlens.process.accounting": (
+        "MemoryBreakdown",
+        "breakdown",
+    ),
+    "memlens.process.alert": (
+        "DetectorReport",
+        "LeakAlert",
+        "Verdict",
+    ),
+    "memlens.process.detector": (
+        "MemoryLeakDetector",
+        "check_iterations",
     ),
     "memlens.process.reading": (
         "MemoryReading",
         "read_memory",
     ),
     "memlens.process.sampler": ("MemorySampler",),
-    "memlens.profiler": (
-        "MemoryProfiler",
+    "memlens.profiler": ("MemoryProfiler",),
+    "memlens.watch.records": (
         "ProfilerReport",
         "SnapshotRecord",
     ),

@@ -13,9 +13,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from memlens.errors import MemlensError, OutputError
-from memlens.profiler import MemoryProfiler, ProfilerReport
+from memlens.profiler import MemoryProfiler
 from memlens.report.text import show
 from memlens.script import Program, installed, without_our_frames
+from memlens.watch.records import ProfilerReport
 
 __all__ = ("run_watched",)
 
@@ -97,9 +98,8 @@ def _finish(
     profiler: MemoryProfiler, output_dir: str | None, as_json: bool, show_allocations: bool
 ) -> None:
     """Take the last snapshot and write the report: to stderr, and to the output folder."""
-    steps: list[Callable[[], object]] = [lambda: profiler.take_snapshot("exit")]
-    steps += [
-        profiler.stop,
+    steps: list[Callable[[], object]] = [
+        lambda: profiler.stop(last_snapshot="exit"),
         lambda: _report(profiler.report(), output_dir, as_json, show_allocations),
     ]
     for step in steps:

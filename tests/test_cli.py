@@ -75,6 +75,10 @@ def test_run_reports_the_leak_of_a_script_on_stderr_and_keeps_files(tmp_path):
     assert len(files) >= 4
     report = run("report", *files[1:], cwd=tmp_path)
     assert "__main__.CACHE grows" in report.stdout
+    assert "__main__.CACHE grows" in run("leaks", *files[1:], cwd=tmp_path).stdout
+    alone = run("leaks", files[0], cwd=tmp_path)
+    assert (alone.returncode, alone.stderr[:8]) == (2, "memlens:")
+    assert "at least two are needed" in alone.stderr
     (last,) = (file for file in files if "heap-exit-" in file)
     summary = run("report", last, cwd=tmp_path)
     assert "bytearray" in summary.stdout

@@ -20,7 +20,7 @@ LAYERS: list[set[str]] = [
     {"commands"},
     {"run", "demo"},
     {"profiler", "decorators", "files", "script"},
-    {"report", "formats"},
+    {"report", "formats", "watch"},
     {"leaks"},
     {"process", "allocations", "heap"},
     {"_core", "structures", "_files", "_text"},

@@ -46,11 +46,17 @@ def planted(monkeypatch):
         snapshot.save(path)
         return snapshot
 
-    monkeypatch.setattr("memlens.profiler.take_heap_snapshot", take)
+    monkeypatch.setattr("memlens.watch.shelf.take_heap_snapshot", take)
 
 
 def profiler_in(folder, **options):
     return memlens.MemoryProfiler(folder / "profiles", sample_interval=3600.0, **options)
+
+
+def read(profiler):
+    """Play the sampler's part: a reading, and what it sets off."""
+    profiler._on_reading(memlens.read_memory())
+    assert profiler._worker.wait(60)
 
 
 def test_it_takes_a_baseline_and_reports_the_leak_with_its_holder(tmp_path):
@@ -102,9 +108,9 @@ def test_periodic_snapshots_come_when_due_and_alert_once_for_a_holder(planted, t
     profiler.stop()  # the test plays the sampler's part
     for _ in range(5):
         clock.advance(30)
-        profiler._on_reading(memlens.read_memory())  # not due
+        read(profiler)  # not due
         clock.advance(31)
-        profiler._on_reading(memlens.read_memory())
+        read(profiler)
     reasons = [record.reason for record in profiler.snapshots]
     assert reasons == ["startup", *["periodic"] * 5]
     assert len(alerts) == 1
@@ -118,7 +124,7 @@ def test_without_a_callback_an_alert_is_a_warning_in_the_log(planted, tmp_path, 
     profiler.take_snapshot("startup")
     for _ in range(3):
         clock.advance(61)
-        profiler._on_reading(memlens.read_memory())
+        read(profiler)
     assert "app.sessions grows" in caplog.text
 
 
@@ -134,10 +140,10 @@ def test_a_folder_that_vanishes_later_is_counted_and_does_not_raise(planted, tmp
     clock = FakeClock()
     profiler = profiler_in(tmp_path, snapshot_interval=60.0, clock=clock)
     profiler.take_snapshot("startup")
-    profiler.output_dir = "/proc/no-such-folder"
+    profiler._shelf.folder = "/proc/no-such-folder"
     for _ in range(2):
         clock.advance(61)
-        profiler._on_reading(memlens.read_memory())
+        read(profiler)
     health = profiler.health()
     assert health["failures"] == 2
     assert "output folder" in health["last_error"]
@@ -153,6 +159,9 @@ def test_a_folder_that_vanishes_later_is_counted_and_does_not_raise(planted, tmp
         {"snapshot_interval": float("nan")},
         {"max_snapshots": 1},
         {"max_snapshot_bytes": 0},
+        {"max_reports": 0},
+        {"alert_interval": -1.0},
+        {"min_window_seconds": 0},
         {"on_alert": "print"},
     ],
 )

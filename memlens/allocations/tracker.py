@@ -206,12 +206,12 @@ class AllocationTracker:
 builtin_type = type
 
 
-def _init_of(made: builtin_type[Any]) -> Callable[..., object]:
+def _init_of(made: Any) -> Callable[..., object]:
     """Return the class's ``__init__``, for a class that will have one of its own.
 
     ``object``'s refuses arguments then, also those that are meant for ``__new__``.
     """
-    init: Callable[..., object] = getattr(made, "__init__")  # noqa: B009 - mypy
+    init: Callable[..., object] = made.__init__
     if init is object.__init__ and made.__new__ is not object.__new__:
         return lambda *arguments, **options: None
     return init

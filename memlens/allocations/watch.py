@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from memlens._core.sampling import why_unavailable
@@ -50,13 +51,24 @@ class AllocationWatch:
         except MemlensError as error:
             self._failed(error)
 
-    def stop(self) -> None:
-        """Stop; the profile up to now stays. Nothing where it does not run."""
-        profiler = self._profiler
-        if profiler is None or not profiler.is_running:
-            return
+    def stop(self, last: Callable[[], object] | None = None) -> None:
+        """Stop; the profile up to now stays. Nothing where it does not run.
+
+        ``last`` is called before sampling ends, and is no part of the profile: a snapshot that is
+        to know the sites of its objects.
+        """
+        profile = self.profile()
         try:
-            self._last = profiler.stop_sampling()
+            if last is not None:
+                last()
+        finally:
+            if self._profiler is not None and self._profiler.is_running:
+                self._end(self._profiler)
+            self._last = profile
+
+    def _end(self, profiler: AllocationProfiler) -> None:
+        try:
+            profiler.stop_sampling()
         except MemlensError as error:
             self._failed(error)
 

@@ -1,4 +1,4 @@
-"""The commands that watch programs: run, report, demo."""
+"""The commands that watch programs: run, report, leaks, demo."""
 
 from __future__ import annotations
 
@@ -45,10 +45,14 @@ def add_program_commands(commands: Any) -> None:
     run.add_argument("script", nargs=argparse.REMAINDER, help="the program and its arguments")
     run.set_defaults(command=_run)
 
-    report = commands.add_parser("report", help="one snapshot: a summary; two or more: what leaks")
-    report.add_argument("files", nargs="+", metavar="FILE")
-    add_json(report)
-    report.set_defaults(command=_report)
+    for name, command, purpose in (
+        ("report", _report, "one snapshot: a summary; two or more: what leaks"),
+        ("leaks", _leaks, "what leaks between two or more snapshots of one process"),
+    ):
+        parser = commands.add_parser(name, help=purpose)
+        parser.add_argument("files", nargs="+", metavar="FILE")
+        add_json(parser)
+        parser.set_defaults(command=command)
 
 
 def _positive_seconds(text: str) -> float:
@@ -68,6 +72,12 @@ def _demo(arguments: argparse.Namespace) -> int:
     report = run_demo(lambda line: print(line, file=sys.stderr))
     print_value(report, arguments.json)
     print(f"Found in {time.perf_counter() - started:.1f} s.", file=sys.stderr)
+    return 0
+
+
+def _leaks(arguments: argparse.Namespace) -> int:
+    report = make_leak_report([load_snapshot(path) for path in arguments.files])
+    print_value(report, arguments.json)
     return 0
 
 

@@ -147,6 +147,7 @@ def _facts(
         "python": sys.version.split()[0],
         "platform": sys.platform,
         "freeze_count": gc.get_freeze_count(),
+        "gc_enabled": gc.isenabled(),
         "threads": {str(thread.ident): thread.name for thread in threading.enumerate()},
         **(more or {}),
     }

@@ -10,6 +10,7 @@ from memlens._text import format_change, format_duration
 from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.suspects import LeakSuspect, find_leaks
+from memlens.process.alert import LeakAlert
 
 __all__ = ("LeakReport", "make_leak_report")
 
@@ -21,7 +22,8 @@ class LeakReport:
     """The suspects between the first and the last of some snapshots, and the change around them.
 
     ``suspects``: best first. ``growing_types``: the types that grew, most bytes first. Sizes are in
-    bytes, ``seconds`` is the time from the first snapshot to the last.
+    bytes, ``seconds`` is the time from the first snapshot to the last. ``alert``: what a detector
+    said of the trend, where that is why the report was made.
     """
 
     pid: int
@@ -30,6 +32,7 @@ class LeakReport:
     heap_growth_bytes: int
     suspects: tuple[LeakSuspect, ...]
     growing_types: tuple[TypeChange, ...]
+    alert: LeakAlert | None = None
 
     def __iter__(self) -> Iterator[LeakSuspect]:
         return iter(self.suspects)
@@ -43,8 +46,11 @@ class LeakReport:
             f" {format_duration(self.seconds)}, the heap changed by"
             f" {format_change(self.heap_growth_bytes)}"
         )
+        if self.alert is not None:
+            head = f"{self.alert}\n\n{head}"
         if not self.suspects:
-            return f"{head}\nNo leak: no holder grew in every interval."
+            verdict = "No holder" if self.alert else "No leak: no holder"
+            return f"{head}\n{verdict} grew in every interval."
         count = len(self.suspects)
         head += f"\n{count} suspect{'s' if count > 1 else ''}, the largest first:"
         blocks = [
@@ -70,11 +76,16 @@ class LeakReport:
                 }
                 for change in self.growing_types
             ],
+            "alert": self.alert.to_dict() if self.alert else None,
         }
 
 
 def make_leak_report(
-    snapshots: Sequence[HeapSnapshot], *, ignore: Iterable[str] = (), limit: int = 20
+    snapshots: Sequence[HeapSnapshot],
+    *,
+    ignore: Iterable[str] = (),
+    limit: int = 20,
+    alert: LeakAlert | None = None,
 ) -> LeakReport:
     """Look for leaks over two or more snapshots of one process; raises as `find_leaks` does."""
     suspects = find_leaks(snapshots, ignore=ignore, limit=limit)
@@ -87,4 +98,5 @@ def make_leak_report(
         heap_growth_bytes=sum(change.shallow_delta_bytes for change in comparison),
         suspects=tuple(suspects),
         growing_types=tuple(comparison.growing()[:20]),
+        alert=alert,
     )

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from memlens._core.layout import NONE
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph import HeapGraph
 from memlens.heap.identity import check_same_process
-from memlens.heap.paths import RetentionPath, RetentionPathFinder
+from memlens.heap.paths import RetentionPath
 from memlens.heap.sites import SiteShare
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.growth import Growth, Holder, find_growth
+from memlens.leaks.growth import Growth, Holder
+from memlens.leaks.located import Located, located
 from memlens.leaks.mentions import Mention, functions_mentioning
 from memlens.leaks.patterns import Case, recognise
+from memlens.leaks.patterns.case import DATA
+from memlens.leaks.search import find_growth
 
 __all__ = ("LeakSuspect", "find_leaks")
 
-_LRU_CACHE = "functools._lru_cache_wrapper"
-_WEAK_KEYS = frozenset({"int", "str", "tuple"})  # what weak dictionaries and registries key by
+# Of equal numbers, what is more telling than these comes first.
+_PLAIN = DATA | {"dict", "list", "set", "bytearray", "cell", "type"}
 _MAX_TYPES = 5
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
-# A holder that gained fewer elements an interval than this is the noise of any running program.
-_MIN_ELEMENTS_AN_INTERVAL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,9 @@ class LeakSuspect:
     """One holder that grew in every interval, with all that is known about it.
 
     ``holder`` names the container that accumulates; ``path`` leads from the root to it.
-    ``count_growth`` is in elements, ``retained_growth_bytes`` in bytes, both from the first
-    snapshot to the last; ``retained_bytes`` is what the holder retains in the last.
+    ``count_growth`` is in elements (0 for one that grows in its own memory),
+    ``retained_growth_bytes`` in bytes, both from the first snapshot to the last;
+    ``retained_bytes`` is what the holder retains in the last.
     ``growth_bytes_per_hour`` is None over less than a minute. ``growing_types``: what it gained,
     most first. ``pattern`` is None where no rule knows the case. ``sites``: which call paths
     allocated what it gained, most bytes first; empty where allocations were not sampled.
@@ -64,10 +64,8 @@ class LeakSuspect:
             if self.growth_bytes_per_hour is not None
             else ""
         )
-        what = (
-            f"{self.holder} grows: +{format_count(self.count_growth)} elements,"
-            f" +{format_bytes(self.retained_growth_bytes)}{rate}"
-        )
+        elements = f"+{format_count(self.count_growth)} elements, " if self.count_growth else ""
+        what = f"{self.holder} grows: {elements}+{format_bytes(self.retained_growth_bytes)}{rate}"
         fields = [
             ("holder", f"{self.holder_type}, retains {format_bytes(self.retained_bytes)}"),
             ("gains", ", ".join(self.growing_types)),
@@ -124,24 +122,14 @@ def find_leaks(
     growth = Growth([snapshot.graph for snapshot in ordered])
     seconds = ordered[-1].timestamp - ordered[0].timestamp
     suspects: list[LeakSuspect] = []
-    for located in _located(growth, find_growth(growth)):
-        if located.holder.share_bytes >= min_growth_bytes and not any(
-            pattern.search(located.text) for pattern in patterns
+    for one in located(growth, find_growth(growth)):
+        if one.holder.share_bytes >= min_growth_bytes and not any(
+            pattern.search(one.text) for pattern in patterns
         ):
-            suspects.append(_suspect(growth, located, seconds))
+            suspects.append(_suspect(growth, one, seconds))
             if len(suspects) == limit:
                 break
     return suspects
-
-
-@dataclass(slots=True)
-class _Located:
-    """A holder with the object that it is named after."""
-
-    holder: Holder
-    subject: int
-    path: RetentionPath
-    text: str
 
 
 def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
@@ -166,90 +154,20 @@ def _compiled(ignore: Iterable[str]) -> list[re.Pattern[str]]:
         raise OptionError(f"ignore: {error.pattern!r} is no regular expression: {error}") from error
 
 
-def _located(growth: Growth, holders: Sequence[Holder]) -> list[_Located]:
-    finder = RetentionPathFinder(growth.last)
-    intervals = len(growth.graphs) - 1
-    found: list[_Located] = []
-    named: set[int] = set()
-    for holder in holders:
-        if min(_steps(holder.lengths)) < _MIN_ELEMENTS_AN_INTERVAL and intervals > 0:
-            continue
-        subject = _subject(growth.last, holder)
-        path = finder.path_to(subject)
-        if path is None or subject in named or _is_bounded(growth.last, holder, subject):
-            continue
-        if _holds_only_weakly(growth.last, holder, path):
-            continue
-        named.add(subject)
-        text = str(path) + (_chain_link(growth, holder) if holder.shape == "chain" else "")
-        found.append(_Located(holder, subject, path, text))
-    return [one for one in found if not any(_explains(other, one) for other in found)]
-
-
-def _holds_only_weakly(graph: HeapGraph, holder: Holder, path: RetentionPath) -> bool:
-    """Tell whether the entries are weak references that go when their objects go: a symptom."""
-    if path.hops and path.hops[-1].text == ".__subclasses__":
-        return True
-    values = [node for node in holder.entries if graph.type_of(node) not in _WEAK_KEYS]
-    return bool(values) and all(
-        graph.type_of(node).startswith("weakref.") and graph.strong_targets(node) for node in values
-    )
-
-
-def _explains(outer: _Located, inner: _Located) -> bool:
-    """Tell whether a holder lies inside another that gained the same: one leak, named once."""
-    way = [hop.node for hop in inner.path.hops[:-1]]
-    if outer is inner or outer.holder.node not in way:
-        return False
-    return set(inner.holder.gained) <= {*outer.holder.gained, outer.holder.node}
-
-
-def _steps(lengths: Sequence[int]) -> list[int]:
-    return [after - before for before, after in pairwise(lengths)]
-
-
-def _subject(graph: HeapGraph, holder: Holder) -> int:
-    """Return the node to name: not the table inside a cache, not a link but the head."""
-    node = holder.node
-    if holder.shape == "chain":
-        dominator = graph.dominators.dominator
-        links = {graph.type_of(gained) for gained in holder.gained}
-        while dominator[node] not in (0, NONE) and graph.type_of(node) in links:
-            node = dominator[node]
-        return node
-    for referrer in graph.referrers(node):
-        if referrer and graph.type_of(referrer) == _LRU_CACHE:
-            return referrer
-    return node
-
-
-def _chain_link(growth: Growth, holder: Holder) -> str:
-    """Return the name under which a chain hangs on its head: ``.__traceback__``."""
-    entries = set(holder.entries)
-    for edge in growth.last.edges(holder.node):
-        if edge.target in entries and edge.name:
-            return f".{edge.name}"
-    return ""
-
-
-def _is_bounded(graph: HeapGraph, holder: Holder, subject: int) -> bool:
-    return graph.bound_of(holder.node) is not None or graph.bound_of(subject) is not None
-
-
-def _suspect(growth: Growth, located: _Located, seconds: float) -> LeakSuspect:
-    graph, holder = growth.last, located.holder
-    case = Case(graph, holder, located.subject, located.path, ())
-    case = Case(graph, holder, located.subject, located.path, _mentions(graph, case.name))
+def _suspect(growth: Growth, one: Located, seconds: float) -> LeakSuspect:
+    graph, holder = growth.last, one.holder
+    case = Case(growth, holder, one.subject, one.path)
+    case = replace(case, mentions=_mentions(graph, case.name))
     finding = recognise(case)
     bytes_grown = round(holder.share_bytes)
     return LeakSuspect(
-        holder=located.text,
-        holder_type=graph.type_of(located.subject),
-        path=located.path,
+        holder=one.text,
+        holder_type=graph.type_of(one.subject),
+        path=one.path,
         growing_types=_growing_types(case),
         count_growth=holder.count_growth,
         retained_growth_bytes=bytes_grown,
-        retained_bytes=graph.retained_bytes(located.subject),
+        retained_bytes=graph.retained_bytes(one.subject),
         growth_bytes_per_hour=bytes_grown * 3600 / seconds if seconds >= _MIN_SECONDS else None,
         pattern=finding.pattern,
         evidence=finding.evidence,
@@ -274,6 +192,7 @@ def _growing_types(case: Case) -> tuple[str, ...]:
     ranked = [
         name
         for types in (case.value_types, entries, case.gained_types)
-        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0]))
+        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0] in _PLAIN, item))
     ]
+    ranked = ranked or [case.subject_type]  # it grew in its own memory
     return tuple(dict.fromkeys(ranked))[:_MAX_TYPES]

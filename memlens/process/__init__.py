@@ -1,4 +1,4 @@
-"""The process over time: readings, the sampler that takes them, and the limit they run against."""
+"""The process over time: readings, where its memory went, and whether it grows without end."""
 
 from __future__ import annotations
 

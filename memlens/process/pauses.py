@@ -1,8 +1,12 @@
-"""How long the garbage collector stops the program, measured through ``gc.callbacks``."""
+"""How long the garbage collector stops the program, measured through ``gc.callbacks``.
+
+And how many blocks are in use right after a full collection: what is left then is really held.
+"""
 
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Callable
 
@@ -12,7 +16,7 @@ __all__ = ("GcPauseHook", "GcPauses")
 class GcPauses:
     """Totals of the collections' pauses: how many, seconds together, the longest one's seconds."""
 
-    __slots__ = ("count", "longest_seconds", "total_seconds")
+    __slots__ = ("_clean_blocks", "count", "longest_seconds", "total_seconds")
 
     def __init__(self) -> None:
         self.clear()
@@ -22,6 +26,16 @@ class GcPauses:
         self.count = 0
         self.total_seconds = 0.0
         self.longest_seconds = 0.0
+        self._clean_blocks: int | None = None
+
+    def take_clean_blocks(self) -> int | None:
+        """Return the live blocks right after the last full collection, once; else None."""
+        blocks, self._clean_blocks = self._clean_blocks, None
+        return blocks
+
+    def note_clean_blocks(self, blocks: int) -> None:
+        """Keep the number of live blocks right after a full collection."""
+        self._clean_blocks = blocks
 
     def add(self, seconds: float) -> None:
         """Count one pause."""
@@ -56,6 +70,10 @@ class GcPauseHook:
             self._started = None
             for pauses in self._subscribers:
                 pauses.add(seconds)
+        if phase == "stop" and info.get("generation") == 2 and self._subscribers:
+            blocks = sys.getallocatedblocks()
+            for pauses in self._subscribers:
+                pauses.note_clean_blocks(blocks)
 
     def subscribe(self, pauses: GcPauses) -> None:
         """Count pauses in these totals from now on."""

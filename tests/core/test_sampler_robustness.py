@@ -341,7 +341,8 @@ def test_freeing_nothing_leaves_a_block_known_that_shares_nulls_bit_of_the_filte
     out = run("""
     import ctypes
     malloc, free = ctypes.pythonapi.PyMem_Malloc, ctypes.pythonapi.PyMem_Free
-    malloc.restype, malloc.argtypes, free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+    malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    free.argtypes = [ctypes.c_void_p]
     spacing = 1 << 23  # addresses that far apart share a bit
     found = None
     for _ in range(3000):

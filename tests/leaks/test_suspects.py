@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from memlens._core.layout import EdgeKind as K
-from memlens._core.layout import NodeFlag
+from memlens._core.layout import NodeFlag, RootKind
 from memlens.errors import ComparisonError, OptionError
 from memlens.leaks.report import make_leak_report
 from memlens.leaks.suspects import find_leaks
@@ -292,3 +292,118 @@ def test_a_report_without_a_leak_says_so():
     sizes = iter([10, 10, 10, 10])
     report = make_leak_report(series(lambda p, n: leaking_dict(p, next(sizes))))
     assert "No leak" in str(report)
+
+
+def test_a_container_that_came_after_the_first_snapshot_is_named_itself():
+    def late(p, n):
+        p.module("app", **({} if n == 10 else {"cache": table_of(p, n)}))
+
+    (suspect,) = find_leaks(series(late))
+    assert suspect.holder == "app.cache"
+    assert suspect.pattern == "unbounded-cache"
+
+
+def test_many_containers_of_one_place_that_grow_a_little_are_one_suspect():
+    def sessions(p, n):
+        table = p.node("dict", 100, key="table", length=20)
+        for one in range(20):
+            count = n // 10 + (1 if one < n // 10 else 0)
+            history = p.node("list", 56, key=("list", one), length=count)
+            p.edge(table, history, K.KEY, "<str>")
+            for i in range(count):
+                p.edge(history, p.node("app.Event", 100, key=(one, i)), K.INDEX, position=i)
+        p.module("app", histories=table)
+
+    (suspect,) = find_leaks(series(sessions))
+    assert suspect.holder == "app.histories[*]"
+    assert suspect.growing_types == ("app.Event",)
+    assert suspect.count_growth == 20 * 3 + 3
+    assert "20 containers" in suspect.evidence
+
+
+def test_many_containers_that_fill_and_are_flushed_are_none():
+    fill = [[5, 3, 8, 2, 9, 1], [2, 9, 3, 8, 1, 6], [9, 1, 9, 3, 7, 3], [1, 7, 8, 8, 2, 7]]
+
+    def batches(p, n):
+        table = p.node("dict", 100, key="table", length=6)
+        for one, count in enumerate(fill[n // 10 - 1]):
+            rows = p.node("list", 56, key=("list", one), length=count)
+            p.edge(table, rows, K.KEY, "<str>")
+            for i in range(count):
+                p.edge(rows, p.node("app.Row", 100, key=(n, one, i)), K.INDEX, position=i)
+        p.module("app", batches=table)
+
+    assert find_leaks(series(batches)) == []
+
+
+def test_a_buffer_that_grows_in_its_own_memory_is_named():
+    def audit(p, n):
+        p.module("app", audit=p.node("_io.BytesIO", 100 + n * 100, key="audit"))
+
+    (suspect,) = find_leaks(series(audit))
+    assert (suspect.holder, suspect.growing_types) == ("app.audit", ("_io.BytesIO",))
+    assert (suspect.count_growth, suspect.retained_growth_bytes) == (0, 3000)
+    assert "elements" not in str(suspect)
+
+
+def test_a_text_of_random_length_is_no_leak_though_it_may_rise():
+    sizes = {10: 1000, 20: 1010, 30: 5000, 40: 5020}
+
+    def message(p, n):
+        owner = p.node("app.State", 48, key="state")
+        p.edge(owner, p.node("str", sizes[n], key=n), K.ATTRIBUTE, "last")
+        p.module("app", state=owner)
+
+    assert find_leaks(series(message)) == []
+
+
+def test_a_list_filled_anew_each_time_is_no_leak_though_it_may_be_longer():
+    def anew(p, n):
+        owner = p.node("app.State", 48, key="state")
+        rows = p.node("list", 48, key=("rows", n), length=n)
+        for i in range(n):
+            p.edge(rows, p.node("app.Row", 100, key=(n, i)), K.INDEX, position=i)
+        p.edge(owner, rows, K.ATTRIBUTE, "rows")
+        p.module("app", state=owner)
+
+    assert find_leaks(series(anew)) == []
+
+
+def test_objects_that_native_code_holds_are_named_by_type_with_their_references():
+    def natively(p, n):
+        for i in range(n):
+            p.root(p.node("ext.Handle", 100, key=i), RootKind.EXTERNAL, count=2)
+
+    (suspect,) = find_leaks(series(natively))
+    assert suspect.pattern == "native-holder"
+    assert suspect.holder == "native code, or the interpreter, holding ext.Handle"
+    assert "60 references" in suspect.evidence
+    assert suspect.growing_types == ("ext.Handle",)
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        ({"collected": None, "gc_enabled": False}, ["cyclic garbage"]),
+        ({"collected": None, "gc_enabled": True}, []),
+        ({"collected": {"rounds": 1}, "gc_enabled": False}, []),
+    ],
+)
+def test_garbage_is_a_suspect_only_where_nobody_collects_it(facts, found):
+    def garbage(p, n):
+        for i in range(n):
+            node = p.node("app.Parent", 100, key=i, flags=NodeFlag.GARBAGE)
+            p.edge(node, node, K.ATTRIBUTE, "me")
+
+    suspects = find_leaks(series(garbage, **facts))
+    assert [suspect.holder for suspect in suspects] == found
+    assert [suspect.pattern for suspect in suspects] == ["cycle"] * len(found)
+
+
+def test_two_snapshots_do_not_take_imports_and_warm_caches_for_leaks():
+    def warming(p, n):
+        p.module("linecache", cache=table_of(p, n, "tuple"))
+
+    snapshots = series(warming)
+    assert find_leaks(snapshots[:2]) == []
+    assert [suspect.holder for suspect in find_leaks(snapshots)] == ["linecache.cache"]

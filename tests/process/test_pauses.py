@@ -87,3 +87,16 @@ def test_the_collectors_callbacks_are_as_they_were_afterwards():
         hook.unsubscribe(one)
     finally:
         assert gc.callbacks.pop() is other
+
+
+def test_live_blocks_are_noted_after_a_full_collection_and_taken_once():
+    pauses, hook = GcPauses(), GcPauseHook()
+    hook.subscribe(pauses)
+    try:
+        gc.collect(0)
+        assert pauses.take_clean_blocks() is None
+        gc.collect()
+        assert pauses.take_clean_blocks() > 1000
+        assert pauses.take_clean_blocks() is None
+    finally:
+        hook.unsubscribe(pauses)

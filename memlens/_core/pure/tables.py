@@ -22,6 +22,7 @@ from memlens._core.pure.access import (
     class_namespace,
     module_namespace,
 )
+from memlens._core.pure.bounds import add_owner_bounds
 from memlens._core.pure.labels import VALUE_TEXT_LIMIT, StringTable, shown_value
 from memlens._core.pure.roots import Root, function_name
 from memlens._core.pure.running import RunningFrame
@@ -81,8 +82,10 @@ def _call(length: Callable[[Any], int], obj: Any) -> int:
     return length(obj)
 
 
-def container_sections(heap: WalkedHeap, node_type: array[int]) -> dict[str, array[int]]:
-    """Return the lengths of built-in containers and the bounds that they state."""
+def container_sections(
+    heap: WalkedHeap, node_type: array[int], strings: StringTable
+) -> dict[str, array[int]]:
+    """Return the lengths of built-in containers and the bounds that they or their owners state."""
     sized = {
         row: length
         for row, node in enumerate(heap.types, 1)
@@ -96,6 +99,7 @@ def container_sections(heap: WalkedHeap, node_type: array[int]) -> dict[str, arr
         bound = bounded[node_type[node]]
         if bound is not None:
             bounds[place] = bound(heap.objects[node])
+    add_owner_bounds(heap, nodes, lengths, bounds, strings)
     return {
         "container_node": array("I", nodes),
         "container_length": array("Q", lengths),

@@ -1,4 +1,4 @@
-"""What a MemoryProfiler hands back: records of snapshots, and its report, as values."""
+"""What a profiler saw, as values: `SnapshotRecord` and `ProfilerReport`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from memlens._text import columns, format_bytes, format_change, format_duration
 from memlens.allocations.profile import AllocationProfile
 from memlens.leaks.report import LeakReport
+from memlens.process.alert import DetectorReport
 from memlens.process.reading import MemoryReading
 
 __all__ = ("ProfilerReport", "SnapshotRecord")
@@ -38,7 +39,8 @@ class SnapshotRecord:
 class ProfilerReport:
     """What a profiler saw: memory over time, its snapshots, what leaks, what was allocated where.
 
-    ``allocations`` is None where they were not profiled.
+    ``detectors``: what the leak detectors made of the readings, a series each. ``allocations`` is
+    None where they were not profiled.
     """
 
     pid: int
@@ -48,6 +50,7 @@ class ProfilerReport:
     last: MemoryReading | None
     snapshots: tuple[SnapshotRecord, ...]
     leaks: LeakReport | None
+    detectors: tuple[DetectorReport, ...] = ()
     allocations: AllocationProfile | None = None
 
     def __str__(self) -> str:
@@ -59,7 +62,7 @@ class ProfilerReport:
         else:
             parts.append(str(self.leaks))
         if self.allocations is not None:
-            parts.append(self._allocation_table(self.allocations))
+            parts.append(_allocation_text(self.allocations))
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,6 +75,7 @@ class ProfilerReport:
             "last": self.last.to_dict() if self.last else None,
             "snapshots": [record.to_dict() for record in self.snapshots],
             "leaks": self.leaks.to_dict() if self.leaks else None,
+            "detectors": [detector.to_dict() for detector in self.detectors],
             "allocations": self.allocations.to_dict(_PATHS_KEPT) if self.allocations else None,
         }
 
@@ -79,10 +83,14 @@ class ProfilerReport:
         if self.first is None or self.last is None:
             return f"Process {self.pid}: not watched yet"
         change = self.last.rss_bytes - self.first.rss_bytes
-        return (
+        line = (
             f"Process {self.pid}: watched for {format_duration(self.seconds)}, resident memory"
             f" {format_bytes(self.last.rss_bytes)} ({format_change(change)})"
         )
+        judged = [one for one in self.detectors if one.verdict.state != "warming"]
+        if judged:
+            line += "\nTrend: " + ", ".join(f"{one.series} {one.verdict.state}" for one in judged)
+        return line
 
     def _snapshot_table(self) -> str:
         rows = [
@@ -99,5 +107,6 @@ class ProfilerReport:
         headers = ("taken", "objects", "pause", "resident", "reason", "file")
         return columns(headers, rows, right=(False, True, True, True, False, False))
 
-    def _allocation_table(self, profile: AllocationProfile) -> str:
-        return f"Allocations: {profile.headline()}\n\n{profile.table(_PATHS_SHOWN)}"
+
+def _allocation_text(profile: AllocationProfile) -> str:
+    return f"Allocations: {profile.headline()}\n\n{profile.table(_PATHS_SHOWN)}"

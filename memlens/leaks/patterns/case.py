@@ -1,0 +1,125 @@
+"""What a rule looks at, and what it answers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from memlens._core.layout import EdgeKind, NodeFlag
+from memlens.heap.graph import Edge, HeapGraph
+from memlens.heap.paths import RetentionPath
+from memlens.leaks.growth import Growth, Holder
+from memlens.leaks.mentions import Mention
+
+__all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Finding")
+
+LRU_CACHE = "functools._lru_cache_wrapper"
+FUNCTIONS = frozenset({"function", "method", "builtin_function_or_method", "functools.partial"})
+DATA = frozenset(
+    "str bytes int float bool complex tuple frozenset NoneType uuid.UUID datetime.datetime"
+    " datetime.date decimal.Decimal fractions.Fraction pathlib.PosixPath yarl.URL".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule says: the pattern, what it saw, and what to do."""
+
+    pattern: str | None
+    evidence: str
+    suggestion: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One growing holder with what a rule may want to know of it."""
+
+    growth: Growth
+    holder: Holder
+    subject: int  # the node that the suspect is named after
+    path: RetentionPath
+    mentions: Sequence[Mention] = ()
+
+    @property
+    def graph(self) -> HeapGraph:
+        """The last snapshot's."""
+        return self.growth.last
+
+    @cached_property
+    def subject_type(self) -> str:
+        """The type of what accumulates."""
+        return self.graph.type_of(self.subject)
+
+    @cached_property
+    def name(self) -> str:
+        """The last name on the path: an attribute, a variable."""
+        for hop in reversed(self.path.hops):
+            if hop.kind in ("attribute", "local", "cell") and hop.text:
+                return hop.text.split()[-1].strip(".'<>")
+        return self.path.root
+
+    @cached_property
+    def edges(self) -> list[Edge]:
+        """The references of what accumulates: of a cluster, of all its containers."""
+        nodes = self.holder.members or (self.holder.node,)
+        return [edge for node in nodes for edge in self.graph.edges(node)]
+
+    @cached_property
+    def values(self) -> list[int]:
+        """What was added: the values of a mapping, the members of anything else."""
+        entries = set(self.holder.entries)
+        edges = [e for e in self.edges if e.target in entries]
+        values = [e.target for e in edges if e.kind is EdgeKind.KEY]
+        if not values:
+            values = [e.target for e in edges if not (e.kind is EdgeKind.ITEM and self.is_mapping)]
+        return values or list(self.holder.entries)
+
+    @cached_property
+    def is_mapping(self) -> bool:
+        """Whether what accumulates has keys."""
+        return any(edge.kind in (EdgeKind.KEY, EdgeKind.ATTRIBUTE) for edge in self.edges)
+
+    @cached_property
+    def key_types(self) -> Counter[str]:
+        """The types of a mapping's keys."""
+        if not self.is_mapping:
+            return Counter()
+        return Counter(
+            self.graph.type_of(edge.target) for edge in self.edges if edge.kind is EdgeKind.ITEM
+        )
+
+    @cached_property
+    def value_types(self) -> Counter[str]:
+        """The types of what was added."""
+        return Counter(self.graph.type_of(node) for node in self.values)
+
+    @cached_property
+    def gained_types(self) -> Counter[str]:
+        """The types of all that came with it."""
+        return Counter(self.graph.type_of(node) for node in self.holder.gained)
+
+    @cached_property
+    def kind(self) -> str:
+        """The type of most of what was added, ``""`` where nothing was."""
+        return next((name for name, _ in self.value_types.most_common(1)), "")
+
+    def share_of(self, kinds: Collection[str]) -> float:
+        """Return which part of what was added is of some types."""
+        found = sum(count for kind, count in self.value_types.items() if kind in kinds)
+        return found / len(self.values) if self.values else 0.0
+
+    def mostly(self, flag: NodeFlag) -> bool:
+        """Tell whether most of what was added has a flag."""
+        marked = sum(1 for node in self.values if self.graph.has(node, flag))
+        return marked * 2 > len(self.values)
+
+    def where(self) -> str:
+        """Say which code to look at."""
+        if not self.mentions:
+            return ""
+        # What makes the container is less telling than what fills it.
+        first = sorted(self.mentions, key=lambda m: m.function.endswith("__init__"))
+        some = "; ".join(str(mention) for mention in first[:3])
+        return f" Look at the code that uses {self.name}: {some}."

@@ -1,0 +1,63 @@
+"""The rules in their order, and what is said where none knows the case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from memlens._text import format_count
+from memlens.leaks.patterns.callables import captures, listeners
+from memlens.leaks.patterns.case import Case, Finding
+from memlens.leaks.patterns.collections import (
+    bounded_by_nothing,
+    buffers,
+    classes,
+    mappings,
+    members,
+    pinned_keys,
+)
+from memlens.leaks.patterns.interpreter import (
+    chains,
+    cycles,
+    detached,
+    exceptions,
+    interpreter_lists,
+    native_holders,
+    tracebacks,
+)
+from memlens.leaks.patterns.standard import standard_places
+
+__all__ = ("recognise",)
+
+Rule = Callable[[Case], "Finding | None"]
+
+_RULES: tuple[Rule, ...] = (
+    cycles,
+    native_holders,
+    tracebacks,
+    chains,
+    standard_places,
+    bounded_by_nothing,
+    interpreter_lists,
+    buffers,
+    exceptions,
+    detached,
+    captures,
+    listeners,
+    classes,
+    pinned_keys,
+    mappings,
+    members,
+)
+
+
+def recognise(case: Case) -> Finding:
+    """Return what the first rule that knows the case says of it."""
+    for rule in _RULES:
+        finding = rule(case)
+        if finding is not None:
+            return finding
+    return Finding(
+        None,
+        f"it gained {format_count(case.holder.count_growth)} entries and lost none",
+        f"Find what adds to it and what should take away again, or bound it.{case.where()}",
+    )

@@ -1,0 +1,188 @@
+"""Where resident memory went, against what the process does in front of the test."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from memlens.process import accounting
+from memlens.process.accounting import breakdown, parse_smaps
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def has_mallinfo2():
+    return hasattr(ctypes.CDLL(None), "mallinfo2")
+
+
+def in_child(program, **env):
+    """Run a program in a fresh interpreter, so that allocators are its own; return its output."""
+    out = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **env},
+        check=True,
+    )
+    assert out.stderr == ""
+    return out.stdout
+
+
+def test_small_objects_are_counted_exactly_as_pymalloc_gives_them():
+    before = breakdown()
+    kept = [object() for _ in range(100_000)]
+    after = breakdown()
+    size = (sys.getsizeof(kept[0]) + 15) // 16 * 16
+    assert after.objects.size_bytes - before.objects.size_bytes == pytest.approx(
+        100_000 * size,
+        rel=0.03,  # other things live too
+    )
+    assert after.allocated_blocks - before.allocated_blocks == pytest.approx(100_000, rel=0.01)
+
+
+def test_arenas_that_lost_most_objects_show_up_as_free():
+    printed = in_child("""
+        import json
+        from memlens.process.accounting import breakdown
+        kept = [object() for _ in range(1_000_000)]
+        full = breakdown().to_dict()
+        kept[:] = kept[::100]  # one in each few pools stays
+        print(json.dumps([full, breakdown().to_dict()]))
+    """)
+    full, sparse = json.loads(printed)
+    released = full["objects_bytes"] - sparse["objects_bytes"]
+    assert released > 15_000_000
+    assert sparse["pymalloc_free_bytes"] > 0.8 * released
+
+
+@linux
+@pytest.mark.skipif(not has_mallinfo2(), reason="glibc 2.33 or later")
+def test_large_and_native_memory_is_malloc_in_use():
+    before = breakdown().malloc_in_use.size_bytes
+    kept = b"x" * 30_000_000
+    assert breakdown().malloc_in_use.size_bytes - before == pytest.approx(len(kept), rel=0.01)
+
+
+@linux
+def test_the_parts_make_up_the_whole_where_all_are_known():
+    whole = breakdown()
+    sizes = [part.size_bytes for part in whole.parts]
+    if whole.rest.size_bytes is None:
+        assert "unknown" in whole.rest.source or "exceed" in whole.rest.source
+    else:
+        assert sum(sizes) == whole.rss.size_bytes
+    import psutil
+
+    assert whole.rss.size_bytes == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
+
+
+@linux
+def test_stacks_of_waiting_threads_are_found():
+    before = breakdown().stacks.size_bytes
+    wait, used = threading.Event(), threading.Barrier(9)
+
+    def deep():
+        (lambda: used.wait())()
+        wait.wait()
+
+    threads = [threading.Thread(target=deep) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    used.wait()
+    try:
+        deadline = time.monotonic() + 10
+        while True:  # until the last of them sleeps: a running thread shows no stack pointer
+            found = breakdown().stacks
+            if "not seen" not in found.source or time.monotonic() > deadline:
+                break
+    finally:
+        wait.set()
+        for thread in threads:
+            thread.join()
+    assert found.size_bytes >= before + 8 * 4096
+
+
+def test_no_file_descriptor_is_opened_redirected_or_written_to():
+    printed = in_child("""
+        import os
+        from memlens.process.accounting import breakdown
+        def descriptors():
+            return sorted((fd, os.fstat(int(fd)).st_ino) for fd in os.listdir("/proc/self/fd")
+                          if os.path.exists(f"/proc/self/fd/{fd}"))
+        before = descriptors()
+        for _ in range(50):
+            breakdown()
+        print(before == descriptors())
+    """)
+    assert printed == "True\n"
+
+
+def test_asking_does_not_leak():
+    breakdown()
+    before = breakdown()
+    for _ in range(200):
+        breakdown()
+    after = breakdown()
+    assert after.allocated_blocks - before.allocated_blocks < 100
+    if before.malloc_in_use.size_bytes is not None:
+        assert after.malloc_in_use.size_bytes - before.malloc_in_use.size_bytes < 200_000
+
+
+def test_without_pymalloc_all_objects_are_said_to_be_in_malloc():
+    printed = in_child(
+        "from memlens.process.accounting import breakdown; print(breakdown())",
+        PYTHONMALLOC="malloc",
+    )
+    assert "pymalloc is not in use" in printed
+
+
+def test_what_the_platform_cannot_tell_is_none_and_said(monkeypatch):
+    monkeypatch.setattr(accounting, "_mappings", lambda: (None, "no mappings here"))
+    monkeypatch.setattr(accounting, "_pymalloc_statistics", lambda: (None, "no books"))
+    whole = breakdown()
+    assert whole.rss.source == "psutil"
+    assert whole.rss.size_bytes > 1_000_000
+    assert whole.objects.size_bytes is whole.pymalloc_free.size_bytes is None
+    assert (whole.file_mappings.size_bytes, whole.file_mappings.source) == (
+        None,
+        "no mappings here",
+    )
+    assert whole.rest.size_bytes is None
+    assert whole.rest.source.startswith("unknown: Python objects")
+    assert "unknown" in str(whole)
+
+
+def test_statistics_of_an_unknown_form_are_not_guessed_at(monkeypatch):
+    monkeypatch.setattr(accounting, "_pymalloc_statistics", lambda: ("another form", ""))
+    assert breakdown().objects.size_bytes is None
+
+
+def test_mappings_are_read_with_names_that_have_spaces():
+    text = textwrap.dedent("""\
+        55d0c0000000-55d0c0021000 rw-p 00000000 00:00 0                          [heap]
+        Size:                132 kB
+        Rss:                  64 kB
+        7f0000000000-7f0000001000 r--p 00000000 08:01 12   /tmp/a name.so (deleted)
+        Rss:                   4 kB
+        7f0000002000-7f0000003000 rw-p 00000000 00:00 0
+        Rss:                   0 kB
+        """)
+    heap, file, anonymous = parse_smaps(text)
+    assert (heap.name, heap.rss_bytes) == ("[heap]", 65536)
+    assert (file.name, file.rss_bytes) == ("/tmp/a name.so (deleted)", 4096)
+    assert anonymous.name == ""
+    assert anonymous.end - anonymous.start == 4096
+
+
+def test_the_table_is_plain_and_narrow_and_the_dict_is_json():
+    whole = breakdown()
+    assert max(len(row) for row in str(whole).splitlines()) <= 100
+    assert json.loads(json.dumps(whole.to_dict()))["sources"]["objects"]
