@@ -29,7 +29,7 @@ def planted(monkeypatch):
         snapshot.save(path)
         return snapshot
 
-    monkeypatch.setattr("memlens.profiler.take_heap_snapshot", take)
+    monkeypatch.setattr("memlens.watch.shelf.take_heap_snapshot", take)
 
 
 def profiler_in(folder, **options):
