@@ -17,7 +17,7 @@ from memlens.heap.sites import SiteShare
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.located import Located, located
-from memlens.leaks.mentions import Mention, functions_mentioning
+from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.patterns.case import DATA
 from memlens.leaks.search import find_growth
@@ -157,7 +157,8 @@ def _compiled(ignore: Iterable[str]) -> list[re.Pattern[str]]:
 def _suspect(growth: Growth, one: Located, seconds: float) -> LeakSuspect:
     graph, holder = growth.last, one.holder
     case = Case(growth, holder, one.subject, one.path)
-    case = replace(case, mentions=_mentions(graph, case.name))
+    mentions = functions_mentioning(graph, case.name, one.subject)
+    case = replace(case, mentions=mentions)
     finding = recognise(case)
     bytes_grown = round(holder.share_bytes)
     return LeakSuspect(
@@ -180,10 +181,6 @@ def _sites(graph: HeapGraph, holder: Holder) -> tuple[SiteShare, ...]:
     if graph.sites is None:
         return ()
     return tuple(graph.sites.shares(holder.gained, _SITE_FRAMES)[:_MAX_SITES])
-
-
-def _mentions(graph: HeapGraph, name: str) -> list[Mention]:
-    return functions_mentioning(graph, [name]).get(name, [])
 
 
 def _growing_types(case: Case) -> tuple[str, ...]:
