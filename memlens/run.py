@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 
+from memlens.allocations.profile import AllocationProfile
 from memlens.errors import MemlensError, OutputError
 from memlens.profiler import MemoryProfiler
 from memlens.report.text import show
@@ -113,9 +114,9 @@ def _finish(
 def _report(
     report: ProfilerReport, output_dir: str | None, as_json: bool, show_allocations: bool
 ) -> None:
-    if not show_allocations:
-        report = replace(report, allocations=None)
-    elif report.allocations is None:
+    profile = report.allocations if show_allocations else None
+    report = replace(report, allocations=_of_the_program(profile) if profile else None)
+    if show_allocations and profile is None:
         print("memlens: there is no allocation profile (see above)", file=sys.stderr)
     text = json.dumps(report.to_dict(), indent=1)
     if as_json:
@@ -127,6 +128,17 @@ def _report(
         _write(os.path.join(output_dir, "report.json"), text)
         if report.allocations is not None:
             report.allocations.save(os.path.join(output_dir, "allocations.json"))
+
+
+def _of_the_program(profile: AllocationProfile) -> AllocationProfile:
+    """Return the profile with call paths that begin with the program, not with what started it."""
+    starters = {__file__, Program.run.__code__.co_filename}
+    rows = []
+    for row in profile.rows:
+        path = row.call_path
+        begin = 1 + max((i for i, frame in enumerate(path) if frame.file in starters), default=-1)
+        rows.append(row._replace(call_path=path[begin:]) if begin < len(path) else row)
+    return AllocationProfile(rows, profile.facts)
 
 
 def _write(path: str, text: str) -> None:

@@ -133,16 +133,34 @@ class AllocationProfile:
         return compare_rows(self.by_call_path(), other.by_call_path())
 
     def table(self, n: int = 20, by: str = "live_bytes") -> str:
-        """Return the top call paths as a plain table, one line each."""
+        """Return the top call paths as a plain table: numbers and line, then its callers."""
         from memlens.allocations.profiles.text import table_text
 
         return table_text(self.top(n, by), self.total, check_measure(by))
 
-    def tree_text(self, by: str = "live_bytes", *, smallest_percent: float = 1.0) -> str:
-        """Return the call tree as indented text, without branches below ``smallest_percent``."""
-        from memlens.allocations.profiles.text import tree_text
+    def line_table(self, n: int = 20, by: str = "live_bytes") -> str:
+        """Return the top lines that allocated as a plain table, whoever called them."""
+        from memlens.allocations.profiles.text import table_text
 
-        return tree_text(self.tree(), check_measure(by), smallest_percent)
+        rows = ordered(self.by_site(), check_measure(by))
+        return table_text(rows[:n], self.total, by)
+
+    def text(self, n: int = 10, by: str = "live_bytes") -> str:
+        """Return what is alive, the top lines that allocated, and the top call paths."""
+        parts = [self.headline()]
+        if self.rows:
+            parts += ["By line:\n" + self.line_table(n, by), "By call path:\n" + self.table(n, by)]
+        return "\n\n".join(parts)
+
+    def tree_text(self, by: str = "live_bytes", *, smallest_percent: float = 1.0) -> str:
+        """Return the call tree as indented text, without branches below ``smallest_percent``.
+
+        Without the frames of the import system, of which every import has half a dozen.
+        """
+        from memlens.allocations.profiles.text import tree_text, without_import_system
+
+        rows = [row._replace(call_path=without_import_system(row.call_path)) for row in self.rows]
+        return tree_text(call_tree(rows), check_measure(by), smallest_percent)
 
     def save(self, path: str | PathLike[str]) -> int:
         """Write the profile as JSON (`memlens.allocations.profiles.file`); return its size.
@@ -173,7 +191,7 @@ class AllocationProfile:
         return f"<AllocationProfile: {len(self.rows)} rows, {live} live>"
 
     def __str__(self) -> str:
-        return f"{self.headline()}\n{self.table(10)}"
+        return self.text()
 
     def headline(self) -> str:
         """Return what is alive, what that rests on, and what it does not cover; a few lines."""

@@ -7,8 +7,9 @@ import sys
 from typing import Any
 
 from memlens.allocations.profile import AllocationProfile
+from memlens.allocations.profiles.rows import MEASURES
 from memlens.allocations.tracing import TraceStore
-from memlens.commands.output import add_json, print_value
+from memlens.commands.output import add_json, positive_integer, print_value
 from memlens.errors import SnapshotFileError
 from memlens.files import export, load
 
@@ -26,6 +27,20 @@ def add_allocation_commands(commands: Any) -> None:
     parser.add_argument(
         "--export", metavar="PATH", help="write it for another tool, by the suffix of PATH"
     )
+    parser.add_argument(
+        "--by",
+        choices=MEASURES,
+        default="live_bytes",
+        help="what to order by (default: live_bytes)",
+    )
+    parser.add_argument(
+        "--limit",
+        type=positive_integer,
+        default=10,
+        metavar="N",
+        help="rows of a table (default: 10)",
+    )
+    parser.add_argument("--tree", action="store_true", help="show the call tree instead of tables")
     add_json(parser)
     parser.set_defaults(command=_allocations)
 
@@ -35,9 +50,13 @@ def _allocations(arguments: argparse.Namespace) -> int:
     if arguments.export:
         size = export(value, arguments.export)
         print(f"{arguments.export}: {size:,} bytes", file=sys.stderr)
+    elif isinstance(value, TraceStore):
+        print_value(value.top(), arguments.json)
+    elif arguments.json:
+        print_value(value, as_json=True)
     else:
-        shown = value.top() if isinstance(value, TraceStore) else value
-        print_value(shown, arguments.json)
+        tree = f"{value.headline()}\n\n{value.tree_text(arguments.by)}" if arguments.tree else None
+        print_value(value, False, tree or value.text(arguments.limit, arguments.by))
     return 0
 
 

@@ -14,7 +14,7 @@ from memlens.process.reading import MemoryReading
 
 __all__ = ("ProfilerReport", "SnapshotRecord")
 
-_PATHS_SHOWN = 5  # call paths of the allocation profile in the text
+_PATHS_SHOWN = 5  # lines and call paths of the allocation profile in the text
 _PATHS_KEPT = 20  # and in the dict
 
 
@@ -62,7 +62,7 @@ class ProfilerReport:
         else:
             parts.append(str(self.leaks))
         if self.allocations is not None:
-            parts.append(_allocation_text(self.allocations))
+            parts.append(f"Allocations: {self.allocations.text(_PATHS_SHOWN)}")
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,7 +106,3 @@ class ProfilerReport:
         ]
         headers = ("taken", "objects", "pause", "resident", "reason", "file")
         return columns(headers, rows, right=(False, True, True, True, False, False))
-
-
-def _allocation_text(profile: AllocationProfile) -> str:
-    return f"Allocations: {profile.headline()}\n\n{profile.table(_PATHS_SHOWN)}"

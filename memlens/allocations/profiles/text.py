@@ -17,7 +17,7 @@ from memlens.allocations.profiles.call_tree import CallNode
 from memlens.allocations.profiles.facts import ProfileFacts
 from memlens.allocations.profiles.rows import AllocationRow, measure_of
 
-__all__ = ("headline", "path_text", "table_text", "tree_text")
+__all__ = ("headline", "path_text", "table_text", "tree_text", "without_import_system")
 
 LINE_FRAMES = 3  # of a call path in one line
 
@@ -46,7 +46,10 @@ def headline(total: AllocationRow, facts: ProfileFacts, untracked_bytes: int | N
 
 
 def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
-    """Return a table of rows; ``total`` gives the shares of the measure ``by``."""
+    """Return a table of rows; ``total`` gives the shares of the measure ``by``.
+
+    Under each line its callers, innermost first, as far as the width goes.
+    """
     whole = measure_of(total, by) or 1.0
     cells = [
         (
@@ -56,20 +59,48 @@ def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
             format_count(round(row.live_count)),
             "" if row.allocated_bytes is None else format_bytes(row.allocated_bytes),
             "" if row.mean_age_seconds is None else format_duration(row.mean_age_seconds),
-            path_text(row.call_path),
+            _place(row.call_path)[0],
         )
         for row in rows
     ]
-    headers = (
-        "share",
-        "live",
-        "± stderr",
-        "blocks",
-        "allocated",
-        "age",
-        "call path (innermost first)",
-    )
-    return columns(headers, cells)
+    headers = ("share", "live", "± stderr", "blocks", "allocated", "age", "allocated at")
+    table = columns(headers, cells).splitlines()
+    for number, row in reversed(list(enumerate(rows, 1))):
+        table[number + 1 : number + 1] = _callers_lines(_place(row.call_path)[1])
+    return "\n".join(table)
+
+
+def _place(path: CallPath) -> tuple[str, list[Frame]]:
+    """Return the line that allocated, and its callers, innermost first.
+
+    Of an import that is the line with the import: the frames of the import system say nothing.
+    """
+    frames = list(reversed(path)) or [Frame("<all>", "", 0)]
+    outside = [frame for frame in frames if not _imports(frame)]
+    if _imports(frames[0]):
+        return (f"import at {_short(outside[0])}", outside[1:]) if outside else ("imports", [])
+    return _short(frames[0]), outside[1:]
+
+
+def without_import_system(path: CallPath) -> CallPath:
+    """Return a call path without the frames between an import and what it runs."""
+    return tuple(frame for frame in path if not _imports(frame)) or path
+
+
+def _imports(frame: Frame) -> bool:
+    return frame.file.startswith("<frozen importlib")
+
+
+def _callers_lines(callers: list[Frame]) -> list[str]:
+    """One line, or none."""
+    line = ""
+    for number, frame in enumerate(callers):
+        link = "        from " if not number else " <- "
+        more = " <- ..." if number + 1 < len(callers) else ""
+        if len(line + link + _short(frame) + more) > PLAIN_WIDTH:
+            return [line + " <- ..."] if line else []
+        line += link + _short(frame)
+    return [line] if line else []
 
 
 def path_text(path: CallPath) -> str:
