@@ -102,7 +102,7 @@ def _writer(known: type, writers: Mapping[str, _Writer], path: str) -> _Writer:
     fitting = [suffix for suffix in writers if name.endswith(suffix)]
     if not fitting:
         raise OptionError(
-            f"cannot tell the format from {path!r}: the suffixes for a {known.__name__} are"
+            f"cannot tell the format from {path!r}: the suffixes for {known.__name__} are"
             f" {', '.join(writers)}"
         )
     return writers[max(fitting, key=len)]

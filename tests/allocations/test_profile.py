@@ -133,6 +133,28 @@ def test_text_names_the_places_and_never_exceeds_the_width() -> None:
     assert all(len(line) <= 140 for line in text.splitlines())
 
 
+def test_a_table_names_the_programs_own_caller_and_imports_by_their_line() -> None:
+    library = [Frame(f"call{i}", f"/v/site-packages/lib/part{i}.py", 10 * i) for i in range(9)]
+    machinery = [
+        Frame("_find_and_load", "<frozen importlib._bootstrap>", 1),
+        Frame("_compile_bytecode", "<frozen importlib._bootstrap_external>", 729),
+    ]
+    handler, module = (
+        Frame("handler", "/home/me/app.py", 7),
+        Frame("<module>", "/home/me/app.py", 1),
+    )
+    calls = AllocationRow((module, handler, *library), live_bytes=3e6, live_samples=9)
+    imports = AllocationRow((module, *machinery), live_bytes=1e6, live_samples=9)
+    profile = AllocationProfile([calls, imports], FACTS)
+    table = profile.table()
+    assert "call8 (lib/part8.py:80)" in table
+    assert "from call7 (lib/part7.py:70) <- " in table
+    assert table.count("... <- handler (me/app.py:7)") == 1
+    assert "import at <module> (me/app.py:1)" in table
+    assert "importlib" not in profile.tree_text() + table + profile.line_table()
+    assert all(len(line) <= 100 for line in profile.text().splitlines())
+
+
 def test_an_empty_profile_says_that_nothing_was_sampled() -> None:
     assert "no sample" in str(AllocationProfile([], FACTS))
 

@@ -92,15 +92,32 @@ def _imports(frame: Frame) -> bool:
 
 
 def _callers_lines(callers: list[Frame]) -> list[str]:
-    """One line, or none."""
-    line = ""
-    for number, frame in enumerate(callers):
-        link = "        from " if not number else " <- "
-        more = " <- ..." if number + 1 < len(callers) else ""
-        if len(line + link + _short(frame) + more) > PLAIN_WIDTH:
-            return [line + " <- ..."] if line else []
-        line += link + _short(frame)
-    return [line] if line else []
+    """One line, or none. Where not all fit, the innermost one of the program's own ends it."""
+    if not callers:
+        return []
+    own = next((i for i, frame in enumerate(callers) if not _is_library(frame)), None)
+    line = f"        from {_short(callers[0])}"
+    for number, frame in enumerate(callers[1:], 1):
+        rest = _rest(callers, number + 1, own)
+        if len(f"{line} <- {_short(frame)}{rest}") > PLAIN_WIDTH:
+            return [middle_cut(line + _rest(callers, number, own), PLAIN_WIDTH)]
+        line += f" <- {_short(frame)}"
+    return [middle_cut(line, PLAIN_WIDTH)]
+
+
+def _rest(callers: list[Frame], begin: int, own: int | None) -> str:
+    """What stands for the callers from number ``begin`` on."""
+    if begin >= len(callers):
+        return ""
+    if own is None or own < begin:
+        return " <- ..."
+    return f" <- {'' if own == begin else '... <- '}{_short(callers[own])}"
+
+
+def _is_library(frame: Frame) -> bool:
+    folders = frame.file.replace("\\", "/").split("/")
+    libraries = ("site-packages", "dist-packages")
+    return any(name in libraries or name.startswith("python3.") for name in folders[:-1])
 
 
 def path_text(path: CallPath) -> str:
