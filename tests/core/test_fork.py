@@ -12,7 +12,17 @@ from array import array
 
 import pytest
 
-from memlens._core.layout import LABEL_BITS, SECTIONS, EdgeKind, NodeFlag, RootKind
+from memlens._core import pure
+from memlens._core.layout import (
+    DERIVED_SECTIONS,
+    LABEL_BITS,
+    LARGEST_STORED,
+    OPTIONAL_SECTIONS,
+    SECTIONS,
+    EdgeKind,
+    NodeFlag,
+    RootKind,
+)
 from memlens.heap.file import SectionFile
 
 from . import forked
@@ -39,7 +49,7 @@ def test_the_file_is_whole_and_has_all_sections(path):
     assert (outcome.status, outcome.last[0]) == (0, forked.DONE)
     file = SectionFile(path)
     file.verify()
-    assert {*SECTIONS, "node_dominator", "node_retained", "facts"} == {*file}
+    assert {*SECTIONS, *OPTIONAL_SECTIONS, *DERIVED_SECTIONS, "facts"} == {*file}
     assert all(file[name].format == code for name, code in SECTIONS.items())
     assert file.facts() == {"reason": "test", "pid": 7}
     assert outcome.last[1:4] == (
@@ -90,6 +100,29 @@ def test_dominators_in_the_file_are_those_of_the_core(path):
     dominator, retained = core.dominator_tree(*columns)
     assert file["node_dominator"] == memoryview(dominator)
     assert file["node_retained"] == memoryview(retained)
+
+
+def test_the_file_names_the_largest_and_leaves_out_garbage_and_what_is_our_own(path):
+    assert forked.fork_capture(core, path).status == 0
+    file = SectionFile(path)
+    flags = pure.spread_flags(file["node_dominator"], file["node_flags"], int(NodeFlag.OWN))
+    hidden = int(NodeFlag.OWN | NodeFlag.GARBAGE)
+    largest = pure.largest_nodes(file["node_retained"], flags, LARGEST_STORED, hidden)
+    assert file["node_largest"].tolist() == largest.tolist()
+    assert len(largest) == LARGEST_STORED
+
+
+def test_the_child_compares_strings_too(path):
+    kept = ["equal " * 20, b"equal " * 20]
+    copies = [one[:5] + one[5:] for one in kept]
+    assert forked.fork_capture(core, path).status == 0
+    file = SectionFile(path)
+    heap = Heap(file)
+    groups = dict(zip(file["equal_node"], file["equal_group"], strict=True))
+    texts, raw = (
+        [groups[heap.node(one)] for one in pair] for pair in zip(kept, copies, strict=True)
+    )
+    assert texts[0] == texts[1] != raw[0] == raw[1]
 
 
 def test_locals_of_other_threads_are_in_the_snapshot(path):

@@ -17,7 +17,7 @@ import weakref
 
 import pytest
 
-from memlens._core.layout import SECTIONS, EdgeKind, NodeFlag, RootKind
+from memlens._core.layout import OPTIONAL_SECTIONS, SECTIONS, EdgeKind, NodeFlag, RootKind
 
 from .conftest import IMPLEMENTATIONS
 from .heaps import Heap
@@ -53,6 +53,10 @@ def take(**options):
     return Heap(core.capture(**options))
 
 
+def test_it_has_all_functions_of_the_reference():
+    assert {*IMPLEMENTATIONS["pure"].__all__} <= {*dir(core)}
+
+
 def names_of(heap, obj):
     """{address: (kind, name)} of an object's edges."""
     return {target: (kind, name) for kind, name, target in heap.edges_of(obj)}
@@ -60,7 +64,7 @@ def names_of(heap, obj):
 
 def test_all_sections_are_there_with_their_types():
     sections = core.capture()
-    assert {name: view.format for name, view in sections.items()} == SECTIONS
+    assert {name: view.format for name, view in sections.items()} == SECTIONS | OPTIONAL_SECTIONS
     assert all(view.readonly for view in sections.values())
 
 

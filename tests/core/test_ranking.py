@@ -8,18 +8,6 @@ from hypothesis import strategies as st
 
 from memlens._core.layout import NONE
 
-NEEDED = ("identity_keys", "largest_nodes", "mark_matched")
-
-
-@pytest.fixture(scope="module")
-def core(core):
-    """What C does not have, the reference does for it: nothing to compare then."""
-    for name in NEEDED:
-        if not hasattr(core, name):
-            pytest.skip(f"{name} is the reference's alone")
-    return core
-
-
 FLAGS = st.sampled_from([0, 1, 2, 32, 34, 0x8000])
 
 

@@ -10,18 +10,6 @@ from memlens._core.layout import NONE
 
 from .graphs import chain, graph_of, graphs, in_every_form
 
-NEEDED = ("edges_between", "grown_rows", "reached_nodes")
-
-
-@pytest.fixture(scope="module")
-def core(core):
-    """What C does not have, the reference does for it: nothing to compare then."""
-    for name in NEEDED:
-        if not hasattr(core, name):
-            pytest.skip(f"{name} is the reference's alone")
-    return core
-
-
 marks = st.sampled_from([0, 0, 0, 1, 255])
 
 

@@ -10,24 +10,6 @@ from memlens._core.layout import NONE, NodeFlag
 
 from .graphs import graphs, in_every_form
 
-NEEDED = ("children_rows", "nearest_marked", "retained_by_group", "spread_flags")
-
-
-@pytest.fixture(scope="module")
-def core(core):
-    """What C does not have, the reference does for it: nothing to compare then."""
-    for name in (
-        "children_rows",
-        "dominator_tree",
-        "nearest_marked",
-        "retained_by_group",
-        "spread_flags",
-    ):
-        if not hasattr(core, name):
-            pytest.skip(f"{name} is the reference's alone")
-    return core
-
-
 HIDDEN = NodeFlag.GARBAGE | NodeFlag.OWN
 
 

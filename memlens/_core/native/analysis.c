@@ -127,28 +127,21 @@ check_counted(const Column *types, long long type_count, long long skip_flags)
         PyErr_Format(PyExc_ValueError, "node_type names type %u of only %lld types", last, type_count);
         return -1;
     }
-    if (skip_flags < 0 || skip_flags > 0xffff) {
-        PyErr_Format(PyExc_ValueError, "skip_flags must be from 0 to 65535, not %lld", skip_flags);
-        return -1;
-    }
-    return 0;
+    return flags_check(skip_flags, "skip_flags");
 }
 
 static int
 read_counted(Column *types, Column *flags, Column *sizes, PyObject *type, PyObject *size,
              PyObject *flag)
 {
-    if (column_read(types, type, "node_type", 'I') < 0
-        || column_read(flags, flag, "node_flags", 'H') < 0) {
+    if (column_read(types, type, "node_type", 'I') < 0) {
         return -1;
     }
     if (types->length == 0) {
         PyErr_SetString(PyExc_ValueError, "node_type is empty: without node 0 there is no heap");
         return -1;
     }
-    if (flags->length != types->length) {
-        PyErr_Format(PyExc_ValueError, "node_flags has %zd entries for %zd nodes", flags->length,
-                     types->length);
+    if (node_column_read(flags, flag, "node_flags", 'H', types->length) < 0) {
         return -1;
     }
     return sizes_read(sizes, size, types->length);

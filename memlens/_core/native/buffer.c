@@ -11,14 +11,54 @@
 #endif
 
 #define FIRST_BYTES ((size_t)1 << 16)
-#define LARGE_BYTES ((size_t)1 << 23)
+#define LARGE_BYTES ((size_t)1 << 25)
+
+#ifdef MEMLENS_CHECKED_BUFFERS
+/* For sanitizers and valgrind, which do not see where an array within a mapping ends: exact blocks
+ * from malloc, and no spare room. Never in a build that is used. */
+#include <stdlib.h>
+#define PAGE_BYTES ((size_t)1)
+#undef FIRST_BYTES
+#define FIRST_BYTES ((size_t)1)
+#define munmap(data, size) free_block(data, size)
+
+static int
+free_block(char *data, size_t size)
+{
+    (void)size;
+    free(data);
+    return 0;
+}
+#else
 #define PAGE_BYTES ((size_t)1 << 16) /* at least a page everywhere; mappings are rounded to it */
+#endif
 
 static size_t
 round_up(size_t size)
 {
     return (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 }
+
+#ifdef MEMLENS_CHECKED_BUFFERS
+
+static char *
+map_bytes(size_t size)
+{
+    return calloc(1, size);
+}
+
+static char *
+remap_bytes(char *data, size_t used, size_t old_size, size_t new_size)
+{
+    char *moved = calloc(1, new_size);
+    if (moved != NULL) {
+        memcpy(moved, data, used < new_size ? used : new_size);
+        free_block(data, old_size);
+    }
+    return moved;
+}
+
+#else
 
 /* Large arrays are read at random: large pages save most of the misses where there are any. */
 static char *
@@ -55,6 +95,8 @@ remap_bytes(char *data, size_t used, size_t old_size, size_t new_size)
     return moved;
 #endif
 }
+
+#endif
 
 int
 buffer_reserve(Buffer *buffer, size_t extra)
@@ -104,8 +146,10 @@ buffer_trim(Buffer *buffer)
         buffer_free(buffer);
         return;
     }
+#ifndef MEMLENS_CHECKED_BUFFERS
     munmap(buffer->data + size, buffer->capacity - size);
     buffer->capacity = size;
+#endif
 }
 
 void

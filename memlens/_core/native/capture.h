@@ -79,6 +79,7 @@ struct Plan {
     uint8_t has_attributes;  /* in a dict or in values */
     uint8_t content_shows_attributes; /* tp_traverse of the C type visits them too */
     uint8_t is_own;          /* of memlens */
+    uint8_t is_compared;     /* exactly str or bytes: see equal.c */
     uint8_t finish_kind;     /* how to tell whether its objects have finished: see finished.c */
     void *finish_how;
 };
@@ -138,7 +139,7 @@ struct Capture {
     /* By index. */
     Buffer address;  /* u64 */
     Buffer node_of;  /* u32; NODE_NONE until the walk has come there */
-    Buffer mark;     /* u8, MARK_* */
+    Buffer marks;    /* a bit: the __dict__ of something; see is_namespace */
 
     /* By node; node 0 is the process. */
     Buffer node_index;      /* u32; made when the table is gone */
@@ -161,6 +162,8 @@ struct Capture {
     Buffer lengths;    /* LengthRow */
     Buffer long_lengths, bounds; /* SparseRow */
     Buffer values;     /* u32 pairs: node, string */
+    Buffer text_hashes; /* u32: of the contents of each str and bytes, in the order of nodes */
+    Buffer equal_node, equal_group; /* u32 */
     Buffer frames;     /* FrameRow */
     Buffer roots;      /* Root */
     Buffer hidden;     /* u32 index: references of frames that are left out */
@@ -200,10 +203,21 @@ struct Capture {
     int failed; /* no memory, or more objects than 32 bits can number */
 };
 
-enum { MARK_NAMESPACE = 1 };
 
 #define ITEMS(buffer, type) ((type *)(buffer).data)
 #define COUNT(buffer, type) ((buffer).size / sizeof(type))
+
+static inline int
+is_namespace(const Capture *capture, uint32_t index)
+{
+    return ITEMS(capture->marks, uint8_t)[index >> 3] >> (index & 7) & 1;
+}
+
+static inline void
+mark_namespace(Capture *capture, uint32_t index)
+{
+    ITEMS(capture->marks, uint8_t)[index >> 3] |= (uint8_t)(1 << (index & 7));
+}
 
 /* walk.c */
 int capture_init(Capture *capture, const Facts *facts);
@@ -257,6 +271,10 @@ void mark_garbage(Capture *capture);
 void list_indices(Capture *capture);
 void number_edges(Capture *capture);
 void put_names_right(Capture *capture);
+
+/* equal.c */
+void note_contents(Capture *capture, PyObject *object);
+void find_equal(Capture *capture);
 
 /* values.c: the text of plain strings, bytes and numbers, shortened; 0 for all else. */
 uint32_t shown_key(Capture *capture, PyObject *key);

@@ -59,6 +59,32 @@ column_release(Column *column)
     Py_CLEAR(column->view);
 }
 
+int
+node_column_read(Column *column, PyObject *buffer, const char *name, char typecode,
+                 Py_ssize_t node_count)
+{
+    if (column_read(column, buffer, name, typecode) < 0) {
+        return -1;
+    }
+    if (column->length != node_count) {
+        PyErr_Format(PyExc_ValueError, "%s has %zd entries for %zd nodes", name, column->length,
+                     node_count);
+        column_release(column);
+        return -1;
+    }
+    return 0;
+}
+
+int
+flags_check(long long flags, const char *name)
+{
+    if (flags < 0 || flags > 0xffff) {
+        PyErr_Format(PyExc_ValueError, "%s must be from 0 to 65535, not %lld", name, flags);
+        return -1;
+    }
+    return 0;
+}
+
 static int
 check_offsets(const uint64_t *offset, Py_ssize_t node_count)
 {
@@ -167,17 +193,11 @@ refuse_sum(uint64_t high, uint64_t low)
 int
 sizes_read(Column *sizes, PyObject *buffer, Py_ssize_t node_count)
 {
-    if (column_read(sizes, buffer, "node_size", 'Q') < 0) {
+    if (node_column_read(sizes, buffer, "node_size", 'Q', node_count) < 0) {
         return -1;
     }
     const uint64_t *size = sizes->data;
     uint64_t high = 0, low = 0;
-    if (sizes->length != node_count) {
-        PyErr_Format(PyExc_ValueError, "node_size has %zd entries for %zd nodes", sizes->length,
-                     node_count);
-        column_release(sizes);
-        return -1;
-    }
     for (Py_ssize_t node = 0; node < node_count; node++) {
         low += size[node];
         high += low < size[node];

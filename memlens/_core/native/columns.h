@@ -15,6 +15,13 @@ typedef struct {
 int column_read(Column *column, PyObject *buffer, const char *name, char typecode);
 void column_release(Column *column);
 
+/* The same, with one item for each of `node_count` nodes. */
+int node_column_read(Column *column, PyObject *buffer, const char *name, char typecode,
+                     Py_ssize_t node_count);
+
+/* A set of bits of `node_flags`: refused with a ValueError if no node can have it. */
+int flags_check(long long flags, const char *name);
+
 typedef struct {
     Column offset, target, label;
     Graph graph;

@@ -152,7 +152,7 @@ static void
 dict_content(Capture *capture, PyObject *object, const Plan *plan)
 {
     PyDictObject *dict = (PyDictObject *)object;
-    int is_namespace = ITEMS(capture->mark, uint8_t)[capture->index] & MARK_NAMESPACE;
+    int names = is_namespace(capture, capture->index);
     (void)plan;
     add_length(capture, (uint64_t)dict->ma_used, NO_BOUND);
     if (compat_values_are_inline(dict)) {
@@ -168,7 +168,7 @@ dict_content(Capture *capture, PyObject *object, const Plan *plan)
         CompatEntries entries = compat_entries(dict->ma_keys);
         add_keys(capture, &entries);
     }
-    add_values(capture, dict, is_namespace, NULL);
+    add_values(capture, dict, names, NULL);
 }
 
 void
@@ -187,11 +187,10 @@ note_namespace(Capture *capture, PyObject *dict)
         return;
     }
     uint32_t index = capture_index(capture, dict);
-    uint8_t *mark = ITEMS(capture->mark, uint8_t) + index;
-    if (capture->failed || *mark & MARK_NAMESPACE) {
+    if (capture->failed || is_namespace(capture, index)) {
         return;
     }
-    *mark |= MARK_NAMESPACE;
+    mark_namespace(capture, index);
     if (ITEMS(capture->node_of, uint32_t)[index] != NODE_NONE) {
         /* Its edges are there already, with keys for names. */
         capture->failed |= push_u32(&capture->relabel, index) < 0;

@@ -250,7 +250,7 @@ int
 take_sections(Capture *capture, Buffer *sections)
 {
     memset(sections, 0, SECTION_COUNT * sizeof *sections);
-    buffer_free(&capture->mark);
+    buffer_free(&capture->marks);
     buffer_free(&capture->stack);
     if (take_roots(capture, sections) < 0 || put_roots_first(capture) < 0
         || take_addresses(capture, &sections[NODE_ADDRESS]) < 0 || take_types(capture, sections) < 0
@@ -267,6 +267,8 @@ take_sections(Capture *capture, Buffer *sections)
     move(&sections[EDGE_LABEL], &capture->edge_label);
     move(&sections[STRING_OFFSET], &capture->strings.offsets);
     move(&sections[STRING_BYTES], &capture->strings.bytes);
+    move(&sections[EQUAL_NODE], &capture->equal_node);
+    move(&sections[EQUAL_GROUP], &capture->equal_group);
     return 0;
 }
 
@@ -320,6 +322,8 @@ const SectionName section_names[SECTION_COUNT] = {
     [VALUE_TEXT] = {"value_text", 'I'},
     [STRING_OFFSET] = {"string_offset", 'Q'},
     [STRING_BYTES] = {"string_bytes", 'B'},
+    [EQUAL_NODE] = {"equal_node", 'I'},
+    [EQUAL_GROUP] = {"equal_group", 'I'},
 };
 
 #endif

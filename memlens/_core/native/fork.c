@@ -15,6 +15,8 @@
 #include "container.h"
 #include "layout.h"
 #include "module.h"
+#include "ranking.h"
+#include "tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +50,7 @@ typedef struct {
     Progress progress;
     Capture capture;
     Buffer sections[SECTION_COUNT];
-    Buffer facts, dominator, retained;
+    Buffer facts, dominator, retained, largest;
     ContainerSection more[MOST_MORE]; /* the caller's: memory that the child has a copy of */
     size_t more_count;
 } Child;
@@ -221,10 +223,32 @@ analyse(Child *child)
     }
 }
 
+/* What retains the most: garbage left out, and what memlens alone keeps alive. */
+static void
+rank(Child *child)
+{
+    Tree tree = tree_of(ITEMS(child->dominator, uint32_t),
+                        (uint32_t)COUNT(child->dominator, uint32_t));
+    Buffer flags = {NULL, 0, 0};
+    if (buffer_zeros(&flags, tree.count * sizeof(uint16_t)) < 0
+        || buffer_zeros(&child->largest, LARGEST_STORED * sizeof(uint32_t)) < 0) {
+        give_up(child, ENOMEM);
+    }
+    memcpy(flags.data, child->sections[NODE_FLAGS].data, flags.size);
+    if (tree_spread_flags(&tree, ITEMS(flags, uint16_t), FLAG_OWN) < 0) {
+        give_up(child, ENOMEM);
+    }
+    child->largest.size = sizeof(uint32_t)
+                          * rank_largest(ITEMS(child->retained, uint64_t), ITEMS(flags, uint16_t),
+                                         tree.count, FLAG_OWN | FLAG_GARBAGE,
+                                         ITEMS(child->largest, uint32_t), LARGEST_STORED);
+    buffer_free(&flags);
+}
+
 static void
 write_file(Child *child)
 {
-    ContainerSection out[SECTION_COUNT + 3 + MOST_MORE];
+    ContainerSection out[SECTION_COUNT + 4 + MOST_MORE];
     size_t count = 0;
     for (; count < SECTION_COUNT; count++) {
         out[count] = (ContainerSection){section_names[count].name, section_names[count].typecode,
@@ -234,6 +258,7 @@ write_file(Child *child)
                                       child->dominator.size};
     out[count++] = (ContainerSection){"node_retained", 'Q', child->retained.data,
                                       child->retained.size};
+    out[count++] = (ContainerSection){"node_largest", 'I', child->largest.data, child->largest.size};
     out[count++] = (ContainerSection){"facts", 'B', child->facts.data, child->facts.size};
     for (size_t i = 0; i < child->more_count; i++) {
         out[count++] = child->more[i];
@@ -268,6 +293,7 @@ run_child(Child *child, const sigset_t *signals)
     child->progress.edges = child->sections[EDGE_TARGET].size / sizeof(uint32_t);
     tell(child, STAGE_DOMINATORS);
     analyse(child);
+    rank(child);
     tell(child, STAGE_WRITE);
     write_file(child);
     tell(child, STAGE_DONE);

@@ -34,6 +34,8 @@ enum {
     VALUE_TEXT,
     STRING_OFFSET,
     STRING_BYTES,
+    EQUAL_NODE,
+    EQUAL_GROUP,
     SECTION_COUNT
 };
 

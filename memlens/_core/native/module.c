@@ -114,6 +114,29 @@ static PyMethodDef module_functions[] = {
              "How many objects there are of each type, and their shallow size."),
     FUNCTION(match_nodes, "match_nodes(address_a, key_a, address_b, key_b)\n--\n\n"
              "Which node of heap ``a`` each node of heap ``b`` was: same address, same 64-bit key."),
+    FUNCTION(children_rows, "children_rows(dominator)\n--\n\n"
+             "The nodes that each node immediately dominates, as compressed rows."),
+    FUNCTION(spread_flags, "spread_flags(dominator, node_flags, mask)\n--\n\n"
+             "The flags of all nodes, those of ``mask`` handed down to all that a node dominates."),
+    FUNCTION(nearest_marked, "nearest_marked(dominator, mark)\n--\n\n"
+             "For each node itself, or else its nearest dominator, that is marked."),
+    FUNCTION(retained_by_group,
+             "retained_by_group(dominator, retained, group, group_count, node_flags,"
+             " skip_flags=0)\n--\n\n"
+             "The bytes that each group of nodes retains, nothing counted twice within a group."),
+    FUNCTION(reached_nodes, "reached_nodes(edge_offset, edge_target, edge_label, without)\n--\n\n"
+             "What node 0 still reaches over strong edges without the marked nodes."),
+    FUNCTION(edges_between,
+             "edges_between(edge_offset, edge_target, edge_label, source_mark, target_mark)\n--\n\n"
+             "The strong edges that lead from a marked source to a marked target."),
+    FUNCTION(grown_rows, "grown_rows(edge_offset_a, edge_offset_b, same)\n--\n\n"
+             "The nodes of heap ``b`` that have more edges than the same object had in ``a``."),
+    FUNCTION(largest_nodes, "largest_nodes(node_value, node_flags, count, skip_flags=0)\n--\n\n"
+             "The ``count`` nodes with the highest values, highest first, of equal ones the lower node."),
+    FUNCTION(identity_keys, "identity_keys(node_type, node_size, type_key, type_is_sized)\n--\n\n"
+             "A 64-bit key for each node: of its type, and its size if fixed."),
+    FUNCTION(mark_matched, "mark_matched(same, flags_a, flags_b, skip_flags, mark)\n--\n\n"
+             "Both heaps' flags with the bits ``mark`` added to what both have."),
     FUNCTION(capture, "capture(*, values=False, own_prefix='', skip_frames=0)\n--\n\n"
              "Capture the heap of this process as the sections of `memlens._core.layout`."),
     FUNCTION(fork_capture,

@@ -293,6 +293,7 @@ make_plan(Capture *capture, Plan *plan, PyTypeObject *type)
         }
     }
     find_sizes(plan);
+    plan->is_compared = plan->type == &PyUnicode_Type || plan->type == &PyBytes_Type;
     find_finish_test(capture, plan);
 }
 

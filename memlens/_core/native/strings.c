@@ -149,8 +149,8 @@ put_utf8(char *out, Py_UCS4 ch)
     return out;
 }
 
-static int
-is_readable(PyObject *text)
+int
+text_is_readable(PyObject *text)
 {
 #if MEMLENS_MINOR <= 11
     return PyUnicode_Check(text) && PyUnicode_IS_READY(text);
@@ -162,7 +162,7 @@ is_readable(PyObject *text)
 int
 append_utf8(Buffer *bytes, PyObject *text)
 {
-    if (!is_readable(text)) {
+    if (!text_is_readable(text)) {
         return 0;
     }
     size_t length = (size_t)PyUnicode_GET_LENGTH(text);
@@ -213,7 +213,7 @@ grow_objects(StringTable *strings)
 uint32_t
 strings_add_object(StringTable *strings, PyObject *text)
 {
-    if (text == NULL || !is_readable(text)) {
+    if (text == NULL || !text_is_readable(text)) {
         return 0;
     }
     Known *known = (Known *)strings->objects.data;
@@ -238,7 +238,7 @@ strings_add_object(StringTable *strings, PyObject *text)
 int
 text_starts_with(PyObject *text, const char *ascii)
 {
-    if (text == NULL || !is_readable(text)) {
+    if (text == NULL || !text_is_readable(text)) {
         return 0;
     }
     Py_ssize_t length = (Py_ssize_t)strlen(ascii);

@@ -29,6 +29,9 @@ uint32_t strings_add_object(StringTable *strings, PyObject *text);
 /* Append the UTF-8 of a str object to a buffer. Returns -1 when there is no memory. */
 int append_utf8(Buffer *bytes, PyObject *text);
 
+/* Whether this is a str whose characters are there (up to 3.11 some are made when first needed). */
+int text_is_readable(PyObject *text);
+
 /* Whether a str object begins with this ASCII text, or is it. */
 int text_starts_with(PyObject *text, const char *ascii);
 int text_equals(PyObject *text, const char *ascii);

@@ -40,11 +40,12 @@ void
 capture_free(Capture *capture)
 {
     Buffer *buffers[] = {
-        &capture->address, &capture->node_of, &capture->mark, &capture->node_index,
+        &capture->address, &capture->node_of, &capture->marks, &capture->node_index,
         &capture->node_type, &capture->node_size, &capture->node_flags, &capture->node_references,
         &capture->edge_offset, &capture->edge_target, &capture->edge_label, &capture->plans,
         &capture->plan_table, &capture->fields, &capture->key_labels, &capture->names_rows,
         &capture->lengths, &capture->long_lengths, &capture->bounds, &capture->values,
+        &capture->text_hashes, &capture->equal_node, &capture->equal_group,
         &capture->frames, &capture->roots, &capture->hidden,
         &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->mentions,
         &capture->relabel, &capture->stack, &capture->scratch, &capture->text,
@@ -86,7 +87,7 @@ capture_index(Capture *capture, PyObject *object)
     }
     if (capture->index_count >= MAX_NODES
         || push_u64(&capture->address, (uint64_t)(uintptr_t)object) < 0
-        || push_u32(&capture->node_of, NODE_NONE) < 0 || push_u8(&capture->mark, 0) < 0) {
+        || push_u32(&capture->node_of, NODE_NONE) < 0 || push_u8(&capture->marks, 0) < 0) {
         capture->failed = 1;
         return 0;
     }
@@ -176,6 +177,9 @@ read_object(Capture *capture, uint32_t index)
     if (plan->slot_count != 0) {
         add_slots(capture, object, plan);
     }
+    if (plan->is_compared) {
+        note_contents(capture, object);
+    }
     if (plan->finish_kind != 0 && has_finished(capture, object, plan)) {
         capture->flags |= FLAG_FINISHED;
     }
@@ -186,7 +190,7 @@ read_object(Capture *capture, uint32_t index)
                                || push_u32(&capture->values, text) < 0;
         }
     }
-    if (ITEMS(capture->mark, uint8_t)[index] & MARK_NAMESPACE) {
+    if (is_namespace(capture, index)) {
         capture->flags |= FLAG_NAMESPACE;
     }
     capture->failed |= push_u32(&capture->node_type, row) < 0
@@ -273,6 +277,9 @@ capture_run(Capture *capture)
     table_free(&capture->table);
     if (!capture->failed) {
         list_indices(capture);
+    }
+    if (!capture->failed) {
+        find_equal(capture);
     }
     if (!capture->failed) {
         number_edges(capture);
