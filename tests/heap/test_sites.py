@@ -243,11 +243,14 @@ def churn(kept):
     number = 0
     while not done:
         number += 1
+        if number == 20_000: begun.release()
         kept.append(red() if number * 2654435761 & 4096 else blue())  # the oldest one goes
 kept = [collections.deque(maxlen=40_000) for _ in range(3)]
+begun = threading.Semaphore(0)
 threads = [threading.Thread(target=churn, args=(part,)) for part in kept]
 with AllocationProfiler(2000):
     for thread in threads: thread.start()
+    for thread in threads: begun.acquire()
     snapshots = [memlens.take_heap_snapshot(collect=False) for _ in range(3)]
     done = True
     for thread in threads: thread.join()
