@@ -22,7 +22,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memlens.allocations.profile import AllocationProfile
+    from memlens.allocations.profiles.rows import AllocationRow
+    from memlens.allocations.sampling import AllocationProfiler
     from memlens.allocations.tracing import TraceStore
+    from memlens.allocations.tracker import AllocationTracker
     from memlens.decorators import BlockResult, memory_block, profile_memory
     from memlens.errors import (
         CaptureError,
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
         SnapshotFileError,
         TracingError,
     )
-    from memlens.files import load
+    from memlens.files import export, load
     from memlens.heap.capture import start_heap_snapshot, take_heap_snapshot
     from memlens.heap.comparison import HeapComparison, TypeChange
     from memlens.heap.forked import SnapshotProgress, SnapshotTask
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     )
     from memlens.heap.node import Node
     from memlens.heap.paths import Hop, RetentionPath, RetentionPathFinder
+    from memlens.heap.sites import CallSite, SiteShare
     from memlens.heap.snapshot import HeapSnapshot, compare_snapshots
     from memlens.heap.views.domination import BigDrop, BigDrops, Dominators
     from memlens.heap.views.duplicates import DuplicateGroup, Duplicates
@@ -76,11 +81,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = (
+    "AllocationProfile",
+    "AllocationProfiler",
+    "AllocationRow",
+    "AllocationTracker",
     "BigDrop",
     "BigDrops",
     "BlockResult",
     "BoundedHolder",
     "Branch",
+    "CallSite",
     "CaptureError",
     "CaptureTimeoutError",
     "ComparisonError",
@@ -115,6 +125,7 @@ __all__ = (
     "ScopeReport",
     "ScopeSurvivors",
     "ScriptError",
+    "SiteShare",
     "SnapshotFileError",
     "SnapshotProgress",
     "SnapshotRecord",
@@ -133,6 +144,7 @@ __all__ = (
     "check_iterations",
     "compare_snapshots",
     "draw_referrers",
+    "export",
     "find_leaks",
     "find_live_path",
     "load",
@@ -149,7 +161,11 @@ __all__ = (
 
 # Loaded when first used: a service that only imports memlens pays for nothing else.
 _HOMES = {
+    "memlens.allocations.profile": ("AllocationProfile",),
+    "memlens.allocations.profiles.rows": ("AllocationRow",),
+    "memlens.allocations.sampling": ("AllocationProfiler",),
     "memlens.allocations.tracing": ("TraceStore",),
+    "memlens.allocations.tracker": ("AllocationTracker",),
     "memlens.decorators": (
         "BlockResult",
         "memory_block",
@@ -168,7 +184,10 @@ _HOMES = {
         "SnapshotFileError",
         "TracingError",
     ),
-    "memlens.files": ("load",),
+    "memlens.files": (
+        "export",
+        "load",
+    ),
     "memlens.heap.capture": ("start_heap_snapshot", "take_heap_snapshot"),
     "memlens.heap.forked": ("SnapshotProgress", "SnapshotTask"),
     "memlens.heap.comparison": (
@@ -187,6 +206,10 @@ _HOMES = {
         "Hop",
         "RetentionPath",
         "RetentionPathFinder",
+    ),
+    "memlens.heap.sites": (
+        "CallSite",
+        "SiteShare",
     ),
     "memlens.heap.snapshot": (
         "HeapSnapshot",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from memlens import __version__, _core
+from memlens.commands.allocations import add_allocation_commands
 from memlens.commands.programs import add_program_commands
 from memlens.commands.views import add_view_commands
 from memlens.errors import MemlensError
@@ -36,4 +37,5 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_program_commands(commands)
     add_view_commands(commands)
+    add_allocation_commands(commands)
     return parser

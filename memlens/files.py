@@ -1,17 +1,108 @@
-"""One door for files: ``load`` by what a file holds."""
+"""One door for files: ``load`` by what a file holds, ``export`` by the suffix of its name."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from memlens._files import write_whole
+from memlens.allocations.profile import AllocationProfile
+from memlens.allocations.tracing import TraceStore
+from memlens.errors import OptionError, SnapshotFileError
 from memlens.heap.snapshot import HeapSnapshot
 
-__all__ = ("load",)
+__all__ = ("export", "load")
 
 
-def load(path: str | os.PathLike[str]) -> HeapSnapshot:
-    """Open a file that memlens wrote, by its content.
+def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | TraceStore:
+    """Open a file that memlens wrote, by its content: what its name says does not matter.
 
-    Raises ``SnapshotFileError`` for a file that is not ours, is truncated, damaged or newer.
+    A heap snapshot (``.memlens``), an allocation profile (``AllocationProfile.save``) or traces
+    (``TraceStore.save``; the store is not started). Raises ``SnapshotFileError`` for a file that is
+    not ours, is truncated, damaged or newer.
     """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise SnapshotFileError(
+            f"cannot read {os.fspath(path)!r}: {error.strerror or error}"
+        ) from error
+    if head.startswith(b"memlens-traces"):
+        return TraceStore.load(path)
+    if head.lstrip()[:1] == b"{":
+        return AllocationProfile.load(path)
     return HeapSnapshot.load(path)
+
+
+def export(value: object, path: str | os.PathLike[str]) -> int:
+    """Write a value to a file for memlens or for another tool, by suffix; return its size in bytes.
+
+    An `AllocationProfile`: ``.pb.gz`` (pprof), ``.speedscope.json``, ``.folded`` (flame graphs),
+    ``.heapprofile`` (Chrome DevTools), ``.json`` (ours, for `load`). A `HeapSnapshot`:
+    ``.memlens``. A `TraceStore`: ``.traces``.
+
+    The file appears whole or not at all. Raises ``OptionError`` for another suffix or value,
+    ``OutputError`` where the file cannot be written.
+    """
+    for known, writers in _WRITERS:
+        if isinstance(value, known):
+            return _writer(known, writers, os.fspath(path))(value, path)
+    kinds = ", ".join(known.__name__ for known, _ in _WRITERS)
+    raise OptionError(f"cannot export a {type(value).__name__}: what can be is {kinds}")
+
+
+_Writer = Callable[[Any, "str | os.PathLike[str]"], int]
+
+
+def _pprof(profile: AllocationProfile, path: str | os.PathLike[str]) -> int:
+    from memlens.formats.pprof import pprof_bytes
+
+    return write_whole(path, pprof_bytes(profile))
+
+
+def _speedscope(profile: AllocationProfile, path: str | os.PathLike[str]) -> int:
+    from memlens.formats.speedscope import speedscope_text
+
+    return write_whole(path, speedscope_text(profile).encode())
+
+
+def _folded(profile: AllocationProfile, path: str | os.PathLike[str]) -> int:
+    from memlens.formats.folded import folded_text
+
+    return write_whole(path, folded_text(profile).encode())
+
+
+def _heapprofile(profile: AllocationProfile, path: str | os.PathLike[str]) -> int:
+    from memlens.formats.devtools import heapprofile_text
+
+    return write_whole(path, heapprofile_text(profile).encode())
+
+
+# The longest suffix that fits decides: ``.speedscope.json`` before ``.json``.
+_WRITERS: tuple[tuple[type, Mapping[str, _Writer]], ...] = (
+    (
+        AllocationProfile,
+        {
+            ".pb.gz": _pprof,
+            ".speedscope.json": _speedscope,
+            ".folded": _folded,
+            ".heapprofile": _heapprofile,
+            ".json": AllocationProfile.save,
+        },
+    ),
+    (HeapSnapshot, {".memlens": HeapSnapshot.save}),
+    (TraceStore, {".traces": TraceStore.save}),
+)
+
+
+def _writer(known: type, writers: Mapping[str, _Writer], path: str) -> _Writer:
+    name = os.path.basename(path).lower()
+    fitting = [suffix for suffix in writers if name.endswith(suffix)]
+    if not fitting:
+        raise OptionError(
+            f"cannot tell the format from {path!r}: the suffixes for {known.__name__} are"
+            f" {', '.join(writers)}"
+        )
+    return writers[max(fitting, key=len)]

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from memlens._core.sampling import OwnWork
+from memlens.allocations.watch import AllocationWatch
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.report import LeakReport, make_leak_report
@@ -36,7 +38,11 @@ class MemoryProfiler:
     one at the start; a callable gets the number of periodic snapshots taken so far and returns the
     seconds to the next. ``max_snapshots`` and ``max_snapshot_bytes`` bound what is kept; the first
     stays, as the baseline. ``max_reports``: so many leak reports are kept, each as text and JSON.
-    ``ignore``: regular expressions of holders to leave out.
+    ``ignore``: regular expressions of holders to leave out. ``allocations``: ``"sampling"``
+    profiles allocations, one sample in ``allocation_interval_bytes`` on average, so that suspects
+    name where their objects were allocated; without the C sampler it is off, which is logged once
+    and shown by `health`. ``"tracemalloc"`` is exact and makes the program several times slower;
+    None is off.
 
     ``on_alert`` is called with a ``LeakReport``; None logs a warning. That happens when a holder is
     first found growing over three snapshots or more, and when the trend of the readings shows a
@@ -67,6 +73,8 @@ class MemoryProfiler:
         warmup_seconds: float = 900.0,
         min_window_seconds: float = 7200.0,
         growth_threshold: float = 0.01,
+        allocations: str | None = "sampling",
+        allocation_interval_bytes: int = 512 * 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not callable(snapshot_interval) and not snapshot_interval > 0:
@@ -96,6 +104,7 @@ class MemoryProfiler:
             growth_threshold=growth_threshold,
         )
         self._sampler.subscribe(self._on_reading)
+        self._allocations = AllocationWatch(allocations, allocation_interval_bytes)
         self._forget()
 
     def _forget(self) -> None:
@@ -137,18 +146,24 @@ class MemoryProfiler:
         if self._pid != os.getpid():
             self._forget()
         self.take_snapshot("startup")
+        self._allocations.start()
         self._schedule_next()
         self._sampler.start()
         return self
 
-    def stop(self) -> None:
+    def stop(self, last_snapshot: str | None = None) -> None:
         """Stop to watch; what was recorded stays. Nothing if it does not run.
 
         A snapshot or an ``on_alert`` that is under way is waited for, 5 seconds at most.
+        ``last_snapshot`` is the reason of a snapshot to take at the end, while allocations are
+        still sampled: taken after `stop` it would not know where its objects were allocated.
         """
         self._sampler.stop()
         self._worker.drop_waiting()
         self._worker.wait(_STOP_SECONDS)
+        self._allocations.stop(
+            last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
+        )
 
     def __enter__(self) -> MemoryProfiler:
         return self.start()
@@ -207,7 +222,7 @@ class MemoryProfiler:
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
             raise OptionError(f"reason {reason!r} is part of a file name: use letters, digits, - _")
         self._shelf.prepare()
-        with self._lock:
+        with self._lock, OwnWork():
             return self._shelf.take(reason)
 
     @property
@@ -223,7 +238,7 @@ class MemoryProfiler:
 
     def report(self) -> ProfilerReport:
         """Return what was seen so far; looks for leaks over the snapshots kept."""
-        with self._lock:
+        with self._lock, OwnWork():
             records = self.snapshots
             leaks = None
             if len(records) >= 2:
@@ -236,7 +251,15 @@ class MemoryProfiler:
             seconds = last.timestamp - first.timestamp
         detectors = self._detectors.report()
         return ProfilerReport(
-            os.getpid(), self.running, seconds, first, last, records, leaks, detectors
+            os.getpid(),
+            self.running,
+            seconds,
+            first,
+            last,
+            records,
+            leaks,
+            detectors,
+            self._allocations.profile(),
         )
 
     def _alert(self, reason: str, alert: LeakAlert | None = None) -> None:
@@ -270,7 +293,7 @@ class MemoryProfiler:
             self.on_alert(report)
 
     def _explain(self, alert: LeakAlert | None) -> LeakReport:
-        with self._lock:
+        with self._lock, OwnWork():
             if alert is None:
                 choices = iter([self._shelf.load()])
             else:
@@ -288,6 +311,7 @@ class MemoryProfiler:
         return {
             "running": self.running,
             "sampler": self._sampler.health().to_dict(),
+            "allocations": self._allocations.health(),
             "detectors": {one.series: one.verdict.state for one in self._detectors.report()},
             "snapshots_taken": self._shelf.taken,
             "snapshots_kept": len(self._shelf.records),

@@ -10,7 +10,9 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
+from memlens.allocations.profile import AllocationProfile
 from memlens.errors import MemlensError, OutputError
 from memlens.profiler import MemoryProfiler
 from memlens.report.text import show
@@ -28,11 +30,14 @@ def run_watched(
     output_dir: str | None = None,
     snapshot_interval: float | None = None,
     as_json: bool = False,
+    show_allocations: bool = False,
 ) -> int:
     """Run a program to its end under a profiler, report to stderr, and return its exit code.
 
     ``output_dir`` keeps snapshots and the report; without it nothing is kept. The default of
-    ``snapshot_interval`` doubles from one second to an hour. ``SystemExit`` of the program passes.
+    ``snapshot_interval`` doubles from one second to an hour. Allocations are sampled, so that
+    suspects name where their objects were allocated; ``show_allocations`` reports and keeps the
+    profile too. ``SystemExit`` of the program passes.
     """
     with ExitStack() as stack:
         folder = output_dir or stack.enter_context(
@@ -50,7 +55,7 @@ def run_watched(
         try:
             outcome.run(program)
         finally:
-            _finish(profiler, output_dir, as_json)
+            _finish(profiler, output_dir, as_json, show_allocations)
     return outcome.exit_code()
 
 
@@ -90,11 +95,14 @@ def _join_threads() -> None:
             thread.join()
 
 
-def _finish(profiler: MemoryProfiler, output_dir: str | None, as_json: bool) -> None:
+def _finish(
+    profiler: MemoryProfiler, output_dir: str | None, as_json: bool, show_allocations: bool
+) -> None:
     """Take the last snapshot and write the report: to stderr, and to the output folder."""
-    # Stopped first: a periodic snapshot beside the last one would show no growth in between.
-    steps: list[Callable[[], object]] = [profiler.stop, lambda: profiler.take_snapshot("exit")]
-    steps.append(lambda: _report(profiler.report(), output_dir, as_json))
+    steps: list[Callable[[], object]] = [
+        lambda: profiler.stop(last_snapshot="exit"),
+        lambda: _report(profiler.report(), output_dir, as_json, show_allocations),
+    ]
     for step in steps:
         try:
             step()
@@ -103,7 +111,13 @@ def _finish(profiler: MemoryProfiler, output_dir: str | None, as_json: bool) -> 
             print(f"memlens: {error}", file=sys.stderr)
 
 
-def _report(report: ProfilerReport, output_dir: str | None, as_json: bool) -> None:
+def _report(
+    report: ProfilerReport, output_dir: str | None, as_json: bool, show_allocations: bool
+) -> None:
+    profile = report.allocations if show_allocations else None
+    report = replace(report, allocations=_of_the_program(profile) if profile else None)
+    if show_allocations and profile is None:
+        print("memlens: there is no allocation profile (see above)", file=sys.stderr)
     text = json.dumps(report.to_dict(), indent=1)
     if as_json:
         print(text, file=sys.stderr)
@@ -112,6 +126,19 @@ def _report(report: ProfilerReport, output_dir: str | None, as_json: bool) -> No
     if output_dir:
         _write(os.path.join(output_dir, "report.txt"), f"{report}\n")
         _write(os.path.join(output_dir, "report.json"), text)
+        if report.allocations is not None:
+            report.allocations.save(os.path.join(output_dir, "allocations.json"))
+
+
+def _of_the_program(profile: AllocationProfile) -> AllocationProfile:
+    """Return the profile with call paths that begin with the program, not with what started it."""
+    starters = {__file__, Program.run.__code__.co_filename}
+    rows = []
+    for row in profile.rows:
+        path = row.call_path
+        begin = 1 + max((i for i, frame in enumerate(path) if frame.file in starters), default=-1)
+        rows.append(row._replace(call_path=path[begin:]) if begin < len(path) else row)
+    return AllocationProfile(rows, profile.facts)
 
 
 def _write(path: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Build the C core in place, for the Python that runs this: ``python scripts/build_core.py [flags]``.
+"""Build the C core and its sampler in place: ``python scripts/build_core.py [flags]``.
 
 What an install does through setuptools, without its isolation: for working on the core. Flags go to
 the compiler: ``-O0 -g``, ``-fsanitize=address,undefined``. Warnings are errors.
@@ -14,16 +14,25 @@ import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ROOT / "memlens" / "_core" / "native"
+CORE = ROOT / "memlens" / "_core"
+SOURCES = {
+    "_native": sorted((CORE / "native").glob("*.c")),
+    "_sampler": [CORE / "sampler.c"],  # one unit, its parts are headers
+}
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-sign-compare"]
 # The internal headers of CPython are not clean themselves.
 WARNINGS += ["-Wno-missing-field-initializers", "-Wno-cast-function-type"]
 
 
 def main(flags: list[str]) -> None:
-    """Compile and link all sources with the interpreter's own compiler."""
-    suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    target = ROOT / "memlens" / "_core" / f"_native{suffix}"
+    """Compile and link both extensions with the interpreter's own compiler."""
+    for name, sources in SOURCES.items():
+        build(name, sources, flags)
+
+
+def build(name: str, sources: list[Path], flags: list[str]) -> None:
+    """Compile and link one extension module."""
+    target = CORE / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC"))
     shared = (
         ["-bundle", "-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-shared"]
@@ -31,7 +40,7 @@ def main(flags: list[str]) -> None:
     include = sysconfig.get_path("include")
     options = ["-O3", "-g", "-fPIC", "-fno-strict-aliasing", "-fwrapv", "-std=c11", "-DNDEBUG"]
     command = [*compiler, *options, *WARNINGS, f"-isystem{include}", *shared, *flags]
-    command += [*map(str, sorted(SOURCES.glob("*.c"))), "-o", str(target)]
+    command += [*map(str, sources), "-o", str(target), "-lm"]
     subprocess.run(command, check=True)
     print(target.relative_to(ROOT))
 

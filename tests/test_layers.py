@@ -23,11 +23,17 @@ LAYERS: list[set[str]] = [
     {"report", "formats", "watch"},
     {"leaks"},
     {"process", "allocations", "heap"},
-    {"_core", "structures", "_text"},
+    {"_core", "structures", "_files", "_text"},
     {"errors"},
 ]
 # Stricter than their layer: these lift out of the house with no more than this.
-ONLY = {"structures": set(), "_core": {"errors"}, "_text": set(), "script": {"errors"}}
+ONLY = {
+    "structures": set(),
+    "_core": {"errors"},
+    "_files": {"errors"},
+    "_text": set(),
+    "script": {"errors"},
+}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

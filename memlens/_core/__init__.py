@@ -2,7 +2,8 @@
 
 ``memlens._core.pure`` is the reference; the C extension ``memlens._core._native``, where it was
 built, has the same functions with the same results. The environment variable ``MEMLENS_PURE``
-chooses: unset, C if it is there; ``1``, pure Python; ``0``, C or an ImportError.
+chooses: unset, C if it is there; ``1``, pure Python; ``0``, C or an ImportError (also where the
+sampler of allocations, `memlens._core._sampler`, is missing).
 
 What the functions take and give is plain: flat buffers of fixed-width integers, laid out as
 `memlens._core.layout` says. Meaning and text are made by the layers above.
@@ -42,7 +43,10 @@ def _pick() -> tuple[str, ModuleType]:
     wanted = os.environ.get("MEMLENS_PURE")
     if wanted != "1":
         try:
-            return "native", importlib.import_module("memlens._core._native")
+            core = importlib.import_module("memlens._core._native")
+            if wanted == "0":
+                importlib.import_module("memlens._core._sampler")
+            return "native", core
         except ImportError as error:
             if wanted == "0":
                 raise

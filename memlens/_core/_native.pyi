@@ -13,6 +13,7 @@ def fork_capture(
     values: bool = False,
     own_prefix: str = "",
     skip_frames: int = 0,
+    more: tuple[tuple[str, str, bytes], ...] = (),
 ) -> int: ...
 def dominator_tree(
     edge_offset: ReadableBuffer,

@@ -43,6 +43,15 @@ a reader finds the code that mentions a name.
 - ``equal_node`` u32, ``equal_group`` u32 (optional): strings and bytes (exactly of these types)
   with equal contents; groups are numbered from 0, and have at least two members
 
+**Allocation sites** (`SITE_SECTIONS`), only in a heap captured while allocations were sampled. By
+block, not by node, so that they need no captured heap: who forks writes them down before. Sampled
+blocks, sorted by address: ``site_address`` u64, ``site_size`` u64 (bytes asked for),
+``site_weight`` f64 (how many blocks like it the sample stands for), ``site_stack`` u32. The frames
+of stack ``s``, innermost first, are ``site_stack_frame[site_stack_offset[s] : site_stack_offset[s +
+1]]`` (u32), rows of ``site_function`` u32, ``site_file`` u32, ``site_line`` u32 (0: unknown); their
+strings are in ``site_string_offset`` u64 and ``site_string_bytes``, as below. An object begins 0,
+16, 32 or 48 bytes into its block.
+
 **Strings**: ``string_offset`` u64 (one more entry than there are strings) into ``string_bytes``,
 UTF-8 (with ``surrogatepass``).
 
@@ -64,6 +73,7 @@ __all__ = (
     "NO_BOUND",
     "OPTIONAL_SECTIONS",
     "SECTIONS",
+    "SITE_SECTIONS",
     "EdgeKind",
     "NodeFlag",
     "RootKind",
@@ -154,4 +164,19 @@ DERIVED_SECTIONS: dict[str, str] = {
     "node_dominator": "I",
     "node_retained": "Q",
     "node_largest": "I",
+}
+
+# Those of a heap that was captured while allocations were sampled, beside `SECTIONS`.
+SITE_SECTIONS: dict[str, str] = {
+    "site_address": "Q",
+    "site_size": "Q",
+    "site_weight": "d",
+    "site_stack": "I",
+    "site_stack_offset": "I",
+    "site_stack_frame": "I",
+    "site_function": "I",
+    "site_file": "I",
+    "site_line": "I",
+    "site_string_offset": "Q",
+    "site_string_bytes": "B",
 }

@@ -20,12 +20,12 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, BinaryIO
 
+from memlens._files import write_whole
 from memlens.allocations.frame import CallPath, Frame
 from memlens.allocations.trace_snapshot import TraceSnapshot
-from memlens.errors import OutputError, SnapshotFileError
+from memlens.errors import SnapshotFileError
 
 __all__ = ("FORMAT_VERSION", "MAGIC", "load_traces", "save_traces")
 
@@ -58,8 +58,7 @@ def save_traces(path: str | os.PathLike[str], snapshots: Sequence[TraceSnapshot]
         len(payload),
         _digest(payload),
     )
-    _write_whole(os.fspath(path), header + payload)
-    return len(header) + len(payload)
+    return write_whole(path, header + payload)
 
 
 def load_traces(path: str | os.PathLike[str]) -> tuple[TraceSnapshot, ...]:
@@ -211,22 +210,3 @@ def _digest(payload: bytes) -> bytes:
     import hashlib
 
     return hashlib.sha256(payload).hexdigest().encode()
-
-
-def _write_whole(path: str, content: bytes) -> None:
-    temporary = f"{path}.{os.getpid()}.part"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        _remove_quietly(temporary)
-        raise OutputError(
-            f"cannot write {path!r}: {error.strerror or error}; choose another folder or free space"
-        ) from error
-
-
-def _remove_quietly(path: str) -> None:
-    with suppress(OSError):  # the error that is on its way says more
-        os.remove(path)

@@ -7,11 +7,16 @@ import json
 import sys
 from typing import Any
 
+from memlens.allocations.profile import AllocationProfile
+from memlens.allocations.tracing import TraceStore
+from memlens.errors import SnapshotFileError
 from memlens.files import load
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.report.text import show
 
 __all__ = ("add_json", "load_snapshot", "positive_integer", "print_value")
+
+_KINDS = {AllocationProfile: "an allocation profile", TraceStore: "allocation traces"}
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +26,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def load_snapshot(path: str) -> HeapSnapshot:
     """Open a snapshot file; raises ``SnapshotFileError`` for anything else."""
-    snapshot = load(path)
-    assert isinstance(snapshot, HeapSnapshot)
-    return snapshot
+    value = load(path)
+    if not isinstance(value, HeapSnapshot):
+        raise SnapshotFileError(
+            f"{path} holds {_KINDS[type(value)]}, not a heap snapshot; use: memlens allocations"
+            f" {path}"
+        )
+    return value
 
 
 def positive_integer(text: str) -> int:

@@ -25,7 +25,8 @@ def add_program_commands(commands: Any) -> None:
     run = commands.add_parser(
         "run",
         help="run a program and report what leaked",
-        usage="memlens run [-o DIR] [--json] [--snapshot-interval S] SCRIPT | -m MODULE [ARG ...]",
+        usage="memlens run [-o DIR] [--json] [--snapshot-interval S] [--allocations]"
+        " SCRIPT | -m MODULE [ARG ...]",
     )
     run.add_argument("-o", "--output", metavar="DIR", help="keep snapshots and the report in DIR")
     add_json(run)
@@ -34,6 +35,11 @@ def add_program_commands(commands: Any) -> None:
         type=_positive_seconds,
         metavar="S",
         help="seconds between snapshots (by default 1, 2, 4, 8 and so on up to an hour)",
+    )
+    run.add_argument(
+        "--allocations",
+        action="store_true",
+        help="report where memory was allocated too; with -o, keep DIR/allocations.json",
     )
     run.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module")
     run.add_argument("script", nargs=argparse.REMAINDER, help="the program and its arguments")
@@ -88,6 +94,7 @@ def _run(arguments: argparse.Namespace) -> int:
         output_dir=arguments.output,
         snapshot_interval=arguments.snapshot_interval,
         as_json=arguments.json,
+        show_allocations=arguments.allocations,
     )
 
 

@@ -18,7 +18,10 @@ def add_view_commands(commands: Any) -> None:
     """Add the parsers of the commands to the subparsers of the command line."""
     summary = _view(commands, "summary", "what the heap is made of", _summary)
     summary.add_argument(
-        "--by", choices=(*GROUPINGS, "kind"), default="type", help="how to group (default: type)"
+        "--by",
+        choices=(*GROUPINGS, "site", "kind"),
+        default="type",
+        help="how to group (default: type)",
     )
     _add_limit(summary, 20)
     summary.add_argument("--garbage", action="store_true", help="count what no root reaches, too")

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from memlens import _core
+from memlens._core.sampling import OwnWork, read_samples
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.forked import SnapshotTask
 from memlens.heap.graph import HeapGraph
+from memlens.heap.sites import lost_samples, site_sections
 from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("collect_garbage", "start_heap_snapshot", "take_heap_snapshot")
@@ -43,21 +45,43 @@ def take_heap_snapshot(
     store the text of strings and numbers and the keys of dicts, which are left out otherwise.
     ``reason``: a word for the record. ``facts``: JSON-ready values to record beside ours.
 
+    Taken while allocations are sampled (`MemoryProfiler`, `AllocationProfiler`), it knows where the
+    sampled ones of its objects were allocated: ``summary(by="site")``, `Node.allocated_at`.
+
     Runs no code of the program's objects. Raises ``OptionError`` for an unknown mode,
     ``CaptureError`` where the heap cannot be captured, ``OutputError`` where it cannot be saved.
     """
-    if _forks(mode):
-        task = start_heap_snapshot(path, collect=collect, values=values, reason=reason, facts=facts)
-        return task.result()
+    forks = _forks(mode)
+    own_work = OwnWork.begin()  # no context manager: it would be an object of the heap
+    try:
+        if forks:
+            task = start_heap_snapshot(
+                path, collect=collect, values=values, reason=reason, facts=facts
+            )
+            return task.result()
+        snapshot = _take_inline(collect, values, reason, facts)
+        if path is not None:
+            snapshot.save(path)
+        return snapshot
+    finally:
+        OwnWork.end(own_work)
+
+
+def _take_inline(
+    collect: bool | None, values: bool, reason: str, facts: Mapping[str, Any] | None
+) -> HeapSnapshot:
     started = time.perf_counter()
     collected = collect_garbage() if collect is not False else None
-    sections = _core.capture(values=values, own_prefix=_PACKAGE)
+    sites, lost = {}, []
+    before = read_samples()
+    sections: dict[str, Any] = _core.capture(values=values, own_prefix=_PACKAGE)
+    if before is not None:
+        lost = lost_samples(before, read_samples())
+        sites = site_sections(before)
     pause_seconds = time.perf_counter() - started
     record = _facts("inline", reason, values, collected, pause_seconds, facts)
-    snapshot = HeapSnapshot(HeapGraph(sections, record))
-    if path is not None:
-        snapshot.save(path)
-    return snapshot
+    record["lost_samples"] = lost
+    return HeapSnapshot(HeapGraph({**sections, **sites}, record))
 
 
 def start_heap_snapshot(

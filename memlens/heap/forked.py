@@ -18,7 +18,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from memlens import _core
+from memlens._core.sampling import OwnWork, read_samples
 from memlens.errors import CaptureError, CaptureTimeoutError, OutputError
+from memlens.heap.sites import lost_samples, site_sections
 from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("SnapshotProgress", "SnapshotTask")
@@ -55,13 +57,16 @@ class SnapshotTask:
         self._error: CaptureError | OutputError | None = None
         self._said = b""
         self._temporary, file = _open_temporary(path)
+        own_work = OwnWork.begin()
         facts_end, self._send = os.pipe()
         self._progress_end, child_end = os.pipe()
         try:
             assert _core.fork_capture is not None
+            before = read_samples()
+            sites = () if before is None else _packed(site_sections(before))
             started = time.perf_counter()
             self._pid = _core.fork_capture(
-                file, child_end, facts_end, values=values, own_prefix=own_prefix
+                file, child_end, facts_end, values=values, own_prefix=own_prefix, more=sites
             )
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
         except BaseException as error:
@@ -71,10 +76,13 @@ class SnapshotTask:
                 raise CaptureError(f"cannot fork a child to capture the heap: {error}") from error
             raise
         finally:
+            OwnWork.end(own_work)
             for end in (file, child_end, facts_end):
                 os.close(end)
         self._deadline = time.monotonic() + MAX_SECONDS
-        text = json.dumps({**facts, "pause_seconds": pause}).encode()
+        lost = [] if before is None else lost_samples(before, read_samples())
+        record = {**facts, "pause_seconds": pause, "lost_samples": lost}
+        text = json.dumps(record).encode()
         self._unsent = struct.pack("=I", len(text)) + text
         os.set_blocking(self._send, False)  # a pipe holds so much, and the child reads at its end
 
@@ -205,6 +213,11 @@ def _open_temporary(path: str | None) -> tuple[str, int]:
             f"cannot write {path or tempfile.gettempdir()!r}: {error.strerror};"
             " choose another folder or free space"
         ) from error
+
+
+def _packed(sections: Mapping[str, Any]) -> tuple[tuple[str, str, bytes], ...]:
+    """Return sections as the child writes them; it is little-endian machines alone that fork."""
+    return tuple((name, column.typecode, column.tobytes()) for name, column in sections.items())
 
 
 def _failure(exit_code: int, said: SnapshotProgress) -> CaptureError | OutputError:

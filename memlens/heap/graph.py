@@ -22,6 +22,7 @@ from memlens._core.layout import (
     NONE,
     OPTIONAL_SECTIONS,
     SECTIONS,
+    SITE_SECTIONS,
     EdgeKind,
     NodeFlag,
     RootKind,
@@ -29,6 +30,7 @@ from memlens._core.layout import (
 from memlens.errors import SnapshotFileError
 from memlens.heap.dominators import DominatorTree
 from memlens.heap.file import SectionFile
+from memlens.heap.sites import AllocationSites
 
 __all__ = ("Edge", "HeapGraph", "Location")
 
@@ -196,6 +198,14 @@ class HeapGraph:
         place = self._row("value_node", node)
         return None if place is None else self.string(self.sections["value_text"][place])
 
+    @cached_property
+    def sites(self) -> AllocationSites | None:
+        """Where sampled objects were allocated; None where allocations were not sampled."""
+        if not SITE_SECTIONS.keys() <= self.sections.keys():
+            return None
+        lost = self.facts.get("lost_samples", ())
+        return AllocationSites(self.sections, self.node_address, lost)
+
     # -- edges -----------------------------------------------------------------------------------
 
     def edge(self, index: int, source: int) -> Edge:
@@ -289,7 +299,8 @@ class HeapGraph:
             "node_retained": self.dominators.retained,
             "node_largest": array("I", self.largest(LARGEST_STORED)),
         }
-        captured = SECTIONS | {n: c for n, c in OPTIONAL_SECTIONS.items() if n in self.sections}
+        optional = OPTIONAL_SECTIONS | SITE_SECTIONS
+        captured = SECTIONS | {n: c for n, c in optional.items() if n in self.sections}
         sections = {name: (code, self.sections[name]) for name, code in captured.items()}
         return sections | {name: (DERIVED_SECTIONS[name], derived[name]) for name in derived}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from memlens._core.layout import NodeFlag
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph import HeapGraph, Location
+from memlens.heap.sites import CallSite
 
 __all__ = ("Node",)
 
@@ -66,6 +67,12 @@ class Node:
     def value(self) -> str | None:
         """The text of a string, bytes or number; None unless the snapshot was taken with values."""
         return self.graph.value_of(self.index)
+
+    @property
+    def allocated_at(self) -> tuple[CallSite, ...] | None:
+        """The call path that allocated it, the outermost call first; None if it was not sampled."""
+        sites = self.graph.sites
+        return sites.path_of(self.index) if sites is not None else None
 
     @property
     def garbage(self) -> bool:

@@ -19,6 +19,7 @@ from memlens.heap.views.domination import Dominators, dominators_of
 from memlens.heap.views.duplicates import Duplicates, duplicates_of
 from memlens.heap.views.retainers import Retainers, retainers_of
 from memlens.heap.views.selection import NodeSet, select_nodes
+from memlens.heap.views.sites import summarise_sites
 from memlens.heap.views.sparse import SparseCollections, sparse_collections_of
 from memlens.heap.views.statistics import Statistics, statistics_of
 from memlens.heap.views.summary import Summary, garbage_of, summarise
@@ -87,8 +88,12 @@ class HeapSnapshot:
         """Return the objects in groups: count, shallow and retained size of each.
 
         ``by``: ``"type"``; ``"module"``, where the type is defined; ``"size"``, in powers of two;
-        ``"holder"``, the types and kinds of roots that refer to it.
+        ``"holder"``, the types and kinds of roots that refer to it; ``"site"``, the line that
+        allocated: estimates from the sampled objects (retained: by those alone). Raises
+        ``NotInSnapshotError`` for sites where allocations were not sampled.
         """
+        if by == "site":
+            return summarise_sites(self.graph, include_garbage=include_garbage)
         return summarise(self.graph, by, include_garbage=include_garbage)
 
     def statistics(self, *, include_garbage: bool = False) -> Statistics:

@@ -10,11 +10,13 @@ from typing import Any
 
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
+from memlens.heap.graph import HeapGraph
 from memlens.heap.identity import check_same_process
 from memlens.heap.paths import RetentionPath
+from memlens.heap.sites import SiteShare
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.bounds import BoundedHolder
-from memlens.leaks.growth import Growth
+from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.located import Located, located
 from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.patterns import Case, recognise
@@ -26,6 +28,8 @@ __all__ = ("LeakSuspect", "explain_growth", "find_leaks")
 # Of equal numbers, what is more telling than these comes first.
 _PLAIN = DATA | {"dict", "list", "set", "bytearray", "cell", "type"}
 _MAX_TYPES = 5
+_MAX_SITES = 3
+_SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 
@@ -38,7 +42,8 @@ class LeakSuspect:
     ``retained_growth_bytes`` in bytes, both from the first snapshot to the last;
     ``retained_bytes`` is what the holder retains in the last.
     ``growth_bytes_per_hour`` is None over less than a minute. ``growing_types``: what it gained,
-    most first. ``pattern`` is None where no rule knows the case.
+    most first. ``pattern`` is None where no rule knows the case. ``sites``: which call paths
+    allocated what it gained, most bytes first; empty where allocations were not sampled.
     """
 
     holder: str
@@ -52,6 +57,7 @@ class LeakSuspect:
     pattern: str | None
     evidence: str
     suggestion: str
+    sites: tuple[SiteShare, ...] = ()
 
     def __str__(self) -> str:
         rate = (
@@ -61,15 +67,17 @@ class LeakSuspect:
         )
         elements = f"+{format_count(self.count_growth)} elements, " if self.count_growth else ""
         what = f"{self.holder} grows: {elements}+{format_bytes(self.retained_growth_bytes)}{rate}"
-        lines = [
-            labelled("", what, label_width=0, indent=""),
-            labelled("holder", f"{self.holder_type}, retains {format_bytes(self.retained_bytes)}"),
-            labelled("gains", ", ".join(self.growing_types)),
-            labelled("held by", str(self.path)),
-            labelled("pattern", f"{self.pattern or 'unknown'}: {self.evidence}"),
-            labelled("what to do", self.suggestion),
+        fields = [
+            ("holder", f"{self.holder_type}, retains {format_bytes(self.retained_bytes)}"),
+            ("gains", ", ".join(self.growing_types)),
+            ("held by", str(self.path)),
+            *(("allocated at", str(share)) for share in self.sites),
+            ("pattern", f"{self.pattern or 'unknown'}: {self.evidence}"),
+            ("what to do", self.suggestion),
         ]
-        return "\n".join(lines)
+        width = max(len(label) for label, _ in fields) + 1
+        lines = [labelled(label, text, label_width=width) for label, text in fields]
+        return "\n".join([labelled("", what, label_width=0, indent=""), *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suspect as JSON-ready values."""
@@ -85,6 +93,7 @@ class LeakSuspect:
             "pattern": self.pattern,
             "evidence": self.evidence,
             "suggestion": self.suggestion,
+            "sites": [share.to_dict() for share in self.sites],
         }
 
 
@@ -176,7 +185,14 @@ def _suspect(growth: Growth, one: Located, seconds: float) -> LeakSuspect:
         pattern=finding.pattern,
         evidence=finding.evidence,
         suggestion=finding.suggestion,
+        sites=_sites(graph, holder),
     )
+
+
+def _sites(graph: HeapGraph, holder: Holder) -> tuple[SiteShare, ...]:
+    if graph.sites is None:
+        return ()
+    return tuple(graph.sites.shares(holder.gained, _SITE_FRAMES)[:_MAX_SITES])
 
 
 def _growing_types(case: Case) -> tuple[str, ...]:

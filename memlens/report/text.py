@@ -9,7 +9,7 @@ __all__ = ("show",)
 _STYLES = (
     # What a person looks for first: the names of holders, growth, and what to do.
     (r"^\d+\. (?P<holder>\S.*?) grows:", ("bold red",)),
-    (r"^  (holder|gains|held by|pattern|what to do) ", ("cyan",)),
+    (r"^  (holder|gains|held by|allocated at|pattern|what to do) ", ("cyan",)),
     (r"\+[\d.,]+ ?(?:B|KiB|MiB|GiB|elements)\b", ("bold yellow",)),
 )
 

@@ -7,11 +7,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from memlens._text import columns, format_bytes, format_change, format_duration
+from memlens.allocations.profile import AllocationProfile
 from memlens.leaks.report import LeakReport
 from memlens.process.alert import DetectorReport
 from memlens.process.reading import MemoryReading
 
 __all__ = ("ProfilerReport", "SnapshotRecord")
+
+_PATHS_SHOWN = 5  # lines and call paths of the allocation profile in the text
+_PATHS_KEPT = 20  # and in the dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,10 @@ class SnapshotRecord:
 
 @dataclass(frozen=True, slots=True)
 class ProfilerReport:
-    """What a profiler saw: memory over time, its snapshots, and what leaks between them.
+    """What a profiler saw: memory over time, its snapshots, what leaks, what was allocated where.
 
-    ``detectors``: what the leak detectors made of the readings, a series each.
+    ``detectors``: what the leak detectors made of the readings, a series each. ``allocations`` is
+    None where they were not profiled.
     """
 
     pid: int
@@ -46,6 +51,7 @@ class ProfilerReport:
     snapshots: tuple[SnapshotRecord, ...]
     leaks: LeakReport | None
     detectors: tuple[DetectorReport, ...] = ()
+    allocations: AllocationProfile | None = None
 
     def __str__(self) -> str:
         parts = [self._memory_line()]
@@ -55,6 +61,8 @@ class ProfilerReport:
             parts.append("No leaks can be told from fewer than two snapshots.")
         else:
             parts.append(str(self.leaks))
+        if self.allocations is not None:
+            parts.append(f"Allocations: {self.allocations.text(_PATHS_SHOWN)}")
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,6 +76,7 @@ class ProfilerReport:
             "snapshots": [record.to_dict() for record in self.snapshots],
             "leaks": self.leaks.to_dict() if self.leaks else None,
             "detectors": [detector.to_dict() for detector in self.detectors],
+            "allocations": self.allocations.to_dict(_PATHS_KEPT) if self.allocations else None,
         }
 
     def _memory_line(self) -> str:

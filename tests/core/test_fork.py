@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from array import array
 
 import pytest
 
@@ -56,6 +57,31 @@ def test_the_file_is_whole_and_has_all_sections(path):
         len(file["edge_target"]),
         os.path.getsize(path),
     )
+
+
+def test_sections_that_the_caller_adds_are_written_as_they_are(path):
+    more = (("site_weight", "d", array("d", [0.5, 2.0]).tobytes()), ("odd", "B", b""))
+    assert forked.fork_capture(core, path, more=more).status == 0
+    file = SectionFile(path)
+    file.verify()
+    assert file["site_weight"].tolist() == [0.5, 2.0]
+    assert file["odd"].tolist() == []
+    captured = {*SECTIONS, *OPTIONAL_SECTIONS, *DERIVED_SECTIONS, "facts"}
+    assert captured | {"odd", "site_weight"} == {*file}
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ([("a", "B", b"")], TypeError),
+        ((("a", "B"),), TypeError),
+        ((("a", "BB", b""),), TypeError),
+        ((("a", "B", b""),) * 17, ValueError),
+    ],
+)
+def test_sections_that_make_no_sense_are_refused_before_the_fork(path, more, error):
+    with pytest.raises(error):
+        forked.fork_capture(core, path, more=more)
 
 
 def test_the_child_sees_what_the_parent_had(path):

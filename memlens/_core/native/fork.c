@@ -41,6 +41,8 @@ typedef struct {
 } Progress;
 _Static_assert(sizeof(Progress) == 48, "one write to a pipe, never torn");
 
+enum { MOST_MORE = 16 };
+
 typedef struct {
     int file_fd, progress_fd, facts_fd;
     pid_t parent;
@@ -49,6 +51,8 @@ typedef struct {
     Capture capture;
     Buffer sections[SECTION_COUNT];
     Buffer facts, dominator, retained, largest;
+    ContainerSection more[MOST_MORE]; /* the caller's: memory that the child has a copy of */
+    size_t more_count;
 } Child;
 
 static uint64_t
@@ -244,7 +248,7 @@ rank(Child *child)
 static void
 write_file(Child *child)
 {
-    ContainerSection out[SECTION_COUNT + 4];
+    ContainerSection out[SECTION_COUNT + 4 + MOST_MORE];
     size_t count = 0;
     for (; count < SECTION_COUNT; count++) {
         out[count] = (ContainerSection){section_names[count].name, section_names[count].typecode,
@@ -256,6 +260,9 @@ write_file(Child *child)
                                       child->retained.size};
     out[count++] = (ContainerSection){"node_largest", 'I', child->largest.data, child->largest.size};
     out[count++] = (ContainerSection){"facts", 'B', child->facts.data, child->facts.size};
+    for (size_t i = 0; i < child->more_count; i++) {
+        out[count++] = child->more[i];
+    }
     if (container_write(child->file_fd, out, count, &child->progress.bytes) < 0) {
         give_up(child, errno);
     }
@@ -325,18 +332,46 @@ fork_child(Child *child)
     return pid;
 }
 
+/* Sections to write as they are: a tuple of (name, typecode, bytes). The names and bytes live at
+ * least as long as the tuple. */
+static int
+take_more(Child *child, PyObject *more)
+{
+    Py_ssize_t count = more == NULL ? 0 : PyTuple_GET_SIZE(more);
+    if (count > MOST_MORE) {
+        PyErr_Format(PyExc_ValueError, "more: at most %d sections, not %zd", MOST_MORE, count);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        ContainerSection *section = &child->more[i];
+        const char *data;
+        Py_ssize_t bytes;
+        int typecode;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(more, i), "sCy#", &section->name, &typecode, &data,
+                              &bytes)) {
+            return -1;
+        }
+        section->typecode = (char)typecode;
+        section->data = data;
+        section->bytes = (size_t)bytes;
+    }
+    child->more_count = (size_t)count;
+    return 0;
+}
+
 PyObject *
 native_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[]
-        = {"file_fd", "progress_fd", "facts_fd", "values", "own_prefix", "skip_frames", NULL};
+        = {"file_fd", "progress_fd", "facts_fd", "values", "own_prefix", "skip_frames", "more", NULL};
     ModuleState *state = module_state(module);
-    PyObject *own_prefix = NULL;
+    PyObject *own_prefix = NULL, *more = NULL;
     Py_ssize_t skip_frames = 0;
     int values = 0, file_fd, progress_fd, facts_fd;
     Facts facts;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUn:fork_capture", names, &file_fd,
-                                     &progress_fd, &facts_fd, &values, &own_prefix, &skip_frames)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!:fork_capture", names, &file_fd,
+                                     &progress_fd, &facts_fd, &values, &own_prefix, &skip_frames,
+                                     &PyTuple_Type, &more)
         || prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0
         || make_frame_objects(&facts) < 0) {
         return NULL;
@@ -350,6 +385,10 @@ native_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
     child->progress_fd = progress_fd;
     child->facts_fd = facts_fd;
     child->capture.facts = facts;
+    if (take_more(child, more) < 0) {
+        munmap(child, sizeof *child);
+        return NULL;
+    }
     pid_t pid = fork_child(child);
     int error = errno;
     munmap(child, sizeof *child);

@@ -91,7 +91,7 @@ def summarise(graph: HeapGraph, by: str = "type", *, include_garbage: bool = Fal
     """Group all objects: see `HeapSnapshot.summary`. ``OptionError`` for an unknown grouping."""
     if by not in GROUPINGS:
         raise OptionError(
-            f"unknown grouping {by!r}: a summary can be by {', '.join(map(repr, GROUPINGS))}"
+            f"unknown grouping {by!r}: a summary can be by {', '.join(map(repr, [*GROUPINGS, 'site']))}"
         )
     hidden = hidden_flags(include_garbage)
     group, names = GROUPINGS[by](graph)

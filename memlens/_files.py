@@ -1,0 +1,32 @@
+"""Files that appear whole or not at all, readable by their owner only."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from memlens.errors import OutputError
+
+__all__ = ("write_whole",)
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> int:
+    """Write ``content`` under a temporary name beside ``path``, then rename; return its size.
+
+    Raises ``OutputError`` where the file cannot be written; then nothing is left behind.
+    """
+    target = os.fspath(path)
+    temporary = f"{target}.{os.getpid()}.part"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+        os.replace(temporary, target)
+    except OSError as error:
+        with suppress(OSError):  # the error that is on its way says more
+            os.remove(temporary)
+        raise OutputError(
+            f"cannot write {target!r}: {error.strerror or error}; choose another folder or free"
+            " space"
+        ) from error
+    return len(content)

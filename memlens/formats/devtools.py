@@ -1,0 +1,68 @@
+"""Allocation profiles for Chrome DevTools: ``.heapprofile``, of V8's sampling heap profiler.
+
+Format: ``HeapProfiler.SamplingHeapProfile`` of the DevTools protocol
+(https://chromedevtools.github.io/devtools-protocol/tot/HeapProfiler/#type-SamplingHeapProfile): a
+tree of call frames with their own size, and samples. Lines count from 0 in it. DevTools has no
+place for a standard error, a thread or what was freed: it shows live bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from memlens.allocations.frame import Frame
+from memlens.allocations.profile import AllocationProfile
+from memlens.allocations.profiles.call_tree import CallNode
+from memlens.allocations.profiles.rows import check_measure
+
+__all__ = ("heapprofile_dict", "heapprofile_text")
+
+
+def heapprofile_dict(profile: AllocationProfile, by: str = "live_bytes") -> dict[str, Any]:
+    """Return the profile in DevTools' form; sizes are those of the measure ``by``.
+
+    Raises OptionError for an unknown measure.
+    """
+    check_measure(by)
+    scripts: dict[str, int] = {"": 0}
+    root: dict[str, Any] = {}
+    samples: list[dict[str, Any]] = []
+    made: dict[int, dict[str, Any]] = {}  # by id() of the node of the call tree
+    tree = profile.tree()
+    for number, (_, node) in enumerate(tree.walk(), start=1):
+        entry = made.get(id(node), root)
+        entry |= _entry(node, number, by, scripts)
+        for child in node.children:
+            made[id(child)] = {}
+            entry["children"].append(made[id(child)])
+        if entry["selfSize"]:
+            samples.append(
+                {"size": entry["selfSize"], "nodeId": number, "ordinal": len(samples) + 1}
+            )
+    return {"head": root, "samples": samples}
+
+
+def heapprofile_text(profile: AllocationProfile, by: str = "live_bytes") -> str:
+    """Return the JSON text of `heapprofile_dict`."""
+    return json.dumps(heapprofile_dict(profile, by), separators=(",", ":"))
+
+
+def _entry(node: CallNode, number: int, by: str, scripts: dict[str, int]) -> dict[str, Any]:
+    frame = node.frame
+    return {
+        "callFrame": {
+            "functionName": "(root)" if number == 1 else _name(frame),
+            "scriptId": str(scripts.setdefault(frame.file, len(scripts))),
+            "url": frame.file,
+            "lineNumber": frame.line - 1,
+            "columnNumber": -1,
+        },
+        "selfSize": round(node.own[by]),
+        "id": number,
+        "children": [],
+    }
+
+
+def _name(frame: Frame) -> str:
+    return frame.function or frame.location

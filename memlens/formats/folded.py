@@ -1,0 +1,34 @@
+"""Allocation profiles as folded stacks: ``outer;inner;innermost 1234``, one call path a line.
+
+What Brendan Gregg's ``flamegraph.pl`` reads, and inferno, and most flame graph viewers
+(https://github.com/brendangregg/FlameGraph).
+"""
+
+from __future__ import annotations
+
+from memlens.allocations.frame import Frame, printable
+from memlens.allocations.profile import AllocationProfile
+from memlens.allocations.profiles.rows import check_measure, measure_of
+
+__all__ = ("folded_text",)
+
+
+def folded_text(profile: AllocationProfile, by: str = "live_bytes") -> str:
+    """Return one line for each call path with something of the measure ``by``.
+
+    Frames read ``function (file:line)``; a semicolon in a name becomes a comma, as it separates
+    frames. Raises OptionError for an unknown measure.
+    """
+    check_measure(by)
+    lines = []
+    for row in profile.by_call_path():
+        amount = round(measure_of(row, by))
+        if amount > 0:
+            lines.append(f"{';'.join(map(_frame, row.call_path))} {amount}\n")
+    return "".join(sorted(lines))
+
+
+def _frame(frame: Frame) -> str:
+    name = frame.function or ""
+    text = str(frame) if frame.file else printable(name)
+    return text.replace(";", ",")

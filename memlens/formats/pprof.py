@@ -1,0 +1,119 @@
+"""Allocation profiles for ``pprof`` and what reads its format: ``profile.proto``, gzipped.
+
+Format: https://github.com/google/pprof/blob/main/proto/profile.proto. Four values a sample, named
+as Go names them: ``alloc_objects``, ``alloc_space``, ``inuse_objects``, ``inuse_space``. Labels:
+``thread`` and ``domain``. What a source cannot know (allocated, for tracemalloc) is left out as a
+value type.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable
+
+from memlens.allocations.frame import Frame
+from memlens.allocations.profile import AllocationProfile
+from memlens.allocations.profiles.rows import AllocationRow, measure_of
+
+__all__ = ("pprof_bytes",)
+
+_ALLOCATED = (
+    ("alloc_objects", "count", "allocated_count"),
+    ("alloc_space", "bytes", "allocated_bytes"),
+)
+_LIVE = (("inuse_objects", "count", "live_count"), ("inuse_space", "bytes", "live_bytes"))
+
+
+def pprof_bytes(profile: AllocationProfile) -> bytes:
+    """Return the profile as a gzipped ``profile.proto``; the same bytes for the same profile."""
+    return gzip.compress(_Writer(profile).message(), mtime=0)
+
+
+def _varint(number: int) -> bytes:
+    """A whole number in seven-bit groups; negative ones as 64-bit two's complement."""
+    number &= 0xFFFF_FFFF_FFFF_FFFF
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def _number(field: int, number: int) -> bytes:
+    """A number field; protobuf leaves out zeros."""
+    return _varint(field << 3) + _varint(number) if number else b""
+
+
+def _bytes(field: int, data: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(data)) + data
+
+
+def _packed(field: int, numbers: Iterable[int]) -> bytes:
+    return _bytes(field, b"".join(map(_varint, numbers)))
+
+
+class _Writer:
+    """Collects strings, functions and locations as numbers, then writes the message."""
+
+    def __init__(self, profile: AllocationProfile) -> None:
+        self._profile = profile
+        known = profile.total.allocated_bytes is not None
+        self._types = (*_ALLOCATED, *_LIVE) if known else _LIVE
+        self._strings: dict[str, int] = {"": 0}
+        self._functions: dict[tuple[str, str], int] = {}
+        self._locations: dict[Frame, int] = {}
+
+    def message(self) -> bytes:
+        samples = b"".join(_bytes(2, self._sample(row)) for row in self._profile.rows)
+        value_types = b"".join(
+            _bytes(1, self._value_type(name, unit)) for name, unit, _ in self._types
+        )
+        locations = b"".join(
+            _bytes(4, self._location(frame, number)) for frame, number in self._locations.items()
+        )
+        functions = b"".join(
+            _bytes(5, self._function(names, number)) for names, number in self._functions.items()
+        )
+        facts = self._profile.facts
+        rest = (
+            _number(9, int(facts.started_at * 1e9))
+            + _number(10, int(facts.duration_seconds * 1e9))
+            + _bytes(11, self._value_type("space", "bytes"))
+            + _number(12, facts.interval_bytes)
+            + _number(14, self._string("inuse_space"))
+        )
+        strings = b"".join(
+            _bytes(6, text.encode("utf-8", "backslashreplace")) for text in self._strings
+        )
+        return value_types + samples + locations + functions + strings + rest
+
+    def _string(self, text: str) -> int:
+        return self._strings.setdefault(text, len(self._strings))
+
+    def _value_type(self, name: str, unit: str) -> bytes:
+        return _number(1, self._string(name)) + _number(2, self._string(unit))
+
+    def _sample(self, row: AllocationRow) -> bytes:
+        numbers = [
+            self._locations.setdefault(frame, len(self._locations) + 1)
+            for frame in reversed(row.call_path)
+        ]
+        values = [round(measure_of(row, measure)) for _, _, measure in self._types]
+        labels = [("thread", row.thread), ("domain", row.domain)]
+        return (
+            _packed(1, numbers)
+            + _packed(2, values)
+            + b"".join(
+                _bytes(3, self._value_type(key, name)) for key, name in labels if name is not None
+            )
+        )
+
+    def _location(self, frame: Frame, number: int) -> bytes:
+        names = (frame.function or frame.location, frame.file)
+        function = self._functions.setdefault(names, len(self._functions) + 1)
+        return _number(1, number) + _bytes(4, _number(1, function) + _number(2, frame.line))
+
+    def _function(self, names: tuple[str, str], number: int) -> bytes:
+        name, file = self._string(names[0]), self._string(names[1])
+        return _number(1, number) + _number(2, name) + _number(3, name) + _number(4, file)

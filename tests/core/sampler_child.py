@@ -1,0 +1,61 @@
+"""Runs Python source in a child process: allocators, forks and shutdown are touched there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def run(
+    source: str, *, options: tuple[str, ...] = (), timeout: float = 120, **environment: str
+) -> str:
+    """Return what the child wrote to stdout; fail with its stderr where it did not end well."""
+    # Before what is there already: packages of the machine that tests may need.
+    search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**os.environ, "PYTHONPATH": search_path, "PYTHONFAULTHANDLER": "1", **environment}
+    done = subprocess.run(
+        [sys.executable, *options, "-c", PRELUDE + textwrap.dedent(source)],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+PRELUDE = """
+from memlens._core import _sampler as sampler
+from memlens._core.sampling import COLUMNS
+
+def columns(tables):
+    return {name: memoryview(data).cast(COLUMNS[name]) for name, data in tables.items()}
+
+def table():
+    # (call path innermost first, domain, live bytes, live count, allocated bytes, allocated count)
+    tables = sampler.site_tables(0)
+    c = columns(tables)
+    data, offsets = bytes(c["string_bytes"]), c["string_offset"]
+    texts = [data[a:b].decode("utf-8", "surrogatepass") for a, b in zip(offsets, offsets[1:])]
+    frames = [(texts[f], texts[g], line) for f, g, line in zip(
+        c["location_function"], c["location_file"], c["location_line"])]
+    stacks = [tuple(frames[i] for i in c["stack_location"][a:b])
+              for a, b in zip(c["stack_offset"], c["stack_offset"][1:])]
+    return [(stacks[s], d, lb, lc, ab, ac) for s, d, lb, lc, ab, ac in zip(
+        c["bucket_stack"], c["bucket_domain"], c["live_bytes"], c["live_count"],
+        c["allocated_bytes"], c["allocated_count"])]
+
+def live_of(function):
+    rows = [row for row in table() if row[0] and row[0][0][0].split(".")[-1] == function]
+    return sum(row[2] for row in rows), sum(row[3] for row in rows)
+
+def allocated_of(function):
+    rows = [row for row in table() if row[0] and row[0][0][0].split(".")[-1] == function]
+    return sum(row[4] for row in rows), sum(row[5] for row in rows)
+"""

@@ -1,0 +1,267 @@
+"""Allocation sites of a snapshot: the join of the sampler's table with the heap."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import memlens
+from memlens import _core
+from memlens._core.layout import SITE_SECTIONS, NodeFlag
+from memlens._core.sampling import read_samples
+from memlens.errors import NotInSnapshotError
+from memlens.heap.graph import HeapGraph
+from memlens.heap.sites import AllocationSites, CallSite, lost_samples, site_sections
+from memlens.heap.snapshot import HeapSnapshot
+from tests.core.sampler_child import run
+from tests.heap.planted import Planter
+from tests.heap.sampled import MEM, OBJECT, tables
+from tests.sampler import need_sampler
+
+PUT = ("Store.put", "/app/shop/store.py", 12)
+SERVE = ("serve", "/app/shop/main.py", 40)
+LOAD = ("load", "/app/shop/main.py", 7)
+
+
+def planted_snapshot(samples, **facts):
+    """A heap of five blobs of 100 bytes, the first held by the second; ``samples(addresses)``."""
+    planter = Planter()
+    blobs = [planter.node("app.Blob", 100, key=("blob", i)) for i in range(5)]
+    planter.module("app", **{f"b{i}": blob for i, blob in enumerate(blobs) if i})
+    planter.edge(blobs[1], blobs[0])
+    graph = planter.graph(**facts)
+    addresses = [graph.node_address[blob] for blob in blobs]
+    sections = {**graph.sections, **site_sections(tables(samples(addresses)))}
+    return HeapSnapshot(HeapGraph(sections, graph.facts)), blobs
+
+
+def test_an_object_is_found_behind_its_collectors_header_and_inline_pointers():
+    snapshot, blobs = planted_snapshot(
+        lambda at: [
+            (at[0], 100, 1.0, OBJECT, [PUT]),
+            (at[1] - 16, 116, 1.0, OBJECT, [PUT]),
+            (at[2] - 32, 132, 1.0, OBJECT, [PUT, SERVE]),
+            (at[3] - 48, 148, 1.0, OBJECT, [LOAD]),
+            (at[4] - 8, 200, 1.0, OBJECT, [LOAD]),
+        ]
+    )
+    sites = snapshot.graph.sites
+    assert [sites.site_of(blob) for blob in blobs[:4]] == [
+        *[CallSite(*PUT)] * 3,
+        CallSite(*LOAD),
+    ]
+    assert sites.site_of(blobs[4]) is None
+    node = next(node for node in snapshot.find(lambda node: node.index == blobs[2]))
+    assert node.allocated_at == (CallSite(*SERVE), CallSite(*PUT))
+
+
+def test_what_lies_behind_the_end_of_a_block_is_not_its_object():
+    snapshot, blobs = planted_snapshot(lambda at: [(at[0] - 32, 32, 1.0, OBJECT, [PUT])])
+    assert snapshot.graph.sites.path_of(blobs[0]) is None
+
+
+def test_buffers_and_blocks_freed_meanwhile_belong_to_no_object():
+    def samples(at):
+        return [(at[0], 100, 1.0, MEM, [PUT]), (at[1], 100, 1.0, OBJECT, [PUT])]
+
+    snapshot, blobs = planted_snapshot(samples)
+    assert [*snapshot.graph.sites.samples] == [blobs[1]]
+    address = snapshot.graph.node_address[blobs[1]]
+    snapshot, blobs = planted_snapshot(samples, lost_samples=[address])
+    assert not snapshot.graph.sites.samples
+
+
+def test_lost_are_the_samples_that_were_freed_or_whose_address_was_taken_again():
+    before = tables([(16, 50, 1.0, OBJECT, [PUT]), (32, 50, 1.0, OBJECT, [PUT])])
+    again = tables([(99, 50, 1.0, OBJECT, []), (64, 9, 1.0, OBJECT, []), (32, 50, 1.0, OBJECT, [])])
+    assert lost_samples(before, before) == []
+    assert lost_samples(before, again) == [16, 32]
+    assert lost_samples(before, None) == [16, 32]
+
+
+def test_native_code_without_a_python_frame_has_a_name_too():
+    snapshot, blobs = planted_snapshot(lambda at: [(at[0], 100, 1.0, OBJECT, [])])
+    assert str(snapshot.graph.sites.site_of(blobs[0])).startswith("<native>")
+
+
+def test_the_summary_by_site_weighs_samples_and_counts_what_they_retain_once():
+    snapshot, _ = planted_snapshot(
+        lambda at: [
+            (at[0], 100, 0.5, OBJECT, [PUT]),
+            (at[1], 100, 0.25, OBJECT, [PUT, SERVE]),
+            (at[2], 100, 0.1, OBJECT, [LOAD]),
+        ]
+    )
+    summary = snapshot.summary(by="site")
+    rows = {row.name: row for row in summary}
+    assert list(rows) == ["load (shop/main.py:7)", "Store.put (shop/store.py:12)"]
+    put = rows["Store.put (shop/store.py:12)"]
+    assert (put.count, put.shallow_bytes) == (6, 600)
+    assert put.retained_bytes == 200  # the second holds the first: not 300
+    assert "about 16 objects" in str(summary)
+    assert "from 3 sampled objects" in str(summary)
+    assert "allocated at" in str(summary)
+    assert all(len(line) <= 100 for line in str(summary).splitlines())
+
+
+def test_garbage_and_our_own_objects_are_left_out():
+    planter = Planter()
+    blob = planter.node("memlens.Own", 100, key="own", flags=NodeFlag.OWN)
+    planter.module("app", one=blob)
+    graph = planter.graph()
+    samples = [(graph.node_address[blob], 100, 1.0, OBJECT, [PUT])]
+    sections = {**graph.sections, **site_sections(tables(samples))}
+    assert len(HeapSnapshot(HeapGraph(sections, graph.facts)).summary(by="site")) == 0
+
+
+def test_a_snapshot_without_sites_says_how_to_get_them():
+    snapshot = Planter().snapshot()
+    assert snapshot.graph.sites is None
+    with pytest.raises(NotInSnapshotError, match="while allocations are sampled"):
+        snapshot.summary(by="site")
+
+
+def test_sites_are_saved_and_loaded(tmp_path):
+    snapshot, blobs = planted_snapshot(
+        lambda at: [(at[0], 100, 0.5, OBJECT, [PUT, SERVE]), (at[3], 100, 0.2, OBJECT, [LOAD])]
+    )
+    snapshot.save(tmp_path / "heap.memlens")
+    loaded = memlens.load(tmp_path / "heap.memlens")
+    assert loaded.graph.sites.shares(blobs, 2) == snapshot.graph.sites.shares(blobs, 2)
+    assert loaded.summary(by="site").to_dict() == snapshot.summary(by="site").to_dict()
+
+
+calls = st.tuples(
+    st.text(st.characters(codec=None), max_size=5), st.text(max_size=5), st.integers(0, 2**31)
+)
+blocks = st.tuples(
+    st.integers(1, 2**40).map(lambda n: n * 16),
+    st.integers(16, 2**40),
+    st.floats(1e-6, 1.0),
+    st.sampled_from([MEM, OBJECT]),
+    st.lists(calls, max_size=4),
+)
+
+
+@given(st.lists(blocks, max_size=30, unique_by=lambda block: block[0]))
+def test_the_columns_say_what_the_sampler_said(samples):
+    sections = site_sections(tables(samples))
+    assert {name: column.typecode for name, column in sections.items()} == SITE_SECTIONS
+    wanted = sorted(block for block in samples if block[3] == OBJECT)
+    assert list(sections["site_address"]) == [block[0] for block in wanted]
+    sites = AllocationSites(sections, [0, *(block[0] for block in wanted)])
+    for address, size, probability, _, path in wanted:
+        node = 1 + [block[0] for block in wanted].index(address)
+        row = sites.samples[node]
+        if sections["site_address"][row] == address:  # not within a neighbour, which overlaps here
+            assert sections["site_size"][row] == size
+            assert sections["site_weight"][row] == 1 / probability
+            named = [CallSite(*call) for call in reversed(path)]
+            assert list(sites.path_of(node)) == (named or [CallSite("<native>", "", 0)])
+
+
+# -- with the sampler of this process --------------------------------------------------------------
+
+PROGRAM = """
+import json, os, sys
+import memlens
+from memlens.allocations import AllocationProfiler
+
+class Session:
+    def __init__(self, number):
+        self.number = number
+class Slotted:
+    __slots__ = ("one",)
+class Plain(list):
+    pass
+
+KEPT = []
+def make_sessions(): KEPT.extend(Session(i) for i in range(50))
+def make_slotted(): KEPT.extend([Slotted() for _ in range(50)])
+def make_bytes(): KEPT.extend([bytes(100 + i) for i in range(50)])
+def make_complexes(): KEPT.extend([complex(i, 1) for i in range(50)])  # floats have a free list
+def make_lists(): KEPT.extend([Plain() for _ in range(50)])
+def make_functions(): KEPT.extend([(lambda: i) for i in range(50)])
+MAKERS = (make_sessions, make_slotted, make_bytes, make_complexes, make_lists, make_functions)
+
+def check(snapshot):
+    for number, maker in enumerate(MAKERS):
+        for obj in KEPT[50 * number : 50 * (number + 1)]:
+            path = snapshot.node_of(obj).allocated_at
+            assert path is not None, (maker, obj)
+            assert any(maker.__name__ in site.function for site in path), (maker, path)
+
+with AllocationProfiler(1) as profiler:
+    for maker in MAKERS:
+        maker()
+    snapshot = memlens.take_heap_snapshot("heap.memlens", mode=MODE)
+    check(snapshot)
+    check(memlens.load("heap.memlens"))
+    names = {row.name.split(" ")[0] for row in snapshot.summary(by="site")}
+    assert any("make_functions" in name for name in names), names
+with AllocationProfiler(1) as profiler:
+    memlens.take_heap_snapshot(mode=MODE)
+    profile = profiler.profile()  # what captures is left out of it
+assert profile.total.allocated_bytes < 100_000, str(profile)
+assert memlens.take_heap_snapshot(mode=MODE).graph.sites is None
+print(json.dumps([memlens._core.IMPLEMENTATION, snapshot.facts["mode"]]))
+"""
+
+
+@pytest.mark.parametrize("mode", ["inline", "fork"])
+def test_every_kind_of_object_knows_who_allocated_it(mode, tmp_path):
+    need_sampler()
+    if mode == "fork" and _core.fork_capture is None:
+        pytest.skip("only the native core forks")
+    source = f"import os; os.chdir({os.fspath(tmp_path)!r}); MODE = {mode!r}\n{PROGRAM}"
+    assert json.loads(run(source)) == [_core.IMPLEMENTATION, mode]
+
+
+def test_no_samples_are_read_where_nobody_samples():
+    assert read_samples() is None
+
+
+def test_threads_that_allocate_and_free_meanwhile_are_never_given_anothers_site(tmp_path):
+    need_sampler()
+    run(
+        """
+import collections, memlens, threading, sys
+from memlens.allocations import AllocationProfiler
+sys.setswitchinterval(1e-4)
+class Red: __slots__ = ("a", "b")
+class Blue: __slots__ = ("a", "b")
+done = False
+def red():
+    return Red()
+def blue():
+    return Blue()
+def churn(kept):
+    number = 0
+    while not done:
+        number += 1
+        if number == 20_000: begun.release()
+        kept.append(red() if number * 2654435761 & 4096 else blue())  # the oldest one goes
+kept = [collections.deque(maxlen=40_000) for _ in range(3)]
+begun = threading.Semaphore(0)
+threads = [threading.Thread(target=churn, args=(part,)) for part in kept]
+with AllocationProfiler(2000):
+    for thread in threads: thread.start()
+    for thread in threads: begun.acquire()
+    snapshots = [memlens.take_heap_snapshot(collect=False) for _ in range(3)]
+    done = True
+    for thread in threads: thread.join()
+wrong = seen = 0
+for graph in (snapshot.graph for snapshot in snapshots):
+    for node in graph.sites.samples:
+        name = graph.type_of(node).split(".")[-1].lower()
+        if name in ("red", "blue"):
+            seen += 1
+            wrong += graph.sites.site_of(node).function != name
+assert seen > 100, seen
+assert wrong == 0, (wrong, seen)
+"""
+    )
