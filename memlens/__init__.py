@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from memlens.process.reading import MemoryReading, read_memory
     from memlens.process.sampler import MemorySampler
     from memlens.profiler import MemoryProfiler
+    from memlens.report.progress import progress_bar
     from memlens.watch.records import ProfilerReport, SnapshotRecord
 
 __version__ = "0.1.0"
@@ -135,6 +136,7 @@ __all__ = (
     "load",
     "memory_block",
     "profile_memory",
+    "progress_bar",
     "read_memory",
     "retained_size",
     "scope",
@@ -228,6 +230,7 @@ _HOMES = {
     ),
     "memlens.process.sampler": ("MemorySampler",),
     "memlens.profiler": ("MemoryProfiler",),
+    "memlens.report.progress": ("progress_bar",),
     "memlens.watch.records": (
         "ProfilerReport",
         "SnapshotRecord",

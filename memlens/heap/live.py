@@ -104,9 +104,10 @@ def _callers_roots(graph: HeapGraph, index: int) -> Iterator[int]:
             and graph.string(graph.frame_function[row]).rpartition(".")[2] == frame.f_code.co_name
         ):
             yield root
-    if sys.version_info[:2] == (3, 11):
-        # Here running frames hide their locals: they show as references from outside the heap. One
-        # such reference is the caller's variable.
+    if sys.version_info[:2] in ((3, 10), (3, 11)):
+        # One reference from outside the heap is the caller's as well. In 3.10: the argument, which
+        # stays on the caller's stack of values during the call. In 3.11, on the pure core: the
+        # variable, since running frames hide theirs.
         for root, target in enumerate(graph.edge_target[: graph.root_count_total]):
             if (
                 target == index

@@ -10,13 +10,12 @@ from typing import Any
 
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
-from memlens.heap.graph import HeapGraph
 from memlens.heap.identity import check_same_process
 from memlens.heap.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growth import Growth
 from memlens.leaks.located import Located, located
-from memlens.leaks.mentions import Mention, functions_mentioning
+from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.patterns.case import DATA
 from memlens.leaks.search import find_growth
@@ -149,7 +148,8 @@ def _compiled(ignore: Iterable[str]) -> list[re.Pattern[str]]:
 def _suspect(growth: Growth, one: Located, seconds: float) -> LeakSuspect:
     graph, holder = growth.last, one.holder
     case = Case(growth, holder, one.subject, one.path)
-    case = replace(case, mentions=_mentions(graph, case.name))
+    mentions = functions_mentioning(graph, case.name, one.subject)
+    case = replace(case, mentions=mentions)
     finding = recognise(case)
     bytes_grown = round(holder.share_bytes)
     return LeakSuspect(
@@ -165,10 +165,6 @@ def _suspect(growth: Growth, one: Located, seconds: float) -> LeakSuspect:
         evidence=finding.evidence,
         suggestion=finding.suggestion,
     )
-
-
-def _mentions(graph: HeapGraph, name: str) -> list[Mention]:
-    return functions_mentioning(graph, [name]).get(name, [])
 
 
 def _growing_types(case: Case) -> tuple[str, ...]:

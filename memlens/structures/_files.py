@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ def open_bytes(path: PathLike, mode: str = "rb") -> BinaryIO:
 
         return cast("BinaryIO", gzip.open(name, mode))
     if name.endswith(".zst"):
-        return cast("BinaryIO", _zstd_open()(name, mode))
+        file = _zstd_open()(name, mode)
+        # zstandard's reader knows no lines.
+        return cast("BinaryIO", io.BufferedReader(file) if mode == "rb" else file)
     return cast("BinaryIO", open(name, mode))
 
 

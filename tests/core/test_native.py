@@ -302,8 +302,9 @@ def test_numpy_arrays_show_base_and_elements():
     heap = take()
     assert names_of(heap, objects)[id(element)] == (INDEX, 1)
     assert names_of(heap, view)[id(numbers)] == (INTERNAL, "base")
-    for one in (objects, numbers, view, numpy.zeros((3, 4, 5), dtype="int16"), numpy.zeros(0)):
-        heap = take()
+    more = numpy.zeros((3, 4, 5), dtype="int16"), numpy.zeros(0)
+    heap = take()
+    for one in (objects, numbers, view, *more):
         assert heap.size(one) == sys.getsizeof(one)
 
 

@@ -91,6 +91,9 @@ def test_asking_leaves_reference_counts_and_attributes_as_they_were():
 
 
 def test_an_object_that_only_the_call_holds_is_said_to_be_in_nothing():
+    if sys.version_info < (3, 11):  # the caller's stack of values still holds an argument
+        assert len(memlens.why_alive(Box(content=12345678901))) == 0
+        return
     with pytest.raises(NotInSnapshotError, match="nothing but the call"):
         memlens.why_alive(Box(content=12345678901))
 

@@ -30,11 +30,30 @@ def test_what_was_written_is_read_back(values):
     assert list(stream_json_lines(io.BytesIO(data))) == values
 
 
-def test_gzip_is_known_by_its_suffix_and_zst_says_what_is_missing(tmp_path):
+def test_gzip_is_known_by_its_suffix(tmp_path):
     path = tmp_path / "a.jsonl.gz"
     with gzip.open(path, "wt") as file:
         file.write('{"a": 1}\n[2]')
     assert list(stream_json_lines(path)) == [{"a": 1}, [2]]
+
+
+def test_zstandard_is_known_by_its_suffix(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    path = tmp_path / "a.jsonl.zst"
+    path.write_bytes(zstandard.compress(b'{"a": 1}\n[2]'))
+    assert list(stream_json_lines(path)) == [{"a": 1}, [2]]
+    table, copy = tmp_path / "table.csv.zst", tmp_path / "copy.csv.zst"
+    table.write_bytes(zstandard.compress(b"a,b\n1,2\n3,4\n"))
+    assert process_csv(table, copy, lambda rows: rows).written_count == 2
+    with zstandard.open(copy) as file:
+        assert file.read() == b"a,b\n1,2\n3,4\n"
+
+
+def test_without_a_module_for_it_zst_says_what_is_missing(tmp_path, monkeypatch):
+    for module in ("compression.zstd", "backports.zstd", "zstandard"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match="install zstandard"):
+        stream_json_lines(tmp_path / "a.jsonl.zst")
 
 
 def test_bad_lines_stop_or_are_counted_with_their_numbers(tmp_path):

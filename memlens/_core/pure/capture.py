@@ -135,7 +135,9 @@ def _capture(
     }
     sections |= edge_sections(heap, found.edges, roots)
     sections |= root_sections(roots) | frame_sections(frames, strings)
-    sections |= container_sections(heap, node_type, strings) | name_sections(heap, node_type, strings)
+    sections |= container_sections(heap, node_type, strings) | name_sections(
+        heap, node_type, strings
+    )
     sections |= value_sections(heap, node_type if values else array("I"), strings)
     sections |= strings.sections()
     sections["failed_node"] = array("I", heap.failed)

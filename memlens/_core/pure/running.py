@@ -84,6 +84,10 @@ def own_fields(own_prefix: str) -> list[Any]:
             fields.append(frame.f_code)
             if sys.version_info < (3, 11):
                 fields += [frame.f_globals, frame.f_builtins]
+                caller = frame.f_back
+                # Of our own frames no list may be kept: it would be in one of them.
+                if caller is not None and not caller.f_code.co_filename.startswith(prefixes):
+                    fields.append(caller)
         frame = frame.f_back
     return fields
 

@@ -97,8 +97,10 @@ class Case:
 
     @cached_property
     def gained_types(self) -> Counter[str]:
-        """The types of all that came with it."""
-        return Counter(self.graph.type_of(node) for node in self.holder.gained)
+        """The types of all that came with it, without the tables of attributes."""
+        graph = self.graph
+        gained = [node for node in self.holder.gained if not graph.has(node, NodeFlag.NAMESPACE)]
+        return Counter(map(graph.type_of, gained))
 
     @cached_property
     def kind(self) -> str:

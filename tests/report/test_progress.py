@@ -1,0 +1,70 @@
+"""A bar on a terminal, a line anywhere else."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+import memlens
+from memlens.structures import process_csv, process_json_lines
+from tests.clock import FakeClock
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_without_a_terminal_there_is_one_line_at_the_end():
+    out, clock = io.StringIO(), FakeClock()
+    with memlens.progress_bar("orders", stream=out, clock=clock) as progress:
+        progress(1000)
+        assert out.getvalue() == ""
+        progress(3000)
+        clock.advance(2.0)
+    assert out.getvalue() == "orders: 3,000 rows in 2.0 s, 1,500 a second\n"
+
+
+def test_on_a_terminal_a_bar_is_drawn_and_makes_room_for_the_line(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    out, clock = Terminal(), FakeClock()
+    with memlens.progress_bar("orders", total=10, unit="lines", stream=out, clock=clock) as report:
+        report(5)
+        clock.advance(1.0)
+    assert "orders" in out.getvalue()
+    assert "10 lines" in out.getvalue() or "5 lines" in out.getvalue()
+    assert out.getvalue().endswith("orders: 5 lines in 1.0 s, 5 a second\n")
+
+
+@pytest.mark.parametrize("stream", (io.StringIO, Terminal))
+def test_an_error_inside_passes_and_the_count_so_far_is_said(stream):
+    out, clock = stream(), FakeClock()
+
+    def fail():
+        with memlens.progress_bar("orders", stream=out, clock=clock) as report:
+            report(7)
+            raise KeyError("inside")
+
+    with pytest.raises(KeyError, match="inside"):
+        fail()
+    assert out.getvalue().endswith("orders: 7 rows in 0.0 µs\n")
+
+
+def test_what_reads_files_reports_to_it(tmp_path):
+    (tmp_path / "a.csv").write_text("n\n" + "\n".join(map(str, range(2500))))
+    out = io.StringIO()
+    with memlens.progress_bar("a.csv", stream=out) as progress:
+        process_csv(tmp_path / "a.csv", tmp_path / "b.csv", lambda rows: rows, progress=progress)
+    assert "a.csv: 2,500 rows in " in out.getvalue()
+    with memlens.progress_bar("lines", unit="lines", stream=out) as progress:
+        process_json_lines(io.StringIO("1\n2\n3"), lambda value: None, progress=progress)
+    assert "lines: 3 lines in " in out.getvalue()
+
+
+def test_a_negative_total_is_refused():
+    with (
+        pytest.raises(memlens.OptionError, match="total is -1"),
+        memlens.progress_bar("x", total=-1),
+    ):
+        pass
