@@ -100,6 +100,16 @@ def test_the_child_compares_strings_too(path):
     assert texts[0] == texts[1] != raw[0] == raw[1]
 
 
+def test_values_are_in_the_file_where_they_were_asked_for(path):
+    kept = ["needle in " + "a haystack", 1 << 70, 2.5e300]
+    assert forked.fork_capture(core, path, values=True).status == 0
+    file = SectionFile(path)
+    heap = Heap(file)
+    texts = dict(zip(file["value_node"], file["value_text"], strict=True))
+    shown = [heap.string(texts[heap.node(value)]) for value in kept]
+    assert shown == [kept[0], *map(repr, kept[1:])]
+
+
 def test_locals_of_other_threads_are_in_the_snapshot(path):
     ready, leave = threading.Event(), threading.Event()
     seen = []
