@@ -4,8 +4,10 @@
 #     scripts/sanitize_core.sh python3.12 [pytest arguments]
 #
 # Its arrays are blocks of malloc here, whose ends the sanitizer sees. Not the forked capture: its
-# child must not call malloc. The core is built into a copy of the tree, so that the one that is installed stays as it is. Python
-# itself is not instrumented: leaks are not looked for, as the interpreter keeps what it has.
+# child must not call malloc. Not the tests whose programs choose their own allocator, in an
+# environment without the sanitizer. The core is built into a copy of the tree, so that the one that
+# is installed stays as it is. Python itself is not instrumented: leaks are not looked for, as the
+# interpreter keeps what it has.
 set -eu
 python=$(command -v "$1")
 shift
@@ -21,5 +23,6 @@ LD_PRELOAD="$(${CC:-gcc} -print-file-name=libasan.so) $(${CC:-gcc} -print-file-n
 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 UBSAN_OPTIONS=print_stacktrace=1 \
 PYTHONMALLOC=malloc MEMLENS_PURE=0 \
-    "$python" -m pytest -q --capture=sys -p no:cacheprovider -k "not pure" --deselect tests/core/test_fork.py \
+    "$python" -m pytest -q --capture=sys -p no:cacheprovider --deselect tests/core/test_fork.py \
+    -k "not pure and not debugging_interpreter and not allocator_gave" \
     "${@:-tests/core}"

@@ -126,6 +126,16 @@ def test_the_child_compares_strings_too(path):
     assert texts[0] == texts[1] != raw[0] == raw[1]
 
 
+def test_values_are_in_the_file_where_they_were_asked_for(path):
+    kept = ["needle in " + "a haystack", 1 << 70, 2.5e300]
+    assert forked.fork_capture(core, path, values=True).status == 0
+    file = SectionFile(path)
+    heap = Heap(file)
+    texts = dict(zip(file["value_node"], file["value_text"], strict=True))
+    shown = [heap.string(texts[heap.node(value)]) for value in kept]
+    assert shown == [kept[0], *map(repr, kept[1:])]
+
+
 def test_locals_of_other_threads_are_in_the_snapshot(path):
     ready, leave = threading.Event(), threading.Event()
     seen = []
@@ -283,3 +293,66 @@ def test_many_forks_beside_busy_threads(path):
     assert statuses == [0] * 10
     assert LABEL_BITS  # the file of the last one is readable
     SectionFile(path).verify()
+
+
+PROGRAM = """
+import asyncio, gc, sys, threading
+from memlens._core import _native
+from tests.core import forked
+from tests.core.heaps import Heap
+from memlens.heap.file import SectionFile
+
+class Held:
+    pass
+
+in_thread, in_task, in_array = Held(), Held(), Held()
+ready, leave = threading.Event(), threading.Event()
+
+def work():
+    mine = in_thread
+    ready.set()
+    while not leave.wait(0.0001):
+        [object() for _ in range(100)]
+
+async def wait(mine):
+    await asyncio.Event().wait()
+
+async def main(path, array):
+    task = asyncio.create_task(wait(in_task))
+    await asyncio.sleep(0)
+    gc.disable()
+    gc.freeze()
+    outcome = forked.fork_capture(_native, path)
+    assert outcome.status == 0, outcome
+    heap = Heap(SectionFile(path))
+    for held in (in_thread, in_task, array[0]):
+        assert heap.type_name(heap.node(held)) == "__main__.Held"
+    assert any(target == id(in_array) for _, _, target in heap.edges_of(array))
+    task.cancel()
+
+try:
+    import numpy
+    array = numpy.array([in_array], dtype=object)
+except ImportError:
+    array = [in_array]
+thread = threading.Thread(target=work)
+thread.start()
+ready.wait()
+asyncio.run(main(sys.argv[1], array))
+leave.set()
+thread.join()
+print("done")
+"""
+
+
+def test_a_frozen_program_with_tasks_threads_and_arrays_under_a_debugging_allocator(path):
+    environment = {"PYTHONMALLOC": "debug", "PYTHONPATH": ":".join(sys.path)}
+    options = ["-X", "tracemalloc=3"]
+    done = subprocess.run(
+        [sys.executable, *options, "-W", "error", "-c", PROGRAM, path],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

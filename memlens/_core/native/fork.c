@@ -2,9 +2,9 @@
  *
  * The child has a frozen copy of the heap and one thread, the one that forked. The locks of all
  * other threads are as they were, for ever: so from fork to _exit it takes no lock, calls no
- * allocator, never enters the evaluation loop, runs no handler. Whatever needs Python has been
- * prepared before (prepare.c), and what it writes to is what it was given: the file, the pipe for
- * its progress, the pipe with the facts. */
+ * allocator (but for values: see plain_fork), never enters the evaluation loop, runs no handler.
+ * Whatever needs Python has been prepared before (prepare.c), and what it writes to is what it was
+ * given: the file, the pipe for its progress, the pipe with the facts. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* _Fork */
 #endif
@@ -303,12 +303,13 @@ run_child(Child *child, const sigset_t *signals)
 /* ---- the parent ------------------------------------------------------------------------------ */
 
 /* Without the handlers that libraries hang on fork(): they stop thread pools, take locks, and the
- * child uses nothing of what they protect. */
+ * child uses nothing of what they protect. But the texts of values are made by Python's allocators:
+ * only fork() leaves malloc usable in the child, whatever another thread was doing with it. */
 static pid_t
-plain_fork(void)
+plain_fork(int values)
 {
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-    return _Fork();
+    return values ? fork() : _Fork();
 #else
     return fork();
 #endif
@@ -322,7 +323,7 @@ fork_child(Child *child)
     child->parent = getpid();
     child->started = now_nanoseconds();
     pthread_sigmask(SIG_SETMASK, &all, &before); /* no handler of Python's may run in the child */
-    pid_t pid = plain_fork();
+    pid_t pid = plain_fork(child->capture.facts.values);
     if (pid == 0) {
         run_child(child, &before);
     }
