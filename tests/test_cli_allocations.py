@@ -8,7 +8,7 @@ import os
 import pytest
 
 import memlens
-from memlens.allocations import AllocationProfile
+from memlens.allocations.profile import AllocationProfile
 from tests.heap.planted import Planter
 from tests.sampler import need_sampler
 from tests.test_cli import run

@@ -9,7 +9,9 @@ import os
 import pytest
 
 import memlens
-from memlens.allocations import AllocationProfile, AllocationRow, Frame, ProfileFacts
+from memlens.allocations.frame import Frame
+from memlens.allocations.profile import AllocationProfile, ProfileFacts
+from memlens.allocations.profiles.rows import AllocationRow
 from memlens.errors import OptionError, OutputError, SnapshotFileError
 from tests.heap.planted import Planter
 

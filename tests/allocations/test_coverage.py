@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from memlens.allocations import AllocationProfile, AllocationProfiler
+from memlens.allocations.profile import AllocationProfile
+from memlens.allocations.sampling import AllocationProfiler
 from tests.core.sampler_child import run
 from tests.sampler import need_sampler
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.allocations import AllocationProfile, AllocationRow, Frame, ProfileFacts
-from memlens.allocations.profiles.rows import MEASURES, merged, module_frame
+from memlens.allocations.frame import Frame
+from memlens.allocations.profile import AllocationProfile, ProfileFacts
+from memlens.allocations.profiles.rows import MEASURES, AllocationRow, merged, module_frame
 from memlens.errors import OptionError, OutputError, SnapshotFileError
 
 FACTS = ProfileFacts("sampling", 512 * 1024, 1000.5, 2.5, 42, "3.12.1", 10_000_000)

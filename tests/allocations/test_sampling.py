@@ -10,8 +10,10 @@ import warnings
 
 import pytest
 
-from memlens.allocations import AllocationProfile, AllocationProfiler, sampling
+from memlens.allocations import sampling
+from memlens.allocations.profile import AllocationProfile
 from memlens.allocations.sampler.shared import SHARED
+from memlens.allocations.sampling import AllocationProfiler
 from memlens.errors import OptionError, TracingError
 from tests.sampler import need_sampler
 

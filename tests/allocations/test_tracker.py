@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from memlens.allocations import AllocationTracker
+from memlens.allocations.tracker import AllocationTracker
 from memlens.errors import OptionError
 
 

@@ -6,7 +6,6 @@ import mmap
 from array import array
 from typing import NamedTuple
 
-import networkx
 from hypothesis import strategies as st
 
 from memlens._core.layout import LABEL_BITS, MAX_PAYLOAD, EdgeKind
@@ -52,6 +51,8 @@ class Graph(NamedTuple):
         return [(source, target) for source, target, is_weak in self.edges() if not is_weak]
 
     def to_networkx(self):
+        import networkx  # here: every capture of this process would have it to capture
+
         graph = networkx.DiGraph(self.strong_edges())
         graph.add_nodes_from(range(self.node_count))
         return graph

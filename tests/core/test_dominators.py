@@ -4,7 +4,6 @@ import types
 from array import array
 from itertools import accumulate
 
-import networkx
 import pytest
 from hypothesis import example, given, settings
 
@@ -96,6 +95,8 @@ def test_dominators_leave_their_input_as_it_was(core, graph):
 @pytest.mark.parametrize("edges_per_node", [0.9, 1.2, 2, 8])
 def test_dominators_agree_with_networkx_on_thousands_of_nodes(core, edges_per_node):
     node_count = 5000
+    import networkx
+
     random_graph = networkx.gnm_random_graph(
         node_count, int(edges_per_node * node_count), seed=7, directed=True
     )

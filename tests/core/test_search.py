@@ -4,7 +4,6 @@ from array import array
 from bisect import bisect_right
 from itertools import pairwise
 
-import networkx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +29,8 @@ def tiered_graphs(draw):
 
 def expected_tiers_and_lengths(graph, root_tier):
     """By node: the tier that reaches it first, and the length of a shortest path from its roots."""
+    import networkx
+
     directed = graph.to_networkx()
     roots = list(graph.edges())[: len(root_tier)]
     expected = {}

@@ -2,7 +2,6 @@
 
 from array import array
 
-import networkx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,8 @@ from tests.heap.test_graph import service
 @st.composite
 def heaps(draw):
     """A planted heap and a networkx graph of its strong references, node 0 the process."""
+    import networkx  # here: tests that capture this process would capture it
+
     p, graph = Planter(), networkx.DiGraph()
     count = draw(st.integers(1, 15))
     nodes = [
@@ -47,6 +48,8 @@ def node_set(snapshot, nodes):
 @settings(max_examples=200, deadline=None)
 @given(heap=heaps())
 def test_a_set_retains_what_is_lost_without_it(heap):
+    import networkx
+
     snapshot, graph, chosen = heap
     before = networkx.descendants(graph, 0)
     rest = graph.copy()

@@ -169,7 +169,7 @@ def test_the_columns_say_what_the_sampler_said(samples):
 PROGRAM = """
 import json, os, sys
 import memlens
-from memlens.allocations import AllocationProfiler
+from memlens.allocations.sampling import AllocationProfiler
 
 class Session:
     def __init__(self, number):
@@ -230,7 +230,7 @@ def test_threads_that_allocate_and_free_meanwhile_are_never_given_anothers_site(
     run(
         """
 import collections, memlens, threading, sys
-from memlens.allocations import AllocationProfiler
+from memlens.allocations.sampling import AllocationProfiler
 sys.setswitchinterval(1e-4)
 class Red: __slots__ = ("a", "b")
 class Blue: __slots__ = ("a", "b")
