@@ -79,7 +79,8 @@ class _State:
         if self.repetitions >= self.next_sample and self.looks < self.max_looks:
             with self.lock:
                 if self.sampling is None and self.marked is None and self.thread is None:
-                    self.next_sample = self.repetitions + self.every
+                    # Not always the same step: programs take turns, in twos and in tens.
+                    self.next_sample = self.repetitions + self.every + self.looks % 3
                     self.sampling = one
                     gc.collect(1)
                     one.collections = _older_collections()

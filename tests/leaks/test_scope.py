@@ -120,6 +120,12 @@ def test_it_is_a_decorator_for_functions_and_coroutine_functions():
     assert memlens.scope("async").report().repetitions == 1
 
 
+@pytest.mark.parametrize("turn", (0, 1))
+def test_what_only_every_second_block_keeps_is_seen(turn):
+    report = repeat(lambda number: number % 2 == turn and KEPT.append(Request()), times=80)
+    assert [one["type"] for one in report.to_dict()["survivors"]] == [f"{__name__}.Request"]
+
+
 def collect(number):
     before = module._older_collections()
     while module._older_collections() == before:  # nothing, while another thread collects
