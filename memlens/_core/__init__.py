@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import os
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 __all__ = (
     "IMPLEMENTATION",
@@ -62,12 +62,6 @@ def _pick() -> tuple[str, ModuleType]:
 IMPLEMENTATION, _core = _pick()
 
 
-def _function(name: str) -> Any:
-    """Return a function of the implementation; what C does not have yet, the reference does."""
-    found = getattr(_core, name, None)
-    return getattr(importlib.import_module("memlens._core.pure"), name) if found is None else found
-
-
 if TYPE_CHECKING:
     from memlens._core.pure import (
         capture,
@@ -89,20 +83,20 @@ if TYPE_CHECKING:
     )
 else:
     capture = _core.capture
-    children_rows = _function("children_rows")
+    children_rows = _core.children_rows
     count_types = _core.count_types
     dominator_tree = _core.dominator_tree
-    edges_between = _function("edges_between")
-    grown_rows = _function("grown_rows")
-    identity_keys = _function("identity_keys")
-    largest_nodes = _function("largest_nodes")
-    mark_matched = _function("mark_matched")
+    edges_between = _core.edges_between
+    grown_rows = _core.grown_rows
+    identity_keys = _core.identity_keys
+    largest_nodes = _core.largest_nodes
+    mark_matched = _core.mark_matched
     match_nodes = _core.match_nodes
-    nearest_marked = _function("nearest_marked")
-    reached_nodes = _function("reached_nodes")
-    retained_by_group = _function("retained_by_group")
+    nearest_marked = _core.nearest_marked
+    reached_nodes = _core.reached_nodes
+    retained_by_group = _core.retained_by_group
     reverse_edges = _core.reverse_edges
     shortest_paths = _core.shortest_paths
-    spread_flags = _function("spread_flags")
+    spread_flags = _core.spread_flags
 # The pure core cannot capture in a forked child: there it is None.
 fork_capture = getattr(_core, "fork_capture", None)
