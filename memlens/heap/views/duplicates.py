@@ -10,8 +10,8 @@ from memlens._core.pure.labels import VALUE_TEXT_LIMIT
 from memlens._text import columns, format_bytes, format_count, middle_cut
 from memlens.errors import OptionError
 from memlens.heap.graph import HeapGraph
-from memlens.heap.paths import RetentionPathFinder
 from memlens.heap.views.visible import check_limit, hidden_flags, is_shown, with_rest
+from memlens.heap.views.waste import WasteView
 
 __all__ = ("DuplicateGroup", "Duplicates", "duplicates_of")
 
@@ -33,27 +33,14 @@ class DuplicateGroup:
     value: str | None
     nodes: tuple[int, ...]
 
-
-class Duplicates:
-    """Groups of equal strings and bytes, the most wasted bytes first."""
-
-    def __init__(self, graph: HeapGraph, rows: list[DuplicateGroup]) -> None:
-        self._finder = RetentionPathFinder(graph)
-        self.rows = tuple(sorted(rows, key=lambda row: (-row.wasted_bytes, row.nodes)))
-
-    def __iter__(self) -> Iterator[DuplicateGroup]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> DuplicateGroup:
-        return self.rows[index]
-
     @property
-    def wasted_bytes(self) -> int:
-        """What would be saved if each value were stored once."""
-        return sum(row.wasted_bytes for row in self.rows)
+    def order(self) -> tuple[int, ...]:
+        """What decides between groups that waste the same."""
+        return self.nodes
+
+
+class Duplicates(WasteView[DuplicateGroup]):
+    """Groups of equal strings and bytes, the most wasted bytes first."""
 
     def table(self, limit: int = 20) -> str:
         """Return the first ``limit`` groups: with their value, or the path to one of them."""
@@ -75,8 +62,7 @@ class Duplicates:
     def _example(self, row: DuplicateGroup) -> str:
         if row.value is not None:
             return middle_cut(ascii(row.value), _SHOWN_VALUE)
-        path = self._finder.path_to(row.nodes[0])
-        return "(garbage)" if path is None else str(path)
+        return self._place(row.nodes[0])
 
     @property
     def title(self) -> str:

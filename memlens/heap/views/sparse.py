@@ -7,7 +7,7 @@ rules of CPython's containers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from memlens._text import columns, format_bytes, format_count
 from memlens.errors import OptionError
 from memlens.heap.graph import HeapGraph
 from memlens.heap.node import Node
-from memlens.heap.paths import RetentionPathFinder
 from memlens.heap.views.visible import check_limit, hidden_flags, is_shown, with_rest
+from memlens.heap.views.waste import WasteView
 
 __all__ = ("SparseCollection", "SparseCollections", "sparse_collections_of")
 
@@ -45,27 +45,14 @@ class SparseCollection:
         """The part of the room that is used, from 0 to 1."""
         return self.length / self.capacity
 
-
-class SparseCollections:
-    """Containers that waste room, the most wasted bytes first."""
-
-    def __init__(self, graph: HeapGraph, rows: list[SparseCollection]) -> None:
-        self._finder = RetentionPathFinder(graph)
-        self.rows = tuple(sorted(rows, key=lambda row: (-row.wasted_bytes, row.node.index)))
-
-    def __iter__(self) -> Iterator[SparseCollection]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> SparseCollection:
-        return self.rows[index]
-
     @property
-    def wasted_bytes(self) -> int:
-        """What new copies of all these containers would not take."""
-        return sum(row.wasted_bytes for row in self.rows)
+    def order(self) -> int:
+        """What decides between containers that waste the same."""
+        return self.node.index
+
+
+class SparseCollections(WasteView[SparseCollection]):
+    """Containers that waste room, the most wasted bytes first."""
 
     def table(self, limit: int = 20) -> str:
         """Return the first ``limit`` as a plain table, with the path that leads to each."""
@@ -76,17 +63,13 @@ class SparseCollections:
                 format_count(row.length),
                 format_count(row.capacity),
                 row.type_name,
-                self._path(row),
+                self._place(row.node.index),
             )
             for row in self.rows[:limit]
         ]
         right = (True, True, True, False, False)
         table = columns(("wasted", "length", "room", "type", "held by"), rows, right=right)
         return with_rest(table, len(self.rows), limit)
-
-    def _path(self, row: SparseCollection) -> str:
-        path = self._finder.path_to(row.node.index)
-        return "(garbage)" if path is None else str(path)
 
     def __str__(self) -> str:
         title = (
@@ -108,7 +91,7 @@ class SparseCollections:
                     "capacity": row.capacity,
                     "shallow_bytes": row.shallow_bytes,
                     "wasted_bytes": row.wasted_bytes,
-                    "held_by": self._path(row),
+                    "held_by": self._place(row.node.index),
                 }
                 for row in self.rows[:limit]
             ],
