@@ -11,7 +11,7 @@ import pytest
 import memlens
 from memlens.errors import OptionError, OutputError
 from tests.clock import FakeClock
-from tests.leaks.test_suspects import leaking_dict, series
+from tests.profilers import profiler_in
 
 
 class Session:
@@ -33,24 +33,6 @@ def leak(count=30):
     start = len(SESSIONS)
     for number in range(start, start + count):
         SESSIONS[number] = Session()
-
-
-@pytest.fixture
-def planted(monkeypatch):
-    """Snapshots are small planted heaps with a leak: what is under test is not the capture."""
-    snapshots = iter(series(leaking_dict, rounds=12, pid=os.getpid()))
-
-    def take(path, *, reason, facts):
-        snapshot = next(snapshots)
-        snapshot.facts.update(facts, reason=reason)
-        snapshot.save(path)
-        return snapshot
-
-    monkeypatch.setattr("memlens.watch.shelf.take_heap_snapshot", take)
-
-
-def profiler_in(folder, **options):
-    return memlens.MemoryProfiler(folder / "profiles", sample_interval=3600.0, **options)
 
 
 def read(profiler):

@@ -11,29 +11,10 @@ import tracemalloc
 
 import pytest
 
-import memlens
 from memlens._core.sampling import load_sampler
 from memlens.errors import OptionError
-from tests.leaks.test_suspects import leaking_dict, series
+from tests.profilers import profiler_in
 from tests.sampler import need_sampler
-
-
-@pytest.fixture
-def planted(monkeypatch):
-    """Snapshots are small planted heaps: what is under test is not the capture."""
-    snapshots = iter(series(leaking_dict, rounds=60, pid=os.getpid()))
-
-    def take(path, *, reason, facts):
-        snapshot = next(snapshots)
-        snapshot.facts.update(facts, reason=reason)
-        snapshot.save(path)
-        return snapshot
-
-    monkeypatch.setattr("memlens.watch.shelf.take_heap_snapshot", take)
-
-
-def profiler_in(folder, **options):
-    return memlens.MemoryProfiler(folder / "profiles", sample_interval=3600.0, **options)
 
 
 @pytest.fixture

@@ -1,0 +1,23 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.leaks.test_suspects import leaking_dict, series
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """Snapshots are small planted heaps with a leak: what is under test is not the capture."""
+    snapshots = iter(series(leaking_dict, rounds=60, pid=os.getpid()))
+
+    def take(path, *, reason, facts):
+        snapshot = next(snapshots)
+        snapshot.facts.update(facts, reason=reason)
+        snapshot.save(path)
+        return snapshot
+
+    monkeypatch.setattr("memlens.watch.shelf.take_heap_snapshot", take)

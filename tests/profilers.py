@@ -1,0 +1,9 @@
+"""Profilers whose snapshots are planted."""
+
+from __future__ import annotations
+
+import memlens
+
+
+def profiler_in(folder, **options):
+    return memlens.MemoryProfiler(folder / "profiles", sample_interval=3600.0, **options)
