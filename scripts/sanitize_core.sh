@@ -6,9 +6,8 @@
 # Its arrays are blocks of malloc here, whose ends the sanitizer sees. Not the forked capture: its
 # child must not call malloc. Not the tests whose programs choose their own allocator, in an
 # environment without the sanitizer, nor one that measures resident memory. The core is built into a
-# copy of the tree, so that the one that
-# is installed stays as it is. Python itself is not instrumented: leaks are not looked for, as the
-# interpreter keeps what it has.
+# copy of the tree, so that the one that is installed stays as it is. Python itself is not
+# instrumented: leaks are not looked for, as the interpreter keeps what it has.
 set -eu
 python=$(command -v "$1")
 shift

@@ -36,7 +36,7 @@ class AllocationProfiler:
     doubled.
 
     ``backend``: ``"sampling"`` (the C sampler, or TracingError), ``"tracemalloc"`` (exact, live
-    only, 7 to 24 times slower), ``"auto"``: the sampler, or tracemalloc with one warning where
+    only, many times slower), ``"auto"``: the sampler, or tracemalloc with one warning where
     there is none. ``seed`` makes the sampling repeat (0: random); for tests. Raises OptionError.
 
     >>> with AllocationProfiler(sample_interval=1) as profiler:

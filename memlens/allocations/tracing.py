@@ -26,7 +26,8 @@ __all__ = ("TraceStore",)
 class TraceStore:
     """Traces every allocation of the process while it is started, and keeps snapshots of them.
 
-    Exact and slow (7 times slower with one frame is normal, 20 times with 25): for a test, a block,
+    Exact and slow (code that only allocates: some ten times slower with one frame, forty with 25;
+    `benchmarks/sampler_overhead.py`): for a test, a block,
     a short window::
 
         with TraceStore() as store:

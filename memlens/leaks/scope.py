@@ -15,7 +15,7 @@ part of what such an object retains; if nothing else leaks, `find_leaks` sees th
 threads make meanwhile is counted too: a holder is reported where it gained in most looks. A block
 that is so long that the collector's second generation is collected meanwhile is counted as missed.
 
-**Cost.** A repetition that is not looked at costs about a microsecond. One that is costs two young
+**Cost.** A repetition that is not looked at adds to a counter. One that is costs two young
 collections; and a look a full collection and a snapshot. There are at most ``max_looks``.
 """
 

@@ -54,7 +54,7 @@ class WeakValueCache(ComputingMapping[K, V]):
     that nobody uses. ``keep_newest=N`` keeps the N most recently used values alive as well, which
     helps where users come one after the other.
 
-    **Cost**: a lookup is O(1), about 0.3 µs; an entry costs some 200 bytes beside its key; values
+    **Cost**: a lookup is O(1); an entry costs its weak reference beside its key; values
     cost nothing, but for the N newest.
 
     Values must allow weak references: instances of classes, functions, sets, arrays, but not int,
