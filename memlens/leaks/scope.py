@@ -78,11 +78,11 @@ class _State:
         self.repetitions += 1
         if self.repetitions >= self.next_sample and self.looks < self.max_looks:
             with self.lock:
-                if self.sampling is None and self.marked is None and self.thread is None:
+                free = self.sampling is None and self.marked is None and self.thread is None
+                if free and _empty_young_generations():
                     # Not always the same step: programs take turns, in twos and in tens.
                     self.next_sample = self.repetitions + self.every + self.looks % 3
                     self.sampling = one
-                    gc.collect(1)
                     one.collections = _older_collections()
 
     def end(self, one: Scope) -> None:
@@ -289,6 +289,13 @@ def scope(
                 )
             state = _states.setdefault(name, _State(name, every, settle, max_looks, max_objects))
     return Scope(state)
+
+
+def _empty_young_generations() -> bool:
+    """Collect them; False where another thread is at a collection, which makes ours do nothing."""
+    before = int(gc.get_stats()[1]["collections"])
+    gc.collect(1)
+    return int(gc.get_stats()[1]["collections"]) > before
 
 
 def _older_collections() -> int:

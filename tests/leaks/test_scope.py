@@ -126,6 +126,29 @@ def test_what_only_every_second_block_keeps_is_seen(turn):
     assert [one["type"] for one in report.to_dict()["survivors"]] == [f"{__name__}.Request"]
 
 
+def test_no_block_is_looked_at_while_another_thread_collects():
+    """A collection of ours does nothing then: all that is young would seem made in the block."""
+
+    request = memlens.scope("request", every=1, settle=1)
+
+    def while_collecting(phase, info):
+        if phase == "start":
+            with request:
+                pass
+
+    gc.callbacks.append(while_collecting)
+    try:
+        while request.report().repetitions < 20:
+            gc.collect()
+    finally:
+        gc.callbacks.remove(while_collecting)
+    assert module._states["request"].marked is None
+    with request:
+        KEPT.append(Request())
+    alive = [obj for one in module._states["request"].marked if (obj := one()) is not None]
+    assert alive == KEPT
+
+
 def collect(number):
     before = module._older_collections()
     while module._older_collections() == before:  # nothing, while another thread collects
