@@ -59,9 +59,11 @@ class SiteShare:
     sample_count: int
 
     def __str__(self) -> str:
+        objects, samples = round(self.count), self.sample_count
         return (
-            f"{self.path_text()}: about {format_count(round(self.count))} objects,"
-            f" {format_bytes(self.shallow_bytes)}, from {format_count(self.sample_count)} samples"
+            f"{self.path_text()}: about {format_count(objects)} object{'s' if objects != 1 else ''},"
+            f" {format_bytes(self.shallow_bytes)}, from {format_count(samples)}"
+            f" sample{'s' if samples != 1 else ''}"
         )
 
     def path_text(self) -> str:
