@@ -26,6 +26,7 @@ from memlens.watch.worker import Worker
 __all__ = ("MemoryProfiler",)
 
 _MIN_SNAPSHOTS_FOR_AN_ALERT = 3  # two cannot tell a leak from a one-time growth
+_GROWTH_OF_A_START_BYTES = 64 * 1024  # imports, caches that fill: no news between two snapshots
 _MAX_HOLDERS_REMEMBERED = 1000
 _STOP_SECONDS = 5.0  # how long stop() waits for a snapshot that is being taken
 
@@ -242,7 +243,11 @@ class MemoryProfiler:
             records = self.snapshots
             leaks = None
             if len(records) >= 2:
-                leaks = make_leak_report(self._shelf.load(), ignore=self.ignore)
+                leaks = make_leak_report(
+                    self._shelf.load(),
+                    ignore=self.ignore,
+                    min_growth_bytes=_GROWTH_OF_A_START_BYTES if len(records) == 2 else 0,
+                )
         first, last = self._first, self._last
         if first is None and records:
             first, last = records[0].reading, records[-1].reading
