@@ -84,6 +84,16 @@ def test_run_reports_the_leak_of_a_script_on_stderr_and_keeps_files(tmp_path):
     assert "bytearray" in summary.stdout
 
 
+def test_a_program_that_only_starts_and_ends_leaks_nothing(tmp_path):
+    """It has no snapshot in between: there is no telling, and no suspect."""
+    (tmp_path / "short.py").write_text("KEPT = [bytearray(100) for _ in range(2000)]\n")
+    done = run("run", "short.py", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "suspect" not in done.stderr
+    assert "Two snapshots cannot tell a leak from a start" in done.stderr
+    assert "bytearray (+2,000, " in done.stderr
+
+
 CACHING = """
 import memlens
 class Cache:
@@ -243,3 +253,15 @@ def test_bad_input_is_one_clear_line(tmp_path, arguments, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_reader_who_has_enough_gets_no_traceback(files):
+    command = [sys.executable, "-m", "memlens", "summary", "--limit", "1000", "after.memlens"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    read, write = os.pipe()
+    os.close(read)  # nobody reads: the first write fails
+    with os.fdopen(write, "wb") as output:
+        done = subprocess.run(
+            command, cwd=files, env=environment, stdout=output, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "")
