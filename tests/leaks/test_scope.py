@@ -33,6 +33,8 @@ def fresh():
     module._states.clear()
     KEPT.clear()
     yield
+    for state in module._states.values():  # a look of this test is not the next one's
+        assert module.Scope(state).wait()
     module._states.clear()
     KEPT.clear()
 
