@@ -5,8 +5,16 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.leaks.test_suspects import leaking_dict, series
+
+# The same examples each time, however busy the machine: a proof that another run repeats. To look
+# further: pytest --hypothesis-profile=default --hypothesis-seed=random
+settings.register_profile(
+    "reproducible", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("reproducible")
 
 
 @pytest.fixture
