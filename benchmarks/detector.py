@@ -159,6 +159,30 @@ def state_bytes(value: object, seen: set[int]) -> int:
     return size
 
 
+def print_means(rows: dict[str, dict], peers: dict[str, Peer]) -> None:
+    for leaks, what in ((True, "mean recall"), (False, "mean false alarms")):
+        chosen = [
+            row
+            for name, row in rows.items()
+            if row["leaks"] == leaks and not name.startswith(BEYOND_THE_WINDOW)
+        ]
+        if chosen:
+            means = [np.mean([row["peers"][peer] for row in chosen]) for peer in peers]
+            mean = np.mean([row["rate"] for row in chosen])
+            print(f"{what:<33}{mean:>7.4f}{'':>34}" + "".join(f"{m:>8.3f}" for m in means))
+
+
+def print_cost(seed: int) -> None:
+    detector = MemoryLeakDetector()
+    trace = traces.generate("L01_linear", seed)
+    for at, value in zip(trace.times.tolist(), trace.values.tolist(), strict=True):
+        detector.observe(value, at)
+    print(
+        f"a reading without a test: {1e6 * cost_without_test():.2f} us; "
+        f"state after six hours and an alert: {state_bytes(detector, set())} bytes"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=100)
@@ -192,24 +216,8 @@ def main() -> None:
         if args.long:
             slow = judge_family(name, seeds, {}, min_window_seconds=26 * 3600.0)
             print(row_text("  with a window of 26 h", slow), flush=True)
-    for leaks, what in ((True, "mean recall"), (False, "mean false alarms")):
-        chosen = [
-            row
-            for name, row in rows.items()
-            if row["leaks"] == leaks and not name.startswith(BEYOND_THE_WINDOW)
-        ]
-        if chosen:
-            means = [np.mean([row["peers"][peer] for row in chosen]) for peer in peers]
-            mean = np.mean([row["rate"] for row in chosen])
-            print(f"{what:<33}{mean:>7.4f}{'':>34}" + "".join(f"{m:>8.3f}" for m in means))
-    detector = MemoryLeakDetector()
-    trace = traces.generate("L01_linear", args.first)
-    for at, value in zip(trace.times.tolist(), trace.values.tolist(), strict=True):
-        detector.observe(value, at)
-    print(
-        f"a reading without a test: {1e6 * cost_without_test():.2f} us; "
-        f"state after six hours and an alert: {state_bytes(detector, set())} bytes"
-    )
+    print_means(rows, peers)
+    print_cost(args.first)
 
 
 if __name__ == "__main__":
