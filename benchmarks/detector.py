@@ -24,7 +24,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
 import traces  # noqa: E402  # beside this file, which is no package
 
-from memlens.process.detector import MemoryLeakDetector, Verdict  # noqa: E402  # as above
+from memlens.process.detector.leak_detector import MemoryLeakDetector, Verdict  # noqa: E402  # as above
 
 WARMUP, WINDOW = 900.0, 7200.0
 BEYOND_THE_WINDOW = ("X08", "X10", "X11")

@@ -18,8 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from memlens._core import _sampler
-from memlens.allocations.profiles.rows import merged
-from memlens.allocations.sampler.site_tables import rows_of
+from memlens.allocations.profile.rows import merged
+from memlens.allocations.sampling.site_tables import rows_of
 
 INTERVAL_BYTES = 64 * 1024  # many samples in a short program
 MEASURES = ("allocated_bytes", "allocated_count", "live_bytes", "live_count")

@@ -428,10 +428,10 @@ def _x09(d: _Draw) -> tuple[Array, float]:
     return steps, 0.0
 
 
-def _walk(d: _Draw, least_step: float, most_step: float) -> Array:
+def _walk(d: _Draw, min_step: float, max_step: float) -> Array:
     """Return a random walk between two walls; its steps are shares of the band between them."""
     band = d.rng.uniform(10, 100)
-    step = _log_uniform(d.rng, least_step, most_step) * band
+    step = _log_uniform(d.rng, min_step, max_step) * band
     walk = d.rng.uniform(0, band) + np.cumsum(d.rng.normal(0, step, d.t.size))
     return np.abs((walk % (2 * band)) - band)
 

@@ -22,10 +22,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from memlens.allocations.profile import AllocationProfile
-    from memlens.allocations.profiles.rows import AllocationRow
-    from memlens.allocations.sampling import AllocationProfiler
-    from memlens.allocations.tracing import TraceStore
+    from memlens.allocations.profile.allocation_profile import AllocationProfile
+    from memlens.allocations.profile.rows import AllocationRow
+    from memlens.allocations.profiler import AllocationProfiler
+    from memlens.allocations.tracing.trace_store import TraceStore
     from memlens.allocations.tracker import AllocationTracker
     from memlens.decorators import BlockResult, memory_block, profile_memory
     from memlens.errors import (
@@ -42,9 +42,12 @@ if TYPE_CHECKING:
         TracingError,
     )
     from memlens.files import export, load
-    from memlens.heap.capture import start_heap_snapshot, take_heap_snapshot
+    from memlens.heap.capture.forked import SnapshotProgress, SnapshotTask
+    from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
     from memlens.heap.comparison import HeapComparison, TypeChange
-    from memlens.heap.forked import SnapshotProgress, SnapshotTask
+    from memlens.heap.graph.allocation_sites import CallSite, SiteShare
+    from memlens.heap.graph.node import Node
+    from memlens.heap.graph.paths import Hop, RetentionPath, RetentionPathFinder
     from memlens.heap.live import (
         Retention,
         draw_referrers,
@@ -52,31 +55,28 @@ if TYPE_CHECKING:
         retained_size,
         why_alive,
     )
-    from memlens.heap.node import Node
-    from memlens.heap.paths import Hop, RetentionPath, RetentionPathFinder
-    from memlens.heap.sites import CallSite, SiteShare
     from memlens.heap.snapshot import HeapSnapshot, compare_snapshots
-    from memlens.heap.views.domination import BigDrop, BigDrops, Dominators
+    from memlens.heap.views.branch import Branch
+    from memlens.heap.views.dominators import BigDrop, BigDrops, Dominators
     from memlens.heap.views.duplicates import DuplicateGroup, Duplicates
-    from memlens.heap.views.retainers import Retainers
-    from memlens.heap.views.selection import NodeSet
-    from memlens.heap.views.sparse import SparseCollection, SparseCollections
+    from memlens.heap.views.node_set import NodeSet
+    from memlens.heap.views.referrers import Referrers
+    from memlens.heap.views.sparse_collections import SparseCollection, SparseCollections
     from memlens.heap.views.statistics import Statistics, StatisticsRow
     from memlens.heap.views.summary import Summary, SummaryRow
-    from memlens.heap.views.tree import Branch
-    from memlens.leaks.bounds import BoundedHolder
-    from memlens.leaks.report import LeakReport
+    from memlens.leaks.leak_report import LeakReport
     from memlens.leaks.scope import Scope, scope
     from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
+    from memlens.leaks.stated_bounds import BoundedHolder
     from memlens.leaks.suspects import LeakSuspect, find_leaks
-    from memlens.process.accounting import MemoryBreakdown, breakdown
-    from memlens.process.alert import DetectorReport, LeakAlert, Verdict
-    from memlens.process.detector import MemoryLeakDetector, check_iterations
+    from memlens.process.breakdown import MemoryBreakdown, breakdown
+    from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
+    from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
     from memlens.process.reading import MemoryReading, read_memory
     from memlens.process.sampler import MemorySampler
-    from memlens.profiler import MemoryProfiler
-    from memlens.report.progress import progress_bar
-    from memlens.watch.records import ProfilerReport, SnapshotRecord
+    from memlens.profiler.memory_profiler import MemoryProfiler
+    from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
+    from memlens.progress import progress_bar
 
 __version__ = "0.1.0"
 
@@ -117,7 +117,7 @@ __all__ = (
     "OptionError",
     "OutputError",
     "ProfilerReport",
-    "Retainers",
+    "Referrers",
     "Retention",
     "RetentionPath",
     "RetentionPathFinder",
@@ -161,10 +161,10 @@ __all__ = (
 
 # Loaded when first used: a service that only imports memlens pays for nothing else.
 _HOMES = {
-    "memlens.allocations.profile": ("AllocationProfile",),
-    "memlens.allocations.profiles.rows": ("AllocationRow",),
-    "memlens.allocations.sampling": ("AllocationProfiler",),
-    "memlens.allocations.tracing": ("TraceStore",),
+    "memlens.allocations.profile.allocation_profile": ("AllocationProfile",),
+    "memlens.allocations.profile.rows": ("AllocationRow",),
+    "memlens.allocations.profiler": ("AllocationProfiler",),
+    "memlens.allocations.tracing.trace_store": ("TraceStore",),
     "memlens.allocations.tracker": ("AllocationTracker",),
     "memlens.decorators": (
         "BlockResult",
@@ -188,8 +188,8 @@ _HOMES = {
         "export",
         "load",
     ),
-    "memlens.heap.capture": ("start_heap_snapshot", "take_heap_snapshot"),
-    "memlens.heap.forked": ("SnapshotProgress", "SnapshotTask"),
+    "memlens.heap.capture.take": ("start_heap_snapshot", "take_heap_snapshot"),
+    "memlens.heap.capture.forked": ("SnapshotProgress", "SnapshotTask"),
     "memlens.heap.comparison": (
         "HeapComparison",
         "TypeChange",
@@ -201,13 +201,13 @@ _HOMES = {
         "retained_size",
         "why_alive",
     ),
-    "memlens.heap.node": ("Node",),
-    "memlens.heap.paths": (
+    "memlens.heap.graph.node": ("Node",),
+    "memlens.heap.graph.paths": (
         "Hop",
         "RetentionPath",
         "RetentionPathFinder",
     ),
-    "memlens.heap.sites": (
+    "memlens.heap.graph.allocation_sites": (
         "CallSite",
         "SiteShare",
     ),
@@ -215,16 +215,16 @@ _HOMES = {
         "HeapSnapshot",
         "compare_snapshots",
     ),
-    "memlens.heap.views.domination": ("BigDrop", "BigDrops", "Dominators"),
+    "memlens.heap.views.dominators": ("BigDrop", "BigDrops", "Dominators"),
     "memlens.heap.views.duplicates": ("DuplicateGroup", "Duplicates"),
-    "memlens.heap.views.retainers": ("Retainers",),
-    "memlens.heap.views.selection": ("NodeSet",),
-    "memlens.heap.views.sparse": ("SparseCollection", "SparseCollections"),
+    "memlens.heap.views.referrers": ("Referrers",),
+    "memlens.heap.views.node_set": ("NodeSet",),
+    "memlens.heap.views.sparse_collections": ("SparseCollection", "SparseCollections"),
     "memlens.heap.views.statistics": ("Statistics", "StatisticsRow"),
     "memlens.heap.views.summary": ("Summary", "SummaryRow"),
-    "memlens.heap.views.tree": ("Branch",),
-    "memlens.leaks.bounds": ("BoundedHolder",),
-    "memlens.leaks.report": ("LeakReport",),
+    "memlens.heap.views.branch": ("Branch",),
+    "memlens.leaks.stated_bounds": ("BoundedHolder",),
+    "memlens.leaks.leak_report": ("LeakReport",),
     "memlens.leaks.scope": (
         "Scope",
         "scope",
@@ -237,16 +237,16 @@ _HOMES = {
         "LeakSuspect",
         "find_leaks",
     ),
-    "memlens.process.accounting": (
+    "memlens.process.breakdown": (
         "MemoryBreakdown",
         "breakdown",
     ),
-    "memlens.process.alert": (
+    "memlens.process.detector.alert": (
         "DetectorReport",
         "LeakAlert",
         "Verdict",
     ),
-    "memlens.process.detector": (
+    "memlens.process.detector.leak_detector": (
         "MemoryLeakDetector",
         "check_iterations",
     ),
@@ -255,9 +255,9 @@ _HOMES = {
         "read_memory",
     ),
     "memlens.process.sampler": ("MemorySampler",),
-    "memlens.profiler": ("MemoryProfiler",),
-    "memlens.report.progress": ("progress_bar",),
-    "memlens.watch.records": (
+    "memlens.profiler.memory_profiler": ("MemoryProfiler",),
+    "memlens.progress": ("progress_bar",),
+    "memlens.profiler.profiler_report": (
         "ProfilerReport",
         "SnapshotRecord",
     ),

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from memlens.cli import main
+from memlens.cli.main import main
 
 sys.exit(main())

@@ -23,11 +23,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeVar, overload
 
-from memlens.allocations.block_result import BlockResult
-from memlens.allocations.measurement import BlockMeasurement
+from memlens.allocations.blocks.measurement import BlockMeasurement
+from memlens.allocations.blocks.result import BlockResult
+from memlens.allocations.blocks.running_blocks import running_blocks
+from memlens.allocations.blocks.wrapping import measured_function
 from memlens.allocations.options import MAX_FRAMES, check_whole
-from memlens.allocations.running_blocks import running_blocks
-from memlens.allocations.wrapping import measured_function
 from memlens.errors import OptionError, TracingError
 
 __all__ = ("BlockResult", "MemoryBlock", "Report", "memory_block", "profile_memory")

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from memlens._files import write_whole
-from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.tracing import TraceStore
+from memlens._atomic import write_whole
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.errors import OptionError, SnapshotFileError
 from memlens.heap.snapshot import HeapSnapshot
 

@@ -28,4 +28,4 @@ def planted(monkeypatch):
         snapshot.save(path)
         return snapshot
 
-    monkeypatch.setattr("memlens.watch.shelf.take_heap_snapshot", take)
+    monkeypatch.setattr("memlens.profiler.snapshot_store.take_heap_snapshot", take)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from memlens._core.sampling import why_unavailable
+from memlens._core.sampler_api import why_unavailable
 
 __all__ = ("need_sampler",)
 

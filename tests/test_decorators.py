@@ -17,7 +17,7 @@ import weakref
 import pytest
 
 from memlens import decorators
-from memlens.allocations import measurement
+from memlens.allocations.blocks import measurement
 from memlens.decorators import BlockResult, memory_block, profile_memory
 from memlens.errors import OptionError, TracingError
 

@@ -9,9 +9,9 @@ import os
 import pytest
 
 import memlens
-from memlens.allocations.frame import Frame
-from memlens.allocations.profile import AllocationProfile, ProfileFacts
-from memlens.allocations.profiles.rows import AllocationRow
+from memlens._frame import Frame
+from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
+from memlens.allocations.profile.rows import AllocationRow
 from memlens.errors import OptionError, OutputError, SnapshotFileError
 from tests.heap.planted import Planter
 

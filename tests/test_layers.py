@@ -13,72 +13,150 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "memlens"
 ROOT = "memlens"
 
-# Each room with the rooms below it. A room is a module or a folder of the package.
-LAYERS: list[set[str]] = [
-    {"__main__"},
-    {"cli", "integrations"},
-    {"commands"},
-    {"run", "demo"},
-    {"profiler", "decorators", "files", "script"},
-    {"report", "formats", "watch"},
-    {"leaks"},
-    {"process", "allocations", "heap"},
-    {"_core", "structures", "_files", "_text"},
-    {"errors"},
-]
-# Stricter than their layer: these lift out of the house with no more than this.
+# Each room of a house with the rooms below it. A room is a module or a folder.
+LAYERS: dict[str, list[set[str]]] = {
+    "memlens": [
+        {"__main__"},
+        {"cli", "integrations"},
+        {"demo"},
+        {"profiler", "decorators", "files"},
+        {"report", "formats"},
+        {"leaks"},
+        {"process", "allocations", "heap"},
+        {"_core", "structures", "progress", "_atomic", "_frame"},
+        {"_text"},
+        {"errors", "_package"},
+    ],
+    "memlens.heap": [
+        {"live"},
+        {"capture"},
+        {"snapshot"},
+        {"comparison"},
+        {"views"},
+        {"graph"},
+    ],
+    "memlens.allocations": [
+        {"profiler", "tracker", "blocks"},
+        {"sampling", "tracing"},
+        {"profile", "options"},
+    ],
+    "memlens.process": [
+        {"sampler"},
+        {"sampling_thread"},
+        {"gc_pauses", "schedule", "reading", "breakdown", "detector"},
+        {"limits"},
+    ],
+    "memlens.leaks": [
+        {"leak_report", "scope"},
+        {"suspects", "scope_report", "growing_types"},
+        {"naming", "find_growth", "patterns"},
+        {"detectors", "mentions", "stated_bounds", "sharing"},
+        {"growth"},
+    ],
+    "memlens.profiler": [
+        {"memory_profiler"},
+        {"snapshot_store"},
+        {"allocation_source", "profiler_report", "trend_detectors", "worker"},
+    ],
+    "memlens.cli": [
+        {"main"},
+        {"programs", "snapshot_views", "allocation_views"},
+        {"run", "output"},
+        {"script"},
+    ],
+}
+# Stricter than their layer: these can be used without the rest of the package.
 ONLY = {
     "structures": set(),
     "_core": {"errors"},
-    "_files": {"errors"},
+    "_atomic": {"errors"},
     "_text": set(),
-    "script": {"errors"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+def module_of(path: Path) -> str:
+    """Return the dotted name of a module; of a package for its ``__init__.py``."""
+    parts = [ROOT, *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def level_of(room: str) -> int:
-    for level, rooms in enumerate(LAYERS):
+def room_in(house: str, module: str) -> str | None:
+    """Return the room of a house that a module is in; None for one outside it."""
+    if not module.startswith(house + "."):
+        return None
+    return module.removeprefix(house + ".").split(".")[0]
+
+
+def level_of(house: str, room: str) -> int:
+    for level, rooms in enumerate(LAYERS[house]):
         if room in rooms:
             return level
-    raise AssertionError(f"memlens/{room} has no room in the house: add it to LAYERS")
+    raise AssertionError(f"{house}.{room} has no room in the house: add it to LAYERS")
 
 
-def rooms_imported(path: Path) -> set[str]:
-    rooms = set()
+def modules_imported(path: Path) -> set[str]:
+    """Return the modules of ours that a file imports, those for type checking included."""
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: imports are absolute here"
-            names = [node.module or ""]
-            if node.module == ROOT:  # from memlens import _core, __version__
-                names = [f"{ROOT}.{alias.name}" for alias in node.names]
-        rooms |= {name.split(".")[1] for name in names if name.startswith(ROOT + ".")}
-    return rooms - {"__version__"}
+            # The name may be a module of the package, or something that the module defines.
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        modules |= {name for name in names if name.startswith(ROOT + ".")}
+    return modules - {f"{ROOT}.__version__"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_only_downwards(path):
-    room = room_of(path)
-    if room == "__init__":
-        return  # the package root stands above all
-    allowed = ONLY.get(room)
-    for other in rooms_imported(path) - {room}:
-        if allowed is not None:
-            assert other in allowed, f"{room} must not import {other}"
-        assert level_of(other) > level_of(room), f"{room} must not import {other}: not below it"
+    module = module_of(path)
+    for house in LAYERS:
+        room = room_in(house, module)
+        if room is None:
+            continue  # outside; the package root stands above all
+        level = level_of(house, room)
+        for imported in modules_imported(path):
+            other = room_in(house, imported)
+            if other in (None, room):
+                continue
+            assert level_of(house, other) > level, f"{module} must not import {imported}: not below"
+            if house == ROOT and room in ONLY:
+                assert other in ONLY[room], f"{module} must not import {imported}"
 
 
-def test_the_check_sees_an_import_that_goes_up(tmp_path):
+def test_no_modules_import_each_other():
+    graph = {module_of(path): modules_imported(path) for path in MODULES}
+    imports = {
+        module: {target for name in names for target in (name, name.rpartition(".")[0])
+                 if target in graph and target not in (module, ROOT)}
+        for module, names in graph.items()
+    }  # fmt: skip
+    assert list(find_cycles(imports)) == []
+
+
+def find_cycles(imports: dict[str, set[str]]):
+    """Yield each module that can reach itself, with a module on the way."""
+    for start in imports:
+        seen, waiting = set(), list(imports[start])
+        while waiting:
+            module = waiting.pop()
+            if module == start:
+                yield start, sorted(seen)
+                break
+            if module not in seen:
+                seen.add(module)
+                waiting += imports.get(module, ())
+
+
+def test_the_check_finds_an_import_that_goes_up_and_a_cycle(tmp_path):
     wrong = tmp_path / "wrong.py"
     wrong.write_text("def f():\n    from memlens.profiler import MemoryProfiler\n")
-    assert rooms_imported(wrong) == {"profiler"}
+    assert modules_imported(wrong) == {"memlens.profiler.MemoryProfiler"}
+    assert room_in("memlens", "memlens.profiler.MemoryProfiler") == "profiler"
+    assert [start for start, _ in find_cycles({"a": {"b"}, "b": {"a"}, "c": {"a"}})] == ["a", "b"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from memlens._frame import CallPath, Frame
 from memlens._text import PLAIN_WIDTH, columns, format_bytes, format_count
-from memlens.allocations.frame import CallPath, Frame
-from memlens.allocations.profiles.text import path_text
+from memlens.allocations.profile.profile_text import path_text
 from memlens.errors import OptionError
 
 __all__ = ("AllocationTracker", "TrackedAllocations", "TrackerReport")

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from memlens.allocations.frame import Frame
-from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.profiles.call_tree import CallNode
-from memlens.allocations.profiles.rows import check_measure
+from memlens._frame import Frame
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profile.call_tree import CallNode
+from memlens.allocations.profile.rows import check_measure
 
 __all__ = ("heapprofile_dict", "heapprofile_text")
 

@@ -6,9 +6,9 @@ What Brendan Gregg's ``flamegraph.pl`` reads, and inferno, and most flame graph 
 
 from __future__ import annotations
 
-from memlens.allocations.frame import Frame, printable
-from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.profiles.rows import check_measure, measure_of
+from memlens._frame import Frame, printable
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profile.rows import check_measure, measure_of
 
 __all__ = ("folded_text",)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable
 
-from memlens.allocations.frame import Frame
-from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.profiles.rows import AllocationRow, measure_of
+from memlens._frame import Frame
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profile.rows import AllocationRow, measure_of
 
 __all__ = ("pprof_bytes",)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from memlens.allocations.frame import Frame
-from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.profiles.rows import MEASURES, measure_of
+from memlens._frame import Frame
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profile.rows import MEASURES, measure_of
 
 __all__ = ("speedscope_dict", "speedscope_text")
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from memlens import _core
 from memlens._text import columns, format_bytes, format_change, format_count, format_duration
-from memlens.heap.graph import HeapGraph
-from memlens.heap.identity import check_same_process, match_graphs
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.matching import check_same_process, match_graphs
 from memlens.heap.views.summary import type_groups
-from memlens.heap.views.visible import HIDDEN
+from memlens.heap.views.visibility import HIDDEN
 
 __all__ = ("HeapComparison", "TypeChange", "compare_graphs")
 

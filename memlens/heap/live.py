@@ -18,15 +18,14 @@ from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, RootKind
 from memlens._core.pure.access import class_name
 from memlens._core.pure.edges import Plans
 from memlens._core.pure.labels import StringTable
+from memlens._package import PACKAGE_FOLDER
 from memlens.errors import MissingExtraError, NotInSnapshotError, OptionError
-from memlens.heap.capture import take_heap_snapshot
-from memlens.heap.graph import Edge, HeapGraph
-from memlens.heap.node import Node
-from memlens.heap.paths import Hop, RetentionPath, RetentionPathFinder, reference_text
+from memlens.heap.capture.take import take_heap_snapshot
+from memlens.heap.graph.heap_graph import Edge, HeapGraph
+from memlens.heap.graph.node import Node
+from memlens.heap.graph.paths import Hop, RetentionPath, RetentionPathFinder, reference_text
 
 __all__ = ("Retention", "draw_referrers", "find_live_path", "retained_size", "why_alive")
-
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class Retention:
@@ -119,7 +118,7 @@ def _callers_roots(graph: HeapGraph, index: int) -> Iterator[int]:
 
 def _calling_frame() -> FrameType:
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+    while frame.f_code.co_filename.startswith(PACKAGE_FOLDER) and frame.f_back is not None:
         frame = frame.f_back
     return frame
 
@@ -174,7 +173,7 @@ def draw_referrers(obj: object, path: str | os.PathLike[str], *, max_depth: int 
 def _own_ids() -> list[int]:
     frame: FrameType | None = sys._getframe(1)
     ids = []
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
         ids.append(id(frame))
         frame = frame.f_back
     return ids

@@ -9,22 +9,22 @@ from typing import Any
 from memlens._text import format_count
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.comparison import HeapComparison, compare_graphs
-from memlens.heap.file import SectionFile, write_sections
-from memlens.heap.graph import HeapGraph
-from memlens.heap.lookup import find_path
-from memlens.heap.node import Node
-from memlens.heap.paths import RetentionPath, RetentionPathFinder
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.node import Node
+from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
+from memlens.heap.graph.snapshot_file import SectionFile, write_sections
+from memlens.heap.views.branch import Branch
 from memlens.heap.views.containment import containment_of
-from memlens.heap.views.domination import Dominators, dominators_of
+from memlens.heap.views.dominators import Dominators, dominators_of
 from memlens.heap.views.duplicates import Duplicates, duplicates_of
-from memlens.heap.views.retainers import Retainers, retainers_of
-from memlens.heap.views.selection import NodeSet, select_nodes
-from memlens.heap.views.sites import summarise_sites
-from memlens.heap.views.sparse import SparseCollections, sparse_collections_of
+from memlens.heap.views.lookup import find_path
+from memlens.heap.views.node_set import NodeSet, select_nodes
+from memlens.heap.views.referrers import Referrers, referrers_of
+from memlens.heap.views.site_summary import summarise_sites
+from memlens.heap.views.sparse_collections import SparseCollections, sparse_collections_of
 from memlens.heap.views.statistics import Statistics, statistics_of
 from memlens.heap.views.summary import Summary, garbage_of, summarise
-from memlens.heap.views.tree import Branch
-from memlens.heap.views.visible import check_limit, shown_nodes
+from memlens.heap.views.visibility import check_limit, shown_nodes
 
 __all__ = ("HeapSnapshot", "compare_snapshots")
 
@@ -111,9 +111,9 @@ class HeapSnapshot:
         """
         return dominators_of(self.graph, 0 if node is None else self._index(node))
 
-    def retainers(self, node: Node | int) -> Retainers:
+    def referrers(self, node: Node | int) -> Referrers:
         """Return what refers to a node, and what refers to that, as a tree up to the roots."""
-        return retainers_of(self.graph, self._index(node))
+        return referrers_of(self.graph, self._index(node))
 
     def select(
         self,

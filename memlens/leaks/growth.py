@@ -1,7 +1,7 @@
 """Growth: the same objects in two or more snapshots of one process, and which ones are new.
 
 A *holder* is an object that was there all along and gained something in every interval. What shapes
-it takes, and how each is looked for, is said in `memlens.leaks.search`.
+it takes, and how each is looked for, is said in `memlens.leaks.find_growth`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from itertools import compress, pairwise
 
 from memlens import _core
 from memlens._core.layout import NONE, NodeFlag
-from memlens.heap.graph import HeapGraph
-from memlens.heap.identity import match_graphs
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.matching import match_graphs
 
 __all__ = ("HIDDEN", "Growth", "Holder", "length_in", "rises")
 

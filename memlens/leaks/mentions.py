@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
-from memlens.heap.graph import HeapGraph, Location
+from memlens.heap.graph.heap_graph import HeapGraph, Location
 
 __all__ = ("Mention", "functions_mentioning")
 

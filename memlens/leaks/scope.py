@@ -33,10 +33,10 @@ from typing import Any, TypeVar
 
 from memlens._core.layout import NodeFlag
 from memlens.errors import OptionError
-from memlens.heap.capture import take_heap_snapshot
-from memlens.heap.paths import RetentionPath, RetentionPathFinder
+from memlens.heap.capture.take import take_heap_snapshot
+from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.clusters import place_of
+from memlens.leaks.detectors.clusters import place_of
 from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
 
 __all__ = ("Scope", "scope")

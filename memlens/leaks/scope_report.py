@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memlens._text import columns, format_bytes, format_count
-from memlens.heap.paths import RetentionPath
+from memlens.heap.graph.paths import RetentionPath
 
 __all__ = ("ScopeReport", "ScopeSurvivors")
 

@@ -10,18 +10,18 @@ from typing import Any
 
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
-from memlens.heap.graph import HeapGraph
-from memlens.heap.identity import check_same_process
-from memlens.heap.paths import RetentionPath
-from memlens.heap.sites import SiteShare
+from memlens.heap.graph.allocation_sites import SiteShare
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.matching import check_same_process
+from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.bounds import BoundedHolder
+from memlens.leaks.find_growth import find_growth
 from memlens.leaks.growth import Growth, Holder
-from memlens.leaks.located import Located, located
 from memlens.leaks.mentions import functions_mentioning
+from memlens.leaks.naming import Located, located
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.patterns.case import DATA
-from memlens.leaks.search import find_growth
+from memlens.leaks.stated_bounds import BoundedHolder
 
 __all__ = ("LeakSuspect", "explain_growth", "find_leaks")
 

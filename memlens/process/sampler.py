@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 
 from memlens.errors import OptionError
-from memlens.process.pauses import GcPauses
+from memlens.process.gc_pauses import GcPauses
 from memlens.process.reading import READING_COLUMNS, MemoryReading
 from memlens.process.sampling_thread import SamplingThread, process_thread
 from memlens.structures.series import MultiSeries, SeriesReader
@@ -27,7 +27,7 @@ class SamplerHealth:
     busy. ``last_error`` is the text of the latest failure.
     """
 
-    running: bool
+    is_running: bool
     thread_alive: bool
     readings_taken: int
     reading_errors: int
@@ -109,7 +109,7 @@ class MemorySampler:
         self.stop()
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Whether it is started."""
         return self._sampling.has(self)
 
@@ -156,7 +156,7 @@ class MemorySampler:
     def health(self) -> SamplerHealth:
         """Return how the sampler itself is doing."""
         return SamplerHealth(
-            running=self.running,
+            is_running=self.is_running,
             thread_alive=self._sampling.alive,
             readings_taken=self._readings_taken,
             reading_errors=self._reading_errors,

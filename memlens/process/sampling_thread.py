@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from memlens.process.pauses import GcPauseHook, GcPauses
+from memlens.process.gc_pauses import GcPauseHook, GcPauses
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.process.schedule import Schedule
 

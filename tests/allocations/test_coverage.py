@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.sampling import AllocationProfiler
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profiler import AllocationProfiler
 from tests.core.sampler_child import run
 from tests.sampler import need_sampler
 

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from memlens.allocations.ownership import acquire_tracing, tracing_is_borrowed
+from memlens.allocations.tracing.ownership import acquire_tracing, tracing_is_borrowed
 from memlens.errors import OptionError
 
 
@@ -154,7 +154,8 @@ def test_a_depth_out_of_range_is_an_option_error(frames):
 def test_a_forked_child_can_trace_although_another_thread_was_in_a_block():
     script = """
         import os, threading, tracemalloc, warnings
-        from memlens.allocations import ownership, running_blocks
+        from memlens.allocations.tracing import ownership
+        from memlens.allocations.blocks import running_blocks
         from memlens.decorators import memory_block
 
         warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: that is the test

@@ -1,7 +1,7 @@
 import tracemalloc
 
-from memlens.allocations import peak
-from memlens.allocations.peak import raise_peak
+from memlens.allocations.tracing import peak
+from memlens.allocations.tracing.peak import raise_peak
 
 MIB = 1 << 20
 

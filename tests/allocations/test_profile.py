@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.allocations.frame import Frame
-from memlens.allocations.profile import AllocationProfile, ProfileFacts
-from memlens.allocations.profiles.rows import MEASURES, AllocationRow, merged, module_frame
+from memlens._frame import Frame
+from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
+from memlens.allocations.profile.profile_file import profile_from_dict, profile_to_dict
+from memlens.allocations.profile.rows import MEASURES, AllocationRow, merged, module_frame
 from memlens.errors import OptionError, OutputError, SnapshotFileError
 
 FACTS = ProfileFacts("sampling", 512 * 1024, 1000.5, 2.5, 42, "3.12.1", 10_000_000)
@@ -69,9 +70,8 @@ def test_a_tree_has_the_sums_of_its_rows_at_every_node(profile: AllocationProfil
 
 @given(profiles)
 def test_saving_and_loading_gives_an_equal_profile(profile: AllocationProfile) -> None:
-    from memlens.allocations.profiles.file import profile_from_dict, profile_to_dict
-
-    assert profile_from_dict(json.loads(json.dumps(profile_to_dict(profile)))) == profile
+    stored = json.dumps(profile_to_dict(profile.rows, profile.facts))
+    assert AllocationProfile(*profile_from_dict(json.loads(stored))) == profile
 
 
 @given(profiles, profiles)

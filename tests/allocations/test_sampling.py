@@ -10,10 +10,10 @@ import warnings
 
 import pytest
 
-from memlens.allocations import sampling
-from memlens.allocations.profile import AllocationProfile
-from memlens.allocations.sampler.shared import SHARED
-from memlens.allocations.sampling import AllocationProfiler
+from memlens.allocations import profiler as sampling
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profiler import AllocationProfiler
+from memlens.allocations.sampling.shared_sampler import SHARED
 from memlens.errors import OptionError, TracingError
 from tests.sampler import need_sampler
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.allocations import trace_file
-from memlens.allocations.frame import Frame
-from memlens.allocations.trace_file import load_traces, save_traces
-from memlens.allocations.trace_snapshot import TraceSnapshot
+from memlens._frame import Frame
+from memlens.allocations.tracing import trace_file
+from memlens.allocations.tracing.trace_file import load_traces, save_traces
+from memlens.allocations.tracing.traces import TracedMemory
 from memlens.errors import OutputError, SnapshotFileError
 
 any_text = st.text(st.characters(), max_size=20)  # lone surrogates too: file names can hold them
@@ -26,7 +26,7 @@ traces = st.lists(
 @st.composite
 def snapshots(draw):
     rows = draw(traces)
-    return TraceSnapshot(
+    return TracedMemory(
         label=draw(any_text),
         taken_at=draw(st.floats(0, 1e12)),
         pid=draw(st.integers(0, 2**31)),
@@ -40,7 +40,7 @@ def snapshots(draw):
     )
 
 
-EXAMPLE = TraceSnapshot(
+EXAMPLE = TracedMemory(
     label="before",
     taken_at=1.5e9,
     pid=42,

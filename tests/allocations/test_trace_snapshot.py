@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.allocations import trace_snapshot
-from memlens.allocations.frame import Frame
-from memlens.allocations.trace_snapshot import (
-    TraceSnapshot,
+from memlens._frame import Frame
+from memlens.allocations.tracing import traces as trace_snapshot
+from memlens.allocations.tracing.traces import (
+    TracedMemory,
     compare_traces,
     read_traces,
     sum_by_path,
@@ -43,7 +43,7 @@ def snapshot_of(raw, **changes):
         "sizes_bytes": sizes,
         "counts": counts,
     }
-    return TraceSnapshot(**(values | changes))
+    return TracedMemory(**(values | changes))
 
 
 def key_of(traceback, way):
@@ -193,7 +193,7 @@ def test_rows_and_tables_go_to_plain_values():
 
 def test_the_repr_of_a_snapshot_is_short():
     raw = [(0, 1024, ((f"/app/{n}.py", n),), 1) for n in range(1000)]
-    assert repr(snapshot_of(raw, label="x")) == "<TraceSnapshot 'x': 1000 call paths, 0.98 MiB>"
+    assert repr(snapshot_of(raw, label="x")) == "<TracedMemory 'x': 1000 call paths, 0.98 MiB>"
 
 
 def test_file_names_that_no_terminal_can_show_are_escaped():

@@ -6,8 +6,8 @@ import tracemalloc
 
 import pytest
 
-from memlens.allocations.frame import Frame
-from memlens.allocations.tracing import TraceStore
+from memlens._frame import Frame
+from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.errors import OptionError, SnapshotFileError, TracingError
 
 KIB = 1024

@@ -1,4 +1,4 @@
-"""AllocationWatch: the allocation side of a profiler, which never takes the program down."""
+"""AllocationSource: the allocation side of a profiler, which never takes the program down."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import tracemalloc
 
 import pytest
 
-from memlens.allocations import watch
-from memlens.allocations.watch import AllocationWatch
 from memlens.errors import OptionError
+from memlens.profiler import allocation_source as watch
+from memlens.profiler.allocation_source import AllocationSource
 from tests.sampler import need_sampler
 
 
@@ -22,7 +22,7 @@ def test_without_the_core_it_is_off_says_so_once_and_its_health_tells_why(monkey
     monkeypatch.setenv("MEMLENS_PURE", "1")
     with caplog.at_level(logging.WARNING, "memlens"):
         for _ in range(3):
-            watched = AllocationWatch("sampling")
+            watched = AllocationSource("sampling")
             watched.start()
             watched.stop()
     assert [record.getMessage() for record in caplog.records] == [
@@ -31,7 +31,7 @@ def test_without_the_core_it_is_off_says_so_once_and_its_health_tells_why(monkey
     assert watched.profile() is None
     assert not tracemalloc.is_tracing()
     health = watched.health()
-    assert (health["running"], health["how"]) == (False, "sampling")
+    assert (health["is_running"], health["how"]) == (False, "sampling")
     assert "MEMLENS_PURE=1" in health["off_because"]
 
 
@@ -39,17 +39,17 @@ def test_options_are_checked_with_and_without_the_core(monkeypatch):
     for pure in ("", "1"):
         monkeypatch.setenv("MEMLENS_PURE", pure)
         with pytest.raises(OptionError, match="allocations='all'"):
-            AllocationWatch("all")
+            AllocationSource("all")
         with pytest.raises(OptionError, match="sample_interval"):
-            AllocationWatch("sampling", 0)
+            AllocationSource("sampling", 0)
 
 
 def test_off_is_off_without_a_word(caplog):
-    watched = AllocationWatch(None)
+    watched = AllocationSource(None)
     watched.start()
     assert watched.profile() is None
     assert watched.health() == {
-        "running": False,
+        "is_running": False,
         "how": None,
         "off_because": "not asked for",
         "failures": 0,
@@ -59,7 +59,7 @@ def test_off_is_off_without_a_word(caplog):
 
 
 def test_tracemalloc_where_it_is_asked_for_and_stopped_by_somebody_else(caplog):
-    watched = AllocationWatch("tracemalloc")
+    watched = AllocationSource("tracemalloc")
     watched.start()
     kept = [bytes(1000) for _ in range(100)]
     assert watched.profile().total.live_bytes > 100_000
@@ -74,7 +74,7 @@ def test_tracemalloc_where_it_is_asked_for_and_stopped_by_somebody_else(caplog):
 
 def test_a_run_begins_empty_and_its_profile_stays_after_the_end():
     need_sampler()
-    watched = AllocationWatch("sampling", 1)
+    watched = AllocationSource("sampling", 1)
     watched.start()
     watched.start()
     first = [bytes(1000) for _ in range(100)]

@@ -32,7 +32,7 @@ def run(
 
 PRELUDE = """
 from memlens._core import _sampler as sampler
-from memlens._core.sampling import COLUMNS
+from memlens._core.sampler_api import COLUMNS
 
 def columns(tables):
     return {name: memoryview(data).cast(COLUMNS[name]) for name, data in tables.items()}

@@ -23,7 +23,7 @@ from memlens._core.layout import (
     NodeFlag,
     RootKind,
 )
-from memlens.heap.file import SectionFile
+from memlens.heap.graph.snapshot_file import SectionFile
 
 from . import forked
 from .conftest import IMPLEMENTATIONS
@@ -300,7 +300,7 @@ import asyncio, gc, sys, threading
 from memlens._core import _native
 from tests.core import forked
 from tests.core.heaps import Heap
-from memlens.heap.file import SectionFile
+from memlens.heap.graph.snapshot_file import SectionFile
 
 class Held:
     pass

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.allocations.frame import Frame
-from memlens.allocations.profile import AllocationProfile, ProfileFacts
-from memlens.allocations.profiles.rows import MEASURES, AllocationRow
+from memlens._frame import Frame
+from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
+from memlens.allocations.profile.rows import MEASURES, AllocationRow
 from memlens.errors import OptionError
 from memlens.formats.devtools import heapprofile_dict, heapprofile_text
 from memlens.formats.folded import folded_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 from memlens._core.layout import LABEL_BITS, NO_BOUND, NONE, SECTIONS, EdgeKind, NodeFlag, RootKind
-from memlens.heap.graph import HeapGraph
+from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
 
 K = EdgeKind

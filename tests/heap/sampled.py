@@ -1,10 +1,10 @@
-"""Sampler tables made by hand, as `memlens._core.sampling.read_samples` gives them."""
+"""Sampler tables made by hand, as `memlens._core.sampler_api.read_samples` gives them."""
 
 from __future__ import annotations
 
 from array import array
 
-from memlens._core.sampling import COLUMNS
+from memlens._core.sampler_api import COLUMNS
 
 MEM, OBJECT = 0, 1
 

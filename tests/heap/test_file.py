@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memlens.errors import OutputError, SnapshotFileError
-from memlens.heap.file import FORMAT_VERSION, MAGIC, SectionFile, write_sections
+from memlens.heap.graph.snapshot_file import FORMAT_VERSION, MAGIC, SectionFile, write_sections
 from memlens.heap.snapshot import HeapSnapshot
 from tests.heap.test_graph import service
 

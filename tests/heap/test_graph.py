@@ -3,7 +3,7 @@ import pytest
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag, RootKind
 from memlens.errors import SnapshotFileError
-from memlens.heap.graph import HeapGraph
+from memlens.heap.graph.heap_graph import HeapGraph
 from tests.heap.planted import Planter
 
 

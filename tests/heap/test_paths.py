@@ -1,6 +1,6 @@
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag, RootKind
-from memlens.heap.paths import RetentionPathFinder
+from memlens.heap.graph.paths import RetentionPathFinder
 from tests.heap.planted import Planter
 from tests.heap.test_graph import service
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag
 from memlens.errors import NotInSnapshotError, OptionError
-from memlens.heap.views.selection import NodeSet
+from memlens.heap.views.node_set import NodeSet
 from tests.heap.planted import Planter
 from tests.heap.test_graph import service
 

@@ -12,10 +12,15 @@ from hypothesis import strategies as st
 import memlens
 from memlens import _core
 from memlens._core.layout import SITE_SECTIONS, NodeFlag
-from memlens._core.sampling import read_samples
+from memlens._core.sampler_api import read_samples
 from memlens.errors import NotInSnapshotError
-from memlens.heap.graph import HeapGraph
-from memlens.heap.sites import AllocationSites, CallSite, lost_samples, site_sections
+from memlens.heap.graph.allocation_sites import (
+    AllocationSites,
+    CallSite,
+    lost_samples,
+    site_sections,
+)
+from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
 from tests.core.sampler_child import run
 from tests.heap.planted import Planter
@@ -169,7 +174,7 @@ def test_the_columns_say_what_the_sampler_said(samples):
 PROGRAM = """
 import json, os, sys
 import memlens
-from memlens.allocations.sampling import AllocationProfiler
+from memlens.allocations.profiler import AllocationProfiler
 
 class Session:
     def __init__(self, number):
@@ -230,7 +235,7 @@ def test_threads_that_allocate_and_free_meanwhile_are_never_given_anothers_site(
     run(
         """
 import collections, memlens, threading, sys
-from memlens.allocations.sampling import AllocationProfiler
+from memlens.allocations.profiler import AllocationProfiler
 sys.setswitchinterval(1e-4)
 class Red: __slots__ = ("a", "b")
 class Blue: __slots__ = ("a", "b")

@@ -129,7 +129,7 @@ def test_classes_of_one_name_are_one_row():
     p.root(outer)
     sections = p.sections()
     sections["type_name"][2] = sections["type_name"][1]
-    from memlens.heap.graph import HeapGraph
+    from memlens.heap.graph.heap_graph import HeapGraph
     from memlens.heap.snapshot import HeapSnapshot
 
     merged = HeapSnapshot(HeapGraph(sections, p.graph().facts))
@@ -204,7 +204,7 @@ def test_a_tree_that_runs_in_circles_ends_where_it_was_before():
     down = snapshot.containment().tree(depth=50)
     assert down.count(".b   app.B") == 1
     assert down.count("app.A") == 2
-    up = snapshot.retainers(a).tree(depth=50)
+    up = snapshot.referrers(a).tree(depth=50)
     assert up.count(".a of app.B") == 1
     json.dumps(snapshot.containment().to_dict(depth=50))
 
@@ -245,7 +245,7 @@ def test_big_drops_are_where_memory_accumulates(snapshot):
 
 def test_retainers_lead_up_to_the_root(snapshot):
     (buffer, *_) = snapshot.select("bytearray").largest(1)
-    tree = snapshot.retainers(buffer)
+    tree = snapshot.referrers(buffer)
     seen = []
     while branches := tree.children():
         (tree,) = branches
@@ -299,7 +299,7 @@ VIEWS = {
     "dominators": lambda s: s.dominators(),
     "by type": lambda s: s.dominators().by_type(),
     "big drops": lambda s: s.dominators().big_drops(),
-    "retainers": lambda s: s.retainers(s.largest(1)[0]),
+    "retainers": lambda s: s.referrers(s.largest(1)[0]),
     "selection": lambda s: s.select("*"),
     "duplicates": lambda s: s.duplicates(),
     "sparse": lambda s: s.sparse_collections(),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import memlens
 from memlens._core.layout import NodeFlag
 from memlens.errors import OptionError
-from memlens.heap.graph import HeapGraph
+from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.heap.views.sparse import _measure_dict, _measure_list, _measure_set
+from memlens.heap.views.sparse_collections import _measure_dict, _measure_list, _measure_set
 from tests.heap.planted import Planter
 
 # -- duplicates ------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from memlens._core.layout import EdgeKind as K
-from memlens.leaks.report import make_leak_report
+from memlens.leaks.leak_report import make_leak_report
 from tests.leaks.test_suspects import series, table_of
 
 

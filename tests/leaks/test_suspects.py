@@ -6,7 +6,7 @@ import pytest
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag, RootKind
 from memlens.errors import ComparisonError, OptionError
-from memlens.leaks.report import make_leak_report
+from memlens.leaks.leak_report import make_leak_report
 from memlens.leaks.suspects import find_leaks
 from tests.heap.planted import Planter
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from memlens.process.pauses import GcPauseHook
+from memlens.process.gc_pauses import GcPauseHook
 from memlens.process.sampling_thread import process_thread
 
 

@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-import memlens.process.detector as detector_module
+import memlens.process.detector.leak_detector as detector_module
 from memlens.errors import OptionError
-from memlens.process.detector import MemoryLeakDetector, check_iterations
+from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
 
 MIB = 1024 * 1024
 HOUR = 3600
@@ -215,7 +215,7 @@ def test_series_that_move_together_tell_python_from_native_growth(python, malloc
 
 
 def test_counts_of_blocks_are_compared_in_proportion():
-    blocks = MemoryLeakDetector(series="blocks", least_growth_bytes=100)
+    blocks = MemoryLeakDetector(series="blocks", min_growth_bytes=100)
     detector = MemoryLeakDetector(related={"blocks": blocks})
     for i in range(1000):
         blocks.observe(100_000 + 40 * i, i * 10.0)

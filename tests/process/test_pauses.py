@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 
-from memlens.process.pauses import GcPauseHook, GcPauses
+from memlens.process.gc_pauses import GcPauseHook, GcPauses
 from tests.clock import FakeClock
 
 

@@ -28,10 +28,10 @@ def test_a_sampler_takes_a_first_reading_at_once_and_then_one_each_interval(worl
     assert sampler.latest is None
     assert sampler.readings() == []
     with sampler:
-        assert sampler.running
+        assert sampler.is_running
         assert sampler.latest.rss_bytes == 1 << 20
         world.pass_time(35)
-    assert not sampler.running
+    assert not sampler.is_running
     world.pass_time(35)
     assert [reading.monotonic_seconds for reading in sampler.readings()] == [
         1000.0,
@@ -180,7 +180,7 @@ def test_an_interrupt_during_the_first_reading_reaches_the_caller(world):
     with pytest.raises(KeyboardInterrupt):
         sampler.start()
     sampler.stop()
-    assert not sampler.running
+    assert not sampler.is_running
 
 
 def test_ticks_that_were_missed_are_counted_and_not_made_up_for(world):
@@ -202,7 +202,7 @@ def test_a_callback_may_stop_its_own_sampler(world):
     sampler.subscribe(lambda reading: reading.monotonic_seconds > 1000 and sampler.stop())
     with other, sampler:
         world.pass_time(30)
-        assert not sampler.running
+        assert not sampler.is_running
     assert len(sampler.readings()) == 2
     assert len(other.readings()) == 4
 
@@ -214,7 +214,7 @@ def test_a_sampler_stopped_by_another_one_gets_no_reading_any_more(world):
         pass
     second.start()
     first.start()  # its first reading stops the other
-    assert not second.running
+    assert not second.is_running
     first.stop()
     assert len(second.readings()) == 2
 
@@ -239,7 +239,7 @@ def test_a_forked_child_begins_anew_one_interval_after_the_fork(world):
     sampler.start()
     world.pass_time(27, step=27)
     fork(world)
-    assert sampler.running
+    assert sampler.is_running
     assert sampler.readings() == []
     assert sampler.health().readings_taken == sampler.health().missed_ticks == 0
     world.pass_time(19)
@@ -278,7 +278,7 @@ def test_health_is_a_value_that_machines_read(world):
     sampler = world.sampler(sample_interval=10.0)
     with sampler:
         assert sampler.health().to_dict() == {
-            "running": True,
+            "is_running": True,
             "thread_alive": False,
             "readings_taken": 1,
             "reading_errors": 0,
@@ -287,7 +287,7 @@ def test_health_is_a_value_that_machines_read(world):
             "last_error": None,
             "errors": 0,
         }
-    assert not sampler.health().running
+    assert not sampler.health().is_running
 
 
 @pytest.mark.parametrize("interval", [0, -1.0, 0.0001, nan, inf, "10", None])

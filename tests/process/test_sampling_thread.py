@@ -117,7 +117,7 @@ def test_a_callback_may_stop_the_last_sampler_from_within_the_thread():
     (thread,) = stopped_in
     thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
-    assert not sampler.running
+    assert not sampler.is_running
 
 
 def test_a_thread_that_outlives_its_stop_ends_beside_the_new_one(monkeypatch):
@@ -175,7 +175,7 @@ def test_where_no_thread_can_be_had_the_application_goes_on(monkeypatch):
     sampler = MemorySampler(sampling=sampling)
     sampler.start()
     health = sampler.health()
-    assert health.running
+    assert health.is_running
     assert not health.thread_alive
     assert health.last_error == "RuntimeError: can't start new thread"
     assert len(sampler.readings()) == 1
@@ -193,7 +193,7 @@ def test_many_threads_may_start_and_stop_samplers_at_once():
         try:
             for _ in range(30):
                 with MemorySampler(sample_interval=0.001, max_readings=3) as sampler:
-                    assert sampler.running
+                    assert sampler.is_running
         except BaseException as error:
             failures.append(error)
             raise
@@ -240,7 +240,7 @@ def test_in_a_forked_child_a_running_sampler_goes_on_with_readings_of_its_own():
         sampler.start()
         pid = os.fork()
         if pid == 0:
-            ok = seen.wait(60) and sampler.running and not idle.running
+            ok = seen.wait(60) and sampler.is_running and not idle.is_running
             ok = ok and {reading.pid for reading in sampler.readings()} == {os.getpid()}
             ok = ok and threading.active_count() == 2
             sampler.stop()
@@ -267,7 +267,7 @@ def test_in_a_forked_child_a_stopped_sampler_stays_stopped_and_can_be_started():
         sampler.stop()
         pid = os.fork()
         if pid == 0:
-            ok = threading.active_count() == 1 and not sampler.running
+            ok = threading.active_count() == 1 and not sampler.is_running
             ok = ok and gc.callbacks == callbacks
             with sampler:
                 ok = ok and sampler.latest.pid == os.getpid() and threading.active_count() == 2
@@ -291,7 +291,7 @@ def test_a_child_forked_in_a_callback_has_no_sampler_running():
                 return
             pid = os.fork()
             if pid == 0:
-                ok = not sampler.running and not sampler.readings()
+                ok = not sampler.is_running and not sampler.readings()
                 ok = ok and threading.active_count() == 1 and gc.callbacks == callbacks
                 os._exit(0 if ok else 1)
             status.append(os.waitpid(pid, 0)[1])
@@ -360,7 +360,7 @@ def test_at_exit_all_are_stopped():
         sampler = MemorySampler(sample_interval=0.001)
         # Registered before the first start, so it runs after the sampler's own handler.
         hooks = lambda: len(gc.callbacks) - before
-        atexit.register(lambda: print(sampler.running, threading.active_count(), hooks()))
+        atexit.register(lambda: print(sampler.is_running, threading.active_count(), hooks()))
         sampler.start()
     """)
     assert done.stdout == "False 1 0\n"

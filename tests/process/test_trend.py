@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.process.envelope import HISTORY_BUCKETS, RECENT_BUCKETS, Envelope, thinned
-from memlens.process.season import deseasoned
-from memlens.process.trend import (
+from memlens.process.detector.envelope import HISTORY_BUCKETS, RECENT_BUCKETS, Envelope, thinned
+from memlens.process.detector.season import deseasoned
+from memlens.process.detector.trend import (
     effective_increments,
     hinge,
     median,

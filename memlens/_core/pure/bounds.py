@@ -24,7 +24,7 @@ CAP_NAMES = frozenset(
     "maxsize max_size maxlen max_len max_length capacity max_capacity max_entries max_items"
     " max_keys cache_size cachesize max_cache_size limit size_limit max_elements".split()
 )
-_LEAST_ENDLESS = 1 << 60  # two digits of an int: a cap beyond is none
+_MIN_ENDLESS = 1 << 60  # two digits of an int: a cap beyond is none
 _KIND_MASK = (1 << LABEL_BITS) - 1
 _NAMESPACES_OF_OTHERS = ("__spec__", "__module__", "__builtins__")  # of modules and classes
 _BUILT_IN = frozenset(map(id, (dict, list, tuple, set, frozenset)))
@@ -62,7 +62,7 @@ def _stated_caps(heap: WalkedHeap, strings: StringTable) -> Iterator[tuple[int, 
     ]
     for edge in _edges_labelled(heap.labels.tobytes(), wanted):
         value = heap.objects[heap.targets[edge]]
-        if type(value) is not int or not 0 < value < _LEAST_ENDLESS:
+        if type(value) is not int or not 0 < value < _MIN_ENDLESS:
             continue
         source = bisect_right(heap.starts, edge) - 1
         owner = heap.objects[source]

@@ -33,7 +33,7 @@ _ITEM = array("I", [label(EdgeKind.ITEM)])
 _UNNAMED = array("I", [label(EdgeKind.INTERNAL)])
 _ONLY_STR = frozenset({id(str)})
 _SHARES_EMBEDDED_VALUES = sys.version_info >= (3, 13)
-_MOST_SHAPES = 10_000
+_MAX_SHAPES = 10_000
 _referents = gc.get_referents
 
 
@@ -164,7 +164,7 @@ class Namespaces:
             known = self._shapes.get(shape)
             if known is None:
                 known = array("I", map(self._attribute.__getitem__, keys))
-                if len(self._shapes) < _MOST_SHAPES:
+                if len(self._shapes) < _MAX_SHAPES:
                     self._shapes[shape] = known
             return known
         return array(

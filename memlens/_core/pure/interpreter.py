@@ -14,7 +14,7 @@ __all__ = ("asked_for", "recognised")
 
 _WARNINGS_STATE = ("filters", "_onceregistry", "_defaultaction")
 _KNOWN_TYPES = {"_contextvars.Context": "context of a thread", "Context": "context of a thread"}
-_MOST_ENTRIES = 4096  # of a dict that is looked through
+_MAX_ENTRIES = 4096  # of a dict that is looked through
 
 
 def asked_for() -> Iterator[tuple[str, Any]]:
@@ -79,7 +79,7 @@ def _by_content(obj: Any) -> str:
         return "modules by index"
     if type(obj) is list and obj and all(_is_search_function(one) for one in [*obj]):
         return "codec search path"
-    if type(obj) is not dict or not 0 < len(obj) <= _MOST_ENTRIES:
+    if type(obj) is not dict or not 0 < len(obj) <= _MAX_ENTRIES:
         return ""
     entries = [*obj.items()]
     if all(class_name(type(definition)) == "moduledef" for _, definition in entries):

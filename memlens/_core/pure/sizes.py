@@ -29,7 +29,7 @@ Sizer = Callable[[Any], int]
 
 _WORD = 8
 _GC_HEADER_BYTES = 16
-_MOST_SHARED_KEYS = 30  # SHARED_KEYS_MAX_SIZE
+_MAX_SHARED_KEYS = 30  # SHARED_KEYS_MAX_SIZE
 _HAS_PRE_HEADER = 1 << 3 | 1 << 4 if sys.version_info >= (3, 12) else 1 << 4
 _C_METHODS = (MethodDescriptorType, WrapperDescriptorType)
 
@@ -70,7 +70,7 @@ def inline_values_bytes(shared_keys: int) -> int:
     instances; the first few dozen have up to 30 slots. Before the values come the insertion order,
     a byte a slot, and two (3.13: four) bytes of counts, rounded up to a word.
     """
-    slots = min(shared_keys + 1, _MOST_SHARED_KEYS)
+    slots = min(shared_keys + 1, _MAX_SHARED_KEYS)
     counts = 4 if sys.version_info >= (3, 13) else 2
     prefix = (slots + counts + _WORD - 1) // _WORD * _WORD
     return prefix + slots * _WORD

@@ -7,9 +7,9 @@ from typing import Any
 
 from memlens._core.layout import NodeFlag, RootKind
 from memlens._text import format_count
-from memlens.heap.graph import HeapGraph
-from memlens.heap.roots import root_kind, root_text
-from memlens.heap.views.tree import (
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.root_names import root_kind, root_text
+from memlens.heap.views.branch import (
     Branch,
     best_edges,
     labelled_object,
@@ -18,7 +18,7 @@ from memlens.heap.views.tree import (
     parent_of,
     process_bytes,
 )
-from memlens.heap.views.visible import hidden_flags, is_shown, shown_nodes
+from memlens.heap.views.visibility import hidden_flags, is_shown, shown_nodes
 
 __all__ = ("Containment", "ContainmentGroup", "containment_of")
 

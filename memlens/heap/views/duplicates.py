@@ -9,8 +9,8 @@ from typing import Any
 from memlens._core.pure.labels import VALUE_TEXT_LIMIT
 from memlens._text import columns, format_bytes, format_count, middle_cut
 from memlens.errors import OptionError
-from memlens.heap.graph import HeapGraph
-from memlens.heap.views.visible import check_limit, hidden_flags, is_shown, with_rest
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.views.visibility import check_limit, hidden_flags, is_shown, with_rest
 from memlens.heap.views.waste import WasteView
 
 __all__ = ("DuplicateGroup", "Duplicates", "duplicates_of")

@@ -11,8 +11,8 @@ from typing import Any
 from memlens import _core
 from memlens._core.layout import NONE, NodeFlag
 from memlens._text import columns, format_bytes, format_count
-from memlens.heap.graph import HeapGraph
-from memlens.heap.views.visible import hidden_flags
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.views.visibility import hidden_flags
 
 __all__ = ("Statistics", "StatisticsRow", "statistics_of")
 

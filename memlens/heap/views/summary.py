@@ -12,9 +12,9 @@ from memlens import _core
 from memlens._core.layout import NodeFlag, RootKind
 from memlens._text import columns, format_bytes, format_count, format_duration
 from memlens.errors import OptionError
-from memlens.heap.graph import HeapGraph
-from memlens.heap.views.holders import holder_groups
-from memlens.heap.views.visible import hidden_flags, with_rest
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.views.referrer_groups import holder_groups
+from memlens.heap.views.visibility import hidden_flags, with_rest
 
 __all__ = ("GROUPINGS", "Summary", "SummaryRow", "garbage_of", "summarise", "type_groups")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from memlens.heap.graph import HeapGraph
-from memlens.heap.paths import RetentionPathFinder
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.paths import RetentionPathFinder
 
 __all__ = ("WasteView",)
 

@@ -6,7 +6,7 @@ all. The first rule that answers wins: the most telling come first.
 
 from __future__ import annotations
 
-from memlens.leaks.patterns.case import Case, Finding
+from memlens.leaks.patterns.case import Case, Diagnosis
 from memlens.leaks.patterns.recognise import recognise
 
-__all__ = ("Case", "Finding", "recognise")
+__all__ = ("Case", "Diagnosis", "recognise")

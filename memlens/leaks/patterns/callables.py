@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from memlens._core.layout import EdgeKind
 from memlens._text import format_bytes, format_count
-from memlens.heap.graph import HeapGraph
-from memlens.leaks.patterns.case import FUNCTIONS, Case, Finding
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.leaks.patterns.case import FUNCTIONS, Case, Diagnosis
 
 __all__ = ("captures", "listeners")
 
@@ -13,11 +13,11 @@ _LISTENER_WORDS = (
     *("listener", "handler", "callback", "observer", "subscri", "receiver", "hook", "signal"),
     *("watcher", "slots", "on_"),
 )
-_MOST_LOOKED_AT = 200
-_LEAST_CAPTURED_BYTES = 512  # of one function; less is what any closure needs
+_MAX_LOOKED_AT = 200
+_MIN_CAPTURED_BYTES = 512  # of one function; less is what any closure needs
 
 
-def captures(case: Case) -> Finding | None:
+def captures(case: Case) -> Diagnosis | None:
     """Functions that keep much of what they close over."""
     graph = case.graph
     functions = [node for node in case.values if graph.type_of(node) == "function"]
@@ -25,11 +25,11 @@ def captures(case: Case) -> Finding | None:
         return None
     captured = sum(size for node in functions for size, _ in _captured(graph, node))
     total = sum(graph.retained_bytes(node) for node in functions)
-    if captured * 2 <= total or captured < _LEAST_CAPTURED_BYTES * len(functions):
+    if captured * 2 <= total or captured < _MIN_CAPTURED_BYTES * len(functions):
         return None
     _, name = max(_captured(graph, functions[0]), default=(0, ""))
     function, place = graph.name_of(functions[0]), graph.location_of(functions[0])
-    return Finding(
+    return Diagnosis(
         "closure-capture",
         f"each {function or 'function'} closes over {name!r}: {format_bytes(captured)} together",
         f"Let {function or 'the function'}{f' ({place.short()})' if place else ''} capture only"
@@ -38,20 +38,20 @@ def captures(case: Case) -> Finding | None:
     )
 
 
-def listeners(case: Case) -> Finding | None:
+def listeners(case: Case) -> Diagnosis | None:
     """Callbacks that are added and never removed, bare or in a tuple with their key."""
     callables = [found for node in case.values if (found := _callable_in(case.graph, node))]
     named = any(word in case.name.lower() for word in _LISTENER_WORDS)
     if len(callables) * 2 <= len(case.values) or (case.is_mapping and not named):
         return None
     function = next((name for node in callables if (name := _function_name(case, node))), "")
-    owners = _owners(case, callables[:_MOST_LOOKED_AT])
+    owners = _owners(case, callables[:_MAX_LOOKED_AT])
     evidence = "callbacks are added and never removed"
     if function:
         evidence += f", such as {function}"
     if owners:
         evidence += f"; each keeps its {owners} alive"
-    return Finding(
+    return Diagnosis(
         "listener-accumulation",
         f"{evidence} ({format_count(case.holder.count_growth)} more)",
         "Remove each callback when its owner goes away, register it once, or hold it by"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from memlens._core.layout import EdgeKind, NodeFlag
-from memlens.heap.graph import Edge, HeapGraph
-from memlens.heap.paths import RetentionPath
+from memlens.heap.graph.heap_graph import Edge, HeapGraph
+from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.mentions import Mention
 
-__all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Finding")
+__all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Diagnosis")
 
 LRU_CACHE = "functools._lru_cache_wrapper"
 FUNCTIONS = frozenset({"function", "method", "builtin_function_or_method", "functools.partial"})
@@ -24,7 +24,7 @@ DATA = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """What a rule says: the pattern, what it saw, and what to do."""
 
     pattern: str | None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from memlens._core.layout import EdgeKind, NodeFlag
 from memlens._text import format_bytes, format_count
-from memlens.heap.graph import HeapGraph
-from memlens.leaks.patterns.case import DATA, LRU_CACHE, Case, Finding
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.leaks.patterns.case import DATA, LRU_CACHE, Case, Diagnosis
 
 __all__ = ("bounded_by_nothing", "buffers", "classes", "mappings", "members", "pinned_keys")
 
@@ -15,21 +15,21 @@ _LOOKED_AT = 20
 _NEAR_OBJECTS = 500  # how far a value is searched for its own key
 
 
-def bounded_by_nothing(case: Case) -> Finding | None:
+def bounded_by_nothing(case: Case) -> Diagnosis | None:
     """A functools cache without a maxsize; on a method, with the instances that it keeps."""
     if case.subject_type != LRU_CACHE:
         return None
     kept = _cached_method_of(case)
     if kept:
         count = case.gained_types[kept]
-        return Finding(
+        return Diagnosis(
             "unbounded-cache",
             f"a functools cache on a method of {kept}, without a maxsize: it keeps every self, and"
             f" {format_count(count)} more {kept} instances with it",
             "Cache on the instance instead (functools.cached_property), or cache a function of the"
             f" values that the result depends on, with a maxsize.{case.where()}",
         )
-    return Finding(
+    return Diagnosis(
         "unbounded-cache",
         "a functools cache without a maxsize keeps every argument and result",
         "Give it a maxsize. On a method it keeps every self alive: cache on the instance"
@@ -46,12 +46,12 @@ def _cached_method_of(case: Case) -> str:
     return ""
 
 
-def buffers(case: Case) -> Finding | None:
+def buffers(case: Case) -> Diagnosis | None:
     """An object that grows in its own memory."""
     if case.holder.shape != "buffer":
         return None
     grown = format_bytes(case.holder.lengths[-1] - case.holder.lengths[0])
-    return Finding(
+    return Diagnosis(
         "unbounded-cache",
         f"this {case.subject_type} grew by {grown} in its own memory and was never emptied",
         "Write it out and empty it (truncate, clear, a new one) at a natural boundary, or bound its"
@@ -59,13 +59,13 @@ def buffers(case: Case) -> Finding | None:
     )
 
 
-def classes(case: Case) -> Finding | None:
+def classes(case: Case) -> Diagnosis | None:
     """A registry of classes that are made at run time."""
     made = sum(1 for node in case.values if case.graph.has(node, NodeFlag.HEAP_TYPE))
     if made * 2 <= len(case.values):
         return None
     name = next((name for node in case.values if (name := case.graph.name_of(node))), "")
-    return Finding(
+    return Diagnosis(
         "registry",
         f"classes made at run time{f', such as {name},' if name else ''} enrol here and nothing"
         " takes them out",
@@ -74,7 +74,7 @@ def classes(case: Case) -> Finding | None:
     )
 
 
-def pinned_keys(case: Case) -> Finding | None:
+def pinned_keys(case: Case) -> Diagnosis | None:
     """A weak dictionary whose values refer to their own keys, so that none ever goes."""
     owner = next((h.type_name for h in case.path.hops[-2:] if h.type_name in _WEAK_OWNERS), "")
     if not owner or not case.is_mapping:
@@ -83,7 +83,7 @@ def pinned_keys(case: Case) -> Finding | None:
     pinned = sum(1 for value in values if _reaches_a_key(case, value))
     if pinned * 2 <= len(values):
         return None
-    return Finding(
+    return Diagnosis(
         "registry",
         f"a {owner.rpartition('.')[2]} whose values refer to their own keys: what is held weakly on"
         " one side is held strongly on the other",
@@ -114,19 +114,19 @@ def _weakly_keyed(case: Case) -> set[int]:
     } - {0}
 
 
-def mappings(case: Case) -> Finding | None:
+def mappings(case: Case) -> Diagnosis | None:
     """A mapping that only grows: a cache where the keys are data, else a registry."""
     if not case.key_types or not case.values:
         return None
     kind, _ = case.key_types.most_common(1)[0]
     if kind in DATA:
-        return Finding(
+        return Diagnosis(
             "unbounded-cache",
             f"a mapping from {kind} to {case.kind} that only grows{_spread(case)}",
             "Bound it: memlens.structures.LRUCache or functools.lru_cache(maxsize=...), or delete"
             f" entries when they are no longer needed.{case.where()}",
         )
-    return Finding(
+    return Diagnosis(
         "registry",
         f"{kind} objects enrol as keys and nothing takes them out{_spread(case)}",
         "Key it weakly (weakref.WeakKeyDictionary), or delete the entry when the object is done"
@@ -134,7 +134,7 @@ def mappings(case: Case) -> Finding | None:
     )
 
 
-def members(case: Case) -> Finding | None:
+def members(case: Case) -> Diagnosis | None:
     """A list or set that only grows."""
     if case.is_mapping:
         return None
@@ -142,14 +142,14 @@ def members(case: Case) -> Finding | None:
     if kind in DATA or not case.kind:
         what = "set that remembers" if _is_set(case.graph, case.subject) else "sequence that keeps"
         every = f"every {kind} it ever saw" if case.kind else kind
-        return Finding(
+        return Diagnosis(
             "unbounded-cache",
             f"a {what} {every}{_spread(case)}",
             "Bound what is remembered (collections.deque(maxlen=N)), or clear it at a natural"
             f" boundary.{case.where()}",
         )
     verb = "appended" if case.subject_type in _SEQUENCES else "added"
-    return Finding(
+    return Diagnosis(
         "registry",
         f"{kind} objects are {verb} and nothing takes them out{_spread(case)}",
         "Take each one out when it is done with, hold them weakly (weakref.WeakSet), or keep the"

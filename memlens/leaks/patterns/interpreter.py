@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from memlens._core.layout import EdgeKind, NodeFlag
 from memlens._text import format_count
-from memlens.leaks.native import references_from_outside
-from memlens.leaks.patterns.case import FUNCTIONS, Case, Finding
+from memlens.leaks.detectors.native import references_from_outside
+from memlens.leaks.patterns.case import FUNCTIONS, Case, Diagnosis
 
 __all__ = (
     "chains",
@@ -21,11 +21,11 @@ _CONTAINERS = ("container", "slot", "cluster", "late")
 _LOOKED_AT = 100  # of many entries
 
 
-def cycles(case: Case) -> Finding | None:
+def cycles(case: Case) -> Diagnosis | None:
     """Garbage that piles up with the collector off."""
     if case.holder.shape != "garbage":
         return None
-    return Finding(
+    return Diagnosis(
         "cycle",
         f"{format_count(case.holder.lengths[-1])} objects that nothing reaches, more each time:"
         " they refer to each other in cycles, and the garbage collector is off",
@@ -34,7 +34,7 @@ def cycles(case: Case) -> Finding | None:
     )
 
 
-def native_holders(case: Case) -> Finding | None:
+def native_holders(case: Case) -> Diagnosis | None:
     """Objects of one type that no Python object holds."""
     if case.holder.shape != "native":
         return None
@@ -48,14 +48,14 @@ def native_holders(case: Case) -> Finding | None:
         " references from outside the heap"
     )
     if kind in FUNCTIONS:
-        return Finding(
+        return Diagnosis(
             "native-holder",
             evidence,
             "A list of callbacks in C keeps them: look for atexit.register (atexit.unregister takes"
             " one back), signal handlers, or an extension's callbacks. Register once, not each"
             " time.",
         )
-    return Finding(
+    return Diagnosis(
         "native-holder",
         evidence,
         f"An extension module (C, C++, Rust) keeps {kind} objects: look for what you hand to it and"
@@ -64,7 +64,7 @@ def native_holders(case: Case) -> Finding | None:
     )
 
 
-def interpreter_lists(case: Case) -> Finding | None:
+def interpreter_lists(case: Case) -> Diagnosis | None:
     """A list of callables that has no name: the interpreter's own, such as at-fork callbacks."""
     if case.path.hops or case.path.root_kind != "external reference":
         return None
@@ -72,7 +72,7 @@ def interpreter_lists(case: Case) -> Finding | None:
         return None
     names = {case.graph.name_of(node).rpartition(".")[2] for node in case.values[:_LOOKED_AT]}
     at_fork = any("fork" in name for name in names)
-    return Finding(
+    return Diagnosis(
         "native-holder",
         "a list that the interpreter itself holds gains callbacks"
         + (f", such as {max(names)}" if max(names, default="") else "")
@@ -83,11 +83,11 @@ def interpreter_lists(case: Case) -> Finding | None:
     )
 
 
-def tracebacks(case: Case) -> Finding | None:
+def tracebacks(case: Case) -> Diagnosis | None:
     """An exception that is kept and raised again collects a traceback each time."""
     if "traceback" not in case.gained_types or case.holder.shape in _CONTAINERS:
         return None
-    return Finding(
+    return Diagnosis(
         "exception-traceback",
         f"{format_count(case.gained_types['traceback'])} traceback entries hang on one exception,"
         " each with its frame and that frame's variables",
@@ -96,13 +96,13 @@ def tracebacks(case: Case) -> Finding | None:
     )
 
 
-def exceptions(case: Case) -> Finding | None:
+def exceptions(case: Case) -> Diagnosis | None:
     """A container of exceptions, tracebacks or frames: each keeps a whole stack of variables."""
     looked_at = case.values[:_LOOKED_AT]
     raised = sum(1 for node in looked_at if _has_frames(case, node))
     if not looked_at or raised * 2 <= len(looked_at):
         return None
-    return Finding(
+    return Diagnosis(
         "exception-traceback",
         f"each {case.kind} in it keeps its traceback, with all frames and their variables",
         "Keep what you need of it as text (traceback.format_exception) or clear it with"
@@ -121,12 +121,12 @@ def _has_frames(case: Case, node: int) -> bool:
     )
 
 
-def chains(case: Case) -> Finding | None:
+def chains(case: Case) -> Diagnosis | None:
     """Each generation keeps its predecessor."""
     if case.holder.shape != "chain":
         return None
     links = next((name for name, _ in case.gained_types.most_common(1)), "objects")
-    return Finding(
+    return Diagnosis(
         "chain",
         f"{format_count(case.holder.count_growth)} more objects hang on it in a chain ({links})",
         "Each generation keeps the one before: cut the link to the predecessor once it is no longer"
@@ -134,11 +134,11 @@ def chains(case: Case) -> Finding | None:
     )
 
 
-def detached(case: Case) -> Finding | None:
+def detached(case: Case) -> Diagnosis | None:
     """Finished or closed things that are still referenced."""
     if not case.mostly(NodeFlag.FINISHED):
         return None
-    return Finding(
+    return Diagnosis(
         "detached",
         f"the {case.kind} objects in it are finished or closed, and still referenced",
         f"Take each one out when it is done (a done callback such as {case.name}.discard, a finally"

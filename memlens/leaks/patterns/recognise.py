@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from memlens._text import format_count
 from memlens.leaks.patterns.callables import captures, listeners
-from memlens.leaks.patterns.case import Case, Finding
+from memlens.leaks.patterns.case import Case, Diagnosis
 from memlens.leaks.patterns.collections import (
     bounded_by_nothing,
     buffers,
@@ -28,7 +28,7 @@ from memlens.leaks.patterns.standard import standard_places
 
 __all__ = ("recognise",)
 
-Rule = Callable[[Case], "Finding | None"]
+Rule = Callable[[Case], "Diagnosis | None"]
 
 _RULES: tuple[Rule, ...] = (
     cycles,
@@ -50,13 +50,13 @@ _RULES: tuple[Rule, ...] = (
 )
 
 
-def recognise(case: Case) -> Finding:
+def recognise(case: Case) -> Diagnosis:
     """Return what the first rule that knows the case says of it."""
     for rule in _RULES:
         finding = rule(case)
         if finding is not None:
             return finding
-    return Finding(
+    return Diagnosis(
         None,
         f"it gained {format_count(case.holder.count_growth)} entries and lost none",
         f"Find what adds to it and what should take away again, or bound it.{case.where()}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from memlens.leaks.patterns.case import Case, Finding
+from memlens.leaks.patterns.case import Case, Diagnosis
 
 __all__ = ("standard_places",)
 
@@ -83,14 +83,14 @@ _PLACES: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
-def standard_places(case: Case) -> Finding | None:
+def standard_places(case: Case) -> Diagnosis | None:
     """A table of the standard library, known by where it is."""
     text = str(case.path)
     for place, pattern, evidence, suggestion in _PLACES:
         if re.search(place, text):
-            return Finding(pattern, evidence, suggestion + case.where())
+            return Diagnosis(pattern, evidence, suggestion + case.where())
     if case.subject_type.startswith("hamt") or case.subject_type.endswith("Context"):
-        return Finding(
+        return Diagnosis(
             _REGISTRY,
             "context variables that are made at run time stay in every context that has set them",
             "Make each contextvars.ContextVar once, at the top of a module, and reset it with the"

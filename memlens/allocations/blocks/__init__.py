@@ -1,0 +1,1 @@
+"""Measure blocks and functions with tracemalloc."""

@@ -1,0 +1,146 @@
+"""BlockMeasurement: one run of a measured block, from its first instruction to its last."""
+
+from __future__ import annotations
+
+import gc
+import time
+from sys import getsizeof
+
+from memlens._frame import Frame
+from memlens.allocations.blocks.result import BlockResult
+from memlens.allocations.blocks.running_blocks import RunningBlock, running_blocks
+from memlens.allocations.tracing.filters import is_tracing_file
+from memlens.allocations.tracing.ownership import acquire_tracing
+from memlens.allocations.tracing.trace_table import TraceDifference
+from memlens.allocations.tracing.traces import RawFrame, read_traces, sizes_by
+from memlens.errors import TracingError
+
+__all__ = ("BlockMeasurement",)
+
+clock = time.perf_counter
+
+_LineTable = dict[RawFrame, list[int]]  # bytes and blocks of each line
+
+
+class BlockMeasurement:
+    """Measures one run of a block: made when it begins, a ``with`` for each step, then `finish`.
+
+    A function has one step; a generator or a coroutine has one each time it is resumed, and what
+    the program does between its steps is not counted. Tracing is on from the first step's beginning
+    to `finish`. ``key`` is what is measured, to recognise recursion.
+    """
+
+    def __init__(
+        self, name: str, *, top: int, frames: int, collect: bool, key: object = None
+    ) -> None:
+        self._name = name
+        self._top = top
+        self._collect = collect
+        if collect:
+            gc.collect()
+        self._lease = acquire_tracing(frames)
+        self._block = RunningBlock(self._lease, key)
+        self._steps = 0
+        self._lines: _LineTable = {}
+        self._lines_bytes = 0
+        if top and self._lease.was_on:
+            self._read_lines()
+        self._started = self._ended = clock()
+
+    def __enter__(self) -> None:
+        self._steps += 1
+        running_blocks.enter(self._block)
+
+    def __exit__(self, *_: object) -> None:
+        running_blocks.leave(self._block)
+        self._ended = clock()
+
+    def finish(self, exception: type[BaseException] | None = None) -> BlockResult:
+        """End the block after its last step: give up tracing and return the result."""
+        import tracemalloc
+
+        duration_seconds = self._ended - self._started
+        steps = self._steps
+        try:
+            if self._collect:
+                with self:
+                    gc.collect()
+            top = self._growth() if self._top else ()
+            tracing_bytes = tracemalloc.get_tracemalloc_memory()
+        finally:
+            self._lease.release()
+        return BlockResult(
+            name=self._name,
+            allocated_bytes=self._block.net_bytes,
+            peak_bytes=self._block.peak_bytes,
+            duration_seconds=duration_seconds,
+            top=top,
+            overlapped=self._block.overlapped,
+            interrupted=self._block.interrupted,
+            tracing_was_on=self._lease.was_on,
+            tracing_bytes=tracing_bytes,
+            exception=None if exception is None else exception.__name__,
+            steps=steps,
+        )
+
+    def _read_lines(self) -> None:
+        running_blocks.checkpoint()
+        try:
+            self._lines = _sum_by_line()
+            self._lines_bytes = _traced_size(self._lines)
+        finally:
+            running_blocks.settle(self._lines_bytes)
+
+    def _growth(self) -> tuple[TraceDifference, ...]:
+        running_blocks.checkpoint()
+        try:
+            if self._block.interrupted:
+                return ()
+            return _largest_growth(self._lines, _sum_by_line(), self._top)
+        except TracingError:  # stopped by another thread at this moment
+            self._block.interrupted = True
+            return ()
+        except MemoryError:
+            # Too little left to list every block. The sizes are known, and the program, which may
+            # well be able to go on, must not fail for our table.
+            _warn_of_memory(self._name)
+            return ()
+        finally:
+            self._lines = {}
+            running_blocks.settle(-self._lines_bytes)
+
+
+def _warn_of_memory(name: str) -> None:
+    import logging
+
+    logging.getLogger("memlens").warning("%s: too little memory to list its lines", name)
+
+
+def _sum_by_line() -> _LineTable:
+    sizes = sizes_by((trace[2][0], trace[1]) for trace in read_traces())
+    # Lists, not tuples: thousands of tuples would stay in the interpreter's free list, and seem to
+    # be memory that the program keeps, when the table is dropped.
+    return {line: [sum(blocks), len(blocks)] for line, blocks in sizes.items()}
+
+
+def _traced_size(lines: _LineTable) -> int:
+    # The keys are tuples that tracemalloc made, which it does not trace.
+    return getsizeof(lines) + sum(
+        getsizeof(sums) + sum(getsizeof(number) for number in sums if number > 256)
+        for sums in lines.values()
+    )
+
+
+def _largest_growth(
+    before: _LineTable, after: _LineTable, limit: int
+) -> tuple[TraceDifference, ...]:
+    grown = []
+    for line, (size, count) in after.items():
+        old_size, old_count = before.get(line, (0, 0))
+        if size > old_size and not is_tracing_file(line[0]):
+            grown.append((old_size - size, line, old_size, old_count, count))
+    grown.sort()
+    return tuple(
+        TraceDifference((Frame(None, *line),), old_size, old_size - shrinkage, old_count, count)
+        for shrinkage, line, old_size, old_count, count in grown[:limit]
+    )

@@ -1,0 +1,164 @@
+"""Allocation profiles as plain text: a table of call paths, an indented tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from memlens._frame import CallPath, Frame, printable
+from memlens._text import (
+    PLAIN_WIDTH,
+    columns,
+    format_bytes,
+    format_count,
+    format_duration,
+    middle_cut,
+)
+from memlens.allocations.profile.call_tree import CallNode
+from memlens.allocations.profile.profile_facts import ProfileFacts
+from memlens.allocations.profile.rows import AllocationRow, measure_of
+
+__all__ = ("headline", "path_text", "table_text", "tree_text", "without_import_system")
+
+LINE_FRAMES = 3  # of a call path in one line
+
+
+def headline(total: AllocationRow, facts: ProfileFacts, untracked_bytes: int | None) -> str:
+    """Return what a profile says in a few lines, and what it does not cover."""
+    every = f"one sample per {format_bytes(facts.interval_bytes)}"
+    how = "tracemalloc" if facts.source == "tracemalloc" else every
+    if facts.source == "sampling" and facts.interval_bytes == 1:
+        how = "every block"
+    lines = [
+        f"{format_bytes(total.live_bytes)} ± {format_bytes(total.live_bytes_stderr)} live in "
+        f"{format_count(round(total.live_count))} blocks after "
+        f"{format_duration(facts.duration_seconds)} ({how})"
+    ]
+    if untracked_bytes is not None:
+        lines.append(
+            f"{format_bytes(untracked_bytes)} of RSS not explained: native buffers "
+            "(numpy), blocks from before the start,\nthe interpreter, free memory in allocators"
+        )
+    if facts.hooks_bypassed:
+        lines.append("another tool took the sampler's hooks away: incomplete, reset() it")
+    if not total.live_samples and not total.allocated_samples:
+        lines.append("no sample yet: less was allocated than the distance of samples")
+    return "\n".join(lines)
+
+
+def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
+    """Return a table of rows; ``total`` gives the shares of the measure ``by``.
+
+    Under each line its callers, innermost first, as far as the width goes.
+    """
+    whole = measure_of(total, by) or 1.0
+    cells = [
+        (
+            f"{100 * measure_of(row, by) / whole:.1f} %",
+            format_bytes(row.live_bytes),
+            format_bytes(row.live_bytes_stderr) + ("" if row.is_reliable else " ?"),
+            format_count(round(row.live_count)),
+            "" if row.allocated_bytes is None else format_bytes(row.allocated_bytes),
+            "" if row.mean_age_seconds is None else format_duration(row.mean_age_seconds),
+            _place(row.call_path)[0],
+        )
+        for row in rows
+    ]
+    headers = ("share", "live", "± stderr", "blocks", "allocated", "age", "allocated at")
+    table = columns(headers, cells).splitlines()
+    for number, row in reversed(list(enumerate(rows, 1))):
+        table[number + 1 : number + 1] = _callers_lines(_place(row.call_path)[1])
+    return "\n".join(table)
+
+
+def _place(path: CallPath) -> tuple[str, list[Frame]]:
+    """Return the line that allocated, and its callers, innermost first.
+
+    Of an import that is the line with the import: the frames of the import system say nothing.
+    """
+    frames = list(reversed(path)) or [Frame("<all>", "", 0)]
+    outside = [frame for frame in frames if not _imports(frame)]
+    if _imports(frames[0]):
+        return (f"import at {_short(outside[0])}", outside[1:]) if outside else ("imports", [])
+    return _short(frames[0]), outside[1:]
+
+
+def without_import_system(path: CallPath) -> CallPath:
+    """Return a call path without the frames between an import and what it runs."""
+    return tuple(frame for frame in path if not _imports(frame)) or path
+
+
+def _imports(frame: Frame) -> bool:
+    return frame.file.startswith("<frozen importlib")
+
+
+def _callers_lines(callers: list[Frame]) -> list[str]:
+    """One line, or none. Where not all fit, the innermost one of the program's own ends it."""
+    if not callers:
+        return []
+    own = next((i for i, frame in enumerate(callers) if not _is_library(frame)), None)
+    line = f"        from {_short(callers[0])}"
+    for number, frame in enumerate(callers[1:], 1):
+        rest = _rest(callers, number + 1, own)
+        if len(f"{line} <- {_short(frame)}{rest}") > PLAIN_WIDTH:
+            return [middle_cut(line + _rest(callers, number, own), PLAIN_WIDTH)]
+        line += f" <- {_short(frame)}"
+    return [middle_cut(line, PLAIN_WIDTH)]
+
+
+def _rest(callers: list[Frame], begin: int, own: int | None) -> str:
+    """What stands for the callers from number ``begin`` on."""
+    if begin >= len(callers):
+        return ""
+    if own is None or own < begin:
+        return " <- ..."
+    return f" <- {'' if own == begin else '... <- '}{_short(callers[own])}"
+
+
+def _is_library(frame: Frame) -> bool:
+    folders = frame.file.replace("\\", "/").split("/")
+    libraries = ("site-packages", "dist-packages")
+    return any(name in libraries or name.startswith("python3.") for name in folders[:-1])
+
+
+def path_text(path: CallPath) -> str:
+    """Return the innermost frames of a call path in one line, the one that allocated first.
+
+    Its callers by their function alone, where that is known: a line has room for no more.
+    """
+    innermost, *callers = path[: -LINE_FRAMES - 1 : -1] or (Frame("<all>", "", 0),)
+    shown = [
+        _short(innermost),
+        *(printable(f.function) if f.function else _short(f) for f in callers),
+    ]
+    return " <- ".join(shown + ["..."] * (len(path) > LINE_FRAMES))
+
+
+def _short(frame: Frame) -> str:
+    tail = "/".join(frame.file.replace("\\", "/").split("/")[-2:])
+    if not frame.file:
+        return str(frame.function)
+    return str(frame._replace(file=tail))
+
+
+def tree_text(root: CallNode, by: str, smallest_percent: float) -> str:
+    """Return the call tree as indented lines; small branches are left out and counted."""
+    smallest = root.total[by] * smallest_percent / 100
+    return "\n".join(_lines(root, by, smallest))
+
+
+def _lines(root: CallNode, by: str, smallest: float) -> Iterator[str]:
+    stack = [(0, root)]
+    while stack:
+        depth, node = stack.pop()
+        indent = "  " * min(depth, 30)
+        line = f"{_amount(node.total[by], by):>10}  {indent}{_short(node.frame)}"
+        yield middle_cut(line, PLAIN_WIDTH)
+        children = node.ordered_children(by)
+        shown = [child for child in children if child.total[by] >= smallest and child.total[by] > 0]
+        if len(shown) < len(children) and shown:
+            yield f"{'':>10}  {indent}  ({len(children) - len(shown)} smaller ones)"
+        stack.extend((depth + 1, child) for child in reversed(shown))
+
+
+def _amount(value: float, by: str) -> str:
+    return format_bytes(value) if by.endswith("bytes") else format_count(round(value))

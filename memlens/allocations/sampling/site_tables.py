@@ -1,0 +1,180 @@
+"""From the sampler's columns to rows: call paths, sums since a baseline, ages, names of threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any
+
+from memlens._core.sampler_api import COLUMNS, DOMAINS
+from memlens._frame import CallPath, Frame
+from memlens.allocations.profile.rows import AllocationRow, standard_error
+
+__all__ = (
+    "NATIVE",
+    "AllocatedSums",
+    "Sums",
+    "allocated_sums",
+    "call_paths",
+    "rows_of",
+    "thread_names",
+)
+
+NATIVE = Frame("<native>", "", 0)
+_REST = (0, 1)  # numbers of the buckets that take over what was evicted
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a bucket allocated: bytes, count, their variances, the largest of one sample."""
+
+    bytes: float
+    bytes_variance: float
+    bytes_largest: float
+    count: float
+    count_variance: float
+    count_largest: float
+    samples: int
+
+
+AllocatedSums = dict[int, Sums]
+
+
+def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
+    views: dict[str, Any] = {name: memoryview(data) for name, data in tables.items()}
+    return {name: view.cast(COLUMNS[name]) for name, view in views.items()}
+
+
+def _texts(columns: Mapping[str, Any]) -> list[str]:
+    data, offsets = bytes(columns["string_bytes"]), columns["string_offset"]
+    return [data[begin:end].decode("utf-8", "surrogatepass") for begin, end in pairwise(offsets)]
+
+
+def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
+    """Return the call path of every stack, outermost frame first; `NATIVE` for native code."""
+    columns = _columns(tables)
+    texts = _texts(columns)
+    places = zip(
+        columns["location_function"],
+        columns["location_file"],
+        columns["location_line"],
+        strict=True,
+    )
+    frames = [Frame(texts[function], texts[file], line) for function, file, line in places]
+    offsets, located = columns["stack_offset"], columns["stack_location"].tolist()
+    return [
+        tuple(frames[i] for i in reversed(located[begin:end])) or (NATIVE,)
+        for begin, end in pairwise(offsets)
+    ]
+
+
+def allocated_sums(tables: Mapping[str, bytes]) -> AllocatedSums:
+    """Return what each bucket has allocated so far, by bucket number: a baseline for later."""
+    columns = _columns(tables)
+    sums = zip(*(columns[f"allocated_{field.name}"] for field in fields(Sums)), strict=True)
+    return {
+        number: Sums(*values) for number, values in zip(columns["bucket_number"], sums, strict=True)
+    }
+
+
+def rows_of(
+    tables: Mapping[str, bytes], baseline: AllocatedSums, now_ns: int, names: Mapping[int, str]
+) -> list[AllocationRow]:
+    """Return a row for each bucket with something allocated since the baseline, or alive.
+
+    ``now_ns`` is on the sampler's clock; ``names`` maps numbers of thread states to names.
+    """
+    columns = _columns(tables)
+    paths = call_paths(tables)
+    since = _since(allocated_sums(tables), baseline)
+
+    def error(i: int, measure: str) -> float:
+        return standard_error(columns[f"{measure}_variance"][i], columns[f"{measure}_largest"][i])
+
+    rows = []
+    for i, number in enumerate(columns["bucket_number"]):
+        allocated, live_samples = since[number], columns["live_samples"][i]
+        if not live_samples and not allocated.samples:
+            continue
+        births_ns = columns["live_births_ns"][i]
+        rows.append(
+            AllocationRow(
+                call_path=paths[columns["bucket_stack"][i]],
+                live_bytes=columns["live_bytes"][i],
+                live_bytes_stderr=error(i, "live_bytes"),
+                live_count=columns["live_count"][i],
+                live_count_stderr=error(i, "live_count"),
+                allocated_bytes=allocated.bytes,
+                allocated_bytes_stderr=standard_error(
+                    allocated.bytes_variance, allocated.bytes_largest
+                ),
+                allocated_count=allocated.count,
+                allocated_count_stderr=standard_error(
+                    allocated.count_variance, allocated.count_largest
+                ),
+                live_samples=live_samples,
+                allocated_samples=allocated.samples,
+                oldest_seconds=_age(now_ns, columns["live_oldest_ns"][i], live_samples),
+                mean_age_seconds=_age(now_ns * live_samples, births_ns, live_samples),
+                thread=_thread(columns, i, names),
+                domain=DOMAINS[columns["bucket_domain"][i]],
+                widening=(
+                    columns["live_bytes_largest"][i],
+                    allocated.bytes_largest,
+                    columns["live_count_largest"][i],
+                    allocated.count_largest,
+                ),
+            )
+        )
+    return rows
+
+
+def thread_names(states: list[tuple[int, int]]) -> dict[int, str]:
+    """Return the names of running threads by the number of their thread state."""
+    # The copy is made at once: another thread may start one meanwhile.
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    return {number: names.get(ident) or f"thread {ident}" for number, ident in states}
+
+
+def _thread(columns: Mapping[str, Any], i: int, names: Mapping[int, str]) -> str:
+    number, ident = columns["bucket_thread"][i], columns["bucket_thread_ident"][i]
+    if columns["bucket_number"][i] in _REST:
+        return "<other>"
+    if number == 0:
+        return NATIVE.function or ""
+    return names.get(number) or f"thread {ident} (ended)"
+
+
+def _age(now_ns: int, then_ns: float, samples: int) -> float | None:
+    """Of sums over samples too. The clock is coarse: never below 0."""
+    return max(0, now_ns - then_ns) / samples * 1e-9 if samples and then_ns else None
+
+
+def _since(sums: AllocatedSums, baseline: AllocatedSums) -> AllocatedSums:
+    """Subtract the baseline. Evicted buckets went, with their sums, to the two buckets of the rest.
+
+    Which of the two is no longer known, so the baseline of evicted buckets comes off the larger
+    one.
+    """
+    since = {number: _minus(sum_, baseline.get(number)) for number, sum_ in sums.items()}
+    for number in baseline.keys() - sums.keys():
+        rest = max(_REST, key=lambda rest: since[rest].bytes)
+        since[rest] = _minus(since[rest], baseline[number])
+    return since
+
+
+def _minus(sums: Sums, old: Sums | None) -> Sums:
+    """Differences of sums of floats may come out just below 0. The largest stay: an upper bound."""
+    if old is None:
+        return sums
+    return Sums(
+        bytes=max(0.0, sums.bytes - old.bytes),
+        bytes_variance=max(0.0, sums.bytes_variance - old.bytes_variance),
+        bytes_largest=sums.bytes_largest if sums.samples > old.samples else 0.0,
+        count=max(0.0, sums.count - old.count),
+        count_variance=max(0.0, sums.count_variance - old.count_variance),
+        count_largest=sums.count_largest if sums.samples > old.samples else 0.0,
+        samples=max(0, sums.samples - old.samples),
+    )

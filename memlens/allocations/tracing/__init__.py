@@ -1,0 +1,1 @@
+"""Store tracemalloc's traces, compare them and group them."""

@@ -1,0 +1,207 @@
+"""TracedMemory: the live traced memory of a process at one instant, as a value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from memlens._frame import CallPath, Frame, printable
+from memlens._text import format_bytes
+from memlens.allocations.options import GroupBy, check_group_by, check_whole
+from memlens.allocations.tracing.filters import FileFilter
+from memlens.allocations.tracing.trace_table import (
+    Groups,
+    TraceComparison,
+    TraceStatistics,
+    compare_groups,
+    rank_groups,
+)
+from memlens.errors import ComparisonError, TracingError
+
+if TYPE_CHECKING:  # it imports pickle: only where it is used
+    import tracemalloc
+
+__all__ = (
+    "RawFrame",
+    "RawTrace",
+    "TracedMemory",
+    "compare_traces",
+    "read_traces",
+    "sizes_by",
+    "sum_by_path",
+)
+
+# What tracemalloc's C code keeps: domain, bytes, frames (file, line) with the one that allocated
+# first, and the number of frames before truncation.
+RawFrame = tuple[str, int]
+RawTrace = tuple[int, int, tuple[RawFrame, ...], int]
+
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+class TracedMemory(NamedTuple):
+    """The live traced memory at one instant: bytes and blocks of each call path.
+
+    Three columns of equal length, ``paths``, ``sizes_bytes`` and ``counts``, one entry for each
+    distinct call path. A path has at most ``frame_limit`` frames, the innermost ones.
+    ``traced_bytes`` is all traced memory, also what a filter left out of the columns;
+    ``tracing_bytes`` is what tracing itself used on top of that. ``taken_at`` is Unix time in
+    seconds.
+    """
+
+    label: str
+    taken_at: float
+    pid: int
+    python: str
+    frame_limit: int
+    traced_bytes: int
+    tracing_bytes: int
+    paths: tuple[CallPath, ...]
+    sizes_bytes: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def total_bytes(self) -> int:
+        """The bytes of all call paths here."""
+        return sum(self.sizes_bytes)
+
+    @property
+    def total_count(self) -> int:
+        """The memory blocks of all call paths here."""
+        return sum(self.counts)
+
+    def top(self, n: int | None = 10, *, group_by: GroupBy = "line") -> TraceStatistics:
+        """Return the ``n`` largest lines, files or call paths (None: all), largest first.
+
+        Raises ``OptionError`` for another way to group or a negative number.
+        """
+        _check_limit("n", n)
+        return TraceStatistics(rank_groups(self.group(group_by)), n)
+
+    def group(self, group_by: GroupBy = "line") -> Groups:
+        """Return bytes and blocks by call path: of one frame by line or file, whole by traceback.
+
+        A block belongs to the line, or the file, of the frame that allocated it.
+        """
+        check_group_by(group_by)
+        key_of = _GROUP_KEYS[group_by]
+        groups: Groups = {}
+        for path, size, count in zip(self.paths, self.sizes_bytes, self.counts, strict=True):
+            key = key_of(path)
+            known = groups.get(key)
+            groups[key] = (size, count) if known is None else (known[0] + size, known[1] + count)
+        return groups
+
+    def filter(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> TracedMemory:
+        """Return a snapshot of the paths whose allocating file passes the patterns (`fnmatch`).
+
+        Raises ``OptionError`` where a pattern is not text.
+        """
+        keeps = FileFilter(include, exclude, internal=True)
+        kept = [i for i, path in enumerate(self.paths) if keeps(path[-1].file)]
+        return self._replace(
+            paths=tuple(self.paths[i] for i in kept),
+            sizes_bytes=tuple(self.sizes_bytes[i] for i in kept),
+            counts=tuple(self.counts[i] for i in kept),
+        )
+
+    def __repr__(self) -> str:
+        label = f" {self.label!r}" if self.label else ""
+        size = format_bytes(self.total_bytes)
+        return f"<TracedMemory{label}: {len(self.paths)} call paths, {size}>"
+
+    def __str__(self) -> str:
+        name = f"traces {printable(self.label)}" if self.label else "traces"
+        overhead = f"tracing itself uses {format_bytes(self.tracing_bytes)}"
+        return f"{name}, {overhead}: {self.top()}"
+
+
+def compare_traces(
+    before: TracedMemory,
+    after: TracedMemory,
+    group_by: GroupBy = "line",
+    top: int | None = 10,
+) -> TraceComparison:
+    """Return what changed between two snapshots, largest change first; unchanged groups left out.
+
+    ``top`` is how many rows to keep (None: all). Raises ``ComparisonError`` where call paths of
+    different depths would be compared by traceback, ``OptionError`` for a bad option.
+    """
+    check_group_by(group_by)
+    _check_limit("top", top)
+    if group_by == "traceback" and before.frame_limit != after.frame_limit:
+        raise ComparisonError(
+            f"the snapshots keep {before.frame_limit} and {after.frame_limit} frames a path, so"
+            " their tracebacks do not match; compare them by 'line' or 'file'"
+        )
+    return TraceComparison(compare_groups(before.group(group_by), after.group(group_by)), top)
+
+
+def read_traces() -> Sequence[RawTrace]:
+    """Return all traces of tracemalloc as plain tuples; raises ``TracingError`` where it is off."""
+    import tracemalloc
+
+    try:
+        traces = tracemalloc.take_snapshot().traces
+    except RuntimeError as error:
+        raise TracingError("tracing is off: start it before you take traces") from error
+    # The public sequence makes two objects for each trace on every access; there may be millions.
+    raw: Sequence[RawTrace] | None = getattr(traces, "_traces", None)
+    if raw is None:
+        raw = [(trace.domain, trace.size, _raw_frames(trace.traceback), 0) for trace in traces]
+    return raw
+
+
+def _raw_frames(traceback: tracemalloc.Traceback) -> tuple[RawFrame, ...]:
+    return tuple((frame.filename, frame.lineno) for frame in reversed(traceback))
+
+
+def sum_by_path(
+    traces: Iterable[RawTrace], keeps: Callable[[str], bool]
+) -> tuple[tuple[CallPath, ...], tuple[int, ...], tuple[int, ...]]:
+    """Return call paths, their bytes and their blocks, of the traces whose file is kept."""
+    sizes = sizes_by((trace[2], trace[1]) for trace in traces)
+    kept = {frames: blocks for frames, blocks in sizes.items() if keeps(frames[0][0])}
+    frame_of: dict[RawFrame, Frame] = {}
+    paths = tuple(
+        tuple(frame_of.setdefault(raw, Frame(None, *raw)) for raw in reversed(frames))
+        for frames in kept
+    )
+    return paths, tuple(map(sum, kept.values())), tuple(map(len, kept.values()))
+
+
+def sizes_by(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, list[int]]:
+    """Return the sizes of the blocks of each key.
+
+    Tracing is on meanwhile, and each number that we add up would be an allocation to trace, which
+    costs thirty times the addition: so the sizes are listed, for C code to count and to sum.
+    """
+    sizes: defaultdict[_Key, list[int]] = defaultdict(list)
+    for key, size in pairs:
+        sizes[key].append(size)
+    return sizes
+
+
+def _check_limit(name: str, limit: int | None) -> None:
+    if limit is not None:
+        check_whole(name, limit, 0)
+
+
+def _line_key(path: CallPath) -> CallPath:
+    return path[-1:]
+
+
+def _file_key(path: CallPath) -> CallPath:
+    return (Frame(None, path[-1].file, 0),)
+
+
+def _path_key(path: CallPath) -> CallPath:
+    return path
+
+
+_GROUP_KEYS: dict[str, Callable[[CallPath], CallPath]] = {
+    "line": _line_key,
+    "file": _file_key,
+    "traceback": _path_key,
+}

@@ -1,0 +1,73 @@
+"""The command that looks at saved allocations: allocations."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profile.rows import MEASURES
+from memlens.allocations.tracing.trace_store import TraceStore
+from memlens.cli.output import add_json, positive_integer, print_value
+from memlens.errors import SnapshotFileError
+from memlens.files import export, load
+
+__all__ = ("add_allocation_commands",)
+
+
+def add_allocation_commands(commands: Any) -> None:
+    """Add the parsers of the commands to the subparsers of the command line."""
+    parser = commands.add_parser(
+        "allocations", help="where memory was allocated: a saved profile, or saved traces"
+    )
+    parser.add_argument(
+        "file", metavar="FILE", help="what run --allocations -o has kept, or save()"
+    )
+    parser.add_argument(
+        "--export", metavar="PATH", help="write it for another tool, by the suffix of PATH"
+    )
+    parser.add_argument(
+        "--by",
+        choices=MEASURES,
+        default="live_bytes",
+        help="what to order by (default: live_bytes)",
+    )
+    parser.add_argument(
+        "--limit",
+        type=positive_integer,
+        default=10,
+        metavar="N",
+        help="rows of a table (default: 10)",
+    )
+    parser.add_argument("--tree", action="store_true", help="show the call tree instead of tables")
+    add_json(parser)
+    parser.set_defaults(command=_allocations)
+
+
+def _allocations(arguments: argparse.Namespace) -> int:
+    value = _load(arguments.file)
+    if arguments.export:
+        size = export(value, arguments.export)
+        print(f"{arguments.export}: {size:,} bytes", file=sys.stderr)
+    elif isinstance(value, TraceStore):
+        print_value(value.top(), arguments.json)
+    elif arguments.json:
+        print_value(value, as_json=True)
+    else:
+        tree = f"{value.headline()}\n\n{value.tree_text(arguments.by)}" if arguments.tree else None
+        print_value(value, False, tree or value.text(arguments.limit, arguments.by))
+    return 0
+
+
+def _load(path: str) -> AllocationProfile | TraceStore:
+    value = load(path)
+    if isinstance(value, TraceStore):
+        if not value.snapshots:
+            raise SnapshotFileError(f"{path} holds traces without a snapshot: nothing to show")
+        return value
+    if isinstance(value, AllocationProfile):
+        return value
+    raise SnapshotFileError(
+        f"{path} holds a heap snapshot, not allocations; use: memlens report {path}"
+    )

@@ -1,0 +1,55 @@
+"""What all commands share: reading snapshots and printing values, as text or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.tracing.trace_store import TraceStore
+from memlens.errors import SnapshotFileError
+from memlens.files import load
+from memlens.heap.snapshot import HeapSnapshot
+from memlens.report.terminal import show
+
+__all__ = ("add_json", "load_snapshot", "positive_integer", "print_value")
+
+_KINDS = {AllocationProfile: "an allocation profile", TraceStore: "allocation traces"}
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option by which a command speaks JSON."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def load_snapshot(path: str) -> HeapSnapshot:
+    """Open a snapshot file; raises ``SnapshotFileError`` for anything else."""
+    value = load(path)
+    if not isinstance(value, HeapSnapshot):
+        raise SnapshotFileError(
+            f"{path} holds {_KINDS[type(value)]}, not a heap snapshot; use: memlens allocations"
+            f" {path}"
+        )
+    return value
+
+
+def positive_integer(text: str) -> int:
+    """Read the number of an option: a type for argparse."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return number
+
+
+def print_value(value: Any, as_json: bool, text: str | None = None) -> None:
+    """Print ``value.to_dict()`` as JSON (or a dict itself), or else ``text``, or ``str(value)``."""
+    if as_json:
+        json.dump(value if isinstance(value, dict) else value.to_dict(), sys.stdout, indent=1)
+        print()
+    else:
+        show(value if text is None else text, sys.stdout)

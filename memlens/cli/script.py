@@ -1,0 +1,96 @@
+"""Running somebody's program as ``python script.py`` or ``python -m module`` would."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import CodeType, ModuleType, TracebackType
+
+from memlens._package import PACKAGE_FOLDER
+from memlens.errors import ScriptError
+
+__all__ = ("Program", "installed", "load_module", "load_script", "without_our_frames")
+
+
+class Program:
+    """A program that is ready to run: its code, its ``__main__`` module and its arguments."""
+
+    def __init__(
+        self, code: CodeType, module: ModuleType, arguments: list[str], folder: str
+    ) -> None:
+        self.code = code
+        self.module = module
+        self.arguments = arguments
+        self.folder = folder  # what ``sys.path`` begins with
+
+    def run(self) -> None:
+        """Run to the end; whatever the program raises, ``SystemExit`` too, passes unchanged."""
+        exec(self.code, self.module.__dict__)
+
+
+def load_script(path: str, arguments: Sequence[str]) -> Program:
+    """Make a program of a file; raises ``ScriptError`` where it is not there or cannot be read.
+
+    A syntax error in it is the program's own and passes unchanged.
+    """
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+    except OSError as error:
+        raise ScriptError(f"cannot run {path!r}: {error.strerror or error}") from error
+    module = ModuleType("__main__")
+    module.__dict__.update(__file__=path, __builtins__=__builtins__)
+    code = compile(source, path, "exec", dont_inherit=True)
+    return Program(code, module, [path, *arguments], os.path.dirname(os.path.abspath(path)))
+
+
+def load_module(name: str, arguments: Sequence[str]) -> Program:
+    """Make a program of a module or a package's ``__main__``, as ``python -m`` finds it."""
+    sys.path.insert(0, os.getcwd())
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+    except (ImportError, ValueError) as error:
+        raise ScriptError(f"cannot run module {name!r}: {error}") from error
+    finally:
+        del sys.path[0]
+    get_code = getattr(spec.loader, "get_code", None) if spec is not None else None
+    code = get_code(spec.name) if get_code is not None and spec is not None else None
+    if spec is None or code is None:
+        raise ScriptError(f"cannot run module {name!r}: there is no such module with Python code")
+    module = ModuleType("__main__")
+    module.__dict__.update(
+        __spec__=spec,
+        __loader__=spec.loader,
+        __package__=spec.parent,
+        __file__=spec.origin,
+        __cached__=spec.cached,
+        __builtins__=__builtins__,
+    )
+    return Program(code, module, [spec.origin or name, *arguments], os.getcwd())
+
+
+@contextmanager
+def installed(program: Program) -> Iterator[None]:
+    """Make a program the ``__main__`` of this process within the block: module, arguments, path."""
+    argv, path, main = sys.argv, sys.path[0], sys.modules["__main__"]
+    sys.argv, sys.path[0] = program.arguments, program.folder
+    sys.modules["__main__"] = program.module
+    try:
+        yield
+    finally:
+        sys.argv, sys.path[0] = argv, path
+        sys.modules["__main__"] = main
+
+
+def without_our_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first frame on that is not memlens's."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(
+        PACKAGE_FOLDER
+    ):
+        traceback = traceback.tb_next
+    return traceback

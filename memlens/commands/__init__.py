@@ -1,1 +1,0 @@
-"""What the command line does, one kind of command a file."""

@@ -1,0 +1,1 @@
+"""Capture the live heap, in the process or in a forked child."""

@@ -1,0 +1,1 @@
+"""The heap graph of one snapshot: objects, references, roots, dominators, paths and its file."""

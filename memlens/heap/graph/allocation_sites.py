@@ -1,0 +1,251 @@
+"""Where the objects of a snapshot were allocated: the join of the sampler's table with the heap.
+
+A sample is a block; an object begins 0, 16, 32 or 48 bytes into its block, behind the collector's
+header and what an instance keeps before it. Only some of the objects are sampled, one in about 512
+KiB of them, each standing for as many as its weight says. Buffers (the items of a list, the table
+of a dict, the bytes of a bytearray) are blocks of their own and belong to no node.
+
+`site_sections` writes the table down before a heap is captured, by block; a forked child then
+writes what its parent has read. `lost_samples`, after the capture, tells which blocks were freed
+meanwhile. `AllocationSites` finds the nodes, when somebody asks.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from memlens._core.layout import SITE_SECTIONS
+from memlens._core.sampler_api import COLUMNS, DOMAINS
+from memlens._text import format_bytes, format_count
+
+__all__ = ("AllocationSites", "CallSite", "SiteShare", "lost_samples", "site_sections")
+
+_OBJECT_OFFSETS = (0, 16, 32, 48)
+_SMALLEST_OBJECT = 16  # bytes: a reference count and a type
+_OBJECT_DOMAIN = DOMAINS.index("object")
+
+
+class CallSite(NamedTuple):
+    """One place of a call path: the function, its file, and the line (0: not known)."""
+
+    function: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        file = "/".join(self.file.replace("\\", "/").split("/")[-2:])
+        return f"{self.function} ({file}:{self.line})" if self.line else f"{self.function} ({file})"
+
+
+NATIVE = CallSite("<native>", "", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteShare:
+    """What of some objects was allocated at one place: estimates from samples.
+
+    ``call_path``: the calls that lead there, the line that allocated last. ``count`` and
+    ``shallow_bytes`` are what the ``sample_count`` sampled objects stand for.
+    """
+
+    call_path: tuple[CallSite, ...]
+    count: float
+    shallow_bytes: float
+    sample_count: int
+
+    def __str__(self) -> str:
+        objects, samples = round(self.count), self.sample_count
+        return (
+            f"{self.path_text()}: about {format_count(objects)} object{'s' if objects != 1 else ''},"
+            f" {format_bytes(self.shallow_bytes)}, from {format_count(samples)}"
+            f" sample{'s' if samples != 1 else ''}"
+        )
+
+    def path_text(self) -> str:
+        """Return the calls in one line, the one that allocated first."""
+        return " <- ".join(map(str, reversed(self.call_path)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the share as JSON-ready values."""
+        return {
+            "call_path": [site._asdict() for site in self.call_path],
+            "count": self.count,
+            "shallow_bytes": self.shallow_bytes,
+            "sample_count": self.sample_count,
+        }
+
+
+class AllocationSites:
+    """The allocation sites of one captured heap, by node.
+
+    ``sections`` holds those of `SITE_SECTIONS`; ``node_address`` the address of each node; ``lost``
+    the addresses of blocks that do not count (`lost_samples`).
+    """
+
+    def __init__(
+        self, sections: Mapping[str, Any], node_address: Sequence[int], lost: Iterable[int] = ()
+    ) -> None:
+        self._columns = {name: sections[name] for name in SITE_SECTIONS}
+        self._node_address = node_address
+        self._lost = frozenset(lost)
+
+    @cached_property
+    def samples(self) -> dict[int, int]:
+        """The sampled nodes, ascending, each with the row of its sample."""
+        columns = self._columns
+        rows: dict[int, int] = {}  # where an object of a sampled block may begin
+        blocks = zip(columns["site_address"], columns["site_size"], strict=True)
+        for row, (address, size_bytes) in enumerate(blocks):
+            if address in self._lost:
+                continue
+            for offset in _OBJECT_OFFSETS:
+                if offset + _SMALLEST_OBJECT <= size_bytes:
+                    rows[address + offset] = row
+        return {
+            node: rows[address]
+            for node, address in enumerate(self._node_address)
+            if address in rows
+        }
+
+    @cached_property
+    def call_paths(self) -> list[tuple[CallSite, ...]]:
+        """The call path of each stack: the outermost call first."""
+        columns = self._columns
+        data = bytes(columns["site_string_bytes"])
+        texts = [
+            data[start:end].decode("utf-8", "surrogatepass")
+            for start, end in pairwise(columns["site_string_offset"])
+        ]
+        places = zip(
+            columns["site_function"], columns["site_file"], columns["site_line"], strict=True
+        )
+        sites = [CallSite(texts[function], texts[file], line) for function, file, line in places]
+        frames = columns["site_stack_frame"]
+        return [
+            tuple(sites[frame] for frame in reversed(frames[start:end].tolist())) or (NATIVE,)
+            for start, end in pairwise(columns["site_stack_offset"])
+        ]
+
+    def path_of(self, node: int) -> tuple[CallSite, ...] | None:
+        """Return the call path that allocated a node; None for one that was not sampled."""
+        row = self.samples.get(node)
+        return None if row is None else self.call_paths[self._columns["site_stack"][row]]
+
+    def site_of(self, node: int) -> CallSite | None:
+        """Return the line that allocated a node; None for one that was not sampled."""
+        path = self.path_of(node)
+        return None if path is None else path[-1]
+
+    def shares(self, nodes: Iterable[int], depth: int) -> list[SiteShare]:
+        """Return where some nodes were allocated, most bytes first; empty where none was sampled.
+
+        ``depth``: how many calls tell places apart, counted from the line that allocated.
+        """
+        columns, samples = self._columns, self.samples
+        sums: dict[tuple[CallSite, ...], tuple[float, float, int]] = {}
+        for node in nodes:
+            row = samples.get(node)
+            if row is None:
+                continue
+            key = self.call_paths[columns["site_stack"][row]][-depth:]
+            count, size_bytes, sample_count = sums.get(key, (0.0, 0.0, 0))
+            weight = columns["site_weight"][row]
+            sums[key] = (
+                count + weight,
+                size_bytes + weight * columns["site_size"][row],
+                sample_count + 1,
+            )
+        shares = [SiteShare(path, *numbers) for path, numbers in sums.items()]
+        return sorted(shares, key=lambda share: (-share.shallow_bytes, share.call_path))
+
+
+def site_sections(tables: Mapping[str, bytes]) -> dict[str, array[Any]]:
+    """Return `SITE_SECTIONS` of what `memlens._core.sampler_api.read_samples` has given."""
+    columns = _columns(tables)
+    stacks = _Stacks(columns)
+    rows = []
+    for address, size_bytes, probability, bucket in zip(
+        *(columns[f"sample_{name}"] for name in ("address", "size", "probability", "bucket")),
+        strict=True,
+    ):
+        if columns["bucket_domain"][bucket] == _OBJECT_DOMAIN:
+            stack = stacks.number_of(columns["bucket_stack"][bucket])
+            rows.append((address, size_bytes, 1 / probability, stack))
+    rows.sort()
+    names = ("site_address", "site_size", "site_weight", "site_stack")
+    sections = {
+        name: array(SITE_SECTIONS[name], [row[i] for row in rows]) for i, name in enumerate(names)
+    }
+    return {**sections, **stacks.sections()}
+
+
+def lost_samples(before: Mapping[str, bytes], after: Mapping[str, bytes] | None) -> list[int]:
+    """Return the addresses of the blocks sampled before a capture that were freed since.
+
+    During it or until ``after`` was read: what has such an address in the captured heap may be
+    another object. All of them where sampling has ended since (None).
+    """
+    old = _columns(before)
+    lost = set(zip(old["sample_sequence"], old["sample_address"], strict=True))
+    if after is not None:
+        new = _columns(after)
+        lost.difference_update(zip(new["sample_sequence"], new["sample_address"], strict=True))
+    return sorted(address for _, address in lost)
+
+
+def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
+    views: dict[str, Any] = {name: memoryview(data) for name, data in tables.items()}
+    return {name: view.cast(COLUMNS[name]) for name, view in views.items()}
+
+
+class _Stacks:
+    """The stacks, frames and strings that are used, numbered anew: a snapshot keeps no others."""
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self._columns = columns
+        self._stacks: dict[int, int] = {}
+        self._frames: dict[int, int] = {}
+        self._strings: dict[int, int] = {}
+        self._offsets = array("I", [0])
+        self._members = array("I")
+
+    def number_of(self, stack: int) -> int:
+        """Return the new number of one of the sampler's stacks."""
+        number = self._stacks.get(stack)
+        if number is None:
+            number = self._stacks[stack] = len(self._stacks)
+            offsets, frames = self._columns["stack_offset"], self._columns["stack_location"]
+            for frame in frames[offsets[stack] : offsets[stack + 1]].tolist():
+                self._members.append(self._frames.setdefault(frame, len(self._frames)))
+            self._offsets.append(len(self._members))
+        return number
+
+    def sections(self) -> dict[str, array[Any]]:
+        """Return the sections of stacks, frames and strings."""
+        functions, files, lines = (
+            [self._columns[f"location_{name}"][frame] for frame in self._frames]
+            for name in ("function", "file", "line")
+        )
+        functions, files = [self._string(n) for n in functions], [self._string(n) for n in files]
+        offsets, data = self._columns["string_offset"], self._columns["string_bytes"]
+        text, starts = bytearray(), [0]
+        for number in self._strings:
+            text += data[offsets[number] : offsets[number + 1]]
+            starts.append(len(text))
+        return {
+            "site_stack_offset": self._offsets,
+            "site_stack_frame": self._members,
+            "site_function": array("I", functions),
+            "site_file": array("I", files),
+            "site_line": array("I", lines),
+            "site_string_offset": array("Q", starts),
+            "site_string_bytes": array("B", bytes(text)),
+        }
+
+    def _string(self, number: int) -> int:
+        return self._strings.setdefault(number, len(self._strings))

@@ -1,0 +1,341 @@
+"""HeapGraph: every object of a process at one instant, and what refers to what.
+
+A struct of arrays, immutable, laid out as `memlens._core.layout` says. Node 0 is the process; its
+edges are the roots. Whatever is derived (dominators, referrers, paths, the address index) is
+computed by the core when first asked for, and kept.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from memlens import _core
+from memlens._core.layout import (
+    DERIVED_SECTIONS,
+    LABEL_BITS,
+    LARGEST_STORED,
+    NO_BOUND,
+    NONE,
+    OPTIONAL_SECTIONS,
+    SECTIONS,
+    SITE_SECTIONS,
+    EdgeKind,
+    NodeFlag,
+    RootKind,
+)
+from memlens.errors import SnapshotFileError
+from memlens.heap.graph.allocation_sites import AllocationSites
+from memlens.heap.graph.dominator_tree import DominatorTree
+from memlens.heap.graph.snapshot_file import SectionFile
+
+__all__ = ("Edge", "HeapGraph", "Location")
+
+_KIND_MASK = (1 << LABEL_BITS) - 1
+_WEAK = int(EdgeKind.WEAK)
+# Good names first: a path from a module or a frame tells more than one from the intern table.
+_ROOT_TIER = {
+    RootKind.MODULE: 0,
+    RootKind.FRAME: 1,
+    RootKind.INTERPRETER: 2,
+    RootKind.STATIC_TYPE: 3,
+    RootKind.INTERNED: 4,
+    RootKind.IMMORTAL: 4,
+    RootKind.EXTERNAL: 5,
+}
+
+
+class Edge(NamedTuple):
+    """One reference: from ``source`` to ``target``, under a name or at a position."""
+
+    source: int
+    target: int
+    kind: EdgeKind
+    name: str
+    position: int  # of EdgeKind.INDEX; 0 otherwise
+
+
+class Location(NamedTuple):
+    """Where a function, class or module is defined."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    def short(self) -> str:
+        """Return the place without the folder that installed packages are in."""
+        for folder in ("/site-packages/", "/dist-packages/"):
+            if folder in self.file:
+                return str(self._replace(file=self.file.partition(folder)[2]))
+        return str(self)
+
+
+def _item_count(sections: Mapping[str, Any], name: str) -> int:
+    # Of a file without checking the section: that takes 50 ms for ten million objects.
+    return sections.item_count(name) if isinstance(sections, SectionFile) else len(sections[name])
+
+
+def _column(name: str) -> cached_property[memoryview]:
+    # Looked up when first used: a mapped file checks a section then, and not before.
+    return cached_property(lambda graph: memoryview(graph.sections[name]))
+
+
+class HeapGraph:
+    """The object graph of one process at one instant.
+
+    ``sections`` maps each name of `memlens._core.layout.SECTIONS` to a buffer; ``facts`` is a JSON
+    object about the process. Raises ``SnapshotFileError`` where the sections do not fit together.
+    """
+
+    node_address = _column("node_address")
+    node_type = _column("node_type")
+    node_size = _column("node_size")
+    node_flags = _column("node_flags")
+    edge_offset = _column("edge_offset")
+    edge_target = _column("edge_target")
+    edge_label = _column("edge_label")
+    type_name = _column("type_name")
+    type_node = _column("type_node")
+    root_kind = _column("root_kind")
+    root_name = _column("root_name")
+    root_count = _column("root_count")
+    root_frame = _column("root_frame")
+    frame_thread = _column("frame_thread")
+    frame_function = _column("frame_function")
+    frame_file = _column("frame_file")
+    frame_line = _column("frame_line")
+    frame_depth = _column("frame_depth")
+    _string_offset = _column("string_offset")
+    _string_bytes = _column("string_bytes")
+
+    def __init__(self, sections: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        missing = sorted(SECTIONS.keys() - sections.keys())
+        if missing:
+            raise SnapshotFileError(f"not a whole heap: without the section {missing[0]!r}")
+        self.sections = sections
+        self.facts = dict(facts)
+        if _item_count(sections, "edge_offset") != self.node_count + 1:
+            raise SnapshotFileError("not a whole heap: its rows of edges do not fit its nodes")
+
+    # -- sizes -----------------------------------------------------------------------------------
+
+    @cached_property
+    def node_count(self) -> int:
+        """The number of nodes, with node 0."""
+        return _item_count(self.sections, "node_type")
+
+    @property
+    def edge_count(self) -> int:
+        """The number of references, with those of node 0 to the roots."""
+        return len(self.edge_target)
+
+    @property
+    def root_count_total(self) -> int:
+        """The number of roots: the edges of node 0."""
+        return len(self.root_kind)
+
+    # -- strings and names -----------------------------------------------------------------------
+
+    def string(self, number: int) -> str:
+        """Return one of the stored strings."""
+        start, end = self._string_offset[number], self._string_offset[number + 1]
+        return bytes(self._string_bytes[start:end]).decode("utf-8", "surrogatepass")
+
+    @cached_property
+    def type_names(self) -> list[str]:
+        """The qualified name of each row of the type table."""
+        return [self.string(number) for number in self.type_name]
+
+    def type_of(self, node: int) -> str:
+        """Return the qualified type name of a node: ``app.models.User``, ``dict``."""
+        return self.type_names[self.node_type[node]]
+
+    def _named(self, node: int) -> tuple[int, int, int] | None:
+        place = self._row("name_node", node)
+        if place is None:
+            return None
+        text, file, line = (
+            self.sections[f"name_{part}"][place] for part in ("text", "file", "line")
+        )
+        return text, file, line
+
+    def _row(self, column: str, node: int) -> int | None:
+        """Find a node's row in a sparse column: sorted, and too large for a dict to be made."""
+        nodes = self.sections[column]
+        place = bisect_left(nodes, node)
+        return place if place < len(nodes) and nodes[place] == node else None
+
+    def name_of(self, node: int) -> str:
+        """Return the qualified name of a module, class, function or code object, else ``""``."""
+        entry = self._named(node)
+        return self.string(entry[0]) if entry else ""
+
+    def location_of(self, node: int) -> Location | None:
+        """Return where a module, class, function or code object is defined, where that is known."""
+        entry = self._named(node)
+        if entry is None or not entry[1]:
+            return None
+        return Location(self.string(entry[1]), entry[2])
+
+    def length_of(self, node: int) -> int | None:
+        """Return the number of elements of a built-in container, None for anything else."""
+        place = self._row("container_node", node)
+        return None if place is None else self.sections["container_length"][place]
+
+    def bound_of(self, node: int) -> int | None:
+        """Return the most elements that a container says it keeps (``maxlen``, ``maxsize``)."""
+        place = self._row("container_node", node)
+        bound = NO_BOUND if place is None else self.sections["container_bound"][place]
+        return None if bound == NO_BOUND else bound
+
+    def value_of(self, node: int) -> str | None:
+        """Return the text of a string, bytes or number, where values were asked for at capture."""
+        place = self._row("value_node", node)
+        return None if place is None else self.string(self.sections["value_text"][place])
+
+    @cached_property
+    def sites(self) -> AllocationSites | None:
+        """Where sampled objects were allocated; None where allocations were not sampled."""
+        if not SITE_SECTIONS.keys() <= self.sections.keys():
+            return None
+        lost = self.facts.get("lost_samples", ())
+        return AllocationSites(self.sections, self.node_address, lost)
+
+    # -- edges -----------------------------------------------------------------------------------
+
+    def edge(self, index: int, source: int) -> Edge:
+        """Return edge ``index`` of ``edge_target``, which leaves ``source``."""
+        label = self.edge_label[index]
+        kind = EdgeKind(label & _KIND_MASK)
+        payload = label >> LABEL_BITS
+        target = self.edge_target[index]
+        if kind is EdgeKind.INDEX:
+            return Edge(source, target, kind, "", payload)
+        return Edge(source, target, kind, self.string(payload), 0)
+
+    def edges(self, node: int) -> Iterator[Edge]:
+        """Yield the references of a node, the weak ones too."""
+        for index in range(self.edge_offset[node], self.edge_offset[node + 1]):
+            yield self.edge(index, node)
+
+    def targets(self, node: int) -> list[int]:
+        """Return what a node refers to, weakly or not, once per reference."""
+        return self.edge_target[self.edge_offset[node] : self.edge_offset[node + 1]].tolist()
+
+    def strong_targets(self, node: int) -> list[int]:
+        """Return what a node keeps alive, once per reference."""
+        start, end = self.edge_offset[node], self.edge_offset[node + 1]
+        return [
+            target
+            for target, label in zip(
+                self.edge_target[start:end], self.edge_label[start:end], strict=True
+            )
+            if label & _KIND_MASK != _WEAK
+        ]
+
+    @cached_property
+    def referrer_rows(self) -> tuple[memoryview, memoryview]:
+        """What keeps each node alive directly: offsets by node, and the sources of its edges."""
+        offsets, sources = _core.reverse_edges(self.edge_offset, self.edge_target, self.edge_label)
+        return memoryview(offsets), memoryview(sources)
+
+    def referrers(self, node: int) -> list[int]:
+        """Return the nodes that keep a node alive directly, ascending, each once."""
+        offsets, sources = self.referrer_rows
+        return sorted(set(sources[offsets[node] : offsets[node + 1]].tolist()))
+
+    def edge_source(self, index: int) -> int:
+        """Return the node that edge ``index`` leaves (a binary search)."""
+        low, high = 0, self.node_count
+        while low < high:  # the last node whose row begins at or before index
+            middle = (low + high) // 2
+            if self.edge_offset[middle + 1] <= index:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    @cached_property
+    def path_edges(self) -> memoryview:
+        """For each node the edge by which the best shortest path from a root reaches it."""
+        tiers = bytes(_ROOT_TIER[RootKind(kind)] for kind in self.root_kind)
+        return memoryview(
+            _core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)
+        )
+
+    # -- dominators ------------------------------------------------------------------------------
+
+    @cached_property
+    def dominators(self) -> DominatorTree:
+        """Who alone keeps whom alive, and the retained sizes."""
+        if "node_dominator" in self.sections and "node_retained" in self.sections:
+            columns = self.sections["node_dominator"], self.sections["node_retained"]
+        else:
+            columns = _core.dominator_tree(
+                self.edge_offset, self.edge_target, self.edge_label, self.node_size
+            )
+        return DominatorTree(memoryview(columns[0]), memoryview(columns[1]))
+
+    def largest(self, count: int, include_garbage: bool = False) -> list[int]:
+        """Return the ``count`` nodes that retain the most, largest first; memlens's own left out.
+
+        A file stores the first of them, so that it answers without looking at all.
+        """
+        stored = self.sections.get("node_largest")
+        if stored is not None and not include_garbage and count <= LARGEST_STORED:
+            return list(stored[:count])
+        hidden = int(NodeFlag.OWN if include_garbage else NodeFlag.OWN | NodeFlag.GARBAGE)
+        return _core.largest_nodes(self.dominators.retained, self.flags, count, hidden).tolist()
+
+    def stored_sections(self) -> dict[str, tuple[str, Any]]:
+        """Return all that a file holds, by section: the typecode and the buffer."""
+        derived = {
+            "node_dominator": self.dominators.dominator,
+            "node_retained": self.dominators.retained,
+            "node_largest": array("I", self.largest(LARGEST_STORED)),
+        }
+        optional = OPTIONAL_SECTIONS | SITE_SECTIONS
+        captured = SECTIONS | {n: c for n, c in optional.items() if n in self.sections}
+        sections = {name: (code, self.sections[name]) for name, code in captured.items()}
+        return sections | {name: (DERIVED_SECTIONS[name], derived[name]) for name in derived}
+
+    def retained_bytes(self, node: int) -> int:
+        """Return what would be freed if this node were: its retained size in bytes."""
+        return self._retained[node]
+
+    @cached_property
+    def _retained(self) -> memoryview:
+        # A file's own column: the dominators beside it may not be needed at all.
+        stored = self.sections.get("node_retained")
+        return self.dominators.retained if stored is None else memoryview(stored)
+
+    @cached_property
+    def flags(self) -> array[int]:
+        """The flags of all nodes, ``OWN`` spread to all that memlens alone keeps alive."""
+        return _core.spread_flags(self.dominators.dominator, self.node_flags, int(NodeFlag.OWN))
+
+    def has(self, node: int, flag: NodeFlag) -> bool:
+        """Tell whether a node has a flag."""
+        return bool(self.flags[node] & flag)
+
+    # -- finding nodes ---------------------------------------------------------------------------
+
+    def find_address(self, address: int) -> int | None:
+        """Return the node of the object whose ``id()`` was ``address``, if it was captured."""
+        try:
+            return self._addresses.index(address)
+        except ValueError:
+            return None
+
+    @cached_property
+    def _addresses(self) -> array[int]:
+        return array("Q", self.node_address.tobytes())
+
+    def is_reachable(self, node: int) -> bool:
+        """Tell whether a root reaches the node; what none reaches is garbage."""
+        return node == 0 or self.dominators.dominator[node] != NONE

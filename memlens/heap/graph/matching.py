@@ -1,0 +1,59 @@
+"""Which object of one snapshot is which of another of the same process.
+
+Two nodes are the same object when address, type and fingerprint agree. The fingerprint of an object
+whose size never changes is its size; of anything else its type alone. An address that was freed
+and given to another object of the same type and size looks like the same object: rare enough not
+to matter in a sum, and never the only evidence of a suspect.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+
+from memlens import _core
+from memlens._core.layout import NONE
+from memlens.errors import ComparisonError
+from memlens.heap.graph.heap_graph import HeapGraph
+
+__all__ = ("check_same_process", "match_graphs")
+
+_FIXED_SIZE_TYPES = frozenset(
+    {"str", "bytes", "int", "float", "complex", "tuple", "frozenset", "range", "slice"}
+)
+
+
+def check_same_process(*graphs: HeapGraph) -> None:
+    """Raise ``ComparisonError`` unless all graphs were captured in one process."""
+    processes = {(graph.facts.get("pid"), graph.facts.get("process")) for graph in graphs}
+    if len(processes) > 1:
+        pids = ", ".join(sorted(str(pid) for pid, _ in processes))
+        raise ComparisonError(
+            f"these snapshots are of different processes (pid {pids});"
+            " compare snapshots that one process took of itself"
+        )
+
+
+def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
+    """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
+    return _core.match_nodes(
+        before.node_address, identity_keys(before), after.node_address, identity_keys(after)
+    )
+
+
+def identity_keys(graph: HeapGraph) -> array[int]:
+    """Return a 64-bit key a node: of its type, and of its size where that is fixed."""
+    rows = range(len(graph.type_names))
+    return _core.identity_keys(
+        graph.node_type,
+        graph.node_size,
+        array("Q", [_type_key(graph, row) for row in rows]),
+        bytes(name in _FIXED_SIZE_TYPES for name in graph.type_names),
+    )
+
+
+def _type_key(graph: HeapGraph, row: int) -> int:
+    node = graph.type_node[row]
+    address = 0 if node == NONE else graph.node_address[node]
+    name = zlib.crc32(graph.type_names[row].encode("utf-8", "surrogatepass"))
+    return (name << 28 ^ address << 4) & 0x7FFF_FFFF_FFFF_FFFF

@@ -1,0 +1,97 @@
+"""Node: one object of a snapshot, as a person looks at it."""
+
+from __future__ import annotations
+
+from memlens._core.layout import NodeFlag
+from memlens._text import format_bytes, format_count
+from memlens.heap.graph.allocation_sites import CallSite
+from memlens.heap.graph.heap_graph import HeapGraph, Location
+
+__all__ = ("Node",)
+
+
+class Node:
+    """One object of a snapshot: a light handle, made when asked for.
+
+    ``index`` is its number in the graph. Two handles are equal when they name the same object of
+    the same snapshot.
+    """
+
+    __slots__ = ("graph", "index")
+
+    def __init__(self, graph: HeapGraph, index: int) -> None:
+        self.graph = graph
+        self.index = index
+
+    @property
+    def address(self) -> int:
+        """The object's ``id()`` when it was captured."""
+        return self.graph.node_address[self.index]
+
+    @property
+    def type_name(self) -> str:
+        """The qualified name of its type: ``app.models.User``, ``dict``."""
+        return self.graph.type_of(self.index)
+
+    @property
+    def name(self) -> str:
+        """The qualified name of a module, class or function; ``""`` for anything else."""
+        return self.graph.name_of(self.index)
+
+    @property
+    def location(self) -> Location | None:
+        """Where a module, class or function is defined."""
+        return self.graph.location_of(self.index)
+
+    @property
+    def shallow_bytes(self) -> int:
+        """The bytes of the object itself."""
+        return self.graph.node_size[self.index]
+
+    @property
+    def retained_bytes(self) -> int:
+        """The bytes that would be freed with it."""
+        return self.graph.retained_bytes(self.index)
+
+    @property
+    def length(self) -> int | None:
+        """The number of elements of a built-in container."""
+        return self.graph.length_of(self.index)
+
+    @property
+    def bound(self) -> int | None:
+        """The most elements that the container says it keeps: ``maxlen``, ``maxsize``."""
+        return self.graph.bound_of(self.index)
+
+    @property
+    def value(self) -> str | None:
+        """The text of a string, bytes or number; None unless the snapshot was taken with values."""
+        return self.graph.value_of(self.index)
+
+    @property
+    def allocated_at(self) -> tuple[CallSite, ...] | None:
+        """The call path that allocated it, the outermost call first; None if it was not sampled."""
+        sites = self.graph.sites
+        return sites.path_of(self.index) if sites is not None else None
+
+    @property
+    def garbage(self) -> bool:
+        """Whether no root reached it: the next full collection would have freed it."""
+        return self.graph.has(self.index, NodeFlag.GARBAGE)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Node):
+            return NotImplemented
+        return self.graph is other.graph and self.index == other.index
+
+    def __hash__(self) -> int:
+        return hash((id(self.graph), self.index))
+
+    def __repr__(self) -> str:
+        return f"<Node {self.index}: {self}>"
+
+    def __str__(self) -> str:
+        what = f"{self.type_name} {self.name}" if self.name else self.type_name
+        if self.length is not None:
+            what += f" ({format_count(self.length)} items)"
+        return f"{what} at {self.address:#x}, retains {format_bytes(self.retained_bytes)}"

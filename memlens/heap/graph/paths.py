@@ -1,0 +1,264 @@
+"""Retention paths: from a root to an object, one hop a reference.
+
+A path is a value: text and sizes, no graph behind it. Weak references are never part of one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from memlens._core.layout import NONE, EdgeKind, NodeFlag, RootKind
+from memlens._text import format_bytes, middle_cut
+from memlens.heap.graph.heap_graph import Edge, HeapGraph
+from memlens.heap.graph.root_names import root_kind, root_text
+
+__all__ = ("Hop", "RetentionPath", "RetentionPathFinder", "reference_text")
+
+# A backward search gives up after this many objects: what takes longer is held by half the heap.
+SEARCH_LIMIT = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One step of a path: the reference taken, and the object it leads to.
+
+    ``text`` is the reference as Python would write it (``.name``, ``[key]``); ``node`` the object's
+    number in the snapshot, -1 where the path was found without one. Sizes are in bytes;
+    ``retained_bytes`` is None where no snapshot told it.
+    """
+
+    text: str
+    kind: str
+    type_name: str
+    node: int
+    shallow_bytes: int
+    retained_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPath:
+    """How an object is kept alive: a root, and the references from it to the object.
+
+    ``str()`` is one line, ``app.CACHE['user-123'].buffer``; `tree` is a drawing with sizes.
+    """
+
+    root: str
+    root_kind: str
+    hops: tuple[Hop, ...]
+
+    def __str__(self) -> str:
+        return self.root + "".join(hop.text for hop in self.hops)
+
+    def __len__(self) -> int:
+        return len(self.hops)
+
+    def tree(self, width: int = 100) -> str:
+        """Return the path as a drawing, a line a hop: reference, type and retained size."""
+        lines = [middle_cut(f"{self.root}   ({self.root_kind})", width)]
+        depth = 0
+        for hop in self.hops:
+            if not hop.text:
+                continue  # an implementation detail between two named hops
+            size = hop.shallow_bytes if hop.retained_bytes is None else hop.retained_bytes
+            verb = "shallow" if hop.retained_bytes is None else "retains"
+            line = f"└── {hop.text}   {hop.type_name}, {verb} {format_bytes(size)}"
+            lines.append(middle_cut("    " * min(depth, 12) + line, width))
+            depth += 1
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the path as JSON-ready values."""
+        return {
+            "root": self.root,
+            "root_kind": self.root_kind,
+            "text": str(self),
+            "hops": [
+                {
+                    "reference": hop.text,
+                    "kind": hop.kind,
+                    "type": hop.type_name,
+                    "shallow_bytes": hop.shallow_bytes,
+                    "retained_bytes": hop.retained_bytes,
+                }
+                for hop in self.hops
+            ],
+        }
+
+
+class RetentionPathFinder:
+    """Finds retention paths in one heap graph.
+
+    ``skip_roots``: roots that shall not count, by number (the caller's own frame, for instance).
+    """
+
+    def __init__(self, graph: HeapGraph, *, skip_roots: Collection[int] = ()) -> None:
+        self.graph = graph
+        self.skip_roots = frozenset(skip_roots)
+
+    def find(self, node: int, count: int = 3) -> list[RetentionPath]:
+        """Return up to ``count`` independent paths to ``node``, the best first.
+
+        Independent: two paths share no object but the node, the root and a module's namespace. The
+        list is empty for garbage.
+        """
+        paths: list[RetentionPath] = []
+        used: set[int] = set()
+        holders: set[int] = set()  # direct ones: a module's namespace may hold it only once more
+        while len(paths) < count:
+            edges = self._first_path(node) if not paths else None
+            if edges is None or not self._allowed(edges):
+                edges = self._search_back(node, used, holders)
+            if edges is None:
+                break
+            paths.append(describe_path(self.graph, edges))
+            if len(edges) == 1:  # the node is a root itself: ban this root only
+                used.add(-1 - edges[0])
+            used.update(self._interior(edges, node))
+            holders.add(self.graph.edge_source(edges[-1]))
+        return paths
+
+    def path_to(self, node: int) -> RetentionPath | None:
+        """Return the best path to a node, None for garbage: one lookup after the first call."""
+        edges = self._first_path(node)
+        return None if edges is None else describe_path(self.graph, edges)
+
+    def _allowed(self, edges: Sequence[int]) -> bool:
+        return edges[0] not in self.skip_roots
+
+    def _first_path(self, node: int) -> list[int] | None:
+        """Follow the tree of the one breadth-first search from ``node`` up to node 0."""
+        path_edges = self.graph.path_edges
+        edges: list[int] = []
+        while node:
+            edge = path_edges[node]
+            if edge == NONE:
+                return None
+            edges.append(edge)
+            node = self.graph.edge_source(edge)
+        return edges[::-1]
+
+    def _interior(self, edges: Sequence[int], node: int) -> Iterable[int]:
+        """The objects that a further path must avoid: those that a fix would cut."""
+        graph = self.graph
+        root = graph.edge_target[edges[0]]
+        namespaces = {
+            target
+            for target in graph.strong_targets(root)
+            if graph.node_flags[target] & NodeFlag.NAMESPACE
+        }
+        for edge in edges:
+            target = graph.edge_target[edge]
+            if target not in (node, root) and target not in namespaces:
+                yield target
+
+    def _search_back(
+        self, node: int, used: Collection[int], holders: Collection[int]
+    ) -> list[int] | None:
+        """Breadth-first from ``node`` over its referrers to the nearest root of the best kind."""
+        graph = self.graph
+        next_hop: dict[int, int] = {node: node}  # towards the node
+        queue = deque([node])
+        best: tuple[int, int, int] | None = None  # (kind, order of discovery, root)
+        while queue and len(next_hop) < SEARCH_LIMIT:
+            at = queue.popleft()
+            for source in graph.referrers(at):
+                if source == 0:
+                    best = self._better_root(at, len(next_hop), used, best)
+                elif at == node and source in holders:
+                    continue
+                elif source not in next_hop and source not in used:
+                    next_hop[source] = at
+                    queue.append(source)
+            if best is not None and best[0] <= RootKind.FRAME:
+                break
+        if best is None:
+            return None
+        edges = [best[2]]
+        at = graph.edge_target[best[2]]
+        while at != node:
+            edges.append(self._edge_between(at, next_hop[at]))
+            at = next_hop[at]
+        return edges
+
+    def _better_root(
+        self, node: int, order: int, used: Collection[int], best: tuple[int, int, int] | None
+    ) -> tuple[int, int, int] | None:
+        for root in self._roots_of(node):
+            if root in self.skip_roots or -1 - root in used:
+                continue
+            found = (self.graph.root_kind[root], order, root)
+            best = found if best is None or found < best else best
+        return best
+
+    def _roots_of(self, node: int) -> list[int]:
+        if self._root_index is None:
+            index: dict[int, list[int]] = {}
+            for root, target in enumerate(self.graph.edge_target[: self.graph.edge_offset[1]]):
+                index.setdefault(target, []).append(root)
+            self._root_index = index
+        return self._root_index.get(node, [])
+
+    _root_index: dict[int, list[int]] | None = None
+
+    def _edge_between(self, source: int, target: int) -> int:
+        """The best-named of the edges from source to target."""
+        graph = self.graph
+        start, end = graph.edge_offset[source], graph.edge_offset[source + 1]
+        indices = [i for i in range(start, end) if graph.edge_target[i] == target]
+        return min(indices, key=lambda i: (not graph.edge(i, source).name, i))
+
+
+def describe_path(graph: HeapGraph, edges: Sequence[int]) -> RetentionPath:
+    """Return a path, given as edges from node 0 down, as a value."""
+    steps = [graph.edge(index, graph.edge_source(index)) for index in edges[1:]]
+    root = edges[0]
+    hops = tuple(
+        _hop(graph, step, steps[position + 1] if position + 1 < len(steps) else None)
+        for position, step in enumerate(steps)
+    )
+    return RetentionPath(root_text(graph, root), root_kind(graph, root), hops)
+
+
+def _hop(graph: HeapGraph, edge: Edge, following: Edge | None) -> Hop:
+    return Hop(
+        text=reference_text(edge, following, graph.type_of(edge.target)),
+        kind=edge.kind.name.lower(),
+        type_name=graph.type_of(edge.target),
+        node=edge.target,
+        shallow_bytes=graph.node_size[edge.target],
+        retained_bytes=graph.retained_bytes(edge.target),
+    )
+
+
+def reference_text(edge: Edge, following: Edge | None, target_type: str) -> str:
+    """Return a reference as Python would write it; ``""`` where the next one says it all.
+
+    ``.x`` for an attribute, not ``.__dict__['x']``; a closed-over variable at the cell, not at the
+    tuple before it or the content behind it.
+    """
+    if edge.kind is EdgeKind.ATTRIBUTE:
+        return f".{edge.name or '<attribute>'}"
+    if edge.kind is EdgeKind.INDEX:
+        return f"[{edge.position}]"
+    if edge.kind is EdgeKind.KEY:
+        return f"[{edge.name or '<key>'}]"
+    if edge.kind is EdgeKind.LOCAL:
+        return f" local {edge.name!r}" if edge.name else " <local>"
+    if edge.kind is EdgeKind.CELL:
+        return f" <closure {edge.name!r}>"
+    if edge.kind is EdgeKind.ITEM:
+        return f"{{{edge.name or target_type}}}"
+    if following is not None and (edge.name, following.kind) in _SAID_BY_THE_NEXT:
+        return ""
+    if edge.name == "cell_contents":
+        return ""
+    return f".{edge.name}" if edge.name else f" -> {target_type}"
+
+
+_SAID_BY_THE_NEXT = {
+    ("__dict__", EdgeKind.ATTRIBUTE),
+    ("__closure__", EdgeKind.CELL),
+}

@@ -1,0 +1,214 @@
+"""The ``.memlens`` container: named sections of fixed-width integers in one checksummed file.
+
+Layout, little-endian throughout:
+
+- a header of 64 bytes: magic ``MEMLENS\\0``, version u32, section count u32, file size u64, CRC-32
+  u32 of the section table, CRC-32 u32 of the header's bytes before this field, zeros;
+- the section table, 64 bytes a section: name (32 bytes, padded with zeros), typecode (8 bytes,
+  padded with zeros: a letter of ``array``), offset u64, size in bytes u64, CRC-32 u32, zeros;
+- the sections, each at a multiple of 64 bytes; ``facts`` is UTF-8 JSON, the rest is what
+  `memlens._core.layout` and `memlens.heap.graph.heap_graph` say.
+
+A file is opened by ``mmap`` and read without a copy; a section is checked when it is first used.
+Nothing is ever unpickled. A file is written under a temporary name in its folder and renamed when
+it is whole, readable by its owner only.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+import sys
+import zlib
+from array import array
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from memlens.errors import OutputError, SnapshotFileError
+
+__all__ = ("FORMAT_VERSION", "MAGIC", "SectionFile", "write_sections")
+
+MAGIC = b"MEMLENS\0"
+FORMAT_VERSION = 1
+ALIGNMENT = 64
+MAX_SECTIONS = 4096
+
+_HEADER = struct.Struct("<8sIIQI")  # magic, version, section count, file size, table checksum
+_CHECKSUM = struct.Struct("<I")
+_ENTRY = struct.Struct("<32s8sQQI")  # name, typecode, offset, size in bytes, checksum
+_ITEM_SIZES = {"B": 1, "H": 2, "I": 4, "Q": 8, "d": 8}
+
+
+class SectionFile(Mapping[str, memoryview]):
+    """The sections of one file, by name, each a read-only ``memoryview`` of its typecode.
+
+    Raises ``SnapshotFileError`` for a file that is not ours, is truncated, damaged or newer; damage
+    within a section shows when that section is first used, or by `verify`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._map = _map_file(self.path)
+        self._view = memoryview(self._map)
+        self._table = _read_table(self.path, self._view)
+        self._checked: dict[str, memoryview] = {}
+
+    def __getitem__(self, name: str) -> memoryview:
+        if name not in self._checked:
+            typecode, start, size_bytes, checksum = self._table[name]
+            raw = self._view[start : start + size_bytes]
+            if zlib.crc32(raw) != checksum:
+                raise SnapshotFileError(
+                    f"{self.path}: section {name!r} is damaged (its checksum does not match);"
+                    " take the snapshot again or copy the file again"
+                )
+            cast: Any = raw.cast  # its typeshed overloads want a literal
+            self._checked[name] = cast(typecode)
+        return self._checked[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def item_count(self, name: str) -> int:
+        """Return the number of integers in a section, which does not need its contents."""
+        typecode, _, size_bytes, _ = self._table[name]
+        return size_bytes // _ITEM_SIZES[typecode]
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file in bytes."""
+        return len(self._view)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the file says of itself and of the process: the JSON object ``facts``."""
+        try:
+            facts = json.loads(bytes(self["facts"]))
+        except (KeyError, ValueError) as error:
+            raise SnapshotFileError(f"{self.path}: its facts cannot be read: {error}") from error
+        if type(facts) is not dict:
+            raise SnapshotFileError(f"{self.path}: its facts are not a JSON object")
+        return facts
+
+    def verify(self) -> None:
+        """Check every section now; raises ``SnapshotFileError`` at the first that is damaged."""
+        for name in self:
+            self[name]
+
+
+def write_sections(
+    path: str | os.PathLike[str], sections: Mapping[str, tuple[str, Any]], facts: Mapping[str, Any]
+) -> int:
+    """Write ``{name: (typecode, buffer)}`` and the facts to ``path``; return the bytes written.
+
+    The file appears whole or not at all. Raises ``OutputError`` where it cannot be written.
+    """
+    path = os.fspath(path)
+    temporary = f"{path}.{os.getpid()}.part"
+    body = {name: (typecode, _raw(buffer)) for name, (typecode, buffer) in sections.items()}
+    body["facts"] = ("B", memoryview(json.dumps(facts).encode()))
+    table, file_size = _layout(body)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(_header(len(body), file_size, table))
+            file.write(table)
+            for _, raw in body.values():
+                file.write(bytes(-file.tell() % ALIGNMENT))
+                file.write(raw)
+            file.flush()
+            if (
+                file.tell() != file_size
+            ):  # a short write without an error: a full disk on some systems
+                raise OSError(f"only {file.tell()} of {file_size} bytes could be written")
+        os.replace(temporary, path)
+    except OSError as error:
+        _remove_quietly(temporary)
+        raise OutputError(
+            f"cannot write {path!r}: {error.strerror or error}; choose another folder or free space"
+        ) from error
+    return file_size
+
+
+def _map_file(path: str) -> mmap.mmap:
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size == 0:
+                raise SnapshotFileError(f"{path}: the file is empty, not a memlens snapshot")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise SnapshotFileError(f"cannot read {path!r}: {error.strerror or error}") from error
+
+
+def _read_table(path: str, view: memoryview) -> dict[str, tuple[str, int, int, int]]:
+    if bytes(view[: len(MAGIC)]) != MAGIC[: len(view)]:
+        raise SnapshotFileError(f"{path}: not a memlens snapshot (it does not begin with MEMLENS)")
+    if len(view) < ALIGNMENT:
+        raise SnapshotFileError(f"{path}: truncated within its header ({len(view)} bytes)")
+    _, version, count, file_size, table_checksum = _HEADER.unpack_from(view)
+    if version > FORMAT_VERSION:
+        raise SnapshotFileError(
+            f"{path}: written in format {version}, this memlens reads up to {FORMAT_VERSION};"
+            " install a newer memlens"
+        )
+    (header_checksum,) = _CHECKSUM.unpack_from(view, _HEADER.size)
+    if zlib.crc32(view[: _HEADER.size]) != header_checksum or not 0 < count <= MAX_SECTIONS:
+        raise SnapshotFileError(f"{path}: its header is damaged")
+    if file_size != len(view):
+        raise SnapshotFileError(
+            f"{path}: truncated: {len(view)} of {file_size} bytes are there; copy the file again"
+        )
+    if ALIGNMENT * (1 + count) > len(view):
+        raise SnapshotFileError(f"{path}: truncated within its section table")
+    raw = view[ALIGNMENT : ALIGNMENT * (1 + count)]
+    if zlib.crc32(raw) != table_checksum:
+        raise SnapshotFileError(f"{path}: its section table is damaged")
+    return dict(_read_entry(path, raw, index, file_size) for index in range(count))
+
+
+def _read_entry(
+    path: str, raw: memoryview, index: int, file_size: int
+) -> tuple[str, tuple[str, int, int, int]]:
+    name, typecode, offset, size, checksum = _ENTRY.unpack_from(raw, index * ALIGNMENT)
+    code = typecode.rstrip(b"\0").decode("ascii", "replace")
+    item_size = _ITEM_SIZES.get(code)
+    if item_size is None or size % item_size or offset + size > file_size or offset % ALIGNMENT:
+        raise SnapshotFileError(f"{path}: section {index} of its table makes no sense")
+    return name.rstrip(b"\0").decode("ascii", "replace"), (code, offset, size, checksum)
+
+
+def _layout(body: Mapping[str, tuple[str, memoryview]]) -> tuple[bytes, int]:
+    position = ALIGNMENT * (1 + len(body))
+    table = bytearray()
+    for name, (typecode, raw) in body.items():
+        position += -position % ALIGNMENT
+        entry = _ENTRY.pack(name.encode(), typecode.encode(), position, len(raw), zlib.crc32(raw))
+        table += entry.ljust(ALIGNMENT, b"\0")
+        position += len(raw)
+    return bytes(table), position
+
+
+def _header(count: int, file_size: int, table: bytes) -> bytes:
+    head = _HEADER.pack(MAGIC, FORMAT_VERSION, count, file_size, zlib.crc32(table))
+    return (head + _CHECKSUM.pack(zlib.crc32(head))).ljust(ALIGNMENT, b"\0")
+
+
+def _raw(buffer: Any) -> memoryview:
+    view = memoryview(buffer)
+    if sys.byteorder == "big" and view.itemsize > 1:
+        swapped = array(view.format, view.tobytes())
+        swapped.byteswap()
+        view = memoryview(swapped)
+    return view.cast("B")
+
+
+def _remove_quietly(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # it was never made, or the folder is gone: the error that led here says more

@@ -1,0 +1,1 @@
+"""Detectors: find objects that accumulate others, one shape of growth per file."""

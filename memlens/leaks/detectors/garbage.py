@@ -1,0 +1,30 @@
+"""Cyclic garbage that piles up because nobody collects it."""
+
+from __future__ import annotations
+
+from memlens._core.layout import NodeFlag
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.leaks.growth import HIDDEN, Growth, Holder, rises
+
+__all__ = ("growing_garbage",)
+
+
+def growing_garbage(growth: Growth) -> Holder | None:
+    """Return the garbage as a holder, where it grows in every interval and the collector is off.
+
+    None where a snapshot collected first, or where the collector runs: then it takes it away.
+    """
+    if not all(_uncollected(graph) for graph in growth.graphs):
+        return None
+    found = [_garbage(graph) for graph in growth.graphs]
+    counts = tuple(map(len, found))
+    return Holder(0, "garbage", counts, found[-1], found[-1]) if rises(counts) else None
+
+
+def _uncollected(graph: HeapGraph) -> bool:
+    return graph.facts.get("collected") is None and graph.facts.get("gc_enabled") is False
+
+
+def _garbage(graph: HeapGraph) -> list[int]:
+    garbage, either = int(NodeFlag.GARBAGE), HIDDEN
+    return [node for node, flag in enumerate(graph.flags) if flag & either == garbage]

@@ -1,0 +1,141 @@
+"""LeakReport: what leaked between snapshots, as a value that prints, saves and travels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from memlens._text import format_bytes, format_change, format_duration, labelled
+from memlens.heap.comparison import TypeChange
+from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.growing_types import growing_types
+from memlens.leaks.stated_bounds import BoundedHolder
+from memlens.leaks.suspects import LeakSuspect, explain_growth
+from memlens.process.detector.alert import LeakAlert
+
+__all__ = ("LeakReport", "make_leak_report")
+
+_SHOWN = 5
+_TYPES_SHOWN = 3
+_TWO_SNAPSHOTS = "Two snapshots cannot tell a leak from a start: run longer, or take more of them."
+
+
+@dataclass(frozen=True, slots=True)
+class LeakReport:
+    """The suspects between the first and the last of some snapshots, and the change around them.
+
+    ``suspects``: best first. ``growing_types``: the types that grew, most bytes first; of three
+    snapshots or more, those that grew more than once and kept what they gained. ``bounded``: what
+    grew too, but states a bound. Sizes are in bytes, ``seconds`` is the time from the first
+    snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
+    was made. ``min_growth_bytes``: what grew by less was left out.
+    """
+
+    pid: int
+    snapshot_count: int
+    seconds: float
+    heap_growth_bytes: int
+    suspects: tuple[LeakSuspect, ...]
+    growing_types: tuple[TypeChange, ...]
+    alert: LeakAlert | None = None
+    bounded: tuple[BoundedHolder, ...] = ()
+    min_growth_bytes: int = 0
+
+    def __iter__(self) -> Iterator[LeakSuspect]:
+        return iter(self.suspects)
+
+    def __len__(self) -> int:
+        return len(self.suspects)
+
+    def __str__(self) -> str:
+        head = (
+            f"Process {self.pid}: {self.snapshot_count} snapshots over"
+            f" {format_duration(self.seconds)}, the heap changed by"
+            f" {format_change(self.heap_growth_bytes)}"
+        )
+        if self.snapshot_count < 2:
+            head = f"Process {self.pid}: no holder can be named from fewer than two snapshots"
+            return f"{self.alert}\n\n{head}" if self.alert else head
+        if self.alert is not None:
+            head = f"{self.alert}\n\n{head}"
+        if self.snapshot_count == 2:
+            head += f"\n{_TWO_SNAPSHOTS}"
+        if not self.suspects:
+            return "\n".join([f"{head}\n{self._verdict()}", *self._bounded_text()])
+        count = len(self.suspects)
+        head += f"\n{count} suspect{'s' if count > 1 else ''}, the largest first:"
+        blocks = [
+            f"{rank}. {suspect}" for rank, suspect in enumerate(self.suspects[:_SHOWN], start=1)
+        ]
+        if count > _SHOWN:
+            blocks.append(f"... and {count - _SHOWN} more")
+        blocks += self._bounded_text()
+        return "\n\n".join([head, *blocks])
+
+    def _verdict(self) -> str:
+        """Say that nothing is suspect; of two snapshots, say also what there is more of."""
+        leak = "No holder" if self.alert or self.snapshot_count == 2 else "No leak: no holder"
+        bound = " without a bound" if self.bounded else ""
+        size = f" by {format_bytes(self.min_growth_bytes)}" if self.min_growth_bytes else ""
+        verdict = f"{leak}{bound} grew{size} in every interval."
+        if self.snapshot_count > 2 or not self.growing_types:
+            return verdict
+        most = ", ".join(
+            f"{change.type_name} ({change.count_delta:+,}, {format_change(change.shallow_delta_bytes)})"
+            for change in self.growing_types[:_TYPES_SHOWN]
+        )
+        return f"{verdict}\n{labelled('More of:', most, label_width=11, indent='')}"
+
+    def _bounded_text(self) -> list[str]:
+        """Say what grew and is no leak: a reader who sees it grow wonders."""
+        if not self.bounded:
+            return []
+        text = "; ".join(map(str, self.bounded[:_SHOWN]))
+        return [labelled("Not leaks:", text, label_width=11, indent="")]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON-ready values."""
+        return {
+            "pid": self.pid,
+            "snapshot_count": self.snapshot_count,
+            "seconds": self.seconds,
+            "heap_growth_bytes": self.heap_growth_bytes,
+            "suspects": [suspect.to_dict() for suspect in self.suspects],
+            "growing_types": [
+                {
+                    "type": change.type_name,
+                    "count_delta": change.count_delta,
+                    "shallow_delta_bytes": change.shallow_delta_bytes,
+                }
+                for change in self.growing_types
+            ],
+            "alert": self.alert.to_dict() if self.alert else None,
+            "bounded": [one.to_dict() for one in self.bounded],
+            "min_growth_bytes": self.min_growth_bytes,
+        }
+
+
+def make_leak_report(
+    snapshots: Sequence[HeapSnapshot],
+    *,
+    ignore: Iterable[str] = (),
+    min_growth_bytes: int = 0,
+    limit: int = 20,
+    alert: LeakAlert | None = None,
+) -> LeakReport:
+    """Look for leaks over two or more snapshots of one process; raises as `find_leaks` does."""
+    suspects, bounded = explain_growth(snapshots, ignore, min_growth_bytes, limit)
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
+    comparison = ordered[0].compare(ordered[-1])
+    return LeakReport(
+        pid=ordered[-1].pid,
+        snapshot_count=len(ordered),
+        seconds=comparison.seconds,
+        heap_growth_bytes=sum(change.shallow_delta_bytes for change in comparison),
+        suspects=tuple(suspects),
+        growing_types=tuple(growing_types(comparison, [one.graph for one in ordered])[:20]),
+        alert=alert,
+        bounded=tuple(bounded),
+        min_growth_bytes=min_growth_bytes,
+    )

@@ -1,0 +1,1 @@
+"""The leak detector: a robust trend test over a series of readings."""

@@ -1,0 +1,190 @@
+"""Turns readings with any timestamps into the buckets of an envelope.
+
+The part of the leak detector that runs for every reading; it knows nothing of leaks. What clocks do
+(stop, leap, run backwards, or are missing altogether) ends here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf, isfinite
+
+from memlens.process.detector.alert import Verdict
+from memlens.process.detector.envelope import RECENT_BUCKETS, Envelope
+
+__all__ = ("Intake",)
+
+WINDOW_BUCKETS = 48  # of the least window
+ITERATION_WARMUP, ITERATION_WINDOW = 16, 42  # the tests have held at the 64th reading
+GAP_BUCKETS, GAP_INTERVALS = 4, 10
+
+
+class Intake:
+    """Readings in, closed buckets out: ``_bucket_added`` is called after each one.
+
+    Ours and the caller's clock differ by the leaps of the latter: ``_shift`` is added to our
+    instants to get the caller's.
+    """
+
+    __slots__ = (
+        "_backward",
+        "_bucket_end",
+        "_by_iterations",
+        "_clock",
+        "_envelope",
+        "_first_time",
+        "_first_value",
+        "_gap_at",
+        "_gap_length",
+        "_gaps",
+        "_high",
+        "_in_bucket",
+        "_interval",
+        "_last_time",
+        "_last_value",
+        "_low",
+        "_low_time",
+        "_readings",
+        "_rejected",
+        "_sample_interval",
+        "_shift",
+        "_verdict",
+        "_warm_until",
+        "_warmup",
+        "_width",
+        "_window",
+        "_window_size",
+    )
+
+    def __init__(
+        self,
+        sample_interval: float,
+        window_size: int | None,
+        warmup_seconds: float,
+        min_window_seconds: float,
+        clock: Callable[[], float] | None,
+    ) -> None:
+        self._sample_interval = sample_interval
+        self._window_size = window_size
+        self._warmup = warmup_seconds
+        self._window = min_window_seconds if window_size is None else window_size * sample_interval
+        self._width = max(self._window / WINDOW_BUCKETS, sample_interval)
+        self._clock = clock
+        self._envelope = Envelope()
+        self._rejected = self._backward = self._gaps = 0
+        self._restart()
+
+    def _restart(self) -> None:
+        self._envelope.clear()
+        self._verdict = Verdict("warming", reason="warming up")
+        self._by_iterations = False
+        self._readings = self._in_bucket = 0
+        self._first_time = self._last_time = self._bucket_end = -inf
+        self._first_value = self._last_value = 0.0
+        self._low = self._high = self._low_time = 0.0
+        self._shift = self._gap_at = self._gap_length = 0.0
+        self._interval = self._sample_interval
+        self._warm_until = inf
+
+    def _bucket_added(self) -> None:
+        """Look at the envelope, which has a bucket more."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the detector thinks now."""
+        return self._verdict
+
+    def observe(self, value_bytes: float, timestamp: float | None = None) -> Verdict:
+        """Take a reading of ``value_bytes`` at ``timestamp`` (seconds) and return the verdict.
+
+        A verdict changes only when a test was due, every twelfth of the least window.
+        """
+        if timestamp is None:
+            timestamp = self._own_time()
+        if self._last_time <= timestamp < self._bucket_end and 0.0 <= value_bytes < inf:
+            self._last_time = timestamp
+            self._last_value = value_bytes
+            self._in_bucket += 1
+            if value_bytes < self._low:
+                self._low = value_bytes
+                self._low_time = timestamp
+            elif value_bytes > self._high:
+                self._high = value_bytes
+            return self._verdict
+        return self._observe_edge(value_bytes, timestamp)
+
+    def _own_time(self) -> float:
+        if self._clock is not None:
+            return self._clock()
+        if self._first_time == -inf:
+            self._count_iterations()
+        if self._by_iterations:
+            return float(self._readings + self._in_bucket + 1)
+        return self._last_time + self._sample_interval
+
+    def _count_iterations(self) -> None:
+        """Switch to the test mode, in which the n-th reading is at instant n."""
+        size = self._window_size or ITERATION_WINDOW
+        self._by_iterations = True
+        self._interval = 1.0
+        self._window = float(size)
+        self._width = 1.0 if size < RECENT_BUCKETS else size / WINDOW_BUCKETS
+        self._warmup = float(size // 3 if self._window_size else ITERATION_WARMUP)
+
+    def _observe_edge(self, value: float, timestamp: float) -> Verdict:
+        """Take a reading that is the first, begins a bucket, is out of order, or is no reading."""
+        if not (0.0 <= value < inf and isfinite(timestamp)):
+            self._rejected += 1
+            return self._verdict
+        if self._first_time == -inf:
+            self._begin(value, timestamp)
+        elif timestamp < self._last_time:
+            self._backward += 1
+            if self._last_time - timestamp <= GAP_INTERVALS * self._interval:
+                return self.observe(value, self._last_time)
+            self._close_bucket()
+            self._jump(timestamp)
+        else:
+            elapsed = timestamp - self._last_time
+            self._close_bucket()
+            if elapsed > max(GAP_BUCKETS * self._width, GAP_INTERVALS * self._interval):
+                self._gaps += 1
+                self._jump(timestamp)
+            if self._in_bucket == 0:  # one reading a bucket: learn how far apart they come
+                self._interval += (elapsed - self._interval) / 2
+        self._open_bucket(value, timestamp)
+        return self._verdict
+
+    def _begin(self, value: float, timestamp: float) -> None:
+        self._first_time, self._first_value = timestamp, value
+        self._warm_until = timestamp + self._warmup
+        self._envelope.began = timestamp
+
+    def _jump(self, timestamp: float) -> None:
+        """Let our clock go on by one interval while the caller's leaps to ``timestamp``."""
+        before = self._last_time - self._shift
+        leap = timestamp - self._last_time - self._interval
+        self._shift += leap
+        self._gap_at, self._gap_length = before, leap
+
+    def _open_bucket(self, value: float, timestamp: float) -> None:
+        # A hair early, so that readings exactly a width apart do not share a bucket.
+        self._bucket_end = timestamp + self._width * (1 - 1e-9)
+        self._last_time = self._low_time = timestamp
+        self._last_value = self._low = self._high = value
+        self._in_bucket = 0
+        self._readings += 1
+
+    def _close_bucket(self) -> None:
+        if self._in_bucket:
+            opened = self._bucket_end - self._width
+            self._interval = (self._last_time - opened) / self._in_bucket or self._interval
+            self._readings += self._in_bucket
+        time = self._low_time - self._shift
+        if self._bucket_end - self._width - self._shift < self._warm_until - 1e-6 * self._width:
+            return
+        self._envelope.add(time, self._low, self._high)
+        self._bucket_added()
+
+    def _callers_time(self, time: float) -> float:
+        return time + self._shift - (self._gap_length if time <= self._gap_at else 0.0)

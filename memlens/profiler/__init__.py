@@ -1,0 +1,1 @@
+"""The `MemoryProfiler` facade and the parts that it coordinates."""

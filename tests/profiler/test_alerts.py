@@ -1,0 +1,209 @@
+"""A service's life under a fake clock: readings made up, snapshots planted."""
+
+import json
+import os
+import threading
+import tracemalloc
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+import memlens
+from tests.clock import FakeClock
+from tests.heap.planted import Planter
+from tests.leaks.test_suspects import table_of
+
+MIB = 1 << 20
+STEP_SECONDS = 10.0
+
+
+class Service:
+    """Reads as a service would that leaks so many bytes an hour from some hour on."""
+
+    def __init__(self, folder, monkeypatch, *, leak_from=0.0, leak_per_hour=40 * MIB, **options):
+        self.clock, self.alerts, self.snapshots_taken = FakeClock(0.0), [], 0
+        self.leak_from, self.leak_per_hour = leak_from, leak_per_hour
+        self.template = memlens.read_memory()
+        monkeypatch.setattr("memlens.profiler.snapshot_store.take_heap_snapshot", self.take)
+        monkeypatch.setattr("time.time", self.clock)
+        options = {"on_alert": self.alerts.append, **options}
+        self.profiler = memlens.MemoryProfiler(folder, clock=self.clock, **options)
+        self.profiler.take_snapshot("startup")
+        self.profiler._schedule_next()
+
+    @property
+    def leaked_bytes(self):
+        return max(self.clock.now / 3600 - self.leak_from, 0.0) * self.leak_per_hour
+
+    def take(self, path, *, reason, facts):
+        self.snapshots_taken += 1
+        p = Planter()
+        p.module("app", sessions=table_of(p, 10 + int(self.leaked_bytes / MIB)))
+        snapshot = p.snapshot(timestamp=self.clock.now, pid=os.getpid(), **facts)
+        snapshot.facts["reason"] = reason
+        snapshot.save(path)
+        return snapshot
+
+    def run(self, hours):
+        for _ in range(int(hours * 3600 / STEP_SECONDS)):
+            self.clock.advance(STEP_SECONDS)
+            saw = int(self.clock.now / STEP_SECONDS) % 17 * 40_000
+            reading = replace(
+                self.template,
+                timestamp=self.clock.now,
+                monotonic_seconds=self.clock.now,
+                rss_bytes=int(300 * MIB + self.leaked_bytes + saw),
+                allocated_blocks=int(500_000 + self.leaked_bytes / 100 + saw / 100),
+            )
+            self.profiler._on_reading(reading)
+            assert self.profiler._worker.wait(60)
+
+
+def test_the_trend_of_the_readings_sets_off_a_report_with_holder_and_time_left(
+    tmp_path, monkeypatch
+):
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
+    service.run(4)
+    (report,) = service.alerts
+    assert report.alert.series == "blocks"
+    assert report.alert.kind == "python"
+    assert report.alert.slope_bytes_per_hour == pytest.approx(40 * MIB / 100, rel=0.1)
+    assert [suspect.holder for suspect in report] == ["app.sessions"]
+    assert "memory leak suspected in blocks" in str(report)
+    assert "app.sessions grows" in str(report)
+    reasons = [record.reason for record in service.profiler.snapshots]
+    assert reasons == ["startup", "alert"]
+    health = service.profiler.health()
+    assert (health["alerts"], health["reports_written"], health["failures"]) == (1, 1, 0)
+    assert health["detectors"]["blocks"] == "leak"
+
+
+def test_reports_are_written_as_text_and_json_for_their_owner_only(tmp_path, monkeypatch):
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
+    service.run(4)
+    text, data = sorted(
+        (p for p in tmp_path.iterdir() if p.name.startswith("leak-")),
+        key=lambda p: p.suffix != ".txt",
+    )
+    assert text.read_text() == f"{service.alerts[0]}\n"
+    assert json.loads(data.read_text())["alert"]["series"] == "blocks"
+    assert {p.stat().st_mode & 0o777 for p in (text, data)} == {0o600}
+
+
+def test_a_leak_that_begins_late_is_looked_for_from_where_it_began(tmp_path, monkeypatch):
+    service = Service(tmp_path, monkeypatch, leak_from=5.0, max_snapshots=20)
+    service.run(9)
+    trend = [report for report in service.alerts if report.alert]
+    assert [[s.holder for s in report] for report in trend] == [["app.sessions"]]
+
+
+def test_a_service_that_does_not_leak_is_left_alone(tmp_path, monkeypatch):
+    service = Service(tmp_path, monkeypatch, leak_per_hour=0)
+    service.run(6)
+    assert service.alerts == []
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith("leak-")]
+
+
+def test_alerts_of_the_trend_are_rate_limited(tmp_path, monkeypatch):
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1e9, alert_interval=3600.0)
+    service.run(3)
+    (report,) = service.alerts
+    times = []
+    service.profiler.on_alert = lambda report: times.append(service.clock.now)
+    for _ in range(900):  # a trend that comes and goes
+        service.profiler._detectors._note(report.alert)
+        service.run(STEP_SECONDS / 3600)
+    assert 2 <= len(times) <= 3
+    assert all(later - earlier >= 3600.0 for earlier, later in pairwise(times))
+    assert service.snapshots_taken == 2 + len(times)
+
+
+def test_a_slow_callback_holds_up_no_reading(tmp_path, monkeypatch):
+    entered, gate = threading.Event(), threading.Event()
+
+    def slow(report):
+        entered.set()
+        gate.wait(60)
+
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1e9, on_alert=slow)
+    wait = service.profiler._worker.wait
+    service.profiler._worker.wait = lambda timeout: True  # readings go on whatever the worker does
+    service.run(4)
+    assert entered.wait(60)
+    seen = service.profiler.report().detectors[1].readings
+    service.run(0.1)
+    assert service.profiler.report().detectors[1].readings == seen + 36
+    gate.set()
+    assert wait(60)
+
+
+def test_a_callback_that_raises_is_counted_and_logged_once(tmp_path, monkeypatch, caplog):
+    def fails(report):
+        raise RuntimeError("the pager is down")
+
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1e9, on_alert=fails)
+    service.run(4)
+    health = service.profiler.health()
+    assert health["failures"] == 1
+    assert health["last_error"] == "RuntimeError: the pager is down"
+    assert len(caplog.records) == 1
+
+
+def test_an_alert_is_passed_on_where_no_snapshot_can_be_taken(tmp_path, monkeypatch):
+    def fails(path, **options):
+        raise memlens.OutputError("the disk is full")
+
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
+    monkeypatch.setattr("memlens.profiler.snapshot_store.take_heap_snapshot", fails)
+    service.run(4)
+    (report,) = service.alerts
+    assert (report.alert.kind, report.snapshot_count, len(report)) == ("python", 1, 0)
+    assert "fewer than two snapshots" in str(report)
+    assert report.to_dict()["alert"]["series"] == "blocks"
+    assert service.profiler.health()["last_error"] == "OutputError: the disk is full"
+
+
+def test_a_report_is_passed_on_where_it_cannot_be_written(tmp_path, monkeypatch):
+    def fails(report):
+        raise memlens.OutputError("the disk is full")
+
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
+    service.profiler._shelf.write = fails
+    service.run(4)
+    assert [suspect.holder for suspect in service.alerts[0]] == ["app.sessions"]
+    assert service.profiler.health()["failures"] == 1
+
+
+def test_ten_hours_of_a_leaking_service_stay_bounded_on_disk_and_in_memory(tmp_path, monkeypatch):
+    service = Service(
+        tmp_path,
+        monkeypatch,
+        snapshot_interval=600.0,
+        alert_interval=600.0,
+        max_snapshots=5,
+        max_reports=3,
+        ignore=("nothing",),
+    )
+    service.profiler.on_alert = lambda report: service.alerts.append(len(report))
+    service.run(5)
+    only_ours = tracemalloc.Filter(True, str(memlens.__path__[0]) + "/*")
+    tracemalloc.start()
+    try:
+        service.run(1)
+        first = tracemalloc.take_snapshot().filter_traces([only_ours])
+        service.run(4)
+        last = tracemalloc.take_snapshot().filter_traces([only_ours])
+    finally:
+        tracemalloc.stop()
+    grown = sum(s.size for s in last.statistics("lineno")) - sum(
+        s.size for s in first.statistics("lineno")
+    )
+    assert grown < 64 * 1024
+    names = os.listdir(tmp_path)
+    assert len([n for n in names if n.endswith(".memlens")]) <= 5
+    assert len([n for n in names if n.startswith("leak-")]) <= 2 * 3
+    assert service.snapshots_taken > 50
+    health = service.profiler.health()
+    assert health["snapshots_kept"] <= 5
+    assert health["failures"] == 0

@@ -1,0 +1,223 @@
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import tracemalloc
+
+import pytest
+
+import memlens
+from memlens.errors import OptionError, OutputError
+from tests.clock import FakeClock
+from tests.profiler.planted import profiler_in
+
+
+class Session:
+    def __init__(self):
+        self.buffer = bytearray(500)
+
+
+SESSIONS: dict[int, Session] = {}
+
+
+@pytest.fixture(autouse=True)
+def empty_sessions():
+    SESSIONS.clear()
+    yield
+    SESSIONS.clear()
+
+
+def leak(count=30):
+    start = len(SESSIONS)
+    for number in range(start, start + count):
+        SESSIONS[number] = Session()
+
+
+def read(profiler):
+    """Play the sampler's part: a reading, and what it sets off."""
+    profiler._on_reading(memlens.read_memory())
+    assert profiler._worker.wait(60)
+
+
+def test_it_takes_a_baseline_and_reports_the_leak_with_its_holder(tmp_path):
+    profiler = profiler_in(tmp_path)
+    with profiler:
+        for _ in range(2):
+            leak()
+            profiler.take_snapshot()
+        report = profiler.report()
+    assert [record.reason for record in report.snapshots] == ["startup", "manual", "manual"]
+    suspect = next(s for s in report.leaks if "SESSIONS" in s.holder)
+    assert suspect.holder == "tests.profiler.test_memory_profiler.SESSIONS"
+    assert suspect.count_growth == 60
+    assert any(name.endswith("test_profiler.Session") for name in suspect.growing_types)
+    assert "tests.profiler.test_memory_profiler.SESSIONS" in str(report)
+    assert report.to_dict()["leaks"]["suspects"]
+
+
+def test_snapshot_files_are_named_after_reason_time_and_process_and_open_again(tmp_path):
+    profiler = profiler_in(tmp_path)
+    record = profiler.take_snapshot("before-deploy")
+    name = os.path.basename(record.path)
+    assert name.startswith("heap-before-deploy-2")
+    assert name.endswith(f"Z-{os.getpid()}.memlens")
+    assert memlens.load(record.path).object_count == record.object_count
+    assert record.size_bytes == os.path.getsize(record.path)
+    assert record.reading.rss_bytes > 0
+
+
+def test_no_more_snapshots_are_kept_than_allowed_and_the_baseline_stays(planted, tmp_path):
+    profiler = profiler_in(tmp_path, max_snapshots=3)
+    records = [profiler.take_snapshot() for _ in range(5)]
+    kept = [record.path for record in profiler.snapshots]
+    assert kept == [records[0].path, records[3].path, records[4].path]
+    assert sorted(os.listdir(tmp_path / "profiles")) == sorted(map(os.path.basename, kept))
+
+
+def test_no_more_bytes_are_kept_than_allowed(planted, tmp_path):
+    profiler = profiler_in(tmp_path, max_snapshot_bytes=1)
+    for _ in range(4):
+        profiler.take_snapshot()
+    assert len(profiler.snapshots) == 2  # the baseline and the newest are always there
+
+
+def test_periodic_snapshots_come_when_due_and_alert_once_for_a_holder(planted, tmp_path):
+    clock, alerts = FakeClock(), []
+    profiler = profiler_in(tmp_path, snapshot_interval=60.0, on_alert=alerts.append, clock=clock)
+    profiler.start()
+    profiler.stop()  # the test plays the sampler's part
+    for _ in range(5):
+        clock.advance(30)
+        read(profiler)  # not due
+        clock.advance(31)
+        read(profiler)
+    reasons = [record.reason for record in profiler.snapshots]
+    assert reasons == ["startup", *["periodic"] * 5]
+    assert len(alerts) == 1
+    assert isinstance(alerts[0], memlens.LeakReport)
+    assert [suspect.holder for suspect in alerts[0]] == ["app.sessions"]
+
+
+def test_without_a_callback_an_alert_is_a_warning_in_the_log(planted, tmp_path, caplog):
+    clock = FakeClock()
+    profiler = profiler_in(tmp_path, snapshot_interval=60.0, clock=clock)
+    profiler.take_snapshot("startup")
+    for _ in range(3):
+        clock.advance(61)
+        read(profiler)
+    assert "app.sessions grows" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_is_told_at_the_start(tmp_path):
+    (tmp_path / "profiles").write_text("a file is in the way")
+    profiler = profiler_in(tmp_path)
+    with pytest.raises(OutputError, match="output folder"):
+        profiler.start()
+    assert not profiler.is_running
+
+
+def test_a_folder_that_vanishes_later_is_counted_and_does_not_raise(planted, tmp_path, caplog):
+    clock = FakeClock()
+    profiler = profiler_in(tmp_path, snapshot_interval=60.0, clock=clock)
+    profiler.take_snapshot("startup")
+    profiler._shelf.folder = "/proc/no-such-folder"
+    for _ in range(2):
+        clock.advance(61)
+        read(profiler)
+    health = profiler.health()
+    assert health["failures"] == 2
+    assert "output folder" in health["last_error"]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sample_interval": 0},
+        {"sample_interval": -1.0},
+        {"snapshot_interval": 0},
+        {"snapshot_interval": float("nan")},
+        {"max_snapshots": 1},
+        {"max_snapshot_bytes": 0},
+        {"max_reports": 0},
+        {"alert_interval": -1.0},
+        {"min_window_seconds": 0},
+        {"on_alert": "print"},
+    ],
+)
+def test_bad_options_are_refused_at_the_door(tmp_path, options):
+    with pytest.raises(OptionError):
+        memlens.MemoryProfiler(tmp_path, **options)
+
+
+def test_unknown_options_and_reasons_are_refused(tmp_path):
+    with pytest.raises(TypeError, match="sample_intervall"):
+        memlens.MemoryProfiler(tmp_path, sample_intervall=1)
+    with pytest.raises(OptionError, match="file name"):
+        profiler_in(tmp_path).take_snapshot("../../etc")
+
+
+def test_starting_and_stopping_leaves_everything_as_it_was(tmp_path):
+    profiler = profiler_in(tmp_path)
+    profiler.take_snapshot = lambda reason: None  # snapshots have tests of their own
+    marker = object()
+    SESSIONS[0] = marker
+    with profiler:
+        pass
+    before = (
+        threading.active_count(),
+        tracemalloc.is_tracing(),
+        gc.isenabled(),
+        gc.get_threshold(),
+        list(gc.callbacks),
+        sys.getrefcount(marker),
+    )
+    for _ in range(1000):
+        profiler.start()
+        profiler.start()
+        assert profiler.is_running
+        profiler.stop()
+        profiler.stop()
+    assert before == (
+        threading.active_count(),
+        tracemalloc.is_tracing(),
+        gc.isenabled(),
+        gc.get_threshold(),
+        list(gc.callbacks),
+        sys.getrefcount(marker),
+    )
+
+
+def test_a_forked_child_watches_itself_from_a_baseline_of_its_own(tmp_path):
+    script = f"""
+        import os, sys, time
+        import memlens
+        profiler = memlens.MemoryProfiler(
+            {str(tmp_path)!r}, sample_interval=0.02, snapshot_interval=0.05
+        )
+        profiler.start()
+        parent = profiler.snapshots[0].path
+        child = os.fork()
+        if child == 0:
+            deadline = time.monotonic() + 30
+            while not (profiler.snapshots and str(os.getpid()) in profiler.snapshots[0].path):
+                if time.monotonic() > deadline:
+                    os._exit(1)
+                time.sleep(0.01)
+            profiler.stop()
+            report = profiler.report()
+            os._exit(0 if report.pid == os.getpid() and os.path.exists(parent) else 2)
+        _, status = os.waitpid(child, 0)
+        profiler.stop()
+        assert all(str(os.getpid()) in record.path for record in profiler.snapshots)
+        sys.exit(os.waitstatus_to_exitcode(status))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

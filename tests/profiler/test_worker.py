@@ -1,0 +1,68 @@
+import threading
+
+from memlens.profiler.worker import Worker
+
+
+def test_jobs_run_one_after_another_in_a_thread_that_ends():
+    threads, errors = [], []
+    worker = Worker(errors.append)
+    for name in "abc":
+        worker.submit(name, lambda: threads.append(threading.current_thread()))
+    assert worker.wait(30)
+    assert len(threads) == 3
+    assert all(thread is not threading.current_thread() for thread in threads)
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert errors == []
+
+
+def test_a_job_that_waits_already_is_not_queued_again_and_submit_never_blocks():
+    gate, done = threading.Event(), []
+    worker = Worker(done.append)
+    worker.submit("slow", lambda: gate.wait(30))
+    while worker._waiting:  # until it has begun
+        pass
+    assert worker.submit("next", lambda: done.append("next"))
+    assert [worker.submit("next", lambda: done.append("next")) for _ in range(1000)] == [
+        False
+    ] * 1000
+    assert not worker.wait(0)
+    gate.set()
+    assert worker.wait(30)
+    assert done == ["next"]
+
+
+def test_what_a_job_raises_is_handed_on_and_the_next_one_runs():
+    errors, done = [], []
+    worker = Worker(errors.append)
+
+    def fails():
+        raise SystemExit("no")
+
+    worker.submit("fails", fails)
+    worker.submit("works", lambda: done.append(1))
+    assert worker.wait(30)
+    assert [type(error) for error in errors] == [SystemExit]
+    assert done == [1]
+
+
+def test_its_own_job_may_wait_without_a_deadlock():
+    answers = []
+    worker = Worker(answers.append)
+    worker.submit("waits", lambda: answers.append(worker.wait()))
+    assert worker.wait(30)
+    assert answers == [False]
+
+
+def test_waiting_jobs_can_be_dropped():
+    gate, done = threading.Event(), []
+    worker = Worker(done.append)
+    worker.submit("slow", lambda: gate.wait(30))
+    while worker._waiting:
+        pass
+    worker.submit("next", lambda: done.append("next"))
+    worker.drop_waiting()
+    gate.set()
+    assert worker.wait(30)
+    assert done == []
