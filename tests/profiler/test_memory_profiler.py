@@ -52,7 +52,7 @@ def test_it_takes_a_baseline_and_reports_the_leak_with_its_holder(tmp_path):
     suspect = next(s for s in report.leaks if "SESSIONS" in s.holder)
     assert suspect.holder == "tests.profiler.test_memory_profiler.SESSIONS"
     assert suspect.count_growth == 60
-    assert any(name.endswith("test_profiler.Session") for name in suspect.growing_types)
+    assert any(name.endswith("test_memory_profiler.Session") for name in suspect.growing_types)
     assert "tests.profiler.test_memory_profiler.SESSIONS" in str(report)
     assert report.to_dict()["leaks"]["suspects"]
 
