@@ -22,12 +22,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memlens.allocations.blocks.result import BlockResult
     from memlens.allocations.profile.allocation_profile import AllocationProfile
     from memlens.allocations.profile.rows import AllocationRow
     from memlens.allocations.profiler import AllocationProfiler
     from memlens.allocations.tracing.trace_store import TraceStore
     from memlens.allocations.tracker import AllocationTracker
-    from memlens.decorators import BlockResult, memory_block, profile_memory
+    from memlens.decorators import memory_block, profile_memory
     from memlens.errors import (
         CaptureError,
         CaptureTimeoutError,
@@ -160,13 +161,13 @@ __all__ = (
 
 # Loaded when first used: a service that only imports memlens pays for nothing else.
 _HOMES = {
+    "memlens.allocations.blocks.result": ("BlockResult",),
     "memlens.allocations.profile.allocation_profile": ("AllocationProfile",),
     "memlens.allocations.profile.rows": ("AllocationRow",),
     "memlens.allocations.profiler": ("AllocationProfiler",),
     "memlens.allocations.tracing.trace_store": ("TraceStore",),
     "memlens.allocations.tracker": ("AllocationTracker",),
     "memlens.decorators": (
-        "BlockResult",
         "memory_block",
         "profile_memory",
     ),
