@@ -124,4 +124,4 @@ def test_memory_error_while_listing_lines_does_not_reach_the_program(monkeypatch
     data = work()
     assert work.last_result.allocated_bytes == near(len(data))
     assert work.last_result.lines == ()
-    assert "too little memory" in caplog.text
+    assert "not enough memory" in caplog.text

@@ -127,5 +127,5 @@ def test_callable_object_can_be_decorated():
 
 @pytest.mark.parametrize("thing", [5, "name", property(len), int, None.__class__])
 def test_objects_that_are_not_functions_cannot_be_decorated(thing):
-    with pytest.raises(OptionError, match="only functions and methods can be profiled"):
+    with pytest.raises(OptionError, match="only functions and methods can be measured"):
         quiet(thing) if callable(thing) else quiet()(thing)
