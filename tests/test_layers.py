@@ -25,7 +25,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_text"},
-        {"errors", "_package"},
+        {"errors", "_package", "_lazy"},
     ],
     "memlens.heap": [
         {"live"},
@@ -38,7 +38,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.allocations": [
         {"profiler", "tracker", "blocks"},
         {"sampling", "tracing"},
-        {"profile", "options"},
+        {"profile"},
+        {"options"},
     ],
     "memlens.process": [
         {"sampler"},
@@ -71,6 +72,7 @@ ONLY = {
     "_core": {"errors"},
     "_atomic": {"errors"},
     "_text": set(),
+    "_lazy": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -22,10 +22,10 @@ class AllocationSource:
 
     Where sampling is asked for and cannot be done, nothing is profiled: that is logged once a
     process, and `health` says why. It never falls back to tracemalloc, which would make a service
-    several times slower without being asked. ``sample_interval`` is in bytes. Raises OptionError.
+    several times slower without being asked. Raises OptionError.
     """
 
-    def __init__(self, how: str | None, sample_interval: int = DEFAULT_INTERVAL_BYTES) -> None:
+    def __init__(self, how: str | None, interval_bytes: int = DEFAULT_INTERVAL_BYTES) -> None:
         if how not in WAYS:
             raise OptionError(
                 f"unknown allocations={how!r}: use 'sampling', 'tracemalloc', or None for off"
@@ -36,17 +36,17 @@ class AllocationSource:
         self._failures = 0
         self._reason: str | None = None if how else "not asked for"
         if how == "sampling" and (reason := why_unavailable()) is not None:
-            AllocationProfiler(sample_interval, backend="tracemalloc")  # checks the interval
+            AllocationProfiler(interval_bytes, backend="tracemalloc")  # checks the interval
             self._say_off(reason)
         elif how is not None:
-            self._profiler = AllocationProfiler(sample_interval, backend=how)
+            self._profiler = AllocationProfiler(interval_bytes, backend=how)
 
     def start(self) -> None:
         """Begin with an empty profile; nothing where it runs already, or cannot."""
         if self._profiler is None or self._profiler.is_running:
             return
         try:
-            self._profiler.start_sampling()
+            self._profiler.start()
             self._reason = None
         except MemlensError as error:
             self._failed(error)
@@ -68,7 +68,7 @@ class AllocationSource:
 
     def _end(self, profiler: AllocationProfiler) -> None:
         try:
-            profiler.stop_sampling()
+            profiler.stop()
         except MemlensError as error:
             self._failed(error)
 
