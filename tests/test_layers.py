@@ -24,6 +24,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"leaks"},
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
+        {"_rows"},
         {"_text"},
         {"errors", "_package"},
     ],

@@ -6,12 +6,13 @@ import functools
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from memlens._frame import CallPath, Frame
-from memlens._text import PLAIN_WIDTH, columns, format_bytes, format_count
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_count
 from memlens.allocations.profile.profile_text import path_text
 from memlens.errors import OptionError
 
@@ -43,41 +44,49 @@ class TrackedAllocations:
         return f"{self.count} x {self.type}, {format_bytes(self.total_bytes)} at {path}"
 
 
-class TrackerReport:
+class TrackerReport(Rows[TrackedAllocations]):
     """What a tracker has counted: sums over everything, and the entries with the most bytes."""
 
+    __slots__ = ("count", "entries", "total_bytes")
+
+    headers = ("total", "count", "average", "type", "call path (innermost first)")
+    aligned_right = (True, True, True, False, False)
+
     def __init__(
-        self, top: tuple[TrackedAllocations, ...], entries: int, count: int, total_bytes: int
+        self, rows: Iterable[TrackedAllocations], entries: int, count: int, total_bytes: int
     ) -> None:
-        self.top = top
+        super().__init__(rows)
         self.entries = entries
         self.count = count
         self.total_bytes = total_bytes
 
-    def __iter__(self) -> Iterator[TrackedAllocations]:
-        return iter(self.top)
-
-    def __len__(self) -> int:
-        return len(self.top)
-
-    def __str__(self) -> str:
-        head = (
-            f"{format_count(self.count)} allocations tracked, {format_bytes(self.total_bytes)}, "
-            f"{format_count(self.entries)} entries"
+    @property
+    def title(self) -> str:
+        """The sums in one line."""
+        return (
+            f"{format_count(self.count)} allocations tracked, {format_bytes(self.total_bytes)},"
+            f" {format_count(self.entries)} entries"
         )
-        rows = [
-            (
-                format_bytes(entry.total_bytes),
-                format_count(entry.count),
-                format_bytes(entry.average_bytes),
-                entry.type,
-                path_text(entry.call_path),
-            )
-            for entry in self.top
-        ]
-        headers = ("total", "count", "average", "type", "call path (innermost first)")
-        right = (True, True, True, False, False)
-        return f"{head}\n{columns(headers, rows, right=right, width=PLAIN_WIDTH)}"
+
+    def _cells(self, row: TrackedAllocations) -> tuple[str, ...]:
+        return (
+            format_bytes(row.total_bytes),
+            format_count(row.count),
+            format_bytes(row.average_bytes),
+            row.type,
+            path_text(row.call_path),
+        )
+
+    def _totals(self) -> dict[str, Any]:
+        return {"entries": self.entries, "count": self.count, "total_bytes": self.total_bytes}
+
+    def _row_to_dict(self, row: TrackedAllocations) -> dict[str, Any]:
+        return {  # metadata are objects of the program, which JSON may not hold
+            "type": row.type,
+            "call_path": [frame._asdict() for frame in row.call_path],
+            "count": row.count,
+            "total_bytes": row.total_bytes,
+        }
 
 
 class _Entry:
@@ -165,7 +174,7 @@ class AllocationTracker:
             ]
         entries.sort(key=lambda entry: (-entry.total_bytes, -entry.count, entry.type))
         return TrackerReport(
-            top=tuple(entries[:top]),
+            entries[:top],
             entries=len(entries),
             count=sum(entry.count for entry in entries),
             total_bytes=sum(entry.total_bytes for entry in entries),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -35,7 +36,7 @@ def test_entries_are_told_apart_by_type_and_call_path() -> None:
         create_user(size)
     create_order()
     report = tracker.report()
-    top = report.top[0]
+    top = report.rows[0]
     assert (report.entries, report.count, report.total_bytes) == (2, 4, 61)
     assert (top.type, top.count, top.total_bytes, top.average_bytes) == ("User", 3, 60, 20)
     assert top.metadata == ({"id": 10}, {"id": 20}, {"id": 30})
@@ -44,6 +45,8 @@ def test_entries_are_told_apart_by_type_and_call_path() -> None:
     assert len(top.call_path) == 2
     assert "create_user" in str(top)
     assert "User" in str(report)
+    first = json.loads(json.dumps(report.to_dict()))["rows"][0]
+    assert (first["type"], first["count"], first["total_bytes"]) == ("User", 3, 60)
 
 
 def test_entries_and_metadata_are_bounded() -> None:

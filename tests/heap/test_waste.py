@@ -113,7 +113,7 @@ def test_a_real_program_shows_its_duplicates_and_its_empty_room(tmp_path):
     assert "__main__.SHED" in sparse[0]
     assert "__main__.DRAINED" in sparse[0]
     assert "__main__.FULL" not in sparse[0]
-    rows = {row["held_by"]: row for row in sparse[1]["rows"]}
+    rows = {row["path"]: row for row in sparse[1]["rows"]}
     assert rows["__main__.SHED"]["length"] == rows["__main__.DRAINED"]["length"] == 10
     text = (tmp_path / "x.memlens").read_bytes()
     assert b"secretsecret" not in text  # equal, but nobody can tell what

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memlens._text import columns, format_bytes, format_count
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_count
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.node import Node
@@ -20,7 +21,7 @@ from memlens.heap.views.branch import (
     process_bytes,
 )
 from memlens.heap.views.summary import Summary, SummaryRow
-from memlens.heap.views.visibility import check_limit, is_shown, with_rest
+from memlens.heap.views.visibility import is_shown
 
 __all__ = ("BigDrop", "BigDrops", "Dominators", "dominators_of")
 
@@ -110,54 +111,31 @@ class BigDrop:
     child_count: int
 
 
-class BigDrops:
+class BigDrops(Rows[BigDrop]):
     """The objects in which memory accumulates, the largest first."""
 
+    headers = ("retained", "largest below", "below", "object")
+
     def __init__(self, graph: HeapGraph, rows: list[BigDrop]) -> None:
+        super().__init__(sorted(rows, key=lambda row: (-row.retained_bytes, row.node.index)))
         self._finder = RetentionPathFinder(graph)
-        self.rows = tuple(sorted(rows, key=lambda row: (-row.retained_bytes, row.node.index)))
 
-    def __iter__(self) -> Iterator[BigDrop]:
-        return iter(self.rows)
+    def _cells(self, row: BigDrop) -> tuple[str, ...]:
+        return (
+            format_bytes(row.retained_bytes),
+            format_bytes(row.largest_child_bytes),
+            format_count(row.child_count),
+            f"{row.node.type_name}   {self._finder.path_to(row.node.index)}",
+        )
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> BigDrop:
-        return self.rows[index]
-
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` as a plain table, with the path that leads to each."""
-        check_limit("limit", limit, 1)
-        rows = [
-            (
-                format_bytes(row.retained_bytes),
-                format_bytes(row.largest_child_bytes),
-                format_count(row.child_count),
-                f"{row.node.type_name}   {self._finder.path_to(row.node.index)}",
-            )
-            for row in self.rows[:limit]
-        ]
-        table = columns(("retained", "largest below", "below", "object"), rows)
-        return with_rest(table, len(self.rows), limit)
-
-    def __str__(self) -> str:
-        return self.table()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all rows as JSON-ready values."""
+    def _row_to_dict(self, row: BigDrop) -> dict[str, Any]:
         return {
-            "rows": [
-                {
-                    "type": row.node.type_name,
-                    "address": row.node.address,
-                    "path": str(self._finder.path_to(row.node.index)),
-                    "retained_bytes": row.retained_bytes,
-                    "largest_child_bytes": row.largest_child_bytes,
-                    "child_count": row.child_count,
-                }
-                for row in self.rows
-            ]
+            "type": row.node.type_name,
+            "address": row.node.address,
+            "path": str(self._finder.path_to(row.node.index)),
+            "retained_bytes": row.retained_bytes,
+            "largest_child_bytes": row.largest_child_bytes,
+            "child_count": row.child_count,
         }
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from memlens._core.pure.labels import VALUE_TEXT_LIMIT
-from memlens._text import columns, format_bytes, format_count, middle_cut
+from memlens._text import format_bytes, format_count, middle_cut
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.views.visibility import check_limit, hidden_flags, is_shown, with_rest
+from memlens.heap.views.visibility import check_limit, hidden_flags, is_shown
 from memlens.heap.views.waste import WasteView
 
 __all__ = ("DuplicateGroup", "Duplicates", "duplicates_of")
@@ -42,27 +42,8 @@ class DuplicateGroup:
 class Duplicates(WasteView[DuplicateGroup]):
     """Groups of equal strings and bytes, the most wasted bytes first."""
 
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` groups: with their value, or the path to one of them."""
-        check_limit("limit", limit, 1)
-        rows = [
-            (
-                format_bytes(row.wasted_bytes),
-                format_count(row.count),
-                format_bytes(row.total_bytes / row.count),
-                row.type_name,
-                self._example(row),
-            )
-            for row in self.rows[:limit]
-        ]
-        right = (True, True, True, False, False)
-        headers = ("wasted", "count", "each", "type", "value, or where one is")
-        return with_rest(columns(headers, rows, right=right), len(self.rows), limit)
-
-    def _example(self, row: DuplicateGroup) -> str:
-        if row.value is not None:
-            return middle_cut(ascii(row.value), _SHOWN_VALUE)
-        return self._place(row.nodes[0])
+    headers = ("wasted", "count", "each", "type", "value, or path to one")
+    aligned_right = (True, True, True, False, False)
 
     @property
     def title(self) -> str:
@@ -72,25 +53,32 @@ class Duplicates(WasteView[DuplicateGroup]):
             " values of strings and bytes that are stored more than once"
         )
 
-    def __str__(self) -> str:
-        return f"{self.title}\n\n{self.table()}"
+    def _cells(self, row: DuplicateGroup) -> tuple[str, ...]:
+        return (
+            format_bytes(row.wasted_bytes),
+            format_count(row.count),
+            format_bytes(row.total_bytes / row.count),
+            row.type_name,
+            self._example(row),
+        )
 
-    def to_dict(self, limit: int = 1000) -> dict[str, Any]:
-        """Return the total and the first ``limit`` groups as JSON-ready values."""
+    def _example(self, row: DuplicateGroup) -> str:
+        """Return the value, or the path to one of the objects where values were not stored."""
+        if row.value is not None:
+            return middle_cut(ascii(row.value), _SHOWN_VALUE)
+        return self._place(row.nodes[0])
+
+    def _totals(self) -> dict[str, Any]:
+        return {"wasted_bytes": self.wasted_bytes, "group_count": len(self.rows)}
+
+    def _row_to_dict(self, row: DuplicateGroup) -> dict[str, Any]:
         return {
-            "wasted_bytes": self.wasted_bytes,
-            "group_count": len(self.rows),
-            "rows": [
-                {
-                    "type": row.type_name,
-                    "count": row.count,
-                    "total_bytes": row.total_bytes,
-                    "wasted_bytes": row.wasted_bytes,
-                    "value": row.value,
-                    "example": None if row.value is not None else self._example(row),
-                }
-                for row in self.rows[:limit]
-            ],
+            "type": row.type_name,
+            "count": row.count,
+            "total_bytes": row.total_bytes,
+            "wasted_bytes": row.wasted_bytes,
+            "value": row.value,
+            "example": None if row.value is not None else self._example(row),
         }
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from memlens._text import columns, format_bytes, format_count
+from memlens._text import format_bytes, format_count
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.node import Node
-from memlens.heap.views.visibility import check_limit, hidden_flags, is_shown, with_rest
+from memlens.heap.views.visibility import check_limit, hidden_flags, is_shown
 from memlens.heap.views.waste import WasteView
 
 __all__ = ("SparseCollection", "SparseCollections", "sparse_collections_of")
@@ -54,47 +54,38 @@ class SparseCollection:
 class SparseCollections(WasteView[SparseCollection]):
     """Containers that waste room, the most wasted bytes first."""
 
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` as a plain table, with the path that leads to each."""
-        check_limit("limit", limit, 1)
-        rows = [
-            (
-                format_bytes(row.wasted_bytes),
-                format_count(row.length),
-                format_count(row.capacity),
-                row.type_name,
-                self._place(row.node.index),
-            )
-            for row in self.rows[:limit]
-        ]
-        right = (True, True, True, False, False)
-        table = columns(("wasted", "length", "room", "type", "held by"), rows, right=right)
-        return with_rest(table, len(self.rows), limit)
+    headers = ("wasted", "length", "room", "type", "path")
+    aligned_right = (True, True, True, False, False)
 
-    def __str__(self) -> str:
-        title = (
-            f"{format_bytes(self.wasted_bytes)} are empty room in {format_count(len(self.rows))}"
+    @property
+    def title(self) -> str:
+        """The total in one line."""
+        return (
+            f"{format_bytes(self.wasted_bytes)} are unused in {format_count(len(self.rows))}"
             " sparse collections"
         )
-        return f"{title}\n\n{self.table()}"
 
-    def to_dict(self, limit: int = 1000) -> dict[str, Any]:
-        """Return the total and the first ``limit`` containers as JSON-ready values."""
+    def _cells(self, row: SparseCollection) -> tuple[str, ...]:
+        return (
+            format_bytes(row.wasted_bytes),
+            format_count(row.length),
+            format_count(row.capacity),
+            row.type_name,
+            self._place(row.node.index),
+        )
+
+    def _totals(self) -> dict[str, Any]:
+        return {"wasted_bytes": self.wasted_bytes, "collection_count": len(self.rows)}
+
+    def _row_to_dict(self, row: SparseCollection) -> dict[str, Any]:
         return {
-            "wasted_bytes": self.wasted_bytes,
-            "collection_count": len(self.rows),
-            "rows": [
-                {
-                    "type": row.type_name,
-                    "address": row.node.address,
-                    "length": row.length,
-                    "capacity": row.capacity,
-                    "shallow_bytes": row.shallow_bytes,
-                    "wasted_bytes": row.wasted_bytes,
-                    "held_by": self._place(row.node.index),
-                }
-                for row in self.rows[:limit]
-            ],
+            "type": row.type_name,
+            "address": row.node.address,
+            "length": row.length,
+            "capacity": row.capacity,
+            "shallow_bytes": row.shallow_bytes,
+            "wasted_bytes": row.wasted_bytes,
+            "path": self._place(row.node.index),
         }
 
 

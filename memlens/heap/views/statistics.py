@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
 from memlens import _core
 from memlens._core.layout import NONE, NodeFlag
-from memlens._text import columns, format_bytes, format_count
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_count
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.views.visibility import hidden_flags
 
@@ -56,21 +56,17 @@ class StatisticsRow:
     share: float
 
 
-class Statistics:
-    """The heap by kind of thing, most bytes first; each object is of one kind.
+class Statistics(Rows[StatisticsRow]):
+    """The heap by kind of object, most bytes first; each object is of one kind.
 
-    ``namespaces`` are the dicts behind modules, classes and instances; ``instances`` the objects
-    of all other classes.
+    ``namespaces`` are the dicts behind modules, classes and instances; ``instances`` are the
+    objects of classes made at run time that belong to no other kind.
     """
 
+    headers = ("count", "bytes", "share", "kind")
+
     def __init__(self, rows: list[StatisticsRow]) -> None:
-        self.rows = tuple(sorted(rows, key=lambda row: (-row.shallow_bytes, row.kind)))
-
-    def __iter__(self) -> Iterator[StatisticsRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
+        super().__init__(sorted(rows, key=lambda row: (-row.shallow_bytes, row.kind)))
 
     @property
     def count(self) -> int:
@@ -82,26 +78,21 @@ class Statistics:
         """The bytes of all kinds."""
         return sum(row.shallow_bytes for row in self.rows)
 
-    def __str__(self) -> str:
-        rows = [
-            (
-                format_count(row.count),
-                format_bytes(row.shallow_bytes),
-                f"{100 * row.share:.1f}%",
-                row.kind,
-            )
-            for row in self.rows
-        ]
-        title = f"{format_count(self.count)} objects, {format_bytes(self.shallow_bytes)}"
-        return f"{title}\n\n{columns(('count', 'bytes', 'share', 'kind'), rows)}"
+    @property
+    def title(self) -> str:
+        """The totals in one line."""
+        return f"{format_count(self.count)} objects, {format_bytes(self.shallow_bytes)}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all rows as JSON-ready values."""
-        return {
-            "count": self.count,
-            "shallow_bytes": self.shallow_bytes,
-            "rows": [asdict(row) for row in self.rows],
-        }
+    def _cells(self, row: StatisticsRow) -> tuple[str, ...]:
+        return (
+            format_count(row.count),
+            format_bytes(row.shallow_bytes),
+            f"{100 * row.share:.1f}%",
+            row.kind,
+        )
+
+    def _totals(self) -> dict[str, Any]:
+        return {"count": self.count, "shallow_bytes": self.shallow_bytes}
 
 
 def statistics_of(graph: HeapGraph, *, include_garbage: bool = False) -> Statistics:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Union
 
 from memlens import _core
 from memlens._core.layout import NodeFlag, RootKind
-from memlens._text import columns, format_bytes, format_count, format_duration
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_count, format_duration
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.views.referrer_groups import holder_groups
-from memlens.heap.views.visibility import hidden_flags, with_rest
+from memlens.heap.views.visibility import hidden_flags
 
 __all__ = ("GROUPINGS", "Summary", "SummaryRow", "garbage_of", "summarise", "type_groups")
 
@@ -31,29 +32,27 @@ class SummaryRow:
     retained_bytes: int
 
 
-class Summary:
+class Summary(Rows[SummaryRow]):
     """Objects by group, the largest shallow size first; ``str()`` is a table of 20 rows.
 
-    ``by`` is the grouping. Within a group nothing is retained twice; groups nest in each other, so
-    their retained bytes add up to more than the heap. ``order`` is ``"shallow"`` or ``"retained"``.
+    ``by`` is the grouping. Within a group no byte is retained twice. Groups may contain each other,
+    so their retained bytes can add up to more than the heap. ``order`` is ``"shallow"`` or
+    ``"retained"``.
     """
 
     def __init__(
         self, title: str, rows: Iterable[SummaryRow], by: str = "type", *, order: str = "shallow"
     ) -> None:
-        self.title = title
-        self.by = by
         size = attrgetter(f"{order}_bytes")
-        self.rows = tuple(sorted(rows, key=lambda r: (-size(r), -r.count, r.name)))
+        super().__init__(sorted(rows, key=lambda r: (-size(r), -r.count, r.name)))
+        self._title = title
+        self.by = by
+        self.headers = ("count", "shallow", "retained", by)
 
-    def __iter__(self) -> Iterator[SummaryRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> SummaryRow:
-        return self.rows[index]
+    @property
+    def title(self) -> str:
+        """The totals in one or two lines."""
+        return self._title
 
     @property
     def count(self) -> int:
@@ -65,26 +64,16 @@ class Summary:
         """The bytes of the objects in all groups."""
         return sum(row.shallow_bytes for row in self.rows)
 
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` rows as a plain table of at most 100 columns."""
-        rows = [
-            (
-                format_count(row.count),
-                format_bytes(row.shallow_bytes),
-                format_bytes(row.retained_bytes),
-                row.name,
-            )
-            for row in self.rows[:limit]
-        ]
-        table = columns(("count", "shallow", "retained", self.by), rows)
-        return with_rest(table, len(self.rows), limit)
+    def _cells(self, row: SummaryRow) -> tuple[str, ...]:
+        return (
+            format_count(row.count),
+            format_bytes(row.shallow_bytes),
+            format_bytes(row.retained_bytes),
+            row.name,
+        )
 
-    def __str__(self) -> str:
-        return f"{self.title}\n\n{self.table()}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all rows as JSON-ready values."""
-        return {"title": self.title, "by": self.by, "rows": [asdict(row) for row in self.rows]}
+    def _totals(self) -> dict[str, Any]:
+        return {"title": self.title, "by": self.by}
 
 
 def summarise(graph: HeapGraph, by: str = "type", *, include_garbage: bool = False) -> Summary:
