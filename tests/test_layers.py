@@ -26,10 +26,10 @@ LAYERS: dict[str, list[set[str]]] = {
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
         {"_text"},
-        {"errors", "_package"},
+        {"errors", "_lazy", "_package"},
     ],
     "memlens.heap": [
-        {"live"},
+        {"live", "live_search"},
         {"capture"},
         {"snapshot"},
         {"comparison"},

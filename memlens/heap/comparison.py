@@ -16,12 +16,12 @@ from memlens.heap.views.visibility import HIDDEN
 
 __all__ = ("HeapComparison", "TypeChange", "compare_graphs")
 
-_IN_BOTH = 1 << 15  # a bit of no NodeFlag: what is in both heaps
+_IN_BOTH = 1 << 15  # marks the objects that are in both heaps; not a NodeFlag
 
 
 @dataclass(frozen=True, slots=True)
 class TypeChange:
-    """One type's change: objects counted, sizes in bytes (all objects of the type together)."""
+    """The change of one type: object counts, and the total sizes of its objects in bytes."""
 
     type_name: str
     count_before: int
@@ -40,17 +40,17 @@ class TypeChange:
 
     @property
     def shallow_delta_bytes(self) -> int:
-        """The change in their own size, in bytes."""
+        """The change in shallow size, in bytes."""
         return self.shallow_after_bytes - self.shallow_before_bytes
 
     @property
     def retained_delta_bytes(self) -> int:
-        """The change in what they keep alive, in bytes."""
+        """The change in retained size, in bytes."""
         return self.retained_after_bytes - self.retained_before_bytes
 
     @property
     def growth_percent(self) -> float | None:
-        """The growth in number, in percent; None for a type that was not there before."""
+        """The growth of the object count in percent; None for a new type."""
         return 100 * self.count_delta / self.count_before if self.count_before else None
 
 
@@ -108,7 +108,7 @@ class HeapComparison(Rows[TypeChange]):
 
 
 def compare_graphs(before: HeapGraph, after: HeapGraph) -> HeapComparison:
-    """Compare two captured heaps of one process; garbage and memlens's own objects do not count.
+    """Compare two captured heaps of one process, without garbage and memlens's own objects.
 
     Raises ``ComparisonError`` for heaps of different processes.
     """
@@ -137,7 +137,7 @@ def compare_graphs(before: HeapGraph, after: HeapGraph) -> HeapComparison:
 
 
 class _Totals(NamedTuple):
-    """One type in one heap; ``unmatched`` counts the objects that the other heap has not."""
+    """The totals of one type in one heap; ``unmatched`` objects are not in the other heap."""
 
     objects: int
     shallow_bytes: int
@@ -149,7 +149,7 @@ _NOTHING = _Totals(0, 0, 0, 0)
 
 
 def _by_type(graph: HeapGraph, flags: array[int]) -> dict[str, _Totals]:
-    """Return the totals by type name: classes of one name count together."""
+    """Return the totals by type name; classes of the same name are counted together."""
     group, names = type_groups(graph)
     counts, sizes = _core.count_types(group, graph.node_size, flags, len(names), HIDDEN)
     unmatched, _ = _core.count_types(group, graph.node_size, flags, len(names), HIDDEN | _IN_BOTH)

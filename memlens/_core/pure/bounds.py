@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from types import ModuleType
 
-from memlens._core.layout import LABEL_BITS, NO_BOUND, EdgeKind
+from memlens._core.layout import KIND_MASK, NO_BOUND, EdgeKind
 from memlens._core.pure.access import is_class
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.walk import WalkedHeap
@@ -25,7 +25,6 @@ CAP_NAMES = frozenset(
     " max_keys cache_size cachesize max_cache_size limit size_limit max_elements".split()
 )
 _MIN_ENDLESS = 1 << 60  # two digits of an int: a cap beyond is none
-_KIND_MASK = (1 << LABEL_BITS) - 1
 _NAMESPACES_OF_OTHERS = ("__spec__", "__module__", "__builtins__")  # of modules and classes
 _BUILT_IN = frozenset(map(id, (dict, list, tuple, set, frozenset)))
 
@@ -85,7 +84,7 @@ def _edges_labelled(packed: bytes, wanted: list[int]) -> Iterator[int]:
 
 def _attributes(heap: WalkedHeap, source: int) -> Iterator[int]:
     for edge in range(heap.starts[source], heap.starts[source + 1]):
-        if heap.labels[edge] & _KIND_MASK == EdgeKind.ATTRIBUTE:
+        if heap.labels[edge] & KIND_MASK == EdgeKind.ATTRIBUTE:
             yield heap.targets[edge]
 
 

@@ -10,7 +10,6 @@ from memlens._core.layout import LABEL_BITS, MAX_PAYLOAD, EdgeKind
 __all__ = (
     "EMPTY",
     "KEY_TEXT_LIMIT",
-    "VALUE_TEXT_LIMIT",
     "KeyLabels",
     "NameLabels",
     "StringTable",
@@ -21,7 +20,6 @@ __all__ = (
 
 EMPTY = array("I")
 KEY_TEXT_LIMIT = 80  # characters
-VALUE_TEXT_LIMIT = 200  # characters
 _LONGEST_INT_BITS = 600  # more digits than either limit shows
 _SHOWN_AS_REPR = frozenset({id(int), id(float), id(bool), id(type(None))})
 _indices = array("I", [position << LABEL_BITS | EdgeKind.INDEX for position in range(1024)])

@@ -12,7 +12,7 @@ from itertools import accumulate, chain, compress, groupby, repeat
 from operator import le, sub
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from memlens._core.layout import LABEL_BITS, NONE, EdgeKind
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,8 @@ __all__ = (
     "strong_targets",
 )
 
-_KIND_MASK = (1 << LABEL_BITS) - 1
 # The kind is in the low byte of a label; this turns that byte into 1 for a weak edge, else 0.
-_WEAK_BY_BYTE = bytes(byte & _KIND_MASK == EdgeKind.WEAK for byte in range(256))
+_WEAK_BY_BYTE = bytes(byte & KIND_MASK == EdgeKind.WEAK for byte in range(256))
 _STRONG_BY_WEAK = bytes.maketrans(b"\0\1", b"\1\0")
 _LOW_BYTE = 0 if sys.byteorder == "little" else array("I").itemsize - 1
 

@@ -13,7 +13,7 @@ from itertools import repeat
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from memlens._core.layout import NO_BOUND, NONE
+from memlens._core.layout import NO_BOUND, NONE, VALUE_TEXT_LIMIT
 from memlens._core.pure.access import (
     class_flags,
     class_module,
@@ -23,7 +23,7 @@ from memlens._core.pure.access import (
     module_namespace,
 )
 from memlens._core.pure.bounds import add_owner_bounds
-from memlens._core.pure.labels import VALUE_TEXT_LIMIT, StringTable, shown_value
+from memlens._core.pure.labels import StringTable, shown_value
 from memlens._core.pure.roots import Root, function_name
 from memlens._core.pure.running import RunningFrame
 from memlens._core.pure.walk import WalkedHeap

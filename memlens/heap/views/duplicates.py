@@ -1,4 +1,4 @@
-"""Duplicates: equal strings and bytes that are stored more than once, and what that wastes."""
+"""Duplicates: equal strings and bytes that are stored more than once, and the wasted bytes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from memlens._core.pure.labels import VALUE_TEXT_LIMIT
+from memlens._core.layout import VALUE_TEXT_LIMIT
 from memlens._text import format_bytes, format_count, middle_cut
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.views.visibility import check_limit, hidden_flags, is_shown
+from memlens.heap.views.visibility import check_min, hidden_flags, is_shown
 from memlens.heap.views.waste import WasteView
 
 __all__ = ("DuplicateGroup", "Duplicates", "duplicates_of")
@@ -22,8 +22,8 @@ _SHOWN_VALUE = 60
 class DuplicateGroup:
     """Objects of one type with equal contents.
 
-    ``wasted_bytes``: what would be saved if all but the largest of them went. ``value``: the
-    contents, shortened; None unless the snapshot was taken with values. ``nodes``: the objects.
+    ``wasted_bytes``: the bytes saved if only the largest of them were kept. ``value``: the
+    shortened contents; None unless the snapshot was taken with values. ``nodes``: the objects.
     """
 
     type_name: str
@@ -35,7 +35,7 @@ class DuplicateGroup:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """What decides between groups that waste the same."""
+        """The sort key of groups that waste the same number of bytes."""
         return self.nodes
 
 
@@ -86,7 +86,7 @@ def duplicates_of(
     graph: HeapGraph, *, min_wasted_bytes: int = 1, include_garbage: bool = False
 ) -> Duplicates:
     """Group equal strings and bytes: see `HeapSnapshot.duplicates`."""
-    check_limit("min_wasted_bytes", min_wasted_bytes, 0)
+    check_min("min_wasted_bytes", min_wasted_bytes, 0)
     hidden = hidden_flags(include_garbage)
     groups: dict[Any, list[int]] = {}
     for node, group in _equal_groups(graph):
@@ -103,7 +103,7 @@ def duplicates_of(
 
 
 def _equal_groups(graph: HeapGraph) -> Iterator[tuple[int, Any]]:
-    """Yield objects with something that is the same for equal ones."""
+    """Yield nodes, each with a key that is the same for equal objects."""
     sections = graph.sections
     if "equal_node" in sections and "equal_group" in sections:
         yield from zip(sections["equal_node"], sections["equal_group"], strict=True)
@@ -111,13 +111,13 @@ def _equal_groups(graph: HeapGraph) -> Iterator[tuple[int, Any]]:
         yield from _equal_values(graph)
     else:
         raise OptionError(
-            "this snapshot does not tell which strings are equal: it was written by a core or a"
+            "this snapshot does not record which strings are equal: it was written by a core or a"
             " version that does not compare them; take it with values=True"
         )
 
 
 def _equal_values(graph: HeapGraph) -> Iterator[tuple[int, Any]]:
-    """Yield what has a value that is stored whole: shortened ones may differ in the rest."""
+    """Yield nodes by their stored value. Shortened values are skipped: the rest may differ."""
     kinds = [name if name in ("str", "bytes") else "" for name in graph.type_names]
     sections = graph.sections
     for node, text in zip(sections["value_node"], sections["value_text"], strict=True):

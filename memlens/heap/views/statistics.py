@@ -1,4 +1,4 @@
-"""Statistics: what the heap is made of, by kind of thing."""
+"""Statistics: the heap by kind of object."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _NAMESPACE, _HEAP_TYPE = int(NodeFlag.NAMESPACE), int(NodeFlag.HEAP_TYPE)
 
 @dataclass(frozen=True, slots=True)
 class StatisticsRow:
-    """One kind of thing: how many, their bytes, and their share of the heap, from 0 to 1."""
+    """One kind of object: the count, the bytes and the share of the heap from 0 to 1."""
 
     kind: str
     count: int
@@ -96,7 +96,7 @@ class Statistics(Rows[StatisticsRow]):
 
 
 def statistics_of(graph: HeapGraph, *, include_garbage: bool = False) -> Statistics:
-    """Count the objects of a heap by kind of thing."""
+    """Count the objects of a heap by kind."""
     counts, sizes = _core.count_types(
         _kind_by_node(graph),
         graph.node_size,
@@ -134,6 +134,6 @@ def _kind_by_node(graph: HeapGraph) -> array[int]:
 
 
 def _type_kind(graph: HeapGraph, type_node: int) -> str:
-    """Return the kind of what is of no type in the table, by whether its class is static."""
+    """Return the kind of a type that `_KINDS` does not list."""
     is_heap_type = type_node != NONE and graph.node_flags[type_node] & _HEAP_TYPE
     return _INSTANCES if is_heap_type else _BUILT_IN

@@ -1,4 +1,4 @@
-"""What the views of wasted memory share: rows by the bytes that they waste, and where they are."""
+"""WasteView: the base of the views of wasted memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WasteView(Rows[Row]):
 
     @property
     def wasted_bytes(self) -> int:
-        """What could be saved in all."""
+        """The total number of wasted bytes."""
         return sum(row.wasted_bytes for row in self.rows)
 
     def _place(self, node: int) -> str:
