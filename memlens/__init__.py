@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from memlens.heap.capture.forked import SnapshotProgress, SnapshotTask
     from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
     from memlens.heap.comparison import HeapComparison, TypeChange
-    from memlens.heap.graph.allocation_sites import CallSite, SiteShare
+    from memlens.heap.graph.allocation_sites import SiteShare
     from memlens.heap.graph.node import Node
     from memlens.heap.graph.paths import Hop, RetentionPath, RetentionPathFinder
     from memlens.heap.live import Retention, retained_size, why_alive
@@ -85,7 +85,6 @@ __all__ = (
     "BlockResult",
     "BoundedHolder",
     "Branch",
-    "CallSite",
     "CaptureError",
     "CaptureTimeoutError",
     "ComparisonError",
@@ -197,10 +196,7 @@ _HOMES = {
         "RetentionPath",
         "RetentionPathFinder",
     ),
-    "memlens.heap.graph.allocation_sites": (
-        "CallSite",
-        "SiteShare",
-    ),
+    "memlens.heap.graph.allocation_sites": ("SiteShare",),
     "memlens.heap.snapshot": (
         "HeapSnapshot",
         "compare_snapshots",

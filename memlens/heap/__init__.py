@@ -20,6 +20,7 @@ from memlens._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from memlens._core.layout import EdgeKind
+    from memlens._frame import Frame
     from memlens.heap.capture.forked import SnapshotProgress, SnapshotTask
     from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
     from memlens.heap.comparison import HeapComparison, TypeChange
@@ -54,6 +55,7 @@ __all__ = (
     "Duplicates",
     "Edge",
     "EdgeKind",
+    "Frame",
     "HeapComparison",
     "HeapGraph",
     "HeapSnapshot",
@@ -85,6 +87,7 @@ __all__ = (
 
 _HOMES = {
     "memlens._core.layout": ("EdgeKind",),
+    "memlens._frame": ("Frame",),
     "memlens.heap.capture.forked": ("SnapshotProgress", "SnapshotTask"),
     "memlens.heap.capture.take": ("start_heap_snapshot", "take_heap_snapshot"),
     "memlens.heap.comparison": ("HeapComparison", "TypeChange"),

@@ -76,7 +76,7 @@ def test_saved_snapshot_has_its_retained_sizes(saved):
 
 
 def test_largest_reads_no_large_section_of_a_file(saved):
-    """A damaged section shows when it is first used: these are not."""
+    # A damaged section is found on its first use, so these are never used.
     raw = bytearray(saved.read_bytes())
     file = SectionFile(saved)
     for name in ("node_dominator", "edge_target", "edge_offset", "node_flags"):
@@ -117,6 +117,18 @@ def test_flipped_byte_is_detected_or_in_padding(saved, tmp_path):
             continue
         # Only padding may differ unnoticed.
         assert {name: file[name].tobytes() for name in file} == intact
+
+
+def test_verify_finds_a_damaged_section_that_no_view_has_read(saved):
+    raw = bytearray(saved.read_bytes())
+    _, start, _, _ = SectionFile(saved)._table["edge_target"]
+    HeapSnapshot.load(saved).verify()
+    service().snapshot().verify()
+    raw[start] ^= 0xFF
+    saved.write_bytes(raw)
+    snapshot = HeapSnapshot.load(saved)
+    with pytest.raises(SnapshotFileError, match="'edge_target' is damaged"):
+        snapshot.verify()
 
 
 def test_file_of_another_program_is_refused(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
+from memlens._core.layout import NONE, NodeFlag, RootKind
 from memlens._core.layout import EdgeKind as K
-from memlens._core.layout import NodeFlag, RootKind
 from memlens.errors import SnapshotFileError
 from memlens.heap.graph.heap_graph import HeapGraph
 from tests.heap.planted import Planter
@@ -63,7 +63,7 @@ def test_weak_references_are_listed_but_keep_nothing_alive():
     assert graph.targets(ref) == [target]
     assert graph.strong_targets(ref) == []
     assert graph.referrers(target) == []
-    assert not graph.is_reachable(target)
+    assert graph.dominators.dominator[target] == NONE
 
 
 def test_objects_that_only_memlens_keeps_alive_are_its_own():

@@ -13,10 +13,10 @@ import memlens
 from memlens import _core
 from memlens._core.layout import SITE_SECTIONS, NodeFlag
 from memlens._core.sampler_api import read_samples
+from memlens._frame import Frame
 from memlens.errors import NotInSnapshotError
 from memlens.heap.graph.allocation_sites import (
     AllocationSites,
-    CallSite,
     lost_samples,
     site_sections,
 )
@@ -56,12 +56,12 @@ def test_object_is_found_after_its_header_in_the_block():
     )
     sites = snapshot.graph.sites
     assert [sites.site_of(blob) for blob in blobs[:4]] == [
-        *[CallSite(*PUT)] * 3,
-        CallSite(*LOAD),
+        *[Frame(*PUT)] * 3,
+        Frame(*LOAD),
     ]
     assert sites.site_of(blobs[4]) is None
     node = next(node for node in snapshot.find(lambda node: node.index == blobs[2]))
-    assert node.allocated_at == (CallSite(*SERVE), CallSite(*PUT))
+    assert node.allocated_at == (Frame(*SERVE), Frame(*PUT))
 
 
 def test_object_after_the_end_of_a_block_is_not_matched():
@@ -126,7 +126,7 @@ def test_garbage_and_objects_of_memlens_are_left_out():
 def test_snapshot_without_sites_explains_how_to_record_them():
     snapshot = Planter().snapshot()
     assert snapshot.graph.sites is None
-    with pytest.raises(NotInSnapshotError, match="while allocations are sampled"):
+    with pytest.raises(NotInSnapshotError, match="MemoryProfiler or an AllocationProfiler"):
         snapshot.summary(by="site")
 
 
@@ -165,8 +165,8 @@ def test_site_sections_have_the_samples_of_the_sampler(samples):
         if sections["site_address"][row] == address:  # not within a neighbour, which overlaps here
             assert sections["site_size"][row] == size
             assert sections["site_weight"][row] == 1 / probability
-            named = [CallSite(*call) for call in reversed(path)]
-            assert list(sites.path_of(node)) == (named or [CallSite("<native>", "", 0)])
+            named = [Frame(*call) for call in reversed(path)]
+            assert list(sites.path_of(node)) == (named or [Frame("<native>", "", 0)])
 
 
 # -- with the sampler of this process --------------------------------------------------------------

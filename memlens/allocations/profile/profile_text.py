@@ -78,8 +78,8 @@ def _place(path: CallPath) -> tuple[str, list[Frame]]:
     frames = list(reversed(path)) or [Frame("<all>", "", 0)]
     outside = [frame for frame in frames if not _imports(frame)]
     if _imports(frames[0]):
-        return (f"import at {_short(outside[0])}", outside[1:]) if outside else ("imports", [])
-    return _short(frames[0]), outside[1:]
+        return (f"import at {outside[0].short()}", outside[1:]) if outside else ("imports", [])
+    return frames[0].short(), outside[1:]
 
 
 def without_import_system(path: CallPath) -> CallPath:
@@ -96,12 +96,12 @@ def _callers_lines(callers: list[Frame]) -> list[str]:
     if not callers:
         return []
     own = next((i for i, frame in enumerate(callers) if not _is_library(frame)), None)
-    line = f"        from {_short(callers[0])}"
+    line = f"        from {callers[0].short()}"
     for number, frame in enumerate(callers[1:], 1):
         rest = _rest(callers, number + 1, own)
-        if len(f"{line} <- {_short(frame)}{rest}") > PLAIN_WIDTH:
+        if len(f"{line} <- {frame.short()}{rest}") > PLAIN_WIDTH:
             return [middle_cut(line + _rest(callers, number, own), PLAIN_WIDTH)]
-        line += f" <- {_short(frame)}"
+        line += f" <- {frame.short()}"
     return [middle_cut(line, PLAIN_WIDTH)]
 
 
@@ -111,7 +111,7 @@ def _rest(callers: list[Frame], begin: int, own: int | None) -> str:
         return ""
     if own is None or own < begin:
         return " <- ..."
-    return f" <- {'' if own == begin else '... <- '}{_short(callers[own])}"
+    return f" <- {'' if own == begin else '... <- '}{callers[own].short()}"
 
 
 def _is_library(frame: Frame) -> bool:
@@ -127,17 +127,10 @@ def path_text(path: CallPath) -> str:
     """
     innermost, *callers = path[: -LINE_FRAMES - 1 : -1] or (Frame("<all>", "", 0),)
     shown = [
-        _short(innermost),
-        *(printable(f.function) if f.function else _short(f) for f in callers),
+        innermost.short(),
+        *(printable(f.function) if f.function else f.short() for f in callers),
     ]
     return " <- ".join(shown + ["..."] * (len(path) > LINE_FRAMES))
-
-
-def _short(frame: Frame) -> str:
-    tail = "/".join(frame.file.replace("\\", "/").split("/")[-2:])
-    if not frame.file:
-        return str(frame.function)
-    return str(frame._replace(file=tail))
 
 
 def tree_text(root: CallNode, by: str, smallest_percent: float) -> str:
@@ -151,7 +144,7 @@ def _lines(root: CallNode, by: str, smallest: float) -> Iterator[str]:
     while stack:
         depth, node = stack.pop()
         indent = "  " * min(depth, 30)
-        line = f"{_amount(node.total[by], by):>10}  {indent}{_short(node.frame)}"
+        line = f"{_amount(node.total[by], by):>10}  {indent}{node.frame.short()}"
         yield middle_cut(line, PLAIN_WIDTH)
         children = node.ordered_children(by)
         shown = [child for child in children if child.total[by] >= smallest and child.total[by] > 0]

@@ -9,11 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 from memlens._core.sampler_api import COLUMNS, DOMAINS
-from memlens._frame import CallPath, Frame
+from memlens._frame import NATIVE_FRAME, CallPath, Frame
 from memlens.allocations.profile.rows import AllocationRow, standard_error
 
 __all__ = (
-    "NATIVE",
     "AllocatedSums",
     "Sums",
     "allocated_sums",
@@ -22,7 +21,6 @@ __all__ = (
     "thread_names",
 )
 
-NATIVE = Frame("<native>", "", 0)
 _REST = (0, 1)  # numbers of the buckets that take over what was evicted
 
 
@@ -53,7 +51,7 @@ def _texts(columns: Mapping[str, Any]) -> list[str]:
 
 
 def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
-    """Return the call path of every stack, outermost frame first; `NATIVE` for native code."""
+    """Return the call path of every stack, outermost frame first; `NATIVE_FRAME` for native code."""
     columns = _columns(tables)
     texts = _texts(columns)
     places = zip(
@@ -65,7 +63,7 @@ def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
     frames = [Frame(texts[function], texts[file], line) for function, file, line in places]
     offsets, located = columns["stack_offset"], columns["stack_location"].tolist()
     return [
-        tuple(frames[i] for i in reversed(located[begin:end])) or (NATIVE,)
+        tuple(frames[i] for i in reversed(located[begin:end])) or (NATIVE_FRAME,)
         for begin, end in pairwise(offsets)
     ]
 
@@ -143,7 +141,7 @@ def _thread(columns: Mapping[str, Any], i: int, names: Mapping[int, str]) -> str
     if columns["bucket_number"][i] in _REST:
         return "<other>"
     if number == 0:
-        return NATIVE.function or ""
+        return NATIVE_FRAME.function or ""
     return names.get(number) or f"thread {ident} (ended)"
 
 
