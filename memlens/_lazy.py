@@ -1,24 +1,31 @@
-"""Lazy exports: the names of a package are imported from their modules on first use."""
+"""Load the public names of a package when they are first used.
+
+A service that only imports memlens then pays for nothing else. In a package's ``__init__.py``::
+
+    __getattr__, __dir__ = lazy_exports(__name__, {"memlens.errors": ("MemlensError",)})
+"""
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 __all__ = ("lazy_exports",)
 
 
 def lazy_exports(
-    package: str, homes: Mapping[str, Iterable[str]]
+    package: str, homes: Mapping[str, tuple[str, ...]]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return the functions ``__getattr__`` and ``__dir__`` of a package (PEP 562).
+    """Return the functions ``__getattr__`` and ``__dir__`` of a package.
 
-    ``homes`` maps the full name of each module to the names that the package exports from it.
+    ``homes`` maps each module to the names that ``package`` exports from it. A name is imported at
+    its first use and stored in the package; an unknown name raises AttributeError.
     """
-    home_of = {name: module for module, names in homes.items() for name in names}
+    home_of = {name: home for home, names in homes.items() for name in names}
 
-    def get_attribute(name: str) -> object:
+    def load(name: str) -> object:
+        import importlib
+
         home = home_of.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
@@ -26,7 +33,7 @@ def lazy_exports(
         setattr(sys.modules[package], name, value)
         return value
 
-    def list_names() -> list[str]:
+    def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *home_of})
 
-    return get_attribute, list_names
+    return load, names

@@ -26,7 +26,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
         {"_text"},
-        {"errors", "_lazy", "_package"},
+        {"errors", "_package", "_lazy"},
     ],
     "memlens.heap": [
         {"live", "live_search"},
@@ -72,6 +72,7 @@ ONLY = {
     "_core": {"errors"},
     "_atomic": {"errors"},
     "_text": set(),
+    "_lazy": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -38,8 +38,8 @@ def check_min(name: str, value: float, minimum: float) -> None:
         raise OptionError(f"{name} is {value}: it must be at least {minimum}")
 
 
-def with_rest(table: str, total: int, limit: int, what: str = "") -> str:
+def with_rest(table: str, total: int, limit: int) -> str:
     """Return a table with a last line that states how many rows were left out, if any."""
     if total <= limit:
         return table
-    return f"{table}\n... and {total - limit:,} more{' ' if what else ''}{what}"
+    return f"{table}\n... and {total - limit:,} more"
