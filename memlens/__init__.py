@@ -49,13 +49,8 @@ if TYPE_CHECKING:
     from memlens.heap.graph.allocation_sites import SiteShare
     from memlens.heap.graph.node import Node
     from memlens.heap.graph.paths import Hop, RetentionPath, RetentionPathFinder
-    from memlens.heap.live import (
-        Retention,
-        draw_referrers,
-        find_live_path,
-        retained_size,
-        why_alive,
-    )
+    from memlens.heap.live import Retention, retained_size, why_alive
+    from memlens.heap.live_search import draw_referrers, find_live_path
     from memlens.heap.snapshot import HeapSnapshot, compare_snapshots
     from memlens.heap.views.branch import Branch
     from memlens.heap.views.dominators import BigDrop, BigDrops, Dominators
@@ -194,13 +189,8 @@ _HOMES = {
         "HeapComparison",
         "TypeChange",
     ),
-    "memlens.heap.live": (
-        "Retention",
-        "draw_referrers",
-        "find_live_path",
-        "retained_size",
-        "why_alive",
-    ),
+    "memlens.heap.live": ("Retention", "retained_size", "why_alive"),
+    "memlens.heap.live_search": ("draw_referrers", "find_live_path"),
     "memlens.heap.graph.node": ("Node",),
     "memlens.heap.graph.paths": (
         "Hop",

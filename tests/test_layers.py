@@ -24,11 +24,12 @@ LAYERS: dict[str, list[set[str]]] = {
         {"leaks"},
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
+        {"_rows"},
         {"_text"},
         {"errors", "_package", "_lazy"},
     ],
     "memlens.heap": [
-        {"live"},
+        {"live", "live_search"},
         {"capture"},
         {"snapshot"},
         {"comparison"},

@@ -89,8 +89,7 @@ def _summary(arguments: argparse.Namespace) -> int:
 
 
 def _print_summary(summary: Summary, arguments: argparse.Namespace) -> None:
-    value = summary.to_dict()
-    value["rows"] = value["rows"][: arguments.limit]
+    value = summary.to_dict(arguments.limit)
     text = f"{summary.title}\n\n{summary.table(arguments.limit)}"
     print_value(value, arguments.json, text)
 
@@ -177,8 +176,7 @@ def _duplicates(arguments: argparse.Namespace) -> int:
 def _diff(arguments: argparse.Namespace) -> int:
     before, after = load_snapshot(arguments.before), load_snapshot(arguments.after)
     comparison = before.compare(after)
-    value = comparison.to_dict()
-    value["types"] = value["types"][: arguments.limit]
+    value = comparison.to_dict(arguments.limit)
     text = f"{comparison.title}\n\n{comparison.table(arguments.limit)}"
     print_value(value, arguments.json, text)
     return 0

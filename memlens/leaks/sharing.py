@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memlens._core.layout import LABEL_BITS, EdgeKind
+from memlens._core.layout import KIND_MASK, EdgeKind
 from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("reach", "share_out")
 
-_KIND_MASK = (1 << LABEL_BITS) - 1
 _WEAK = int(EdgeKind.WEAK)
 
 
@@ -27,7 +26,7 @@ def reach(growth: Growth, holders: Iterable[Holder]) -> None:
             node = stack.pop()
             start, end = offsets[node], offsets[node + 1]
             for target, label in zip(targets[start:end], labels[start:end], strict=True):
-                if new[target] and target not in seen and label & _KIND_MASK != _WEAK:
+                if new[target] and target not in seen and label & KIND_MASK != _WEAK:
                     seen[target] = None
                     stack.append(target)
         seen.pop(holder.node, None)

@@ -124,7 +124,7 @@ VIEWS = {
     "summary": (["after.memlens"], "bytearray"),
     "summary by module": (["--by", "module", "--limit", "99", "after.memlens"], "__main__"),
     "summary by size": (["--by", "size", "after.memlens"], "1.00 KiB to under 2.00 KiB"),
-    "summary by holder": (["--by", "holder", "after.memlens"], "dict"),
+    "summary by referrer": (["--by", "referrer", "after.memlens"], "dict"),
     "summary by kind": (["--by", "kind", "after.memlens"], "bytes and buffers"),
     "summary with garbage": (["--garbage", "--limit", "1", "after.memlens"], "more"),
     "dominators": (["after.memlens", "--depth", "4"], ".entries   dict (2,000 items)"),

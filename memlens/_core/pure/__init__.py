@@ -1,4 +1,4 @@
-"""The core in pure Python: the reference that the C core is tested against, and its stand-in."""
+"""The core in pure Python: the reference for tests of the C core, and its replacement."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
 from memlens.leaks.detectors.growing_containers import keeps_elements
@@ -17,7 +17,6 @@ from memlens.leaks.growth import Growth, Holder, rises
 __all__ = ("cluster", "place_of")
 
 _MAX_PATHS = 5000  # looked at; of more, those that changed the most
-_KIND_MASK = (1 << LABEL_BITS) - 1
 _WILD = "[*]"
 
 
@@ -81,9 +80,9 @@ def _role(graph: HeapGraph, node: int) -> tuple[int, int]:
     if edge == NONE:
         return 0, 0
     label = graph.edge_label[edge]
-    named = label & _KIND_MASK in (EdgeKind.ATTRIBUTE, EdgeKind.CELL, EdgeKind.LOCAL)
+    named = label & KIND_MASK in (EdgeKind.ATTRIBUTE, EdgeKind.CELL, EdgeKind.LOCAL)
     owner = graph.node_type[graph.edge_source(edge)]
-    return label if named else label & _KIND_MASK, owner
+    return label if named else label & KIND_MASK, owner
 
 
 def _holder(growth: Growth, members: Sequence[tuple[int, tuple[int, ...]]]) -> Holder | None:

@@ -1,6 +1,6 @@
-"""Tells what has finished its work: closed files and sockets, ended generators, tasks, threads.
+"""Recognize finished objects: closed files and sockets, ended generators, tasks and threads.
 
-Only through the C types' own descriptors: a subclass may have put code in front of them.
+The state is read through descriptors of the C types, because a subclass may override them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ("finished_test",)
 Test: TypeAlias = "Callable[[Any], bool]"
 
 _get_attribute = object.__getattribute__
-# What a buffered or text file writes to or reads from; whether it is closed, that one says.
+# The field of the underlying file of a buffered or text file, which has the state.
 _INNER_FIELD = {
     "_io.TextIOWrapper": "buffer",
     "_io.BufferedReader": "raw",
@@ -30,7 +30,7 @@ _INNER_FIELD = {
 
 
 def finished_test(cls: type) -> Test | None:
-    """Return the function that tells whether an instance of ``cls`` has finished, if it can."""
+    """Return the function that checks whether an instance of ``cls`` is finished, or None."""
     get_code = CODE_OF.get(id(cls))
     if get_code is not None:
         return _generator_test(get_code)
@@ -42,9 +42,9 @@ def finished_test(cls: type) -> Test | None:
 
 
 def _generator_test(get_code: Callable[[Any], Any]) -> Test:
-    """Return the test for generators: one that has ended holds no frame, or function, any more.
+    """Return the test for generators: after its end, one refers to no frame or function.
 
-    Not by ``gi_frame``: from 3.11 on it makes a frame object that stays.
+    ``gi_frame`` is not used: from 3.11 on it creates a frame object that stays.
     """
     if sys.version_info < (3, 11):
         return lambda obj: not any(type(held) is FrameType for held in gc.get_referents(obj))
@@ -52,7 +52,9 @@ def _generator_test(get_code: Callable[[Any], Any]) -> Test:
     def has_ended(obj: Any) -> bool:
         held = gc.get_referents(obj)
         code = get_code(obj)
-        return not any(type(one) is FunctionType and after is code for one, after in pairwise(held))
+        return not any(
+            type(first) is FunctionType and second is code for first, second in pairwise(held)
+        )
 
     return has_ended
 
@@ -84,12 +86,12 @@ def _future_test(cls: type, base: type) -> Test:
 
 
 def _thread_test(cls: type, base: type) -> Test | None:
-    """Return the test for threads, by the attributes that ``threading`` sets on them."""
+    """Return the test for threads, which reads attributes set by ``threading``."""
     name = "_handle" if sys.version_info >= (3, 13) else "_is_stopped"
     try:
         find_in_mro(cls, name)
     except KeyError:
-        pass  # only the instance has it, so that looking it up runs nothing
+        pass  # only the instance has it, so a lookup runs no code
     except LookupError:
         return None
     else:
@@ -97,7 +99,7 @@ def _thread_test(cls: type, base: type) -> Test | None:
 
     def has_ended(obj: Any) -> bool:
         state = _get_attribute(obj, name)
-        if type(state) is bool:  # up to 3.12; set only when somebody has joined or asked
+        if type(state) is bool:  # up to 3.12; set only by join() or is_alive()
             return state or _is_released(_get_attribute(obj, "_tstate_lock"))
         if class_name(type(state)) != "_thread._ThreadHandle":
             return False
@@ -107,7 +109,7 @@ def _thread_test(cls: type, base: type) -> Test | None:
 
 
 def _is_released(lock: Any) -> bool:
-    """Tell whether a lock that a thread keeps while it runs has been let go of."""
+    """Return whether the lock that a thread keeps while it runs has been released."""
     return class_name(type(lock)) == "_thread.lock" and not class_namespace(type(lock))["locked"](
         lock
     )

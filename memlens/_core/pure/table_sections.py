@@ -1,4 +1,4 @@
-"""The tables beside the graph: types, frames, names, lengths, values."""
+"""Build the tables of types, roots, frames, containers, names and values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from itertools import repeat
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from memlens._core.layout import NO_BOUND, NONE
+from memlens._core.layout import NO_BOUND, NONE, VALUE_TEXT_LIMIT
 from memlens._core.pure.access import (
     class_flags,
     class_module,
@@ -22,10 +22,10 @@ from memlens._core.pure.access import (
     class_namespace,
     module_namespace,
 )
-from memlens._core.pure.bounds import add_owner_bounds
-from memlens._core.pure.labels import VALUE_TEXT_LIMIT, StringTable, shown_value
+from memlens._core.pure.labels import StringTable, shown_value
+from memlens._core.pure.owner_bounds import add_owner_bounds
 from memlens._core.pure.roots import Root, function_name
-from memlens._core.pure.running import RunningFrame
+from memlens._core.pure.running_frames import RunningFrame
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = (
@@ -68,13 +68,13 @@ def root_sections(roots: list[Root]) -> dict[str, array[int]]:
 
 def frame_sections(frames: list[RunningFrame], strings: StringTable) -> dict[str, array[int]]:
     """Return the frame table."""
-    codes = [one.frame.f_code for one in frames]
+    codes = [running.frame.f_code for running in frames]
     return {
-        "frame_thread": array("Q", [one.thread for one in frames]),
+        "frame_thread": array("Q", [running.thread for running in frames]),
         "frame_function": array("I", [strings[function_name(code)] for code in codes]),
         "frame_file": array("I", [strings[code.co_filename] for code in codes]),
-        "frame_line": array("I", [one.frame.f_lineno or 0 for one in frames]),
-        "frame_depth": array("I", [one.depth for one in frames]),
+        "frame_line": array("I", [running.frame.f_lineno or 0 for running in frames]),
+        "frame_depth": array("I", [running.depth for running in frames]),
     }
 
 
@@ -85,7 +85,7 @@ def _call(length: Callable[[Any], int], obj: Any) -> int:
 def container_sections(
     heap: WalkedHeap, node_type: array[int], strings: StringTable
 ) -> dict[str, array[int]]:
-    """Return the lengths of built-in containers and the bounds that they or their owners state."""
+    """Return the lengths of built-in containers, and the bounds of them or of their owners."""
     sized = {
         row: length
         for row, node in enumerate(heap.types, 1)
@@ -108,7 +108,7 @@ def container_sections(
 
 
 def _length(cls: type) -> Callable[[Any], int] | None:
-    """Return the function that gives the length of the instances of ``cls``."""
+    """Return the function that computes the length of instances of ``cls``, or None."""
     for base in class_mro(cls):
         if base is functools._lru_cache_wrapper:
             return lambda obj: _cache_info(obj)[0]
@@ -119,7 +119,7 @@ def _length(cls: type) -> Callable[[Any], int] | None:
 
 
 def _bound(cls: type) -> Callable[[Any], int] | None:
-    """Return the function that gives the bound that the instances of ``cls`` state, if they do."""
+    """Return the function that reads the bound of instances of ``cls``, or None."""
     for base in class_mro(cls):
         if base is functools._lru_cache_wrapper:
             return lambda obj: _cache_info(obj)[1]
@@ -134,7 +134,7 @@ def _deque_bound(obj: Any) -> int:
 
 
 def _cache_info(obj: Any) -> tuple[int, int]:
-    """Return size and bound of an lru_cache; asking for them calls the named tuple it was given."""
+    """Return size and bound of an lru_cache, unless ``cache_info`` would call a foreign class."""
     if not any(held is functools._CacheInfo for held in gc.get_referents(obj)):
         return 0, NO_BOUND
     _, _, bound, size = functools._lru_cache_wrapper.cache_info(obj)

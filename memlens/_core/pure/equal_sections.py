@@ -1,7 +1,7 @@
-"""Which strings and bytes are equal: the numbers of groups, and nothing of the contents.
+"""The groups of equal strings and bytes, without their contents.
 
-Comparing exact ``str`` and ``bytes`` runs no code of anybody's. What is stored says only that some
-objects are equal to each other, so it needs no hash, and nobody can guess contents from it.
+Comparing exact ``str`` and ``bytes`` runs no Python code. Only the groups are stored, no hashes, so
+that contents cannot be guessed from a snapshot.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def equal_sections(heap: WalkedHeap, node_type: array[int]) -> dict[str, array[i
     """Return the groups of equal strings and bytes that have at least two members."""
     group_by_node: list[tuple[int, int]] = []
     group_count = 0
-    for cls in (str, bytes):  # apart: asking whether b"" == "" may be an error (python -bb)
+    for cls in (str, bytes):  # separately, because comparing b"" and "" may raise (python -bb)
         row = next((r for r, node in enumerate(heap.types, 1) if heap.objects[node] is cls), 0)
-        nodes = [node for node, one in enumerate(node_type) if one == row] if row else []
+        nodes = [node for node, other in enumerate(node_type) if other == row] if row else []
         found, group_count = _groups(heap, nodes, group_count)
         group_by_node += found
     group_by_node.sort()

@@ -1,8 +1,8 @@
-"""References that neither traversal nor a plan shows, recognised by what is left over.
+"""References that neither traversal nor a plan yields, recognized by reference counts.
 
-An object with more references than the heap explains is held by something that cannot be looked
-into: a running frame, a class's list of subclasses, an instance with a dict that traversal hides.
-Where the holder is certain, it gets an edge, and the excess goes down.
+An object with more references than the heap explains has a referrer that cannot be traversed: a
+running frame, the subclass list of a class, an instance with a hidden dict. If the referrer can be
+identified, it gets an edge, and the number of unexplained references decreases.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from weakref import ReferenceType
 from memlens._core.layout import EdgeKind
 from memlens._core.pure.access import has_inline_values, is_class, module_namespace
 from memlens._core.pure.labels import StringTable, label
-from memlens._core.pure.running import RunningFrame, bound_variables, variable_names
-from memlens._core.pure.suspended import IS_GENERATOR
+from memlens._core.pure.running_frames import RunningFrame, bound_variables, variable_names
+from memlens._core.pure.suspended_frames import IS_GENERATOR
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("Explanations",)
@@ -31,7 +31,10 @@ _globals_of = FunctionType.__dict__["__globals__"].__get__
 
 
 class Explanations:
-    """Edges found by excess: ``edges`` has them by source, ``excess`` is what remains."""
+    """Adds edges for unexplained references.
+
+    ``edges`` has them by source. ``excess`` has the number of references that are still unexplained.
+    """
 
     def __init__(self, heap: WalkedHeap, excess: dict[int, int], strings: StringTable) -> None:
         self.edges: dict[int, list[tuple[int, int]]] = {}
@@ -40,7 +43,7 @@ class Explanations:
         self._strings = strings
 
     def add(self, source: int, target: int, kind: EdgeKind, name: str) -> None:
-        """Add an edge, and take the reference off the target's excess."""
+        """Add an edge and subtract the reference from the target's excess."""
         self.edges.setdefault(source, []).append((target, label(kind, self._strings[name])))
         left = self.excess.get(target, 0) - 1
         if left > 0:
@@ -49,19 +52,19 @@ class Explanations:
             self.excess.pop(target, None)
 
     def nodes_with_excess(self, kind: type) -> list[int]:
-        """Return the objects of exactly this type that something unknown holds."""
+        """Return the objects of exactly this type with unexplained references."""
         objects = self._heap.objects
         return [node for node in self.excess if type(objects[node]) is kind]
 
     def subclass_lists(self) -> None:
-        """Give each class its ``__subclasses__``: an untraversed dict of weak references by address."""
+        """Add the edge from each class to its dict of subclasses, which traversal skips."""
         for node in self.nodes_with_excess(dict):
             owner = _common_base(self._heap.objects[node])
             if owner is not None:
                 self.add(self._heap.number[id(owner)], node, EdgeKind.INTERNAL, "__subclasses__")
 
     def module_names(self) -> None:
-        """Give each module the name that it was made with, which it keeps beside its namespace."""
+        """Add the edge from each module to its original name, which is stored in the module object."""
         number = self._heap.number
         for module in [*sys.modules.values()]:
             if type(module) is not ModuleType:
@@ -72,10 +75,10 @@ class Explanations:
                 self.add(number[id(module)], node, EdgeKind.INTERNAL, "md_name")
 
     def embedded_dicts(self) -> None:
-        """Give each dict that shares its values with an instance to the instance.
+        """Add the edge from an instance to a dict that shares its values with the instance.
 
-        3.13.0 hides such a dict from traversal. It is known by its values: the same objects as
-        the instance's attributes, each as often.
+        Traversal in 3.13.0 skips such a dict. It is matched by its values, which are exactly the
+        attributes of the instance.
         """
         wanted: dict[tuple[int, ...], list[int]] = {}
         heap = self._heap
@@ -96,7 +99,7 @@ class Explanations:
                 self.add(owner, namespace, EdgeKind.INTERNAL, "__dict__")
 
     def _attributes(self, counts: set[int]) -> Iterable[tuple[int, tuple[int, ...]]]:
-        """Yield the instances with so many values inside them, and the nodes of the values."""
+        """Yield the instances with any of these numbers of inline values, and their values."""
         heap = self._heap
         inline = {
             heap.number[id(cls)]
@@ -113,7 +116,7 @@ class Explanations:
                 yield node, tuple(sorted(values))
 
     def _name_attributes(self, owner: int, namespace: int) -> None:
-        """Name those attributes of an instance that nothing but its dict names."""
+        """Name the attributes of an instance that only its dict names."""
         heap = self._heap
         names: dict[int, list[str]] = {}
         for name, value in reversed([*heap.objects[namespace].items()]):
@@ -123,7 +126,7 @@ class Explanations:
         for edge in range(heap.starts[owner], heap.starts[owner + 1]):
             left = names.get(heap.targets[edge])
             if left and heap.labels[edge] == _UNNAMED:
-                name = next((one for one in left if self._attribute(one) not in known), None)
+                name = next((n for n in left if self._attribute(n) not in known), None)
                 if name is not None:
                     left.remove(name)
                     heap.labels[edge] = self._attribute(name)
@@ -132,29 +135,29 @@ class Explanations:
         return label(EdgeKind.ATTRIBUTE, self._strings[name])
 
     def running_frames(self, frames: list[RunningFrame]) -> None:
-        """Give running frames what they hold and do not show (3.11 and later).
+        """Add the edges of running frames that traversal skips (3.11 and later).
 
-        A frame holds its code, its function and its variables, a variable that inner functions
-        use through a cell. The frame of a generator is part of it: traversal of the generator
-        shows code and function.
+        A frame refers to its code, its function and its variables. Variables that inner functions
+        use are in cells. The code and function of a generator's frame are edges of the generator.
         """
         functions, cells = self._unexplained_functions(), self._unexplained_cells()
-        for one in frames:
-            source = self._heap.number[id(one.frame)]
-            code = one.frame.f_code
+        for running in frames:
+            frame = running.frame
+            source = self._heap.number[id(frame)]
+            code = frame.f_code
             if not code.co_flags & IS_GENERATOR:
                 self._add_if_known(source, code, EdgeKind.INTERNAL, "f_code")
                 for node in functions.get(id(code), ()):
-                    if _globals_of(self._heap.objects[node]) is one.frame.f_globals:
+                    if _globals_of(self._heap.objects[node]) is frame.f_globals:
                         self.add(source, node, EdgeKind.INTERNAL, "f_func")
                         functions[id(code)].remove(node)
                         break
-            self._variables(source, one.frame, cells)
+            self._variables(source, frame, cells)
 
     def _variables(self, source: int, frame: FrameType, cells: dict[int, list[int]]) -> None:
         code = frame.f_code
         if not code.co_flags & _OPTIMIZED:
-            # The body of a module: its variables are its globals, which the frame holds once more.
+            # The variables of a module body are its globals, with a second reference in the frame.
             if code.co_name == "<module>" and self._has_excess(frame.f_globals):
                 self._add_if_known(source, frame.f_globals, EdgeKind.INTERNAL, "f_locals")
             return
@@ -184,7 +187,7 @@ class Explanations:
         return found
 
     def _unexplained_cells(self) -> dict[int, list[int]]:
-        """Return the cells that something unknown holds, by the id of their contents."""
+        """Return the cells with unexplained references, by the id of their contents."""
         found: dict[int, list[int]] = {}
         for node in self.nodes_with_excess(CellType):
             try:
@@ -196,7 +199,7 @@ class Explanations:
 
 
 def _common_base(subclasses: dict[Any, Any]) -> type | None:
-    """Return the class whose list of subclasses this dict is, if it is one and only one can be."""
+    """Return the class whose dict of subclasses this is, or None if that is uncertain."""
     entries = [*subclasses.items()]
     common: dict[int, type] | None = None
     for key, reference in entries:

@@ -1,7 +1,7 @@
-"""Names for the variables of frames, generators and coroutines that are not running.
+"""Names of the variables of frames, generators and coroutines that are not running.
 
-Traversal shows what such a frame holds, in the order of its variables with the unbound ones left
-out, then what lies on its evaluation stack. A variable is named where that order leaves no doubt.
+Traversal yields the values of such a frame in the order of its variables without the unbound ones,
+then its evaluation stack. A value gets a name only if the order is unambiguous.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from types import CellType, CodeType, FrameType, FunctionType
 from typing import Any
 
-from memlens._core.pure.running import bound_variables, variable_names
+from memlens._core.pure.running_frames import bound_variables, variable_names
 
 __all__ = ("IS_GENERATOR", "frame_items", "generator_items", "name_variables")
 
@@ -22,7 +22,7 @@ _contents = CellType.__dict__["cell_contents"].__get__
 
 
 def argument_count(code: CodeType) -> int:
-    """Return how many leading variables are arguments that stay bound as long as the frame lives."""
+    """Return the number of leading variables that are arguments and always stay bound."""
     instructions: bytes = (
         code.co_code if sys.version_info < (3, 11) else getattr(code, "_co_code_adaptive", b"")
     )
@@ -35,7 +35,7 @@ def argument_count(code: CodeType) -> int:
 def name_variables(
     values: list[Any], code: CodeType, frame: FrameType | None, *, empty_stack: bool
 ) -> list[str]:
-    """Return a name for each value that a frame holds, "" where its variable is in doubt."""
+    """Return the variable name of each value of a frame, "" if it is ambiguous."""
     names = variable_names(code)
     bound = None if frame is None else bound_variables(frame, names)
     if bound is not None:
@@ -69,7 +69,7 @@ def _is_value(held: Any, value: Any) -> bool:
 def generator_items(referents: list[Any], code: Any) -> tuple[int, list[str]]:
     """Return where the variables of a suspended generator start among its referents, and their names.
 
-    From 3.11 on a generator shows its function, its code, then the variables (3.10: a frame).
+    From 3.11 on traversal of a generator yields function, code and variables (3.10: a frame).
     """
     for place in range(len(referents) - 1):
         if type(referents[place]) is FunctionType and referents[place + 1] is code:
@@ -81,8 +81,8 @@ def generator_items(referents: list[Any], code: Any) -> tuple[int, list[str]]:
 def frame_items(referents: list[Any], frame: FrameType) -> tuple[int, list[str]]:
     """Return where the variables of a frame start among its referents, and their names.
 
-    A frame of a function that has ended shows its function and code, then the variables. 3.10 shows
-    the fields of all frames and, of running ones too, the variables.
+    Traversal of a frame that has ended yields function, code and variables. In 3.10 it yields the
+    fields and variables of all frames.
     """
     code = frame.f_code
     if sys.version_info >= (3, 11):
@@ -95,6 +95,6 @@ def frame_items(referents: list[Any], frame: FrameType) -> tuple[int, list[str]]
     for field in (frame.f_back, code, frame.f_builtins, frame.f_globals):
         if start < len(referents) and referents[start] is field:
             start += 1
-    # What lies on the stack is shown of suspended frames alone, and only generators are suspended.
+    # Traversal includes the stack only of suspended frames, which belong to generators.
     is_function = not code.co_flags & IS_GENERATOR
     return start, name_variables(referents[start:], code, None, empty_stack=is_function)

@@ -1,6 +1,6 @@
-"""What numpy arrays and dates hold: the collector does not look into either.
+"""References of numpy arrays and dates, which the collector does not traverse.
 
-Neither package is imported here. Where the process has them, their C types say what is in a field.
+Neither package is imported here. If the process has them, the fields are read through their C types.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from memlens._core.pure.labels import NameLabels, index_labels
 
 __all__ = ("hidden_plan",)
 
-# C types outside the collector's reach, with getters of objects that they hold.
+# C types without traversal, and their fields that refer to objects.
 _HIDDEN_FIELDS = {
     ("datetime", "datetime"): ("tzinfo",),
     ("datetime", "time"): ("tzinfo",),
@@ -25,7 +25,7 @@ _HIDDEN_FIELDS = {
 
 
 def hidden_plan(cls: type, internal: NameLabels) -> Callable[[Any], Expansion] | None:
-    """Return the plan for what instances of ``cls`` hold out of the collector's sight."""
+    """Return the plan for the untraversed references of instances of ``cls``, or None."""
     mro = class_mro(cls)
     array_type = _find("numpy", "ndarray")
     if array_type is not None and any(base is array_type for base in mro):
@@ -43,9 +43,9 @@ def _find(module_name: str, name: str) -> Any:
 
 
 def _array_plan(array_type: type, internal: NameLabels) -> Callable[[Any], Expansion]:
-    """Return the plan of arrays: dtype, base and, once, by the owner, the elements of kind "O".
+    """Return the plan of arrays: dtype, base and, for the owner of the data, elements of kind "O".
 
-    The elements come from ``flat``, in C order; fields of structured arrays are not looked into.
+    The elements come from ``flat``, in C order. Fields of structured arrays are not included.
     """
     namespace = class_namespace(array_type)
     get_dtype, get_base, get_flat = (namespace[f].__get__ for f in ("dtype", "base", "flat"))

@@ -1,8 +1,8 @@
-"""The bound that the owner of a container states: ``self.maxsize = 100`` beside ``self.data``.
+"""Bounds of containers that their owner declares: ``self.maxsize = 100`` beside ``self.data``.
 
-A cache of one's own often keeps its cap in an attribute. It is taken where that attribute is named
-like a cap, holds a plain positive int, and the container beside it has kept to it so far. Of several
-caps the smallest that was kept to counts.
+Many caches store their maximum size in an attribute. The attribute is used if its name is in
+`CAP_NAMES`, its value is a positive int and the container does not exceed it. Of several such
+attributes the smallest value is used.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from types import ModuleType
 
-from memlens._core.layout import LABEL_BITS, NO_BOUND, EdgeKind
+from memlens._core.layout import KIND_MASK, NO_BOUND, EdgeKind
 from memlens._core.pure.access import is_class
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("CAP_NAMES", "add_owner_bounds")
 
-# Without the underscores before them: ``_maxsize``, and ``_Cache__maxsize`` of a private one.
+# Compared without leading underscores and name mangling (``_maxsize``, ``_Cache__maxsize``).
 CAP_NAMES = frozenset(
     "maxsize max_size maxlen max_len max_length capacity max_capacity max_entries max_items"
     " max_keys cache_size cachesize max_cache_size limit size_limit max_elements".split()
 )
-_MIN_ENDLESS = 1 << 60  # two digits of an int: a cap beyond is none
-_KIND_MASK = (1 << LABEL_BITS) - 1
+_MIN_ENDLESS = 1 << 60  # values from here on, such as sys.maxsize, mean no limit
 _NAMESPACES_OF_OTHERS = ("__spec__", "__module__", "__builtins__")  # of modules and classes
 _BUILT_IN = frozenset(map(id, (dict, list, tuple, set, frozenset)))
 
@@ -37,7 +36,7 @@ def add_owner_bounds(
     bounds: array[int],
     strings: StringTable,
 ) -> None:
-    """Enter the caps of owners among ``bounds``, in step with ``nodes`` and ``lengths``."""
+    """Store the limits of owners in ``bounds``, which is parallel to ``nodes`` and ``lengths``."""
     place_of = {node: place for place, node in enumerate(nodes)}
     owner_of = _owners_by_namespace(heap, nodes)
     stated: dict[int, int] = {}
@@ -53,7 +52,7 @@ def add_owner_bounds(
 
 
 def _stated_caps(heap: WalkedHeap, strings: StringTable) -> Iterator[tuple[int, int]]:
-    """Yield each instance, or ``__dict__`` of one, that states a cap, and the cap."""
+    """Yield each instance, or ``__dict__`` of an instance, that declares a limit, and the limit."""
     foreign = {label(EdgeKind.ATTRIBUTE, strings[name]) for name in _NAMESPACES_OF_OTHERS}
     wanted = [
         label(EdgeKind.ATTRIBUTE, number)
@@ -73,9 +72,9 @@ def _stated_caps(heap: WalkedHeap, strings: StringTable) -> Iterator[tuple[int, 
 
 
 def _edges_labelled(packed: bytes, wanted: list[int]) -> Iterator[int]:
-    """Yield the edges with one of some labels: a search in bytes, much faster than a loop."""
-    for one in wanted:
-        pattern = array("I", [one]).tobytes()
+    """Yield the edges with any of some labels, by a search in bytes, faster than a loop."""
+    for edge_label in wanted:
+        pattern = array("I", [edge_label]).tobytes()
         at = packed.find(pattern)
         while at >= 0:
             if at % len(pattern) == 0:
@@ -85,12 +84,12 @@ def _edges_labelled(packed: bytes, wanted: list[int]) -> Iterator[int]:
 
 def _attributes(heap: WalkedHeap, source: int) -> Iterator[int]:
     for edge in range(heap.starts[source], heap.starts[source + 1]):
-        if heap.labels[edge] & _KIND_MASK == EdgeKind.ATTRIBUTE:
+        if heap.labels[edge] & KIND_MASK == EdgeKind.ATTRIBUTE:
             yield heap.targets[edge]
 
 
 def _owners_by_namespace(heap: WalkedHeap, nodes: list[int]) -> dict[int, int]:
-    """Return which container of a class of somebody's each of their ``__dict__`` belongs to."""
+    """Return the container that each ``__dict__`` of a container subclass belongs to."""
     namespaces = {*heap.namespaces}
     return {
         target: node

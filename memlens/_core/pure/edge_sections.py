@@ -1,4 +1,4 @@
-"""Puts the edges together: the roots' first, then those of the walk with the late ones between."""
+"""Build the edge sections: the edges to the roots, of the walk, and those found later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LateEdges = dict[int, list[tuple[int, int]]]
 
 
 def count_inbound(heap: WalkedHeap) -> list[int]:
-    """Return how many strong edges of the walk end at each node."""
+    """Return the number of strong edges of the walk to each node."""
     inbound = [0] * len(heap.objects)
     for target in heap.targets:
         inbound[target] += 1
@@ -24,9 +24,9 @@ def count_inbound(heap: WalkedHeap) -> list[int]:
 
 
 def find_reached(heap: WalkedHeap, late: LateEdges, roots: list[Root], known: int) -> bytearray:
-    """Return a byte for each node: 1 where strong references lead to it from a root.
+    """Return a byte for each node: 1 if it is reachable from a root by strong references.
 
-    The nodes below ``known`` are reached already: the walk found them from named roots.
+    The walk found the nodes below ``known`` from named roots, so they are reachable.
     """
     reached = bytearray(b"\1") * known + bytearray(len(heap.objects) - known)
     starts, targets = heap.starts, heap.targets
@@ -45,7 +45,7 @@ def find_reached(heap: WalkedHeap, late: LateEdges, roots: list[Root], known: in
 
 
 def edge_sections(heap: WalkedHeap, late: LateEdges, roots: list[Root]) -> dict[str, array[int]]:
-    """Return the edges as compressed rows: the walk's, the late ones, the weak ones."""
+    """Return the edges as compressed rows: those of the walk, late ones, weak ones."""
     added = {source: [*edges] for source, edges in late.items()}
     for source, target in heap.weak:
         added.setdefault(source, []).append((target, label(EdgeKind.WEAK)))
@@ -53,14 +53,14 @@ def edge_sections(heap: WalkedHeap, late: LateEdges, roots: list[Root]) -> dict[
     targets = array("I", [root.node for root in roots])
     labels = array("I", [label(EdgeKind.INTERNAL)]) * len(targets)
     offsets = array("Q", [0])
-    done = 1  # the first node whose edges are still to be copied
+    done = 1  # the first node whose edges are not copied yet
     for source in sorted(added):
         shift = len(targets) - starts[done]
         offsets.extend([start + shift for start in starts[done : source + 1]])
         targets += heap.targets[starts[done] : starts[source + 1]]
         labels += heap.labels[starts[done] : starts[source + 1]]
         targets.extend([target for target, _ in added[source]])
-        labels.extend([one for _, one in added[source]])
+        labels.extend([edge_label for _, edge_label in added[source]])
         done = source + 1
     shift = len(targets) - starts[done]
     offsets.extend([start + shift for start in starts[done:]])
@@ -70,7 +70,7 @@ def edge_sections(heap: WalkedHeap, late: LateEdges, roots: list[Root]) -> dict[
 
 
 def drop_hidden(heap: WalkedHeap) -> WalkedHeap:
-    """Return the heap without the edges to hidden objects, which are those to node 0."""
+    """Return the heap without edges to hidden objects, whose node is 0."""
     keep = [*map(bool, heap.targets)]
     before = array("Q", [0, *accumulate(keep)])
     return heap._replace(

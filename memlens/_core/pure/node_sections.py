@@ -1,4 +1,4 @@
-"""What is noted of each node: its size and its flags."""
+"""The columns of nodes: shallow sizes and flags."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from memlens._core.pure.access import (
     module_namespace,
 )
 from memlens._core.pure.containers import is_split
-from memlens._core.pure.finished import finished_test
+from memlens._core.pure.finished_objects import finished_test
 from memlens._core.pure.sizes import inline_values_bytes, sizer, split_dict_bytes
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("node_flags", "node_sizes")
 
 _IS_CLASS = 1 << 31  # Py_TPFLAGS_TYPE_SUBCLASS
-_STAY_INLINE = sys.version_info >= (3, 13)  # when a dict is asked for: it uses them where they are
+_STAY_INLINE = sys.version_info >= (3, 13)  # values stay in the instance when a dict is created
 _OWN, _FINISHED, _HEAP_TYPE = map(int, (NodeFlag.OWN, NodeFlag.FINISHED, NodeFlag.HEAP_TYPE))
 _OWN_PACKAGE = __name__.partition(".")[0]
 
@@ -59,7 +59,7 @@ def _zeros(reached: bytearray) -> Iterator[int]:
 
 
 def _flag_by_type(heap: WalkedHeap, node_type: array[int], flags: array[int]) -> None:
-    """Set the flags that only some types can have, or that all objects of a type have."""
+    """Set the flags that depend on the type of an object."""
     tests: dict[int, Callable[[Any], int]] = {}
     for row, node in enumerate(heap.types, 1):
         test = _flag_test(heap.objects[node])
@@ -86,7 +86,7 @@ def _flag_test(cls: type) -> Callable[[Any], int] | None:
         try:
             return _FINISHED if has_finished(obj) else 0
         except FOREIGN_ERRORS:
-            return 0  # not initialised yet: it has not even begun
+            return 0  # not initialized, so not finished
 
     return finished_flag
 
@@ -130,7 +130,7 @@ def _size_or_zero(size: Callable[[Any], int], obj: Any) -> int:
 def _add_inline_values(
     heap: WalkedHeap, node_type: array[int], sizes: array[int], dict_label: int
 ) -> None:
-    """Add what instances keep beside them or at their end, which ``__sizeof__`` leaves out."""
+    """Add the size of inline attribute values, which ``__sizeof__`` leaves out."""
     slots = {
         row: _slot_count(heap.objects[node])
         for row, node in enumerate(heap.types, 1)

@@ -1,4 +1,4 @@
-"""What the interpreter itself holds, as far as that can be asked for or recognised."""
+"""Objects that the interpreter itself refers to, as far as they can be queried or recognized."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ("asked_for", "recognised")
 
 _WARNINGS_STATE = ("filters", "_onceregistry", "_defaultaction")
 _KNOWN_TYPES = {"_contextvars.Context": "context of a thread", "Context": "context of a thread"}
-_MAX_ENTRIES = 4096  # of a dict that is looked through
+_MAX_ENTRIES = 4096  # larger dicts are not examined
 
 
 def asked_for() -> Iterator[tuple[str, Any]]:
-    """Yield what public functions say that the interpreter holds, with a name for each."""
+    """Yield the objects that public functions return, with a name for each."""
     yield "sys.modules", sys.modules
     collector = _module("gc")
     for name in ("garbage", "callbacks"):
@@ -42,10 +42,10 @@ def asked_for() -> Iterator[tuple[str, Any]]:
 
 
 def recognised(heap: WalkedHeap, excess: dict[int, int]) -> list[tuple[str, int]]:
-    """Return the objects with unexplained references that are known to be the interpreter's.
+    """Return the name and node of objects with unexplained references from the interpreter.
 
-    Each comes with a name and its node: what the modules ``sys``, ``builtins``, ``importlib`` and
-    ``warnings`` keep a pointer to, and tables that are known by what is in them.
+    These are the objects to which ``sys``, ``builtins``, ``importlib`` and ``warnings`` keep
+    pointers, and tables that are recognized by their contents.
     """
     known = {id(obj): name for name, obj in _kept_pointers()}
     found = []
@@ -74,10 +74,10 @@ def _kept_pointers() -> Iterator[tuple[str, Any]]:
 
 
 def _by_content(obj: Any) -> str:
-    """Return the name of a table that has no other trace than its entries."""
+    """Return the name of a table of the interpreter that is recognized by its entries, or ""."""
     if type(obj) is list and len(obj) > 1 and obj[1] is sys:
         return "modules by index"
-    if type(obj) is list and obj and all(_is_search_function(one) for one in [*obj]):
+    if type(obj) is list and obj and all(_is_search_function(entry) for entry in [*obj]):
         return "codec search path"
     if type(obj) is not dict or not 0 < len(obj) <= _MAX_ENTRIES:
         return ""
@@ -93,7 +93,7 @@ def _by_content(obj: Any) -> str:
         return "codec error handlers"
     if key.startswith("thread.local.") or key == "Py_Repr":
         return "thread-local storage"
-    # A module that can be imported again without running its C code keeps a copy of its namespace.
+    # The interpreter keeps a copy of the namespace of extension modules with single-phase init.
     module = sys.modules.get(value) if key == "__name__" and type(value) is str else None
     return f"saved copy of {value}" if module is not None and _module(value) is not obj else ""
 

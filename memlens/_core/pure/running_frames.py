@@ -1,4 +1,4 @@
-"""The frames that are running, of all threads, and the variables that can be read from them."""
+"""The running frames of all threads, and the variables that can be read from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _get_variable: Callable[[FrameType, bytes], Any] | None = None
 
 
 class RunningFrame(NamedTuple):
-    """A running frame: of which thread, and how many frames it is away from the innermost one."""
+    """A running frame, its thread, and its depth: the number of frames between it and the top."""
 
     frame: FrameType
     thread: int
@@ -34,8 +34,8 @@ class RunningFrame(NamedTuple):
 def running_frames(own_prefix: str, skip_frames: int) -> tuple[list[RunningFrame], set[int]]:
     """Return the running frames of all threads, innermost first, and the ids of those left out.
 
-    Left out are the frames of code in files whose name starts with ``own_prefix``, and the
-    ``skip_frames`` innermost other ones of the calling thread.
+    Frames of code in files whose path starts with ``own_prefix`` are left out, and so are the
+    ``skip_frames`` innermost other frames of the calling thread.
     """
     frames: list[RunningFrame] = []
     hidden: set[int] = set()
@@ -55,26 +55,26 @@ def running_frames(own_prefix: str, skip_frames: int) -> tuple[list[RunningFrame
                 frames.append(RunningFrame(frame, thread, depth))
                 depth += 1
             frame = frame.f_back
-    # A variable that holds the frame it is in would be a cycle.
+    # A frame whose variable refers to the frame itself would be a cycle.
     del frame, top
     return frames, hidden
 
 
 def held_by_frames(frames: list[RunningFrame]) -> list[Any]:
-    """Return what frames hold and traversal does not show, as far as it can be read."""
+    """Return the objects that frames refer to and traversal skips, as far as they can be read."""
     held: list[Any] = []
     if sys.version_info >= (3, 11):
-        for one in frames:
-            code = one.frame.f_code
+        for running in frames:
+            code = running.frame.f_code
             held.append(code)
-            held += (bound_variables(one.frame, variable_names(code)) or {}).values()
+            held += (bound_variables(running.frame, variable_names(code)) or {}).values()
     return held
 
 
 def own_fields(own_prefix: str) -> list[Any]:
-    """Return what the running frames of the capture and of its callers within us hold as fields.
+    """Return the fields of the running frames of the capture and of its callers in memlens.
 
-    What they hold otherwise, their variables, is theirs: it has to count as a reason to be alive.
+    Their variables are not included: they count as reasons to be alive.
     """
     prefixes = (_HERE, own_prefix) if own_prefix else (_HERE,)
     fields: list[Any] = []
@@ -85,7 +85,7 @@ def own_fields(own_prefix: str) -> list[Any]:
             if sys.version_info < (3, 11):
                 fields += [frame.f_globals, frame.f_builtins]
                 caller = frame.f_back
-                # Of our own frames no list may be kept: it would be in one of them.
+                # The list must not contain our own frames, because one of them refers to the list.
                 if caller is not None and not caller.f_code.co_filename.startswith(prefixes):
                     fields.append(caller)
         frame = frame.f_back
@@ -95,7 +95,7 @@ def own_fields(own_prefix: str) -> list[Any]:
 def variable_names(code: CodeType) -> list[str]:
     """Return the names of a code object's variables, in the order of a frame's slots.
 
-    Not from ``co_varnames``: from 3.12 on, asking for it leaves a tuple behind on the code object.
+    ``co_varnames`` is not used from 3.11 on: in 3.12 it creates a tuple that stays.
     """
     if sys.version_info < (3, 11):
         cells = code.co_cellvars
@@ -116,9 +116,9 @@ def variable_names(code: CodeType) -> list[str]:
 def bound_variables(frame: FrameType, names: list[str]) -> dict[str, Any] | None:
     """Return the bound variables of a frame by name, cells by their contents; None if unreadable.
 
-    ``f_locals`` is read only where it is a view (3.13): before, it fills a dict that stays on the
-    frame and keeps the values alive. 3.12 has a C function that gives one variable and leaves
-    nothing behind. For 3.10 and 3.11 there is no such way.
+    ``f_locals`` is read only in 3.13, where it is a view. Before, it creates a dict that stays on
+    the frame and keeps the values alive. 3.12 has a C function that returns one variable and
+    creates nothing. In 3.10 and 3.11 the variables cannot be read.
     """
     if not frame.f_code.co_flags & _OPTIMIZED:
         return None
@@ -154,7 +154,7 @@ def _one_by_one(frame: FrameType, names: list[str]) -> dict[str, Any] | None:
 
 
 def _variable_getter() -> Callable[[FrameType, bytes], Any] | None:
-    """Return ``PyFrame_GetVarString`` as a function of our own, made once."""
+    """Return ``PyFrame_GetVarString`` as a function that is created once."""
     global _get_variable
     if _get_variable is None:
         try:
