@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "memlens" / "_core"
 SOURCES = {
     "_native": sorted((CORE / "native").glob("*.c")),
-    "_sampler": [CORE / "sampler.c"],  # one unit, its parts are headers
+    "_sampler": [CORE / "sampler" / "sampler.c"],  # one unit, its parts are headers
 }
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-sign-compare"]
 # The internal headers of CPython are not clean themselves.

@@ -5,7 +5,7 @@
 #ifndef MEMLENS_SAMPLER_EXPORT_H
 #define MEMLENS_SAMPLER_EXPORT_H
 
-#include "sampler_tracker.h"
+#include "tracker.h"
 
 /* A copy of the tables, in memory of libc. Each row of `live` belongs to the bucket of that row. */
 typedef struct {

@@ -12,8 +12,8 @@
 
 #include <sched.h>
 
-#include "sampler_samples.h"
-#include "sampler_walk.h"
+#include "samples.h"
+#include "walk.h"
 
 #ifdef CLOCK_MONOTONIC_COARSE
 #define CLOCK_OF_BIRTHS CLOCK_MONOTONIC_COARSE /* milliseconds will do, and it is five times cheaper */
@@ -173,7 +173,7 @@ tracker_is_suppressed(uint64_t thread)
     return false;
 }
 
-#include "sampler_compact.h"
+#include "compact.h"
 
 /* The bucket of the running thread's stack, in this domain. */
 static uint32_t

@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#include "sampler_tracker.h"
+#include "tracker.h"
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)

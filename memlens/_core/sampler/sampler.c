@@ -1,28 +1,28 @@
 /* memlens._core._sampler: samples allocations by hooks on CPython's PyMem and PyObject domains.
  *
- * One translation unit, one subject a header:
+ * One translation unit; each header has one subject:
  *
- *   sampler_prng      random numbers           sampler_sites    buckets: stack, domain, thread, sums
- *   sampler_memory    pages for the tables     sampler_samples  live samples by address
- *   sampler_filter    is an address watched?   sampler_walk     frames -> stack, with its caches
- *   sampler_index     hashing to rows          sampler_tracker  the sampler and its bounds
- *   sampler_strings   names, as UTF-8          sampler_compact  making room
- *   sampler_stacks    locations and stacks     sampler_hooks    allocator hooks, fork
- *   sampler_frames    what depends on the      sampler_export   columns of bytes
- *                     CPython minor version
+ *   prng      random numbers                    sites    buckets: stack, domain, thread, sums
+ *   memory    pages for the tables              samples  live samples by address
+ *   filter    tells if an address is watched    walk     from frames to a stack, with caches
+ *   index     hashing to rows                   tracker  the sampler and its bounds
+ *   strings   names, as UTF-8                   compact  making room in full tables
+ *   stacks    locations and stacks              hooks    allocator hooks, fork handlers
+ *   frames    what depends on the CPython       export   columns of bytes
+ *             minor version
  *
- * This file has the module's functions. Python hands it checked arguments; meaning is made there. */
+ * This file has the functions of the module. Their callers in Python check the arguments. */
 
 #define PY_SSIZE_T_CLEAN
-#include "sampler_frames.h"
+#include "frames.h"
 
 #if SAMPLER_SUPPORTED
 
-#include "sampler_export.h"
-#include "sampler_hooks.h"
+#include "export.h"
+#include "hooks.h"
 
 /* The module's own state: whether a sampler started through it is running. The sampler itself is
- * the process's (see sampler_tracker.h). */
+ * the process's (see tracker.h). */
 typedef struct {
     bool started;
 } ModuleState;
