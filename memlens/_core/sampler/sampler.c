@@ -38,7 +38,7 @@ register_fork_handlers(void)
 {
     static bool registered; /* once in a process: handlers cannot be taken back */
     if (!registered) {
-        registered = pthread_atfork(fork_prepare, fork_parent, fork_child) == 0;
+        registered = pthread_atfork(NULL, NULL, fork_child) == 0;
     }
     return registered;
 }
@@ -243,7 +243,7 @@ health(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
                                                        (double)counters.samples;
     return Py_BuildValue(
         "{s:O, s:s, s:s, s:K, s:I, s:I, s:d, s:d, s:K, s:K, s:K, s:K, s:K, s:K, s:K, s:K, s:K, s:K, "
-        "s:K}",
+        "s:K, s:K}",
         "running", running ? Py_True : Py_False, "mem_hook", hook_state(0), "object_hook",
         hook_state(1), "interval_bytes", interval_bytes, "live_samples", live, "capacity",
         capacity, "site_table_load", load, "slow_path_seconds", slow_ns * 1e-9, "samples",
@@ -257,7 +257,8 @@ health(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         (unsigned long long)counters.frees_of_samples, "filter_hits",
         (unsigned long long)counters.filter_hits, "native_samples",
         (unsigned long long)counters.native_samples, "suppressed_samples",
-        (unsigned long long)counters.suppressed_samples);
+        (unsigned long long)counters.suppressed_samples, "lost_tables",
+        (unsigned long long)counters.lost_tables);
 }
 
 static PyMethodDef methods[] = {
