@@ -15,6 +15,15 @@ ROOT = Path(__file__).parent.parent.parent
 def run(
     source: str, *, options: tuple[str, ...] = (), timeout: float = 120, **environment: str
 ) -> str:
+    """Run the source with the names of the prelude; return and fail as `run_plain` does."""
+    return run_plain(
+        PRELUDE + textwrap.dedent(source), options=options, timeout=timeout, **environment
+    )
+
+
+def run_plain(
+    source: str, *, options: tuple[str, ...] = (), timeout: float = 120, **environment: str
+) -> str:
     """Return what the child wrote to stdout; fail with its stderr where it did not end well.
 
     A child that does not end within ``timeout`` seconds is killed with all of its own children.
@@ -23,7 +32,7 @@ def run(
     search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": search_path, "PYTHONFAULTHANDLER": "1", **environment}
     with subprocess.Popen(
-        [sys.executable, *options, "-c", PRELUDE + textwrap.dedent(source)],
+        [sys.executable, *options, "-c", textwrap.dedent(source)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

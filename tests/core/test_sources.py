@@ -8,10 +8,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-@pytest.mark.parametrize("folder", ["native", "sampler"])
+@pytest.mark.parametrize("folder", ["native", "sampler", "."])
 def test_every_c_file_is_among_the_sources_of_the_extension(folder):
+    prefix = "" if folder == "." else f"{folder}/"
     listed = re.findall(
-        rf'"(memlens/_core/{folder}/\w+\.[ch])"', (ROOT / "pyproject.toml").read_text()
+        rf'"(memlens/_core/{prefix}\w+\.[ch])"', (ROOT / "pyproject.toml").read_text()
     )
     there = [
         path.relative_to(ROOT).as_posix()
