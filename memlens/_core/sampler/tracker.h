@@ -55,6 +55,7 @@ typedef struct {
     uint32_t capacity;
     uint64_t interval_bytes;
     uint64_t sequence, next_bucket_number, compact_after;
+    uint64_t starts, sums_begun; /* how often the tables, and the sums, began empty */
     Prng prng;
     Sites sites;
     Samples samples;
@@ -334,6 +335,8 @@ tracker_create(uint64_t interval_bytes, uint32_t capacity, uint64_t seed)
     __atomic_store_n(&tracker.pid, getpid(), __ATOMIC_RELAXED);
     tracker.capacity = capacity;
     bool ready = tracker_create_tables();
+    tracker.starts++;
+    tracker.sums_begun++;
     memset(&tracker.counters, 0, sizeof(tracker.counters));
     memset(tracker.suppressed, 0, sizeof(tracker.suppressed));
     tracker.interval_bytes = interval_bytes;
@@ -362,6 +365,7 @@ static void
 tracker_forget_sums(void)
 {
     tracker_lock();
+    tracker.sums_begun++;
     for (uint32_t row = 0; tracker.ready && row < tracker.sites.bucket_count; row++) {
         memset(&tracker.sites.buckets[row].allocated, 0, sizeof(Sums));
     }
