@@ -20,3 +20,14 @@ def test_every_c_file_is_among_the_sources_of_the_extension(folder):
     ]
     assert there
     assert sorted(listed) == sorted(there)
+
+
+def test_only_one_file_of_the_sampler_depends_on_the_version_of_cpython():
+    """A new version of CPython then means a change to one file."""
+    internal = re.compile(
+        r"PY_VERSION_HEX|Py_GIL_DISABLED|pycore_|\b_Py[A-Z]\w+|tstate->|CPython 3"
+    )
+    folder = ROOT / "memlens" / "_core" / "sampler"
+    assert [path.name for path in folder.iterdir() if internal.search(path.read_text())] == [
+        "frames.h"
+    ]

@@ -207,10 +207,10 @@ threads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     uint64_t numbers[1024], idents[1024];
     int count = 0;
     /* Collected first: making the list could let go of the GIL. */
-    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp);
+    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
     for (; tstate != NULL && count < 1024; tstate = PyThreadState_Next(tstate)) {
         numbers[count] = thread_state_number(tstate);
-        idents[count++] = tstate->thread_id;
+        idents[count++] = thread_state_ident(tstate);
     }
     PyObject *list = PyList_New(count);
     for (int i = 0; list != NULL && i < count; i++) {
@@ -307,8 +307,8 @@ module_exec(PyObject *module)
 #else
     (void)module;
     PyErr_SetString(PyExc_ImportError,
-                    "memlens._core._sampler supports CPython 3.10 to 3.13 with the GIL; this build "
-                    "is of another kind, so allocations cannot be sampled in it");
+                    "memlens._core._sampler supports " SAMPLER_BUILDS "; this build is of another "
+                    "kind, so allocations cannot be sampled in it");
     return -1;
 #endif
 }
