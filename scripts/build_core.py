@@ -1,4 +1,4 @@
-"""Build the C core and its sampler in place: ``python scripts/build_core.py [flags]``.
+"""Build the C extensions in place: ``python scripts/build_core.py [flags]``.
 
 What an install does through setuptools, without its isolation: for working on the core. Flags go to
 the compiler: ``-O0 -g``, ``-fsanitize=address,undefined``. Warnings are errors.
@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "memlens" / "_core"
 SOURCES = {
     "_native": sorted((CORE / "native").glob("*.c")),
-    "_sampler": [CORE / "sampler.c"],  # one unit, its parts are headers
+    "_sampler": [CORE / "sampler" / "sampler.c"],  # one unit, its parts are headers
+    "_gc_pauses": [CORE / "gc_pauses.c"],
 }
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-sign-compare"]
 # The internal headers of CPython are not clean themselves.
@@ -25,7 +26,7 @@ WARNINGS += ["-Wno-missing-field-initializers", "-Wno-cast-function-type"]
 
 
 def main(flags: list[str]) -> None:
-    """Compile and link both extensions with the interpreter's own compiler."""
+    """Compile and link all extensions with the interpreter's own compiler."""
     for name, sources in SOURCES.items():
         build(name, sources, flags)
 

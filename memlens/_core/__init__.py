@@ -2,8 +2,9 @@
 
 ``memlens._core.pure`` is the reference; the C extension ``memlens._core._native``, where it was
 built, has the same functions with the same results. The environment variable ``MEMLENS_PURE``
-chooses: unset, C if it is there; ``1``, pure Python; ``0``, C or an ImportError (also where the
-sampler of allocations, `memlens._core._sampler`, is missing).
+chooses: unset, C if it is there; ``1``, pure Python; ``0``, C or an ImportError (also where one of
+the other extensions is missing: the sampler of allocations, `memlens._core._sampler`, and the
+measurement of garbage collections, `memlens._core._gc_pauses`).
 
 What the functions take and give is plain: flat buffers of fixed-width integers, laid out as
 `memlens._core.layout` says. Meaning and text are made by the layers above.
@@ -46,6 +47,7 @@ def _pick() -> tuple[str, ModuleType]:
             core = importlib.import_module("memlens._core._native")
             if wanted == "0":
                 importlib.import_module("memlens._core._sampler")
+                importlib.import_module("memlens._core._gc_pauses")
             return "native", core
         except ImportError as error:
             if wanted == "0":

@@ -44,7 +44,8 @@ class MemoryReading:
       ``gc_collected``, ``gc_uncollectable``: totals by generation; ``gc_frozen``: objects in the
       permanent generation.
     * ``gc_pauses``, ``gc_pause_seconds``, ``gc_longest_pause_seconds``: collections that a
-      `MemorySampler` saw while it ran, None in a reading taken without one.
+      `MemorySampler` saw while it ran, None in a reading taken without one. Without the C
+      extension the seconds are None.
     * ``limit_bytes``, ``limit_source``: the least limit on this process, and who sets it; see
       `memlens.process.memory_limit`.
     """
@@ -124,8 +125,10 @@ class MemoryReading:
         values["limit_source"] = LIMIT_SOURCES[values["limit_source"]]
         return cls(**values)
 
-    def with_gc_pauses(self, count: int, seconds: float, longest_seconds: float) -> MemoryReading:
-        """Return this reading with the collections' pauses that somebody measured."""
+    def with_gc_pauses(
+        self, count: int, seconds: float | None, longest_seconds: float | None
+    ) -> MemoryReading:
+        """Return this reading with the number of collections and their pauses (None: unknown)."""
         return replace(
             self,
             gc_pauses=count,

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 
 from memlens.errors import OptionError
-from memlens.process.gc_pauses import GcPauses
+from memlens.process.gc_pauses import new_gc_pauses
 from memlens.process.reading import READING_COLUMNS, MemoryReading
 from memlens.process.sampling_thread import SamplingThread, process_thread
 from memlens.structures.series import MultiSeries, SeriesReader
@@ -80,7 +80,7 @@ class MemorySampler:
         self.sample_interval = sample_interval
         self.uss = uss
         self.children = children
-        self.pauses = GcPauses()
+        self.pauses = new_gc_pauses()
         self._sampling = process_thread() if sampling is None else sampling
         self._series = MultiSeries(READING_COLUMNS, max_readings)
         self._callbacks: tuple[Callable[[MemoryReading], object], ...] = ()

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from memlens.process.gc_pauses import GcPauseHook, GcPauses
+from memlens.process.gc_pauses import GcPauses
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.process.schedule import Schedule
 
@@ -76,7 +76,6 @@ class SamplingThread:
         self._threaded = threaded
         self._hooks_needed = process_wide
         self._schedule: Schedule[Subscriber] = Schedule()
-        self._pause_hook = GcPauseHook()
         # Held for moments only, never while a reading is taken or delivered. Reentrant: a finalizer
         # that stops a sampler may run anywhere.
         self._condition = threading.Condition(threading.RLock())
@@ -102,7 +101,7 @@ class SamplingThread:
             if subscriber in self._schedule:
                 return False
             self._schedule.add(subscriber, subscriber.sample_interval, self._clock())
-            self._pause_hook.subscribe(subscriber.pauses)
+            subscriber.pauses.start()
             try:
                 self._ensure_thread()
             except RuntimeError as error:  # no thread to be had: the application goes on without
@@ -122,7 +121,7 @@ class SamplingThread:
         with self._condition:
             if not self._schedule.remove(subscriber):
                 return
-            self._pause_hook.unsubscribe(subscriber.pauses)
+            subscriber.pauses.stop()
             ending = None if len(self._schedule) else self._dismiss_thread()
         _join(ending)
 
@@ -230,7 +229,7 @@ class SamplingThread:
 
     def _forget_subscribers(self) -> None:
         for subscriber in self._schedule.scheduled():
-            self._pause_hook.unsubscribe(subscriber.pauses)
+            subscriber.pauses.stop()
         self._schedule.clear()
 
 

@@ -1,28 +1,28 @@
 /* memlens._core._sampler: samples allocations by hooks on CPython's PyMem and PyObject domains.
  *
- * One translation unit, one subject a header:
+ * One translation unit; each header has one subject:
  *
- *   sampler_prng      random numbers           sampler_sites    buckets: stack, domain, thread, sums
- *   sampler_memory    pages for the tables     sampler_samples  live samples by address
- *   sampler_filter    is an address watched?   sampler_walk     frames -> stack, with its caches
- *   sampler_index     hashing to rows          sampler_tracker  the sampler and its bounds
- *   sampler_strings   names, as UTF-8          sampler_compact  making room
- *   sampler_stacks    locations and stacks     sampler_hooks    allocator hooks, fork
- *   sampler_frames    what depends on the      sampler_export   columns of bytes
- *                     CPython minor version
+ *   prng      random numbers                    sites    buckets: stack, domain, thread, sums
+ *   memory    pages for the tables              samples  live samples by address
+ *   filter    tells if an address is watched    walk     from frames to a stack, with caches
+ *   index     hashing to rows                   tracker  the sampler and its bounds
+ *   strings   names, as UTF-8                   compact  making room in full tables
+ *   stacks    locations and stacks              hooks    allocator hooks, fork handlers
+ *   frames    what depends on the CPython       export   columns of bytes
+ *             minor version
  *
- * This file has the module's functions. Python hands it checked arguments; meaning is made there. */
+ * This file has the functions of the module. Their callers in Python check the arguments. */
 
 #define PY_SSIZE_T_CLEAN
-#include "sampler_frames.h"
+#include "frames.h"
 
 #if SAMPLER_SUPPORTED
 
-#include "sampler_export.h"
-#include "sampler_hooks.h"
+#include "export.h"
+#include "hooks.h"
 
 /* The module's own state: whether a sampler started through it is running. The sampler itself is
- * the process's (see sampler_tracker.h). */
+ * the process's (see tracker.h). */
 typedef struct {
     bool started;
 } ModuleState;
@@ -38,7 +38,7 @@ register_fork_handlers(void)
 {
     static bool registered; /* once in a process: handlers cannot be taken back */
     if (!registered) {
-        registered = pthread_atfork(fork_prepare, fork_parent, fork_child) == 0;
+        registered = pthread_atfork(NULL, NULL, fork_child) == 0;
     }
     return registered;
 }
@@ -207,10 +207,10 @@ threads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     uint64_t numbers[1024], idents[1024];
     int count = 0;
     /* Collected first: making the list could let go of the GIL. */
-    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp);
+    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
     for (; tstate != NULL && count < 1024; tstate = PyThreadState_Next(tstate)) {
         numbers[count] = thread_state_number(tstate);
-        idents[count++] = tstate->thread_id;
+        idents[count++] = thread_state_ident(tstate);
     }
     PyObject *list = PyList_New(count);
     for (int i = 0; list != NULL && i < count; i++) {
@@ -243,7 +243,7 @@ health(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
                                                        (double)counters.samples;
     return Py_BuildValue(
         "{s:O, s:s, s:s, s:K, s:I, s:I, s:d, s:d, s:K, s:K, s:K, s:K, s:K, s:K, s:K, s:K, s:K, s:K, "
-        "s:K}",
+        "s:K, s:K}",
         "running", running ? Py_True : Py_False, "mem_hook", hook_state(0), "object_hook",
         hook_state(1), "interval_bytes", interval_bytes, "live_samples", live, "capacity",
         capacity, "site_table_load", load, "slow_path_seconds", slow_ns * 1e-9, "samples",
@@ -257,7 +257,8 @@ health(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         (unsigned long long)counters.frees_of_samples, "filter_hits",
         (unsigned long long)counters.filter_hits, "native_samples",
         (unsigned long long)counters.native_samples, "suppressed_samples",
-        (unsigned long long)counters.suppressed_samples);
+        (unsigned long long)counters.suppressed_samples, "lost_tables",
+        (unsigned long long)counters.lost_tables);
 }
 
 static PyMethodDef methods[] = {
@@ -306,8 +307,8 @@ module_exec(PyObject *module)
 #else
     (void)module;
     PyErr_SetString(PyExc_ImportError,
-                    "memlens._core._sampler supports CPython 3.10 to 3.13 with the GIL; this build "
-                    "is of another kind, so allocations cannot be sampled in it");
+                    "memlens._core._sampler supports " SAMPLER_BUILDS "; this build is of another "
+                    "kind, so allocations cannot be sampled in it");
     return -1;
 #endif
 }

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sampler_memory.h"
+#include "memory.h"
 
 typedef struct {
     uint32_t *slots;

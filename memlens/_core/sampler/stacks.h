@@ -7,7 +7,7 @@
 #ifndef MEMLENS_SAMPLER_STACKS_H
 #define MEMLENS_SAMPLER_STACKS_H
 
-#include "sampler_strings.h"
+#include "strings.h"
 
 #define LOCATION_OTHER 0
 #define LOCATION_OMITTED 1

@@ -1,6 +1,6 @@
 /* Making room where stacks, lines or names fill their tables: the least buckets are given up.
  *
- * Part of sampler_tracker.h. A bucket stays if a live sample is in it or if it is among the upper
+ * Part of tracker.h. A bucket stays if a live sample is in it or if it is among the upper
  * half by bytes allocated; the sums of the others go to their domain's bucket for the rest. The
  * tables are copied into fresh ones, so that names and lines of the others go too.
  * The caller holds the lock. */

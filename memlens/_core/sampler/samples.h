@@ -6,8 +6,8 @@
 #ifndef MEMLENS_SAMPLER_SAMPLES_H
 #define MEMLENS_SAMPLER_SAMPLES_H
 
-#include "sampler_index.h"
-#include "sampler_prng.h"
+#include "index.h"
+#include "prng.h"
 
 #define SAMPLE_NONE UINT32_MAX
 

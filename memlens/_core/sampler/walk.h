@@ -9,8 +9,8 @@
 #ifndef MEMLENS_SAMPLER_WALK_H
 #define MEMLENS_SAMPLER_WALK_H
 
-#include "sampler_filter.h"
-#include "sampler_sites.h"
+#include "filter.h"
+#include "sites.h"
 
 #define FRAMES_WALKED 1024
 #define FRAMES_INNERMOST 48 /* kept of a stack deeper than FRAMES_KEPT, with the outermost ones: */

@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "sampler_frames.h"
-#include "sampler_index.h"
-#include "sampler_prng.h"
+#include "frames.h"
+#include "index.h"
+#include "prng.h"
 
 #define STRING_EMPTY 0
 #define STRING_OTHER 1

@@ -1,19 +1,33 @@
 /* The sampler: what it holds, how a block enters it and leaves it, how it stays within bounds.
  *
- * There is one for the process, static: allocator hooks are the process's, not a module's, and may
- * be called as long as it lives. Nothing in it belongs to an interpreter.
+ * There is one sampler in the process, and it is static: allocator hooks belong to the process, not
+ * to a module, and may be called as long as the process lives. Nothing in it belongs to an
+ * interpreter.
  *
- * The lock is a leaf: no call of CPython and no allocation happens under it. The GIL already orders
- * nearly all callers; it does not order interpreters with a GIL of their own, nor extensions that
- * allocate without it. */
+ * The lock is a leaf. Under it the sampler calls nothing of CPython, takes no other lock of memlens,
+ * and never allocates through the hooked domains, which would take the lock again. It does allocate
+ * from the system: pages from mmap where tables are made (a start, making room), and libc's malloc
+ * for the copy that an export works on and within qsort. Neither of them calls back. Every such
+ * failure leaves the tables as they were, or removes them and sets `ready` to false.
+ *
+ * The GIL already orders nearly all callers. It does not order interpreters with a GIL of their own,
+ * nor extensions that allocate without it.
+ *
+ * Forks: nobody holds the lock while a process forks. The handlers that other libraries register for
+ * forks may run Python (uvloop, gRPC), wait for other threads, or start them; a lock held around them
+ * would stop them, or stop another thread that has the GIL they wait for. Instead the child checks:
+ * a lock that is set in a process other than `tracker.pid` belonged to a thread that the fork did not
+ * copy. See `tracker_take_over`. */
 
 #ifndef MEMLENS_SAMPLER_TRACKER_H
 #define MEMLENS_SAMPLER_TRACKER_H
 
 #include <sched.h>
+#include <sys/types.h>
+#include <unistd.h>
 
-#include "sampler_samples.h"
-#include "sampler_walk.h"
+#include "samples.h"
+#include "walk.h"
 
 #ifdef CLOCK_MONOTONIC_COARSE
 #define CLOCK_OF_BIRTHS CLOCK_MONOTONIC_COARSE /* milliseconds will do, and it is five times cheaper */
@@ -24,19 +38,24 @@
 #define TIMED_EVERY 32        /* one sample in so many is timed */
 #define COMPACT_PAUSE 4096    /* samples between two attempts to make room */
 #define SUPPRESSED_THREADS 16
+#define OUT_OF_LINE __attribute__((noinline))
 
 typedef struct {
     uint64_t samples, dropped_samples, thinnings, compactions, evicted_buckets, unplaced_samples;
     uint64_t replaced_samples, frees_of_samples, filter_hits, native_samples, suppressed_samples;
     uint64_t timed_samples, timed_ns;
+    uint64_t lost_tables; /* see tracker_take_over */
 } Counters;
 
 typedef struct {
-    bool ready;    /* tables exist */
+    bool ready;     /* tables exist */
     char locked;
+    pid_t pid;      /* of the process that uses the tables; 0 before the first start */
     uint32_t epoch; /* changes when rows of buckets do */
+    uint32_t capacity;
     uint64_t interval_bytes;
     uint64_t sequence, next_bucket_number, compact_after;
+    uint64_t starts, sums_begun; /* how often the tables, and the sums, began empty */
     Prng prng;
     Sites sites;
     Samples samples;
@@ -47,10 +66,62 @@ typedef struct {
 
 static Tracker tracker;
 
+/* Makes empty tables; what was in `samples`, `sites` and `walk` is overwritten. The caller holds the
+ * lock. False: no memory, and no tables. */
+static bool
+tracker_create_tables(void)
+{
+    tracker.ready = samples_create(&tracker.samples, tracker.capacity) &&
+                    sites_create(&tracker.sites) && walk_create(&tracker.walk);
+    if (!tracker.ready) {
+        samples_destroy(&tracker.samples);
+        sites_destroy(&tracker.sites);
+        walk_destroy(&tracker.walk);
+    }
+    return tracker.ready;
+}
+
+/* Goes on in a forked child with a lock whose holder exists only in the parent: a thread without the
+ * GIL was changing the tables at the fork. They may be half changed, so the child begins with empty
+ * ones. The old ones stay mapped: the pointers to them may be half changed too. The mappings are
+ * shared with the parent until written to, and go when the child ends or calls exec. */
+static OUT_OF_LINE void
+tracker_take_over(void)
+{
+    bool ready = tracker.ready;
+    memset(&tracker.samples, 0, sizeof(tracker.samples));
+    memset(&tracker.sites, 0, sizeof(tracker.sites));
+    memset(&tracker.walk, 0, sizeof(tracker.walk));
+    filter_reset();
+    tracker.epoch++;
+    tracker.counters.lost_tables++;
+    if (ready) {
+        tracker_create_tables();
+    }
+}
+
+/* Tells whether the lock that is set belonged to a thread of the parent process. Only one thread of a
+ * child is told so. `fork_child` makes the answer false for good; before it runs, the lock can only
+ * be held rightfully by a thread that a fork handler of another library started, and that allocates
+ * without the GIL. No such library is known. */
+static OUT_OF_LINE bool
+tracker_is_orphaned(void)
+{
+    pid_t here = getpid();
+    pid_t known = __atomic_load_n(&tracker.pid, __ATOMIC_RELAXED);
+    return known != 0 && known != here &&
+           __atomic_compare_exchange_n(&tracker.pid, &known, here, false, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
+}
+
 static void
 tracker_lock(void)
 {
     while (__atomic_test_and_set(&tracker.locked, __ATOMIC_ACQUIRE)) {
+        if (tracker_is_orphaned()) {
+            tracker_take_over(); /* the lock stays set: it is ours now */
+            return;
+        }
         sched_yield();
     }
 }
@@ -173,7 +244,7 @@ tracker_is_suppressed(uint64_t thread)
     return false;
 }
 
-#include "sampler_compact.h"
+#include "compact.h"
 
 /* The bucket of the running thread's stack, in this domain. */
 static uint32_t
@@ -261,11 +332,11 @@ tracker_create(uint64_t interval_bytes, uint32_t capacity, uint64_t seed)
 {
     tracker_lock();
     tracker_destroy_locked();
-    tracker.ready = samples_create(&tracker.samples, capacity) && sites_create(&tracker.sites) &&
-                    walk_create(&tracker.walk);
-    if (!tracker.ready) {
-        tracker_destroy_locked();
-    }
+    __atomic_store_n(&tracker.pid, getpid(), __ATOMIC_RELAXED);
+    tracker.capacity = capacity;
+    bool ready = tracker_create_tables();
+    tracker.starts++;
+    tracker.sums_begun++;
     memset(&tracker.counters, 0, sizeof(tracker.counters));
     memset(tracker.suppressed, 0, sizeof(tracker.suppressed));
     tracker.interval_bytes = interval_bytes;
@@ -276,7 +347,6 @@ tracker_create(uint64_t interval_bytes, uint32_t capacity, uint64_t seed)
     if (seed == 0) {
         prng_stir(&tracker.prng);
     }
-    bool ready = tracker.ready;
     tracker_unlock();
     return ready;
 }
@@ -295,6 +365,7 @@ static void
 tracker_forget_sums(void)
 {
     tracker_lock();
+    tracker.sums_begun++;
     for (uint32_t row = 0; tracker.ready && row < tracker.sites.bucket_count; row++) {
         memset(&tracker.sites.buckets[row].allocated, 0, sizeof(Sums));
     }

@@ -1,11 +1,11 @@
 /* What the sampler holds, as flat columns of bytes: copied under the lock, shaped afterwards.
  *
- * The names and types of the columns are described in memlens/_core/sampling.py. */
+ * The names and types of the columns are described in memlens/_core/sampler_api.py. */
 
 #ifndef MEMLENS_SAMPLER_EXPORT_H
 #define MEMLENS_SAMPLER_EXPORT_H
 
-#include "sampler_tracker.h"
+#include "tracker.h"
 
 /* A copy of the tables, in memory of libc. Each row of `live` belongs to the bucket of that row. */
 typedef struct {
@@ -18,7 +18,7 @@ typedef struct {
     uint64_t *oldest_ns;
     Sample *samples;
     uint32_t bucket_count, sample_count;
-    uint64_t sequence;
+    uint64_t sequence, starts, sums_begun;
 } Copy;
 
 static void *
@@ -93,6 +93,8 @@ copy_tracker(Copy *copy, uint64_t since)
         copy->samples = malloc(tracker.samples.rows_used * sizeof(Sample) + 1);
     }
     copy->sequence = tracker.sequence;
+    copy->starts = tracker.starts;
+    copy->sums_begun = tracker.sums_begun;
     bool complete = copy->strings.bytes && copy->strings.offsets && copy->locations.rows &&
                     copy->stacks.offsets && copy->stacks.frames && copy->buckets && copy->live &&
                     copy->births_ns && copy->oldest_ns && copy->samples;
@@ -182,6 +184,8 @@ add_buckets(PyObject *columns, const Copy *copy)
            add_sums(columns, allocated, &copy->buckets->allocated, count, sizeof(Bucket)) ||
            add_sums(columns, live, copy->live, count, sizeof(Sums)) ||
            ADD_ARRAY(columns, "next_sequence", &copy->sequence, 1) ||
+           ADD_ARRAY(columns, "starts", &copy->starts, 1) ||
+           ADD_ARRAY(columns, "sums_begun", &copy->sums_begun, 1) ||
            ADD_ARRAY(columns, "live_births_ns", copy->births_ns, count) ||
            ADD_ARRAY(columns, "live_oldest_ns", copy->oldest_ns, count);
 }

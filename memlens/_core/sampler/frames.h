@@ -4,6 +4,9 @@
  * resized, a code object dying. So these functions only read memory. They call nothing of CPython
  * that may allocate, free, take a lock, change a reference count or raise.
  *
+ * This file knows nothing of the sampler, and no other file of the sampler knows CPython's versions
+ * or the fields of its internal structs.
+ *
  * SAMPLER_SUPPORTED is 0 where the layouts below are not known; the module then refuses to import. */
 
 #ifndef MEMLENS_SAMPLER_FRAMES_H
@@ -13,6 +16,8 @@
 #define Py_BUILD_CORE 1 /* the layout of interpreter frames is internal */
 #endif
 #include <Python.h>
+
+#define SAMPLER_BUILDS "CPython 3.10 to 3.13 with the GIL"
 
 #if defined(Py_GIL_DISABLED) || PY_VERSION_HEX < 0x030A0000 || PY_VERSION_HEX >= 0x030E0000
 #define SAMPLER_SUPPORTED 0
@@ -79,6 +84,13 @@ thread_state_number(PyThreadState *tstate)
 {
     uint64_t interpreter = (uint64_t)PyInterpreterState_GetID(tstate->interp);
     return (interpreter << 48) | (tstate->id & UINT64_C(0xffffffffffff));
+}
+
+/* What `threading.get_ident()` returns in the thread of this thread state. */
+static inline uint64_t
+thread_state_ident(PyThreadState *tstate)
+{
+    return tstate->thread_id;
 }
 
 static inline Frame *

@@ -12,11 +12,10 @@
 
 #include <pthread.h>
 
-#include "sampler_tracker.h"
+#include "tracker.h"
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define OUT_OF_LINE __attribute__((noinline))
 
 #define HOOKS_PER_DOMAIN 4
 
@@ -306,22 +305,18 @@ hook_state(uint32_t domain)
     return reached != NULL && reached->sampling ? "covered" : "bypassed";
 }
 
-/* A fork waits for the lock, so that the child finds it free and the tables whole. */
-static void
-fork_prepare(void)
-{
-    tracker_lock();
-}
-
-static void
-fork_parent(void)
-{
-    tracker_unlock();
-}
-
+/* Runs in a forked child, perhaps after fork handlers of other libraries that allocated. Of the
+ * threads whose allocations are left out, only the one that forked is in the child. */
 static void
 fork_child(void)
 {
+    PyThreadState *tstate = thread_state_here();
+    uint64_t here = tstate != NULL ? thread_state_number(tstate) + 1 : 0;
+    tracker_lock(); /* takes over a lock whose holder exists only in the parent */
+    __atomic_store_n(&tracker.pid, getpid(), __ATOMIC_RELAXED);
+    for (uint32_t i = 0; i < SUPPRESSED_THREADS; i++) {
+        tracker.suppressed[i] = tracker.suppressed[i] == here ? here : 0;
+    }
     prng_stir(&tracker.prng);
     hooks_draw();
     tracker_unlock();

@@ -7,7 +7,7 @@
 #ifndef MEMLENS_SAMPLER_SITES_H
 #define MEMLENS_SAMPLER_SITES_H
 
-#include "sampler_stacks.h"
+#include "stacks.h"
 
 #define DOMAIN_COUNT 2 /* 0: PyMem_*, 1: PyObject_* */
 #define BUCKET_CAPACITY 16384
