@@ -8,10 +8,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def test_every_c_file_is_among_the_sources_of_the_extension():
     listed = re.findall(
-        r'"(memlens/_core/native/\w+\.[ch])"', (ROOT / "pyproject.toml").read_text()
+        r'"(memlens/_core/native/\w+/\w+\.[ch])"', (ROOT / "pyproject.toml").read_text()
     )
     there = [
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "memlens" / "_core" / "native").glob("*.[ch]")
+        for path in (ROOT / "memlens" / "_core" / "native").rglob("*.[ch]")
     ]
-    assert sorted(listed) == sorted(there)
+    assert sorted(set(listed)) == sorted(there)
