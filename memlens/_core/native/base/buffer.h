@@ -4,8 +4,8 @@
  * those allocators, and in a forked child must not touch the parent's pages. Growth is by mremap
  * where there is one, so an array is never there twice; pages count only once they are written.
  */
-#ifndef MEMLENS_BUFFER_H
-#define MEMLENS_BUFFER_H
+#ifndef MEMLENS_BASE_BUFFER_H
+#define MEMLENS_BASE_BUFFER_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,12 +1,12 @@
-/* Everything that depends on the minor version of CPython, and nothing else does.
+/* What depends on the minor version of CPython, but for frames and generators (frames.h).
  *
  * The core reads structures that CPython calls internal: frames, dict keys, attribute values, the
  * collector's lists. Their layout is fixed within a minor version, so each supported minor is
  * spelled out here and checked by static asserts; another minor, or a free-threaded build, does
  * not get this core: the import raises ImportError (see module.c) and memlens runs pure.
  */
-#ifndef MEMLENS_COMPAT_H
-#define MEMLENS_COMPAT_H
+#ifndef MEMLENS_BASE_COMPAT_H
+#define MEMLENS_BASE_COMPAT_H
 
 #ifndef Py_BUILD_CORE
 #define Py_BUILD_CORE 1
@@ -39,6 +39,12 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* A reference that a structure holds, and the name of its edge. */
+typedef struct {
+    const char *name;
+    PyObject *object; /* or NULL */
+} CompatNamed;
 
 /* ---- the object header, the collector's header, the words before an object ------------------- */
 
@@ -395,6 +401,41 @@ compat_type_dict(PyTypeObject *type)
 #endif
 }
 
+/* Whether the instances of a type have attributes, in a dict or in values. */
+static inline int
+compat_has_dict(PyTypeObject *type)
+{
+#if MEMLENS_MINOR >= 11
+    if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
+        return 1;
+    }
+#endif
+    return type->tp_dictoffset != 0;
+}
+
+/* The keys of the values that instances of a heap type keep without a dict; NULL where they never do. */
+static inline CompatKeys *
+compat_instance_keys(PyTypeObject *type)
+{
+#if MEMLENS_MINOR >= 11
+    return ((PyHeapTypeObject *)type)->ht_cached_keys;
+#else
+    (void)type;
+    return NULL;
+#endif
+}
+
+/* The dict of subclasses. From 3.12 on built-in types have a number in its place. */
+static inline PyObject *
+compat_type_subclasses(PyTypeObject *type)
+{
+#if MEMLENS_MINOR >= 12
+    return type->tp_flags & _Py_TPFLAGS_STATIC_BUILTIN ? NULL : type->tp_subclasses;
+#else
+    return type->tp_subclasses;
+#endif
+}
+
 static inline PyMemberDef *
 compat_slot_members(PyTypeObject *type)
 {
@@ -402,151 +443,163 @@ compat_slot_members(PyTypeObject *type)
     return (PyMemberDef *)((char *)type + Py_TYPE(type)->tp_basicsize);
 }
 
-/* ---- frames ---------------------------------------------------------------------------------- */
-
-#if MEMLENS_MINOR >= 11
-typedef struct _PyInterpreterFrame CompatFrame;
-#else
-typedef PyFrameObject CompatFrame;
-#endif
-
-static inline CompatFrame *
-compat_top_frame(PyThreadState *thread)
-{
-#if MEMLENS_MINOR == 10
-    return thread->frame;
-#elif MEMLENS_MINOR <= 12
-    return thread->cframe == NULL ? NULL : thread->cframe->current_frame;
-#else
-    return thread->current_frame;
-#endif
-}
-
-static inline CompatFrame *
-compat_previous_frame(CompatFrame *frame)
-{
-#if MEMLENS_MINOR == 10
-    return frame->f_back;
-#else
-    return frame->previous;
-#endif
-}
-
-/* NULL for the frames by which C enters the evaluation loop: they hold nothing of the program. */
-static inline PyCodeObject *
-compat_frame_code(CompatFrame *frame)
-{
-#if MEMLENS_MINOR <= 11
-    return frame->f_code;
-#elif MEMLENS_MINOR == 12
-    return frame->owner == FRAME_OWNED_BY_CSTACK ? NULL : frame->f_code;
-#else
-    if (frame->owner == FRAME_OWNED_BY_CSTACK || !PyCode_Check(frame->f_executable)) {
-        return NULL;
-    }
-    return (PyCodeObject *)frame->f_executable;
-#endif
-}
+/* ---- functions and code objects -------------------------------------------------------------- */
 
 static inline PyObject *
-compat_frame_function(CompatFrame *frame)
+compat_function_type_params(PyFunctionObject *function)
 {
-#if MEMLENS_MINOR == 10
-    (void)frame;
+#if MEMLENS_MINOR >= 12
+    return function->func_typeparams;
+#else
+    (void)function;
     return NULL;
-#elif MEMLENS_MINOR == 11
-    return (PyObject *)frame->f_func;
-#else
-    return frame->f_funcobj;
 #endif
 }
 
 static inline PyObject *
-compat_frame_object(CompatFrame *frame)
+compat_code_name(PyCodeObject *code)
 {
-#if MEMLENS_MINOR == 10
-    return (PyObject *)frame;
+#if MEMLENS_MINOR >= 11
+    return code->co_qualname;
 #else
-    return (PyObject *)frame->frame_obj;
+    return code->co_name;
 #endif
 }
 
-static inline PyObject **
-compat_frame_locals(CompatFrame *frame)
-{
-#if MEMLENS_MINOR == 10
-    return frame->f_localsplus;
-#else
-    return frame->localsplus;
-#endif
-}
+enum { COMPAT_MOST_CODE_FIELDS = 8 };
 
-/* How many of the frame's variables and temporaries are in its array: while it runs, the evaluation
- * loop keeps the top of the stack for itself, and only the variables are certain. */
+/* What a code object refers to beside the fields that all versions have. Returns how many there are. */
 static inline int
-compat_frame_stored(CompatFrame *frame, PyCodeObject *code)
+compat_code_fields(PyCodeObject *code, CompatNamed *fields)
 {
+    int count = 0;
 #if MEMLENS_MINOR == 10
-    int variables = (int)(code->co_nlocals + PyTuple_GET_SIZE(code->co_cellvars)
-                          + PyTuple_GET_SIZE(code->co_freevars));
-    return frame->f_stackdepth > 0 ? variables + frame->f_stackdepth : variables;
+    fields[count++] = (CompatNamed){"co_code", code->co_code};
+    fields[count++] = (CompatNamed){"co_varnames", code->co_varnames};
+    fields[count++] = (CompatNamed){"co_freevars", code->co_freevars};
+    fields[count++] = (CompatNamed){"co_cellvars", code->co_cellvars};
 #else
-    return frame->stacktop > code->co_nlocalsplus ? frame->stacktop : code->co_nlocalsplus;
+    fields[count++] = (CompatNamed){"co_qualname", code->co_qualname};
+    fields[count++] = (CompatNamed){"co_exceptiontable", code->co_exceptiontable};
+    fields[count++] = (CompatNamed){"co_localsplusnames", code->co_localsplusnames};
+    fields[count++] = (CompatNamed){"co_localspluskinds", code->co_localspluskinds};
+#if MEMLENS_MINOR == 11
+    fields[count++] = (CompatNamed){"co_code", code->_co_code};
+#else
+    if (code->_co_cached != NULL) {
+        fields[count++] = (CompatNamed){"co_code", code->_co_cached->_co_code};
+        fields[count++] = (CompatNamed){"co_varnames", code->_co_cached->_co_varnames};
+        fields[count++] = (CompatNamed){"co_cellvars", code->_co_cached->_co_cellvars};
+        fields[count++] = (CompatNamed){"co_freevars", code->_co_cached->_co_freevars};
+    }
 #endif
+#endif
+    return count;
 }
 
-/* The offset in bytes of the instruction at which the frame is, as PyCode_Addr2Line wants it. */
-static inline int
-compat_frame_instruction(CompatFrame *frame, PyCodeObject *code)
+/* The size of a code object, its instructions included where they are a part of it. */
+static inline size_t
+compat_code_bytes(PyCodeObject *code, PyTypeObject *type)
 {
 #if MEMLENS_MINOR == 10
     (void)code;
-    return frame->f_lasti * (int)sizeof(_Py_CODEUNIT);
-#elif MEMLENS_MINOR <= 12
-    return (int)((char *)frame->prev_instr - (char *)_PyCode_CODE(code));
+    return (size_t)type->tp_basicsize;
+#elif MEMLENS_MINOR == 11
+    return _PyObject_VAR_SIZE(type, Py_SIZE(code));
 #else
-    return (int)((char *)frame->instr_ptr - (char *)_PyCode_CODE(code));
+    return _PyObject_VAR_SIZE(type, Py_SIZE(code))
+           + (code->_co_cached != NULL ? sizeof(*code->_co_cached) : 0);
 #endif
 }
 
+/* How many variables of enclosing functions the code uses. */
 static inline int
-compat_is_generator_frame(CompatFrame *frame)
+compat_code_free_count(PyCodeObject *code)
 {
-#if MEMLENS_MINOR == 10
-    return frame->f_gen != NULL;
-#else
-    return frame->owner == FRAME_OWNED_BY_GENERATOR;
-#endif
-}
-
-/* ---- generators, coroutines, asynchronous generators: one structure -------------------------- */
-
 #if MEMLENS_MINOR >= 11
-static inline CompatFrame *
-compat_generator_frame(PyGenObject *generator)
-{
-    return generator->gi_frame_state >= FRAME_CLEARED ? NULL
-                                                       : (CompatFrame *)generator->gi_iframe;
-}
-
-/* The generator that this frame is a part of. */
-static inline PyGenObject *
-compat_frame_generator(CompatFrame *frame)
-{
-    return (PyGenObject *)((char *)frame - offsetof(PyGenObject, gi_iframe));
-}
-
-static inline int
-compat_generator_is_running(PyGenObject *generator)
-{
-    return generator->gi_frame_state == FRAME_EXECUTING;
-}
+    return code->co_nfreevars;
 #else
-static inline CompatFrame *
-compat_generator_frame(PyGenObject *generator)
-{
-    return generator->gi_frame;
+    return (int)PyTuple_GET_SIZE(code->co_freevars);
+#endif
 }
+
+/* The slot of a frame in which they begin. */
+static inline int
+compat_code_first_free(PyCodeObject *code)
+{
+#if MEMLENS_MINOR >= 11
+    return code->co_nlocalsplus - code->co_nfreevars;
+#else
+    return (int)(PyTuple_GET_SIZE(code->co_varnames) + PyTuple_GET_SIZE(code->co_cellvars));
+#endif
+}
+
+/* The name of a frame's slot, or NULL for what lies on its evaluation stack. */
+static inline PyObject *
+compat_local_name(PyCodeObject *code, int slot)
+{
+#if MEMLENS_MINOR >= 11
+    return slot < code->co_nlocalsplus ? PyTuple_GET_ITEM(code->co_localsplusnames, slot) : NULL;
+#else
+    PyObject *groups[] = {code->co_varnames, code->co_cellvars, code->co_freevars};
+    for (int i = 0; i < 3; i++) {
+        Py_ssize_t count = PyTuple_GET_SIZE(groups[i]);
+        if (slot < count) {
+            return PyTuple_GET_ITEM(groups[i], slot);
+        }
+        slot -= (int)count;
+    }
+    return NULL;
+#endif
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+enum { COMPAT_MOST_EXCEPTION_PARTS = 3 };
+
+/* The exception that the bottom of the stack of handled exceptions holds. The others belong to
+ * generators. Returns how many objects it consists of. */
+static inline int
+compat_handled_exception(PyThreadState *thread, PyObject **parts)
+{
+    parts[0] = thread->exc_state.exc_value;
+#if MEMLENS_MINOR == 10
+    parts[1] = thread->exc_state.exc_type;
+    parts[2] = thread->exc_state.exc_traceback;
+    return 3;
+#else
+    return 1;
+#endif
+}
+
+/* The exception that is being raised. */
+static inline int
+compat_raised_exception(PyThreadState *thread, PyObject **parts)
+{
+#if MEMLENS_MINOR >= 12
+    parts[0] = thread->current_exception;
+    return 1;
+#else
+    parts[0] = thread->curexc_type;
+    parts[1] = thread->curexc_value;
+    parts[2] = thread->curexc_traceback;
+    return 3;
+#endif
+}
+
+/* Whether threading.Thread has a _handle that tells whether it has ended, instead of a lock. */
+enum { COMPAT_THREAD_HAS_HANDLE = MEMLENS_MINOR >= 13 };
+
+/* ---- other built-in types -------------------------------------------------------------------- */
+
+/* Frames are counted in items; later versions give the count another meaning. */
+enum { COMPAT_FRAME_HAS_ITEMS = MEMLENS_MINOR == 10 };
+
+/* Whether the collector is not shown what an io.BytesIO holds. */
+#if MEMLENS_MINOR < 12
+#define COMPAT_BYTESIO_HIDES_BUFFER 1
+#else
+#define COMPAT_BYTESIO_HIDES_BUFFER 0
 #endif
 
 /* ---- the collector's lists ------------------------------------------------------------------- */

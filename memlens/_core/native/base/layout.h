@@ -1,6 +1,6 @@
 /* The numbers and sections of memlens/_core/layout.py, in its order. No Python, no other header. */
-#ifndef MEMLENS_LAYOUT_H
-#define MEMLENS_LAYOUT_H
+#ifndef MEMLENS_BASE_LAYOUT_H
+#define MEMLENS_BASE_LAYOUT_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* The strings of a capture, numbered in the order of their first use; string 0 is "". */
-#ifndef MEMLENS_STRINGS_H
-#define MEMLENS_STRINGS_H
+#ifndef MEMLENS_BASE_STRINGS_H
+#define MEMLENS_BASE_STRINGS_H
 
 #include "base/compat.h"
 

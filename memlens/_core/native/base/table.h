@@ -9,8 +9,8 @@
  * Numbers start at 0; no object has number TABLE_NONE. Memory: 4 bytes for each 16 bytes of a
  * crowded region, some 45 bytes for a lonely object.
  */
-#ifndef MEMLENS_TABLE_H
-#define MEMLENS_TABLE_H
+#ifndef MEMLENS_BASE_TABLE_H
+#define MEMLENS_BASE_TABLE_H
 
 #include "base/buffer.h"
 

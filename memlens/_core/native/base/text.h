@@ -1,6 +1,6 @@
 /* Reading str objects without touching them: no cache is filled, no reference counted. */
-#ifndef MEMLENS_TEXT_H
-#define MEMLENS_TEXT_H
+#ifndef MEMLENS_BASE_TEXT_H
+#define MEMLENS_BASE_TEXT_H
 
 #include "base/compat.h"
 

@@ -1,6 +1,6 @@
 /* The UTF-8 encoder of the core. No Python, so that every part of the core can use it. */
-#ifndef MEMLENS_UTF8_H
-#define MEMLENS_UTF8_H
+#ifndef MEMLENS_BASE_UTF8_H
+#define MEMLENS_BASE_UTF8_H
 
 #include <stdint.h>
 

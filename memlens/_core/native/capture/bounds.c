@@ -6,7 +6,7 @@
 
 #if MEMLENS_SUPPORTED
 
-#include "capture/capture.h"
+#include "capture/bounds.h"
 
 /* Without the underscores before them: `_maxsize`, and `_Cache__maxsize` of a private one. */
 static const char *const cap_names[] = {
@@ -87,20 +87,6 @@ sort_names(Caps *caps)
     return found;
 }
 
-static PyObject *
-object_of(const Capture *capture, uint32_t node)
-{
-    uint32_t index = ITEMS(capture->node_index, uint32_t)[node];
-    return (PyObject *)(uintptr_t)ITEMS(capture->address, uint64_t)[index];
-}
-
-static uint64_t
-edges_end(const Capture *capture, uint32_t node)
-{
-    return node + 1 < capture->node_count ? ITEMS(capture->edge_offset, uint64_t)[node + 1]
-                                          : COUNT(capture->edge_label, uint32_t);
-}
-
 /* What an attribute's name is: IS_CAP, IS_OF_OTHERS, or 0; 0 for what is no attribute. */
 static int
 kind_of_label(const Caps *caps, uint32_t label)
@@ -109,26 +95,6 @@ kind_of_label(const Caps *caps, uint32_t label)
     return (label & KIND_MASK) == ATTRIBUTE && number < caps->kind.size
                ? ITEMS(caps->kind, uint8_t)[number]
                : 0;
-}
-
-/* The value of a plain positive int of at most two digits; 0 for all else. */
-static uint64_t
-small_positive(PyObject *object)
-{
-    if (Py_TYPE(object) != &PyLong_Type) {
-        return 0;
-    }
-#if MEMLENS_MINOR >= 12
-    const digit *digits = ((PyLongObject *)object)->long_value.ob_digit;
-    uintptr_t tag = ((PyLongObject *)object)->long_value.lv_tag;
-    Py_ssize_t count = (tag & 3) == 0 ? (Py_ssize_t)(tag >> 3) : 0;
-#else
-    const digit *digits = ((PyLongObject *)object)->ob_digit;
-    Py_ssize_t count = Py_SIZE(object);
-#endif
-    return count == 1   ? digits[0]
-           : count == 2 ? digits[0] | (uint64_t)digits[1] << PyLong_SHIFT
-                        : 0;
 }
 
 /* The row of a container among the lengths, which are in the order of nodes; SIZE_MAX: none. */
@@ -170,7 +136,7 @@ apply_caps(const Caps *caps, uint32_t source, uint32_t owner)
     const uint32_t *label = ITEMS(capture->edge_label, uint32_t);
     const uint32_t *target = ITEMS(capture->edge_target, uint32_t);
     uint64_t begin = ITEMS(capture->edge_offset, uint64_t)[source], end = edges_end(capture, source);
-    PyObject *object = object_of(capture, source);
+    PyObject *object = object_of_node(capture, source);
     if (PyType_Check(object) || PyModule_CheckExact(object)) {
         return;
     }
@@ -181,7 +147,7 @@ apply_caps(const Caps *caps, uint32_t source, uint32_t owner)
     }
     for (uint64_t edge = begin; edge < end; edge++) {
         uint64_t cap = kind_of_label(caps, label[edge]) == IS_CAP
-                           ? small_positive(object_of(capture, target[edge]))
+                           ? compat_small_positive(object_of_node(capture, target[edge]))
                            : 0;
         if (cap == 0) {
             continue;

@@ -3,8 +3,10 @@
 
 #if MEMLENS_SUPPORTED
 
-#include "capture/sections.h"
+#include "capture/facts.h"
 #include "capture/module.h"
+#include "capture/run.h"
+#include "capture/sections.h"
 #include "io/sections.h"
 
 static PyObject *

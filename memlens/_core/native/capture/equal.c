@@ -7,7 +7,8 @@
 
 #if MEMLENS_SUPPORTED
 
-#include "capture/capture.h"
+#include "capture/equal.h"
+#include "base/text.h"
 
 typedef struct {
     const char *data;
@@ -69,19 +70,12 @@ typedef struct {
     uint32_t node, hash;
 } Text;
 
-static PyObject *
-object_of(const Capture *capture, uint32_t node)
-{
-    uint32_t index = ITEMS(capture->node_index, uint32_t)[node];
-    return (PyObject *)(uintptr_t)ITEMS(capture->address, uint64_t)[index];
-}
-
 static int
 are_equal(const Capture *capture, const Text *a, const Text *b)
 {
     Contents one, other;
-    if (a->hash != b->hash || !read_contents(object_of(capture, a->node), &one)
-        || !read_contents(object_of(capture, b->node), &other)) {
+    if (a->hash != b->hash || !read_contents(object_of_node(capture, a->node), &one)
+        || !read_contents(object_of_node(capture, b->node), &other)) {
         return 0;
     }
     return one.kind == other.kind && one.bytes == other.bytes
@@ -150,7 +144,6 @@ list_texts(const Capture *capture, Text *texts, uint32_t count)
     }
 }
 
-/* Fills equal_node and equal_group; the walk has ended, and the objects are as it saw them. */
 void
 find_equal(Capture *capture)
 {

@@ -1,59 +1,68 @@
 /* Tells what has finished its work: closed files and sockets, ended tasks and threads.
  *
- * By the C functions of the C types, which read a field and return a constant. (Generators: see
- * edges_code.c.) */
+ * It asks the C functions of the C types, which read a field and return a constant. Generators tell
+ * it when they are read (edges_frames.c). */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED
 
-#include "capture/capture.h"
+#include "capture/finished.h"
+#include "base/lookup.h"
+#include "base/structures.h"
+#include "base/text.h"
+#include "capture/names.h"
+#include "capture/types.h"
 
-enum { NO_TEST, BY_GETTER, BY_METHOD, BY_INNER, BY_DESCRIPTOR, BY_THREAD };
-
-typedef struct {
-    const char *type;
-    int kind;
-    const char *name; /* of the getter, method or member */
-} Test;
-
-static const Test tests[] = {
-    {"_io.FileIO", BY_GETTER, "closed"},
-    {"_io.BytesIO", BY_GETTER, "closed"},
-    {"_io.StringIO", BY_GETTER, "closed"},
-    {"_io.TextIOWrapper", BY_INNER, "buffer"},
-    {"_io.BufferedReader", BY_INNER, "raw"},
-    {"_io.BufferedWriter", BY_INNER, "raw"},
-    {"_io.BufferedRandom", BY_INNER, "raw"},
-    {"_socket.socket", BY_DESCRIPTOR, ""},
-    {"_asyncio.Future", BY_METHOD, "done"},
-    {"_asyncio.Task", BY_METHOD, "done"},
-};
-
-static void *
-find_function(PyTypeObject *type, const Test *test)
+static PyGetSetDef *
+find_getter(PyTypeObject *type, const char *name)
 {
-    if (test->kind == BY_GETTER) {
-        for (PyGetSetDef *def = type->tp_getset; def != NULL && def->name != NULL; def++) {
-            if (strcmp(def->name, test->name) == 0) {
-                return def;
-            }
-        }
-    }
-    if (test->kind == BY_METHOD) {
-        for (PyMethodDef *def = type->tp_methods; def != NULL && def->ml_name != NULL; def++) {
-            if (strcmp(def->ml_name, test->name) == 0 && def->ml_flags == METH_NOARGS) {
-                return (void *)def->ml_meth;
-            }
-        }
-    }
-    if (test->kind == BY_INNER) {
-        for (PyMemberDef *def = type->tp_members; def != NULL && def->name != NULL; def++) {
-            if (strcmp(def->name, test->name) == 0) {
-                return def;
-            }
+    for (PyGetSetDef *def = type->tp_getset; def != NULL && def->name != NULL; def++) {
+        if (strcmp(def->name, name) == 0) {
+            return def;
         }
     }
     return NULL;
+}
+
+static PyCFunction
+find_method(PyTypeObject *type, const char *name)
+{
+    for (PyMethodDef *def = type->tp_methods; def != NULL && def->ml_name != NULL; def++) {
+        if (strcmp(def->ml_name, name) == 0 && def->ml_flags == METH_NOARGS) {
+            return def->ml_meth;
+        }
+    }
+    return NULL;
+}
+
+static PyMemberDef *
+find_member(PyTypeObject *type, const char *name)
+{
+    for (PyMemberDef *def = type->tp_members; def != NULL && def->name != NULL; def++) {
+        if (strcmp(def->name, name) == 0) {
+            return def;
+        }
+    }
+    return NULL;
+}
+
+static void *
+find_how(PyTypeObject *type, const KnownType *row)
+{
+    void *found;
+    switch (row->finish_kind) {
+    case BY_GETTER:
+        return find_getter(type, row->finish_name);
+    case BY_METHOD:
+        found = (void *)find_method(type, row->finish_name);
+        return found != NULL || type->tp_base == NULL
+                   ? found
+                   : (void *)find_method(type->tp_base, row->finish_name);
+    case BY_INNER:
+        return find_member(type, row->finish_name);
+    default:
+        return NULL;
+    }
 }
 
 static int
@@ -64,39 +73,27 @@ is_thread_class(PyTypeObject *type)
            && text_equals(type_module(type), "threading");
 }
 
-static const char *
-c_type_name(PyTypeObject *type)
+FinishTest
+find_finish_test(const Facts *facts, PyTypeObject *type)
 {
-    return type->tp_name; /* of heap types made in C too: "_io.FileIO" */
-}
-
-void
-find_finish_test(Capture *capture, Plan *plan)
-{
-    (void)capture;
-    for (PyTypeObject *type = plan->type; type != NULL; type = type->tp_base) {
-        if (is_thread_class(type)) {
-            plan->finish_kind = BY_THREAD;
-            return;
+    FinishTest test = {type, NULL, NO_TEST};
+    for (PyTypeObject *base = type; base != NULL; base = base->tp_base) {
+        if (is_thread_class(base)) {
+            test.kind = BY_THREAD;
+            return test;
         }
-        for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
-            const Test *test = &tests[i];
-            if (strcmp(c_type_name(type), test->type) != 0) {
-                continue;
-            }
-            plan->finish_how = find_function(type, test);
-            if (plan->finish_how == NULL && test->kind == BY_METHOD && type->tp_base != NULL) {
-                plan->finish_how = find_function(type->tp_base, test);
-            }
-            if (plan->finish_how != NULL || test->kind == BY_DESCRIPTOR) {
-                plan->finish_kind = (uint8_t)test->kind;
-            }
-            return;
+        const KnownType *row = known_type(facts, base);
+        if (row != NULL && row->finish_kind != NO_TEST) {
+            test.how = find_how(base, row);
+            test.kind = test.how != NULL || row->finish_kind == BY_DESCRIPTOR ? row->finish_kind
+                                                                              : NO_TEST;
+            return test;
         }
     }
+    return test;
 }
 
-/* Whether a C function has returned True. Any error is none of ours. */
+/* Whether a C function has returned True. An error counts as False. */
 static int
 take_truth(PyObject *answer)
 {
@@ -108,82 +105,58 @@ take_truth(PyObject *answer)
     return is_true;
 }
 
-static PyObject *
-attribute_of(Capture *capture, PyObject *object, const Plan *plan, const char *name)
-{
-    CompatAttributes found = compat_attributes(object, plan->type);
-    (void)capture;
-    if (found.values != NULL) {
-        CompatEntries entries = compat_entries(((PyHeapTypeObject *)plan->type)->ht_cached_keys);
-        for (Py_ssize_t i = 0; i < entries.count && i < found.capacity; i++) {
-            PyObject *key = compat_entry_key(&entries, i);
-            if (found.values[i] != NULL && text_equals(key, name)) {
-                return found.values[i];
-            }
-        }
-        return NULL;
-    }
-    return namespace_get(found.dict, name);
-}
-
-typedef struct { /* Modules/_threadmodule.c, up to 3.12 */
-    PyObject_HEAD
-    void *lock;
-    PyObject *weak_references;
-    char locked;
-} Lock;
-
 static int
-thread_has_ended(Capture *capture, PyObject *object, const Plan *plan)
+handle_is_done(PyObject *handle)
 {
-#if MEMLENS_MINOR >= 13
-    PyObject *handle = attribute_of(capture, object, plan, "_handle");
-    static const Test is_done = {"", BY_METHOD, "is_done"};
+    PyCFunction is_done;
     if (handle == NULL || strcmp(Py_TYPE(handle)->tp_name, "_thread._ThreadHandle") != 0) {
         return 0;
     }
-    PyCFunction test = (PyCFunction)find_function(Py_TYPE(handle), &is_done);
-    return test != NULL && take_truth(test(handle, NULL));
-#else
-    PyObject *lock = attribute_of(capture, object, plan, "_tstate_lock");
-    if (attribute_of(capture, object, plan, "_is_stopped") == Py_True) {
-        return 1;
-    }
-    return lock != NULL && strcmp(Py_TYPE(lock)->tp_name, "_thread.lock") == 0
-           && !((Lock *)lock)->locked;
-#endif
+    is_done = find_method(Py_TYPE(handle), "is_done");
+    return is_done != NULL && take_truth(is_done(handle, NULL));
 }
 
 static int
-inner_has_finished(Capture *capture, PyObject *object, const Plan *plan)
+thread_has_ended(PyObject *thread, PyTypeObject *type)
 {
-    PyObject *inner = *(PyObject **)((char *)object + ((PyMemberDef *)plan->finish_how)->offset);
+    if (COMPAT_THREAD_HAS_HANDLE) {
+        return handle_is_done(attribute_get(thread, type, "_handle"));
+    }
+    if (attribute_get(thread, type, "_is_stopped") == Py_True) {
+        return 1;
+    }
+    PyObject *lock = attribute_get(thread, type, "_tstate_lock");
+    return lock != NULL && strcmp(Py_TYPE(lock)->tp_name, "_thread.lock") == 0
+           && !((Lock *)lock)->locked;
+}
+
+static int
+inner_has_finished(const Facts *facts, PyObject *object, const FinishTest *test)
+{
+    PyObject *inner = *(PyObject **)((char *)object + ((PyMemberDef *)test->how)->offset);
     if (inner == NULL) {
         return 0;
     }
-    Plan found;
-    memset(&found, 0, sizeof found);
-    found.type = Py_TYPE(inner);
-    find_finish_test(capture, &found);
-    return found.finish_kind != NO_TEST && has_finished(capture, inner, &found);
+    FinishTest inner_test = find_finish_test(facts, Py_TYPE(inner));
+    return has_finished(facts, inner, &inner_test);
 }
 
 int
-has_finished(Capture *capture, PyObject *object, const Plan *plan)
+has_finished(const Facts *facts, PyObject *object, const FinishTest *test)
 {
-    switch (plan->finish_kind) {
+    switch (test->kind) {
     case BY_GETTER: {
-        PyGetSetDef *def = plan->finish_how;
+        PyGetSetDef *def = test->how;
         return take_truth(def->get(object, def->closure));
     }
     case BY_METHOD:
-        return take_truth(((PyCFunction)plan->finish_how)(object, NULL));
+        return take_truth(((PyCFunction)test->how)(object, NULL));
     case BY_INNER:
-        return inner_has_finished(capture, object, plan);
-    case BY_DESCRIPTOR: /* a socket: -1 once closed, the first field */
+        return inner_has_finished(facts, object, test);
+    case BY_DESCRIPTOR: /* -1 once closed */
         return *(int *)((char *)object + sizeof(PyObject)) < 0;
     case BY_THREAD:
-        return thread_has_ended(capture, object, plan);
+        return thread_has_ended(object, test->type);
     default:
         return 0;
     }

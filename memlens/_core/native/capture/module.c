@@ -26,7 +26,7 @@ static struct PyModuleDef module_def = {
 
 #else
 
-#include "capture/capture.h"
+#include "capture/facts.h"
 #include "capture/module.h"
 #include "io/sections.h"
 

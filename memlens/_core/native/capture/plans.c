@@ -3,7 +3,13 @@
 
 #if MEMLENS_SUPPORTED
 
-#include "capture/capture.h"
+#include "capture/plans.h"
+#include "capture/edges_objects.h"
+#include "capture/edges_values.h"
+#include "capture/fields.h"
+#include "capture/finished.h"
+#include "capture/names.h"
+#include "capture/types.h"
 
 static inline uint64_t
 type_place(const Capture *capture, const PyTypeObject *type)
@@ -32,74 +38,6 @@ grow_plan_table(Capture *capture)
     }
 }
 
-static void
-add_field(Capture *capture, Py_ssize_t offset, PyGetSetDef *getter, uint32_t label)
-{
-    Field field = {offset, getter, label};
-    if (buffer_reserve(&capture->fields, sizeof field) < 0) {
-        capture->failed = 1;
-        return;
-    }
-    memcpy(capture->fields.data + capture->fields.size, &field, sizeof field);
-    capture->fields.size += sizeof field;
-}
-
-static void
-add_member_fields(Capture *capture, const PyMemberDef *member, Py_ssize_t count, unsigned kind)
-{
-    /* A count of -1: up to the entry without a name. */
-    for (; member != NULL && count != 0 && member->name != NULL; member++, count--) {
-        if (member->type == T_OBJECT || member->type == T_OBJECT_EX) {
-            add_field(capture, member->offset, NULL, text_label(capture, kind, member->name));
-        }
-    }
-}
-
-/* Object fields that C types keep without a member to show them. */
-static void
-add_hidden_fields(Capture *capture, PyTypeObject *type)
-{
-    struct {
-        PyTypeObject *type;
-        Py_ssize_t offset;
-        const char *name;
-    } hidden[] = {
-        {(PyTypeObject *)PyExc_BaseException, offsetof(PyBaseExceptionObject, args), "args"},
-        {(PyTypeObject *)PyExc_BaseException, offsetof(PyBaseExceptionObject, traceback),
-         "__traceback__"},
-        {(PyTypeObject *)PyExc_BaseException, offsetof(PyBaseExceptionObject, context),
-         "__context__"},
-        {(PyTypeObject *)PyExc_BaseException, offsetof(PyBaseExceptionObject, cause), "__cause__"},
-        {&PyTraceBack_Type, offsetof(PyTracebackObject, tb_next), "tb_next"},
-        {&PyCFunction_Type, offsetof(PyCFunctionObject, m_self), "__self__"},
-        {&PyDictProxy_Type, sizeof(PyObject), "mapping"},
-    };
-    for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
-        if (type == hidden[i].type) {
-            add_field(capture, hidden[i].offset, NULL,
-                      text_label(capture, INTERNAL, hidden[i].name));
-        }
-    }
-}
-
-/* The fields of futures and tasks, which lie elsewhere in each version: their getters are asked. */
-static void
-add_future_fields(Capture *capture, PyTypeObject *type)
-{
-    static const char *const plain[] = {"_loop", "_result", "_exception", "_coro", "_fut_waiter",
-                                        "_source_traceback", "_cancel_message"};
-    if (strcmp(type->tp_name, "_asyncio.Future") != 0 && strcmp(type->tp_name, "_asyncio.Task") != 0) {
-        return;
-    }
-    for (PyGetSetDef *def = type->tp_getset; def != NULL && def->name != NULL; def++) {
-        for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
-            if (strcmp(def->name, plain[i]) == 0) {
-                add_field(capture, 0, def, text_label(capture, INTERNAL, plain[i]));
-            }
-        }
-    }
-}
-
 static int
 is_python_class(const Capture *capture, PyTypeObject *type)
 {
@@ -115,7 +53,7 @@ find_base(Capture *capture, Plan *plan)
 {
     PyTypeObject *base = plan->type;
     plan->first_slot = (uint32_t)COUNT(capture->fields, Field);
-    for (; is_python_class(capture, base) && known_content(capture, base) == NULL;
+    for (; is_python_class(capture, base) && known_content(&capture->facts, base) == NULL;
          base = base->tp_base) {
         if (Py_SIZE(base) > 0 && base->tp_traverse == capture->facts.python_traverse) {
             add_member_fields(capture, compat_slot_members(base), Py_SIZE(base), ATTRIBUTE);
@@ -123,22 +61,10 @@ find_base(Capture *capture, Plan *plan)
     }
     plan->slot_count = (uint32_t)COUNT(capture->fields, Field) - plan->first_slot;
     plan->base = base;
-    for (; base != NULL && known_content(capture, base) == NULL; base = base->tp_base) {
+    for (; base != NULL && known_content(&capture->facts, base) == NULL; base = base->tp_base) {
     }
     plan->known = base;
-    plan->known_content = base == NULL ? refers_to_nothing : known_content(capture, base);
-}
-
-static void
-find_fields(Capture *capture, Plan *plan)
-{
-    plan->first_field = (uint32_t)COUNT(capture->fields, Field);
-    for (PyTypeObject *type = plan->base; type != NULL; type = type->tp_base) {
-        add_member_fields(capture, type->tp_members, -1, INTERNAL);
-        add_hidden_fields(capture, type);
-        add_future_fields(capture, type);
-    }
-    plan->field_count = (uint32_t)COUNT(capture->fields, Field) - plan->first_field;
+    plan->known_content = base == NULL ? refers_to_nothing : known_content(&capture->facts, base);
 }
 
 /* Labels for values without a dict: the keys that all instances of the class share. */
@@ -146,8 +72,8 @@ static void
 find_key_labels(Capture *capture, Plan *plan)
 {
     plan->first_key = (uint32_t)COUNT(capture->key_labels, uint32_t);
-    CompatKeys *keys = plan->holds_type ? ((PyHeapTypeObject *)plan->type)->ht_cached_keys : NULL;
-    if (keys != NULL && MEMLENS_MINOR >= 11) {
+    CompatKeys *keys = plan->holds_type ? compat_instance_keys(plan->type) : NULL;
+    if (keys != NULL) {
         CompatEntries entries = compat_entries(keys);
         for (Py_ssize_t i = 0; i < entries.count; i++) {
             uint32_t label = named_label(capture, ATTRIBUTE, compat_entry_key(&entries, i));
@@ -157,23 +83,13 @@ find_key_labels(Capture *capture, Plan *plan)
     plan->key_count = (uint32_t)COUNT(capture->key_labels, uint32_t) - plan->first_key;
 }
 
-static int
-has_dict(PyTypeObject *type)
-{
-#if MEMLENS_MINOR >= 11
-    if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
-        return 1;
-    }
-#endif
-    return type->tp_dictoffset != 0;
-}
-
 static void
 find_attributes(Capture *capture, Plan *plan)
 {
-    int base_has = has_dict(plan->base);
-    plan->has_attributes = has_dict(plan->type);
-    if (plan->known != NULL && has_dict(plan->known)) {
+    int base_has = compat_has_dict(plan->base);
+    plan->has_attributes = compat_has_dict(plan->type);
+    const KnownType *row = plan->known == NULL ? NULL : known_type(&capture->facts, plan->known);
+    if (row != NULL && row->reads_attributes) {
         plan->has_attributes = 0; /* modules, functions, classes: their content has it */
     }
     plan->content_shows_attributes = plan->has_attributes && base_has;
@@ -182,69 +98,8 @@ find_attributes(Capture *capture, Plan *plan)
     }
 }
 
-PyObject *
-type_module(PyTypeObject *type)
-{
-    PyObject *dict = compat_type_dict(type);
-    return dict == NULL ? NULL : namespace_get(dict, "__module__");
-}
-
-int
-inherits(PyTypeObject *type, PyTypeObject *base)
-{
-    for (; type != NULL && base != NULL; type = type->tp_base) {
-        if (type == base) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-uint32_t
-type_name(Capture *capture, PyTypeObject *type)
-{
-    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
-        return strings_add_text(&capture->strings, type->tp_name);
-    }
-    Buffer *bytes = &capture->text;
-    PyObject *module = type_module(type);
-    bytes->size = 0;
-    if (module != NULL && !text_equals(module, "builtins")) {
-        capture->failed |= append_utf8(bytes, module) < 0;
-        if (bytes->size != 0) {
-            capture->failed |= push_u8(bytes, '.') < 0;
-        }
-    }
-    capture->failed |= append_utf8(bytes, ((PyHeapTypeObject *)type)->ht_qualname) < 0;
-    uint32_t number = strings_add(&capture->strings, bytes->data, bytes->size);
-    bytes->size = 0;
-    return number;
-}
-
-int
-module_is_own(const Capture *capture, PyObject *name)
-{
-    const char *package = capture->facts.own_package;
-    if (!text_starts_with(name, package)) {
-        return 0;
-    }
-    Py_ssize_t length = (Py_ssize_t)strlen(package);
-    return PyUnicode_GET_LENGTH(name) == length || PyUnicode_READ_CHAR(name, length) == '.';
-}
-
-int
-type_is_own(const Capture *capture, PyTypeObject *type)
-{
-    const char *package = capture->facts.own_package;
-    size_t length = strlen(package);
-    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
-        return strncmp(type->tp_name, package, length) == 0 && type->tp_name[length] == '.';
-    }
-    return module_is_own(capture, type_module(type));
-}
-
 static void
-find_sizes(Plan *plan)
+find_sizes(const Facts *facts, Plan *plan)
 {
     PyTypeObject *type = plan->type;
     size_t fixed = (size_t)type->tp_basicsize;
@@ -254,47 +109,46 @@ find_sizes(Plan *plan)
     }
     plan->fixed_bytes = (uint32_t)fixed;
     plan->item_bytes = (uint32_t)type->tp_itemsize;
-    PyTypeObject *known = plan->known;
-    if (known == &PyLong_Type || known == &PyBool_Type || known == &PyGen_Type || known == &PyCoro_Type
-        || known == &PyAsyncGen_Type || known == &PyType_Type
-        || (known == &PyFrame_Type && MEMLENS_MINOR >= 11)
-        || (known == &PyCode_Type && MEMLENS_MINOR >= 11)) {
+    const KnownType *row = plan->known == NULL ? NULL : known_type(facts, plan->known);
+    if (row != NULL && row->counts_items) {
         plan->item_bytes = 0; /* their content knows */
+    }
+}
+
+static void
+find_content(Capture *capture, Plan *plan)
+{
+    if (plan->known == plan->base) {
+        plan->content = plan->known_content != refers_to_nothing ? plan->known_content : NULL;
+        return;
+    }
+    find_fields(capture, plan);
+    if (plan->known_content != refers_to_nothing) {
+        plan->content = derived_content;
+    }
+    else if (plan->base->tp_traverse != NULL || plan->field_count != 0) {
+        plan->content = generic_content;
     }
 }
 
 static void
 make_plan(Capture *capture, Plan *plan, PyTypeObject *type)
 {
+    const KnownType *row = known_type(&capture->facts, type);
     memset(plan, 0, sizeof *plan);
     plan->type = type;
-    plan->holds_type = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0;
-    if (strcmp(type->tp_name, "functools._lru_list_elem") == 0) {
-        plan->holds_type = 0; /* the cache shows what its links hold, the class included */
-    }
+    plan->holds_type = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) != 0
+                       && (row == NULL || !row->shown_by_owner);
     plan->name = type_name(capture, type);
     plan->is_own = (uint8_t)type_is_own(capture, type);
     find_base(capture, plan);
     find_attributes(capture, plan);
-    if (plan->known == plan->base) {
-        plan->content = plan->known_content;
-        if (plan->content == refers_to_nothing) {
-            plan->content = NULL;
-        }
-    }
-    else {
-        find_fields(capture, plan);
-        plan->content = plan->known_content != refers_to_nothing
-                            ? derived_content
-                            : generic_content;
-        if (plan->content == generic_content && plan->base->tp_traverse == NULL
-            && plan->field_count == 0) {
-            plan->content = NULL;
-        }
-    }
-    find_sizes(plan);
-    plan->is_compared = plan->type == &PyUnicode_Type || plan->type == &PyBytes_Type;
-    find_finish_test(capture, plan);
+    find_content(capture, plan);
+    find_sizes(&capture->facts, plan);
+    const KnownType *base_row = known_type(&capture->facts, plan->base);
+    plan->rest = base_row == NULL ? NULL : base_row->rest;
+    plan->is_compared = row != NULL && row->is_compared;
+    plan->finish = find_finish_test(&capture->facts, type);
 }
 
 uint32_t
@@ -312,12 +166,10 @@ plan_row(Capture *capture, PyTypeObject *type)
     Plan plan;
     make_plan(capture, &plan, type);
     plan.type_index = capture_index(capture, (PyObject *)type);
-    if (buffer_reserve(&capture->plans, sizeof plan) < 0) {
-        capture->failed = 1;
+    PUSH_ROW(capture, &capture->plans, plan);
+    if (capture->failed) {
         return 0;
     }
-    memcpy(capture->plans.data + capture->plans.size, &plan, sizeof plan);
-    capture->plans.size += sizeof plan;
     rows[place] = row;
     if (2 * (uint64_t)row > capture->plan_mask) {
         grow_plan_table(capture);

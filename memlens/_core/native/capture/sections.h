@@ -2,7 +2,7 @@
 #ifndef MEMLENS_CAPTURE_SECTIONS_H
 #define MEMLENS_CAPTURE_SECTIONS_H
 
-#include "capture/capture.h"
+#include "capture/store.h"
 #include "graph/graph.h"
 
 /* Turn a finished capture into its sections, SECTION_COUNT of them. -1: no memory, nothing taken. */

@@ -5,7 +5,8 @@
 
 #if MEMLENS_SUPPORTED
 
-#include "capture/capture.h"
+#include "capture/values.h"
+#include "base/text.h"
 
 enum { KEY_LIMIT = 80, VALUE_LIMIT = 200, LONGEST_INT_BITS = 600 };
 

@@ -1,6 +1,6 @@
 /* Reading the columns that callers hand in, with the checks and messages of pure/search.py. */
-#ifndef MEMLENS_COLUMNS_H
-#define MEMLENS_COLUMNS_H
+#ifndef MEMLENS_GRAPH_COLUMNS_H
+#define MEMLENS_GRAPH_COLUMNS_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

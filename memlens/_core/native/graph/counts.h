@@ -1,6 +1,6 @@
 /* What is counted, keyed or matched node by node. */
-#ifndef MEMLENS_COUNTS_H
-#define MEMLENS_COUNTS_H
+#ifndef MEMLENS_GRAPH_COUNTS_H
+#define MEMLENS_GRAPH_COUNTS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Immediate dominators and retained sizes. */
-#ifndef MEMLENS_DOMINATORS_H
-#define MEMLENS_DOMINATORS_H
+#ifndef MEMLENS_GRAPH_DOMINATORS_H
+#define MEMLENS_GRAPH_DOMINATORS_H
 
 #include "graph/graph.h"
 

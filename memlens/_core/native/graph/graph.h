@@ -1,7 +1,7 @@
 /* A captured graph as plain arrays. What computes over it needs no Python object, no GIL and no
  * recursion, so a forked child can run it as well. */
-#ifndef MEMLENS_GRAPH_H
-#define MEMLENS_GRAPH_H
+#ifndef MEMLENS_GRAPH_GRAPH_H
+#define MEMLENS_GRAPH_GRAPH_H
 
 #include "base/buffer.h"
 #include "base/layout.h"

@@ -1,6 +1,6 @@
 /* What groups of nodes retain. */
-#ifndef MEMLENS_GROUPS_H
-#define MEMLENS_GROUPS_H
+#ifndef MEMLENS_GRAPH_GROUPS_H
+#define MEMLENS_GRAPH_GROUPS_H
 
 #include "graph/tree.h"
 

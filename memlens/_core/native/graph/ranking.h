@@ -1,6 +1,6 @@
 /* The nodes with the highest values: no Python object, no GIL. A forked child ranks as well. */
-#ifndef MEMLENS_RANKING_H
-#define MEMLENS_RANKING_H
+#ifndef MEMLENS_GRAPH_RANKING_H
+#define MEMLENS_GRAPH_RANKING_H
 
 #include <stddef.h>
 #include <stdint.h>

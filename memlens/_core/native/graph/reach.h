@@ -1,6 +1,6 @@
 /* What is reached without some nodes, and edges between marked ones. */
-#ifndef MEMLENS_REACH_H
-#define MEMLENS_REACH_H
+#ifndef MEMLENS_GRAPH_REACH_H
+#define MEMLENS_GRAPH_REACH_H
 
 #include "graph/graph.h"
 

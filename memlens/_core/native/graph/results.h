@@ -1,6 +1,6 @@
 /* Results as array.array, as the reference gives them. */
-#ifndef MEMLENS_RESULTS_H
-#define MEMLENS_RESULTS_H
+#ifndef MEMLENS_GRAPH_RESULTS_H
+#define MEMLENS_GRAPH_RESULTS_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -1,6 +1,6 @@
 /* Referrers and shortest paths. */
-#ifndef MEMLENS_SEARCH_H
-#define MEMLENS_SEARCH_H
+#ifndef MEMLENS_GRAPH_SEARCH_H
+#define MEMLENS_GRAPH_SEARCH_H
 
 #include "graph/graph.h"
 

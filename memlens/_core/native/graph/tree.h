@@ -3,8 +3,8 @@
  * The column may come from a file, so nothing relies on it being a tree: what runs in circles is
  * reached by no walk from the top. Captures number a dominator before what it dominates; then one
  * pass in order does, and lists of children are made only for other columns. */
-#ifndef MEMLENS_TREE_H
-#define MEMLENS_TREE_H
+#ifndef MEMLENS_GRAPH_TREE_H
+#define MEMLENS_GRAPH_TREE_H
 
 #include "base/buffer.h"
 #include "base/layout.h"

@@ -1,6 +1,6 @@
 /* The ``.memlens`` container (see memlens/heap/file.py), written from C. */
-#ifndef MEMLENS_CONTAINER_H
-#define MEMLENS_CONTAINER_H
+#ifndef MEMLENS_IO_CONTAINER_H
+#define MEMLENS_IO_CONTAINER_H
 
 #include <stddef.h>
 #include <stdint.h>

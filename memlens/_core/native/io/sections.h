@@ -1,6 +1,6 @@
 /* Handing arrays over to Python without a copy. */
-#ifndef MEMLENS_SECTIONS_H
-#define MEMLENS_SECTIONS_H
+#ifndef MEMLENS_IO_SECTIONS_H
+#define MEMLENS_IO_SECTIONS_H
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -1,11 +1,12 @@
-/* What a capture needs of Python, read before it begins: after a fork nothing of this may run. */
+/* What a capture needs of Python, read before it begins. After a fork none of this may run. */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED
 
-#include "capture/capture.h"
+#include "capture/facts.h"
+#include "base/lookup.h"
+#include "base/text.h"
 
-/* tp_traverse of all classes that a class statement makes; NULL with an exception set on failure. */
 traverseproc
 find_python_traverse(void)
 {
