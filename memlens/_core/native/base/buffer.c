@@ -14,8 +14,8 @@
 #define LARGE_BYTES ((size_t)1 << 25)
 
 #ifdef MEMLENS_CHECKED_BUFFERS
-/* For sanitizers and valgrind, which do not see where an array within a mapping ends: exact blocks
- * from malloc, and no spare room. Never in a build that is used. */
+/* Sanitizers and valgrind do not see where an array within a mapping ends. For them, arrays are
+ * exact blocks from malloc without spare room. Such a build is for tests only. */
 #include <stdlib.h>
 #define PAGE_BYTES ((size_t)1)
 #undef FIRST_BYTES
@@ -66,7 +66,7 @@ prefer_large_pages(void *data, size_t size)
 {
 #ifdef MADV_HUGEPAGE
     if (size >= LARGE_BYTES) {
-        (void)madvise(data, size, MADV_HUGEPAGE); /* a wish: nothing is lost without */
+        (void)madvise(data, size, MADV_HUGEPAGE); /* only a hint: it may fail */
     }
 #endif
     return data;

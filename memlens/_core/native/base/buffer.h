@@ -1,9 +1,8 @@
 /* Growable arrays straight from the operating system.
  *
- * Never from Python's allocators: a capture must not allocate objects, must not be seen by hooks on
- * those allocators, and in a forked child must not touch the parent's pages. Growth is by mremap
- * where there is one, so an array is never there twice; pages count only once they are written.
- */
+ * Python's allocators are not used: a capture must not allocate objects, hooks on those
+ * allocators must not see it, and a forked child must not touch the parent's pages. Where mremap
+ * exists, an array grows without a second copy. A page takes memory only once it is written. */
 #ifndef MEMLENS_BASE_BUFFER_H
 #define MEMLENS_BASE_BUFFER_H
 
@@ -23,10 +22,10 @@ int buffer_reserve(Buffer *buffer, size_t extra);
 /* Exactly `size` bytes of zeros, all in use. Returns -1 when there is no memory. */
 int buffer_zeros(Buffer *buffer, size_t size);
 
-/* Give the memory back; the buffer is then empty and may be used again. */
+/* Free the memory. The buffer is then empty and may be used again. */
 void buffer_free(Buffer *buffer);
 
-/* Give back what is reserved behind the used part. */
+/* Free the memory that is reserved but not in use. */
 void buffer_trim(Buffer *buffer);
 
 /* The content of a buffer as an array, and the number of its items. */

@@ -1,10 +1,9 @@
-/* What depends on the minor version of CPython, but for frames and generators (frames.h).
+/* Everything that depends on the minor version of CPython, except frames and generators (frames.h).
  *
- * The core reads structures that CPython calls internal: frames, dict keys, attribute values, the
- * collector's lists. Their layout is fixed within a minor version, so each supported minor is
- * spelled out here and checked by static asserts; another minor, or a free-threaded build, does
- * not get this core: the import raises ImportError (see module.c) and memlens runs pure.
- */
+ * The capture reads structures that CPython calls internal: frames, dict keys, attribute values,
+ * the collector's lists. Their layout is fixed within a minor version. Each supported version is
+ * written out here and checked by static asserts. On another version, or a free-threaded build,
+ * the import raises ImportError (see capture/module.c) and memlens captures in pure Python. */
 #ifndef MEMLENS_BASE_COMPAT_H
 #define MEMLENS_BASE_COMPAT_H
 
@@ -55,7 +54,7 @@ _Static_assert(sizeof(PyVarObject) == 24, "a sized object's header has a length"
 #if MEMLENS_MINOR >= 12
 #define compat_is_immortal(object) (_Py_IsImmortal(object))
 #elif MEMLENS_MINOR == 11
-/* The objects of frozen modules are static, with a count that nothing could bring to zero. */
+/* Objects of frozen modules are static and have a reference count that never reaches zero. */
 #define compat_is_immortal(object) (Py_REFCNT(object) >= 999999999 / 2)
 #else
 #define compat_is_immortal(object) (0)
@@ -317,7 +316,7 @@ compat_split_values_bytes(PyDictObject *dict)
 
 /* ---- the attributes of an instance ----------------------------------------------------------- */
 
-/* Where an instance keeps its attributes. Nothing is made: an instance without a dict stays so. */
+/* Where an instance keeps its attributes. No __dict__ is created for an instance without one. */
 typedef struct {
     PyObject *dict;       /* its __dict__, where it has one */
     PyObject **values;    /* or the values themselves, named by the keys of the type */
@@ -413,7 +412,8 @@ compat_has_dict(PyTypeObject *type)
     return type->tp_dictoffset != 0;
 }
 
-/* The keys of the values that instances of a heap type keep without a dict; NULL where they never do. */
+/* The keys of the values that instances of a heap type keep without a dict; NULL where they
+ * never do. */
 static inline CompatKeys *
 compat_instance_keys(PyTypeObject *type)
 {
@@ -468,7 +468,8 @@ compat_code_name(PyCodeObject *code)
 
 enum { COMPAT_MOST_CODE_FIELDS = 8 };
 
-/* What a code object refers to beside the fields that all versions have. Returns how many there are. */
+/* What a code object refers to beside the fields that all versions have. Returns how many there
+ * are. */
 static inline int
 compat_code_fields(PyCodeObject *code, CompatNamed *fields)
 {

@@ -1,7 +1,7 @@
 /* Frames and generators, in every supported version of CPython.
  *
- * From 3.11 on a frame is a structure of its own, which becomes an object when somebody asks for it;
- * before, the object is the frame. */
+ * From 3.11 on a frame is a separate structure, and a frame object is created only on request.
+ * In 3.10 the frame object is the frame. */
 #ifndef MEMLENS_BASE_FRAMES_H
 #define MEMLENS_BASE_FRAMES_H
 
@@ -86,8 +86,9 @@ compat_frame_locals(CompatFrame *frame)
 #endif
 }
 
-/* How many of the frame's variables and temporaries are in its array: while it runs, the evaluation
- * loop keeps the top of the stack for itself, and only the variables are certain. */
+/* How many of the frame's variables and temporaries are valid in its array. While the frame
+ * runs, the evaluation loop keeps the top of the stack in a register, so only the variables are
+ * certain. */
 static inline int
 compat_frame_stored(CompatFrame *frame, PyCodeObject *code)
 {
@@ -146,7 +147,7 @@ compat_frame_object_fields(PyFrameObject *frame, CompatNamed *fields)
     return count;
 }
 
-/* What the structure of a frame refers to, where it is another than the frame object. */
+/* What the structure of a frame refers to, if it is separate from the frame object. */
 static inline int
 compat_frame_fields(CompatFrame *frame, CompatNamed *fields)
 {
@@ -161,8 +162,8 @@ compat_frame_fields(CompatFrame *frame, CompatNamed *fields)
 #endif
 }
 
-/* Every reference of a frame but for its variables and temporaries, objects that are not there as
- * NULL. Returns how many there are. */
+/* All references of a frame except its variables and temporaries. Missing ones are NULL. Returns
+ * how many there are. */
 static inline int
 compat_frame_held(CompatFrame *frame, PyObject **held)
 {
@@ -211,8 +212,8 @@ compat_frame_bytes(PyCodeObject *code)
 }
 #endif
 
-/* Bytes that a frame object has beside what its type says: the frame of a call that has ended lies
- * within the object. */
+/* Bytes of a frame object beyond its basic size: after the call has ended, the structure of the
+ * frame lies within the object. */
 static inline size_t
 compat_frame_object_bytes(CompatFrame *frame, PyCodeObject *code)
 {
@@ -238,8 +239,8 @@ compat_generator_frame(PyGenObject *generator)
 #endif
 }
 
-/* Whether the generator that this frame is a part of is running. While it is, the frame object shows
- * what the frame holds. */
+/* Whether the generator that this frame is a part of is running. While it is, the frame object
+ * shows what the frame holds. */
 static inline int
 compat_generator_frame_is_running(CompatFrame *frame)
 {
@@ -254,7 +255,7 @@ compat_generator_frame_is_running(CompatFrame *frame)
 
 enum { COMPAT_MOST_GENERATOR_FIELDS = 8 };
 
-/* What a generator refers to, but for its frame. Returns how many fields there are. */
+/* What a generator refers to, except its frame. Returns how many fields there are. */
 static inline int
 compat_generator_fields(PyGenObject *generator, CompatNamed *fields)
 {
@@ -288,7 +289,7 @@ compat_generator_fields(PyGenObject *generator, CompatNamed *fields)
     return count;
 }
 
-/* What its frame adds, but for variables and temporaries. */
+/* What its frame adds, except variables and temporaries. */
 static inline int
 compat_generator_frame_fields(CompatFrame *frame, CompatNamed *fields)
 {
@@ -299,7 +300,7 @@ compat_generator_frame_fields(CompatFrame *frame, CompatNamed *fields)
     return count;
 }
 
-/* The code of a generator that has ended, where it still knows it, or NULL. */
+/* The code of a generator that has ended, if it still refers to it, or NULL. */
 static inline PyCodeObject *
 compat_ended_generator_code(PyGenObject *generator)
 {
@@ -311,7 +312,7 @@ compat_ended_generator_code(PyGenObject *generator)
 #endif
 }
 
-/* Bytes that a generator has beside what its type says: its frame lies within it. */
+/* Bytes of a generator beyond its basic size: its frame lies within it. */
 static inline size_t
 compat_generator_frame_bytes(PyCodeObject *code, PyTypeObject *type)
 {

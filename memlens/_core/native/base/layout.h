@@ -1,4 +1,4 @@
-/* The numbers and sections of memlens/_core/layout.py, in its order. No Python, no other header. */
+/* The numbers and sections of memlens/_core/layout.py, in its order. Independent of Python. */
 #ifndef MEMLENS_BASE_LAYOUT_H
 #define MEMLENS_BASE_LAYOUT_H
 

@@ -4,7 +4,8 @@
 
 #include "base/compat.h"
 
-/* In a dict. Only plain string keys are compared, so no __eq__ runs. NULL: not bound, or no dict. */
+/* In a dict. Only plain string keys are compared, so no __eq__ runs. NULL: not bound, or no
+ * dict. */
 PyObject *namespace_get(PyObject *dict, const char *name);
 
 /* In an instance of `type`, in its values or its __dict__. NULL: not bound. */

@@ -23,7 +23,7 @@ void strings_free(StringTable *strings);
 uint32_t strings_add(StringTable *strings, const char *text, size_t length);
 uint32_t strings_add_text(StringTable *strings, const char *text);
 
-/* Of a str object, or of anything else: string 0. The object is read, never touched. */
+/* The number of a str object; 0, the empty string, for any other object. */
 uint32_t strings_add_object(StringTable *strings, PyObject *text);
 
 #endif

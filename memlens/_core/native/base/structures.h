@@ -1,6 +1,6 @@
-/* Structures of C types that CPython and numpy do not publish, as they are in 3.10 to 3.13.
+/* Structures of C types that CPython and numpy do not publish. They are the same from 3.10 to 3.13.
  *
- * types.c names the least size of each: a type with a smaller structure is not read by it. */
+ * capture/types.c compares their sizes: a type with a smaller basic size is not read by them. */
 #ifndef MEMLENS_BASE_STRUCTURES_H
 #define MEMLENS_BASE_STRUCTURES_H
 

@@ -2,13 +2,12 @@
  *
  * Two levels. The upper one is an open-addressing table of regions of 1 KiB; a region holds up to
  * three objects itself and gets a block of 64 numbers, one for each 16 bytes, when a fourth comes.
- * So neighbours in the heap are neighbours here, and a lookup rarely misses the cache where a table
- * that scatters addresses nearly always does. Objects are 16 bytes apart at least; what is not
- * aligned to 16 (static objects) goes into a small table of its own.
+ * Neighbours in the heap are therefore neighbours in the table, and a lookup rarely misses the
+ * cache. A table that scatters addresses would nearly always miss it. Objects are 16 bytes apart at
+ * least; what is not aligned to 16 (static objects) goes into a small table of its own.
  *
  * Numbers start at 0; no object has number TABLE_NONE. Memory: 4 bytes for each 16 bytes of a
- * crowded region, some 45 bytes for a lonely object.
- */
+ * crowded region, about 45 bytes for an object alone in its region. */
 #ifndef MEMLENS_BASE_TABLE_H
 #define MEMLENS_BASE_TABLE_H
 
@@ -49,8 +48,8 @@ typedef struct {
 int table_init(AddressTable *table);
 void table_free(AddressTable *table);
 
-/* The place for the number of `address`: TABLE_NONE - as is, in `*index` - when it was not there, in
- * which case `new_index` has been put in. Returns -1 when there is no memory. */
+/* The place for the number of `address`: TABLE_NONE - as is, in `*index` - when it was not
+ * there, in which case `new_index` has been put in. Returns -1 when there is no memory. */
 int table_find_or_add(AddressTable *table, uint64_t address, uint32_t new_index, uint32_t *index);
 
 /* The number of `address`, or TABLE_NONE. */

@@ -1,4 +1,4 @@
-/* Reading str objects without touching them. */
+/* Read str objects without changing them. */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED

@@ -1,4 +1,4 @@
-/* Reading str objects without touching them: no cache is filled, no reference counted. */
+/* Read str objects without changing them: no cache is filled and no reference is counted. */
 #ifndef MEMLENS_BASE_TEXT_H
 #define MEMLENS_BASE_TEXT_H
 

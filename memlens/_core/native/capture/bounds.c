@@ -1,14 +1,15 @@
 /* The cap that the owner of a container states: `self.maxsize = 100` beside `self.data`.
  *
- * It is taken where an attribute is named like a cap, is a plain positive int, and the container
- * beside it has kept to it so far. Of several caps the smallest that was kept to counts. */
+ * A cap is an attribute with one of the names below and a positive int as its value. It is used
+ * only if the container is not longer than it. Of several such caps the smallest is used. */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED
 
 #include "capture/bounds.h"
 
-/* Without the underscores before them: `_maxsize`, and `_Cache__maxsize` of a private one. */
+/* Without leading underscores, and without the class of a private name such as
+ * `_Cache__maxsize`. */
 static const char *const cap_names[] = {
     "maxsize", "max_size", "maxlen", "max_len", "max_length", "capacity", "max_capacity",
     "max_entries", "max_items", "max_keys", "cache_size", "cachesize", "max_cache_size", "limit",

@@ -1,8 +1,8 @@
 /* The forked child: it captures the heap, computes dominators and writes the file.
  *
- * It has a frozen copy of the heap and one thread, the one that forked. The locks of all other threads
- * stay as they were at the fork, for ever, so it takes none. What needs Python has been prepared before
- * (facts.c). It writes only to what it was given: the file, and the pipe for its progress. */
+ * The child has a copy of the heap and only the thread that forked. A lock that another thread
+ * held at the fork is never released, so the child takes no locks. What needs Python is prepared
+ * before the fork (facts.c). The child writes only to the file and to the pipe for its progress. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE 1 /* _Fork, syscall */
 #endif
@@ -39,7 +39,7 @@ tell(Child *child, int stage)
 {
     child->progress.stage = (uint64_t)stage;
     child->progress.nanoseconds = now_nanoseconds() - child->started;
-    /* Nobody may be listening, or the pipe may be full: that is no reason to stop. */
+    /* A closed or full pipe is no reason to stop. */
     ssize_t ignored = write(child->progress_fd, &child->progress, sizeof child->progress);
     (void)ignored;
 }
@@ -59,7 +59,7 @@ on_progress(Capture *capture)
     child->progress.objects = capture->node_count;
     child->progress.edges = COUNT(capture->edge_target, uint32_t);
     if (getppid() != child->parent) {
-        _exit(2); /* nobody waits any more */
+        _exit(2); /* the parent has gone */
     }
     tell(child, STAGE_WALK);
 }
@@ -118,7 +118,7 @@ analyse(Child *child)
     }
 }
 
-/* What retains the most: garbage left out, and what memlens alone keeps alive. */
+/* List the objects that retain the most, without garbage and without objects of memlens. */
 static void
 rank(Child *child)
 {
@@ -170,7 +170,7 @@ run_child(Child *child, const sigset_t *signals)
     sigprocmask(SIG_SETMASK, signals, NULL);
     close_other_files(child->file_fd, child->progress_fd, child->facts_fd);
     stand_back();
-    PyGC_Disable(); /* sets a flag; nothing here should ever make it collect */
+    PyGC_Disable(); /* only sets a flag, so that no collection can start */
     read_facts(child);
     Capture *capture = &child->capture;
     Facts facts = capture->facts;

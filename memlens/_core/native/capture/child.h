@@ -10,7 +10,7 @@
 
 enum { MOST_MORE = 16 };
 
-/* What the child says through its pipe: records of this form, each in one write. */
+/* What the child reports through its pipe: records of this form, each in one write. */
 typedef struct {
     uint64_t stage;
     uint64_t objects, edges;   /* found so far */
@@ -27,13 +27,14 @@ typedef struct {
     Capture capture;
     Buffer sections[SECTION_COUNT];
     Buffer facts, dominator, retained, largest;
-    ContainerSection more[MOST_MORE]; /* the caller's: memory that the child has a copy of */
+    ContainerSection more[MOST_MORE]; /* borrowed from the caller */
     size_t more_count;
 } Child;
 
-/* Capture into the file and end the process. `signals`: the mask to use. Called right after the fork:
- * from there to _exit the child takes no lock, calls no allocator (but for values: see plain_fork in
- * fork.c), never enters the evaluation loop and runs no handler. */
+/* Capture into the file and end the process; `signals` is the signal mask to restore. To be
+ * called right after the fork. Until _exit the child takes no lock, calls no allocator (except
+ * for values: see plain_fork in fork.c), never enters the evaluation loop and runs no signal
+ * handler. */
 _Noreturn void run_child(Child *child, const sigset_t *signals);
 
 uint64_t now_nanoseconds(void);

@@ -16,8 +16,8 @@ visit_list(Capture *capture, PyGC_Head *head, void (*visit)(Capture *, uint32_t)
     }
 }
 
-/* The lists are read in place: to ask the collector for its objects would count a reference to each
- * of them, and so copy every page of a forked child. */
+/* The lists are read in place. gc.get_objects() would add a reference to each object, and that
+ * would copy every page in a forked child. */
 void
 visit_collector_lists(Capture *capture, void (*visit)(Capture *, uint32_t))
 {

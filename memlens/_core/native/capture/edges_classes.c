@@ -38,7 +38,7 @@ name_class(Capture *capture, PyTypeObject *type, PyObject *dict)
     add_name(capture, type_name(capture, type), file, line);
 }
 
-/* What a class made at run time has beyond a static one. */
+/* What a class that is made at run time has in addition to a static one. */
 static void
 read_heap_type(Capture *capture, PyTypeObject *type, PyObject *dict)
 {
@@ -80,9 +80,9 @@ type_content(Capture *capture, PyObject *object, const Plan *plan)
 
 enum { MOST_STATE = 1 << 20 };
 
-/* Some modules show their list of freed objects, which must not be read (_asyncio of 3.12). Asking
- * for the referents of such a module from Python frees them once more, and makes that list endless:
- * then no more than so many are taken. */
+/* Some modules show their list of freed objects, which must not be read (_asyncio of 3.12).
+ * gc.get_referents() of such a module frees them a second time, which makes that list endless;
+ * hence the limit. */
 static int
 add_module_state(PyObject *target, void *arg)
 {

@@ -64,7 +64,7 @@ add_keys(Capture *capture, const CompatEntries *entries)
     }
 }
 
-/* With `relabel` the labels of the values are only written anew, in the same order. */
+/* With `relabel`, only write the labels of the values again, in the same order. */
 static void
 add_values(Capture *capture, PyDictObject *dict, int is_namespace, uint32_t *relabel)
 {

@@ -6,11 +6,12 @@
 
 void dict_content(Capture *capture, PyObject *object, const Plan *plan);
 
-/* The label of the value under a key that is no name: the type of the key, or the key itself where
- * the caller asked for values. */
+/* The label of a value whose key is not a name: the type of the key, or the key itself if the
+ * caller asked for values. */
 uint32_t key_label(Capture *capture, PyObject *key);
 
-/* Write the labels of a dict anew that turned out to be a namespace; `label`: of its first edge. */
+/* Rewrite the labels of a dict that turned out to be a namespace; `label` is that of its first
+ * edge. */
 void relabel_dict(Capture *capture, PyObject *object, uint32_t *label);
 
 #endif

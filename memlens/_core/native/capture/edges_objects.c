@@ -35,7 +35,8 @@ add_attributes(Capture *capture, PyObject *object, const Plan *plan)
     }
 }
 
-/* What the getter of a C type returns; the object holds it, so it outlives the reference given. */
+/* What the getter of a C type returns. The object holds it too, so it stays alive after the
+ * decref. */
 static PyObject *
 ask_getter(PyObject *object, const PyGetSetDef *def)
 {
@@ -44,7 +45,7 @@ ask_getter(PyObject *object, const PyGetSetDef *def)
         PyErr_Clear(); /* an empty field */
         return NULL;
     }
-    if (Py_REFCNT(held) == 1) { /* made for the answer: nobody holds it */
+    if (Py_REFCNT(held) == 1) { /* created for this answer: the object does not hold it */
         Py_DECREF(held);
         return NULL;
     }
@@ -52,8 +53,8 @@ ask_getter(PyObject *object, const PyGetSetDef *def)
     return held;
 }
 
-/* Fields with a name first, then the rest without one. `traversed`: only what was shown is held; a
- * type that the collector does not know holds what its members show. */
+/* Add fields with a name first, then what is left without one. `traversed`: only references that
+ * tp_traverse shows are real. Without tp_traverse every object member is taken as a reference. */
 static void
 add_shown(Capture *capture, PyObject *object, const Plan *plan, int traversed)
 {

@@ -8,7 +8,7 @@
 void add_attributes(Capture *capture, PyObject *object, const Plan *plan);
 void add_slots(Capture *capture, PyObject *object, const Plan *plan);
 
-/* Whatever tp_traverse shows, the fields that the plan lists by name. */
+/* All that tp_traverse shows; the fields that the plan lists have names. */
 void generic_content(Capture *capture, PyObject *object, const Plan *plan);
 
 /* The same for a C type built upon one that is known, such as defaultdict upon dict. */

@@ -30,8 +30,8 @@ deque_content(Capture *capture, PyObject *object, const Plan *plan)
     add_length(capture, (uint64_t)length, deque->maxlen < 0 ? NO_BOUND : (uint64_t)deque->maxlen);
 }
 
-/* Traversal shows what the links hold as if the cache did: so the links themselves show nothing.
- * The list that they form holds each link once, as the cache's dict does. */
+/* tp_traverse of the cache shows the keys and results of its links, so the links show nothing. Each
+ * link is held once by the linked list and once by the dict of the cache. */
 static void
 add_links(Capture *capture, LruCache *cache)
 {
@@ -107,7 +107,7 @@ ordered_dict_rest(Capture *capture, PyObject *object)
     PyDictObject *dict = (PyDictObject *)object;
     size_t places = compat_keys_index_places(dict->ma_keys);
     capture->size += places * sizeof(void *) + (size_t)dict->ma_used * 4 * sizeof(void *);
-    add_unclaimed(capture, label_of(ITEM, 0)); /* the list that keeps the order holds each key again */
+    add_unclaimed(capture, label_of(ITEM, 0)); /* the linked list holds each key again */
 }
 
 #endif

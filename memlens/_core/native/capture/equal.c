@@ -1,8 +1,8 @@
-/* Which strings and bytes are equal: the numbers of groups, and nothing of the contents.
+/* Groups of equal strings and bytes. Only group numbers are stored, never contents or hashes.
  *
- * The walk hashes each exact str and bytes while its memory is at hand; afterwards only those with
- * the same hash are compared. The hash starts from where this capture happens to lie in memory, so
- * nobody can prepare strings that collide, and it is not stored. */
+ * The walk hashes each exact str and bytes while its memory is in the cache. Afterwards only
+ * those with the same hash are compared. The seed is the address of this capture, so that nobody
+ * can prepare strings whose hashes collide. */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED

@@ -22,8 +22,9 @@ find_python_traverse(void)
     return traverse;
 }
 
-/* A newly tracked object is the last of the youngest generation, so the list's head follows it; the
- * heads of the other lists lie behind that one. NULL where this does not look as it should. */
+/* A newly tracked object is the last in the list of the youngest generation, so the head of the
+ * list follows it, and the heads of the other lists follow that one. NULL with an exception set
+ * if the lists are not there. */
 static struct gc_generation *
 find_generations(void)
 {
@@ -130,8 +131,8 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
     return facts->generations == NULL ? -1 : 0;
 }
 
-/* Since 3.11 a frame becomes an object when somebody asks for it. Running frames are to be nodes,
- * so somebody does: before the walk, or in the child of a fork. */
+/* Since 3.11 a frame object is created only on request. Running frames are nodes of the graph,
+ * so their objects are requested before the walk. */
 int
 make_frame_objects(const Facts *facts)
 {

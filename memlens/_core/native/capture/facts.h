@@ -4,7 +4,7 @@
 
 #include "base/compat.h"
 
-/* What needs Python and is read before the capture, all pointers borrowed. */
+/* All pointers are borrowed. */
 typedef struct {
     int numpy_major;
     traverseproc python_traverse; /* of all classes made by a class statement */
@@ -27,10 +27,11 @@ typedef struct {
 int prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_frames,
                   traverseproc python_traverse);
 
-/* tp_traverse of all classes that a class statement makes; NULL with an exception set on failure. */
+/* tp_traverse of all classes that a class statement makes; NULL with an exception set on
+ * failure. */
 traverseproc find_python_traverse(void);
 
-/* Make an object of each running frame. Returns -1 with an exception set on failure. */
+/* Create the frame object of each running frame. Returns -1 with an exception set on failure. */
 int make_frame_objects(const Facts *facts);
 
 #endif

@@ -1,7 +1,7 @@
-/* Tells what has finished its work: closed files and sockets, ended tasks and threads.
+/* Whether an object has finished its work: closed files and sockets, ended tasks and threads.
  *
- * It asks the C functions of the C types, which read a field and return a constant. Generators tell
- * it when they are read (edges_frames.c). */
+ * Only C functions are called that read a field and return a constant. Generators have no test:
+ * their reader sets the flag (edges_frames.c). */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED

@@ -5,7 +5,7 @@
 #include "capture/facts.h"
 #include "capture/plan.h"
 
-/* How to tell it of the objects of a type; kind NO_TEST: by nothing. */
+/* The test for the objects of a type. Its kind is NO_TEST where there is none. */
 FinishTest find_finish_test(const Facts *facts, PyTypeObject *type);
 
 int has_finished(const Facts *facts, PyObject *object, const FinishTest *test);

@@ -1,6 +1,6 @@
 /* fork_capture(): a capture by a forked child. The parent stops for the fork alone. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1 /* _Fork, syscall */
+#define _GNU_SOURCE 1 /* _Fork */
 #endif
 #include "base/compat.h"
 
@@ -14,9 +14,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Without the handlers that libraries hang on fork(): they stop thread pools, take locks, and the
- * child uses nothing of what they protect. But the texts of values are made by Python's allocators:
- * only fork() leaves malloc usable in the child, whatever another thread was doing with it. */
+/* Fork without the handlers of pthread_atfork: they stop thread pools and take locks, and the child
+ * uses nothing that they protect. With values it is different: their texts come from Python's
+ * allocators, and only fork() leaves malloc usable in the child. */
 static pid_t
 plain_fork(int values)
 {

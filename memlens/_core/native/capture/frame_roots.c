@@ -1,4 +1,4 @@
-/* Running frames: a root for each, but for those of memlens itself. */
+/* Running frames: a root for each, except those of memlens itself. */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED
@@ -16,7 +16,7 @@ hide_reference(Capture *capture, PyObject *object)
     }
 }
 
-/* A frame of memlens itself: what it holds is held by nothing that anybody should see. */
+/* Leave a frame of memlens out, but remember the references that it holds. */
 static void
 hide_frame(Capture *capture, CompatFrame *frame, PyCodeObject *code)
 {

@@ -4,7 +4,7 @@
 
 #include "capture/store.h"
 
-/* Add a root for each running frame of a thread, but for those of memlens itself. */
+/* Add a root for each running frame of a thread, except those of memlens itself. */
 void add_frames_of(Capture *capture, PyThreadState *thread);
 
 #endif

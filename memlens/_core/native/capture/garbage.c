@@ -15,8 +15,8 @@ reach(Capture *capture, uint32_t node)
     }
 }
 
-/* Whatever is not reached from a named root may be garbage, until a root without a name, or what it
- * refers to, leads there. */
+/* Nodes that the walk from named roots did not reach are garbage unless another root leads to
+ * them. */
 void
 mark_garbage(Capture *capture)
 {

@@ -4,7 +4,7 @@
 
 #include "capture/store.h"
 
-/* Flag what no root leads to. Edges are nodes by now. */
+/* Flag what no root leads to. The targets of edges must be nodes. */
 void mark_garbage(Capture *capture);
 
 #endif

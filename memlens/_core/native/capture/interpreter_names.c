@@ -1,4 +1,4 @@
-/* Names for what the interpreter holds without a name that can be asked for. */
+/* Names for objects that the interpreter holds in places that Python code cannot see. */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED

@@ -1,4 +1,4 @@
-/* Names for what the interpreter holds without a name that can be asked for. */
+/* Names for objects that the interpreter holds in places that Python code cannot see. */
 #ifndef MEMLENS_CAPTURE_INTERPRETER_NAMES_H
 #define MEMLENS_CAPTURE_INTERPRETER_NAMES_H
 

@@ -38,7 +38,7 @@ refuse(const char *what)
     return NULL;
 }
 
-/* A binary for one minor may be loaded by another: they must not be mixed up. */
+/* Structures of one minor version must not be read with the layout of another. */
 static int
 check_interpreter(void)
 {

@@ -16,7 +16,7 @@ add_interpreter_root(Capture *capture, PyObject *object, const char *name)
     }
 }
 
-/* Note where the module of each name is defined: classes want to know. */
+/* Remember the file of each module, which the rows of its classes name. */
 static void
 note_module_file(Capture *capture, uint32_t name, PyObject *module)
 {
@@ -46,8 +46,8 @@ add_modules(Capture *capture)
             continue;
         }
         uint32_t number = strings_add_object(&capture->strings, name);
-        /* The dict sys.modules is an object too, and refers to the module: that is the reference
-         * which counts. */
+        /* Not counted: the dict sys.modules is a node with an edge to the module, and that edge
+         * explains the reference. */
         add_root(capture, module, ROOT_MODULE, number, NODE_NONE, 0);
         note_module_file(capture, number, module);
         if (PyModule_Check(module)) { /* before a function's globals lead there */

@@ -10,7 +10,7 @@ typedef struct Plan Plan;
 /* Adds the references that the C part of an object holds, and the bytes that it owns. */
 typedef void (*Content)(Capture *capture, PyObject *object, const Plan *plan);
 
-/* The same for what traversal shows of an object beyond its known base (the scratch buffer). */
+/* Adds what traversal has shown of an object beyond its known base (in the scratch buffer). */
 typedef void (*Rest)(Capture *capture, PyObject *object);
 
 /* How to tell whether an object has finished its work: see finished.c. */

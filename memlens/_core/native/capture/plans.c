@@ -90,7 +90,7 @@ find_attributes(Capture *capture, Plan *plan)
     plan->has_attributes = compat_has_dict(plan->type);
     const KnownType *row = plan->known == NULL ? NULL : known_type(&capture->facts, plan->known);
     if (row != NULL && row->reads_attributes) {
-        plan->has_attributes = 0; /* modules, functions, classes: their content has it */
+        plan->has_attributes = 0; /* their reader adds them: modules, functions, classes */
     }
     plan->content_shows_attributes = plan->has_attributes && base_has;
     if (plan->has_attributes) {
@@ -104,7 +104,7 @@ find_sizes(const Facts *facts, Plan *plan)
     PyTypeObject *type = plan->type;
     size_t fixed = (size_t)type->tp_basicsize;
     if (type->tp_flags & Py_TPFLAGS_HAVE_GC && type->tp_is_gc == NULL) {
-        /* The object is not looked at where its type has no tp_is_gc. */
+        /* Without tp_is_gc the object itself is not needed. */
         fixed += compat_header_bytes(NULL, type);
     }
     plan->fixed_bytes = (uint32_t)fixed;

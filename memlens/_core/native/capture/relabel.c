@@ -25,7 +25,8 @@ name_cells(Capture *capture, uint32_t node, PyCodeObject *code)
     }
 }
 
-/* The names that code uses are labelled with themselves: a reader finds the code by the name. */
+/* Each name that code uses becomes the label of its own edge, so that the code can be found by
+ * name. */
 static void
 name_mentions(Capture *capture, uint32_t index)
 {

@@ -4,8 +4,8 @@
 
 #include "capture/store.h"
 
-/* Put right the names of the cells of closures, of names that code uses, and of the entries of dicts
- * that the walk reached before their owner. */
+/* Put right the names of the cells of closures, of names that code uses, and of the entries of
+ * dicts that the walk reached before their owner. */
 void put_names_right(Capture *capture);
 
 #endif

@@ -26,7 +26,7 @@ capture_run(Capture *capture)
     if (!capture->failed) {
         visit_collector_lists(capture, capture_walk);
     }
-    /* Types, and what only weak references have shown. */
+    /* Types, and objects that only weak references lead to. */
     for (uint32_t index = 0; index < capture->index_count && !capture->failed; index++) {
         capture_walk(capture, index);
     }

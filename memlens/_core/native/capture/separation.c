@@ -1,6 +1,6 @@
 /* Making the forked child a process of its own. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1 /* _Fork, syscall */
+#define _GNU_SOURCE 1 /* syscall */
 #endif
 #include "base/compat.h"
 
@@ -73,9 +73,9 @@ void
 stand_back(void)
 {
     struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none); /* a crash here is an error in the parent, not a core file */
+    setrlimit(RLIMIT_CORE, &none); /* the parent reports a crash of the child */
 #ifdef __linux__
-    /* When memory runs out, the snapshot goes before the service does. */
+    /* When memory runs out, the kernel kills the snapshot first, not the service. */
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {
         ssize_t ignored = write(fd, "1000", 4);

@@ -12,7 +12,7 @@ void forget_signal_handlers(void);
  * them. */
 void close_other_files(int first, int second, int third);
 
-/* Be the first to go when memory runs out, and leave no core file. */
+/* Become the first process to be killed when memory runs out, and write no core file. */
 void stand_back(void);
 
 #endif

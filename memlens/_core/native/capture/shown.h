@@ -1,4 +1,5 @@
-/* What tp_traverse shows of an object: a list of references, from which readers take those they name. */
+/* What tp_traverse shows of an object: a list of references, from which readers take those they
+ * name. */
 #ifndef MEMLENS_CAPTURE_SHOWN_H
 #define MEMLENS_CAPTURE_SHOWN_H
 

@@ -1,9 +1,10 @@
 /* A capture in progress: what the walk has found so far.
  *
- * Two numberings. An object gets an *index* when a reference to it is first seen, and a *node* when
- * the depth-first walk comes to it; edges hold indices until numbering.c turns them into nodes. From
- * beginning to end nothing is written to an object, no reference count changes, no Python memory is
- * allocated (but for the texts that `values` asks for) and no code of the program runs. */
+ * There are two numberings. An object gets an *index* when a reference to it is first seen, and
+ * a *node* when the depth-first walk reads it. Edges hold indices until numbering.c turns them
+ * into nodes. During a capture no object is written to, no reference count changes, no Python
+ * memory is allocated (except for the texts that `values` asks for) and no code of the program
+ * runs. */
 #ifndef MEMLENS_CAPTURE_STORE_H
 #define MEMLENS_CAPTURE_STORE_H
 
@@ -60,7 +61,7 @@ struct Capture {
     Buffer node_type;       /* u32 */
     Buffer node_size;       /* u64 */
     Buffer node_flags;      /* u16 */
-    Buffer node_references; /* u32: the reference count; then what nothing explains of it */
+    Buffer node_references; /* u32: references; numbering.c subtracts explained ones */
     Buffer edge_offset;     /* u64 */
 
     /* By edge. */
@@ -118,15 +119,13 @@ struct Capture {
     int failed; /* no memory, or more objects than 32 bits can number */
 };
 
-
-
 int capture_init(Capture *capture, const Facts *facts); /* -1: no memory */
 void capture_free(Capture *capture);
 
 /* The index of an object, which gets one if it has none yet. */
 uint32_t capture_index(Capture *capture, PyObject *object);
 
-/* What has been freed and only waits to be used again is no object. */
+/* A freed object that waits in a free list for its next use is not alive. */
 static inline int
 is_alive(PyObject *object)
 {

@@ -1,8 +1,9 @@
 /* The types that the capture knows one by one.
  *
- * To add a type, add a row; a reader goes into one of the edges_*.c. Most types need neither: what
- * tp_traverse and tp_members show of their objects is read. Types of modules are known by name, not by
- * asking a module, which the program may have changed. */
+ * To add a type, add a row here, and if it needs one a reader to an edges_*.c. Most types need
+ * no row: their objects are read by tp_traverse and tp_members. Types that the C API does not
+ * name are found by their tp_name. Looking them up in a module would not be safe: the program
+ * may have changed it. */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED
@@ -118,7 +119,7 @@ is_named(const Facts *facts, const KnownType *row, PyTypeObject *type)
 {
     return row->name != NULL && strcmp(type->tp_name, row->name) == 0
            && (size_t)type->tp_basicsize >= row->least_bytes
-           /* A class made by a class statement is never meant, whatever it is called. */
+           /* The class of a class statement is never one of these, whatever its name. */
            && type->tp_traverse != facts->python_traverse
            && (row->content != ndarray_content || facts->numpy_major != 0);
 }

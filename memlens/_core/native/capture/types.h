@@ -28,7 +28,7 @@ typedef struct {
     PyTypeObject *type;
     PyObject **variable;
     const char *name;
-    size_t least_bytes; /* of tp_basicsize: below that, the structure is another one */
+    size_t least_bytes; /* a smaller tp_basicsize means another structure */
 
     /* How its objects are read. Without a reader: by tp_traverse and the fields below. */
     Content content;

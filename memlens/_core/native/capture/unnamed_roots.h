@@ -1,4 +1,4 @@
-/* Roots without a name: what reference counts say beyond all edges. */
+/* Roots without a name: objects with more references than all edges explain. */
 #ifndef MEMLENS_CAPTURE_UNNAMED_ROOTS_H
 #define MEMLENS_CAPTURE_UNNAMED_ROOTS_H
 

@@ -10,14 +10,14 @@
 
 enum { KEY_LIMIT = 80, VALUE_LIMIT = 200, LONGEST_INT_BITS = 600 };
 
-/* Number the beginning of `text`, which is given away. */
+/* Return the number of the beginning of `text`. Steals the reference to `text`. */
 static uint32_t
 add_text(Capture *capture, PyObject *text, Py_ssize_t limit)
 {
     PyObject *cut = text == NULL ? NULL : PyUnicode_Substring(text, 0, limit);
     uint32_t number = 0;
     if (cut == NULL) {
-        PyErr_Clear(); /* no memory for it: a value is no reason to lose the capture */
+        PyErr_Clear(); /* no memory: the capture goes on without this value */
     }
     else {
         Buffer bytes = {NULL, 0, 0};

@@ -33,7 +33,7 @@ begin_node(Capture *capture, uint32_t index, PyObject *object, const Plan *plan)
         Py_ssize_t length = Py_SIZE(object);
         capture->size += (uint64_t)(length < 0 ? -length : length) * plan->item_bytes;
     }
-    if (compat_has_gc_header(object, plan->type) && compat_is_tracked(object)) {
+    if (compat_has_gc_header(object, Py_TYPE(object)) && compat_is_tracked(object)) {
         capture->flags |= FLAG_TRACKED;
     }
     if (compat_is_immortal(object)) {

@@ -1,4 +1,4 @@
-/* Reading the columns that callers hand in, with the checks and messages of pure/search.py. */
+/* Read the columns that callers pass, with the same checks and messages as pure/search.py. */
 #ifndef MEMLENS_GRAPH_COLUMNS_H
 #define MEMLENS_GRAPH_COLUMNS_H
 
@@ -42,8 +42,8 @@ typedef struct {
     Tree tree;
 } TreeColumn;
 
-/* A column of immediate dominators. Returns -1 with a ValueError for one that is empty or names nodes
- * which are not there. Release its `column`. */
+/* A column of immediate dominators. Returns -1 with a ValueError for one that is empty or names
+ * nodes which are not there. Release its `column`. */
 int tree_column_read(TreeColumn *tree, PyObject *dominator);
 
 #endif

@@ -1,5 +1,5 @@
 /* dominator_tree, reverse_edges, shortest_paths, reached_nodes and edges_between, as Python calls
- * them. Other threads run during each computation: nobody writes to the columns any more. */
+ * them. They release the GIL while they compute. */
 #include "graph/columns.h"
 #include "graph/dominators.h"
 #include "graph/module.h"

@@ -1,4 +1,5 @@
-/* What groups of nodes retain: a walk down the dominator tree that knows the groups above a node. */
+/* What groups of nodes retain: a walk down the dominator tree that knows the groups above a
+ * node. */
 #include "graph/groups.h"
 
 typedef struct {

@@ -1,8 +1,8 @@
 /* memlens._core._graph: the computations over a captured graph, in C.
  *
  * Only the public C API and plain arrays, so it builds for every CPython, also for one that the
- * capture does not know and for a free-threaded one. Multi-phase initialisation; all state is in the
- * module and nobody writes to it after the import. */
+ * capture does not know and for a free-threaded one. Multi-phase initialisation; all state is in
+ * the module and nobody writes to it after the import. */
 #include "graph/module.h"
 
 static int

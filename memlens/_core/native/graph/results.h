@@ -15,10 +15,10 @@ typedef struct {
 /* An array of `length` zeros. Returns -1 with an exception set on failure. */
 int result_new(Result *result, PyObject *array_type, char typecode, Py_ssize_t length);
 
-/* Let go of the items and give the array, which the caller then owns. */
+/* Release the buffer and return the array, which the caller then owns. */
 PyObject *result_take(Result *result);
 
-/* Let go of everything; harmless after result_take and for a Result of zeros. */
+/* Release everything. Does nothing after result_take and for a Result of zeros. */
 void result_drop(Result *result);
 
 /* An array of the u32 in `found`, which is freed. A MemoryError if `failed`. */

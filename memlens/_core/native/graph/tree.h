@@ -1,8 +1,8 @@
 /* A column of immediate dominators, and walks over the tree that it is.
  *
- * The column may come from a file, so nothing relies on it being a tree: what runs in circles is
- * reached by no walk from the top. Captures number a dominator before what it dominates; then one
- * pass in order does, and lists of children are made only for other columns. */
+ * The column may come from a damaged file, so nothing relies on it being a tree: no walk from
+ * the top reaches a circle. Most captures number a dominator before the nodes it dominates; one
+ * pass in order is then enough. Lists of children are made only for other columns. */
 #ifndef MEMLENS_GRAPH_TREE_H
 #define MEMLENS_GRAPH_TREE_H
 
@@ -28,7 +28,8 @@ int tree_fill_children(const Tree *tree, const uint64_t *offset, uint32_t *child
  * memory. */
 int tree_nearest_marked(const Tree *tree, const uint8_t *mark, uint32_t *nearest);
 
-/* Hand the flags of `mask` down to all that a node dominates. Returns -1 when there is no memory. */
+/* Hand the flags of `mask` down to all that a node dominates. Returns -1 when there is no
+ * memory. */
 int tree_spread_flags(const Tree *tree, uint16_t *flags, unsigned mask);
 
 /* Children as linked lists: `first` and `next`, each with an entry for each node, ascending. */
@@ -40,8 +41,8 @@ typedef struct {
 /* Returns -1 when there is no memory. Free with buffer_free(&lists.memory). */
 int lists_make(Lists *lists, const Tree *tree);
 
-/* The node to visit after `node` and, unless `is_done`, all below it; NODE_NONE after the last below
- * `top`. `leave` hears of each node below which all is done. */
+/* The node to visit after `node` and, unless `is_done`, all below it; NODE_NONE after the last
+ * below `top`. `leave` is called for each node after all nodes below it. */
 static inline uint32_t
 next_below(const Tree *tree, const Lists *lists, uint32_t top, uint32_t node,
            void (*leave)(void *, uint32_t), void *arg)

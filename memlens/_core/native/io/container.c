@@ -34,7 +34,7 @@ crc32_of(uint32_t seed, const void *data, size_t bytes)
     const uint8_t *at = data;
     uint32_t crc = ~seed;
     if (!crc_is_ready) {
-        fill_crc_table(); /* always the same bytes: a race would do no harm */
+        fill_crc_table(); /* always the same bytes, so a race does no harm */
     }
     for (; bytes >= 8; bytes -= 8, at += 8) {
         uint32_t low, high;

@@ -1,4 +1,4 @@
-/* Handing arrays over to Python without a copy. */
+/* Give arrays to Python without a copy. */
 #ifndef MEMLENS_IO_SECTIONS_H
 #define MEMLENS_IO_SECTIONS_H
 
@@ -7,7 +7,8 @@
 
 #include "base/buffer.h"
 
-/* The type that owns a Buffer and shows it: made once a module, `memlens._core._capture.Section`. */
+/* The type that owns a Buffer and exports it. One for each module:
+ * `memlens._core._capture.Section`. */
 PyObject *make_section_type(PyObject *module);
 
 /* A read-only memoryview over the buffer, items of `typecode`. Takes the buffer over, on failure
