@@ -9,10 +9,10 @@ import threading
 from math import inf, nan
 
 import pytest
-from memlens.process.gc_pauses import MeasuredGcPauses
 
 from memlens.errors import OptionError
 from memlens.process import MemorySampler
+from memlens.process.gc_pauses import MeasuredGcPauses
 from memlens.process.reading import READING_COLUMNS, read_memory
 from memlens.process.sampling_thread import SamplingThread
 from tests.clock import FakeClock
