@@ -30,6 +30,7 @@ __all__ = (
     "mark_matched",
     "match_nodes",
     "nearest_marked",
+    "place_keys",
     "reached_nodes",
     "retained_by_group",
     "reverse_edges",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
         mark_matched,
         match_nodes,
         nearest_marked,
+        place_keys,
         reached_nodes,
         retained_by_group,
         reverse_edges,
@@ -93,6 +95,8 @@ else:
     mark_matched = _core.mark_matched
     match_nodes = _core.match_nodes
     nearest_marked = _core.nearest_marked
+    from memlens._core.pure.places import place_keys
+
     reached_nodes = _core.reached_nodes
     retained_by_group = _core.retained_by_group
     reverse_edges = _core.reverse_edges

@@ -16,9 +16,9 @@ from memlens.heap.graph.matching import check_same_process
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.find_growth import find_growth
-from memlens.leaks.growth import Growth, Holder
+from memlens.leaks.growth import Growth, Holder, informative_steps
 from memlens.leaks.mentions import functions_mentioning
-from memlens.leaks.naming import Located, located
+from memlens.leaks.naming import name_holders
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.patterns.case import DATA
 from memlens.leaks.stated_bounds import BoundedHolder
@@ -130,18 +130,30 @@ def explain_growth(
             f"min_growth_bytes ({min_growth_bytes}) must not be negative and limit ({limit}) at"
             " least 1"
         )
-    growth = Growth([snapshot.graph for snapshot in ordered])
-    seconds = ordered[-1].timestamp - ordered[0].timestamp
+    growth = _growth(ordered)
     suspects: list[LeakSuspect] = []
-    found, bounded = located(growth, find_growth(growth))
-    for one in found:
-        if one.holder.share_bytes >= min_growth_bytes and not any(
-            pattern.search(one.text) for pattern in patterns
+    found, bounded = name_holders(growth, find_growth(growth))
+    for case in found:
+        if case.holder.share_bytes >= min_growth_bytes and not any(
+            pattern.search(case.text) for pattern in patterns
         ):
-            suspects.append(_suspect(growth, one, seconds))
+            suspects.append(_suspect(case))
             if len(suspects) == limit:
                 break
     return suspects, bounded
+
+
+def _growth(ordered: list[HeapSnapshot]) -> Growth:
+    """Choose the snapshots that tell something, and match their objects.
+
+    The snapshot at the end of a program is left out where enough others remain: the variables of
+    its functions are gone by then.
+    """
+    if len(ordered) > 3 and ordered[-1].reason == "exit":
+        ordered = ordered[:-1]
+    steps = informative_steps([snapshot.timestamp for snapshot in ordered])
+    chosen = [ordered[step] for step in steps]
+    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen])
 
 
 def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
@@ -166,25 +178,24 @@ def _compiled(ignore: Iterable[str]) -> list[re.Pattern[str]]:
         raise OptionError(f"ignore: {error.pattern!r} is no regular expression: {error}") from error
 
 
-def _suspect(growth: Growth, one: Located, seconds: float) -> LeakSuspect:
-    graph, holder = growth.last, one.holder
-    case = Case(growth, holder, one.subject, one.path)
-    mentions = functions_mentioning(graph, case.name, one.subject)
-    case = replace(case, mentions=mentions)
-    finding = recognise(case)
+def _suspect(case: Case) -> LeakSuspect:
+    growth, graph, holder = case.growth, case.graph, case.holder
+    case = replace(case, mentions=functions_mentioning(graph, case.name, case.subject))
+    diagnosis = recognise(case)
     bytes_grown = round(holder.share_bytes)
+    seconds = growth.seconds[-1] - growth.seconds[holder.start]
     return LeakSuspect(
-        holder=one.text,
-        holder_type=graph.type_of(one.subject),
-        path=one.path,
+        holder=case.text,
+        holder_type=graph.type_of(case.subject),
+        path=case.path,
         growing_types=_growing_types(case),
         count_growth=holder.count_growth,
         retained_growth_bytes=bytes_grown,
-        retained_bytes=graph.retained_bytes(one.subject),
+        retained_bytes=graph.retained_bytes(case.subject),
         growth_bytes_per_hour=bytes_grown * 3600 / seconds if seconds >= _MIN_SECONDS else None,
-        pattern=finding.pattern,
-        evidence=finding.evidence,
-        suggestion=finding.suggestion,
+        pattern=diagnosis.pattern,
+        evidence=diagnosis.evidence,
+        suggestion=diagnosis.suggestion,
         sites=_sites(graph, holder),
     )
 

@@ -7,6 +7,7 @@ computed by the core when first asked for, and kept.
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
@@ -32,20 +33,23 @@ from memlens.heap.graph.allocation_sites import AllocationSites
 from memlens.heap.graph.dominator_tree import DominatorTree
 from memlens.heap.graph.snapshot_file import SectionFile
 
-__all__ = ("Edge", "HeapGraph", "Location")
+__all__ = ("Edge", "HeapGraph", "Location", "is_library_file")
 
 _KIND_MASK = (1 << LABEL_BITS) - 1
 _WEAK = int(EdgeKind.WEAK)
 # Good names first: a path from a module or a frame tells more than one from the intern table.
 _ROOT_TIER = {
     RootKind.MODULE: 0,
-    RootKind.FRAME: 1,
-    RootKind.INTERPRETER: 2,
-    RootKind.STATIC_TYPE: 3,
-    RootKind.INTERNED: 4,
-    RootKind.IMMORTAL: 4,
-    RootKind.EXTERNAL: 5,
+    RootKind.FRAME: 1,  # up to 200: see `HeapGraph._root_tier`
+    RootKind.INTERPRETER: 201,
+    RootKind.STATIC_TYPE: 202,
+    RootKind.INTERNED: 203,
+    RootKind.IMMORTAL: 203,
+    RootKind.EXTERNAL: 204,
 }
+_MAX_RANKED_DEPTH = 99
+_LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
+_STANDARD_LIBRARY = re.compile(r"[/\\](?:lib/python3\.\d+t?|Lib)[/\\]|^<frozen ")
 
 
 class Edge(NamedTuple):
@@ -73,6 +77,13 @@ class Location(NamedTuple):
             if folder in self.file:
                 return str(self._replace(file=self.file.partition(folder)[2]))
         return str(self)
+
+
+def is_library_file(file: str) -> bool:
+    """Tell whether a source file belongs to an installed package or the standard library."""
+    return any(folder in file for folder in _LIBRARY_FOLDERS) or (
+        _STANDARD_LIBRARY.search(file) is not None
+    )
 
 
 def _item_count(sections: Mapping[str, Any], name: str) -> int:
@@ -145,6 +156,11 @@ class HeapGraph:
         """Return one of the stored strings."""
         start, end = self._string_offset[number], self._string_offset[number + 1]
         return bytes(self._string_bytes[start:end]).decode("utf-8", "surrogatepass")
+
+    @property
+    def string_count(self) -> int:
+        """The number of stored strings."""
+        return len(self._string_offset) - 1
 
     @cached_property
     def type_names(self) -> list[str]:
@@ -263,10 +279,23 @@ class HeapGraph:
     @cached_property
     def path_edges(self) -> memoryview:
         """For each node the edge by which the best shortest path from a root reaches it."""
-        tiers = bytes(_ROOT_TIER[RootKind(kind)] for kind in self.root_kind)
+        tiers = bytes(map(self._root_tier, range(self.root_count_total)))
         return memoryview(
             _core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)
         )
+
+    def _root_tier(self, root: int) -> int:
+        """Rank a root as the start of a path: lower is better.
+
+        Of running frames the program's come before those of libraries, and the outermost first: it
+        lives longest, so that the same object has the same path in the next snapshot.
+        """
+        tier, frame = _ROOT_TIER[RootKind(self.root_kind[root])], self.root_frame[root]
+        if frame == NONE:
+            return tier
+        depth = min(self.frame_depth[frame], _MAX_RANKED_DEPTH)
+        of_library = is_library_file(self.string(self.frame_file[frame]))
+        return tier + _MAX_RANKED_DEPTH * (1 + of_library) - depth
 
     # -- dominators ------------------------------------------------------------------------------
 

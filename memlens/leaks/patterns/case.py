@@ -40,6 +40,7 @@ class Case:
     holder: Holder
     subject: int  # the node that the suspect is named after
     path: RetentionPath
+    text: str  # what the suspect is called
     mentions: Sequence[Mention] = ()
 
     @property
