@@ -1,4 +1,4 @@
-"""find_leaks: from snapshots of one process to a ranked list of suspects."""
+"""LeakSuspect: one holder that grows, with all that is known about it; and how it is made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.patterns.case import DATA
 from memlens.leaks.stated_bounds import BoundedHolder
 
-__all__ = ("LeakSuspect", "explain_growth", "find_leaks")
+__all__ = ("LeakSuspect", "explain_growth")
 
 # Of equal numbers, what is more telling than these comes first.
 _PLAIN = DATA | {"dict", "list", "set", "bytearray", "cell", "type"}
@@ -35,7 +35,7 @@ _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 @dataclass(frozen=True, slots=True)
 class LeakSuspect:
-    """One holder that grew in every interval, with all that is known about it.
+    """One holder that accumulates objects, with all that is known about it.
 
     ``holder`` names the container that accumulates; ``path`` leads from the root to it.
     ``count_growth`` is in elements (0 for one that grows in its own memory),
@@ -97,32 +97,16 @@ class LeakSuspect:
         }
 
 
-def find_leaks(
-    snapshots: Iterable[HeapSnapshot],
-    *,
-    ignore: Iterable[str] = (),
-    min_growth_bytes: int = 0,
-    limit: int = 20,
-) -> list[LeakSuspect]:
-    """Return what grew in every interval between the snapshots, the largest share first.
-
-    ``snapshots``: two or more of one process, in any order; three or more tell a leak from a
-    one-time growth. ``ignore``: regular expressions; a suspect whose holder matches one is left
-    out. ``min_growth_bytes``: leave out what grew by less. ``limit``: at most so many.
-
-    Raises ``ComparisonError`` below two snapshots or across processes, ``OptionError`` for a bad
-    option.
-    """
-    return explain_growth(snapshots, ignore, min_growth_bytes, limit)[0]
-
-
 def explain_growth(
     snapshots: Iterable[HeapSnapshot],
     ignore: Iterable[str] = (),
     min_growth_bytes: int = 0,
     limit: int = 20,
 ) -> tuple[list[LeakSuspect], list[BoundedHolder]]:
-    """Return what `find_leaks` does, and what grew as well but states a bound."""
+    """Return the suspects, the largest share first, and the holders that grew but state a bound.
+
+    Options and errors are those of `memlens.find_leaks`.
+    """
     ordered = _in_order(snapshots)
     patterns = _compiled(ignore)
     if min_growth_bytes < 0 or limit < 1:
