@@ -12,6 +12,8 @@ Shapes looked for, best evidence first:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from memlens.leaks.detectors.accumulating_places import accumulating_places
 from memlens.leaks.detectors.garbage import growing_garbage
 from memlens.leaks.detectors.growing_buffers import growing_buffers
@@ -23,6 +25,9 @@ from memlens.leaks.sharing import reach, share_out
 __all__ = ("find_growth",)
 
 
+_EXPLAINED = 0.6  # of what native code holds: then the named holder is the cause
+
+
 def find_growth(growth: Growth) -> list[Holder]:
     """Return the holders with what they are responsible for, the largest share first."""
     known: set[int] = set()
@@ -31,9 +36,17 @@ def find_growth(growth: Growth) -> list[Holder]:
     reach(growth, holders)
     native = held_natively(growth, holders)
     reach(growth, native)
-    holders += native
+    holders += [holder for holder in native if not _is_explained(holder, holders)]
     garbage = growing_garbage(growth)
     if garbage is not None:
         holders.append(garbage)
     share_out(growth, holders)
     return sorted(holders, key=lambda h: (-h.share_bytes, -h.count_growth, h.node))
+
+
+def _is_explained(native: Holder, named: Sequence[Holder]) -> bool:
+    """Tell whether a named holder keeps most of what native code seems to hold."""
+    gained = set(native.gained)
+    return any(
+        len(gained.intersection(holder.gained)) >= _EXPLAINED * len(gained) for holder in named
+    )

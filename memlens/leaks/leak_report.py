@@ -18,7 +18,9 @@ __all__ = ("LeakReport", "find_leaks")
 
 _SHOWN = 5
 _TYPES_SHOWN = 3
-_TWO_SNAPSHOTS = "Two snapshots cannot distinguish a leak from one-time growth: run longer, or take more of them."
+_TWO_SNAPSHOTS = (
+    "Two snapshots cannot distinguish a leak from one-time growth: run longer, or take more."
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

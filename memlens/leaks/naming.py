@@ -73,7 +73,7 @@ def _case(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Case |
     if found is None:
         return None
     path = path_for_people(graph, found)
-    text = place_of(path) if holder.shape == "cluster" else str(path)
+    text = place_of(path) if len(holder.members) > 1 else str(path)
     if holder.shape == "chain":
         text += _chain_link(graph, holder)
     elif holder.shape == "cluster":
@@ -107,7 +107,7 @@ def _with_owners(graph: HeapGraph, holder: Holder, path: RetentionPath, text: st
 def _is_noise(case: Case) -> bool:
     growth, holder = case.growth, case.holder
     if holder.shape in _NAMELESS:
-        return False
+        return case.subject_type in _WEAK_REFERENCES
     if _holds_only_weakly(case):
         return True
     imports = growth.imports[holder.start :]

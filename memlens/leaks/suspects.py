@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from memlens._core.layout import NodeFlag
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
@@ -26,7 +28,9 @@ from memlens.leaks.stated_bounds import BoundedHolder
 __all__ = ("LeakSuspect", "explain_growth")
 
 # Of equal numbers, what is more telling than these comes first.
-_PLAIN = DATA | {"dict", "list", "set", "bytearray", "cell", "type"}
+_PLAIN = DATA | {
+    "dict", "list", "set", "bytearray", "cell", "_thread.lock", "builtin_function_or_method",
+}  # fmt: skip
 _MAX_TYPES = 5
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
@@ -191,12 +195,36 @@ def _sites(graph: HeapGraph, holder: Holder) -> tuple[SiteShare, ...]:
 
 
 def _growing_types(case: Case) -> tuple[str, ...]:
-    """What the holder gained: values first, then keys, then what came with them."""
-    entries = Counter(case.graph.type_of(node) for node in case.holder.entries)
+    """Return what the holder gained, the most telling types first.
+
+    The program's own types come before those of the standard library, and these before plain data;
+    of each kind first the values added, then keys, then what came with them, most bytes first.
+    """
+    graph, holder = case.graph, case.holder
+    entries = Counter(graph.type_of(node) for node in holder.entries)
+    by_bytes: Counter[str] = Counter()
+    for node in holder.gained:
+        if not graph.has(node, NodeFlag.NAMESPACE):
+            by_bytes[graph.type_of(node)] += graph.node_size[node]
     ranked = [
         name
-        for types in (case.value_types, entries, case.gained_types)
-        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0] in _PLAIN, item))
+        for types in (case.value_types, entries, by_bytes)
+        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0]))
     ]
-    ranked = ranked or [case.subject_type]  # it grew in its own memory
-    return tuple(dict.fromkeys(ranked))[:_MAX_TYPES]
+    ranked = list(dict.fromkeys(ranked)) or [case.subject_type]  # it grew in its own memory
+    ranked.sort(key=_plainness)
+    first = next(iter(case.value_types.most_common(1)), None)
+    found = ranked[:_MAX_TYPES]
+    if first is not None and first[0] not in found:
+        found[-1] = first[0]
+    return tuple(found)
+
+
+def _plainness(name: str) -> int:
+    """Rank a type by how much it tells: 0 for the program's own, 3 for plain data."""
+    if name in _PLAIN:
+        return 3
+    module, dot, _ = name.partition(".")
+    if not dot:
+        return 2
+    return 1 if module in sys.stdlib_module_names else 0
