@@ -60,11 +60,11 @@ if TYPE_CHECKING:
     from memlens.heap.views.sparse_collections import SparseCollection, SparseCollections
     from memlens.heap.views.statistics import Statistics, StatisticsRow
     from memlens.heap.views.summary import Summary, SummaryRow
-    from memlens.leaks.leak_report import LeakReport
+    from memlens.leaks.leak_report import LeakReport, find_leaks
     from memlens.leaks.scope import Scope, scope
     from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
     from memlens.leaks.stated_bounds import BoundedHolder
-    from memlens.leaks.suspects import LeakSuspect, find_leaks
+    from memlens.leaks.suspects import LeakSuspect
     from memlens.process.breakdown import MemoryBreakdown, breakdown
     from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
     from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
@@ -211,7 +211,7 @@ _HOMES = {
     "memlens.heap.views.summary": ("Summary", "SummaryRow"),
     "memlens.heap.views.branch": ("Branch",),
     "memlens.leaks.stated_bounds": ("BoundedHolder",),
-    "memlens.leaks.leak_report": ("LeakReport",),
+    "memlens.leaks.leak_report": ("LeakReport", "find_leaks"),
     "memlens.leaks.scope": (
         "Scope",
         "scope",
@@ -220,10 +220,7 @@ _HOMES = {
         "ScopeReport",
         "ScopeSurvivors",
     ),
-    "memlens.leaks.suspects": (
-        "LeakSuspect",
-        "find_leaks",
-    ),
+    "memlens.leaks.suspects": ("LeakSuspect",),
     "memlens.process.breakdown": (
         "MemoryBreakdown",
         "breakdown",

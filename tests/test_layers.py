@@ -51,9 +51,11 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.leaks": [
         {"leak_report", "scope"},
         {"suspects", "scope_report", "growing_types"},
-        {"naming", "find_growth", "patterns"},
-        {"detectors", "mentions", "stated_bounds", "sharing"},
+        {"naming", "find_growth"},
+        {"patterns"},
+        {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},
+        {"gates", "places"},
     ],
     "memlens.profiler": [
         {"memory_profiler"},

@@ -38,6 +38,7 @@ __all__ = (
     "mark_matched",
     "match_nodes",
     "nearest_marked",
+    "place_keys",
     "reached_nodes",
     "retained_by_group",
     "reverse_edges",
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
         mark_matched,
         match_nodes,
         nearest_marked,
+        place_keys,
         reached_nodes,
         retained_by_group,
         reverse_edges,
@@ -112,6 +114,7 @@ else:
     mark_matched = _functions.mark_matched
     match_nodes = _functions.match_nodes
     nearest_marked = _functions.nearest_marked
+    place_keys = _functions.place_keys
     reached_nodes = _functions.reached_nodes
     retained_by_group = _functions.retained_by_group
     reverse_edges = _functions.reverse_edges

@@ -75,3 +75,16 @@ def mark_matched(
     skip_flags: int,
     mark: int,
 ) -> tuple[array[int], array[int]]: ...
+def place_keys(
+    edge_offset: ReadableBuffer,
+    edge_target: ReadableBuffer,
+    edge_label: ReadableBuffer,
+    path_edges: ReadableBuffer,
+    node_type: ReadableBuffer,
+    string_key: ReadableBuffer,
+    type_key: ReadableBuffer,
+    root_key: ReadableBuffer,
+    anchor_node: ReadableBuffer,
+    anchor_key: ReadableBuffer,
+    namespace_string: int,
+) -> tuple[array[int], array[int]]: ...

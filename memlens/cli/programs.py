@@ -11,7 +11,7 @@ from memlens.cli.output import add_json, load_snapshot, print_value
 from memlens.cli.run import run_watched
 from memlens.cli.script import Program, load_module, load_script
 from memlens.errors import MemlensError
-from memlens.leaks.leak_report import make_leak_report
+from memlens.leaks.leak_report import find_leaks
 
 __all__ = ("add_program_commands",)
 
@@ -76,14 +76,14 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _leaks(arguments: argparse.Namespace) -> int:
-    report = make_leak_report([load_snapshot(path) for path in arguments.files])
+    report = find_leaks([load_snapshot(path) for path in arguments.files])
     print_value(report, arguments.json)
     return 0
 
 
 def _report(arguments: argparse.Namespace) -> int:
     snapshots = [load_snapshot(path) for path in arguments.files]
-    value = snapshots[0].summary() if len(snapshots) == 1 else make_leak_report(snapshots)
+    value = snapshots[0].summary() if len(snapshots) == 1 else find_leaks(snapshots)
     print_value(value, arguments.json)
     return 0
 

@@ -36,7 +36,7 @@ from memlens.errors import OptionError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.detectors.clusters import place_of
+from memlens.leaks.naming import place_of
 from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
 
 __all__ = ("Scope", "scope")

@@ -13,7 +13,7 @@ from typing import Any
 from memlens._core.sampler_api import OwnWork
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.leak_report import LeakReport, make_leak_report
+from memlens.leaks.leak_report import LeakReport, find_leaks
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
@@ -243,7 +243,7 @@ class MemoryProfiler:
             records = self.snapshots
             leaks = None
             if len(records) >= 2:
-                leaks = make_leak_report(
+                leaks = find_leaks(
                     self._shelf.load(),
                     ignore=self.ignore,
                     min_growth_bytes=_GROWTH_OF_A_START_BYTES if len(records) == 2 else 0,
@@ -306,7 +306,7 @@ class MemoryProfiler:
             report = LeakReport(self._pid, len(self._shelf.records), 0.0, 0, (), (), alert)
             for snapshots in choices:
                 if len(snapshots) >= 2:
-                    report = make_leak_report(snapshots, ignore=self.ignore, alert=alert)
+                    report = find_leaks(snapshots, ignore=self.ignore, alert=alert)
                 if report.suspects:
                     break
         return report

@@ -20,6 +20,7 @@ from memlens._core.layout import (
     LABEL_BITS,
     LARGEST_STORED,
     NO_BOUND,
+    NONE,
     OPTIONAL_SECTIONS,
     SECTIONS,
     SITE_SECTIONS,
@@ -27,7 +28,7 @@ from memlens._core.layout import (
     NodeFlag,
     RootKind,
 )
-from memlens._frame import Frame
+from memlens._frame import Frame, is_library_file
 from memlens.errors import SnapshotFileError
 from memlens.heap.graph.allocation_sites import AllocationSites
 from memlens.heap.graph.dominator_tree import DominatorTree
@@ -39,13 +40,14 @@ _WEAK = int(EdgeKind.WEAK)
 # Search order: a path from a module or a frame is more useful than one from the intern table.
 _ROOT_TIER = {
     RootKind.MODULE: 0,
-    RootKind.FRAME: 1,
-    RootKind.INTERPRETER: 2,
-    RootKind.STATIC_TYPE: 3,
-    RootKind.INTERNED: 4,
-    RootKind.IMMORTAL: 4,
-    RootKind.EXTERNAL: 5,
+    RootKind.FRAME: 1,  # up to 200: see `HeapGraph._root_tier`
+    RootKind.INTERPRETER: 201,
+    RootKind.STATIC_TYPE: 202,
+    RootKind.INTERNED: 203,
+    RootKind.IMMORTAL: 203,
+    RootKind.EXTERNAL: 204,
 }
+_MAX_RANKED_DEPTH = 99
 
 
 class Edge(NamedTuple):
@@ -133,6 +135,11 @@ class HeapGraph:
         """Return one of the stored strings."""
         start, end = self._string_offset[number], self._string_offset[number + 1]
         return bytes(self._string_bytes[start:end]).decode("utf-8", "surrogatepass")
+
+    @property
+    def string_count(self) -> int:
+        """The number of stored strings."""
+        return len(self._string_offset) - 1
 
     @cached_property
     def type_names(self) -> list[str]:
@@ -251,10 +258,23 @@ class HeapGraph:
     @cached_property
     def path_edges(self) -> memoryview:
         """For each node, the last edge of the best shortest path from a root."""
-        tiers = bytes(_ROOT_TIER[RootKind(kind)] for kind in self.root_kind)
+        tiers = bytes(map(self._root_tier, range(self.root_count_total)))
         return memoryview(
             _core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)
         )
+
+    def _root_tier(self, root: int) -> int:
+        """Rank a root as the start of a path: lower is better.
+
+        Of running frames the program's come before those of libraries, and the outermost first: it
+        lives longest, so that the same object has the same path in the next snapshot.
+        """
+        tier, frame = _ROOT_TIER[RootKind(self.root_kind[root])], self.root_frame[root]
+        if frame == NONE:
+            return tier
+        depth = min(self.frame_depth[frame], _MAX_RANKED_DEPTH)
+        of_library = is_library_file(self.string(self.frame_file[frame]))
+        return tier + _MAX_RANKED_DEPTH * (1 + of_library) - depth
 
     # -- dominators ------------------------------------------------------------------------------
 

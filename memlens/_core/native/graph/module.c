@@ -71,6 +71,10 @@ static PyMethodDef module_functions[] = {
              "The strong edges that lead from a marked source to a marked target."),
     FUNCTION(grown_rows, "grown_rows(edge_offset_a, edge_offset_b, same)\n--\n\n"
              "The nodes of heap ``b`` that have more edges than the same object had in ``a``."),
+    FUNCTION(place_keys,
+             "place_keys(edge_offset, edge_target, edge_label, path_edges, node_type, string_key,"
+             " type_key, root_key, anchor_node, anchor_key, namespace_string)\n--\n\n"
+             "The place of each node as a 64-bit key, and which nodes repeat one above them."),
     FUNCTION(largest_nodes, "largest_nodes(node_value, node_flags, count, skip_flags=0)\n--\n\n"
              "The ``count`` nodes with the highest values, highest first, of equal ones the lower node."),
     FUNCTION(identity_keys, "identity_keys(node_type, node_size, type_key, type_is_sized)\n--\n\n"

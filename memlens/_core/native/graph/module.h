@@ -32,6 +32,9 @@ PyObject *graph_match_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_mark_matched(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_grown_rows(PyObject *module, PyObject *args, PyObject *kwargs);
 
+/* functions_places.c */
+PyObject *graph_place_keys(PyObject *module, PyObject *args, PyObject *kwargs);
+
 /* functions_tree.c */
 PyObject *graph_children_rows(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_spread_flags(PyObject *module, PyObject *args, PyObject *kwargs);
