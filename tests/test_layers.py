@@ -24,7 +24,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"leaks"},
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
-        {"_text"},
+        {"_text", "_options"},
         {"errors", "_package"},
     ],
     "memlens.heap": [
@@ -71,6 +71,7 @@ ONLY = {
     "_core": {"errors"},
     "_atomic": {"errors"},
     "_text": set(),
+    "_options": {"errors"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
