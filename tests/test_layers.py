@@ -24,7 +24,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"leaks"},
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
-        {"_text", "_options"},
+        {"_text", "_options", "_fork"},
         {"errors", "_package"},
     ],
     "memlens.heap": [
@@ -72,6 +72,7 @@ ONLY = {
     "_atomic": {"errors"},
     "_text": set(),
     "_options": {"errors"},
+    "_fork": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
