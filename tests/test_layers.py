@@ -24,7 +24,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"leaks"},
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
-        {"_text", "_options", "_fork"},
+        {"_text", "_options", "_fork", "_log"},
         {"errors", "_package"},
     ],
     "memlens.heap": [
@@ -73,6 +73,7 @@ ONLY = {
     "_text": set(),
     "_options": {"errors"},
     "_fork": set(),
+    "_log": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
