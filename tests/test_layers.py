@@ -25,7 +25,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_text", "_options", "_fork", "_log"},
-        {"errors", "_package"},
+        {"errors", "_package", "_lazy"},
     ],
     "memlens.heap": [
         {"live"},
@@ -43,7 +43,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.process": [
         {"sampler"},
         {"sampling_thread"},
-        {"gc_pauses", "schedule", "reading", "breakdown", "detector"},
+        {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
         {"limits"},
     ],
     "memlens.leaks": [
@@ -74,6 +74,7 @@ ONLY = {
     "_options": {"errors"},
     "_fork": set(),
     "_log": set(),
+    "_lazy": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -228,9 +228,9 @@ def test_a_reading_older_than_the_newest_is_not_kept(world):
     assert sampler.health().readings_taken == 1
 
 
-def fork(world):
-    """Go through what a forked child goes through."""
-    world.sampling.before_fork()
+def fork(world, sampler):
+    """Do what happens in a forked child."""
+    sampler._lock._free_in_child()
     world.sampling.after_fork_in_child()
 
 
@@ -238,7 +238,7 @@ def test_a_forked_child_begins_anew_one_interval_after_the_fork(world):
     sampler = world.sampler(sample_interval=10.0)
     sampler.start()
     world.pass_time(27, step=27)
-    fork(world)
+    fork(world, sampler)
     assert sampler.is_running
     assert sampler.readings() == []
     assert sampler.health().readings_taken == sampler.health().missed_ticks == 0
@@ -253,7 +253,7 @@ def test_a_forked_child_does_not_wait_for_locks_of_the_parents_threads(world):
     holder = threading.Thread(target=sampler._lock.acquire)
     holder.start()
     holder.join()  # its lock stays locked, as that of a thread that is not in the child
-    fork(world)
+    fork(world, sampler)
     reader = threading.Thread(target=world.pass_time, args=(10,), daemon=True)
     reader.start()
     reader.join(60.0)
@@ -298,7 +298,7 @@ def test_an_interval_that_cannot_be_is_refused(interval):
 
 @pytest.mark.parametrize("count", [0, -5, 1.5, "many"])
 def test_a_number_of_readings_that_cannot_be_is_refused(count):
-    with pytest.raises(OptionError, match="max_readings must be an integer of at least 1"):
+    with pytest.raises(OptionError, match="max_readings must be a whole number, at least 1"):
         MemorySampler(max_readings=count)
 
 

@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from memlens.process import breakdown as accounting
-from memlens.process.breakdown import breakdown, parse_smaps
+from memlens.process import memory_breakdown
+from memlens.process.memory_breakdown import breakdown, parse_smaps
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -51,7 +51,7 @@ def test_small_objects_are_counted_exactly_as_pymalloc_gives_them():
 def test_arenas_that_lost_most_objects_show_up_as_free():
     printed = in_child("""
         import json
-        from memlens.process.breakdown import breakdown
+        from memlens.process.memory_breakdown import breakdown
         kept = [object() for _ in range(1_000_000)]
         full = breakdown().to_dict()
         kept[:] = kept[::100]  # one in each few pools stays
@@ -101,7 +101,7 @@ def test_stacks_of_waiting_threads_are_found():
         deadline = time.monotonic() + 10
         while True:  # until the last of them sleeps: a running thread shows no stack pointer
             found = breakdown().stacks
-            if "not seen" not in found.source or time.monotonic() > deadline:
+            if "not found" not in found.source or time.monotonic() > deadline:
                 break
     finally:
         wait.set()
@@ -113,7 +113,7 @@ def test_stacks_of_waiting_threads_are_found():
 def test_no_file_descriptor_is_opened_redirected_or_written_to():
     printed = in_child("""
         import os
-        from memlens.process.breakdown import breakdown
+        from memlens.process.memory_breakdown import breakdown
         def descriptors():
             return sorted((fd, os.fstat(int(fd)).st_ino) for fd in os.listdir("/proc/self/fd")
                           if os.path.exists(f"/proc/self/fd/{fd}"))
@@ -138,15 +138,15 @@ def test_asking_does_not_leak():
 
 def test_without_pymalloc_all_objects_are_said_to_be_in_malloc():
     printed = in_child(
-        "from memlens.process.breakdown import breakdown; print(breakdown())",
+        "from memlens.process.memory_breakdown import breakdown; print(breakdown())",
         PYTHONMALLOC="malloc",
     )
     assert "pymalloc is not in use" in printed
 
 
 def test_what_the_platform_cannot_tell_is_none_and_said(monkeypatch):
-    monkeypatch.setattr(accounting, "_mappings", lambda: (None, "no mappings here"))
-    monkeypatch.setattr(accounting, "_pymalloc_statistics", lambda: (None, "no books"))
+    monkeypatch.setattr(memory_breakdown, "_mappings", lambda: (None, "no mappings here"))
+    monkeypatch.setattr(memory_breakdown, "_pymalloc_statistics", lambda: (None, "no books"))
     whole = breakdown()
     assert whole.rss.source == "psutil"
     assert whole.rss.size_bytes > 1_000_000
@@ -161,7 +161,7 @@ def test_what_the_platform_cannot_tell_is_none_and_said(monkeypatch):
 
 
 def test_statistics_of_an_unknown_form_are_not_guessed_at(monkeypatch):
-    monkeypatch.setattr(accounting, "_pymalloc_statistics", lambda: ("another form", ""))
+    monkeypatch.setattr(memory_breakdown, "_pymalloc_statistics", lambda: ("another form", ""))
     assert breakdown().objects.size_bytes is None
 
 
