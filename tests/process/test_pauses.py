@@ -12,7 +12,7 @@ def collection(hook, clock, seconds):
     hook("stop", {})
 
 
-def test_pauses_are_counted_summed_and_the_longest_is_kept():
+def test_pauses_are_counted_and_summed_and_the_longest_is_kept():
     clock = FakeClock()
     hook = GcPauseHook(clock)
     early, late = GcPauses(), GcPauses()
@@ -29,7 +29,7 @@ def test_pauses_are_counted_summed_and_the_longest_is_kept():
     assert (late.count, late.total_seconds, late.longest_seconds) == (1, 0.125, 0.125)
 
 
-def test_a_collection_that_had_begun_before_is_not_counted():
+def test_collection_that_began_before_subscribing_is_not_counted():
     hook = GcPauseHook(FakeClock())
     pauses = GcPauses()
     hook.subscribe(pauses)
@@ -41,7 +41,7 @@ def test_a_collection_that_had_begun_before_is_not_counted():
     assert pauses.count == 1
 
 
-def test_real_collections_are_seen_while_subscribed_only():
+def test_real_collections_are_counted_only_while_subscribed():
     hook = GcPauseHook()
     pauses = GcPauses()
     hook.subscribe(pauses)
@@ -66,7 +66,7 @@ class Unequal:
         pass
 
 
-def test_the_collectors_callbacks_are_as_they_were_afterwards():
+def test_callbacks_of_the_collector_are_restored():
     hook = GcPauseHook()
     one, two = GcPauses(), GcPauses()
     before = len(gc.callbacks)
@@ -89,7 +89,7 @@ def test_the_collectors_callbacks_are_as_they_were_afterwards():
         assert gc.callbacks.pop() is other
 
 
-def test_live_blocks_are_noted_after_a_full_collection_and_taken_once():
+def test_live_blocks_are_recorded_after_a_full_collection_and_taken_once():
     pauses, hook = GcPauses(), GcPauseHook()
     hook.subscribe(pauses)
     try:
