@@ -23,7 +23,7 @@ def lazy_exports(
     """
     home_of = {name: home for home, names in homes.items() for name in names}
 
-    def __getattr__(name: str) -> object:
+    def load(name: str) -> object:
         import importlib
 
         home = home_of.get(name)
@@ -33,7 +33,7 @@ def lazy_exports(
         setattr(sys.modules[package], name, value)
         return value
 
-    def __dir__() -> list[str]:
+    def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *home_of})
 
-    return __getattr__, __dir__
+    return load, names

@@ -60,9 +60,8 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.cli": [
         {"main"},
-        {"programs", "snapshot_views", "allocation_views"},
-        {"run", "output"},
-        {"script"},
+        {"demo", "run", "views", "allocations"},
+        {"output", "script"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.

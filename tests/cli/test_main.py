@@ -1,4 +1,4 @@
-"""The command line as a stranger uses it: in a process of its own."""
+"""The command line in a process of its own, as users run it."""
 
 import json
 import os
@@ -71,6 +71,7 @@ def test_run_reports_the_leak_of_a_script_on_stderr_and_keeps_files(tmp_path):
     assert "__main__.CACHE grows" in done.stderr
     names = os.listdir(tmp_path / "out")
     assert {"report.txt", "report.json"} <= set(names)
+    assert {(tmp_path / "out" / name).stat().st_mode & 0o777 for name in names} == {0o600}
     files = sorted(str(tmp_path / "out" / n) for n in names if n.endswith(".memlens"))
     assert len(files) >= 4
     report = run("report", *files[1:], cwd=tmp_path)
@@ -85,7 +86,7 @@ def test_run_reports_the_leak_of_a_script_on_stderr_and_keeps_files(tmp_path):
 
 
 def test_short_program_has_no_suspects(tmp_path):
-    """It has no snapshot in between: there is no telling, and no suspect."""
+    """Without a snapshot in between, growth at startup cannot be distinguished from a leak."""
     (tmp_path / "short.py").write_text("KEPT = [bytearray(100) for _ in range(2000)]\n")
     done = run("run", "short.py", cwd=tmp_path)
     assert done.returncode == 0
@@ -163,7 +164,7 @@ def test_paths_finds_an_object_by_its_address(files):
         (["paths", "after.memlens"], "required"),
         (["paths", "--type", "no.Such", "after.memlens"], "no object is of type 'no.Such'"),
         (["paths", "--path", "no.such", "after.memlens"], "no object is at 'no.such'"),
-        (["paths", "--address", "0x1", "after.memlens"], "no object had the address 0x1"),
+        (["paths", "--address", "0x1", "after.memlens"], "no object has the address 0x1"),
         (["paths", "--address", "here", "after.memlens"], "not an address"),
         (["summary", "--by", "colour", "after.memlens"], "invalid choice"),
         (["summary", "--limit", "0", "after.memlens"], "not a positive whole number"),
@@ -236,7 +237,7 @@ def test_interrupted_program_has_the_exit_code_of_an_interrupt(tmp_path):
     [
         (["run", "nowhere.py"], "cannot run 'nowhere.py': No such file"),
         (["run", "-m", "no.such.module"], "cannot run module"),
-        (["run"], "run what?"),
+        (["run"], "no program given; use: memlens run SCRIPT"),
         (["run", "--snapshot-interval", "-1", "x.py"], "not a positive number"),
         (["report", "nowhere.memlens"], "cannot read"),
         (["report", "text.memlens"], "not a memlens snapshot"),

@@ -1,4 +1,4 @@
-"""A bar on a terminal, a line anywhere else."""
+"""Progress: a bar on a terminal, one line elsewhere."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def test_file_readers_report_progress(tmp_path):
 
 def test_negative_total_is_refused():
     with (
-        pytest.raises(memlens.OptionError, match="total is -1"),
+        pytest.raises(
+            memlens.OptionError, match="total must be a whole number, at least 0; got -1"
+        ),
         memlens.progress_bar("x", total=-1),
     ):
         pass

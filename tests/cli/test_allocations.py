@@ -74,13 +74,13 @@ def test_traces_are_shown(tmp_path):
         store.take("one")
     memlens.export(store, tmp_path / "t.traces")
     done = run("allocations", "t.traces", cwd=tmp_path)
-    assert "test_allocation_views.py" in done.stdout
+    assert "test_allocations.py" in done.stdout
     assert json.loads(run("allocations", "--json", "t.traces", cwd=tmp_path).stdout)
     assert len(kept) == 100
     memlens.export(memlens.TraceStore(), tmp_path / "empty.traces")
     done = run("allocations", "empty.traces", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "without a snapshot" in done.stderr
+    assert "contains no traces" in done.stderr
 
 
 def test_error_for_the_wrong_kind_of_file_names_the_right_command(tmp_path):
@@ -91,6 +91,6 @@ def test_error_for_the_wrong_kind_of_file_names_the_right_command(tmp_path):
     assert "use: memlens report heap.memlens" in done.stderr
     done = run("report", "p.json", cwd=tmp_path)
     assert done.returncode == 2
-    assert "holds an allocation profile" in done.stderr
+    assert "is an allocation profile" in done.stderr
     assert "use: memlens allocations p.json" in done.stderr
     assert run("allocations", "nothing.json", cwd=tmp_path).returncode == 2
