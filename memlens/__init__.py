@@ -22,12 +22,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memlens.allocations.blocks.result import BlockResult
     from memlens.allocations.profile.allocation_profile import AllocationProfile
     from memlens.allocations.profile.rows import AllocationRow
     from memlens.allocations.profiler import AllocationProfiler
     from memlens.allocations.tracing.trace_store import TraceStore
     from memlens.allocations.tracker import AllocationTracker
-    from memlens.decorators import BlockResult, memory_block, profile_memory
+    from memlens.decorators import memory_block, profile_memory
     from memlens.errors import (
         CaptureError,
         CaptureTimeoutError,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from memlens.heap.capture.forked import SnapshotProgress, SnapshotTask
     from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
     from memlens.heap.comparison import HeapComparison, TypeChange
-    from memlens.heap.graph.allocation_sites import CallSite, SiteShare
+    from memlens.heap.graph.allocation_sites import SiteShare
     from memlens.heap.graph.node import Node
     from memlens.heap.graph.paths import Hop, RetentionPath, RetentionPathFinder
     from memlens.heap.live import (
@@ -90,7 +91,6 @@ __all__ = (
     "BlockResult",
     "BoundedHolder",
     "Branch",
-    "CallSite",
     "CaptureError",
     "CaptureTimeoutError",
     "ComparisonError",
@@ -161,13 +161,13 @@ __all__ = (
 
 # Loaded when first used: a service that only imports memlens pays for nothing else.
 _HOMES = {
+    "memlens.allocations.blocks.result": ("BlockResult",),
     "memlens.allocations.profile.allocation_profile": ("AllocationProfile",),
     "memlens.allocations.profile.rows": ("AllocationRow",),
     "memlens.allocations.profiler": ("AllocationProfiler",),
     "memlens.allocations.tracing.trace_store": ("TraceStore",),
     "memlens.allocations.tracker": ("AllocationTracker",),
     "memlens.decorators": (
-        "BlockResult",
         "memory_block",
         "profile_memory",
     ),
@@ -207,10 +207,7 @@ _HOMES = {
         "RetentionPath",
         "RetentionPathFinder",
     ),
-    "memlens.heap.graph.allocation_sites": (
-        "CallSite",
-        "SiteShare",
-    ),
+    "memlens.heap.graph.allocation_sites": ("SiteShare",),
     "memlens.heap.snapshot": (
         "HeapSnapshot",
         "compare_snapshots",

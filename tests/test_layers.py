@@ -38,7 +38,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.allocations": [
         {"profiler", "tracker", "blocks"},
         {"sampling", "tracing"},
-        {"profile", "options"},
+        {"profile"},
+        {"options"},
     ],
     "memlens.process": [
         {"sampler"},

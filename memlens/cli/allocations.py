@@ -63,8 +63,8 @@ def _allocations(arguments: argparse.Namespace) -> int:
 def _load(path: str) -> AllocationProfile | TraceStore:
     value = load(path)
     if isinstance(value, TraceStore):
-        if not value.snapshots:
-            raise SnapshotFileError(f"{path} contains no traces to show; take some before saving")
+        if not value.captures:
+            raise SnapshotFileError(f"{path} contains no captures of traced memory")
         return value
     if isinstance(value, AllocationProfile):
         return value

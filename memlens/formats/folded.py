@@ -6,7 +6,7 @@ What Brendan Gregg's ``flamegraph.pl`` reads, and inferno, and most flame graph 
 
 from __future__ import annotations
 
-from memlens._frame import Frame, printable
+from memlens._frame import Frame
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profile.rows import check_measure, measure_of
 
@@ -29,6 +29,4 @@ def folded_text(profile: AllocationProfile, by: str = "live_bytes") -> str:
 
 
 def _frame(frame: Frame) -> str:
-    name = frame.function or ""
-    text = str(frame) if frame.file else printable(name)
-    return text.replace(";", ",")
+    return str(frame).replace(";", ",")

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
-from memlens.heap.graph.heap_graph import HeapGraph, Location
+from memlens._frame import Frame
+from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("Mention", "functions_mentioning")
 
@@ -21,10 +22,10 @@ class Mention(NamedTuple):
     """A function whose code names something, and where it is defined."""
 
     function: str
-    location: Location
+    location: Frame
 
     def __str__(self) -> str:
-        return f"{self.function} ({self.location.short()})"
+        return f"{self.function} ({self.location.package_location})"
 
 
 def functions_mentioning(graph: HeapGraph, name: str, subject: int) -> list[Mention]:

@@ -43,7 +43,7 @@ class AllocationSource:
         if self._profiler is None or self._profiler.is_running:
             return
         try:
-            self._profiler.start_sampling()
+            self._profiler.start()
             self._off_reason = None
         except MemlensError as error:
             self._failed(error)
@@ -65,7 +65,7 @@ class AllocationSource:
 
     def _end(self, profiler: AllocationProfiler) -> None:
         try:
-            profiler.stop_sampling()
+            profiler.stop()
         except MemlensError as error:
             self._failed(error)
 

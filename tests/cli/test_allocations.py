@@ -80,7 +80,7 @@ def test_traces_are_shown(tmp_path):
     memlens.export(memlens.TraceStore(), tmp_path / "empty.traces")
     done = run("allocations", "empty.traces", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "contains no traces" in done.stderr
+    assert "no captures" in done.stderr
 
 
 def test_error_for_the_wrong_kind_of_file_names_the_right_command(tmp_path):

@@ -13,10 +13,10 @@ import memlens
 from memlens import _core
 from memlens._core.layout import SITE_SECTIONS, NodeFlag
 from memlens._core.sampler_api import read_samples
+from memlens._frame import Frame
 from memlens.errors import NotInSnapshotError
 from memlens.heap.graph.allocation_sites import (
     AllocationSites,
-    CallSite,
     lost_samples,
     site_sections,
 )
@@ -56,12 +56,12 @@ def test_an_object_is_found_behind_its_collectors_header_and_inline_pointers():
     )
     sites = snapshot.graph.sites
     assert [sites.site_of(blob) for blob in blobs[:4]] == [
-        *[CallSite(*PUT)] * 3,
-        CallSite(*LOAD),
+        *[Frame(*PUT)] * 3,
+        Frame(*LOAD),
     ]
     assert sites.site_of(blobs[4]) is None
     node = next(node for node in snapshot.find(lambda node: node.index == blobs[2]))
-    assert node.allocated_at == (CallSite(*SERVE), CallSite(*PUT))
+    assert node.allocated_at == (Frame(*SERVE), Frame(*PUT))
 
 
 def test_what_lies_behind_the_end_of_a_block_is_not_its_object():
@@ -165,8 +165,8 @@ def test_the_columns_say_what_the_sampler_said(samples):
         if sections["site_address"][row] == address:  # not within a neighbour, which overlaps here
             assert sections["site_size"][row] == size
             assert sections["site_weight"][row] == 1 / probability
-            named = [CallSite(*call) for call in reversed(path)]
-            assert list(sites.path_of(node)) == (named or [CallSite("<native>", "", 0)])
+            named = [Frame(*call) for call in reversed(path)]
+            assert list(sites.path_of(node)) == (named or [Frame("<native>", "", 0)])
 
 
 # -- with the sampler of this process --------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""AllocationComparison: what changed between two allocation profiles, by call path."""
+"""AllocationComparison: the changes between two allocation profiles, by call path."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from memlens._frame import CallPath, path_order, traced_as_ours
 from memlens._text import columns, format_bytes, format_change
+from memlens.allocations.options import check_limit
 from memlens.allocations.profile.profile_text import path_text
 from memlens.allocations.profile.rows import AllocationRow, check_measure
 
@@ -16,9 +17,9 @@ __all__ = ("AllocationComparison", "AllocationDifference", "compare_rows")
 
 @traced_as_ours
 class AllocationDifference(NamedTuple):
-    """One call path in both profiles: after minus before, with the difference's standard error.
+    """The change of one call path between two profiles, with its standard error.
 
-    The allocated numbers are None where a profile cannot know them.
+    Changes of the allocated measures are None if a profile does not know them (tracemalloc).
     """
 
     call_path: CallPath
@@ -26,18 +27,18 @@ class AllocationDifference(NamedTuple):
     after: AllocationRow
 
     def change(self, by: str = "live_bytes") -> float | None:
-        """Return after minus before, of one measure."""
+        """Return the value of one measure after minus its value before."""
         before, after = getattr(self.before, by), getattr(self.after, by)
         return None if before is None or after is None else after - before
 
     def change_stderr(self, by: str = "live_bytes") -> float | None:
-        """Return the standard error of `change`: of independent samples, so an upper bound."""
+        """Return the standard error of `change`. Assumes independent samples: an upper bound."""
         before = getattr(self.before, by + "_stderr")
         after = getattr(self.after, by + "_stderr")
         return None if before is None or after is None else sqrt(before**2 + after**2)
 
     def is_significant(self, by: str = "live_bytes", errors: float = 3.0) -> bool:
-        """Tell whether the change is more than ``errors`` standard errors."""
+        """Return whether the change is larger than ``errors`` standard errors."""
         change, error = self.change(by), self.change_stderr(by)
         return change is not None and error is not None and abs(change) > errors * error
 
@@ -46,19 +47,23 @@ class AllocationDifference(NamedTuple):
         path = " -> ".join(map(str, self.call_path))
         return f"{format_change(change)} ± {format_bytes(error)} at {path}"
 
+    def __repr__(self) -> str:
+        change = format_change(self.change() or 0.0)
+        return f"<AllocationDifference: {change} at {path_text(self.call_path)}>"
+
 
 class AllocationComparison:
-    """Differences of two profiles; a sequence, the largest growth of live bytes first."""
+    """The changes between two profiles: a sequence, largest growth of live bytes first."""
 
     def __init__(self, differences: list[AllocationDifference]) -> None:
         self._differences = tuple(differences)
 
-    def top(self, n: int = 20, by: str = "live_bytes") -> list[AllocationDifference]:
-        """Return the ``n`` call paths that grew most by one of the four measures."""
+    def top(self, limit: int | None = 20, by: str = "live_bytes") -> list[AllocationDifference]:
+        """Return the ``limit`` call paths that grew most by one of the four measures."""
         check_measure(by)
         return sorted(
             self._differences, key=lambda d: (-(d.change(by) or 0.0), path_order(d.call_path))
-        )[:n]
+        )[: check_limit(limit)]
 
     def __iter__(self) -> Iterator[AllocationDifference]:
         return iter(self._differences)
@@ -80,6 +85,10 @@ class AllocationComparison:
             for difference in self.top()
         ]
         return columns(("live", "± stderr", "", "call path (innermost first)"), rows)
+
+    def __repr__(self) -> str:
+        change = sum(difference.change() or 0.0 for difference in self)
+        return f"<AllocationComparison: {len(self)} call paths, {format_change(change)} live>"
 
 
 def compare_rows(before: list[AllocationRow], after: list[AllocationRow]) -> AllocationComparison:

@@ -76,8 +76,8 @@ class SharedSampler:
             if subscription.interval_bytes < smallest:
                 self.sampler.set_interval(smallest)
 
-    def begin_again(self, subscription: Subscription) -> None:
-        """Let a subscriber's view begin now; everybody's where hooks were lost and are put back."""
+    def restart(self, subscription: Subscription) -> None:
+        """Restart a subscriber's view, or all views if lost hooks have to be installed again."""
         with self._lock:
             if "bypassed" in self.sampler.health().values():
                 self._start_again()

@@ -1,4 +1,4 @@
-"""Tables of traced memory, grouped: what is allocated where, and how that changed."""
+"""Tables of traced memory by line, file or call path, and of its changes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ __all__ = (
 Groups = dict[CallPath, tuple[int, int]]  # bytes and blocks of each call path
 
 
+@traced_as_ours
 class TraceStatistic(NamedTuple):
-    """The live traced memory of one line, file or call path: its bytes and its blocks.
+    """The live traced memory of one line, file or call path, in bytes and blocks.
 
-    ``call_path`` has one frame when grouped by line or by file, all frames by traceback.
+    ``call_path`` has one frame when grouped by line or file, and all frames by traceback.
     """
 
     call_path: CallPath
@@ -46,6 +47,9 @@ class TraceStatistic(NamedTuple):
         blocks = _blocks(format_count(self.block_count), self.block_count)
         return _line(f"{format_bytes(self.size_bytes)} in {blocks}", self.frame)
 
+    def __repr__(self) -> str:
+        return f"<TraceStatistic: {self}>"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready values."""
         return {
@@ -57,7 +61,7 @@ class TraceStatistic(NamedTuple):
 
 @traced_as_ours
 class TraceDifference(NamedTuple):
-    """How the traced memory of one line, file or call path changed between two snapshots."""
+    """The change of one line, file or call path between two captures of traced memory."""
 
     call_path: CallPath
     before_bytes: int
@@ -72,17 +76,20 @@ class TraceDifference(NamedTuple):
 
     @property
     def difference_bytes(self) -> int:
-        """The growth in bytes; negative where memory was freed."""
+        """The growth in bytes; negative if memory was freed."""
         return self.after_bytes - self.before_bytes
 
     @property
     def difference_count(self) -> int:
-        """The growth in memory blocks; negative where blocks were freed."""
+        """The growth in memory blocks; negative if blocks were freed."""
         return self.after_count - self.before_count
 
     def __str__(self) -> str:
         blocks = _blocks(_signed(self.difference_count), self.difference_count)
         return _line(f"{format_change(self.difference_bytes)} in {blocks}", self.frame)
+
+    def __repr__(self) -> str:
+        return f"<TraceDifference: {self}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready values."""
@@ -98,10 +105,10 @@ class TraceDifference(NamedTuple):
 
 
 class TraceStatistics:
-    """The largest groups of one snapshot, largest first; a sequence of `TraceStatistic`.
+    """The largest groups of a `TracedMemory`: a sequence of `TraceStatistic`, largest first.
 
-    ``total_bytes`` and ``total_count`` are of all groups, ``omitted`` is how many are not in
-    ``rows``.
+    ``total_bytes`` and ``total_count`` are sums over all groups. ``omitted`` is the number of
+    groups that the limit left out of ``rows``.
     """
 
     __slots__ = ("omitted", "rows", "total_bytes", "total_count")
@@ -139,12 +146,16 @@ class TraceStatistics:
         ]
         return _table(title, ("size", "blocks"), cells, self.omitted)
 
+    def __repr__(self) -> str:
+        size = format_bytes(self.total_bytes)
+        return f"<TraceStatistics: {len(self) + self.omitted} groups, {size}>"
+
 
 class TraceComparison:
-    """The groups that changed between two snapshots, largest change first.
+    """The changes between two captures: a sequence of `TraceDifference`, largest first.
 
-    A sequence of `TraceDifference`. ``difference_bytes`` and ``difference_count`` are of all
-    groups, ``omitted`` is how many that changed are not in ``rows``.
+    ``difference_bytes`` and ``difference_count`` are sums over all groups. ``omitted`` is the
+    number of changed groups that the limit left out of ``rows``.
     """
 
     __slots__ = ("difference_bytes", "difference_count", "omitted", "rows")
@@ -188,16 +199,20 @@ class TraceComparison:
         ]
         return _table(title, ("growth", "size", "new blocks", "blocks"), cells, self.omitted)
 
+    def __repr__(self) -> str:
+        change = format_change(self.difference_bytes)
+        return f"<TraceComparison: {len(self) + self.omitted} groups changed, {change}>"
+
 
 def rank_groups(groups: Groups) -> list[TraceStatistic]:
-    """Return the groups as rows, largest first, ties in the order of their paths."""
+    """Return the groups as rows, largest first; ties are sorted by call path."""
     rows = [TraceStatistic(path, size, count) for path, (size, count) in groups.items()]
     rows.sort(key=lambda row: (-row.size_bytes, -row.block_count, path_order(row.call_path)))
     return rows
 
 
 def compare_groups(before: Groups, after: Groups) -> list[TraceDifference]:
-    """Return the groups that changed, largest change of bytes first, growth before shrinkage."""
+    """Return the groups that changed, largest change of bytes first, growth before decrease."""
     rows = []
     for path in before.keys() | after.keys():
         old, new = before.get(path, (0, 0)), after.get(path, (0, 0))

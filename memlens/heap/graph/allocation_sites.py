@@ -17,32 +17,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from memlens._core.layout import SITE_SECTIONS
 from memlens._core.sampler_api import COLUMNS, DOMAINS
+from memlens._frame import NATIVE_FRAME, CallPath, Frame, path_order
 from memlens._text import format_bytes, format_count
 
-__all__ = ("AllocationSites", "CallSite", "SiteShare", "lost_samples", "site_sections")
+__all__ = ("AllocationSites", "SiteShare", "lost_samples", "site_sections")
 
 _OBJECT_OFFSETS = (0, 16, 32, 48)
 _SMALLEST_OBJECT = 16  # bytes: a reference count and a type
 _OBJECT_DOMAIN = DOMAINS.index("object")
-
-
-class CallSite(NamedTuple):
-    """One place of a call path: the function, its file, and the line (0: not known)."""
-
-    function: str
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        file = "/".join(self.file.replace("\\", "/").split("/")[-2:])
-        return f"{self.function} ({file}:{self.line})" if self.line else f"{self.function} ({file})"
-
-
-NATIVE = CallSite("<native>", "", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +39,7 @@ class SiteShare:
     ``shallow_bytes`` are what the ``sample_count`` sampled objects stand for.
     """
 
-    call_path: tuple[CallSite, ...]
+    call_path: CallPath
     count: float
     shallow_bytes: float
     sample_count: int
@@ -68,12 +54,12 @@ class SiteShare:
 
     def path_text(self) -> str:
         """Return the calls in one line, the one that allocated first."""
-        return " <- ".join(map(str, reversed(self.call_path)))
+        return " <- ".join(frame.short() for frame in reversed(self.call_path))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the share as JSON-ready values."""
         return {
-            "call_path": [site._asdict() for site in self.call_path],
+            "call_path": [frame._asdict() for frame in self.call_path],
             "count": self.count,
             "shallow_bytes": self.shallow_bytes,
             "sample_count": self.sample_count,
@@ -113,7 +99,7 @@ class AllocationSites:
         }
 
     @cached_property
-    def call_paths(self) -> list[tuple[CallSite, ...]]:
+    def call_paths(self) -> list[CallPath]:
         """The call path of each stack: the outermost call first."""
         columns = self._columns
         data = bytes(columns["site_string_bytes"])
@@ -124,19 +110,20 @@ class AllocationSites:
         places = zip(
             columns["site_function"], columns["site_file"], columns["site_line"], strict=True
         )
-        sites = [CallSite(texts[function], texts[file], line) for function, file, line in places]
-        frames = columns["site_stack_frame"]
+        frames = [Frame(texts[function], texts[file], line) for function, file, line in places]
+        stacks = columns["site_stack_frame"]
         return [
-            tuple(sites[frame] for frame in reversed(frames[start:end].tolist())) or (NATIVE,)
+            tuple(frames[number] for number in reversed(stacks[start:end].tolist()))
+            or (NATIVE_FRAME,)
             for start, end in pairwise(columns["site_stack_offset"])
         ]
 
-    def path_of(self, node: int) -> tuple[CallSite, ...] | None:
+    def path_of(self, node: int) -> CallPath | None:
         """Return the call path that allocated a node; None for one that was not sampled."""
         row = self.samples.get(node)
         return None if row is None else self.call_paths[self._columns["site_stack"][row]]
 
-    def site_of(self, node: int) -> CallSite | None:
+    def site_of(self, node: int) -> Frame | None:
         """Return the line that allocated a node; None for one that was not sampled."""
         path = self.path_of(node)
         return None if path is None else path[-1]
@@ -147,7 +134,7 @@ class AllocationSites:
         ``depth``: how many calls tell places apart, counted from the line that allocated.
         """
         columns, samples = self._columns, self.samples
-        sums: dict[tuple[CallSite, ...], tuple[float, float, int]] = {}
+        sums: dict[CallPath, tuple[float, float, int]] = {}
         for node in nodes:
             row = samples.get(node)
             if row is None:
@@ -161,7 +148,7 @@ class AllocationSites:
                 sample_count + 1,
             )
         shares = [SiteShare(path, *numbers) for path, numbers in sums.items()]
-        return sorted(shares, key=lambda share: (-share.shallow_bytes, share.call_path))
+        return sorted(shares, key=lambda share: (-share.shallow_bytes, path_order(share.call_path)))
 
 
 def site_sections(tables: Mapping[str, bytes]) -> dict[str, array[Any]]:

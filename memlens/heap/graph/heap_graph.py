@@ -27,12 +27,13 @@ from memlens._core.layout import (
     NodeFlag,
     RootKind,
 )
+from memlens._frame import Frame
 from memlens.errors import SnapshotFileError
 from memlens.heap.graph.allocation_sites import AllocationSites
 from memlens.heap.graph.dominator_tree import DominatorTree
 from memlens.heap.graph.snapshot_file import SectionFile
 
-__all__ = ("Edge", "HeapGraph", "Location")
+__all__ = ("Edge", "HeapGraph")
 
 _KIND_MASK = (1 << LABEL_BITS) - 1
 _WEAK = int(EdgeKind.WEAK)
@@ -56,23 +57,6 @@ class Edge(NamedTuple):
     kind: EdgeKind
     name: str
     position: int  # of EdgeKind.INDEX; 0 otherwise
-
-
-class Location(NamedTuple):
-    """Where a function, class or module is defined."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
-
-    def short(self) -> str:
-        """Return the place without the folder that installed packages are in."""
-        for folder in ("/site-packages/", "/dist-packages/"):
-            if folder in self.file:
-                return str(self._replace(file=self.file.partition(folder)[2]))
-        return str(self)
 
 
 def _item_count(sections: Mapping[str, Any], name: str) -> int:
@@ -175,12 +159,12 @@ class HeapGraph:
         entry = self._named(node)
         return self.string(entry[0]) if entry else ""
 
-    def location_of(self, node: int) -> Location | None:
+    def location_of(self, node: int) -> Frame | None:
         """Return where a module, class, function or code object is defined, where that is known."""
         entry = self._named(node)
         if entry is None or not entry[1]:
             return None
-        return Location(self.string(entry[1]), entry[2])
+        return Frame(None, self.string(entry[1]), entry[2])
 
     def length_of(self, node: int) -> int | None:
         """Return the number of elements of a built-in container, None for anything else."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from memlens._core.layout import NodeFlag
+from memlens._frame import CallPath, Frame
 from memlens._text import format_bytes, format_count
-from memlens.heap.graph.allocation_sites import CallSite
-from memlens.heap.graph.heap_graph import HeapGraph, Location
+from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("Node",)
 
@@ -39,7 +39,7 @@ class Node:
         return self.graph.name_of(self.index)
 
     @property
-    def location(self) -> Location | None:
+    def location(self) -> Frame | None:
         """Where a module, class or function is defined."""
         return self.graph.location_of(self.index)
 
@@ -69,7 +69,7 @@ class Node:
         return self.graph.value_of(self.index)
 
     @property
-    def allocated_at(self) -> tuple[CallSite, ...] | None:
+    def allocated_at(self) -> CallPath | None:
         """The call path that allocated it, the outermost call first; None if it was not sampled."""
         sites = self.graph.sites
         return sites.path_of(self.index) if sites is not None else None

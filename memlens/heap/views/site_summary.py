@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 
+from memlens._frame import Frame
 from memlens._text import format_bytes, format_count
 from memlens.errors import NotInSnapshotError
-from memlens.heap.graph.allocation_sites import CallSite
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.views.summary import Summary, SummaryRow
 from memlens.heap.views.visibility import hidden_flags, is_shown
@@ -31,7 +31,7 @@ def summarise_sites(graph: HeapGraph, *, include_garbage: bool = False) -> Summa
     shares = sites.shares(shown, 1)
     retained = _retained(graph, [share.call_path[-1] for share in shares], shown)
     rows = [
-        SummaryRow(str(site), round(share.count), round(share.shallow_bytes), retained[site])
+        SummaryRow(site.short(), round(share.count), round(share.shallow_bytes), retained[site])
         for share in shares
         for site in share.call_path
     ]
@@ -44,7 +44,7 @@ def summarise_sites(graph: HeapGraph, *, include_garbage: bool = False) -> Summa
     return Summary(title, rows, "allocated at")
 
 
-def _retained(graph: HeapGraph, order: list[CallSite], nodes: list[int]) -> dict[CallSite, int]:
+def _retained(graph: HeapGraph, order: list[Frame], nodes: list[int]) -> dict[Frame, int]:
     """Return the bytes that the sampled objects of each site keep alive, none counted twice."""
     sites = graph.sites
     assert sites is not None

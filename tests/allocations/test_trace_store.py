@@ -25,7 +25,7 @@ def allocate(size):
 ALLOCATING_LINE = allocate.__code__.co_firstlineno + 1
 
 
-def test_growth_between_two_snapshots_is_found_at_its_line():
+def test_growth_between_two_captures_is_found_at_its_line():
     with TraceStore() as store:
         before = store.take("before")
         data, line = bytearray(100 * KIB), here()
@@ -37,7 +37,7 @@ def test_growth_between_two_snapshots_is_found_at_its_line():
     assert len(data) == 100 * KIB
 
 
-def test_memory_that_was_freed_is_a_negative_difference():
+def test_freed_memory_is_a_negative_difference():
     with TraceStore() as store:
         data, line = bytearray(100 * KIB), here()
         before = store.take()
@@ -49,7 +49,7 @@ def test_memory_that_was_freed_is_a_negative_difference():
     assert row.difference_count < 0
 
 
-def test_by_traceback_the_callers_are_told_apart():
+def test_tracebacks_distinguish_callers():
     with TraceStore() as store:
         small, first = allocate(10 * KIB), here()
         large, second = allocate(20 * KIB), here()
@@ -66,37 +66,37 @@ def test_by_traceback_the_callers_are_told_apart():
     assert len(small) + len(large) == 30 * KIB
 
 
-def test_paths_keep_at_most_the_frames_asked_for():
+def test_paths_have_at_most_the_given_number_of_frames():
     with TraceStore(frames=2) as store:
         data = allocate(10 * KIB)
-        snapshot = store.take()
-    assert snapshot.frame_limit == 2
-    assert max(len(path) for path in snapshot.paths) <= 2
+        memory = store.take()
+    assert memory.frame_limit == 2
+    assert max(len(path) for path in memory.paths) <= 2
     assert len(data) == 10 * KIB
 
 
-def test_at_most_so_many_snapshots_are_kept_and_the_oldest_is_dropped():
-    with TraceStore(max_snapshots=3, frames=1) as store:
+def test_oldest_capture_is_dropped():
+    with TraceStore(max_captures=3, frames=1) as store:
         for number in range(5):
             store.take(str(number))
-        assert [snapshot.label for snapshot in store.snapshots] == ["2", "3", "4"]
+        assert [memory.label for memory in store.captures] == ["2", "3", "4"]
         store.clear()
-        assert store.snapshots == ()
-        assert store.is_tracing
+        assert store.captures == ()
+        assert store.is_running
 
 
-def test_a_snapshot_tells_what_tracing_itself_costs():
+def test_capture_has_the_memory_of_tracing_itself():
     with TraceStore() as store:
         data = [bytearray(10) for _ in range(5000)]
-        snapshot = store.take()
+        memory = store.take()
         # A trace needs tens of bytes, whatever the size of its block.
-        assert 5000 * 16 < snapshot.tracing_bytes < 5000 * 1000
+        assert 5000 * 16 < memory.tracing_bytes < 5000 * 1000
         assert store.tracing_bytes > 5000 * 16
-    assert snapshot.traced_bytes >= snapshot.total_bytes > 5000 * 10
+    assert memory.traced_bytes >= memory.total_bytes > 5000 * 10
     assert len(data) == 5000
 
 
-def test_frames_of_memlens_tracemalloc_and_the_import_system_are_left_out():
+def test_frames_of_memlens_tracemalloc_and_the_import_system_are_dropped():
     with TraceStore() as store, TraceStore(internal=True) as everything:
         sys.modules.pop("this_is_not_there", None)
         for _ in range(3):
@@ -114,7 +114,7 @@ def test_frames_of_memlens_tracemalloc_and_the_import_system_are_left_out():
     assert __file__ in shown
 
 
-def test_include_and_exclude_choose_files_by_pattern():
+def test_include_and_exclude_select_files_by_pattern():
     namespace = {}
     exec(compile("def make(): return bytearray(50_000)", "/app/models.py", "exec"), namespace)
     with (
@@ -131,18 +131,18 @@ def test_include_and_exclude_choose_files_by_pattern():
     assert len(data) == 2
 
 
-def test_stores_nest_and_the_last_one_switches_tracing_off():
+def test_last_of_nested_stores_stops_tracing():
     outer, inner = TraceStore(frames=2), TraceStore(frames=9)
     with outer:
         with inner:
             assert tracemalloc.get_traceback_limit() == 2
         assert tracemalloc.is_tracing()
-        assert outer.is_tracing
-        assert not inner.is_tracing
+        assert outer.is_running
+        assert not inner.is_running
     assert not tracemalloc.is_tracing()
 
 
-def test_tracing_of_the_application_is_left_on():
+def test_tracing_of_the_application_stays_on():
     tracemalloc.start(4)
     with TraceStore() as store:
         assert store.take().frame_limit == 4
@@ -157,13 +157,13 @@ def test_start_and_stop_can_be_repeated():
     for _ in range(3):
         store.start()
         store.start()
-        assert store.is_tracing
+        assert store.is_running
         store.stop()
         store.stop()
         assert not tracemalloc.is_tracing()
 
 
-def test_a_thousand_starts_and_stops_leave_everything_as_it_was():
+def test_a_thousand_starts_and_stops_leave_no_trace():
     store = TraceStore(frames=1)
     threads, collecting = threading.active_count(), (gc.isenabled(), gc.get_threshold())
     references = sys.getrefcount(store)
@@ -176,14 +176,14 @@ def test_a_thousand_starts_and_stops_leave_everything_as_it_was():
     assert sys.getrefcount(store) == references
 
 
-def test_a_store_that_is_dropped_gives_its_tracing_up():
+def test_deleted_store_releases_tracing():
     store = TraceStore()
     store.start()
     del store
     assert not tracemalloc.is_tracing()
 
 
-def test_a_snapshot_while_tracing_is_off_is_a_tracing_error():
+def test_capture_while_tracing_is_off_is_a_tracing_error():
     store = TraceStore()
     with pytest.raises(TracingError, match=r"call start\(\)"):
         store.take()
@@ -191,10 +191,10 @@ def test_a_snapshot_while_tracing_is_off_is_a_tracing_error():
         store.top()
 
 
-def test_a_store_whose_tracing_was_stopped_says_so_and_can_start_again():
+def test_store_reports_that_other_code_stopped_tracing_and_can_restart():
     with TraceStore() as store:
         tracemalloc.stop()
-        assert not store.is_tracing
+        assert not store.is_running
         with pytest.raises(TracingError, match="other code stopped tracemalloc"):
             store.take()
         store.start()
@@ -202,7 +202,7 @@ def test_a_store_whose_tracing_was_stopped_says_so_and_can_start_again():
     assert not tracemalloc.is_tracing()
 
 
-def test_a_store_that_was_not_started_reads_the_tracing_of_others():
+def test_store_that_is_not_running_reads_traces_of_other_code():
     store = TraceStore()
     tracemalloc.start()
     data = bytearray(50 * KIB)
@@ -211,11 +211,11 @@ def test_a_store_that_was_not_started_reads_the_tracing_of_others():
     assert len(data) == 50 * KIB
 
 
-def test_top_shows_the_newest_snapshot_or_else_the_memory_as_it_is():
+def test_top_uses_the_newest_capture_or_the_current_memory():
     with TraceStore() as store:
         data = bytearray(100 * KIB)
         assert store.top(1)[0].size_bytes >= 100 * KIB
-        assert store.snapshots == ()
+        assert store.captures == ()
         store.take()
         del data
         assert store.top(1)[0].size_bytes >= 100 * KIB
@@ -223,24 +223,24 @@ def test_top_shows_the_newest_snapshot_or_else_the_memory_as_it_is():
         assert store.top(None).total_bytes < 100 * KIB
 
 
-def test_a_store_is_saved_and_loaded_with_its_snapshots(tmp_path):
-    path = tmp_path / "run.memtraces"
+def test_store_is_saved_and_loaded_with_its_captures(tmp_path):
+    path = tmp_path / "run.traces"
     with TraceStore() as store:
         store.take("a")
         data = bytearray(KIB)
         store.take("b")
     assert store.save(path) == path.stat().st_size
     loaded = TraceStore.load(path)
-    assert loaded.snapshots == store.snapshots
-    assert not loaded.is_tracing
-    before, after = loaded.snapshots
-    assert str(loaded.compare(before, after)) == str(store.compare(*store.snapshots))
+    assert loaded.captures == store.captures
+    assert not loaded.is_running
+    before, after = loaded.captures
+    assert str(loaded.compare(before, after)) == str(store.compare(*store.captures))
     json.dumps(loaded.compare(before, after).to_dict())
     assert len(data) == KIB
 
 
-def test_a_file_that_is_not_ours_is_not_loaded(tmp_path):
-    path = tmp_path / "x.memtraces"
+def test_file_of_another_kind_is_not_loaded(tmp_path):
+    path = tmp_path / "x.traces"
     path.write_bytes(b"something")
     with pytest.raises(SnapshotFileError):
         TraceStore.load(path)
@@ -249,12 +249,14 @@ def test_a_file_that_is_not_ours_is_not_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_snapshots": 0}, "max_snapshots must be a whole number, 1 or more"),
-        ({"max_snapshots": 1.5}, "max_snapshots"),
+        ({"max_captures": 0}, "max_captures must be a whole number, 1 or more"),
+        ({"max_captures": 1.5}, "max_captures"),
         ({"frames": 0}, "frames must be a whole number, 1 to 65535"),
         ({"frames": 70_000}, "frames"),
         ({"include": "*.py"}, "include takes a sequence of patterns"),
         ({"exclude": [5]}, "exclude takes file name patterns"),
+        ({"include": 5}, "include takes a sequence of patterns"),
+        ({"internal": "yes"}, "internal must be True or False"),
     ],
 )
 def test_bad_options_are_option_errors(options, message):
@@ -262,6 +264,6 @@ def test_bad_options_are_option_errors(options, message):
         TraceStore(**options)
 
 
-def test_a_label_that_is_no_text_is_an_option_error():
-    with TraceStore() as store, pytest.raises(OptionError, match="label must be text"):
+def test_label_of_the_wrong_type_is_an_option_error():
+    with TraceStore() as store, pytest.raises(OptionError, match="label must be a string"):
         store.take(5)

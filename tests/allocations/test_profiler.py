@@ -1,4 +1,4 @@
-"""AllocationProfiler: subscription, bounds, forks, the fallback, and what its profile says."""
+"""AllocationProfiler: subscriptions, lifecycle, forks, the fallback to tracemalloc."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ from tests.sampler import need_sampler
 need_sampler()
 
 
+BAD_OPTIONS = (
+    {"interval_bytes": 0},
+    {"interval_bytes": 1.5},
+    {"interval_bytes": "x"},
+    {"interval_bytes": True},
+    {"max_samples": 1},
+    {"max_samples": None},
+    {"seed": -1},
+    {"backend": 5},
+    {"backend": ["auto"]},
+)
+
+
 def make(number: int, size: int) -> list[bytes]:
     return [bytes(size) for _ in range(number)]
 
@@ -32,7 +45,7 @@ def live_in_make(profile: AllocationProfile) -> float:
     )
 
 
-def test_a_profile_knows_what_lives_and_what_was_allocated() -> None:
+def test_profile_has_live_and_allocated_memory() -> None:
     with AllocationProfiler(1) as profiler:
         for _ in range(2):
             kept = make(100, 1000)
@@ -49,22 +62,22 @@ def test_a_profile_knows_what_lives_and_what_was_allocated() -> None:
     assert "not explained" in str(profile)
 
 
-def test_two_profilers_share_one_sampler_and_each_sees_its_own_time() -> None:
+def test_profilers_share_one_sampler_and_see_what_was_allocated_since_their_start() -> None:
     first, second = AllocationProfiler(1), AllocationProfiler(1)
-    first.start_sampling()
+    first.start()
     early = make(50, 1000)
-    second.start_sampling()
+    second.start()
     late = make(70, 1000)
     assert first.health()["subscribers"] == 2
-    second_profile = second.stop_sampling()
-    first_profile = first.stop_sampling()
+    second_profile = second.stop()
+    first_profile = first.stop()
     assert live_in_make(second_profile) == pytest.approx(70 * 1033, rel=0.03)
     assert live_in_make(first_profile) == pytest.approx(120 * 1033, rel=0.03)
     assert len(early) + len(late) == 120
     assert SHARED.subscribers == 0
 
 
-def test_after_the_block_the_profile_is_still_to_be_had_and_a_new_start_drops_it() -> None:
+def test_profile_stays_after_stop_until_the_next_start() -> None:
     with AllocationProfiler(1) as profiler:
         kept = make(100, 1000)
     profile = profiler.profile()
@@ -72,13 +85,13 @@ def test_after_the_block_the_profile_is_still_to_be_had_and_a_new_start_drops_it
     assert profiler.profile() is profile
     assert live_in_make(profile) > 100_000
     with pytest.raises(TracingError, match="not running"):
-        profiler.stop_sampling()
+        profiler.stop()
     assert profiler.profile() is profile
     with profiler:
         assert live_in_make(profiler.profile()) == 0
 
 
-def test_an_error_of_the_block_passes_also_where_the_profile_cannot_be_made() -> None:
+def test_exception_of_the_block_passes_if_the_profile_fails() -> None:
     with (
         pytest.raises(KeyError, match="the block's"),
         AllocationProfiler(backend="tracemalloc") as profiler,
@@ -89,14 +102,14 @@ def test_an_error_of_the_block_passes_also_where_the_profile_cannot_be_made() ->
         profiler.profile()
 
 
-def test_the_smallest_interval_holds_while_its_profiler_runs() -> None:
+def test_smallest_interval_applies_while_its_profiler_runs() -> None:
     with AllocationProfiler(100_000) as coarse:
         with AllocationProfiler(1000):
             assert coarse.health()["interval_bytes"] == 1000
         assert coarse.health()["interval_bytes"] == 100_000
 
 
-def test_reset_begins_with_an_empty_profile() -> None:
+def test_reset_starts_with_an_empty_profile() -> None:
     with AllocationProfiler(1) as profiler:
         before = make(100, 1000)
         profiler.reset()
@@ -105,7 +118,7 @@ def test_reset_begins_with_an_empty_profile() -> None:
     assert len(before) + len(after) == 110
 
 
-def test_what_is_freed_is_no_longer_live_but_stays_allocated() -> None:
+def test_freed_memory_is_not_live_but_counts_as_allocated() -> None:
     with AllocationProfiler(1) as profiler:
         kept = make(100, 1000)
         kept.clear()
@@ -115,7 +128,7 @@ def test_what_is_freed_is_no_longer_live_but_stays_allocated() -> None:
     assert sum(r.allocated_bytes or 0 for r in profile.rows) > 100_000
 
 
-def test_threads_are_named_and_ended_ones_are_not_confused_with_others() -> None:
+def test_rows_name_running_and_ended_threads() -> None:
     kept: list[list[bytes]] = []
     go, done = threading.Event(), threading.Event()
 
@@ -149,7 +162,7 @@ def test_ages_of_live_blocks_are_not_negative() -> None:
             assert 0 <= row.mean_age_seconds <= row.oldest_seconds + 1e-9 < 60
 
 
-def test_the_profilers_own_work_is_left_out() -> None:
+def test_work_of_the_profiler_itself_is_not_counted() -> None:
     with AllocationProfiler(1) as profiler:
         profiler.profile()
         profiler.profile()
@@ -158,25 +171,25 @@ def test_the_profilers_own_work_is_left_out() -> None:
     assert allocated < 20_000
 
 
-def test_wrong_options_and_wrong_order_are_refused() -> None:
-    for options in ({"sample_interval": 0}, {"sample_interval": 1.5}, {"max_samples": 1}):
+def test_bad_options_and_wrong_lifecycle_are_errors() -> None:
+    for options in BAD_OPTIONS:
         with pytest.raises(OptionError):
             AllocationProfiler(**options)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="backend"):
         AllocationProfiler(backend="magic")
     profiler = AllocationProfiler()
-    for call in (profiler.profile, profiler.stop_sampling, profiler.reset):
+    for call in (profiler.profile, profiler.stop, profiler.reset):
         with pytest.raises(TracingError):
             call()
     with profiler, pytest.raises(TracingError, match="running"):
-        profiler.start_sampling()
+        profiler.start()
     with profiler:
         assert profiler.is_running
     assert not profiler.is_running
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_counts_from_the_fork_and_keeps_what_is_alive() -> None:
+def test_forked_child_counts_from_the_fork_and_keeps_live_memory() -> None:
     with AllocationProfiler(1) as profiler:
         kept = make(100, 1000)
         read, write = os.pipe()
@@ -194,24 +207,24 @@ def test_a_forked_child_counts_from_the_fork_and_keeps_what_is_alive() -> None:
         assert sum(r.allocated_bytes or 0 for r in profiler.profile().rows) > 100_000
 
 
-def test_lost_hooks_are_reported_and_reset_puts_them_back() -> None:
+def test_bypassed_hooks_are_reported_and_reset_installs_them_again() -> None:
     tracemalloc.start()
     try:
         profiler = AllocationProfiler(1)
-        profiler.start_sampling()
+        profiler.start()
     finally:
         tracemalloc.stop()
     assert profiler.profile().facts.hooks_bypassed
     assert "incomplete" in str(profiler.profile())
     profiler.reset()
     kept = make(10, 1000)
-    profile = profiler.stop_sampling()
+    profile = profiler.stop()
     assert kept
     assert not profile.facts.hooks_bypassed
     assert live_in_make(profile) > 10_000
 
 
-def test_the_fallback_knows_what_lives_and_says_what_it_cannot_know() -> None:
+def test_fallback_has_live_memory_and_none_for_unknown_numbers() -> None:
     with AllocationProfiler(backend="tracemalloc") as profiler:
         kept = make(100, 1000)
         profile = profiler.profile()
@@ -225,10 +238,10 @@ def test_the_fallback_knows_what_lives_and_says_what_it_cannot_know() -> None:
     assert "tracemalloc" in str(profile)
 
 
-def test_the_fallback_is_announced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fallback_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMLENS_PURE", "1")
-    monkeypatch.setattr(sampling, "_said", set())
-    with pytest.warns(RuntimeWarning, match="tracemalloc is used"):
+    monkeypatch.setattr(sampling, "_warned", set())
+    with pytest.warns(RuntimeWarning, match="using tracemalloc"):
         first = AllocationProfiler()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -236,3 +249,13 @@ def test_the_fallback_is_announced_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert first.backend == second.backend == "tracemalloc"
     with pytest.raises(TracingError, match="MEMLENS_PURE"):
         AllocationProfiler(backend="sampling")
+
+
+def test_start_sampling_and_stop_sampling_are_other_names_of_start_and_stop() -> None:
+    profiler = AllocationProfiler(1)
+    profiler.start_sampling()
+    assert profiler.is_running
+    kept = make(10, 1000)
+    assert live_in_make(profiler.stop_sampling()) > 10_000
+    assert not profiler.is_running
+    assert kept

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memlens._frame import Frame
-from memlens.allocations.tracing import traces as trace_snapshot
+from memlens.allocations.tracing import traces
 from memlens.allocations.tracing.traces import (
     TracedMemory,
     compare_traces,
@@ -29,7 +29,7 @@ raw_traces = st.lists(
 )
 
 
-def snapshot_of(raw, **changes):
+def memory_of(raw, **changes):
     paths, sizes, counts = sum_by_path(raw, lambda file: True)
     values = {
         "label": "",
@@ -54,18 +54,18 @@ def key_of(traceback, way):
 
 @given(raw_traces)
 @pytest.mark.parametrize("group_by", WAYS)
-def test_groups_are_those_of_tracemalloc(group_by, raw):
+def test_groups_equal_those_of_tracemalloc(group_by, raw):
     way = WAYS[group_by]
     expected = {
         key_of(row.traceback, way): (row.size, row.count)
         for row in tracemalloc.Snapshot(raw, 4).statistics(way)
     }
-    assert snapshot_of(raw).group(group_by) == expected
+    assert memory_of(raw).group(group_by) == expected
 
 
 @given(raw_traces, raw_traces)
 @pytest.mark.parametrize("group_by", WAYS)
-def test_comparisons_are_those_of_tracemalloc(group_by, before, after):
+def test_comparisons_equal_those_of_tracemalloc(group_by, before, after):
     way = WAYS[group_by]
     oracle = tracemalloc.Snapshot(after, 4).compare_to(tracemalloc.Snapshot(before, 4), way)
     expected = {
@@ -73,7 +73,7 @@ def test_comparisons_are_those_of_tracemalloc(group_by, before, after):
         for row in oracle
         if row.size_diff or row.count_diff
     }
-    table = compare_traces(snapshot_of(before), snapshot_of(after), group_by, top=None)
+    table = compare_traces(memory_of(before), memory_of(after), group_by, limit=None)
     found = {
         row.call_path: (
             row.difference_bytes,
@@ -90,14 +90,14 @@ def test_comparisons_are_those_of_tracemalloc(group_by, before, after):
 
 
 @given(raw_traces, raw_traces, st.integers(0, 5))
-def test_rows_come_largest_first_and_say_how_many_are_missing(before, after, limit):
-    full = compare_traces(snapshot_of(before), snapshot_of(after), top=None)
+def test_rows_are_sorted_by_size_and_omitted_rows_are_counted(before, after, limit):
+    full = compare_traces(memory_of(before), memory_of(after), limit=None)
     sizes = [abs(row.difference_bytes) for row in full]
     assert sizes == sorted(sizes, reverse=True)
-    short = compare_traces(snapshot_of(before), snapshot_of(after), top=limit)
+    short = compare_traces(memory_of(before), memory_of(after), limit=limit)
     assert short.rows == full.rows[:limit]
     assert short.omitted == max(0, len(full) - limit)
-    ranked = snapshot_of(after).top(None)
+    ranked = memory_of(after).top(None)
     assert [row.size_bytes for row in ranked] == sorted(
         (row.size_bytes for row in ranked), reverse=True
     )
@@ -106,16 +106,16 @@ def test_rows_come_largest_first_and_say_how_many_are_missing(before, after, lim
 
 
 @given(raw_traces)
-def test_the_order_does_not_depend_on_the_order_of_the_traces(raw):
-    assert snapshot_of(raw).top(None).rows == snapshot_of(raw[::-1]).top(None).rows
+def test_row_order_does_not_depend_on_trace_order(raw):
+    assert memory_of(raw).top(None).rows == memory_of(raw[::-1]).top(None).rows
 
 
 @given(raw_traces)
-def test_filters_are_those_of_tracemalloc(raw):
+def test_filters_equal_those_of_tracemalloc(raw):
     oracle = tracemalloc.Snapshot(raw, 4).filter_traces(
         [tracemalloc.Filter(True, "*.py"), tracemalloc.Filter(False, "lib/*")]
     )
-    kept = snapshot_of(raw).filter(include=("*.py",), exclude=("lib/*",))
+    kept = memory_of(raw).filter(include=("*.py",), exclude=("lib/*",))
     assert kept.total_bytes == sum(trace.size for trace in oracle.traces)
     assert kept.total_count == len(oracle.traces)
 
@@ -127,13 +127,13 @@ def test_tables_are_at_most_100_columns_wide(group_by, before, after):
         (domain, size * 10**9, tuple((f"/{'deep/' * 30}{f}", 10**6 + n) for f, n in path), n)
         for domain, size, path, n in after
     ]
-    table = compare_traces(snapshot_of(before), snapshot_of(long), group_by)
-    texts = [table, snapshot_of(long).top(group_by=group_by), snapshot_of(long), *table]
+    table = compare_traces(memory_of(before), memory_of(long), group_by)
+    texts = [table, memory_of(long).top(group_by=group_by), memory_of(long), *table]
     for text in texts:
         assert all(len(line) <= 100 for line in str(text).splitlines())
 
 
-def test_traces_that_share_a_traceback_are_one_path_however_they_were_read():
+def test_traces_with_equal_tracebacks_are_one_path():
     shared = (("a.py", 1), ("b.py", 2))
     equal = (*shared[:1], ("b.py", 2))
     assert shared is not equal
@@ -144,9 +144,9 @@ def test_traces_that_share_a_traceback_are_one_path_however_they_were_read():
     assert (sizes, counts) == ((60,), (3,))
 
 
-def test_the_table_shows_sizes_counts_and_the_callers():
-    before = snapshot_of([(0, 1024, (("/app/a.py", 1), ("/app/main.py", 9)), 2)])
-    after = snapshot_of([(0, 4096, (("/app/a.py", 1), ("/app/main.py", 9)), 2)] * 2)
+def test_table_shows_sizes_counts_and_callers():
+    before = memory_of([(0, 1024, (("/app/a.py", 1), ("/app/main.py", 9)), 2)])
+    after = memory_of([(0, 4096, (("/app/a.py", 1), ("/app/main.py", 9)), 2)] * 2)
     assert str(compare_traces(before, after, "traceback")).splitlines() == [
         "+7.00 KiB traced, +1 block",
         "     growth      size  new blocks  blocks  where",
@@ -164,8 +164,8 @@ def test_the_table_shows_sizes_counts_and_the_callers():
     assert str(after.top(0)) == "8.00 KiB traced, 2 blocks\n  and 1 more"
 
 
-def test_rows_and_tables_go_to_plain_values():
-    after = snapshot_of([(0, 4096, (("a.py", 1),), 2)])
+def test_rows_and_tables_convert_to_plain_values():
+    after = memory_of([(0, 4096, (("a.py", 1),), 2)])
     frame = {"function": None, "file": "a.py", "line": 1}
     assert after.top().to_dict() == {
         "total_bytes": 4096,
@@ -173,7 +173,7 @@ def test_rows_and_tables_go_to_plain_values():
         "omitted": 0,
         "rows": [{"call_path": [frame], "size_bytes": 4096, "block_count": 1}],
     }
-    assert compare_traces(snapshot_of([]), after).to_dict() == {
+    assert compare_traces(memory_of([]), after).to_dict() == {
         "difference_bytes": 4096,
         "difference_count": 1,
         "omitted": 0,
@@ -191,14 +191,14 @@ def test_rows_and_tables_go_to_plain_values():
     }
 
 
-def test_the_repr_of_a_snapshot_is_short():
+def test_repr_is_short():
     raw = [(0, 1024, ((f"/app/{n}.py", n),), 1) for n in range(1000)]
-    assert repr(snapshot_of(raw, label="x")) == "<TracedMemory 'x': 1000 call paths, 0.98 MiB>"
+    assert repr(memory_of(raw, label="x")) == "<TracedMemory 'x': 1000 call paths, 0.98 MiB>"
 
 
-def test_file_names_that_no_terminal_can_show_are_escaped():
+def test_unprintable_file_names_are_escaped():
     name = b"caf\xe9\n.py".decode("utf-8", "surrogateescape")
-    text = str(snapshot_of([(0, 10, ((name, 3),), 1)], label="a\nb"))
+    text = str(memory_of([(0, 10, ((name, 3),), 1)], label="a\nb"))
     text.encode()
     assert "caf\\udce9\\n.py:3" in text
     assert text.startswith("traces a\\nb, tracing itself uses 0 B: 10 B traced, 1 block\n")
@@ -206,26 +206,26 @@ def test_file_names_that_no_terminal_can_show_are_escaped():
 
 
 def test_tracebacks_of_different_depths_cannot_be_compared():
-    shallow, deep = snapshot_of([], frame_limit=1), snapshot_of([], frame_limit=25)
+    shallow, deep = memory_of([], frame_limit=1), memory_of([], frame_limit=25)
     with pytest.raises(ComparisonError, match="keep 1 and 25 frames"):
         compare_traces(shallow, deep, "traceback")
     assert len(compare_traces(shallow, deep, "line")) == 0
 
 
-@pytest.mark.parametrize("group_by", ["lineno", "", None, 1])
-def test_an_unknown_grouping_is_an_option_error(group_by):
+@pytest.mark.parametrize("group_by", ["lineno", "", None, 1, ["line"]])
+def test_unknown_grouping_is_an_option_error(group_by):
     with pytest.raises(OptionError, match="group_by must be one of 'line', 'file', 'traceback'"):
-        snapshot_of([]).top(group_by=group_by)
+        memory_of([]).top(group_by=group_by)
     with pytest.raises(OptionError, match="group_by"):
-        compare_traces(snapshot_of([]), snapshot_of([]), group_by)
+        compare_traces(memory_of([]), memory_of([]), group_by)
 
 
 @pytest.mark.parametrize("limit", [-1, 2.0, "5", True])
-def test_a_negative_number_of_rows_is_an_option_error(limit):
-    with pytest.raises(OptionError, match="n must be a whole number, 0 or more"):
-        snapshot_of([]).top(limit)
-    with pytest.raises(OptionError, match="top must be a whole number, 0 or more"):
-        compare_traces(snapshot_of([]), snapshot_of([]), top=limit)
+def test_bad_limit_is_an_option_error(limit):
+    with pytest.raises(OptionError, match="limit must be a whole number, 0 or more"):
+        memory_of([]).top(limit)
+    with pytest.raises(OptionError, match="limit must be a whole number, 0 or more"):
+        compare_traces(memory_of([]), memory_of([]), limit=limit)
 
 
 def test_reading_traces_while_tracing_is_off_is_a_tracing_error():
@@ -233,15 +233,15 @@ def test_reading_traces_while_tracing_is_off_is_a_tracing_error():
         read_traces()
 
 
-def test_traces_read_the_public_way_are_the_same(monkeypatch):
+def test_public_and_private_ways_to_read_traces_agree(monkeypatch):
     tracemalloc.start(5)
     data = [bytearray(100 + i) for i in range(20)]
     snapshot = tracemalloc.take_snapshot()
     tracemalloc.stop()
     monkeypatch.setattr(tracemalloc, "take_snapshot", lambda: snapshot)
-    quick = sum_by_path(trace_snapshot.read_traces(), lambda file: True)
+    quick = sum_by_path(traces.read_traces(), lambda file: True)
 
     public = types.SimpleNamespace(traces=list(snapshot.traces))
     monkeypatch.setattr(tracemalloc, "take_snapshot", lambda: public)
-    assert sum_by_path(trace_snapshot.read_traces(), lambda file: True) == quick
+    assert sum_by_path(traces.read_traces(), lambda file: True) == quick
     assert len(data) == 20
