@@ -198,10 +198,10 @@ def _is_between(number: float, low: float | None, high: float | None) -> bool:
 
 def _range(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
-        return f" from {_plain(low)} to {_plain(high)}"
+        return f", {_plain(low)} to {_plain(high)}"
     if low is not None:
-        return f", at least {_plain(low)}"
-    return f", at most {_plain(high)}" if high is not None else ""
+        return f", {_plain(low)} or more"
+    return f", {_plain(high)} or less" if high is not None else ""
 
 
 def _plain(bound: float) -> str:

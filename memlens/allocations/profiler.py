@@ -5,13 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import platform
-import threading
 import time
 import warnings
 from types import TracebackType
 
 from memlens._core.sampler_api import OwnWork, why_unavailable
-from memlens.allocations.options import check_whole
+from memlens._fork import ForkSafeLock
+from memlens._options import check_integer
 from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.allocations.sampling.shared_sampler import SHARED, Subscription
@@ -57,11 +57,11 @@ class AllocationProfiler:
         max_samples: int = DEFAULT_SAMPLES,
         seed: int = 0,
     ) -> None:
-        self.interval_bytes = check_whole("interval_bytes", interval_bytes, 1, 1 << 56)
-        self.max_samples = check_whole("max_samples", max_samples, 64, 1 << 26)
-        self._seed = check_whole("seed", seed, 0, (1 << 64) - 1)
+        self.interval_bytes = check_integer("interval_bytes", interval_bytes, 1, 1 << 56)
+        self.max_samples = check_integer("max_samples", max_samples, 64, 1 << 26)
+        self._seed = check_integer("seed", seed, 0, (1 << 64) - 1)
         self.backend = _chosen(backend)
-        self._lock, self._pid = threading.RLock(), os.getpid()
+        self._lock = ForkSafeLock()
         self._subscription: Subscription | None = None
         self._tracing: TracemallocSource | None = None
         self._last: AllocationProfile | None = None
@@ -74,7 +74,7 @@ class AllocationProfiler:
 
     def start(self) -> None:
         """Start with an empty profile. Raises TracingError if it is running or cannot start."""
-        with self._guard():
+        with self._lock:
             if self.is_running:
                 raise TracingError(
                     "this profiler is running already: call stop() first, or reset()"
@@ -90,7 +90,7 @@ class AllocationProfiler:
 
     def stop(self) -> AllocationProfile:
         """Stop and return the profile. Raises TracingError if the profiler is not running."""
-        with self._guard():
+        with self._lock:
             self._check_running()
             try:
                 self._last = self.profile()
@@ -106,7 +106,7 @@ class AllocationProfiler:
 
         Raises TracingError if the profiler never ran, or if other code stopped tracemalloc.
         """
-        with self._guard(), OwnWork():
+        with self._lock, OwnWork():
             if self._last is not None:
                 return self._last
             rows = self._rows()
@@ -130,7 +130,7 @@ class AllocationProfiler:
         If another tool replaced the sampler's hooks, they are installed again and all profilers of
         the process restart, because frees were missed in between.
         """
-        with self._guard():
+        with self._lock:
             self._check_running()
             if self._subscription is not None:
                 SHARED.restart(self._subscription)
@@ -182,12 +182,6 @@ class AllocationProfiler:
         state = "running" if self.is_running else "stopped"
         return f"<AllocationProfiler: {self.backend}, every {self.interval_bytes} bytes, {state}>"
 
-    def _guard(self) -> threading.RLock:
-        """Return the lock; in a forked child a new one, since another thread may have held it."""
-        if self._pid != os.getpid():
-            self._lock, self._pid = threading.RLock(), os.getpid()
-        return self._lock
-
     def _subscribed(self) -> Subscription:
         try:
             return SHARED.join(self.interval_bytes, self.max_samples, self._seed)
@@ -206,7 +200,7 @@ class AllocationProfiler:
 
     def _stop_quietly(self) -> None:
         """Stop if running. Also runs at exit, so that no hook outlives the interpreter."""
-        with self._guard():
+        with self._lock:
             subscription, self._subscription = self._subscription, None
             tracing, self._tracing = self._tracing, None
             if subscription is not None:

@@ -326,7 +326,7 @@ def test_check_iterations_accepts_a_step_that_keeps_a_bounded_number():
 def test_check_iterations_raises_errors_of_the_step_and_for_too_few_calls():
     with pytest.raises(ZeroDivisionError):
         check_iterations(lambda: 1 / 0, 64)
-    with pytest.raises(OptionError, match="n must be a whole number, at least 32; got 5"):
+    with pytest.raises(OptionError, match="n must be a whole number, 32 or more; got 5"):
         check_iterations(lambda: None, 5)
 
 

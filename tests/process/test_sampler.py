@@ -298,7 +298,7 @@ def test_invalid_interval_is_refused(interval):
 
 @pytest.mark.parametrize("count", [0, -5, 1.5, "many"])
 def test_invalid_number_of_readings_is_refused(count):
-    with pytest.raises(OptionError, match="max_readings must be a whole number, at least 1"):
+    with pytest.raises(OptionError, match="max_readings must be a whole number, 1 or more"):
         MemorySampler(max_readings=count)
 
 

@@ -6,12 +6,10 @@ it keeps the number of its first sample and the sums allocated before.
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
 from types import ModuleType
 
 from memlens._core.sampler_api import load_sampler
+from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.allocations.sampling.site_tables import (
     AllocatedSums,
@@ -40,7 +38,7 @@ class SharedSampler:
     """Starts, shares and stops the C sampler. There is one, `SHARED`: hooks are the process's."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._subscriptions: list[Subscription] = []
         self._fork_watched = False
 
@@ -113,25 +111,18 @@ class SharedSampler:
         subscription.since = memoryview(tables["next_sequence"]).cast("Q")[0]
 
     def _watch_forks(self) -> None:
-        if not self._fork_watched and hasattr(os, "register_at_fork"):
+        if not self._fork_watched:
             self._fork_watched = True
-            shared = weakref.ref(self)
-            os.register_at_fork(after_in_child=lambda: _begin_in_child(shared()))
+            call_in_forked_child(self.begin_in_child)
 
     def begin_in_child(self) -> None:
         """In a forked child: sums are the parent's, what is alive lives here too."""
-        self._lock = threading.Lock()
         if self._subscriptions:
             self.sampler.forget_sums()
         elif self.sampler.health()["running"]:
             self.sampler.stop()  # the fork came between a start and its subscription, or the like
         for subscription in self._subscriptions:
             subscription.baseline = {}
-
-
-def _begin_in_child(shared: SharedSampler | None) -> None:
-    if shared is not None:
-        shared.begin_in_child()
 
 
 SHARED = SharedSampler()
