@@ -65,9 +65,9 @@ if TYPE_CHECKING:
     from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
     from memlens.leaks.stated_bounds import BoundedHolder
     from memlens.leaks.suspects import LeakSuspect
-    from memlens.process.breakdown import MemoryBreakdown, breakdown
     from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
     from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
+    from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
     from memlens.process.reading import MemoryReading, read_memory
     from memlens.process.sampler import MemorySampler
     from memlens.profiler.memory_profiler import MemoryProfiler
@@ -221,7 +221,7 @@ _HOMES = {
         "ScopeSurvivors",
     ),
     "memlens.leaks.suspects": ("LeakSuspect",),
-    "memlens.process.breakdown": (
+    "memlens.process.memory_breakdown": (
         "MemoryBreakdown",
         "breakdown",
     ),

@@ -25,7 +25,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
-        {"_text"},
+        {"_text", "_options", "_fork", "_log"},
         {"errors", "_package", "_lazy"},
     ],
     "memlens.heap": [
@@ -45,7 +45,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.process": [
         {"sampler"},
         {"sampling_thread"},
-        {"gc_pauses", "schedule", "reading", "breakdown", "detector"},
+        {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
         {"limits"},
     ],
     "memlens.leaks": [
@@ -64,9 +64,8 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.cli": [
         {"main"},
-        {"programs", "snapshot_views", "allocation_views"},
-        {"run", "output"},
-        {"script"},
+        {"demo", "run", "views", "allocations"},
+        {"output", "script"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.
@@ -75,6 +74,9 @@ ONLY = {
     "_core": {"errors"},
     "_atomic": {"errors"},
     "_text": set(),
+    "_options": {"errors"},
+    "_fork": set(),
+    "_log": set(),
     "_lazy": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

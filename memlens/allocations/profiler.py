@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from memlens._core.sampler_api import OwnWork, why_unavailable
-from memlens.allocations.options import check_whole
+from memlens._options import check_integer
 from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.allocations.sampling.shared_sampler import SHARED, Subscription
@@ -59,9 +59,9 @@ class AllocationProfiler:
         max_samples: int = DEFAULT_SAMPLES,
         seed: int = 0,
     ) -> None:
-        self.interval_bytes = check_whole("interval_bytes", interval_bytes, 1, 1 << 56)
-        self.max_samples = check_whole("max_samples", max_samples, 64, 1 << 26)
-        self._seed = check_whole("seed", seed, 0, (1 << 64) - 1)
+        self.interval_bytes = check_integer("interval_bytes", interval_bytes, 1, 1 << 56)
+        self.max_samples = check_integer("max_samples", max_samples, 64, 1 << 26)
+        self._seed = check_integer("seed", seed, 0, (1 << 64) - 1)
         self.backend = _chosen(backend)
         self._subscription: Subscription | None = None
         self._tracing: TracemallocSource | None = None

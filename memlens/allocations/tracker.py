@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from memlens._frame import CallPath, Frame, printable
+from memlens._options import check_integer
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_count
-from memlens.allocations.options import check_limit, check_whole
+from memlens.allocations.options import check_limit
 from memlens.allocations.profile.profile_text import path_text
 
 __all__ = ("AllocationTracker", "TrackedAllocations", "TrackerReport")
@@ -135,8 +136,8 @@ class AllocationTracker:
     """
 
     def __init__(self, *, stack_depth: int = 5, max_entries: int = 10_000) -> None:
-        self.stack_depth = check_whole("stack_depth", stack_depth, 0, MAX_STACK_DEPTH)
-        self.max_entries = check_whole("max_entries", max_entries, 1)
+        self.stack_depth = check_integer("stack_depth", stack_depth, 0, MAX_STACK_DEPTH)
+        self.max_entries = check_integer("max_entries", max_entries, 1)
         self._is_running = False
         self._lock = threading.Lock()
         self._entries: dict[tuple[str, CallPath], _Entry] = {}

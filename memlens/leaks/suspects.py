@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from memlens._core.layout import NodeFlag
+from memlens._options import check_count, check_number, check_regexes
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
@@ -112,12 +112,9 @@ def explain_growth(
     Options and errors are those of `memlens.find_leaks`.
     """
     ordered = _in_order(snapshots)
-    patterns = _compiled(ignore)
-    if min_growth_bytes < 0 or limit < 1:
-        raise OptionError(
-            f"min_growth_bytes ({min_growth_bytes}) must not be negative and limit ({limit}) at"
-            " least 1"
-        )
+    patterns = check_regexes("ignore", ignore)
+    check_number("min_growth_bytes", min_growth_bytes, 0)
+    check_count("limit", limit)
     growth = _growth(ordered)
     suspects: list[LeakSuspect] = []
     found, bounded = name_holders(growth, find_growth(growth))
@@ -155,15 +152,6 @@ def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
         )
     check_same_process(*(snapshot.graph for snapshot in ordered))
     return sorted(ordered, key=lambda snapshot: snapshot.timestamp)
-
-
-def _compiled(ignore: Iterable[str]) -> list[re.Pattern[str]]:
-    if isinstance(ignore, str):
-        raise OptionError("ignore is a list of regular expressions, not one string")
-    try:
-        return [re.compile(pattern) for pattern in ignore]
-    except re.error as error:
-        raise OptionError(f"ignore: {error.pattern!r} is no regular expression: {error}") from error
 
 
 def _suspect(case: Case) -> LeakSuspect:

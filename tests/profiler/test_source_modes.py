@@ -1,4 +1,4 @@
-"""AllocationSource: errors are logged and never reach the program."""
+"""The modes of AllocationSource, and what happens when allocations cannot be profiled."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import tracemalloc
 import pytest
 
 from memlens.errors import OptionError
-from memlens.profiler import allocation_source
 from memlens.profiler.allocation_source import AllocationSource
 from tests.sampler import need_sampler
 
 
 @pytest.fixture(autouse=True)
-def nothing_logged_before(monkeypatch):
-    monkeypatch.setattr(allocation_source, "_said", set())
+def no_warnings_given_yet(monkeypatch):
+    monkeypatch.setattr("memlens._log._warned", set())
 
 
-def test_without_the_core_it_is_off_and_logs_the_reason_once(monkeypatch, caplog):
+def test_without_the_sampler_it_is_off_and_the_reason_is_logged_once_and_in_health(
+    monkeypatch, caplog
+):
     monkeypatch.setenv("MEMLENS_PURE", "1")
     with caplog.at_level(logging.WARNING, "memlens"):
         for _ in range(3):
@@ -31,48 +32,48 @@ def test_without_the_core_it_is_off_and_logs_the_reason_once(monkeypatch, caplog
     assert source.profile() is None
     assert not tracemalloc.is_tracing()
     health = source.health()
-    assert (health["is_running"], health["how"]) == (False, "sampling")
-    assert "MEMLENS_PURE=1" in health["off_because"]
+    assert (health["is_running"], health["mode"]) == (False, "sampling")
+    assert "MEMLENS_PURE=1" in health["off_reason"]
 
 
 def test_options_are_checked_with_and_without_the_core(monkeypatch):
     for pure in ("", "1"):
         monkeypatch.setenv("MEMLENS_PURE", pure)
-        with pytest.raises(OptionError, match="allocations='all'"):
+        with pytest.raises(OptionError, match="allocations must be one of"):
             AllocationSource("all")
-        with pytest.raises(OptionError, match="interval_bytes"):
+        with pytest.raises(OptionError, match="interval"):
             AllocationSource("sampling", 0)
 
 
-def test_nothing_is_logged_if_allocations_are_off(caplog):
+def test_mode_none_is_off_and_logs_nothing(caplog):
     source = AllocationSource(None)
     source.start()
     assert source.profile() is None
     assert source.health() == {
         "is_running": False,
-        "how": None,
-        "off_because": "not asked for",
+        "mode": None,
+        "off_reason": "not requested",
         "failures": 0,
     }
     source.stop()
     assert not caplog.records
 
 
-def test_last_profile_stays_after_other_code_stopped_tracemalloc(caplog):
+def test_last_profile_is_kept_if_the_program_stops_tracemalloc(caplog):
     source = AllocationSource("tracemalloc")
     source.start()
     kept = [bytes(1000) for _ in range(100)]
     assert source.profile().total.live_bytes > 100_000
-    assert source.health()["off_because"] is None
+    assert source.health()["off_reason"] is None
     tracemalloc.stop()
-    assert source.profile().total.live_bytes > 100_000  # the last profile
+    assert source.profile().total.live_bytes > 100_000
     assert source.health()["failures"] == 1
     source.stop()
     assert len(caplog.records) == 1
     assert len(kept) == 100
 
 
-def test_each_run_starts_empty_and_keeps_its_profile_after_stop():
+def test_each_run_starts_empty_and_its_profile_is_kept_after_stop():
     need_sampler()
     source = AllocationSource("sampling", 1)
     source.start()

@@ -1,4 +1,4 @@
-"""The commands that look at snapshot files: summary, dominators, paths, duplicates, diff."""
+"""The commands that show snapshot files: report, leaks, summary, dominators, paths, ..."""
 
 from __future__ import annotations
 
@@ -10,45 +10,70 @@ from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.summary import GROUPINGS, Summary
+from memlens.leaks.leak_report import find_leaks
 
-__all__ = ("add_view_commands",)
+__all__ = ("add_leak_commands", "add_view_commands")
+
+
+def add_leak_commands(commands: Any) -> None:
+    """Add ``report`` and ``leaks`` to the subparsers of the command line."""
+    for name, command, purpose in (
+        ("report", _report, "summarize one snapshot, or find leaks between several"),
+        ("leaks", _leaks, "find leaks between two or more snapshots of one process"),
+    ):
+        parser = commands.add_parser(name, help=purpose)
+        parser.add_argument("files", nargs="+", metavar="FILE", help="snapshot files")
+        add_json(parser)
+        parser.set_defaults(command=command)
 
 
 def add_view_commands(commands: Any) -> None:
-    """Add the parsers of the commands to the subparsers of the command line."""
-    summary = _view(commands, "summary", "what the heap is made of", _summary)
+    """Add the commands that show one view to the subparsers of the command line."""
+    summary = _view(commands, "summary", "show the objects of the heap in groups", _summary)
     summary.add_argument(
         "--by",
         choices=(*GROUPINGS, "site", "kind"),
         default="type",
-        help="how to group (default: type)",
+        help="what to group by (default: type)",
     )
     _add_limit(summary, 20)
-    summary.add_argument("--garbage", action="store_true", help="count what no root reaches, too")
+    summary.add_argument("--garbage", action="store_true", help="include unreachable objects")
 
-    dominators = _view(commands, "dominators", "who alone keeps whom alive", _dominators)
-    dominators.add_argument("--depth", type=positive_integer, default=2, help="levels to go down")
+    dominators = _view(
+        commands, "dominators", "show immediate dominators and retained sizes", _dominators
+    )
+    dominators.add_argument(
+        "--depth", type=positive_integer, default=2, help="levels of the tree (default: 2)"
+    )
     dominators.add_argument(
         "--by", choices=("object", "type", "drop"), default="object",
-        help="the tree of objects, its top by type, or where memory accumulates",
+        help="a tree of objects, its top by type, or where memory accumulates",
     )  # fmt: skip
     _add_limit(dominators, 10)
 
-    paths = _view(commands, "paths", "what keeps an object alive", _paths)
+    paths = _view(commands, "paths", "show what keeps objects alive", _paths)
     which = paths.add_mutually_exclusive_group(required=True)
-    which.add_argument("--type", metavar="NAME", help="the largest objects of a type (* matches)")
+    which.add_argument(
+        "--type", metavar="NAME", help="the largest objects of a type (* is a wildcard)"
+    )
     which.add_argument("--address", type=_address, metavar="ID", help="the object with this id()")
     which.add_argument("--path", metavar="PATH", help="the object with this path: app.CACHE['x']")
-    which.add_argument("--largest", action="store_true", help="the objects that retain the most")
-    paths.add_argument("--objects", type=positive_integer, default=1, help="of how many objects")
-    _add_limit(paths, 3, "independent paths of each object")
+    which.add_argument(
+        "--largest", action="store_true", help="the objects with the largest retained size"
+    )
+    paths.add_argument(
+        "--objects", type=positive_integer, default=1, help="how many objects (default: 1)"
+    )
+    _add_limit(paths, 3, "independent paths to show for each object")
 
-    duplicates = _view(commands, "duplicates", "equal strings, and what they waste", _duplicates)
+    duplicates = _view(
+        commands, "duplicates", "show equal strings and the memory they waste", _duplicates
+    )
     _add_limit(duplicates, 20)
 
-    diff = commands.add_parser("diff", help="what changed between two snapshots of one process")
+    diff = commands.add_parser("diff", help="show the changes between two snapshots of one process")
     diff.add_argument("before", metavar="BEFORE", help="a snapshot file")
-    diff.add_argument("after", metavar="AFTER", help="a later one")
+    diff.add_argument("after", metavar="AFTER", help="a later snapshot file")
     _add_limit(diff, 20)
     add_json(diff)
     diff.set_defaults(command=_diff)
@@ -74,8 +99,21 @@ def _address(text: str) -> int:
         return int(text, 0)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not an address: give what id() gave, 140012 or 0x7f01"
+            f"{text!r} is not an address: give the value of id(), such as 140012 or 0x7f01"
         ) from None
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    snapshots = [load_snapshot(path) for path in arguments.files]
+    value = snapshots[0].summary() if len(snapshots) == 1 else find_leaks(snapshots)
+    print_value(value, arguments.json)
+    return 0
+
+
+def _leaks(arguments: argparse.Namespace) -> int:
+    report = find_leaks([load_snapshot(path) for path in arguments.files])
+    print_value(report, arguments.json)
+    return 0
 
 
 def _summary(arguments: argparse.Namespace) -> int:
@@ -130,7 +168,9 @@ def _paths(arguments: argparse.Namespace) -> int:
         lines = [str(node)]
         for path in paths:
             lines += ["", path.tree()]
-        blocks.append("\n".join(lines if paths else [*lines, "Nothing holds it: it is garbage."]))
+        blocks.append(
+            "\n".join(lines if paths else [*lines, "Nothing refers to it: it is garbage."])
+        )
     print_value(value, arguments.json, "\n\n".join(blocks))
     return 0
 
@@ -139,7 +179,7 @@ def _wanted(snapshot: HeapSnapshot, arguments: argparse.Namespace) -> list[Node]
     if arguments.address is not None:
         index = snapshot.graph.find_address(arguments.address)
         if index is None:
-            raise NotInSnapshotError(f"no object had the address {arguments.address:#x}")
+            raise NotInSnapshotError(f"no object has the address {arguments.address:#x}")
         return [Node(snapshot.graph, index)]
     if arguments.path is not None:
         return [_node_at(snapshot, arguments.path)]
@@ -155,12 +195,12 @@ def _wanted(snapshot: HeapSnapshot, arguments: argparse.Namespace) -> list[Node]
 
 
 def _node_at(snapshot: HeapSnapshot, text: str) -> Node:
-    """Return the object whose path reads ``text``, found from its module down."""
+    """Return the object with the path ``text``, such as ``app.registry._sessions``."""
     found = snapshot.node_at(text)
     if found is None:
         raise NotInSnapshotError(
             f"no object is at {text!r}: begin with a module, as in app.registry._sessions; keys of"
-            " dicts are known only where the snapshot was taken with values"
+            " dicts are known only in snapshots taken with values=True"
         )
     return found
 

@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from memlens.process import breakdown as accounting
-from memlens.process.breakdown import breakdown, parse_smaps
+from memlens.process import memory_breakdown
+from memlens.process.memory_breakdown import breakdown, parse_smaps
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -36,7 +36,7 @@ def in_child(program, **env):
     return out.stdout
 
 
-def test_small_objects_are_counted_exactly_as_pymalloc_gives_them():
+def test_small_objects_are_counted_as_pymalloc_rounds_them():
     before = breakdown()
     kept = [object() for _ in range(100_000)]
     after = breakdown()
@@ -48,10 +48,10 @@ def test_small_objects_are_counted_exactly_as_pymalloc_gives_them():
     assert after.allocated_blocks - before.allocated_blocks == pytest.approx(100_000, rel=0.01)
 
 
-def test_arenas_that_lost_most_objects_show_up_as_free():
+def test_mostly_empty_arenas_count_as_free():
     printed = in_child("""
         import json
-        from memlens.process.breakdown import breakdown
+        from memlens.process.memory_breakdown import breakdown
         kept = [object() for _ in range(1_000_000)]
         full = breakdown().to_dict()
         kept[:] = kept[::100]  # one in each few pools stays
@@ -65,14 +65,14 @@ def test_arenas_that_lost_most_objects_show_up_as_free():
 
 @linux
 @pytest.mark.skipif(not has_mallinfo2(), reason="glibc 2.33 or later")
-def test_large_and_native_memory_is_malloc_in_use():
+def test_large_objects_count_as_malloc_in_use():
     before = breakdown().malloc_in_use.size_bytes
     kept = b"x" * 30_000_000
     assert breakdown().malloc_in_use.size_bytes - before == pytest.approx(len(kept), rel=0.01)
 
 
 @linux
-def test_the_parts_make_up_the_whole_where_all_are_known():
+def test_known_parts_add_up_to_rss():
     whole = breakdown()
     sizes = [part.size_bytes for part in whole.parts]
     if whole.rest.size_bytes is None:
@@ -101,7 +101,7 @@ def test_stacks_of_waiting_threads_are_found():
         deadline = time.monotonic() + 10
         while True:  # until the last of them sleeps: a running thread shows no stack pointer
             found = breakdown().stacks
-            if "not seen" not in found.source or time.monotonic() > deadline:
+            if "not found" not in found.source or time.monotonic() > deadline:
                 break
     finally:
         wait.set()
@@ -110,10 +110,10 @@ def test_stacks_of_waiting_threads_are_found():
     assert found.size_bytes >= before + 8 * 4096
 
 
-def test_no_file_descriptor_is_opened_redirected_or_written_to():
+def test_file_descriptors_are_unchanged():
     printed = in_child("""
         import os
-        from memlens.process.breakdown import breakdown
+        from memlens.process.memory_breakdown import breakdown
         def descriptors():
             return sorted((fd, os.fstat(int(fd)).st_ino) for fd in os.listdir("/proc/self/fd")
                           if os.path.exists(f"/proc/self/fd/{fd}"))
@@ -125,7 +125,7 @@ def test_no_file_descriptor_is_opened_redirected_or_written_to():
     assert printed == "True\n"
 
 
-def test_asking_does_not_leak():
+def test_breakdown_does_not_leak():
     breakdown()
     before = breakdown()
     for _ in range(400):
@@ -136,17 +136,17 @@ def test_asking_does_not_leak():
         assert after.malloc_in_use.size_bytes - before.malloc_in_use.size_bytes < 200_000
 
 
-def test_without_pymalloc_all_objects_are_said_to_be_in_malloc():
+def test_source_says_that_objects_are_in_malloc_without_pymalloc():
     printed = in_child(
-        "from memlens.process.breakdown import breakdown; print(breakdown())",
+        "from memlens.process.memory_breakdown import breakdown; print(breakdown())",
         PYTHONMALLOC="malloc",
     )
     assert "pymalloc is not in use" in printed
 
 
-def test_what_the_platform_cannot_tell_is_none_and_said(monkeypatch):
-    monkeypatch.setattr(accounting, "_mappings", lambda: (None, "no mappings here"))
-    monkeypatch.setattr(accounting, "_pymalloc_statistics", lambda: (None, "no books"))
+def test_unknown_part_is_none_and_its_source_says_why(monkeypatch):
+    monkeypatch.setattr(memory_breakdown, "_mappings", lambda: (None, "no mappings here"))
+    monkeypatch.setattr(memory_breakdown, "_pymalloc_statistics", lambda: (None, "no books"))
     whole = breakdown()
     assert whole.rss.source == "psutil"
     assert whole.rss.size_bytes > 1_000_000
@@ -160,12 +160,12 @@ def test_what_the_platform_cannot_tell_is_none_and_said(monkeypatch):
     assert "unknown" in str(whole)
 
 
-def test_statistics_of_an_unknown_form_are_not_guessed_at(monkeypatch):
-    monkeypatch.setattr(accounting, "_pymalloc_statistics", lambda: ("another form", ""))
+def test_statistics_of_an_unknown_form_give_none(monkeypatch):
+    monkeypatch.setattr(memory_breakdown, "_pymalloc_statistics", lambda: ("another form", ""))
     assert breakdown().objects.size_bytes is None
 
 
-def test_mappings_are_read_with_names_that_have_spaces():
+def test_mapping_names_may_contain_spaces():
     text = textwrap.dedent("""\
         55d0c0000000-55d0c0021000 rw-p 00000000 00:00 0                          [heap]
         Size:                132 kB
@@ -182,7 +182,7 @@ def test_mappings_are_read_with_names_that_have_spaces():
     assert anonymous.end - anonymous.start == 4096
 
 
-def test_the_table_is_plain_and_narrow_and_the_dict_is_json():
+def test_table_fits_100_columns_and_dict_is_json_ready():
     whole = breakdown()
     assert max(len(row) for row in str(whole).splitlines()) <= 100
     assert json.loads(json.dumps(whole.to_dict()))["sources"]["objects"]

@@ -1,4 +1,4 @@
-"""The command that looks at saved allocations: allocations."""
+"""The command ``allocations``: shows or exports a saved profile or saved traces."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from memlens.cli.output import add_json, positive_integer, print_value
 from memlens.errors import SnapshotFileError
 from memlens.files import export, load
 
-__all__ = ("add_allocation_commands",)
+__all__ = ("add_allocations_command",)
 
 
-def add_allocation_commands(commands: Any) -> None:
-    """Add the parsers of the commands to the subparsers of the command line."""
+def add_allocations_command(commands: Any) -> None:
+    """Add the parser of the command to the subparsers of the command line."""
     parser = commands.add_parser(
-        "allocations", help="where memory was allocated: a saved profile, or saved traces"
+        "allocations", help="show where memory was allocated, from a saved profile or saved traces"
     )
+    parser.add_argument("file", metavar="FILE", help="a file of run --allocations -o, or of save()")
     parser.add_argument(
-        "file", metavar="FILE", help="what run --allocations -o has kept, or save()"
-    )
-    parser.add_argument(
-        "--export", metavar="PATH", help="write it for another tool, by the suffix of PATH"
+        "--export",
+        metavar="PATH",
+        help="export for another tool, in the format of the suffix of PATH",
     )
     parser.add_argument(
         "--by",
         choices=MEASURES,
         default="live_bytes",
-        help="what to order by (default: live_bytes)",
+        help="the number to sort by (default: live_bytes)",
     )
     parser.add_argument(
         "--limit",
         type=positive_integer,
         default=10,
         metavar="N",
-        help="rows of a table (default: 10)",
+        help="rows to show in a table (default: 10)",
     )
     parser.add_argument("--tree", action="store_true", help="show the call tree instead of tables")
     add_json(parser)
@@ -69,5 +69,5 @@ def _load(path: str) -> AllocationProfile | TraceStore:
     if isinstance(value, AllocationProfile):
         return value
     raise SnapshotFileError(
-        f"{path} holds a heap snapshot, not allocations; use: memlens report {path}"
+        f"{path} is a heap snapshot, not an allocation profile; use: memlens report {path}"
     )

@@ -31,7 +31,7 @@ def script(tmp_path):
     return tmp_path / "filling.py"
 
 
-def test_run_shows_where_memory_was_allocated_and_keeps_the_profile(tmp_path, script):
+def test_run_shows_allocations_and_keeps_the_profile(tmp_path, script):
     done = run("run", "-o", "out", "--allocations", script.name, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "done\n"
@@ -53,13 +53,13 @@ def test_run_shows_where_memory_was_allocated_and_keeps_the_profile(tmp_path, sc
     assert "fill" in [frame["function"] for frame in as_json["call_paths"][0]["call_path"]]
 
 
-def test_run_alone_does_not_show_them(tmp_path, script):
+def test_run_without_the_option_shows_no_allocations(tmp_path, script):
     done = run("run", "-o", "out", script.name, cwd=tmp_path)
     assert "Allocations: " not in done.stderr
     assert "allocations.json" not in os.listdir(tmp_path / "out")
 
 
-def test_run_says_that_it_cannot_where_there_is_no_sampler(tmp_path, script, monkeypatch):
+def test_run_reports_a_missing_sampler(tmp_path, script, monkeypatch):
     monkeypatch.setenv("MEMLENS_PURE", "1")
     done = run("run", "--allocations", script.name, cwd=tmp_path)
     assert done.returncode == 0
@@ -68,13 +68,13 @@ def test_run_says_that_it_cannot_where_there_is_no_sampler(tmp_path, script, mon
     assert "there is no allocation profile" in done.stderr
 
 
-def test_traces_are_shown_too(tmp_path):
+def test_traces_are_shown(tmp_path):
     with memlens.TraceStore() as store:
         kept = [bytes(1000) for _ in range(100)]
         store.take("one")
     memlens.export(store, tmp_path / "t.traces")
     done = run("allocations", "t.traces", cwd=tmp_path)
-    assert "test_allocation_views.py" in done.stdout
+    assert "test_allocations.py" in done.stdout
     assert json.loads(run("allocations", "--json", "t.traces", cwd=tmp_path).stdout)
     assert len(kept) == 100
     memlens.export(memlens.TraceStore(), tmp_path / "empty.traces")
@@ -83,7 +83,7 @@ def test_traces_are_shown_too(tmp_path):
     assert "no captures" in done.stderr
 
 
-def test_the_wrong_kind_of_file_is_answered_with_the_right_command(tmp_path):
+def test_error_for_the_wrong_kind_of_file_names_the_right_command(tmp_path):
     Planter().snapshot().save(tmp_path / "heap.memlens")
     make_profile().save(tmp_path / "p.json")
     done = run("allocations", "heap.memlens", cwd=tmp_path)
@@ -91,6 +91,6 @@ def test_the_wrong_kind_of_file_is_answered_with_the_right_command(tmp_path):
     assert "use: memlens report heap.memlens" in done.stderr
     done = run("report", "p.json", cwd=tmp_path)
     assert done.returncode == 2
-    assert "holds an allocation profile" in done.stderr
+    assert "is an allocation profile" in done.stderr
     assert "use: memlens allocations p.json" in done.stderr
     assert run("allocations", "nothing.json", cwd=tmp_path).returncode == 2

@@ -1,16 +1,15 @@
-"""Where resident memory went: objects, what allocators hold free, file mappings, stacks, the rest.
+"""Resident memory by use: objects, free memory in allocators, file mappings, stacks, the rest.
 
-A leak, a cache, fragmentation and native growth look the same in RSS; here they do not. Nothing is
-walked but the allocators' own books, and no file descriptor of the process is touched:
+A leak, a cache, fragmentation and native growth look the same in RSS; here they differ. Only the
+allocators' own statistics are read, and no file descriptor of the process is touched:
 
-- pymalloc prints its books (``sys._debugmallocstats``) to a C stream. The function behind it,
-  ``_PyObject_DebugMallocStats(FILE *)``, is called with a stream in memory (``open_memstream``),
-  while the GIL is held. Guessing arenas from the sizes of anonymous mappings would be wrong,
-  because the kernel joins neighbours, and a forked child that runs Python may hang where there are
-  threads.
-- glibc's ``mallinfo2`` gives malloc's books, over all of its arenas.
-- ``/proc/self/smaps`` gives what is resident by mapping, and ``/proc/self/task/*/syscall`` the
-  stack pointers of waiting threads, which tell their stacks from other anonymous memory.
+- pymalloc prints its statistics (``sys._debugmallocstats``) to a C stream. The function behind it,
+  ``_PyObject_DebugMallocStats(FILE *)``, is called with a stream in memory (``open_memstream``)
+  while the GIL is held. The sizes of anonymous mappings would not show the arenas, because the
+  kernel joins adjacent mappings.
+- glibc's ``mallinfo2`` returns malloc's statistics over all of its arenas.
+- ``/proc/self/smaps`` lists resident memory by mapping. ``/proc/self/task/*/syscall`` holds the
+  stack pointers of waiting threads, which distinguish their stacks from other anonymous memory.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ _SMAPS = "/proc/self/smaps"
 
 @dataclass(frozen=True, slots=True)
 class MemoryPart:
-    """One share of the resident memory; ``size_bytes`` is ``None`` where it cannot be told.
+    """One part of the resident memory; ``size_bytes`` is None if it is unknown.
 
-    ``source`` says where the number comes from, or why there is none.
+    ``source`` says where the number comes from, or why it is unknown.
     """
 
     name: str
@@ -46,11 +45,11 @@ class MemoryPart:
 
 @dataclass(frozen=True, slots=True)
 class MemoryBreakdown:
-    """Where the resident memory of this process went, at one moment.
+    """The resident memory of this process by use, at one instant.
 
-    ``objects`` are Python objects of at most 512 bytes; larger ones come from malloc and cannot be
-    told there from native memory. Free memory of the allocators is counted as mapped; parts of it
-    may not be resident, so that ``rest`` is a lower bound and ``None`` where the parts exceed RSS.
+    ``objects`` are Python objects of at most 512 bytes; larger ones come from malloc, which does
+    not distinguish them from native memory. Free memory of the allocators is counted as mapped;
+    some of it may not be resident, so ``rest`` is a lower bound, and None if the parts exceed RSS.
     """
 
     rss: MemoryPart
@@ -65,7 +64,7 @@ class MemoryBreakdown:
 
     @property
     def parts(self) -> tuple[MemoryPart, ...]:
-        """All shares, without the total."""
+        """All parts, without the total."""
         return (
             self.objects,
             self.pymalloc_free,
@@ -77,7 +76,7 @@ class MemoryBreakdown:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all numbers with their sources as plain values, ready for JSON."""
+        """Return all numbers and their sources as JSON-ready values."""
         fields = ["rss", "objects", "pymalloc_free", "malloc_in_use", "malloc_free"]
         fields += ["file_mappings", "stacks", "rest"]
         out: dict[str, Any] = {
@@ -86,6 +85,11 @@ class MemoryBreakdown:
         out["allocated_blocks"] = self.allocated_blocks
         out["sources"] = {field: getattr(self, field).source for field in fields}
         return out
+
+    def __repr__(self) -> str:
+        known = [part for part in (self.rss, self.objects, self.malloc_in_use) if part.size_bytes]
+        sizes = ", ".join(f"{part.name} {format_bytes(part.size_bytes or 0)}" for part in known)
+        return f"<MemoryBreakdown: {sizes}>"
 
     def __str__(self) -> str:
         total = self.rss.size_bytes
@@ -109,10 +113,11 @@ class _Mapping(NamedTuple):
 
 
 def breakdown() -> MemoryBreakdown:
-    """Return where the resident memory of this process is now.
+    """Return the resident memory of this process by use.
 
-    Costs a walk over pymalloc's pool headers and the kernel's list of mappings: milliseconds, tens
-    of them for a heap of gigabytes. What the platform cannot tell is ``None``, with the reason.
+    Walks pymalloc's pool headers and the kernel's list of mappings: milliseconds, or tens of
+    milliseconds for a heap of gigabytes. A part that the platform does not report is None, with
+    the reason in its ``source``.
     """
     pymalloc = _pymalloc_parts()
     malloc = _malloc_parts()
@@ -140,7 +145,7 @@ def _rest(rss: MemoryPart, parts: tuple[MemoryPart, ...]) -> MemoryPart:
         return MemoryPart(
             name, None, f"parts exceed RSS by {format_bytes(-left)}: not all resident"
         )
-    return MemoryPart(name, left, "RSS less the parts: other mappings, tables, bookkeeping")
+    return MemoryPart(name, left, "RSS minus the parts: other mappings, tables, bookkeeping")
 
 
 # -- pymalloc -----------------------------------------------------------------------------------
@@ -168,16 +173,16 @@ def _number(pattern: str, text: str) -> int | None:
 
 
 def _pymalloc_statistics() -> tuple[str | None, str]:
-    """Return what pymalloc says of itself ('' where it is not used), or ``None`` and why not."""
-    books = _pymalloc_books()
-    if books is None:
-        return None, "this Python or C library has no way to ask pymalloc"
-    text = books()
+    """Return pymalloc's statistics ('' if it is not in use), or None and the reason."""
+    read = _pymalloc_reader()
+    if read is None:
+        return None, "this Python or C library cannot report pymalloc's statistics"
+    text = read()
     return (None, "no memory for pymalloc's statistics") if text is None else (text, "")
 
 
-@cache  # ctypes makes classes for each library handle, which only the collector frees
-def _pymalloc_books() -> Callable[[], str | None] | None:
+@cache  # ctypes makes classes for each library handle, which only the garbage collector frees
+def _pymalloc_reader() -> Callable[[], str | None] | None:
     import ctypes
 
     try:
@@ -196,7 +201,7 @@ def _pymalloc_books() -> Callable[[], str | None] | None:
         if not stream:
             return None
         used = write(stream)
-        close(stream)  # only then are the text and its length what was written
+        close(stream)  # only now do the text and its length hold what was written
         try:
             return ctypes.string_at(text.value or 0, length.value).decode() if used else ""
         finally:
@@ -210,11 +215,11 @@ def _pymalloc_books() -> Callable[[], str | None] | None:
 
 def _malloc_parts() -> tuple[MemoryPart, MemoryPart]:
     names = ("malloc in use", "free in malloc")
-    books = _malloc_books()
-    if books is None:
-        why = "only glibc 2.33 and later can tell"
+    read = _malloc_reader()
+    if read is None:
+        why = "only glibc 2.33 and later report this"
         return MemoryPart(names[0], None, why), MemoryPart(names[1], None, why)
-    in_use, free = books()
+    in_use, free = read()
     return (
         MemoryPart(names[0], in_use, f"{_MALLOC}: larger objects, native"),
         MemoryPart(names[1], free, _MALLOC),
@@ -222,7 +227,7 @@ def _malloc_parts() -> tuple[MemoryPart, MemoryPart]:
 
 
 @cache
-def _malloc_books() -> Callable[[], tuple[int, int]] | None:
+def _malloc_reader() -> Callable[[], tuple[int, int]] | None:
     import ctypes
 
     fields = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
@@ -257,7 +262,7 @@ def _mappings() -> tuple[list[_Mapping] | None, str]:
 
 
 def parse_smaps(text: str) -> list[_Mapping]:
-    """Return the mappings of a ``smaps`` file with what is resident of each, in bytes."""
+    """Return the mappings of a ``smaps`` file, each with its resident bytes."""
     found: list[_Mapping] = []
     for line in text.splitlines():
         header = _HEADER.match(line)
@@ -270,10 +275,11 @@ def parse_smaps(text: str) -> list[_Mapping]:
 
 
 def _stacks(mappings: list[_Mapping]) -> tuple[MemoryPart, list[_Mapping]]:
-    """Return what is resident of stacks, and their mappings.
+    """Return the resident memory of stacks, and their mappings.
 
-    Linux names the first thread's only; those of others are where their stack pointers point. A
-    running thread shows none: its stack stays in the rest, and the source says of how many.
+    Linux names only the main thread's stack; the other stacks are the mappings that the stack
+    pointers of waiting threads point into. A running thread shows no stack pointer: its stack
+    stays in the rest, and the source says how many such threads there were.
     """
     pointers, hidden = _stack_pointers()
     chosen = [
@@ -282,12 +288,12 @@ def _stacks(mappings: list[_Mapping]) -> tuple[MemoryPart, list[_Mapping]]:
         if m.name == "[stack]"
         or (not m.name and any(m.start <= pointer < m.end for pointer in pointers))
     ]
-    source = _SMAPS + (f"; {hidden} running threads not seen" if hidden else "")
+    source = _SMAPS + (f"; {hidden} running threads not found" if hidden else "")
     return MemoryPart("stacks", sum(m.rss_bytes for m in chosen), source), chosen
 
 
 def _stack_pointers() -> tuple[list[int], int]:
-    """Return the stack pointers of waiting threads, and of how many threads there is none."""
+    """Return the stack pointers of waiting threads, and the number of threads that show none."""
     pointers, hidden = [], 0
     try:
         threads = os.listdir("/proc/self/task")
@@ -295,7 +301,7 @@ def _stack_pointers() -> tuple[list[int], int]:
         return [], 0
     for thread in threads:
         if int(thread) == os.getpid():
-            continue  # its stack is the one that has a name
+            continue  # the main thread: its stack has a name
         try:
             with open(f"/proc/self/task/{thread}/syscall", encoding="ascii") as file:
                 fields = file.read().split()
@@ -311,5 +317,5 @@ def _rss_of_psutil() -> MemoryPart:
     try:
         size = int(psutil.Process().memory_info().rss)
     except (psutil.Error, OSError):
-        return MemoryPart("resident (RSS)", None, "neither the kernel nor psutil can tell")
+        return MemoryPart("resident (RSS)", None, "neither the kernel nor psutil reports it")
     return MemoryPart("resident (RSS)", size, "psutil")
