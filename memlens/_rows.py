@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 from memlens._text import columns, format_count
@@ -98,4 +97,6 @@ class Rows(Generic[Row]):
 
     def _row_to_dict(self, row: Row) -> dict[str, Any]:
         """Return one row as JSON-ready values; by default the fields of a dataclass."""
+        from dataclasses import asdict  # here: it imports inspect, which is slow to load
+
         return asdict(row)  # type: ignore[call-overload, no-any-return]

@@ -25,6 +25,7 @@ from memlens.report.terminal import show
 
 __all__ = ("add_run_command", "run_profiled")
 
+_FIRST_INTERVAL_SECONDS = 0.25
 _MAX_INTERVAL_SECONDS = 3600
 
 
@@ -109,7 +110,7 @@ def run_profiled(
 
 def _doubling_interval(taken: int) -> float:
     """Return the seconds to the next snapshot; programs of any length get a few snapshots."""
-    return float(min(2**taken, _MAX_INTERVAL_SECONDS))
+    return min(_FIRST_INTERVAL_SECONDS * 2.0**taken, _MAX_INTERVAL_SECONDS)
 
 
 class _Outcome:

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ("Contents", "is_leak", "is_steady", "rates", "slows_down")
+__all__ = ("Contents", "is_initial_load", "is_leak", "is_steady", "rates", "slows_down")
 
 _MIN_KEPT = 0.5  # of what was added in an interval, at the end
 _MIN_NET = 0.4  # of all that was added
 _MIN_SIGMAS = 3.0  # of a random walk with as many comings and goings
 _SETTLING = 0.4  # the last rate, as a share of the first
 _SIGMAS_OF_COUNTS = 2.0
+_LOADED = 0.4  # the rate after the start of a place, as a share of the rate at its start
 _MIN_ELEMENTS = 3  # gained in an interval; fewer are the noise of any running program
 _HEAVY_BYTES = 1 << 20  # an interval: then fewer elements count, too
 
@@ -94,6 +95,12 @@ def slows_down(steps: Sequence[float], seconds: Sequence[float]) -> bool:
             return False
     first, last = steps[0], steps[-1]
     return first - last > _SIGMAS_OF_COUNTS * math.sqrt(max(first + last, 1))
+
+
+def is_initial_load(contents: Contents) -> bool:
+    """Tell whether most of what is there came before the second snapshot, at a higher rate."""
+    first, *_, last = rates(contents.steps, contents.seconds)
+    return last < _LOADED * first
 
 
 def is_steady(sizes: Sequence[int]) -> bool:

@@ -24,7 +24,7 @@ from memlens._core import _sampler
 from memlens.allocations import sampling
 from memlens.allocations.sampling import shared_sampler as shared
 from memlens.allocations.sampling.shared_sampler import SHARED
-from memlens.allocations.sampling import AllocationProfiler
+from memlens.allocations.profiler import AllocationProfiler
 from memlens.errors import TracingError
 
 FILES = (sampling.__file__, shared.__file__)

@@ -91,7 +91,7 @@ def test_short_program_has_no_suspects(tmp_path):
     done = run("run", "short.py", cwd=tmp_path)
     assert done.returncode == 0
     assert "suspect" not in done.stderr
-    assert "Two snapshots cannot tell a leak from a start" in done.stderr
+    assert "Two snapshots cannot distinguish a leak from one-time growth" in done.stderr
     assert "bytearray (+2,000, " in done.stderr
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.gates import Contents, is_leak
+from memlens.leaks.gates import Contents, is_initial_load, is_leak
 from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
 
 __all__ = ("accumulating_places", "elements_of", "follow_elements", "members_through_time")
@@ -92,6 +92,15 @@ def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
     return keys if len(keys) * 2 >= len(values) else values
 
 
+def from_its_birth(growth: Growth, through: list[list[int]]) -> list[list[int]]:
+    """Add the snapshot before a place existed to a history of two: it was empty then.
+
+    Of a short program there is no more. What a start loads at once is told from steady growth by
+    `is_initial_load`.
+    """
+    return [[], *through] if len(through) == 2 < len(growth.graphs) else through
+
+
 def follow_elements(
     growth: Growth, elements: Sequence[set[int]], lengths: Sequence[int]
 ) -> tuple[Contents, dict[int, int]]:
@@ -119,7 +128,7 @@ def follow_elements(
 
 def _holder(growth: Growth, members: list[int]) -> Holder | None:
     """Return the holder that the containers of a place are, None where they are no leak."""
-    through = members_through_time(growth, members)
+    through = from_its_birth(growth, members_through_time(growth, members))
     start = growth.end + 1 - len(through)
     if len(through) < min(3, len(growth.graphs)):
         return None
@@ -138,6 +147,8 @@ def _holder(growth: Growth, members: list[int]) -> Holder | None:
         steps = contents.steps
         contents = replace(contents, added=steps, removed=[0] * len(steps), kept=steps)
         arrival = {}
+    if not through[0] and is_initial_load(contents):
+        return None
     contents = replace(contents, bytes_grown=_retained_growth(graphs, through))
     if not is_leak(contents) or not _is_beyond_imports(growth, members, contents.steps, start):
         return None
@@ -196,6 +207,8 @@ def _is_beyond_imports(
 def _get_longer(through: list[list[int]], lengths: list[int]) -> bool:
     """Tell whether the containers of a place get longer, rather than more."""
     more = max(0, len(through[-1]) - len(through[0]))
+    if not through[0]:
+        return _get_longer(through[1:], lengths[1:])
     is_longer = lengths[-1] * len(through[0]) > 1.05 * lengths[0] * len(through[-1])
     return is_longer and lengths[-1] - lengths[0] >= 3 * more
 
