@@ -69,10 +69,7 @@ def calls_between_files(sources):
     for name, code in codes.items():
         words = set(WORD.findall(code))
         uses[name] = {
-            home
-            for word in words & homes.keys()
-            if name not in homes[word]
-            for home in homes[word]
+            home for word in words & homes.keys() if name not in homes[word] for home in homes[word]
         }
     return uses
 
@@ -108,7 +105,9 @@ def test_every_c_file_is_compiled_by_an_install():
 @pytest.mark.parametrize("half", HALVES)
 def test_every_header_is_named_so_that_the_sdist_has_it(half):
     sources = read_sources()
-    needed = set().union(*(headers_below(name, sources) for name in names_of(TABLES[half]["sources"])))
+    needed = set().union(
+        *(headers_below(name, sources) for name in names_of(TABLES[half]["sources"]))
+    )
     assert names_of(TABLES[half]["depends"]) == needed
 
 
