@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -14,11 +15,23 @@ __all__ = (
     "check_globs",
     "check_group_by",
     "check_limit",
+    "check_path",
     "check_whole",
 )
 
 GroupBy = Literal["line", "file", "traceback"]
 MAX_FRAMES = 65535  # of one trace: the maximum of tracemalloc
+
+
+def check_path(path: object) -> str:
+    """Return a path as a ``str``. Raises ``OptionError`` for anything else, also for bytes."""
+    try:
+        name = os.fspath(path)  # type: ignore[call-overload]
+    except TypeError:
+        name = None
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise OptionError(f"path must be a non-empty string or a pathlib.Path; got {path!r:.100}")
+    return name
 
 
 def check_whole(name: str, value: int, minimum: int, maximum: int | None = None) -> int:
