@@ -49,13 +49,8 @@ if TYPE_CHECKING:
     from memlens.heap.graph.allocation_sites import SiteShare
     from memlens.heap.graph.node import Node
     from memlens.heap.graph.paths import Hop, RetentionPath, RetentionPathFinder
-    from memlens.heap.live import (
-        Retention,
-        draw_referrers,
-        find_live_path,
-        retained_size,
-        why_alive,
-    )
+    from memlens.heap.live import Retention, retained_size, why_alive
+    from memlens.heap.live_search import draw_referrers, find_live_path
     from memlens.heap.snapshot import HeapSnapshot, compare_snapshots
     from memlens.heap.views.branch import Branch
     from memlens.heap.views.dominators import BigDrop, BigDrops, Dominators
@@ -65,14 +60,14 @@ if TYPE_CHECKING:
     from memlens.heap.views.sparse_collections import SparseCollection, SparseCollections
     from memlens.heap.views.statistics import Statistics, StatisticsRow
     from memlens.heap.views.summary import Summary, SummaryRow
-    from memlens.leaks.leak_report import LeakReport
+    from memlens.leaks.leak_report import LeakReport, find_leaks
     from memlens.leaks.scope import Scope, scope
     from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
     from memlens.leaks.stated_bounds import BoundedHolder
-    from memlens.leaks.suspects import LeakSuspect, find_leaks
-    from memlens.process.breakdown import MemoryBreakdown, breakdown
+    from memlens.leaks.suspects import LeakSuspect
     from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
     from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
+    from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
     from memlens.process.reading import MemoryReading, read_memory
     from memlens.process.sampler import MemorySampler
     from memlens.profiler.memory_profiler import MemoryProfiler
@@ -194,13 +189,8 @@ _HOMES = {
         "HeapComparison",
         "TypeChange",
     ),
-    "memlens.heap.live": (
-        "Retention",
-        "draw_referrers",
-        "find_live_path",
-        "retained_size",
-        "why_alive",
-    ),
+    "memlens.heap.live": ("Retention", "retained_size", "why_alive"),
+    "memlens.heap.live_search": ("draw_referrers", "find_live_path"),
     "memlens.heap.graph.node": ("Node",),
     "memlens.heap.graph.paths": (
         "Hop",
@@ -221,7 +211,7 @@ _HOMES = {
     "memlens.heap.views.summary": ("Summary", "SummaryRow"),
     "memlens.heap.views.branch": ("Branch",),
     "memlens.leaks.stated_bounds": ("BoundedHolder",),
-    "memlens.leaks.leak_report": ("LeakReport",),
+    "memlens.leaks.leak_report": ("LeakReport", "find_leaks"),
     "memlens.leaks.scope": (
         "Scope",
         "scope",
@@ -230,11 +220,8 @@ _HOMES = {
         "ScopeReport",
         "ScopeSurvivors",
     ),
-    "memlens.leaks.suspects": (
-        "LeakSuspect",
-        "find_leaks",
-    ),
-    "memlens.process.breakdown": (
+    "memlens.leaks.suspects": ("LeakSuspect",),
+    "memlens.process.memory_breakdown": (
         "MemoryBreakdown",
         "breakdown",
     ),

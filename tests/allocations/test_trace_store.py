@@ -255,9 +255,9 @@ def test_file_of_another_kind_is_not_loaded(tmp_path):
         ({"max_captures": 1.5}, "max_captures"),
         ({"frames": 0}, "frames must be a whole number, 1 to 65535"),
         ({"frames": 70_000}, "frames"),
-        ({"include": "*.py"}, "include takes a sequence of patterns"),
-        ({"exclude": [5]}, "exclude takes file name patterns"),
-        ({"include": 5}, "include takes a sequence of patterns"),
+        ({"include": "*.py"}, "include must be a sequence of strings"),
+        ({"exclude": [5]}, "exclude must be a sequence of strings"),
+        ({"include": 5}, "include must be a sequence of strings"),
         ({"internal": "yes"}, "internal must be True or False"),
     ],
 )

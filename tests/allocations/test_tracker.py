@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -44,6 +45,8 @@ def test_entries_are_separate_by_type_and_call_path() -> None:
     assert len(top.call_path) == 2
     assert "create_user" in str(top)
     assert "User" in str(report)
+    first = json.loads(json.dumps(report.to_dict()))["rows"][0]
+    assert (first["type"], first["count"], first["total_bytes"]) == ("User", 3, 60)
 
 
 def test_entries_and_metadata_are_bounded() -> None:

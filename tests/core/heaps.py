@@ -5,9 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from functools import cached_property
 
-from memlens._core.layout import LABEL_BITS, EdgeKind, RootKind
-
-_KIND_MASK = (1 << LABEL_BITS) - 1
+from memlens._core.layout import KIND_MASK, LABEL_BITS, EdgeKind, RootKind
 
 
 class Heap:
@@ -64,7 +62,7 @@ class Heap:
 
     def _edge(self, edge):
         label = self.sections["edge_label"][edge]
-        kind, payload = EdgeKind(label & _KIND_MASK), label >> LABEL_BITS
+        kind, payload = EdgeKind(label & KIND_MASK), label >> LABEL_BITS
         name = payload if kind is EdgeKind.INDEX else self.string(payload)
         return kind, name, self.sections["node_address"][self.sections["edge_target"][edge]]
 

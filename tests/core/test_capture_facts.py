@@ -204,7 +204,7 @@ def test_sizes_of_instances_come_near_to_what_the_allocator_gave(core, look):
     """In a child, because it counts the bytes of 20,000 instances in its allocator."""
     code = f"""
         import importlib, sys, tracemalloc
-        core = importlib.import_module({core.__name__!r})
+        core = importlib.import_module({core.capture.__module__!r})
         class Five:
             def __init__(self):
                 self.a, self.b, self.c, self.d, self.e = None, True, 1, "", shared

@@ -22,9 +22,9 @@ from memlens._core.layout import OPTIONAL_SECTIONS, SECTIONS, EdgeKind, NodeFlag
 from .conftest import IMPLEMENTATIONS
 from .heaps import Heap
 
-if "native" not in IMPLEMENTATIONS:
+if "C" not in IMPLEMENTATIONS:
     pytest.skip("the C core is not built", allow_module_level=True)
-core = IMPLEMENTATIONS["native"]
+core = IMPLEMENTATIONS["C"]
 
 ATTRIBUTE, CELL, INDEX = EdgeKind.ATTRIBUTE, EdgeKind.CELL, EdgeKind.INDEX
 INTERNAL, ITEM, KEY, LOCAL = EdgeKind.INTERNAL, EdgeKind.ITEM, EdgeKind.KEY, EdgeKind.LOCAL

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeVar
 
+from memlens._options import check_boolean, check_integer, check_text
 from memlens.allocations.blocks.measurement import BlockMeasurement
 from memlens.allocations.blocks.result import BlockResult
 from memlens.allocations.blocks.running_blocks import running_blocks
 from memlens.allocations.blocks.wrapping import measured_function
-from memlens.allocations.options import MAX_FRAMES, check_bool, check_whole
+from memlens.allocations.options import MAX_FRAMES
 from memlens.errors import OptionError, TracingError
 
 __all__ = ("MemoryBlock", "Report")
@@ -70,12 +71,12 @@ class MemoryBlock:
         report: Report = None,
         collect: bool = False,
     ) -> None:
-        if name is not None and not isinstance(name, str):
-            raise OptionError(f"name must be a string; got {name!r}")
+        if name is not None:
+            check_text("name", name)
         self.name = name
-        self.limit = check_whole("limit", limit, 0)
-        self.frames = check_whole("frames", frames, 1, MAX_FRAMES)
-        self.collect = check_bool("collect", collect)
+        self.limit = check_integer("limit", limit, 0)
+        self.frames = check_integer("frames", frames, 1, MAX_FRAMES)
+        self.collect = check_boolean("collect", collect)
         self.report = report
         self._deliver = _delivery(report)
         self._entered: list[tuple[int, BlockMeasurement]] = []

@@ -13,9 +13,9 @@ peak of a block and restored whenever no block is running.
 
 from __future__ import annotations
 
-import os
 import threading
 
+from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens.allocations.tracing.ownership import TracingLease, tracing_is_borrowed
 from memlens.allocations.tracing.peak import raise_peak
 
@@ -69,7 +69,7 @@ class RunningBlocks:
     def __init__(self) -> None:
         # Reentrant: a finaliser may run while the lock is held and be measured itself. The lock is
         # held for a few instructions only, never while traces are read.
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
         self._blocks: list[RunningBlock] = []
         self._own_bytes = 0
         self._outside_peak = 0
@@ -129,7 +129,6 @@ class RunningBlocks:
 
     def after_fork_in_child(self) -> None:
         """Remove the blocks of threads that do not exist in the child."""
-        self._lock = threading.RLock()
         thread = threading.get_ident()
         for block in tuple(self._blocks):
             if block.thread != thread:
@@ -155,5 +154,4 @@ class RunningBlocks:
 
 
 running_blocks = RunningBlocks()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=running_blocks.after_fork_in_child)
+call_in_forked_child(running_blocks.after_fork_in_child)

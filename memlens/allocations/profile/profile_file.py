@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from memlens._atomic import write_whole
 from memlens._frame import Frame
-from memlens.allocations.options import check_path
+from memlens._options import check_path
 from memlens.allocations.profile.profile_facts import ProfileFacts
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.allocations.stored_values import (
@@ -88,14 +88,14 @@ def save_profile(
     rows: Iterable[AllocationRow], facts: ProfileFacts, path: str | PathLike[str]
 ) -> int:
     """Write a profile to a file and return its size in bytes. Raises OutputError."""
-    name = check_path(path)
+    name = check_path("path", path)
     text = json.dumps(profile_to_dict(rows, facts), separators=(",", ":"), allow_nan=False)
     return write_whole(name, text.encode())
 
 
 def load_profile(path: str | PathLike[str]) -> ProfileParts:
     """Read rows and facts of a profile. Raises SnapshotFileError if the file cannot be used."""
-    name = check_path(path)
+    name = check_path("path", path)
     try:
         with open(name, encoding="utf-8", errors="surrogatepass") as file:
             data = json.load(file, parse_constant=_refuse_constant)

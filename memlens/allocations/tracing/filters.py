@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from memlens._options import check_texts
 from memlens._package import CODE_FOLDER
-from memlens.allocations.options import check_globs
 
 __all__ = ("FileFilter", "is_memlens_file", "is_tracing_file")
 
@@ -37,8 +37,8 @@ class FileFilter:
     def __init__(
         self, include: Sequence[str] = (), exclude: Sequence[str] = (), *, internal: bool = False
     ) -> None:
-        self.include = check_globs("include", include)
-        self.exclude = check_globs("exclude", exclude)
+        self.include = check_texts("include", include)
+        self.exclude = check_texts("exclude", exclude)
         self.internal = internal
         self._known: dict[str, bool] = {}
 

@@ -10,11 +10,11 @@ until somebody stops tracing or clears the traces.
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 
-from memlens.allocations.options import MAX_FRAMES, check_whole
+from memlens._fork import ForkSafeLock
+from memlens._options import check_integer
+from memlens.allocations.options import MAX_FRAMES
 
 __all__ = ("TracingLease", "acquire_tracing", "tracing_is_borrowed")
 
@@ -53,7 +53,7 @@ class _Tracing:
 
     def __init__(self) -> None:
         # Reentrant: a finaliser may run while the lock is held and acquire a lease itself.
-        self._lock = threading.RLock()
+        self._lock = ForkSafeLock()
         self._lease_count = 0
         self._session_marker: object | None = None
 
@@ -90,9 +90,6 @@ class _Tracing:
         marker = self._session_marker
         return marker is None or not _has_trace(marker)
 
-    def after_fork_in_child(self) -> None:
-        self._lock = threading.RLock()  # another thread may have held the old lock in the parent
-
 
 def _has_trace(marker: object) -> bool:
     import tracemalloc
@@ -102,8 +99,6 @@ def _has_trace(marker: object) -> bool:
 
 
 _tracing = _Tracing()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_tracing.after_fork_in_child)
 
 
 def acquire_tracing(frames: int) -> TracingLease:
@@ -112,7 +107,7 @@ def acquire_tracing(frames: int) -> TracingLease:
     ``frames`` is the number of frames that a trace keeps. If tracing is on already, it keeps its
     depth. Raises ``OptionError`` if ``frames`` is not 1 to 65535.
     """
-    check_whole("frames", frames, 1, MAX_FRAMES)
+    check_integer("frames", frames, 1, MAX_FRAMES)
     return _tracing.acquire(frames)
 
 

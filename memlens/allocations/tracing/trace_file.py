@@ -25,7 +25,8 @@ from typing import Any, BinaryIO
 
 from memlens._atomic import write_whole
 from memlens._frame import CallPath, Frame
-from memlens.allocations.options import MAX_FRAMES, check_path
+from memlens._options import check_path
+from memlens.allocations.options import MAX_FRAMES
 from memlens.allocations.stored_values import (
     MAX_SECONDS,
     items_at,
@@ -65,7 +66,7 @@ def save_traces(path: str | os.PathLike[str], captures: Sequence[TracedMemory]) 
     The file is replaced as a whole. Raises ``OutputError`` if it cannot be written,
     ``OptionError`` for a bad path.
     """
-    name = check_path(path)
+    name = check_path("path", path)
     text = json.dumps(_document(captures), separators=(",", ":"), allow_nan=False).encode()
     if len(text) > MAX_TEXT_BYTES:
         raise OutputError(
@@ -91,7 +92,7 @@ def load_traces(path: str | os.PathLike[str]) -> tuple[TracedMemory, ...]:
     Raises ``SnapshotFileError`` for a file that cannot be read, is of another kind, truncated,
     damaged or of a newer format.
     """
-    name = check_path(path)
+    name = check_path("path", path)
     try:
         with open(name, "rb") as file:
             text = _read_text(name, file)

@@ -7,7 +7,8 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-from memlens.allocations.options import MAX_FRAMES, GroupBy, check_bool, check_globs, check_whole
+from memlens._options import check_boolean, check_integer, check_text, check_texts
+from memlens.allocations.options import MAX_FRAMES, GroupBy
 from memlens.allocations.tracing.filters import FileFilter
 from memlens.allocations.tracing.ownership import TracingLease, acquire_tracing
 from memlens.allocations.tracing.trace_file import load_traces, save_traces
@@ -18,7 +19,7 @@ from memlens.allocations.tracing.traces import (
     read_traces,
     sum_by_path,
 )
-from memlens.errors import OptionError, TracingError
+from memlens.errors import TracingError
 
 __all__ = ("TraceStore",)
 
@@ -57,11 +58,11 @@ class TraceStore:
         exclude: Sequence[str] = (),
         internal: bool = False,
     ) -> None:
-        self.max_captures = check_whole("max_captures", max_captures, 1)
-        self.frames = check_whole("frames", frames, 1, MAX_FRAMES)
-        self.include = check_globs("include", include)
-        self.exclude = check_globs("exclude", exclude)
-        self.internal = check_bool("internal", internal)
+        self.max_captures = check_integer("max_captures", max_captures, 1)
+        self.frames = check_integer("frames", frames, 1, MAX_FRAMES)
+        self.include = check_texts("include", include)
+        self.exclude = check_texts("exclude", exclude)
+        self.internal = check_boolean("internal", internal)
         self._captures: deque[TracedMemory] = deque(maxlen=max_captures)
         self._lease: TracingLease | None = None
 
@@ -167,8 +168,7 @@ class TraceStore:
         import time
         import tracemalloc
 
-        if type(label) is not str:
-            raise OptionError(f"label must be a string; got {label!r}")
+        check_text("label", label)
         self._check_tracing()
         traced_bytes = tracemalloc.get_traced_memory()[0]
         raw = read_traces()
