@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
+from memlens._options import check_integer
 from memlens._text import columns, format_count
-from memlens.errors import OptionError
 
 __all__ = ("Rows",)
 
@@ -52,8 +52,7 @@ class Rows(Generic[Row]):
 
         Raises ``OptionError`` for a limit below 1.
         """
-        if not limit >= 1:
-            raise OptionError(f"limit is {limit}: it must be at least 1")
+        check_integer("limit", limit, 1)
         shown = self._table_rows()
         lines = [cells for row in shown[:limit] for cells in self._lines(row)]
         table = columns(self.headers, lines, right=self.aligned_right, indent=self.indent)
@@ -64,6 +63,8 @@ class Rows(Generic[Row]):
 
     def to_dict(self, limit: int | None = None) -> dict[str, Any]:
         """Return the totals and the first ``limit`` rows, all by default, as JSON-ready values."""
+        if limit is not None:
+            check_integer("limit", limit, 0)
         rows = [self._row_to_dict(row) for row in self.rows[:limit]]
         return {**self._totals(), "rows": rows}
 
@@ -97,6 +98,6 @@ class Rows(Generic[Row]):
 
     def _row_to_dict(self, row: Row) -> dict[str, Any]:
         """Return one row as JSON-ready values; by default the fields of a dataclass."""
-        from dataclasses import asdict  # here: it imports inspect, which is slow to load
+        from dataclasses import asdict  # imports inspect
 
         return asdict(row)  # type: ignore[call-overload, no-any-return]

@@ -40,7 +40,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"profiler", "tracker", "blocks"},
         {"sampling", "tracing"},
         {"profile"},
-        {"options"},
+        {"options", "stored_values"},
     ],
     "memlens.process": [
         {"sampler"},

@@ -52,7 +52,7 @@ def test_the_table_states_how_many_rows_the_limit_leaves_out():
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan")])
 def test_a_limit_below_one_is_refused(limit):
-    with pytest.raises(OptionError, match="it must be at least 1"):
+    with pytest.raises(OptionError, match="limit must be a whole number, 1 or more"):
         Basket(FRUIT).table(limit)
 
 

@@ -44,8 +44,29 @@ def heapprofile_dict(profile: AllocationProfile, by: str = "live_bytes") -> dict
 
 
 def heapprofile_text(profile: AllocationProfile, by: str = "live_bytes") -> str:
-    """Return the JSON text of `heapprofile_dict`."""
-    return json.dumps(heapprofile_dict(profile, by), separators=(",", ":"))
+    """Return the JSON text of `heapprofile_dict`.
+
+    The text is built without recursion, which would limit the depth of the call tree.
+    """
+    data = heapprofile_dict(profile, by)
+    pieces = ['{"head":']
+    waiting: list[str | dict[str, Any]] = [data["head"]]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            pieces.append(item)
+            continue
+        pieces.append(_compact({**item, "children": []}).removesuffix("]}"))
+        waiting.append("]}")
+        for number, child in enumerate(reversed(item["children"]), start=1):
+            waiting.append(child)
+            if number < len(item["children"]):
+                waiting.append(",")
+    return f'{"".join(pieces)},"samples":{_compact(data["samples"])}}}'
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _entry(node: CallNode, number: int, by: str, scripts: dict[str, int]) -> dict[str, Any]:

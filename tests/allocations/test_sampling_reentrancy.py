@@ -21,13 +21,13 @@ LIMIT_SECONDS = 120
 PRELUDE = """
 import dis, gc, os, signal, sys, threading, warnings
 from memlens._core import _sampler
-from memlens.allocations import sampling
+from memlens.allocations import profiler as profiling
 from memlens.allocations.sampling import shared_sampler as shared
 from memlens.allocations.sampling.shared_sampler import SHARED
 from memlens.allocations.profiler import AllocationProfiler
 from memlens.errors import TracingError
 
-FILES = (sampling.__file__, shared.__file__)
+FILES = (profiling.__file__, shared.__file__)
 
 # Nothing is allocated in these, and no signal is handled before the next bytecode.
 SAFE = ("STORE_", "LOAD_FAST", "LOAD_CONST", "LOAD_DEREF", "LOAD_CLOSURE", "PUSH_", "POP_", "COPY",
