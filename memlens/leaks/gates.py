@@ -21,6 +21,7 @@ _SETTLING = 0.4  # the last rate, as a share of the first
 _SIGMAS_OF_COUNTS = 2.0
 _LOADED = 0.4  # the rate after the start of a place, as a share of the rate at its start
 _MIN_ELEMENTS = 3  # gained in an interval; fewer are the noise of any running program
+_MIN_LAST_SHARE = 0.25  # the growth in the last interval, as a share of the mean
 _HEAVY_BYTES = 1 << 20  # an interval: then fewer elements count, too
 
 
@@ -68,7 +69,8 @@ def _rises(contents: Contents) -> bool:
     quiet = sum(1 for step in steps if step <= 0)
     if steps[-1] <= 0 or quiet > len(steps) // 4 or min(steps) < 0 < quiet:
         return False
-    if sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet):
+    fair = _MIN_LAST_SHARE * sum(steps) / len(steps)
+    if sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet) and steps[-1] >= max(_MIN_ELEMENTS, fair):
         return True
     is_heavy = contents.bytes_grown >= _HEAVY_BYTES * len(steps)
     return is_heavy and not sum(contents.removed) and len(steps) >= 3
