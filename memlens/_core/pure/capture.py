@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from array import array
-from itertools import chain
-from operator import attrgetter
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, compress, repeat
+from operator import attrgetter, eq, gt, is_, is_not
 from types import FunctionType
 from typing import Any
 
@@ -51,24 +52,79 @@ def capture(
     """
     was_enabled = gc.isenabled()
     gc.disable()
-    interval = sys.getswitchinterval()
     try:
-        _keep_other_threads_waiting(interval)
         # First of all: what is made after this is not in the list, so the capture is not in itself.
-        # And in this frame, which is known as ours: the list has the frames, too (3.10). Without
-        # variables for it to close over: their cells would be in the list as well.
-        tracked = [
-            obj
-            for obj in gc.get_objects()
-            if type(obj) is not tuple
-            or (len(obj) not in _GROWING and len(_referents(obj)) == len(obj))
-        ]
-        _let_other_threads_run(interval)
-        return _capture(tracked, values, own_prefix, skip_frames)
+        return _capture(_tracked_objects(), values, own_prefix, skip_frames)
     finally:
-        sys.setswitchinterval(interval)
         if was_enabled:
             gc.enable()
+
+
+def _tracked_objects() -> list[Any]:
+    """Return the objects that the collector tracks, without tuples that may be under construction.
+
+    A tuple that another thread is filling, in ``tuple(generator)``, is tracked, and is resized in
+    place at the end, which fails while anything else refers to it. So no other thread may run from
+    the listing of the objects until the last reference to such a tuple is dropped. Iterators written
+    in C ensure that: the interpreter switches threads between instructions of Python code only, and
+    reading an iterator to its end is one instruction.
+    """
+    return _read(_objects_that_are_no_tuples) + _read(_complete_tuples)
+
+
+def _read(make_iterator: Callable[[], Iterator[Any]]) -> list[Any]:
+    """Return what an iterator over tracked objects yields, without its own parts."""
+    own: set[int] = set()
+    found: list[Any] = []
+    found += _note_parts(make_iterator(), own)
+    own |= {id(own), id(found)}
+    others = [obj for obj in found if id(obj) not in own]
+    found.clear()  # it is in itself
+    return others
+
+
+# Each of these "columns" is an iterator over lists, or over iterators over their elements. Nothing is
+# listed before the first element is read.
+
+
+def _objects_that_are_no_tuples() -> Iterator[Any]:
+    objects = _repeated(map(gc.get_objects, repeat(None, 1)), 2)
+    wanted = _each(is_not, _each(type, objects), repeat(repeat(tuple)))
+    return chain.from_iterable(map(compress, objects, wanted))
+
+
+def _complete_tuples() -> Iterator[Any]:
+    """Select the tuples without empty slots, except those of a length at which one may be full.
+
+    A complete tuple of such a length is found through the objects that refer to it.
+    """
+    objects = _repeated(map(gc.get_objects, repeat(None, 1)), 2)
+    are_tuples = _each(is_, _each(type, objects), repeat(repeat(tuple)))
+    tuples = _repeated(map(list, map(compress, objects, are_tuples)), 4)
+    are_filled = _each(eq, _each(len, tuples), _each(len, _each(_referents, tuples)))
+    may_grow = _each(_GROWING.__contains__, _each(len, tuples))
+    return chain.from_iterable(map(compress, tuples, _each(gt, are_filled, may_grow)))
+
+
+def _repeated(column: Iterator[Any], times: int) -> Iterator[Any]:
+    """Yield each list of a column so many times: as often as it is read."""
+    return chain.from_iterable(map(repeat, column, repeat(times)))
+
+
+def _each(function: Callable[..., Any], *columns: Iterator[Any]) -> Iterator[Any]:
+    """Call a function written in C with the elements of the lists."""
+    return map(partial(map, function), *columns)
+
+
+def _note_parts(iterator: Iterator[Any], ids: set[int]) -> Iterator[Any]:
+    """Add the ids of an iterator and of all that it is made of: they are tracked themselves."""
+    pending: list[Any] = [iterator]
+    while pending:
+        part = pending.pop()
+        if type(part) in _PARTS and id(part) not in ids:
+            ids.add(id(part))
+            pending += _referents(part)
+    return iterator
 
 
 def _growing_sizes() -> frozenset[int]:
@@ -86,31 +142,7 @@ def _growing_sizes() -> frozenset[int]:
 
 _GROWING = _growing_sizes()
 _referents = gc.get_referents
-_UNINTERRUPTED_SECONDS = 60.0
-
-
-def _keep_other_threads_waiting(interval: float) -> None:
-    """Make sure that no other thread runs until the list of tracked objects is sorted out.
-
-    A tuple that another thread is filling, in ``tuple(generator)``, is in that list, and is resized
-    in place at the end, which fails as long as anybody else refers to it. So nothing may run between
-    getting the list and dropping such tuples from it: those with empty slots, and those of a length
-    at which a tuple that is being made may be full (finished ones are found through their holders).
-
-    A thread that waits for the interpreter asks for it after the switch interval. With one set that
-    is longer than this may take, on the busiest machine, the sleep is for those that wait already to
-    begin again.
-    """
-    if len(sys._current_frames()) > 1:
-        sys.setswitchinterval(max(interval, _UNINTERRUPTED_SECONDS))
-        time.sleep(min(interval, 0.02))
-
-
-def _let_other_threads_run(interval: float) -> None:
-    """Go back to the usual interval; who waits for the end of the long one is woken at once."""
-    if sys.getswitchinterval() != interval:
-        sys.setswitchinterval(interval)
-        time.sleep(0)
+_PARTS = {chain, map, partial, repeat, tuple}
 
 
 def _capture(
