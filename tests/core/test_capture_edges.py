@@ -14,7 +14,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from memlens._core.layout import NodeFlag
-from tests.core.planted import take
+from tests.core.heaps import take
+
+pytestmark = pytest.mark.small_process
 
 numpy = pytest.importorskip("numpy")
 

@@ -7,6 +7,8 @@ import pytest
 
 from memlens._core.layout import SECTIONS
 
+pytestmark = pytest.mark.small_process
+
 TEXTS = [
     "plain " * 9,
     "l\xe4tin " * 9,

@@ -16,11 +16,11 @@ import threading
 import types
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from memlens._core.layout import NO_BOUND, NONE, SECTIONS, EdgeKind, NodeFlag
-from tests.core.planted import PLANT, take
+from tests.core.heaps import take
+
+pytestmark = pytest.mark.small_process
 
 numpy = pytest.importorskip("numpy")
 
@@ -344,44 +344,6 @@ def test_modules_classes_functions_and_code_have_names_and_places(world):
     assert row(header) == (f"{__name__}.header", __file__, code.co_firstlineno)
     assert row(code) == ("header", __file__, code.co_firstlineno)
     assert heap.sparse(world.list, "name", "text") is None
-
-
-VALUES = st.recursive(
-    st.integers() | st.text(max_size=5) | st.none() | st.floats(),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.tuples(inner, inner)
-        | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=4)
-        | st.builds(collections.deque, st.lists(inner, max_size=3))
-    ),
-    max_leaves=20,
-)
-
-
-@settings(
-    max_examples=4,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],  # each try captures the whole process: too much for shrinking
-)
-@given(trees=st.lists(VALUES, min_size=20, max_size=40))
-def test_any_data_is_captured_as_it_is(core, trees):
-    PLANT.trees = trees
-    heap = take(core)
-    pending = [trees]
-    while pending:
-        obj = pending.pop()
-        if isinstance(obj, (list, tuple, collections.deque)):
-            expected = [("INDEX", place, id(item)) for place, item in enumerate(obj)]
-            assert [edge for edge in heap.edges(obj) if edge[0] == "INDEX"] == expected
-            pending.extend(obj)
-        elif isinstance(obj, dict):
-            expected = [("ITEM", "", id(key)) for key in obj]
-            expected += [("KEY", f"<{type(k).__name__}>", id(value)) for k, value in obj.items()]
-            assert sorted(heap.edges(obj)) == sorted(expected)
-            pending.extend(obj.values())
-        else:
-            assert heap.edges(obj) == []
 
 
 def header(cls):

@@ -13,7 +13,9 @@ import weakref
 import pytest
 
 from memlens._core.layout import NONE, NodeFlag, RootKind
-from tests.core.planted import PLANT, take
+from tests.core.heaps import PLANT, take
+
+pytestmark = pytest.mark.small_process
 
 READS_VARIABLES = sys.version_info >= (3, 12)  # of running frames; 3.10 by traversal
 SHOWS_VARIABLES = sys.version_info < (3, 11) or READS_VARIABLES
@@ -244,7 +246,7 @@ def test_what_nothing_reaches_is_garbage(core):
     finally:
         gc.enable()
     for address in addresses:
-        flags = NodeFlag(heap.sections["node_flags"][heap.node_of[address]])
+        flags = heap.flags_of_node(heap.node_of[address])
         assert NodeFlag.GARBAGE in flags
     assert NodeFlag.GARBAGE not in heap.flags(alive)
     assert NodeFlag.GARBAGE not in heap.flags(alive.value)

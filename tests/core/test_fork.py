@@ -19,9 +19,7 @@ from memlens._core.layout import (
     LARGEST_STORED,
     OPTIONAL_SECTIONS,
     SECTIONS,
-    EdgeKind,
     NodeFlag,
-    RootKind,
 )
 from memlens.heap.graph.snapshot_file import SectionFile
 
@@ -32,6 +30,8 @@ from .heaps import Heap
 if "native" not in IMPLEMENTATIONS:
     pytest.skip("the C core is not built", allow_module_level=True)
 core = IMPLEMENTATIONS["native"]
+
+pytestmark = pytest.mark.small_process
 
 
 class Planted:
@@ -89,9 +89,9 @@ def test_the_child_sees_what_the_parent_had(path):
     outcome = forked.fork_capture(core, path)
     assert outcome.status == 0
     heap = Heap(SectionFile(path))
-    assert heap.type_name(heap.node(planted)) == f"{__name__}.Planted"
+    assert heap.type_name(planted) == f"{__name__}.Planted"
     named = [kind_and_name for *kind_and_name, _ in heap.referrers(id(planted.value))]
-    assert [EdgeKind.ATTRIBUTE, "value"] in named
+    assert ["ATTRIBUTE", "value"] in named
 
 
 def test_dominators_in_the_file_are_those_of_the_core(path):
@@ -156,9 +156,10 @@ def test_locals_of_other_threads_are_in_the_snapshot(path):
         thread.join()
     heap = Heap(SectionFile(path))
     holders = [
-        (kind, name, heap.type_name(source)) for kind, name, source in heap.referrers(seen[0])
+        (kind, name, heap.type_name_of_node(source))
+        for kind, name, source in heap.referrers(seen[0])
     ]
-    assert (EdgeKind.LOCAL, "mine", "frame") in holders
+    assert ("LOCAL", "mine", "frame") in holders
     functions = {heap.string(number) for number in heap.sections["frame_function"]}
     assert any(name.endswith("work") for name in functions)
 
@@ -267,11 +268,10 @@ def test_garbage_is_marked_and_a_root_is_not(path):
     finally:
         gc.enable()
     heap = Heap(SectionFile(path))
-    flags = heap.sections["node_flags"]
-    assert flags[heap.node_at(address)] & NodeFlag.GARBAGE
-    module = heap.node(sys.modules[__name__])
-    assert not flags[module] & NodeFlag.GARBAGE
-    assert (RootKind.MODULE, __name__) in heap.roots(module)
+    assert heap.flags_of_node(heap.node_of[address]) & NodeFlag.GARBAGE
+    module = sys.modules[__name__]
+    assert not heap.flags(module) & NodeFlag.GARBAGE
+    assert ("MODULE", __name__, 0) in heap.roots(module)
 
 
 def test_many_forks_beside_busy_threads(path):
@@ -326,8 +326,8 @@ async def main(path, array):
     assert outcome.status == 0, outcome
     heap = Heap(SectionFile(path))
     for held in (in_thread, in_task, array[0]):
-        assert heap.type_name(heap.node(held)) == "__main__.Held"
-    assert any(target == id(in_array) for _, _, target in heap.edges_of(array))
+        assert heap.type_name(held) == "__main__.Held"
+    assert any(target == id(in_array) for _, _, target in heap.edges(array))
     task.cancel()
 
 try:
