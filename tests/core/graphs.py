@@ -12,6 +12,7 @@ from memlens._core.layout import LABEL_BITS, MAX_PAYLOAD, EdgeKind
 
 ATTRIBUTE = EdgeKind.ATTRIBUTE
 WEAK = EdgeKind.WEAK
+LONG = 250_000  # nodes: an 8 MiB stack has 33 bytes for each, too few to recurse
 _LABELS = (
     ATTRIBUTE,
     EdgeKind.INDEX | MAX_PAYLOAD << LABEL_BITS,

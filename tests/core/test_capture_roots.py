@@ -61,7 +61,7 @@ def test_every_module_is_a_root_with_its_name(core):
     assert ("MODULE", "gc", 0) in heap.roots(gc)
 
 
-def test_roots_come_best_names_first_and_are_the_edges_of_the_process(core):
+def test_roots_are_sorted_by_kind_and_are_the_edges_of_node_0(core):
     heap = take(core)
     kinds = [*heap.sections["root_kind"]]
     assert kinds == sorted(kinds)
@@ -77,7 +77,9 @@ def test_entries_of_sys_modules_need_not_be_modules(core, monkeypatch):
     assert ("MODULE", "planted_none", 0) in heap.roots(None)
 
 
-def test_what_only_native_code_holds_is_an_external_root_with_its_count(core, held_by_native_code):
+def test_an_object_held_only_by_native_code_is_an_external_root_with_its_count(
+    core, held_by_native_code
+):
     PLANT.it = held_by_native_code(["once"]), held_by_native_code(["thrice"], 3)
     heap = take(core)
     assert heap.external(PLANT.it[0]) == 1
@@ -100,7 +102,7 @@ def test_references_from_lists_attributes_and_cycles_are_explained(core):
         assert not NodeFlag.GARBAGE & heap.flags(obj)
 
 
-def test_a_thread_s_local_is_held_by_its_frame(core):
+def test_a_local_of_another_thread_is_referred_to_by_its_frame(core):
     started, done = threading.Event(), threading.Event()
     seen = []
 
@@ -179,7 +181,7 @@ def test_frames_of_the_caller_can_be_left_out(core):
     assert "test_frames_of_the_caller_can_be_left_out" not in names
 
 
-def test_a_signal_handler_is_held_by_the_interpreter(core):
+def test_a_signal_handler_is_an_interpreter_root(core):
     def handler(number, frame):
         raise AssertionError
 
@@ -191,7 +193,7 @@ def test_a_signal_handler_is_held_by_the_interpreter(core):
     assert [kind for kind, *_ in heap.roots(handler)][:1] == ["INTERPRETER"]
 
 
-def test_the_exception_that_is_handled_is_held_by_the_interpreter(core):
+def test_the_exception_being_handled_is_an_interpreter_root(core):
     try:
         raise ValueError("handled")
     except ValueError as error:
@@ -199,7 +201,7 @@ def test_the_exception_that_is_handled_is_held_by_the_interpreter(core):
         assert "INTERPRETER" in [kind for kind, *_ in heap.roots(error)]
 
 
-def test_static_types_and_interned_strings_and_singletons_have_roots_of_their_own(core):
+def test_static_types_interned_strings_and_singletons_have_their_own_root_kinds(core):
     heap = take(core)
     assert heap.roots(dict) == [("STATIC_TYPE", "", 0)]
     assert not heap.roots(Holder)
@@ -209,9 +211,7 @@ def test_static_types_and_interned_strings_and_singletons_have_roots_of_their_ow
     assert {kind for kind, *_ in take(core).roots(name)} <= {"INTERNED"}
 
 
-def test_a_string_that_native_code_holds_is_not_taken_for_an_interned_one(
-    core, held_by_native_code
-):
+def test_a_string_held_by_native_code_is_not_reported_as_interned(core, held_by_native_code):
     PLANT.it = held_by_native_code("".join(["not ", "interned"]))
     assert take(core).external(PLANT.it) == 1
 
@@ -232,7 +232,7 @@ def test_frozen_objects_are_found(core):
     assert heap.external(holder.value) == 0
 
 
-def test_what_nothing_reaches_is_garbage(core):
+def test_unreachable_objects_are_garbage(core):
     gc.disable()
     try:
         first, second = Holder(None), Holder(None)
@@ -253,7 +253,7 @@ def test_what_nothing_reaches_is_garbage(core):
     gc.collect()
 
 
-def test_what_native_code_holds_is_not_garbage_nor_what_it_leads_to(core, held_by_native_code):
+def test_objects_reachable_from_native_code_are_not_garbage(core, held_by_native_code):
     chain = held_by_native_code(Holder(Holder(["end"])))
     reference = weakref.ref(chain)
     del chain
@@ -261,7 +261,7 @@ def test_what_native_code_holds_is_not_garbage_nor_what_it_leads_to(core, held_b
     assert NodeFlag.GARBAGE not in heap.flags(reference().value.value)
 
 
-def test_weak_references_keep_nothing_from_being_garbage(core):
+def test_objects_with_only_weak_references_are_garbage(core):
     gc.disable()
     try:
         lonely = Holder(None)
@@ -275,7 +275,7 @@ def test_weak_references_keep_nothing_from_being_garbage(core):
         gc.collect()
 
 
-def test_few_tracked_objects_are_left_to_native_code(core):
+def test_few_tracked_objects_are_external_roots(core):
     heap = take(core)
     tracked = [
         target

@@ -44,7 +44,7 @@ def path(tmp_path):
     return os.fspath(tmp_path / "heap.memlens")
 
 
-def test_the_file_is_whole_and_has_all_sections(path):
+def test_the_file_is_complete_and_has_all_sections(path):
     outcome = forked.fork_capture(core, path, facts=forked.facts_of(reason="test", pid=7))
     assert (outcome.status, outcome.last[0]) == (0, forked.DONE)
     file = SectionFile(path)
@@ -79,7 +79,7 @@ def test_sections_that_the_caller_adds_are_written_as_they_are(path):
         ((("a", "B", b""),) * 17, ValueError),
     ],
 )
-def test_sections_that_make_no_sense_are_refused_before_the_fork(path, more, error):
+def test_invalid_sections_are_refused_before_the_fork(path, more, error):
     with pytest.raises(error):
         forked.fork_capture(core, path, more=more)
 
@@ -103,7 +103,7 @@ def test_dominators_in_the_file_are_those_of_the_core(path):
     assert file["node_retained"] == memoryview(retained)
 
 
-def test_the_file_names_the_largest_and_leaves_out_garbage_and_what_is_our_own(path):
+def test_the_largest_nodes_exclude_garbage_and_objects_of_memlens(path):
     assert forked.fork_capture(core, path).status == 0
     file = SectionFile(path)
     flags = pure.spread_flags(file["node_dominator"], file["node_flags"], int(NodeFlag.OWN))
@@ -126,7 +126,7 @@ def test_the_child_compares_strings_too(path):
     assert texts[0] == texts[1] != raw[0] == raw[1]
 
 
-def test_values_are_in_the_file_where_they_were_asked_for(path):
+def test_values_are_in_the_file_when_requested(path):
     kept = ["needle in " + "a haystack", 1 << 70, 2.5e300]
     assert forked.fork_capture(core, path, values=True).status == 0
     file = SectionFile(path)
@@ -203,13 +203,13 @@ def test_a_full_disk_is_an_error_with_its_number(path):
     assert (records[-1][0], records[-1][5]) == (forked.FAILED, errno.ENOSPC)
 
 
-def test_without_facts_the_child_ends(path):
+def test_a_child_that_gets_no_facts_fails(path):
     outcome = forked.fork_capture(core, path, facts=None)
     assert os.waitstatus_to_exitcode(outcome.status) == 1
     assert (outcome.last[0], outcome.last[5]) == (forked.FAILED, errno.EPIPE)
 
 
-def test_a_killed_child_is_seen_as_killed(path):
+def test_a_killed_child_is_reported_by_its_status(path):
     progress, progress_end = os.pipe()
     facts_end, send = os.pipe()
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -240,7 +240,7 @@ def test_python_signal_handlers_do_not_run_in_the_child(path):
         signal.signal(signal.SIGTERM, before)
 
 
-def test_the_child_closes_what_is_not_its_own(path):
+def test_the_child_closes_inherited_descriptors(path):
     # The read end sees the end of the pipe although the child, waiting for facts, lives on.
     reader, writer = os.pipe()
     progress, progress_end = os.pipe()
@@ -255,7 +255,7 @@ def test_the_child_closes_what_is_not_its_own(path):
         os.close(end)
 
 
-def test_garbage_is_marked_and_a_root_is_not(path):
+def test_garbage_is_flagged_and_a_root_is_not(path):
     cycle = Planted(None)
     cycle.value = cycle
     address = id(cycle)

@@ -54,7 +54,7 @@ def take(**options):
     return Heap(core.capture(**options))
 
 
-def test_it_has_all_functions_of_the_reference():
+def test_it_has_all_functions_of_the_pure_core():
     assert {*IMPLEMENTATIONS["pure"].__all__} <= {*dir(core)}
 
 
@@ -69,7 +69,7 @@ def test_all_sections_are_there_with_their_types():
     assert all(view.readonly for view in sections.values())
 
 
-def test_attributes_are_named_and_no_dict_is_made():
+def test_attributes_are_named_and_no_dict_is_materialised():
     one, other = [1], [2]
     plain = Plain(one, other)
     heap = take()
@@ -85,7 +85,7 @@ def test_attributes_are_named_and_no_dict_is_made():
     )
 
 
-def test_a_dict_that_was_asked_for_is_a_namespace():
+def test_a_materialised_dict_is_a_namespace():
     one = [1]
     plain = Plain(one)
     namespace = plain.__dict__
@@ -106,7 +106,7 @@ def test_slots_of_all_bases_are_named():
     }
 
 
-def test_containers_name_their_elements():
+def test_elements_of_containers_are_labelled():
     element, key = Plain(1), ("key", 1)
     kept = {
         "list": [0, element],
@@ -130,7 +130,7 @@ def test_containers_name_their_elements():
     assert names_of(heap, kept["defaultdict"])[id(list)] == (INTERNAL, "default_factory")
 
 
-def test_lengths_and_bounds_are_noted():
+def test_lengths_and_bounds_are_recorded():
     bounded = collections.deque([1, 2, 3], maxlen=7)
 
     @functools.lru_cache(maxsize=9)
@@ -314,7 +314,7 @@ def test_numpy_arrays_show_base_and_elements():
         assert heap.size(one) == sys.getsizeof(one)
 
 
-def test_exceptions_name_what_they_hold():
+def test_references_of_exceptions_are_named():
     try:
         try:
             raise ValueError("inner")
@@ -330,7 +330,7 @@ def test_exceptions_name_what_they_hold():
     del caught
 
 
-def test_edges_are_what_traversal_shows_and_more():
+def test_edges_include_all_that_traversal_visits():
     gc.collect()
     # Not of modules: that would free what _asyncio keeps for later once more (3.12, 3.13).
     skipped = (types.FrameType, types.ModuleType, dict, set, list)
@@ -370,7 +370,7 @@ def test_sizes_are_those_of_getsizeof_where_that_is_right():
     assert all(heap.has(one) for one in kept)
 
 
-def test_inline_values_count():
+def test_inline_values_are_counted():
     class Fresh:
         pass
 
@@ -465,7 +465,7 @@ def test_an_unexplained_reference_is_an_external_root():
         ctypes.pythonapi.Py_DecRef(ctypes.cast(address, ctypes.py_object))
 
 
-def test_garbage_is_what_no_root_reaches():
+def test_objects_that_no_root_reaches_are_garbage():
     cycle = Plain(None)
     cycle.first = [cycle]
     addresses = id(cycle), id(cycle.first)
@@ -490,7 +490,7 @@ def test_frozen_objects_are_captured():
     assert heap.has(kept) and heap.has(kept[0])
 
 
-def test_finished_things_are_flagged(tmp_path):
+def test_finished_objects_are_flagged(tmp_path):
     path = tmp_path / "file"
     path.write_text("x")
     closed, still_open = open(path), open(path)  # noqa: SIM115
@@ -531,7 +531,7 @@ def test_a_long_chain_and_a_deep_nest_are_captured():
         chain = chain[0]
 
 
-def test_odd_names_survive():
+def test_names_beyond_ascii_are_stored():
     odd = type("Ärger€\U0001f600", (), {"__module__": "möd"})
     kept, value = odd(), [1]
     setattr(kept, "\ud800", value)
