@@ -130,8 +130,12 @@ def world(core):
     loop.close()
 
 
-def test_every_section_has_its_item_type_and_length(core):
-    sections = core.capture()
+@pytest.fixture(scope="module")
+def sections(core):
+    return core.capture(values=True)
+
+
+def test_every_section_has_its_item_type_and_length(sections):
     assert set(SECTIONS) <= set(sections)
     for name, code in SECTIONS.items():
         assert memoryview(sections[name]).format == code, name
@@ -161,8 +165,7 @@ def test_every_section_has_its_item_type_and_length(core):
         assert kinds is EdgeKind.INDEX or label >> 3 < strings
 
 
-def test_sparse_tables_are_sorted_by_node(core):
-    sections = core.capture(values=True)
+def test_sparse_tables_are_sorted_by_node(sections):
     for table in ("container", "name", "value"):
         nodes = [*sections[f"{table}_node"]]
         assert nodes == sorted(set(nodes))
@@ -240,8 +243,8 @@ def test_instance_sizes_agree_with_the_allocator(core, look):
     assert told == pytest.approx(real, rel=0.03)
 
 
-def test_no_object_of_this_process_fails_to_be_read(core):
-    assert not [*core.capture().get("failed_node", ())]
+def test_no_object_of_this_process_fails_to_be_read(sections):
+    assert not [*sections.get("failed_node", ())]
 
 
 @pytest.mark.parametrize(
