@@ -22,12 +22,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from memlens.allocations.blocks.result import BlockResult
     from memlens.allocations.profile.allocation_profile import AllocationProfile
     from memlens.allocations.profile.rows import AllocationRow
     from memlens.allocations.profiler import AllocationProfiler
     from memlens.allocations.tracing.trace_store import TraceStore
     from memlens.allocations.tracker import AllocationTracker
-    from memlens.decorators import BlockResult, memory_block, profile_memory
+    from memlens.decorators import memory_block, profile_memory
     from memlens.errors import (
         CaptureError,
         CaptureTimeoutError,
@@ -45,16 +46,11 @@ if TYPE_CHECKING:
     from memlens.heap.capture.forked import SnapshotProgress, SnapshotTask
     from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
     from memlens.heap.comparison import HeapComparison, TypeChange
-    from memlens.heap.graph.allocation_sites import CallSite, SiteShare
+    from memlens.heap.graph.allocation_sites import SiteShare
     from memlens.heap.graph.node import Node
     from memlens.heap.graph.paths import Hop, RetentionPath, RetentionPathFinder
-    from memlens.heap.live import (
-        Retention,
-        draw_referrers,
-        find_live_path,
-        retained_size,
-        why_alive,
-    )
+    from memlens.heap.live import Retention, retained_size, why_alive
+    from memlens.heap.live_search import draw_referrers, find_live_path
     from memlens.heap.snapshot import HeapSnapshot, compare_snapshots
     from memlens.heap.views.branch import Branch
     from memlens.heap.views.dominators import BigDrop, BigDrops, Dominators
@@ -64,14 +60,14 @@ if TYPE_CHECKING:
     from memlens.heap.views.sparse_collections import SparseCollection, SparseCollections
     from memlens.heap.views.statistics import Statistics, StatisticsRow
     from memlens.heap.views.summary import Summary, SummaryRow
-    from memlens.leaks.leak_report import LeakReport
+    from memlens.leaks.leak_report import LeakReport, find_leaks
     from memlens.leaks.scope import Scope, scope
     from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
     from memlens.leaks.stated_bounds import BoundedHolder
-    from memlens.leaks.suspects import LeakSuspect, find_leaks
-    from memlens.process.breakdown import MemoryBreakdown, breakdown
+    from memlens.leaks.suspects import LeakSuspect
     from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
     from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
+    from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
     from memlens.process.reading import MemoryReading, read_memory
     from memlens.process.sampler import MemorySampler
     from memlens.profiler.memory_profiler import MemoryProfiler
@@ -90,7 +86,6 @@ __all__ = (
     "BlockResult",
     "BoundedHolder",
     "Branch",
-    "CallSite",
     "CaptureError",
     "CaptureTimeoutError",
     "ComparisonError",
@@ -161,13 +156,13 @@ __all__ = (
 
 # Loaded when first used: a service that only imports memlens pays for nothing else.
 _HOMES = {
+    "memlens.allocations.blocks.result": ("BlockResult",),
     "memlens.allocations.profile.allocation_profile": ("AllocationProfile",),
     "memlens.allocations.profile.rows": ("AllocationRow",),
     "memlens.allocations.profiler": ("AllocationProfiler",),
     "memlens.allocations.tracing.trace_store": ("TraceStore",),
     "memlens.allocations.tracker": ("AllocationTracker",),
     "memlens.decorators": (
-        "BlockResult",
         "memory_block",
         "profile_memory",
     ),
@@ -194,23 +189,15 @@ _HOMES = {
         "HeapComparison",
         "TypeChange",
     ),
-    "memlens.heap.live": (
-        "Retention",
-        "draw_referrers",
-        "find_live_path",
-        "retained_size",
-        "why_alive",
-    ),
+    "memlens.heap.live": ("Retention", "retained_size", "why_alive"),
+    "memlens.heap.live_search": ("draw_referrers", "find_live_path"),
     "memlens.heap.graph.node": ("Node",),
     "memlens.heap.graph.paths": (
         "Hop",
         "RetentionPath",
         "RetentionPathFinder",
     ),
-    "memlens.heap.graph.allocation_sites": (
-        "CallSite",
-        "SiteShare",
-    ),
+    "memlens.heap.graph.allocation_sites": ("SiteShare",),
     "memlens.heap.snapshot": (
         "HeapSnapshot",
         "compare_snapshots",
@@ -224,7 +211,7 @@ _HOMES = {
     "memlens.heap.views.summary": ("Summary", "SummaryRow"),
     "memlens.heap.views.branch": ("Branch",),
     "memlens.leaks.stated_bounds": ("BoundedHolder",),
-    "memlens.leaks.leak_report": ("LeakReport",),
+    "memlens.leaks.leak_report": ("LeakReport", "find_leaks"),
     "memlens.leaks.scope": (
         "Scope",
         "scope",
@@ -233,11 +220,8 @@ _HOMES = {
         "ScopeReport",
         "ScopeSurvivors",
     ),
-    "memlens.leaks.suspects": (
-        "LeakSuspect",
-        "find_leaks",
-    ),
-    "memlens.process.breakdown": (
+    "memlens.leaks.suspects": ("LeakSuspect",),
+    "memlens.process.memory_breakdown": (
         "MemoryBreakdown",
         "breakdown",
     ),

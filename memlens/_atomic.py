@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, readable by their owner only."""
+"""Atomic file writes: a file is complete or not there at all, and readable by its owner only."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ("write_whole",)
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> int:
-    """Write ``content`` under a temporary name beside ``path``, then rename; return its size.
+    """Write ``content`` to a temporary file beside ``path`` and rename it; return its size.
 
-    Raises ``OutputError`` where the file cannot be written; then nothing is left behind.
+    Raises ``OutputError`` if the file cannot be written; the temporary file is removed then.
     """
     target = os.fspath(path)
     temporary = f"{target}.{os.getpid()}.part"
@@ -23,7 +23,7 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> int:
             file.write(content)
         os.replace(temporary, target)
     except OSError as error:
-        with suppress(OSError):  # the error that is on its way says more
+        with suppress(OSError):  # report the original error
             os.remove(temporary)
         raise OutputError(
             f"cannot write {target!r}: {error.strerror or error}; choose another folder or free"

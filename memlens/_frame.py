@@ -1,19 +1,30 @@
-"""Frame: one place in a call path, as every allocation value of ours names it."""
+"""Frame: a place in the code, used by allocations, heap snapshots and leak reports."""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, TypeVar
 
-__all__ = ("CallPath", "Frame", "path_order", "printable", "traced_as_ours")
+__all__ = (
+    "NATIVE_FRAME",
+    "CallPath",
+    "Frame",
+    "is_library_file",
+    "path_order",
+    "printable",
+    "traced_as_ours",
+)
 
 _Value = TypeVar("_Value", bound=type)
+_LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
+_STANDARD_LIBRARY = re.compile(r"[/\\](?:lib/python3\.\d+t?|Lib)[/\\]|^<frozen ")
 
 
 def traced_as_ours(value_type: _Value) -> _Value:
-    """Make traces of new values of a ``NamedTuple`` known as memlens's; a class decorator.
+    """Mark what the constructor of a ``NamedTuple`` allocates as memlens's; a class decorator.
 
-    Its constructor is compiled from a text, so that traces would name the file ``<string>``, which
-    nobody can tell from the program's own.
+    The constructor is compiled from generated text, so traces would attribute its allocations to
+    the file ``<string>`` and could not be told apart from those of the program.
     """
     constructor = value_type.__new__
     constructor.__code__ = constructor.__code__.replace(
@@ -24,11 +35,12 @@ def traced_as_ours(value_type: _Value) -> _Value:
 
 @traced_as_ours
 class Frame(NamedTuple):
-    """One place in the code: the function where it is known, the file and the line.
+    """A place in the code: function, file and line. Prints as ``function (file:line)``.
 
-    ``function`` is None where the source has no names (tracemalloc); ``line`` is 0 where a whole
-    file is meant or the line is not known. A call path is a tuple of frames in the order of a
-    Python traceback: the outermost call first, the frame that allocated last.
+    ``function`` is None where the source does not name functions (tracemalloc, definitions).
+    ``line`` is 0 for a whole file or an unknown line; ``file`` is empty for native code. A call
+    path is a tuple of frames in the order of a Python traceback: the outermost call first, the
+    frame that allocated last.
     """
 
     function: str | None
@@ -37,26 +49,47 @@ class Frame(NamedTuple):
 
     @property
     def location(self) -> str:
-        """``file:line``, or the file alone where there is no line."""
+        """``file:line``, or the file alone if the line is not known."""
         return f"{self.file}:{self.line}" if self.line else self.file
 
+    @property
+    def package_location(self) -> str:
+        """The `location`, printable, without the folder that packages are installed in."""
+        for folder in _LIBRARY_FOLDERS:
+            if folder in self.file:
+                return printable(self._replace(file=self.file.partition(folder)[2]).location)
+        return printable(self.location)
+
+    def short(self) -> str:
+        """Return the frame as text, with only the last folder of its file."""
+        return str(self._replace(file="/".join(self.file.replace("\\", "/").split("/")[-2:])))
+
     def __str__(self) -> str:
-        text = f"{self.function} ({self.location})" if self.function else self.location
-        return printable(text)
+        if not self.function:
+            return printable(self.location)
+        return printable(f"{self.function} ({self.location})" if self.file else self.function)
 
 
+NATIVE_FRAME = Frame("<native>", "", 0)  # allocated while no Python code ran
 CallPath = tuple[Frame, ...]
 
 
+def is_library_file(file: str) -> bool:
+    """Tell whether a source file belongs to an installed package or the standard library."""
+    return any(folder in file for folder in _LIBRARY_FOLDERS) or (
+        _STANDARD_LIBRARY.search(file) is not None
+    )
+
+
 def path_order(path: CallPath) -> tuple[tuple[str, int, str], ...]:
-    """Return a key that sorts call paths: by file, line and function (which may be None)."""
+    """Return a sort key for call paths: by file, line and function (which may be None)."""
     return tuple((frame.file, frame.line, frame.function or "") for frame in path)
 
 
 def printable(text: str) -> str:
-    r"""Return ``text`` with what a terminal cannot show escaped: line breaks, lone surrogates.
+    r"""Return ``text`` with control characters, line breaks and lone surrogates escaped.
 
-    File names are bytes to the system: one that is not UTF-8 would make ``print`` raise.
+    A file name that is not UTF-8 has surrogates, which ``print`` cannot encode.
     """
     if text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""Sizes, durations, counts and plain columns: what every ``str()`` of ours needs."""
+"""Formatting of sizes, durations, counts and plain tables for the texts of all values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = (
     "middle_cut",
 )
 
-PLAIN_WIDTH = 100  # columns of piped output
+PLAIN_WIDTH = 100  # columns of plain text
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -47,7 +47,7 @@ def format_count(count: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a time span in the unit that fits: ``3.2 ms``, ``4 min 10 s``, ``2 h 5 min``."""
+    """Return a time span in a suitable unit: ``3.2 ms``, ``4 min 10 s``, ``2 h 5 min``."""
     if seconds < 0:
         return "-" + format_duration(-seconds)
     for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
@@ -67,7 +67,7 @@ def format_duration(seconds: float) -> str:
 
 
 def middle_cut(text: str, width: int) -> str:
-    """Return ``text`` in at most ``width`` characters, cut in its middle by ``...``."""
+    """Return ``text`` in at most ``width`` characters; ``...`` replaces a part of its middle."""
     if len(text) <= width:
         return text
     if width <= 3:
@@ -86,8 +86,8 @@ def columns(
 ) -> str:
     """Return a plain table; no line is longer than ``width``.
 
-    ``right`` tells which columns are aligned to the right (by default all but the last). The last
-    column takes the room that is left and is cut in its middle where it does not fit.
+    ``right`` says which columns are aligned to the right (by default all but the last). The last
+    column takes the remaining width and is shortened in its middle if it does not fit.
     """
     table = [list(headers), *(list(row) for row in rows)]
     count = len(headers)
@@ -108,7 +108,7 @@ def columns(
 
 
 def labelled(label: str, text: str, *, label_width: int = 11, indent: str = "  ") -> str:
-    """Return ``label  text``, wrapped to `PLAIN_WIDTH` columns, the text hanging."""
+    """Return ``label  text`` wrapped to `PLAIN_WIDTH` columns, with a hanging indent."""
     import textwrap
 
     first = f"{indent}{label.ljust(label_width)}"

@@ -1,24 +1,24 @@
-"""Every error that memlens raises by itself.
+"""All exceptions that memlens raises.
 
 ::
 
     MemlensError
     ├── OptionError (ValueError)              an option is unknown, of a wrong type or out of range
     ├── CaptureError (RuntimeError)           the heap could not be captured
-    │   └── CaptureTimeoutError (TimeoutError) the capturing child has not ended in time
-    ├── SnapshotFileError (ValueError)        a file is not ours, is truncated, damaged or too new
-    ├── ComparisonError (ValueError)          snapshots that cannot be compared with each other
-    ├── NotInSnapshotError (LookupError)      an object or a node that the snapshot does not hold
-    ├── TracingError (RuntimeError)           tracing is off, or was stopped by somebody else
+    │   └── CaptureTimeoutError (TimeoutError) the capturing child did not finish in time
+    ├── SnapshotFileError (ValueError)        a file is of another kind, damaged or too new
+    ├── ComparisonError (ValueError)          the snapshots cannot be compared
+    ├── NotInSnapshotError (LookupError)      the snapshot does not contain an object or a node
+    ├── TracingError (RuntimeError)           allocation tracing is off, or was stopped
     ├── OutputError (OSError)                 a folder or file cannot be written
     ├── ScriptError (RuntimeError)            the program to profile cannot be found or read
     └── MissingExtraError (ImportError)       an optional dependency is not installed
 
-Each derives from ``MemlensError`` and from the built-in error that a caller would expect, so both
-``except memlens.MemlensError`` and ``except ValueError`` do what they say. ``memlens.structures``
-raises the built-in errors of mappings and queues instead.
+Each exception derives from ``MemlensError`` and from the matching built-in exception, so both
+``except memlens.MemlensError`` and ``except ValueError`` work. ``memlens.structures`` raises the
+built-in exceptions of mappings and queues instead.
 
-This module imports nothing, so that every layer may use it.
+This module imports nothing, so that every layer may import it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = (
 
 
 class MemlensError(Exception):
-    """The root of all errors that memlens raises by itself."""
+    """The base class of all exceptions that memlens raises."""
 
 
 class OptionError(MemlensError, ValueError):
@@ -51,7 +51,7 @@ class CaptureError(MemlensError, RuntimeError):
 
 
 class CaptureTimeoutError(CaptureError, TimeoutError):
-    """The child process that captures the heap has not ended in the time given."""
+    """The child process that captures the heap did not finish in the given time."""
 
 
 class SnapshotFileError(MemlensError, ValueError):
@@ -59,15 +59,15 @@ class SnapshotFileError(MemlensError, ValueError):
 
 
 class ComparisonError(MemlensError, ValueError):
-    """These snapshots cannot be compared: too few, or of different processes."""
+    """The snapshots cannot be compared: too few, or of different processes."""
 
 
 class NotInSnapshotError(MemlensError, LookupError):
-    """The snapshot does not hold this object or node."""
+    """The snapshot does not contain this object or node."""
 
 
 class TracingError(MemlensError, RuntimeError):
-    """Allocation tracing is off where it is needed, or somebody else stopped it."""
+    """Allocation tracing is off although it is needed, or the program stopped it."""
 
 
 class OutputError(MemlensError, OSError):
@@ -79,4 +79,4 @@ class ScriptError(MemlensError, RuntimeError):
 
 
 class MissingExtraError(MemlensError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that installs it."""

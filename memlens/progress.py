@@ -1,4 +1,4 @@
-"""A progress bar for what reports its progress as a count: lines read, rows processed."""
+"""A progress bar for functions that report a count: lines read, rows processed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from memlens._options import check_integer
 from memlens._text import format_count, format_duration
-from memlens.errors import OptionError
 
 __all__ = ("progress_bar",)
 
@@ -23,19 +23,20 @@ def progress_bar(
     stream: TextIO | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Callable[[int], None]]:
-    """Show how far a long run is; the value of the context is the function to report to.
+    """Show the progress of a long run; the context manager returns the function to report to.
 
-    **Use it** with what takes a ``progress`` function and calls it with the count so far::
+    Use it with functions that take a ``progress`` function and call it with the count so far::
 
         with memlens.progress_bar("orders.csv") as progress:
             process_csv("orders.csv", "clean.csv", clean, progress=progress)
 
-    ``total``: the count at the end, where it is known; without it the bar shows count and rate.
-    On a terminal a bar drawn by rich; anywhere else one line at the end, so that logs stay short.
-    ``stream`` is stderr by default. Raises ``OptionError`` for a negative total.
+    ``total`` is the final count if it is known; without it the bar shows the count and the time.
+    ``unit`` names what is counted. On a terminal rich draws a bar; otherwise one line is printed at
+    the end, which keeps logs short. ``stream`` is stderr by default. Raises ``OptionError`` if
+    ``total`` is not a whole number of at least 0.
     """
-    if total is not None and total < 0:
-        raise OptionError(f"total is {total}: it must not be negative; leave it out if unknown")
+    if total is not None:
+        check_integer("total", total, 0)
     target = sys.stderr if stream is None else stream
     shown = _Bar(target, description, total, unit) if target.isatty() else _Line(target)
     started = clock()
@@ -53,7 +54,7 @@ def _rate(count: int, unit: str, seconds: float) -> str:
 
 
 class _Line:
-    """Where nobody watches: counts, and says it all at the end."""
+    """Progress without a terminal: counts, and prints one line at the end."""
 
     def __init__(self, stream: TextIO) -> None:
         self.count = 0
@@ -73,7 +74,7 @@ class _Line:
 
 
 class _Bar(_Line):
-    """A bar that rich draws."""
+    """A progress bar drawn by rich."""
 
     def __init__(self, stream: TextIO, description: str, total: int | None, unit: str) -> None:
         super().__init__(stream)

@@ -24,11 +24,12 @@ LAYERS: dict[str, list[set[str]]] = {
         {"leaks"},
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
-        {"_text"},
-        {"errors", "_package"},
+        {"_rows"},
+        {"_text", "_options", "_fork", "_log"},
+        {"errors", "_package", "_lazy"},
     ],
     "memlens.heap": [
-        {"live"},
+        {"live", "live_search"},
         {"capture"},
         {"snapshot"},
         {"comparison"},
@@ -38,20 +39,23 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.allocations": [
         {"profiler", "tracker", "blocks"},
         {"sampling", "tracing"},
-        {"profile", "options"},
+        {"profile"},
+        {"options"},
     ],
     "memlens.process": [
         {"sampler"},
         {"sampling_thread"},
-        {"gc_pauses", "schedule", "reading", "breakdown", "detector"},
+        {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
         {"limits"},
     ],
     "memlens.leaks": [
         {"leak_report", "scope"},
         {"suspects", "scope_report", "growing_types"},
-        {"naming", "find_growth", "patterns"},
-        {"detectors", "mentions", "stated_bounds", "sharing"},
+        {"naming", "find_growth"},
+        {"patterns"},
+        {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},
+        {"gates", "places"},
     ],
     "memlens.profiler": [
         {"memory_profiler"},
@@ -60,9 +64,8 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.cli": [
         {"main"},
-        {"programs", "snapshot_views", "allocation_views"},
-        {"run", "output"},
-        {"script"},
+        {"demo", "run", "views", "allocations"},
+        {"output", "script"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.
@@ -71,6 +74,10 @@ ONLY = {
     "_core": {"errors"},
     "_atomic": {"errors"},
     "_text": set(),
+    "_options": {"errors"},
+    "_fork": set(),
+    "_log": set(),
+    "_lazy": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

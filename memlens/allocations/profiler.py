@@ -1,4 +1,4 @@
-"""AllocationProfiler: where memory is allocated, by sampling; cheap enough to stay on."""
+"""AllocationProfiler: a sampling profiler of allocations, cheap enough for production."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import platform
 import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from memlens._core.sampler_api import OwnWork, why_unavailable
+from memlens._options import check_integer
 from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.allocations.sampling.shared_sampler import SHARED, Subscription
@@ -22,24 +25,27 @@ __all__ = ("AllocationProfiler",)
 DEFAULT_INTERVAL_BYTES = 512 * 1024
 DEFAULT_SAMPLES = 32 * 1024
 BACKENDS = ("auto", "sampling", "tracemalloc")
-_said: set[str] = set()  # reasons already warned of, once a process
+_warned: set[str] = set()  # reasons that this process was warned about
 
 
 class AllocationProfiler:
-    """Profiles allocations of Python's allocators while it runs; a context manager.
+    """Profiles the allocations of Python's allocators while it runs; a context manager.
 
-    One block in ``sample_interval`` bytes is sampled on average (1: every block, exact), by a
-    Poisson process; each sample is weighted by the inverse of its probability, so that sums are
-    unbiased. All profilers of the process share one sampler; of several the smallest interval
-    holds, and each sees what was allocated since its own start. Bounded: at most ``max_samples``
-    live samples are kept (of the first profiler to start); where more are needed the interval is
-    doubled.
+    On average one block is sampled in every ``interval_bytes`` allocated bytes (1: every block,
+    exact), by a Poisson process. Each sample is weighted by the inverse of its probability, so
+    sums are unbiased. All profilers of a process share one sampler: the smallest interval applies
+    to all of them, and each profiler sees what was allocated since its own start. At most
+    ``max_samples`` live samples are kept (the value of the profiler that started first); beyond
+    that the interval is doubled.
 
-    ``backend``: ``"sampling"`` (the C sampler, or TracingError), ``"tracemalloc"`` (exact, live
-    only, many times slower), ``"auto"``: the sampler, or tracemalloc with one warning where
-    there is none. ``seed`` makes the sampling repeat (0: random); for tests. Raises OptionError.
+    ``backend`` is ``"sampling"`` (the C sampler; raises TracingError if there is none),
+    ``"tracemalloc"`` (exact, live memory only, many times slower) or ``"auto"`` (the C sampler;
+    tracemalloc with one warning if there is none). ``seed`` makes sampling reproducible in tests
+    (0: random). Raises OptionError for an option of the wrong type or out of range.
 
-    >>> with AllocationProfiler(sample_interval=1) as profiler:
+    `start_sampling` and `stop_sampling` are other names of `start` and `stop`.
+
+    >>> with AllocationProfiler(interval_bytes=1) as profiler:
     ...     kept = [bytes(1000) for _ in range(100)]
     >>> profiler.profile().total.live_count >= 100
     True
@@ -47,61 +53,78 @@ class AllocationProfiler:
 
     def __init__(
         self,
-        sample_interval: int = DEFAULT_INTERVAL_BYTES,
+        interval_bytes: int = DEFAULT_INTERVAL_BYTES,
         *,
         backend: str = "auto",
         max_samples: int = DEFAULT_SAMPLES,
         seed: int = 0,
     ) -> None:
-        self.sample_interval = _checked("sample_interval", sample_interval, 1, 1 << 56)
-        self.max_samples = _checked("max_samples", max_samples, 64, 1 << 26)
-        self._seed = _checked("seed", seed, 0, (1 << 64) - 1)
+        self.interval_bytes = check_integer("interval_bytes", interval_bytes, 1, 1 << 56)
+        self.max_samples = check_integer("max_samples", max_samples, 64, 1 << 26)
+        self._seed = check_integer("seed", seed, 0, (1 << 64) - 1)
         self.backend = _chosen(backend)
-        self._lock, self._pid = threading.RLock(), os.getpid()
         self._subscription: Subscription | None = None
         self._tracing: TracemallocSource | None = None
         self._last: AllocationProfile | None = None
         self._started_at = self._started_clock = 0.0
+        self._changer: tuple[int, int] | None = None  # process and thread, see _changing
 
     @property
     def is_running(self) -> bool:
-        """Tells whether it was started and not stopped."""
+        """Whether the profiler was started and not stopped."""
         return self._subscription is not None or self._tracing is not None
 
-    def start_sampling(self) -> None:
-        """Begin with an empty profile. Raises TracingError where it runs already, or cannot."""
-        with self._guard():
+    def start(self) -> None:
+        """Start with an empty profile. Raises TracingError if it is running or cannot start."""
+        with self._changing():
             if self.is_running:
                 raise TracingError(
-                    "this profiler is running: stop_sampling() it first, or reset() it"
+                    "this profiler is running already: call stop() first, or reset()"
                 )
-            if self.backend == "tracemalloc":
-                self._tracing = TracemallocSource()
-                self._tracing.start()
-            else:
-                self._subscription = self._subscribed()
-            self._last = None
-            self._begin_clock()
-            atexit.register(self._stop_quietly)
-
-    def stop_sampling(self) -> AllocationProfile:
-        """Return the profile and stop. Raises TracingError where it does not run."""
-        with self._guard():
-            self._check_runs()
+            self._start_clock()
             try:
-                self._last = self.profile()
+                if self.backend == "tracemalloc":
+                    self._tracing = TracemallocSource()
+                    self._tracing.start()
+                else:
+                    self._join()
+                self._last = None
+                atexit.register(self._stop_at_exit)
+            except BaseException:
+                self._stop_now()
+                raise
+
+    def stop(self) -> AllocationProfile:
+        """Stop and return the profile. Raises TracingError if the profiler is not running."""
+        with self._changing():
+            self._check_running()
+            try:
+                self._last = last = self.profile()
             finally:
-                self._stop_quietly()
-            return self._last
+                self._stop_now()
+            return last
+
+    start_sampling = start
+    stop_sampling = stop
 
     def profile(self) -> AllocationProfile:
-        """Return the profile since the start, and go on; of a stopped one, the last profile.
+        """Return the profile since the start without stopping; after `stop`, the last profile.
 
-        Raises TracingError where it never ran, or where somebody stopped tracemalloc meanwhile.
+        Raises TracingError if the profiler never ran, or if other code stopped tracemalloc.
         """
-        with self._guard(), OwnWork():
-            if self._last is not None:
-                return self._last
+        if self._last is not None:
+            return self._last
+        self._check_running()
+        try:
+            return self._profile_now()
+        except TracingError:
+            last = self._last
+            if last is None:
+                raise
+            return last  # stopped meanwhile, by another thread, a signal handler or a finalizer
+
+    def _profile_now(self) -> AllocationProfile:
+        with OwnWork():
             rows = self._rows()
             health = self.health()
             facts = ProfileFacts(
@@ -118,29 +141,32 @@ class AllocationProfiler:
         return AllocationProfile(rows, facts)
 
     def reset(self) -> None:
-        """Begin again with an empty profile. Raises TracingError where it does not run.
+        """Restart with an empty profile. Raises TracingError if the profiler is not running.
 
-        Where another tool has taken the sampler's hooks away they are put back, and the profiles of
-        all profilers begin again: what was freed meanwhile is not known.
+        If another tool replaced the sampler's hooks, they are installed again and all profilers of
+        the process restart, because frees were missed in between.
         """
-        with self._guard():
-            self._check_runs()
+        with self._changing():
+            self._check_running()
             if self._subscription is not None:
-                SHARED.begin_again(self._subscription)
+                try:
+                    SHARED.restart(self._subscription)
+                except (RuntimeError, MemoryError) as error:
+                    raise TracingError(f"cannot restart the sampler: {error}") from error
             elif self._tracing is not None:
                 self._tracing.reset()
-            self._begin_clock()
+            self._start_clock()
 
     def health(self) -> dict[str, bool | int | float | str]:
-        """Return how the profiler is doing, as plain numbers and words.
+        """Return the state of the profiler, as plain numbers and words.
 
-        ``backend``, ``running``, ``subscribers``. Of the sampler: ``interval_bytes`` now,
-        ``live_samples`` of ``capacity``, ``site_table_load`` (0 to 1), ``slow_path_seconds`` spent
-        on samples (estimated), counters (``samples``, ``dropped_samples``, ``thinnings``,
-        ``unplaced_samples``, ``replaced_samples``...), and ``mem_hook`` / ``object_hook``:
-        ``installed``, ``covered`` (another tool hooked after us, calls still reach us),
-        ``bypassed`` (they do not), ``passthrough`` (stopped, but under another tool's hook),
-        ``off``.
+        ``backend``, ``is_running`` and ``subscribers`` (profilers that share the sampler). The
+        sampler adds ``interval_bytes`` (the current interval), ``live_samples`` and ``capacity``,
+        ``site_table_load`` (0 to 1), ``slow_path_seconds`` (estimated time spent on samples),
+        counters (``samples``, ``dropped_samples``, ``thinnings``, ``unplaced_samples``,
+        ``replaced_samples``...) and the state of ``mem_hook`` and ``object_hook``: ``installed``,
+        ``covered`` (another tool added a hook later and still calls ours), ``bypassed`` (it does
+        not call ours), ``passthrough`` (stopped, but another tool still calls our hook) or ``off``.
         """
         report: dict[str, bool | int | float | str] = {}
         if self.backend == "sampling":
@@ -153,7 +179,7 @@ class AllocationProfiler:
         return report
 
     def __enter__(self) -> AllocationProfiler:
-        self.start_sampling()
+        self.start()
         return self
 
     def __exit__(
@@ -162,62 +188,79 @@ class AllocationProfiler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop; `profile` still gives what was profiled in the block."""
+        """Stop. `profile` still returns the profile of the block."""
         if self.is_running:
             try:
-                self.stop_sampling()
+                self.stop()
             except TracingError:
-                # Somebody stopped tracemalloc: `profile` will say that nothing ran to its end. An
-                # error of the block must pass, not this one.
+                # Other code stopped tracemalloc. `profile` reports it; raising here would replace
+                # an exception of the block.
                 self._last = None
 
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped"
-        return f"<AllocationProfiler: {self.backend}, every {self.sample_interval} bytes, {state}>"
+        return f"<AllocationProfiler: {self.backend}, every {self.interval_bytes} bytes, {state}>"
 
-    def _guard(self) -> threading.RLock:
-        """The lock; a new one in a forked child, where another thread may have left it locked."""
-        if self._pid != os.getpid():
-            self._lock, self._pid = threading.RLock(), os.getpid()
-        return self._lock
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let one start, stop or reset run at a time.
 
-    def _subscribed(self) -> Subscription:
+        The lock keeps other threads out. A signal handler or a finalizer that interrupts one of
+        them in the same thread gets TracingError: it could only find the profiler half started.
+        """
+        here = os.getpid(), threading.get_ident()
+        with SHARED.guard():
+            # In a forked child it may name a thread of the parent, which does not go on there.
+            if self._changer == here:
+                raise TracingError(
+                    "this profiler is being started, stopped or reset by the code that this signal "
+                    "handler or finalizer interrupts"
+                )
+            try:
+                self._changer = here
+                yield
+            finally:
+                self._changer = None
+
+    def _join(self) -> None:
+        self._subscription = Subscription(self.interval_bytes, self.max_samples, self._seed)
         try:
-            return SHARED.join(self.sample_interval, self.max_samples, self._seed)
+            SHARED.join(self._subscription)
         except (RuntimeError, MemoryError) as error:
-            raise TracingError(f"the sampler cannot start: {error}") from error
+            raise TracingError(f"cannot start the sampler: {error}") from error
 
-    def _check_runs(self) -> None:
+    def _check_running(self) -> None:
         if not self.is_running:
-            raise TracingError("this profiler is not running: start_sampling() it first")
+            raise TracingError("this profiler is not running: call start() first")
 
     def _rows(self) -> list[AllocationRow]:
-        self._check_runs()
+        subscription, tracing = self._subscription, self._tracing
+        if subscription is not None:
+            try:
+                return SHARED.rows(subscription)
+            except RuntimeError as error:
+                raise TracingError(f"the profile cannot be read: {error}") from error
+        if tracing is None:
+            raise TracingError("this profiler was stopped while its profile was made")
+        return tracing.rows()
+
+    def _stop_now(self) -> None:
+        """Stop where it runs. The caller holds the lock."""
         if self._subscription is not None:
-            return SHARED.rows(self._subscription)
-        return self._tracing.rows() if self._tracing is not None else []
+            SHARED.leave(self._subscription)
+            self._subscription = None
+        if self._tracing is not None:
+            self._tracing.stop()
+            self._tracing = None
+        atexit.unregister(self._stop_at_exit)
 
-    def _stop_quietly(self) -> None:
-        """Stop where it runs. At the end of the process too: no hook outlives the interpreter."""
-        with self._guard():
-            subscription, self._subscription = self._subscription, None
-            tracing, self._tracing = self._tracing, None
-            if subscription is not None:
-                SHARED.leave(subscription)
-            if tracing is not None:
-                tracing.stop()
-        atexit.unregister(self._stop_quietly)
+    def _stop_at_exit(self) -> None:
+        """Stop at the end of the process: no hook outlives the interpreter."""
+        with SHARED.guard():
+            self._stop_now()
 
-    def _begin_clock(self) -> None:
+    def _start_clock(self) -> None:
         self._started_at, self._started_clock = time.time(), time.monotonic()
-
-
-def _checked(name: str, value: object, smallest: int, largest: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not smallest <= value <= largest:
-        raise OptionError(
-            f"{name}={value!r}: a whole number from {smallest} to {largest} is wanted"
-        )
-    return value
 
 
 def _chosen(backend: str) -> str:
@@ -229,12 +272,12 @@ def _chosen(backend: str) -> str:
     if reason is None:
         return "sampling"
     if backend == "sampling":
-        raise TracingError(f"allocations cannot be sampled here: {reason}")
-    if reason not in _said:
-        _said.add(reason)
+        raise TracingError(f"cannot sample allocations: {reason}")
+    if reason not in _warned:
+        _warned.add(reason)
         warnings.warn(
-            "allocations cannot be sampled here, so tracemalloc is used, which makes programs 7 to "
-            f"24 times slower and knows live memory only: {reason}",
+            "cannot sample allocations; using tracemalloc, which makes programs 7 to 24 times slower"
+            f" and reports live memory only: {reason}",
             RuntimeWarning,
             stacklevel=3,
         )
@@ -246,5 +289,7 @@ def _resident_bytes() -> int | None:
 
     try:
         return int(psutil.Process().memory_info().rss)
+    except AttributeError:
+        return None  # a signal handler that interrupts the import of psutil
     except (psutil.Error, OSError):
-        return None  # the platform does not tell; the profile says so by None
+        return None  # the platform does not report it

@@ -1,4 +1,4 @@
-"""AllocationTracker: counts what the program says it allocates, at the places where it says so."""
+"""AllocationTracker: counts allocations that the program reports explicitly."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import functools
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from memlens._frame import CallPath, Frame
-from memlens._text import PLAIN_WIDTH, columns, format_bytes, format_count
+from memlens._frame import CallPath, Frame, printable
+from memlens._options import check_integer
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_count
+from memlens.allocations.options import check_limit
 from memlens.allocations.profile.profile_text import path_text
-from memlens.errors import OptionError
 
 __all__ = ("AllocationTracker", "TrackedAllocations", "TrackerReport")
 
-METADATA_KEPT = 100  # of one entry, the latest
-OTHER = "<other>"  # entries beyond the limit are counted together under this type
+MAX_STACK_DEPTH = 64  # frames
+METADATA_KEPT = 100  # newest items kept for each entry
+OTHER = "<other>"  # the type under which entries beyond the limit are counted
 
 _Constructor = TypeVar("_Constructor", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TrackedAllocations:
-    """What was tracked of one type at one call path: number, sum of sizes, the latest metadata."""
+    """The allocations of one type at one call path: count, bytes and the newest metadata."""
 
     type: str
     call_path: CallPath
@@ -35,49 +38,77 @@ class TrackedAllocations:
 
     @property
     def average_bytes(self) -> float:
-        """The mean size."""
+        """The mean size of an allocation, in bytes."""
         return self.total_bytes / self.count
 
     def __str__(self) -> str:
         path = " -> ".join(map(str, self.call_path))
-        return f"{self.count} x {self.type}, {format_bytes(self.total_bytes)} at {path}"
+        return f"{self.count} x {printable(self.type)}, {format_bytes(self.total_bytes)} at {path}"
+
+    def __repr__(self) -> str:
+        size = format_bytes(self.total_bytes)
+        return f"<TrackedAllocations: {self.count} x {printable(self.type)}, {size}>"
 
 
-class TrackerReport:
-    """What a tracker has counted: sums over everything, and the entries with the most bytes."""
+class TrackerReport(Rows[TrackedAllocations]):
+    """The counts of an `AllocationTracker`: totals, and rows with the most bytes first.
+
+    ``entry_count`` is the number of all entries, also of those that the limit left out of ``rows``;
+    ``total_count`` and ``total_bytes`` are sums over all entries.
+    """
+
+    __slots__ = ("entry_count", "total_bytes", "total_count")
+
+    headers = ("total", "count", "average", "type", "call path (innermost first)")
+    aligned_right = (True, True, True, False, False)
 
     def __init__(
-        self, top: tuple[TrackedAllocations, ...], entries: int, count: int, total_bytes: int
+        self,
+        rows: Iterable[TrackedAllocations],
+        entry_count: int,
+        total_count: int,
+        total_bytes: int,
     ) -> None:
-        self.top = top
-        self.entries = entries
-        self.count = count
+        super().__init__(rows)
+        self.entry_count = entry_count
+        self.total_count = total_count
         self.total_bytes = total_bytes
 
-    def __iter__(self) -> Iterator[TrackedAllocations]:
-        return iter(self.top)
-
-    def __len__(self) -> int:
-        return len(self.top)
-
-    def __str__(self) -> str:
-        head = (
-            f"{format_count(self.count)} allocations tracked, {format_bytes(self.total_bytes)}, "
-            f"{format_count(self.entries)} entries"
+    @property
+    def title(self) -> str:
+        """The sums in one line."""
+        return (
+            f"{format_count(self.total_count)} allocations tracked,"
+            f" {format_bytes(self.total_bytes)}, {format_count(self.entry_count)} entries"
         )
-        rows = [
-            (
-                format_bytes(entry.total_bytes),
-                format_count(entry.count),
-                format_bytes(entry.average_bytes),
-                entry.type,
-                path_text(entry.call_path),
-            )
-            for entry in self.top
-        ]
-        headers = ("total", "count", "average", "type", "call path (innermost first)")
-        right = (True, True, True, False, False)
-        return f"{head}\n{columns(headers, rows, right=right, width=PLAIN_WIDTH)}"
+
+    def __repr__(self) -> str:
+        size = format_bytes(self.total_bytes)
+        return f"<TrackerReport: {format_count(self.total_count)} allocations, {size}>"
+
+    def _cells(self, row: TrackedAllocations) -> tuple[str, ...]:
+        return (
+            format_bytes(row.total_bytes),
+            format_count(row.count),
+            format_bytes(row.average_bytes),
+            printable(row.type),
+            path_text(row.call_path),
+        )
+
+    def _totals(self) -> dict[str, Any]:
+        return {
+            "entry_count": self.entry_count,
+            "total_count": self.total_count,
+            "total_bytes": self.total_bytes,
+        }
+
+    def _row_to_dict(self, row: TrackedAllocations) -> dict[str, Any]:
+        return {  # metadata are objects of the program, which JSON may not hold
+            "type": row.type,
+            "call_path": [frame._asdict() for frame in row.call_path],
+            "count": row.count,
+            "total_bytes": row.total_bytes,
+        }
 
 
 class _Entry:
@@ -90,50 +121,51 @@ class _Entry:
 
 
 class AllocationTracker:
-    """Counts hand-placed allocations by type and call path. Thread-safe, bounded, cheap when off.
+    """Counts the allocations passed to `track`, by type and call path. Thread-safe and bounded.
 
-    ``stack_depth`` frames of the caller are kept with each entry (0 to 64); at most ``max_entries``
-    entries, what is beyond goes to the type ``"<other>"``. It is off until `enable`.
+    ``stack_depth`` caller frames are kept with each entry (0 to 64). At most ``max_entries``
+    entries are kept; further ones are counted under the type ``"<other>"``. Nothing is counted
+    before `start`, and `track` is cheap then. `enable` and `disable` are other names of `start`
+    and `stop`. Raises OptionError for an option out of range.
 
     >>> tracker = AllocationTracker()
-    >>> tracker.enable()
+    >>> tracker.start()
     >>> tracker.track("User", 120, {"id": 1})
-    >>> tracker.report().count
+    >>> tracker.report().total_count
     1
     """
 
     def __init__(self, *, stack_depth: int = 5, max_entries: int = 10_000) -> None:
-        if not 0 <= stack_depth <= 64:
-            raise OptionError(f"stack_depth={stack_depth!r}: 0 to 64 frames can be kept")
-        if max_entries < 1:
-            raise OptionError(f"max_entries={max_entries!r}: at least one entry is needed")
-        self.stack_depth = stack_depth
-        self.max_entries = max_entries
-        self._enabled = False
+        self.stack_depth = check_integer("stack_depth", stack_depth, 0, MAX_STACK_DEPTH)
+        self.max_entries = check_integer("max_entries", max_entries, 1)
+        self._is_running = False
         self._lock = threading.Lock()
         self._entries: dict[tuple[str, CallPath], _Entry] = {}
 
     @property
-    def enabled(self) -> bool:
-        """Tells whether `track` counts."""
-        return self._enabled
+    def is_running(self) -> bool:
+        """Whether `track` counts."""
+        return self._is_running
 
-    def enable(self) -> None:
-        """Count from now on."""
-        self._enabled = True
+    def start(self) -> None:
+        """Start counting. Does nothing if the tracker is running."""
+        self._is_running = True
 
-    def disable(self) -> None:
-        """Stop counting; what was counted stays."""
-        self._enabled = False
+    def stop(self) -> None:
+        """Stop counting and keep the counts. Does nothing if the tracker is not running."""
+        self._is_running = False
+
+    enable = start
+    disable = stop
 
     def reset(self) -> None:
-        """Forget what was counted."""
+        """Drop all counts."""
         with self._lock:
             self._entries.clear()
 
-    def track(self, type: str, size: int, metadata: object = None) -> None:  # noqa: A002 - its name in the guide
-        """Count one allocation of ``size`` bytes. Does nothing while the tracker is disabled."""
-        if self._enabled:
+    def track(self, type: str, size: int, metadata: object = None) -> None:  # noqa: A002 - public name
+        """Count one allocation of ``size`` bytes. Does nothing if the tracker is not running."""
+        if self._is_running:
             self._count(type, size, metadata, 2)
 
     def constructor(
@@ -141,23 +173,24 @@ class AllocationTracker:
         type: str,  # noqa: A002 - as in `track`
         size: int | Callable[[Any], int] = sys.getsizeof,
     ) -> Callable[[_Constructor], _Constructor]:
-        """Return a decorator that tracks every object that a function or class makes.
+        """Return a decorator that tracks every object that a function or a class creates.
 
-        ``size`` is in bytes, or a function of the object. A class is decorated in its ``__init__``,
-        and stays the same class.
+        ``size`` is a number of bytes or a function from the object to it. Decorating a class wraps
+        its ``__init__``; the class itself stays the same object.
         """
 
-        def decorate(made_by: _Constructor) -> _Constructor:
-            if isinstance(made_by, builtin_type):
-                tracked = self._tracked(_init_of(made_by), type, size, of_class=True)
-                setattr(made_by, "__init__", tracked)  # noqa: B010 - the class itself stays
-                return made_by
-            return cast("_Constructor", self._tracked(made_by, type, size, of_class=False))
+        def decorate(maker: _Constructor) -> _Constructor:
+            if isinstance(maker, builtin_type):
+                tracked = self._tracked(_init_of(maker), type, size, of_class=True)
+                setattr(maker, "__init__", tracked)  # noqa: B010 - the class itself stays
+                return maker
+            return cast("_Constructor", self._tracked(maker, type, size, of_class=False))
 
         return decorate
 
-    def report(self, top: int = 20) -> TrackerReport:
-        """Return sums and the ``top`` entries with the most bytes."""
+    def report(self, limit: int | None = 20) -> TrackerReport:
+        """Return totals and the ``limit`` entries with the most bytes (None: all)."""
+        check_limit(limit)
         with self._lock:
             entries = [
                 TrackedAllocations(kind, path, e.count, e.total_bytes, tuple(e.metadata))
@@ -165,9 +198,9 @@ class AllocationTracker:
             ]
         entries.sort(key=lambda entry: (-entry.total_bytes, -entry.count, entry.type))
         return TrackerReport(
-            top=tuple(entries[:top]),
-            entries=len(entries),
-            count=sum(entry.count for entry in entries),
+            entries[:limit],
+            entry_count=len(entries),
+            total_count=sum(entry.count for entry in entries),
             total_bytes=sum(entry.total_bytes for entry in entries),
         )
 
@@ -182,7 +215,7 @@ class AllocationTracker:
         @functools.wraps(function)
         def tracked(*arguments: object, **options: object) -> object:
             made = function(*arguments, **options)
-            if self._enabled:
+            if self._is_running:
                 found = arguments[0] if of_class else made
                 self._count(kind, size(found) if callable(size) else size, None, 2)
             return made
@@ -207,9 +240,10 @@ builtin_type = type
 
 
 def _init_of(made: Any) -> Callable[..., object]:
-    """Return the class's ``__init__``, for a class that will have one of its own.
+    """Return the ``__init__`` of a class, to be wrapped by one that the class defines itself.
 
-    ``object``'s refuses arguments then, also those that are meant for ``__new__``.
+    Once a class defines ``__init__``, that of ``object`` refuses arguments, even those that are
+    meant for ``__new__``. For a class with only ``__new__`` an empty function is returned.
     """
     init: Callable[..., object] = made.__init__
     if init is object.__init__ and made.__new__ is not object.__new__:
@@ -218,7 +252,7 @@ def _init_of(made: Any) -> Callable[..., object]:
 
 
 def _caller_path(frames_up: int, depth: int) -> CallPath:
-    """Return the innermost ``depth`` frames above this one, outermost first."""
+    """Return the innermost ``depth`` frames, starting ``frames_up`` above this one."""
     path: list[Frame] = []
     frame = sys._getframe(frames_up) if depth else None
     while frame is not None and len(path) < depth:

@@ -1,4 +1,4 @@
-"""``python -m memlens``: run a program under the profiler, look at snapshots, see a demo."""
+"""``python -m memlens``: profile a program, examine snapshots, run a demo."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import sys
 from collections.abc import Callable, Sequence
 
 from memlens import __version__, _core
-from memlens.cli.allocation_views import add_allocation_commands
-from memlens.cli.programs import add_program_commands
-from memlens.cli.snapshot_views import add_view_commands
+from memlens.cli.allocations import add_allocations_command
+from memlens.cli.demo import add_demo_command
+from memlens.cli.run import add_run_command
+from memlens.cli.views import add_leak_commands, add_view_commands
 from memlens.errors import MemlensError
 
 __all__ = ("main",)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code (of ``run``: the program's own)."""
+    """Run the command line and return the exit code. That of ``run`` is the program's own."""
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
@@ -26,21 +27,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"memlens: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # Whoever read our output has enough (``| head``); the interpreter's own flush must not fail.
+        # The reader closed the pipe (for example `| head`). Redirect stdout, because the interpreter
+        # flushes it at exit and would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="memlens", description="What grows in a Python process, who holds it, and what to do."
+        prog="memlens",
+        description="Find memory leaks in Python programs: what grows, what refers to it, what to"
+        " change.",
     )
     version = (
         f"memlens {__version__} ({_core.IMPLEMENTATION} core, Python {sys.version.split()[0]})"
     )
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add_program_commands(commands)
+    add_demo_command(commands)
+    add_run_command(commands)
+    add_leak_commands(commands)
     add_view_commands(commands)
-    add_allocation_commands(commands)
+    add_allocations_command(commands)
     return parser

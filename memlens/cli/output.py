@@ -1,4 +1,4 @@
-"""What all commands share: reading snapshots and printing values, as text or JSON."""
+"""Shared by all commands: options, reading of snapshots, printing of values as text or JSON."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ from memlens.files import load
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.report.terminal import show
 
-__all__ = ("add_json", "load_snapshot", "positive_integer", "print_value")
+__all__ = ("add_json", "load_snapshot", "positive_integer", "positive_seconds", "print_value")
 
-_KINDS = {AllocationProfile: "an allocation profile", TraceStore: "allocation traces"}
+_KINDS = {AllocationProfile: "an allocation profile", TraceStore: "a file of allocation traces"}
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the option by which a command speaks JSON."""
+    """Add the option ``--json`` to a command."""
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def load_snapshot(path: str) -> HeapSnapshot:
-    """Open a snapshot file; raises ``SnapshotFileError`` for anything else."""
+    """Open a snapshot file. Raises ``SnapshotFileError`` for a file of another kind."""
     value = load(path)
     if not isinstance(value, HeapSnapshot):
         raise SnapshotFileError(
-            f"{path} holds {_KINDS[type(value)]}, not a heap snapshot; use: memlens allocations"
-            f" {path}"
+            f"{path} is {_KINDS[type(value)]}, not a heap snapshot; use: memlens allocations {path}"
         )
     return value
 
 
 def positive_integer(text: str) -> int:
-    """Read the number of an option: a type for argparse."""
+    """Convert the value of an option: a ``type`` for argparse."""
     try:
         number = int(text)
     except ValueError:
@@ -46,8 +45,19 @@ def positive_integer(text: str) -> int:
     return number
 
 
+def positive_seconds(text: str) -> float:
+    """Convert the value of an option: a ``type`` for argparse."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return seconds
+
+
 def print_value(value: Any, as_json: bool, text: str | None = None) -> None:
-    """Print ``value.to_dict()`` as JSON (or a dict itself), or else ``text``, or ``str(value)``."""
+    """Print a value as JSON (a dict, or ``value.to_dict()``) or as ``text``, else ``str(value)``."""
     if as_json:
         json.dump(value if isinstance(value, dict) else value.to_dict(), sys.stdout, indent=1)
         print()

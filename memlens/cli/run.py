@@ -1,7 +1,8 @@
-"""Running a program under the profiler: what ``python -m memlens run`` does."""
+"""The command ``run``: runs a program under the profiler and reports its leaks."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -11,20 +12,67 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
+from memlens._atomic import write_whole
 from memlens.allocations.profile.allocation_profile import AllocationProfile
-from memlens.cli.script import Program, installed, without_our_frames
-from memlens.errors import MemlensError, OutputError
+from memlens.cli.output import add_json, positive_seconds
+from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
+from memlens.errors import MemlensError
 from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import ProfilerReport
 from memlens.report.terminal import show
 
-__all__ = ("run_watched",)
+__all__ = ("add_run_command", "run_profiled")
 
-_LONGEST_INTERVAL_SECONDS = 3600
+_MAX_INTERVAL_SECONDS = 3600
 
 
-def run_watched(
+def add_run_command(commands: Any) -> None:
+    """Add the parser of the command to the subparsers of the command line."""
+    parser = commands.add_parser(
+        "run",
+        help="run a program and report its leaks",
+        usage="memlens run [-o DIR] [--json] [--snapshot-interval S] [--allocations]"
+        " SCRIPT | -m MODULE [ARG ...]",
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", help="keep snapshots and report in DIR")
+    add_json(parser)
+    parser.add_argument(
+        "--snapshot-interval",
+        type=positive_seconds,
+        metavar="S",
+        help="seconds between snapshots (default: 1, 2, 4, 8 and so on up to an hour)",
+    )
+    parser.add_argument(
+        "--allocations",
+        action="store_true",
+        help="report where memory was allocated, too; with -o, write DIR/allocations.json",
+    )
+    parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module")
+    parser.add_argument("script", nargs=argparse.REMAINDER, help="the program and its arguments")
+    parser.set_defaults(command=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return run_profiled(
+        _program(arguments),
+        output_dir=arguments.output,
+        snapshot_interval=arguments.snapshot_interval,
+        as_json=arguments.json,
+        show_allocations=arguments.allocations,
+    )
+
+
+def _program(arguments: argparse.Namespace) -> Program:
+    if arguments.module:
+        return load_module(arguments.module[0], arguments.module[1:])
+    if not arguments.script:
+        raise MemlensError("no program given; use: memlens run SCRIPT [ARG ...], or -m MODULE")
+    return load_script(arguments.script[0], arguments.script[1:])
+
+
+def run_profiled(
     program: Program,
     *,
     output_dir: str | None = None,
@@ -32,12 +80,12 @@ def run_watched(
     as_json: bool = False,
     show_allocations: bool = False,
 ) -> int:
-    """Run a program to its end under a profiler, report to stderr, and return its exit code.
+    """Run a program under the profiler, print the report to stderr, and return its exit code.
 
-    ``output_dir`` keeps snapshots and the report; without it nothing is kept. The default of
-    ``snapshot_interval`` doubles from one second to an hour. Allocations are sampled, so that
-    suspects name where their objects were allocated; ``show_allocations`` reports and keeps the
-    profile too. ``SystemExit`` of the program passes.
+    ``output_dir`` keeps the snapshots and the report; without it nothing is kept. By default the
+    ``snapshot_interval`` doubles from one second to an hour. Allocations are always sampled, so
+    that suspects show their allocation sites; ``show_allocations`` also reports and keeps the
+    profile. ``SystemExit`` of the program passes.
     """
     with ExitStack() as stack:
         folder = output_dir or stack.enter_context(
@@ -47,7 +95,7 @@ def run_watched(
             folder,
             sample_interval=1.0,
             snapshot_interval=snapshot_interval or _doubling_interval,
-            on_alert=lambda report: None,  # the report at the end says it all
+            on_alert=lambda report: None,  # the final report covers all alerts
         )
         stack.enter_context(installed(program))
         profiler.start()
@@ -60,12 +108,12 @@ def run_watched(
 
 
 def _doubling_interval(taken: int) -> float:
-    """Seconds to the next snapshot: a program of any length gets a few, spread over its life."""
-    return float(min(2**taken, _LONGEST_INTERVAL_SECONDS))
+    """Return the seconds to the next snapshot; programs of any length get a few snapshots."""
+    return float(min(2**taken, _MAX_INTERVAL_SECONDS))
 
 
 class _Outcome:
-    """How the program ended, said as the interpreter says it."""
+    """The end of the program, reported as the interpreter reports it."""
 
     _error: BaseException | None = None
 
@@ -75,21 +123,21 @@ class _Outcome:
             _join_threads()
         except SystemExit:
             raise
-        except BaseException as error:  # noqa: BLE001 - the program's, whatever it is; passed on
+        except BaseException as error:  # noqa: BLE001 - every error of the program is passed on
             self._error = error
-            error.__traceback__ = without_our_frames(error.__traceback__)
+            error.__traceback__ = without_own_frames(error.__traceback__)
             sys.excepthook(type(error), error, error.__traceback__)
 
     def exit_code(self) -> int:
         if type(self._error) is KeyboardInterrupt:
-            # As the interpreter does: let the shell see that the signal ended the program.
+            # Like the interpreter: die of the signal, so that the shell notices the interrupt.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.raise_signal(signal.SIGINT)
         return 0 if self._error is None else 1
 
 
 def _join_threads() -> None:
-    """Wait for the program's threads, as the interpreter does at its end."""
+    """Wait for the program's threads, as the interpreter does at exit."""
     for thread in threading.enumerate():
         if not thread.daemon and thread is not threading.main_thread():
             thread.join()
@@ -98,7 +146,7 @@ def _join_threads() -> None:
 def _finish(
     profiler: MemoryProfiler, output_dir: str | None, as_json: bool, show_allocations: bool
 ) -> None:
-    """Take the last snapshot and write the report: to stderr, and to the output folder."""
+    """Take the last snapshot and write the report to stderr and to the output folder."""
     steps: list[Callable[[], object]] = [
         lambda: profiler.stop(last_snapshot="exit"),
         lambda: _report(profiler.report(), output_dir, as_json, show_allocations),
@@ -107,7 +155,7 @@ def _finish(
         try:
             step()
         except MemlensError as error:
-            # The program's own outcome must pass: its exit code is not ours to change.
+            # Must not replace the outcome of the program, which determines the exit code.
             print(f"memlens: {error}", file=sys.stderr)
 
 
@@ -115,7 +163,7 @@ def _report(
     report: ProfilerReport, output_dir: str | None, as_json: bool, show_allocations: bool
 ) -> None:
     profile = report.allocations if show_allocations else None
-    report = replace(report, allocations=_of_the_program(profile) if profile else None)
+    report = replace(report, allocations=_from_program(profile) if profile else None)
     if show_allocations and profile is None:
         print("memlens: there is no allocation profile (see above)", file=sys.stderr)
     text = json.dumps(report.to_dict(), indent=1)
@@ -124,26 +172,18 @@ def _report(
     else:
         show(report, sys.stderr)
     if output_dir:
-        _write(os.path.join(output_dir, "report.txt"), f"{report}\n")
-        _write(os.path.join(output_dir, "report.json"), text)
+        write_whole(os.path.join(output_dir, "report.txt"), f"{report}\n".encode())
+        write_whole(os.path.join(output_dir, "report.json"), text.encode())
         if report.allocations is not None:
             report.allocations.save(os.path.join(output_dir, "allocations.json"))
 
 
-def _of_the_program(profile: AllocationProfile) -> AllocationProfile:
-    """Return the profile with call paths that begin with the program, not with what started it."""
-    starters = {__file__, Program.run.__code__.co_filename}
+def _from_program(profile: AllocationProfile) -> AllocationProfile:
+    """Return the profile with call paths that begin in the program, without memlens's frames."""
+    own_files = {__file__, Program.run.__code__.co_filename}
     rows = []
     for row in profile.rows:
         path = row.call_path
-        begin = 1 + max((i for i, frame in enumerate(path) if frame.file in starters), default=-1)
+        begin = 1 + max((i for i, frame in enumerate(path) if frame.file in own_files), default=-1)
         rows.append(row._replace(call_path=path[begin:]) if begin < len(path) else row)
     return AllocationProfile(rows, profile.facts)
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise OutputError(f"cannot write {path!r}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Running somebody's program as ``python script.py`` or ``python -m module`` would."""
+"""Runs a program as ``python script.py`` or ``python -m module`` would."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from types import CodeType, ModuleType, TracebackType
 from memlens._package import PACKAGE_FOLDER
 from memlens.errors import ScriptError
 
-__all__ = ("Program", "installed", "load_module", "load_script", "without_our_frames")
+__all__ = ("Program", "installed", "load_module", "load_script", "without_own_frames")
 
 
 class Program:
-    """A program that is ready to run: its code, its ``__main__`` module and its arguments."""
+    """A loaded program: its code, its ``__main__`` module and its arguments."""
 
     def __init__(
         self, code: CodeType, module: ModuleType, arguments: list[str], folder: str
@@ -24,17 +24,17 @@ class Program:
         self.code = code
         self.module = module
         self.arguments = arguments
-        self.folder = folder  # what ``sys.path`` begins with
+        self.folder = folder  # the first entry of ``sys.path``
 
     def run(self) -> None:
-        """Run to the end; whatever the program raises, ``SystemExit`` too, passes unchanged."""
+        """Run the program. Its exceptions, including ``SystemExit``, pass unchanged."""
         exec(self.code, self.module.__dict__)
 
 
 def load_script(path: str, arguments: Sequence[str]) -> Program:
-    """Make a program of a file; raises ``ScriptError`` where it is not there or cannot be read.
+    """Load a program from a file. Raises ``ScriptError`` if it is missing or cannot be read.
 
-    A syntax error in it is the program's own and passes unchanged.
+    A syntax error in the program passes unchanged.
     """
     try:
         with open(path, "rb") as file:
@@ -48,7 +48,10 @@ def load_script(path: str, arguments: Sequence[str]) -> Program:
 
 
 def load_module(name: str, arguments: Sequence[str]) -> Program:
-    """Make a program of a module or a package's ``__main__``, as ``python -m`` finds it."""
+    """Load a module, or the ``__main__`` of a package, as ``python -m`` finds it.
+
+    Raises ``ScriptError`` if there is no such module with Python code.
+    """
     sys.path.insert(0, os.getcwd())
     try:
         spec = importlib.util.find_spec(name)
@@ -61,7 +64,7 @@ def load_module(name: str, arguments: Sequence[str]) -> Program:
     get_code = getattr(spec.loader, "get_code", None) if spec is not None else None
     code = get_code(spec.name) if get_code is not None and spec is not None else None
     if spec is None or code is None:
-        raise ScriptError(f"cannot run module {name!r}: there is no such module with Python code")
+        raise ScriptError(f"cannot run module {name!r}: no such module, or it has no Python code")
     module = ModuleType("__main__")
     module.__dict__.update(
         __spec__=spec,
@@ -76,7 +79,7 @@ def load_module(name: str, arguments: Sequence[str]) -> Program:
 
 @contextmanager
 def installed(program: Program) -> Iterator[None]:
-    """Make a program the ``__main__`` of this process within the block: module, arguments, path."""
+    """Make a program the ``__main__`` of this process in the block, with its arguments and path."""
     argv, path, main = sys.argv, sys.path[0], sys.modules["__main__"]
     sys.argv, sys.path[0] = program.arguments, program.folder
     sys.modules["__main__"] = program.module
@@ -87,8 +90,8 @@ def installed(program: Program) -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def without_our_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from the first frame on that is not memlens's."""
+def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without its leading frames of memlens."""
     while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(
         PACKAGE_FOLDER
     ):

@@ -1,1 +1,1 @@
-"""A small service with a planted leak: what ``python -m memlens demo`` runs and explains."""
+"""A small service with a planted leak, which ``python -m memlens demo`` runs and explains."""

@@ -1,7 +1,7 @@
-"""A small web shop that leaks: the program that ``python -m memlens demo`` watches.
+"""A small web shop with a leak: the program that ``python -m memlens demo`` examines.
 
-It serves requests from a bounded cache of pages, keeps a log of the last ones, and has one
-mistake, which memlens is to find.
+It serves requests from a bounded cache of pages, keeps a log of the latest requests, and has one
+bug, which memlens finds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 
 class Session:
-    """What the shop remembers of one visitor."""
+    """The data that the shop keeps for one visitor."""
 
     def __init__(self, visitor: str) -> None:
         self.visitor = visitor
@@ -44,8 +44,8 @@ def render(article: int) -> str:
 
 
 def handle(number: int) -> int:
-    """Serve one request; return the size of its answer."""
+    """Serve one request; return the size of the response."""
     session = store.open(f"visitor-{number}")
-    answer = render(number % 500) + session.basket[0]
-    recent.append(answer[:40])
-    return len(answer)
+    response = render(number % 500) + session.basket[0]
+    recent.append(response[:40])
+    return len(response)

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import os
 import threading
 import weakref
 from collections import Counter
@@ -32,11 +31,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from memlens._core.layout import NodeFlag
+from memlens._fork import ForkSafeLock, call_in_forked_child
+from memlens._options import check_count, check_text
 from memlens.errors import OptionError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.detectors.clusters import place_of
+from memlens.leaks.naming import place_of
 from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
 
 __all__ = ("Scope", "scope")
@@ -66,11 +67,10 @@ class _State:
         self.next_sample = _WARM_UP
         self.look_at = 0
         self.thread: threading.Thread | None = None
-        self.lock = threading.RLock()
+        self.lock = ForkSafeLock()
 
     def forget_parent(self) -> None:
-        """In a forked child: the look under way was the parent's, and the lock may be held."""
-        self.lock = threading.RLock()
+        """In a forked child: drop the check in progress, which belongs to the parent."""
         self.thread = self.marked = self.sampling = None
 
     def begin(self, one: Scope) -> None:
@@ -246,18 +246,15 @@ class Scope:
 
 
 _states: dict[str, _State] = {}
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 
 
 def _forget_parent() -> None:
-    global _lock
-    _lock = threading.Lock()
     for state in _states.values():
         state.forget_parent()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_parent)
+call_in_forked_child(_forget_parent)
 
 
 def scope(
@@ -279,8 +276,11 @@ def scope(
     """
     state = _states.get(name)
     if state is None:
-        if min(every, settle, max_looks, max_objects) < 1:
-            raise OptionError("every, settle, max_looks and max_objects must be at least 1")
+        check_text("name", name)
+        check_count("every", every)
+        check_count("settle", settle)
+        check_count("max_looks", max_looks)
+        check_count("max_objects", max_objects)
         with _lock:
             if len(_states) >= MAX_SCOPES and name not in _states:
                 raise OptionError(

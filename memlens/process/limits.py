@@ -1,9 +1,9 @@
-"""How much memory this process may use, and who says so: container, address space or machine.
+"""The memory limit of this process: of its container, its address space or the machine.
 
-Linux keeps limits in control groups, version 1 or 2, and every ancestor of a group may have a
-lower one: see the kernel's Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst. What
-a container sees of that tree depends on its namespaces, so paths are resolved through
-``/proc/self/cgroup`` (which group) and ``/proc/self/mountinfo`` (where its tree is mounted).
+Linux keeps limits in control groups, version 1 or 2. Every ancestor of a group may have a lower
+limit: see the kernel's Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst. The part
+of that tree that a container sees depends on its namespaces, so paths are resolved through
+``/proc/self/cgroup`` (the group) and ``/proc/self/mountinfo`` (where its tree is mounted).
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ __all__ = ("LIMIT_SOURCES", "MemoryLimit", "memory_limit")
 
 LIMIT_SOURCES = ("cgroup-v2", "cgroup-v1", "rlimit-as", "physical", "unknown")
 
-# Version 1 has no "max": no limit is the greatest multiple of the page size below 2 ** 63.
+# Version 1 has no "max". It writes the greatest multiple of the page size below 2 ** 63 instead.
 _NO_LIMIT_BYTES = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryLimit:
-    """The least of the limits that hold this process back, in bytes.
+    """The lowest memory limit that applies to this process, in bytes.
 
-    ``source`` is one of `LIMIT_SOURCES`; ``path`` is the file that sets the limit, where one does.
-    ``used_bytes`` is what counts against this limit now: for a control group that of all its
-    processes without the file cache that the kernel can drop, for ``rlimit-as`` the address space,
-    for ``physical`` what the machine cannot make available. ``soft_limit_bytes`` is the least
-    ``memory.high`` (version 2): above it the kernel slows the process down and reclaims, but does
-    not kill. None where the platform cannot tell.
+    ``source`` is one of `LIMIT_SOURCES`; ``path`` is the file that sets the limit, if there is one.
+    ``used_bytes`` counts against this limit now. For a control group it is the memory of all
+    processes in it without the file cache that the kernel can drop; for ``rlimit-as`` the address
+    space; for ``physical`` the memory that the machine cannot make available.
+    ``soft_limit_bytes`` is the lowest ``memory.high`` (version 2): above it the kernel slows the
+    process down and reclaims memory, but does not kill. Unknown values are None.
     """
 
     limit_bytes: int | None
@@ -50,7 +50,7 @@ class MemoryLimit:
         return f"{format_bytes(self.limit_bytes)} ({self.source}{where}){used}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them."""
+        """Return the fields as JSON-ready values."""
         return {
             "limit_bytes": self.limit_bytes,
             "source": self.source,
@@ -61,12 +61,12 @@ class MemoryLimit:
 
 
 def memory_limit(root: str | os.PathLike[str] = "/") -> MemoryLimit:
-    """Return the least limit on this process's memory, read anew at each call (limits change).
+    """Return the lowest limit on the memory of this process. Reads it at each call: limits change.
 
-    Looks at ``memory.max`` of control groups version 2 and ``memory.limit_in_bytes`` of version 1,
-    each from the process's own group up to the top of the tree it can see, at RLIMIT_AS and at the
-    physical memory. Never raises: what cannot be read sets no limit. ``root`` is the folder that
-    holds ``proc`` and ``sys``.
+    Considers ``memory.max`` of control groups version 2 and ``memory.limit_in_bytes`` of version 1,
+    both from the process's own group up to the top of the visible tree, RLIMIT_AS and the physical
+    memory. Never raises: a limit that cannot be read is left out. ``root`` is the folder that
+    contains ``proc`` and ``sys``.
     """
     base = os.fspath(root)
     groups_v2 = _groups(base, version=2)
@@ -80,8 +80,10 @@ def memory_limit(root: str | os.PathLike[str] = "/") -> MemoryLimit:
     soft_limit = min(soft, default=None)
     if not limits:
         return MemoryLimit(None, "unknown", soft_limit_bytes=soft_limit)
-    least = min(limits, key=lambda limit: limit.limit_bytes or 0)
-    return MemoryLimit(least.limit_bytes, least.source, least.path, least.used_bytes, soft_limit)
+    lowest = min(limits, key=lambda limit: limit.limit_bytes or 0)
+    return MemoryLimit(
+        lowest.limit_bytes, lowest.source, lowest.path, lowest.used_bytes, soft_limit
+    )
 
 
 def _limits_v2(groups: list[str]) -> Iterator[MemoryLimit]:
@@ -93,10 +95,10 @@ def _limits_v2(groups: list[str]) -> Iterator[MemoryLimit]:
 
 
 def _limits_v1(groups: list[str]) -> Iterator[MemoryLimit]:
-    """Yield the limits of version 1, whose groups obey their ancestors only where told to.
+    """Yield the limits of version 1, where ancestors count only if the hierarchy is enabled.
 
-    ``hierarchical_memory_limit`` of the process's own group is the kernel's word on the least
-    limit of all ancestors that count, those outside the container's view included.
+    ``hierarchical_memory_limit`` of the process's own group is the lowest limit of all ancestors
+    that count, including those outside the container's view.
     """
     effective = _limit(_statistics(groups[0]).get("hierarchical_memory_limit")) if groups else None
     named = False
@@ -150,17 +152,17 @@ def _groups(base: str, version: int) -> list[str]:
     mounts = _mounts(base, version)
     if path is None or not mounts:
         return []
-    # Where several mounts show the tree, the one that shows this group is worth most.
+    # If the tree is mounted several times, prefer the mount that shows this group.
     shown, mount_point = max(mounts, key=lambda mount: _is_below(path, mount[0]))
     inside = path[len(shown.rstrip("/")) :] if _is_below(path, shown) else ""
-    # A group outside of the namespace's root ("/../other") cannot be seen, its mount still can.
+    # A group outside the namespace's root ("/../other") is not visible; use its mount.
     parts = [] if ".." in inside.split("/") else [part for part in inside.split("/") if part]
     top = os.path.join(base, mount_point.lstrip("/"))
     return [os.path.join(top, *parts[:depth]) for depth in range(len(parts), -1, -1)]
 
 
 def _group_path(base: str, version: int) -> str | None:
-    """Return the path of this process's group from its line ``id:controllers:path``."""
+    """Return the path of this process's group, from the line ``id:controllers:path``."""
     for line in (_read(base, "proc/self/cgroup") or "").splitlines():
         fields = line.split(":", 2)
         if len(fields) == 3:
@@ -173,9 +175,9 @@ def _group_path(base: str, version: int) -> str | None:
 
 
 def _mounts(base: str, version: int) -> list[tuple[str, str]]:
-    """Return (group shown at the mount, mount point) of each mount of the memory tree.
+    """Return (group shown at the mount, mount point) for each mount of the memory tree.
 
-    Fields of a line, see proc_pid_mountinfo(5): ``id parent device ROOT MOUNT-POINT options
+    The fields of a line, see proc_pid_mountinfo(5): ``id parent device ROOT MOUNT-POINT options
     [optional...] - TYPE source SUPER-OPTIONS``.
     """
     found = []
@@ -196,7 +198,7 @@ def _is_below(path: str, top: str) -> bool:
 
 
 def _unescaped(text: str) -> str:
-    """Return a path of mountinfo as it is: blanks and backslashes are written in octal there."""
+    """Return a path of mountinfo without its octal escapes for blanks and backslashes."""
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, character)
     return text
@@ -219,7 +221,7 @@ def _number(folder: str, name: str) -> int | None:
 
 
 def _limit(text: str | None) -> int | None:
-    """Return the number of a limit or usage file; None for no limit, as either version says it."""
+    """Return the number in a limit or usage file; None for "no limit" of either version."""
     number = _integer(text)
     return None if number is None or number >= _NO_LIMIT_BYTES else number
 
@@ -230,7 +232,7 @@ def _integer(text: str | None) -> int | None:
 
 
 def _read(folder: str, name: str) -> str | None:
-    """Return a small file's text, or None where it is not there or not for us to read."""
+    """Return the text of a small file, or None if it is missing or not readable."""
     try:
         with open(os.path.join(folder, name), encoding="utf-8", errors="surrogateescape") as file:
             return file.read()

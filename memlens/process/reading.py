@@ -1,7 +1,7 @@
-"""The numbers of this process at one instant.
+"""Memory numbers of this process at one instant.
 
-A reading is a value: cheap to take (about a quarter of a millisecond on Linux, most of it the files
-of the container's limit), plain numbers, nothing that keeps the process's objects alive.
+A reading is a value of plain numbers and keeps none of the process's objects alive. Taking one
+costs about a quarter of a millisecond on Linux, mostly for the files of the container's limit.
 """
 
 from __future__ import annotations
@@ -29,23 +29,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MemoryReading:
-    """What system and interpreter say about this process's memory at one instant.
+    """The memory of this process at one instant, as the system and the interpreter report it.
 
-    Sizes are bytes, None where the platform cannot tell or where it was not asked for.
+    Sizes are in bytes. A value is None if the platform does not provide it or if it was not
+    requested.
 
-    * ``timestamp``: seconds of the wall clock; ``monotonic_seconds``: of the clock that never goes
-      back, for differences.
-    * ``rss_bytes``: resident; ``vms_bytes``: address space; ``shared_bytes``: resident and shared
-      with files or other processes; ``uss_bytes``: what would be free if the process ended.
-    * ``minor_page_faults``, ``major_page_faults``: totals; a major one had to wait for the disk.
-    * ``num_children``, ``children_rss_bytes``: of all descendants; pages they share count in each.
+    * ``timestamp``: seconds of the wall clock; ``monotonic_seconds``: seconds of the monotonic
+      clock, for differences.
+    * ``rss_bytes``: resident memory; ``vms_bytes``: address space; ``shared_bytes``: resident
+      memory shared with files or other processes; ``uss_bytes``: memory that would become free if
+      the process ended.
+    * ``minor_page_faults``, ``major_page_faults``: totals; a major fault waits for the disk.
+    * ``num_children``, ``children_rss_bytes``: of all descendants; shared pages count in each.
     * ``allocated_blocks``: live blocks of the interpreter's small object allocator.
-    * ``gc_counts``: what each generation's threshold is compared with; ``gc_collections``,
-      ``gc_collected``, ``gc_uncollectable``: totals by generation; ``gc_frozen``: objects in the
-      permanent generation.
-    * ``gc_pauses``, ``gc_pause_seconds``, ``gc_longest_pause_seconds``: collections that a
-      `MemorySampler` saw while it ran, None in a reading taken without one.
-    * ``limit_bytes``, ``limit_source``: the least limit on this process, and who sets it; see
+    * ``gc_counts``: the counters that are compared with the thresholds of the generations;
+      ``gc_collections``, ``gc_collected``, ``gc_uncollectable``: totals by generation;
+      ``gc_frozen``: objects in the permanent generation.
+    * ``gc_pauses``, ``gc_pause_seconds``, ``gc_longest_pause_seconds``: the collections while a
+      `MemorySampler` was running; None in a reading that was taken without one. Without the C
+      extension the seconds are None.
+    * ``limit_bytes``, ``limit_source``: the lowest limit on this process and its source; see
       `memlens.process.memory_limit`.
     """
 
@@ -89,8 +92,11 @@ class MemoryReading:
         parts.append(f"{format_count(sum(self.gc_collections))} collections")
         return f"{utc} pid {self.pid}: {', '.join(parts)}"
 
+    def __repr__(self) -> str:
+        return f"<MemoryReading {self}>"
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them; generations become lists."""
+        """Return the fields as JSON-ready values; generations become lists."""
         values = {name: getattr(self, name) for name in _FIELDS}
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -98,7 +104,7 @@ class MemoryReading:
         }
 
     def to_row(self) -> tuple[float | None, ...]:
-        """Return the numbers in the order of `READING_COLUMNS`; of the source, its place."""
+        """Return the numbers in the order of `READING_COLUMNS`; the source becomes its index."""
         row: list[float | None] = []
         for name in _FIELDS:
             value = getattr(self, name)
@@ -109,7 +115,7 @@ class MemoryReading:
 
     @classmethod
     def from_row(cls, row: Sequence[float | None]) -> MemoryReading:
-        """Return the reading that `to_row` was made of; NaN and None both mean None."""
+        """Return the reading of which `to_row` returned this row; NaN and None both mean None."""
         numbers = iter(row)
         values: dict[str, Any] = {}
         for name in _FIELDS:
@@ -124,8 +130,10 @@ class MemoryReading:
         values["limit_source"] = LIMIT_SOURCES[values["limit_source"]]
         return cls(**values)
 
-    def with_gc_pauses(self, count: int, seconds: float, longest_seconds: float) -> MemoryReading:
-        """Return this reading with the collections' pauses that somebody measured."""
+    def with_gc_pauses(
+        self, count: int, seconds: float | None, longest_seconds: float | None
+    ) -> MemoryReading:
+        """Return this reading with the number of collections and their pauses (None: unknown)."""
         return replace(
             self,
             gc_pauses=count,
@@ -148,23 +156,23 @@ READING_COLUMNS: tuple[str, ...] = tuple(
     for name in _FIELDS
     for column in ([f"{name}_{i}" for i in range(3)] if name in _BY_GENERATION else [name])
 )
-"""The numbers of a reading, one name each: ``gc_counts_0`` to ``gc_counts_2`` by generation."""
+"""The name of each number of a reading; by generation: ``gc_counts_0`` to ``gc_counts_2``."""
 
 
 def read_memory(*, uss: bool = False, children: bool = False) -> MemoryReading:
-    """Return this process's numbers now.
+    """Return a reading of this process.
 
     ``uss=True`` walks the page tables (milliseconds for each GiB mapped), ``children=True`` the
     list of all processes (milliseconds on a busy machine).
 
     Raises:
-        psutil.Error: the system does not even tell a process its own size (no ``/proc``).
+        psutil.Error: the system does not report the size of this process (no ``/proc``).
     """
     pid = os.getpid()
     process = _process(pid)
     memory = process.memory_info()
     minor_faults, major_faults = _page_faults()
-    descendants = _told(lambda: process.children(recursive=True)) if children else None
+    descendants = _answer(lambda: process.children(recursive=True)) if children else None
     statistics = gc.get_stats()
     limit = memory_limit()
     return MemoryReading(
@@ -174,10 +182,10 @@ def read_memory(*, uss: bool = False, children: bool = False) -> MemoryReading:
         rss_bytes=memory.rss,
         vms_bytes=memory.vms,
         shared_bytes=getattr(memory, "shared", None),
-        uss_bytes=getattr(_told(process.memory_full_info), "uss", None) if uss else None,
+        uss_bytes=getattr(_answer(process.memory_full_info), "uss", None) if uss else None,
         minor_page_faults=minor_faults,
         major_page_faults=major_faults,
-        num_threads=_told(process.num_threads),
+        num_threads=_answer(process.num_threads),
         num_children=None if descendants is None else len(descendants),
         children_rss_bytes=None if descendants is None else _resident(descendants),
         allocated_blocks=sys.getallocatedblocks(),
@@ -196,14 +204,14 @@ def read_memory(*, uss: bool = False, children: bool = False) -> MemoryReading:
 
 @lru_cache(maxsize=1)
 def _process(pid: int) -> psutil.Process:
-    """Return psutil's object for this process; by pid, so that a forked child gets its own."""
+    """Return psutil's object for this process; keyed by pid, so a forked child gets its own."""
     import psutil
 
     return psutil.Process(pid)
 
 
-def _told(question: Callable[[], T]) -> T | None:
-    """Return psutil's answer, or None where the system does not give one."""
+def _answer(question: Callable[[], T]) -> T | None:
+    """Return psutil's answer, or None if the system does not provide it."""
     import psutil
 
     try:
@@ -213,7 +221,7 @@ def _told(question: Callable[[], T]) -> T | None:
 
 
 def _resident(processes: Sequence[Any]) -> int:
-    infos = (_told(process.memory_info) for process in processes)  # one may have ended since
+    infos = (_answer(process.memory_info) for process in processes)  # some may have ended
     return sum(info.rss for info in infos if info is not None)
 
 

@@ -1,4 +1,4 @@
-"""What is due when: arithmetic on times, without a clock, a thread or a lock."""
+"""A schedule of repeated events: arithmetic on times, without a clock, a thread or a lock."""
 
 from __future__ import annotations
 
@@ -10,61 +10,58 @@ Key = TypeVar("Key")
 
 
 class Schedule(Generic[Key]):
-    """Keys that are due again and again, each at its own interval in seconds.
+    """Keys that are due repeatedly, each at its own interval in seconds.
 
-    A key stays on its grid (first due + n intervals), however late it is taken. What was missed
-    meanwhile is counted, not made up for: after a pause nobody needs a burst of equal readings.
+    A key stays on its grid (first due time + n intervals), however late it is taken. Missed times
+    are counted but not repeated: after a pause a burst of equal readings would be useless.
     """
 
-    __slots__ = ("_due", "_intervals")
+    __slots__ = ("_entries",)
 
     def __init__(self) -> None:
-        self._intervals: dict[Key, float] = {}
-        self._due: dict[Key, float] = {}
+        # (interval, next due time) by key. One dict, so that an entry is added or removed in one
+        # step: a fork, a signal handler or a finalizer may come between any two.
+        self._entries: dict[Key, tuple[float, float]] = {}
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._entries)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._due
+        return key in self._entries
 
     def scheduled(self) -> list[Key]:
         """Return the keys, in the order in which they were added."""
-        return list(self._due)
+        return list(self._entries)
 
     def add(self, key: Key, interval_seconds: float, now: float) -> None:
-        """Let ``key`` be due one interval from now, and then at each interval."""
-        self._intervals[key] = interval_seconds
-        self._due[key] = now + interval_seconds
+        """Make ``key`` due one interval after ``now``, and then at each interval."""
+        self._entries[key] = (interval_seconds, now + interval_seconds)
 
     def remove(self, key: Key) -> bool:
-        """Forget ``key``; return whether it was there."""
-        self._intervals.pop(key, None)
-        return self._due.pop(key, None) is not None
+        """Remove ``key``; return whether it was scheduled."""
+        return self._entries.pop(key, None) is not None
 
     def clear(self) -> None:
-        """Forget all keys."""
-        self._intervals.clear()
-        self._due.clear()
+        """Remove all keys."""
+        self._entries.clear()
 
     def take_due(self, now: float) -> list[tuple[Key, int]]:
-        """Return (key, due times missed besides this one) of what is due, and move it on."""
+        """Return (key, number of due times missed) for each key that is due, and advance it."""
         taken = []
-        for key, due in self._due.items():
-            if due <= now:
-                interval = self._intervals[key]
+        for key, (interval, due) in list(self._entries.items()):
+            if due <= now and key in self._entries:
                 missed = int((now - due) / interval)
                 following = due + (missed + 1) * interval
-                # Rounding must not leave it due at this same instant, for ever.
-                self._due[key] = following if following > now else now + interval
+                # Rounding must not leave the key due at this same instant, which would never end.
+                self._entries[key] = (interval, following if following > now else now + interval)
                 taken.append((key, missed))
         return taken
 
     def next_due(self) -> float | None:
-        """Return the time at which something is due next, or None if nothing is scheduled."""
-        return min(self._due.values(), default=None)
+        """Return the earliest due time, or None if nothing is scheduled."""
+        return min([due for _, due in list(self._entries.values())], default=None)
 
     def restart(self, now: float) -> None:
-        """Let every key be due one interval from now."""
-        for key, interval in self._intervals.items():
-            self._due[key] = now + interval
+        """Make every key due one interval after ``now``."""
+        for key, (interval, _) in list(self._entries.items()):
+            self._entries[key] = (interval, now + interval)

@@ -1,61 +1,58 @@
-"""AllocationSource: the allocation side of a profiler that must never take the program down."""
+"""AllocationSource: optional allocation profiling that never disturbs the program."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from memlens._core.sampler_api import why_unavailable
+from memlens._log import warn_once
+from memlens._options import check_choice
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profiler import DEFAULT_INTERVAL_BYTES, AllocationProfiler
-from memlens.errors import MemlensError, OptionError
+from memlens.errors import MemlensError
 
-__all__ = ("WAYS", "AllocationSource")
+__all__ = ("MODES", "AllocationSource")
 
-WAYS = ("sampling", "tracemalloc", None)
-_said: set[str] = set()  # reasons already logged, once a process
+MODES = ("sampling", "tracemalloc", None)
 
 
 class AllocationSource:
-    """Profiles allocations by ``how``: ``"sampling"``, ``"tracemalloc"``, or None: not at all.
+    """Profiles allocations in one of the `MODES`; None turns it off.
 
-    Where sampling is asked for and cannot be done, nothing is profiled: that is logged once a
-    process, and `health` says why. It never falls back to tracemalloc, which would make a service
-    several times slower without being asked. ``sample_interval`` is in bytes. Raises OptionError.
+    If sampling is requested but unavailable, nothing is profiled: the reason is logged once per
+    process and shown by `health`. There is no fallback to tracemalloc, which would make a service
+    several times slower without the user's consent. ``interval_bytes`` is the average number of
+    bytes between samples. Raises ``OptionError``.
     """
 
-    def __init__(self, how: str | None, sample_interval: int = DEFAULT_INTERVAL_BYTES) -> None:
-        if how not in WAYS:
-            raise OptionError(
-                f"unknown allocations={how!r}: use 'sampling', 'tracemalloc', or None for off"
-            )
-        self.how = how
+    def __init__(self, mode: str | None, interval_bytes: int = DEFAULT_INTERVAL_BYTES) -> None:
+        self.mode = check_choice("allocations", mode, MODES)
         self._profiler: AllocationProfiler | None = None
         self._last: AllocationProfile | None = None
         self._failures = 0
-        self._reason: str | None = None if how else "not asked for"
-        if how == "sampling" and (reason := why_unavailable()) is not None:
-            AllocationProfiler(sample_interval, backend="tracemalloc")  # checks the interval
-            self._say_off(reason)
-        elif how is not None:
-            self._profiler = AllocationProfiler(sample_interval, backend=how)
+        self._off_reason: str | None = None if mode else "not requested"
+        if mode == "sampling" and (reason := why_unavailable()) is not None:
+            AllocationProfiler(interval_bytes, backend="tracemalloc")  # checks the interval
+            self._turn_off(reason)
+        elif mode is not None:
+            self._profiler = AllocationProfiler(interval_bytes, backend=mode)
 
     def start(self) -> None:
-        """Begin with an empty profile; nothing where it runs already, or cannot."""
+        """Start with an empty profile. Does nothing if running or unavailable."""
         if self._profiler is None or self._profiler.is_running:
             return
         try:
-            self._profiler.start_sampling()
-            self._reason = None
+            self._profiler.start()
+            self._off_reason = None
         except MemlensError as error:
             self._failed(error)
 
     def stop(self, last: Callable[[], object] | None = None) -> None:
-        """Stop; the profile up to now stays. Nothing where it does not run.
+        """Stop and keep the profile. Does nothing if not running.
 
-        ``last`` is called before sampling ends, and is no part of the profile: a snapshot that is
-        to know the sites of its objects.
+        ``last`` is called before sampling ends and is not part of the profile. It takes a snapshot
+        that includes the allocation sites of its objects.
         """
         profile = self.profile()
         try:
@@ -68,36 +65,34 @@ class AllocationSource:
 
     def _end(self, profiler: AllocationProfiler) -> None:
         try:
-            profiler.stop_sampling()
+            profiler.stop()
         except MemlensError as error:
             self._failed(error)
 
     def profile(self) -> AllocationProfile | None:
-        """Return the profile since the start, or that of the last run; None where there is none."""
+        """Return the profile since the start, or that of the last run; None if there is none."""
         profiler = self._profiler
         if profiler is not None and profiler.is_running:
             try:
                 self._last = profiler.profile()
-            except MemlensError as error:  # somebody stopped tracemalloc: the program goes on
+            except MemlensError as error:  # the program stopped tracemalloc
                 self._failed(error)
         return self._last
 
     def health(self) -> dict[str, Any]:
-        """Return ``how``, ``running``, ``off_because``, ``failures`` and the profiler's numbers."""
+        """Return ``mode``, ``off_reason``, ``failures`` and the numbers of the profiler."""
         numbers = self._profiler.health() if self._profiler is not None else {"is_running": False}
         return {
             **numbers,
-            "how": self.how,
-            "off_because": None if numbers["is_running"] else self._reason,
+            "mode": self.mode,
+            "off_reason": None if numbers["is_running"] else self._off_reason,
             "failures": self._failures,
         }
 
     def _failed(self, error: MemlensError) -> None:
         self._failures += 1
-        self._say_off(str(error))
+        self._turn_off(str(error))
 
-    def _say_off(self, reason: str) -> None:
-        self._reason = reason
-        if reason not in _said:
-            _said.add(reason)
-            logging.getLogger("memlens").warning("allocations are not profiled: %s", reason)
+    def _turn_off(self, reason: str) -> None:
+        self._off_reason = reason
+        warn_once(f"allocations are not profiled: {reason}")

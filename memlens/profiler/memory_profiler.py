@@ -1,19 +1,21 @@
-"""MemoryProfiler: the facade that watches a process and says what leaks."""
+"""MemoryProfiler: the facade that samples the memory of a process and reports leaks."""
 
 from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from memlens._core.sampler_api import OwnWork
+from memlens._fork import ForkSafeLock, call_in_forked_child
+from memlens._log import FailureLog
+from memlens._options import check_callable, check_seconds, check_text, shown
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.leak_report import LeakReport, make_leak_report
+from memlens.leaks.leak_report import LeakReport, find_leaks
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
@@ -25,37 +27,41 @@ from memlens.profiler.worker import Worker
 
 __all__ = ("MemoryProfiler",)
 
-_MIN_SNAPSHOTS_FOR_AN_ALERT = 3  # two cannot tell a leak from a one-time growth
-_GROWTH_OF_A_START_BYTES = 64 * 1024  # imports, caches that fill: no news between two snapshots
-_MAX_HOLDERS_REMEMBERED = 1000
-_STOP_SECONDS = 5.0  # how long stop() waits for a snapshot that is being taken
+_MIN_SNAPSHOTS_FOR_ALERT = 3  # two cannot distinguish a leak from one-time growth
+_STARTUP_GROWTH_BYTES = 64 * 1024  # two snapshots: ignore imports and caches that fill
+_MAX_KNOWN_HOLDERS = 1000
+_STOP_SECONDS = 5.0  # how long stop() waits for a snapshot in progress
 
 
 class MemoryProfiler:
-    """Watches this process: samples its memory, takes heap snapshots, and reports what leaks.
+    """Samples the memory of this process, takes heap snapshots, and reports leaks.
 
-    ``output_dir``: where snapshots and reports are kept; made when missing. ``sample_interval``:
-    seconds between readings. ``snapshot_interval``: seconds between periodic snapshots, beside the
-    one at the start; a callable gets the number of periodic snapshots taken so far and returns the
-    seconds to the next. ``max_snapshots`` and ``max_snapshot_bytes`` bound what is kept; the first
-    stays, as the baseline. ``max_reports``: so many leak reports are kept, each as text and JSON.
-    ``ignore``: regular expressions of holders to leave out. ``allocations``: ``"sampling"``
-    profiles allocations, one sample in ``allocation_interval_bytes`` on average, so that suspects
-    name where their objects were allocated; without the C sampler it is off, which is logged once
-    and shown by `health`. ``"tracemalloc"`` is exact and makes the program several times slower;
-    None is off.
+    * ``output_dir``: the folder for snapshots and reports; created if missing.
+    * ``sample_interval``: seconds between readings.
+    * ``snapshot_interval``: seconds between periodic snapshots, in addition to the one at the
+      start. A callable receives the number of periodic snapshots so far and returns the seconds to
+      the next one.
+    * ``max_snapshots``, ``max_snapshot_bytes``: bounds of the kept snapshots. The first one is the
+      baseline and is kept.
+    * ``max_reports``: how many leak reports are kept, each as text and JSON.
+    * ``ignore``: regular expressions; holders whose name matches one are not reported.
+    * ``allocations``: ``"sampling"`` profiles allocations, one sample in
+      ``allocation_interval_bytes`` on average, so that suspects show their allocation sites.
+      Without the C sampler it is off, which is logged once and shown by `health`.
+      ``"tracemalloc"`` is exact and makes the program several times slower. None is off.
+    * ``on_alert``: called with a ``LeakReport``; None logs a warning instead.
+    * ``alert_interval``: minimum seconds between two alerts of the trend of the readings.
+    * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
+      `MemoryLeakDetector`.
 
-    ``on_alert`` is called with a ``LeakReport``; None logs a warning. That happens when a holder is
-    first found growing over three snapshots or more, and when the trend of the readings shows a
-    leak: then a snapshot is taken, compared with those before, and the report's ``alert`` says how
-    fast memory grows and how long until the limit. At most one of the latter in
-    ``alert_interval`` seconds. ``window_size``, ``warmup_seconds``, ``min_window_seconds`` and
-    ``growth_threshold`` are those of `MemoryLeakDetector`.
+    An alert is given when a holder is first found growing over three or more snapshots, and when
+    the trend of the readings shows a leak. In the latter case a snapshot is taken and compared with
+    the earlier ones, and ``alert`` of the report holds the slope and the time until the limit.
 
-    Snapshots and alerts are the work of a thread of memlens's own: a slow ``on_alert`` holds up
-    nothing else. `start` and `stop` can be repeated; the object is a context manager. Errors while
-    watching are logged once and counted in `health`, never raised into the program. After a fork
-    the child watches itself anew, from a baseline of its own.
+    Snapshots and alerts are handled by the thread ``memlens-worker``, which a slow ``on_alert``
+    delays, but not the sampling. `start` and `stop` can be repeated; the object is a context
+    manager. Errors while running are logged once and counted in `health`, never raised into the
+    program. A forked child continues with a baseline of its own.
     """
 
     def __init__(
@@ -78,16 +84,16 @@ class MemoryProfiler:
         allocation_interval_bytes: int = 512 * 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not callable(snapshot_interval) and not snapshot_interval > 0:
-            raise OptionError(f"snapshot_interval is {snapshot_interval!r}: it must be positive")
-        if not alert_interval >= 0:
-            raise OptionError(f"alert_interval is {alert_interval!r}: it must not be negative")
-        if on_alert is not None and not callable(on_alert):
-            raise OptionError(f"on_alert must be callable, not {type(on_alert).__name__}")
+        if not callable(snapshot_interval):
+            check_seconds("snapshot_interval", snapshot_interval, allow_infinity=True)
+        check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
+        check_callable("clock", clock)
+        if on_alert is not None:
+            check_callable("on_alert", on_alert)
         self.on_alert = on_alert
         self.ignore = tuple(ignore)
-        self._shelf = SnapshotStore(
-            os.fspath(output_dir),
+        self._store = SnapshotStore(
+            output_dir,
             max_snapshots=max_snapshots,
             max_snapshot_bytes=max_snapshot_bytes,
             max_reports=max_reports,
@@ -106,46 +112,44 @@ class MemoryProfiler:
         )
         self._sampler.subscribe(self._on_reading)
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
-        self._forget()
+        self._lock = ForkSafeLock()
+        self._failures = FailureLog()
+        self._reset()
+        call_in_forked_child(self._reset)
 
-    def _forget(self) -> None:
-        """Begin a record: at first, and in a forked child, whose memory is another process's."""
+    def _reset(self) -> None:
+        """Set the initial state: in the constructor and in a forked child."""
         self._pid = os.getpid()
-        self._lock = threading.RLock()  # a fork may have copied the old one locked
-        self._worker = Worker(self._failed)
-        self._shelf.forget()
+        self._worker = Worker(self._note_failure)
+        self._store.forget()
         self._detectors.reset()
         self._first: MemoryReading | None = None
         self._last: MemoryReading | None = None
         self._next_snapshot = 0.0
         self._next_alert = 0.0
         self._periodic_count = self._alert_count = 0
-        self._alerted: set[str] = set()
-        self._failures = 0
-        self._last_error: str | None = None
+        self._known_holders: set[str] = set()
+        self._failures.clear()
 
-    # -- watching --------------------------------------------------------------------------------
+    # -- sampling --------------------------------------------------------------------------------
 
     @property
     def is_running(self) -> bool:
-        """Whether it watches now."""
+        """Whether the profiler is running."""
         return self._sampler.is_running
 
     @property
     def output_dir(self) -> str:
-        """The folder that snapshots and reports are kept in."""
-        return self._shelf.folder
+        """The folder for snapshots and reports."""
+        return self._store.folder
 
     def start(self) -> MemoryProfiler:
-        """Begin to watch: take a snapshot as the baseline, then sample. Nothing if it runs already.
+        """Take a baseline snapshot and start sampling. Does nothing if running.
 
-        Raises ``OutputError`` where the output folder cannot be made or written.
+        Raises ``OutputError`` if the output folder cannot be created or written.
         """
         if self.is_running:
             return self
-        self._shelf.prepare()
-        if self._pid != os.getpid():
-            self._forget()
         self.take_snapshot("startup")
         self._allocations.start()
         self._schedule_next()
@@ -153,11 +157,11 @@ class MemoryProfiler:
         return self
 
     def stop(self, last_snapshot: str | None = None) -> None:
-        """Stop to watch; what was recorded stays. Nothing if it does not run.
+        """Stop sampling and keep everything recorded. Does nothing if not running.
 
-        A snapshot or an ``on_alert`` that is under way is waited for, 5 seconds at most.
-        ``last_snapshot`` is the reason of a snapshot to take at the end, while allocations are
-        still sampled: taken after `stop` it would not know where its objects were allocated.
+        Waits up to 5 seconds for a snapshot or an ``on_alert`` in progress. ``last_snapshot`` is
+        the reason of a snapshot to take at the end, while allocations are still sampled: a snapshot
+        after `stop` would not include the allocation sites of its objects.
         """
         self._sampler.stop()
         self._worker.drop_waiting()
@@ -177,18 +181,20 @@ class MemoryProfiler:
     ) -> None:
         self.stop()
 
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "stopped"
+        return f"<MemoryProfiler: {self.output_dir}, {len(self.snapshots)} snapshots, {state}>"
+
     def _on_reading(self, reading: MemoryReading) -> None:
-        """Called by the sampler's thread: must be quick, so what takes long goes to the worker."""
-        if self._pid != os.getpid():
-            self._forget()
+        """Handle a reading. Runs in the sampler thread, so slow work is left to the worker."""
         self._first = self._first or reading
         self._last = reading
         self._detectors.observe(reading)
         now = self._clock()
-        if self._detectors.alerting and now >= self._next_alert:
+        if self._detectors.has_alert and now >= self._next_alert:
             alert = self._detectors.take_alert()
             self._next_alert = now + self._alert_interval
-            self._worker.submit("alert", lambda: self._alert("alert", alert))
+            self._worker.submit("alert", lambda: self._check_for_leaks("alert", alert))
         elif now >= self._next_snapshot:
             self._schedule_next()
             self._worker.submit("periodic", self._periodic)
@@ -200,53 +206,50 @@ class MemoryProfiler:
 
     def _periodic(self) -> None:
         self._periodic_count += 1
-        self._alert("periodic" if self._shelf.records else "startup")
+        self._check_for_leaks("periodic" if self._store.records else "startup")
 
-    def _failed(self, error: BaseException) -> None:
-        """Called by the worker: the folder is gone, the disk full, or a callback has failed."""
-        self._failures += 1
-        if self._last_error is None:
-            logging.getLogger("memlens").warning(
-                "the memory profiler's work failed: %s; further failures are only counted",
-                error,
-            )
-        self._last_error = f"{type(error).__name__}: {error}"[:500]
+    def _note_failure(self, error: BaseException) -> None:
+        """Count a failure of the worker: a missing folder, a full disk, a failing callback."""
+        self._failures.note("the memory profiler could not finish its work", error)
 
     # -- snapshots -------------------------------------------------------------------------------
 
     def take_snapshot(self, reason: str = "manual") -> SnapshotRecord:
-        """Take a heap snapshot now and keep it in the output folder; return its record.
+        """Take a heap snapshot, store it in the output folder, and return its record.
 
-        The file is named ``heap-<reason>-<UTC time>-<pid>.memlens``. Raises ``OutputError`` where
-        it cannot be written.
+        The file is named ``heap-<reason>-<UTC time>-<pid>.memlens``. Raises ``OutputError`` if it
+        cannot be written.
         """
+        check_text("reason", reason)
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
-            raise OptionError(f"reason {reason!r} is part of a file name: use letters, digits, - _")
-        self._shelf.prepare()
+            raise OptionError(
+                f"reason is part of a file name: use letters, digits, - and _; got {shown(reason)}"
+            )
+        self._store.prepare()
         with self._lock, OwnWork():
-            return self._shelf.take(reason)
+            return self._store.take(reason)
 
     @property
     def snapshots(self) -> tuple[SnapshotRecord, ...]:
-        """The snapshots kept, oldest first."""
-        return tuple(self._shelf.records)
+        """The kept snapshots, oldest first."""
+        return tuple(self._store.records)
 
     def load_snapshots(self) -> list[HeapSnapshot]:
-        """Open the snapshots kept, oldest first."""
-        return self._shelf.load()
+        """Open the kept snapshots, oldest first."""
+        return self._store.load()
 
     # -- leaks -----------------------------------------------------------------------------------
 
     def report(self) -> ProfilerReport:
-        """Return what was seen so far; looks for leaks over the snapshots kept."""
+        """Return the results so far, with an analysis of the kept snapshots for leaks."""
         with self._lock, OwnWork():
             records = self.snapshots
             leaks = None
             if len(records) >= 2:
-                leaks = make_leak_report(
-                    self._shelf.load(),
+                leaks = find_leaks(
+                    self._store.load(),
                     ignore=self.ignore,
-                    min_growth_bytes=_GROWTH_OF_A_START_BYTES if len(records) == 2 else 0,
+                    min_growth_bytes=_STARTUP_GROWTH_BYTES if len(records) == 2 else 0,
                 )
         first, last = self._first, self._last
         if first is None and records:
@@ -267,31 +270,31 @@ class MemoryProfiler:
             self._allocations.profile(),
         )
 
-    def _alert(self, reason: str, alert: LeakAlert | None = None) -> None:
-        """Take a snapshot, and say what is new: a holder that grows, or the alert of a detector.
+    def _check_for_leaks(self, reason: str, alert: LeakAlert | None = None) -> None:
+        """Take a snapshot and report news: a holder that grows, or the alert of a detector.
 
-        What a detector says is passed on even where no snapshot or report can be written.
+        The alert of a detector is reported even if no snapshot or report can be written.
         """
         try:
             self.take_snapshot(reason)
         except MemlensError as error:
             if alert is None:
                 raise
-            self._failed(error)
-        if alert is None and len(self._shelf.records) < _MIN_SNAPSHOTS_FOR_AN_ALERT:
+            self._note_failure(error)
+        if alert is None and len(self._store.records) < _MIN_SNAPSHOTS_FOR_ALERT:
             return
         report = self._explain(alert)
-        fresh = {suspect.holder for suspect in report} - self._alerted
-        if alert is None and not fresh:
-            return  # said before
-        if len(self._alerted) < _MAX_HOLDERS_REMEMBERED:
-            self._alerted |= fresh
+        new_holders = {suspect.holder for suspect in report} - self._known_holders
+        if alert is None and not new_holders:
+            return
+        if len(self._known_holders) < _MAX_KNOWN_HOLDERS:
+            self._known_holders |= new_holders
         self._alert_count += 1
         try:
             with self._lock:
-                self._shelf.write(report)
+                self._store.write(report)
         except MemlensError as error:
-            self._failed(error)
+            self._note_failure(error)
         if self.on_alert is None:
             logging.getLogger("memlens").warning("%s", report)
         else:
@@ -300,29 +303,31 @@ class MemoryProfiler:
     def _explain(self, alert: LeakAlert | None) -> LeakReport:
         with self._lock, OwnWork():
             if alert is None:
-                choices = iter([self._shelf.load()])
+                choices = iter([self._store.load()])
             else:
-                choices = self._shelf.load_since(time.time() - (alert.time - alert.since))
-            report = LeakReport(self._pid, len(self._shelf.records), 0.0, 0, (), (), alert)
+                choices = self._store.load_since(time.time() - (alert.time - alert.since))
+            report = LeakReport(self._pid, len(self._store.records), 0.0, 0, (), (), alert)
             for snapshots in choices:
                 if len(snapshots) >= 2:
-                    report = make_leak_report(snapshots, ignore=self.ignore, alert=alert)
+                    report = find_leaks(snapshots, ignore=self.ignore, alert=alert)
                 if report.suspects:
                     break
         return report
 
     def health(self) -> dict[str, Any]:
-        """Return how the watching itself does: readings, detectors, snapshots, alerts, errors."""
+        """Return counters: readings, detectors, snapshots, alerts, failures."""
         return {
             "is_running": self.is_running,
             "sampler": self._sampler.health().to_dict(),
             "allocations": self._allocations.health(),
-            "detectors": {one.series: one.verdict.state for one in self._detectors.report()},
-            "snapshots_taken": self._shelf.taken,
-            "snapshots_kept": len(self._shelf.records),
-            "snapshot_bytes_kept": self._shelf.size_bytes,
+            "detectors": {
+                detector.series: detector.verdict.state for detector in self._detectors.report()
+            },
+            "snapshots_taken": self._store.taken,
+            "snapshots_kept": len(self._store.records),
+            "snapshot_bytes_kept": self._store.size_bytes,
             "alerts": self._alert_count,
-            "reports_written": self._shelf.written,
-            "failures": self._failures,
-            "last_error": self._last_error,
+            "reports_written": self._store.written,
+            "failures": self._failures.count,
+            "last_error": self._failures.last_error,
         }

@@ -1,4 +1,4 @@
-"""What a profiler saw, as values: `SnapshotRecord` and `ProfilerReport`."""
+"""The results of a profiler: `SnapshotRecord` and `ProfilerReport`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from memlens.process.reading import MemoryReading
 
 __all__ = ("ProfilerReport", "SnapshotRecord")
 
-_PATHS_SHOWN = 5  # lines and call paths of the allocation profile in the text
-_PATHS_KEPT = 20  # and in the dict
+_PATHS_IN_TEXT = 5  # lines and call paths of the allocation profile
+_PATHS_IN_DICT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
-    """One snapshot that a profiler took and keeps on disk."""
+    """A snapshot that a profiler took and keeps on disk.
+
+    ``reading`` is the memory of the process just before the snapshot; ``pause_seconds`` is the time
+    for which the program was stopped.
+    """
 
     path: str
     size_bytes: int
@@ -34,13 +38,18 @@ class SnapshotRecord:
         """Return the record as JSON-ready values."""
         return {**asdict(self), "reading": self.reading.to_dict()}
 
+    def __repr__(self) -> str:
+        size = format_bytes(self.size_bytes)
+        return f"<SnapshotRecord: {self.object_count:,} objects, {size}, {self.path}>"
+
 
 @dataclass(frozen=True, slots=True)
 class ProfilerReport:
-    """What a profiler saw: memory over time, its snapshots, what leaks, what was allocated where.
+    """The results of a profiler: memory over time, snapshots, leak suspects and allocations.
 
-    ``detectors``: what the leak detectors made of the readings, a series each. ``allocations`` is
-    None where they were not profiled.
+    ``seconds`` is the time between the ``first`` and the ``last`` reading. ``leaks`` is None with
+    fewer than two snapshots, ``allocations`` if they were not profiled. ``detectors`` has one
+    report for each series.
     """
 
     pid: int
@@ -53,16 +62,23 @@ class ProfilerReport:
     detectors: tuple[DetectorReport, ...] = ()
     allocations: AllocationProfile | None = None
 
+    def __repr__(self) -> str:
+        suspects = "no leak analysis" if self.leaks is None else f"{len(self.leaks)} suspects"
+        return (
+            f"<ProfilerReport: process {self.pid}, {format_duration(self.seconds)},"
+            f" {len(self.snapshots)} snapshots, {suspects}>"
+        )
+
     def __str__(self) -> str:
         parts = [self._memory_line()]
         if self.snapshots:
             parts.append(self._snapshot_table())
         if self.leaks is None:
-            parts.append("No leaks can be told from fewer than two snapshots.")
+            parts.append("Leaks cannot be determined from fewer than two snapshots.")
         else:
             parts.append(str(self.leaks))
         if self.allocations is not None:
-            parts.append(f"Allocations: {self.allocations.text(_PATHS_SHOWN)}")
+            parts.append(f"Allocations: {self.allocations.text(_PATHS_IN_TEXT)}")
         return "\n\n".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,20 +92,24 @@ class ProfilerReport:
             "snapshots": [record.to_dict() for record in self.snapshots],
             "leaks": self.leaks.to_dict() if self.leaks else None,
             "detectors": [detector.to_dict() for detector in self.detectors],
-            "allocations": self.allocations.to_dict(_PATHS_KEPT) if self.allocations else None,
+            "allocations": self.allocations.to_dict(_PATHS_IN_DICT) if self.allocations else None,
         }
 
     def _memory_line(self) -> str:
         if self.first is None or self.last is None:
-            return f"Process {self.pid}: not watched yet"
+            return f"Process {self.pid}: no readings yet"
         change = self.last.rss_bytes - self.first.rss_bytes
         line = (
-            f"Process {self.pid}: watched for {format_duration(self.seconds)}, resident memory"
+            f"Process {self.pid}: observed for {format_duration(self.seconds)}, resident memory"
             f" {format_bytes(self.last.rss_bytes)} ({format_change(change)})"
         )
-        judged = [one for one in self.detectors if one.verdict.state != "warming"]
-        if judged:
-            line += "\nTrend: " + ", ".join(f"{one.series} {one.verdict.state}" for one in judged)
+        trends = [
+            f"{detector.series} {detector.verdict.state}"
+            for detector in self.detectors
+            if detector.verdict.state != "warming"
+        ]
+        if trends:
+            line += "\nTrend: " + ", ".join(trends)
         return line
 
     def _snapshot_table(self) -> str:

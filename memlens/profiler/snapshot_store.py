@@ -1,4 +1,4 @@
-"""The output folder of a profiler: snapshots and leak reports, a bounded number of each."""
+"""The output folder of a profiler: a bounded number of snapshots and leak reports."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
-from memlens.errors import OptionError, OutputError
+from memlens._atomic import write_whole
+from memlens._options import check_bytes, check_count, check_path
+from memlens.errors import OutputError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport
@@ -18,46 +21,46 @@ __all__ = ("SnapshotStore",)
 
 
 class SnapshotStore:
-    """Keeps the snapshots and reports of this process in a folder, and no more than allowed.
+    """Stores a bounded number of snapshots and reports of this process in a folder.
 
-    The first snapshot stays, as the baseline; of the others the oldest goes first, never the
-    newest. Files that were there before are nobody's to drop. Not safe for concurrent use.
+    The first snapshot is the baseline and is kept. Of the others the oldest is deleted first, never
+    the newest. Files that already existed are never deleted. Not safe for concurrent use.
     """
 
     def __init__(
-        self, folder: str, *, max_snapshots: int, max_snapshot_bytes: int, max_reports: int
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        max_snapshots: int,
+        max_snapshot_bytes: int,
+        max_reports: int,
     ) -> None:
-        if max_snapshots < 2 or max_snapshot_bytes <= 0 or max_reports < 1:
-            raise OptionError(
-                f"max_snapshots ({max_snapshots}) must be at least 2, max_snapshot_bytes"
-                f" ({max_snapshot_bytes}) positive and max_reports ({max_reports}) at least 1"
-            )
-        self.folder = folder
-        self._max_snapshots = max_snapshots
-        self._max_snapshot_bytes = max_snapshot_bytes
-        self._max_reports = max_reports
+        self.folder = check_path("output_dir", folder)
+        self._max_snapshots = check_count("max_snapshots", max_snapshots, 2)
+        self._max_snapshot_bytes = check_bytes("max_snapshot_bytes", max_snapshot_bytes, 1)
+        self._max_reports = check_count("max_reports", max_reports)
         self.records: list[SnapshotRecord] = []
         self._reports: list[str] = []
         self.taken = 0
         self.written = 0
 
     def forget(self) -> None:
-        """Begin anew, in a forked child: what the parent has written stays the parent's."""
+        """Forget the files of the parent process, in a forked child."""
         self.records, self._reports = [], []
         self.taken = self.written = 0
 
     @property
     def size_bytes(self) -> int:
-        """The bytes of all snapshots kept."""
+        """The total size of the kept snapshots."""
         return sum(record.size_bytes for record in self.records)
 
     def prepare(self) -> None:
-        """Make the folder; raises ``OutputError`` where it cannot be made or written."""
+        """Create the folder. Raises ``OutputError`` if it cannot be created or written."""
         try:
             os.makedirs(self.folder, exist_ok=True)
         except OSError as error:
             raise OutputError(
-                f"cannot make the output folder {self.folder!r}: {error.strerror};"
+                f"cannot create the output folder {self.folder!r}: {error.strerror};"
                 " choose another output_dir"
             ) from error
         if not os.access(self.folder, os.W_OK | os.X_OK):
@@ -66,7 +69,7 @@ class SnapshotStore:
             )
 
     def take(self, reason: str) -> SnapshotRecord:
-        """Take a snapshot of this process and keep it; raises as `take_heap_snapshot` does."""
+        """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does."""
         reading = read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
         snapshot = take_heap_snapshot(path, reason=reason, facts={"memory": reading.to_dict()})
@@ -81,43 +84,38 @@ class SnapshotStore:
         )
         self.records.append(record)
         self.taken += 1
-        self._drop_old()
+        self._delete_old()
         return record
 
     def load(self) -> list[HeapSnapshot]:
-        """Open the snapshots kept, oldest first."""
+        """Open the kept snapshots, oldest first."""
         return [HeapSnapshot.load(record.path) for record in self.records]
 
     def load_since(self, since: float) -> Iterator[list[HeapSnapshot]]:
-        """Yield the choices of snapshots in which to look for what grew since then, best first.
+        """Yield sequences of snapshots in which to search for growth since ``since``, best first.
 
-        ``since`` is in wall-clock seconds, and an estimate. What began later than the baseline did
-        not grow in every interval from there; three snapshots are the least that tell growth from
-        a one-time event.
+        ``since`` is an estimate in wall-clock seconds. A leak that began after the baseline did not
+        grow in every interval from there. At least three snapshots are needed to distinguish growth
+        from a one-time event.
         """
         snapshots = self.load()
-        after = sum(1 for one in snapshots if one.timestamp >= since)
+        after = sum(1 for snapshot in snapshots if snapshot.timestamp >= since)
         counts = dict.fromkeys((after, after + 1, 3, len(snapshots)))
         for count in counts:
             if 3 <= count <= len(snapshots) or count == len(snapshots):
                 yield snapshots[-count:]
 
     def write(self, report: LeakReport) -> str:
-        """Write a report as text and JSON; return the path of the JSON file."""
+        """Write a report as text and as JSON; return the path of the JSON file."""
         path = self._new_path("leak", ".json")
-        text_path = path.removesuffix(".json") + ".txt"
-        try:
-            for name, text in ((text_path, f"{report}\n"), (path, json.dumps(report.to_dict()))):
-                with open(name, "w", encoding="utf-8", opener=_private) as file:
-                    file.write(text)
-        except OSError as error:
-            raise OutputError(f"cannot write {path!r}: {error.strerror}") from error
+        write_whole(path.removesuffix(".json") + ".txt", f"{report}\n".encode())
+        write_whole(path, json.dumps(report.to_dict()).encode())
         self._reports.append(path)
         self.written += 1
         while len(self._reports) > self._max_reports:
-            dropped = self._reports.pop(0)
-            _unlink(dropped)
-            _unlink(dropped.removesuffix(".json") + ".txt")
+            oldest = self._reports.pop(0)
+            _delete(oldest)
+            _delete(oldest.removesuffix(".json") + ".txt")
         return path
 
     def _new_path(self, name: str, suffix: str) -> str:
@@ -129,19 +127,13 @@ class SnapshotStore:
             path, number = f"{base}-{number}{suffix}", number + 1
         return path
 
-    def _drop_old(self) -> None:
+    def _delete_old(self) -> None:
         while len(self.records) > 2 and (
             len(self.records) > self._max_snapshots or self.size_bytes > self._max_snapshot_bytes
         ):
-            _unlink(self.records.pop(1).path)
+            _delete(self.records.pop(1).path)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _unlink(path: str) -> None:
-    try:
+def _delete(path: str) -> None:
+    with suppress(FileNotFoundError):  # already deleted by the user
         os.unlink(path)
-    except FileNotFoundError:
-        pass  # somebody tidied the folder: it is gone, as wanted

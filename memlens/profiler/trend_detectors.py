@@ -1,8 +1,8 @@
 """The leak detectors of a profiler: one for live blocks, one for resident memory.
 
-Live blocks are Python's own; right after a full collection they are what is really in use, so that
-such a count is taken where there was one since the last reading. Resident memory is what runs
-against the limit, and shows what is not Python's.
+Live blocks belong to Python. Right after a full collection they contain no garbage, so such a count
+is used if there was one since the last reading. Resident memory counts against the limit, and
+includes memory outside Python.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from memlens.process.reading import MemoryReading
 
 __all__ = ("TrendDetectors",)
 
-_MIN_BLOCKS = 1000.0  # of growth; fewer are any program's noise
+_MIN_BLOCKS = 1000.0  # minimum growth; fewer blocks are noise in any program
 
 
 class TrendDetectors:
-    """Feeds readings of this process to its detectors, and keeps the newest alert until taken.
+    """Passes readings of this process to the detectors, and keeps the newest alert until taken.
 
-    ``clean_blocks`` gives the live blocks right after the last full collection and forgets them,
-    None where there was none since it was asked last. Options as of `MemoryLeakDetector`.
+    ``clean_blocks`` returns the live blocks right after the last full collection, or None if there
+    was none since its last call. The other options are those of `MemoryLeakDetector`.
     """
 
     def __init__(
@@ -59,38 +59,38 @@ class TrendDetectors:
         self._resident.relate("blocks", self._blocks)
 
     def observe(self, reading: MemoryReading) -> None:
-        """Take a reading, at its time on the monotonic clock."""
+        """Add a reading, at its time on the monotonic clock."""
         live, time = reading.allocated_blocks, reading.monotonic_seconds
         clean = self._clean_blocks()
         self._resident.observe(reading.rss_bytes, time)
         self._blocks.observe(live if clean is None else min(live, clean), time)
 
     def reset(self) -> None:
-        """Begin anew, as in a forked child."""
+        """Forget all readings, as in a forked child."""
         self._pending = None
         self._resident.reset()
         self._blocks.reset()
 
     @property
-    def alerting(self) -> bool:
-        """Whether there is an alert that nobody has taken and that still holds."""
-        if self._pending is not None and not self._leaking():
-            self._pending = None  # withdrawn before anybody looked
+    def has_alert(self) -> bool:
+        """Whether there is an alert that was not taken and still holds."""
+        if self._pending is not None and not self._is_leaking():
+            self._pending = None  # withdrawn before it was taken
         return self._pending is not None
 
     def take_alert(self) -> LeakAlert | None:
-        """Return the alert that waits, once."""
+        """Return the pending alert and clear it."""
         alert, self._pending = self._pending, None
         return alert
 
     def report(self) -> tuple[DetectorReport, ...]:
-        """Return what each detector has seen."""
+        """Return the report of each detector."""
         return self._blocks.report(), self._resident.report()
 
-    def _leaking(self) -> bool:
+    def _is_leaking(self) -> bool:
         return self._blocks.verdict.is_leak or self._resident.verdict.is_leak
 
     def _note(self, alert: LeakAlert) -> None:
-        # Of two at once, the one of Python's blocks says more.
+        # Of two alerts at once, keep the more specific one of Python's blocks.
         if self._pending is None or alert.series == "blocks":
             self._pending = alert

@@ -1,6 +1,6 @@
-"""A thread of memlens's own for what takes long: snapshots, comparisons, the caller's callback.
+"""A thread for slow work: snapshots, comparisons and the user's callback.
 
-It exists only while there is work, so an idle profiler has no more threads than its sampler's.
+The thread exists only while there is work, so an idle profiler has only the sampler thread.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ __all__ = ("Worker",)
 
 
 class Worker:
-    """Runs jobs one after another; a job whose name is waiting already is not queued again.
+    """Runs jobs one after another in a daemon thread, ``memlens-worker``.
 
-    So no more wait than there are names, however slow the work is. What a job raises is handed to
-    ``on_error``, and never ends the thread.
+    A job is not queued if one of the same name is waiting, so the queue is never longer than the
+    number of names. An exception of a job is passed to ``on_error`` and does not end the thread.
     """
 
     def __init__(self, on_error: Callable[[BaseException], object]) -> None:
@@ -25,17 +25,17 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def submit(self, name: str, job: Callable[[], object]) -> bool:
-        """Let a job run soon; False where one of that name waits already. Never blocks."""
+        """Queue a job. Returns False if one of this name is waiting. Never blocks."""
         with self._condition:
             if name in self._waiting:
                 return False
             self._waiting[name] = job
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="memlens-watch", daemon=True)
+                thread = threading.Thread(target=self._run, name="memlens-worker", daemon=True)
                 self._thread = thread
                 try:
                     thread.start()
-                except RuntimeError as error:  # no thread to be had: the application goes on
+                except RuntimeError as error:  # no thread can be started: the program continues
                     self._thread = None
                     self._waiting.clear()
                     self._on_error(error)
@@ -43,7 +43,7 @@ class Worker:
         return True
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Wait until nothing is left to do; False if that took too long, or for its own thread."""
+        """Wait until no work is left; False after the timeout, or in the worker thread itself."""
         thread = self._thread
         if thread is not None and thread.ident == threading.get_ident():
             return False
@@ -51,7 +51,7 @@ class Worker:
             return self._condition.wait_for(lambda: self._thread is None, timeout_seconds)
 
     def drop_waiting(self) -> None:
-        """Forget the jobs that have not begun."""
+        """Remove the jobs that have not started."""
         with self._condition:
             self._waiting.clear()
 
@@ -66,6 +66,6 @@ class Worker:
                 job = self._waiting.pop(name)
             try:
                 job()
-            except BaseException as error:  # noqa: BLE001 - watching never takes the program down
+            except BaseException as error:  # noqa: BLE001 - must not disturb the program
                 self._on_error(error)
             del job

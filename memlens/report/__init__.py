@@ -1,1 +1,1 @@
-"""Values as people read them."""
+"""Presentation of values: text on terminals and elsewhere."""

@@ -1,4 +1,4 @@
-"""Values on a terminal in colour, and anywhere else as plain text of at most 100 columns."""
+"""Output of values: coloured on a terminal, plain text of at most 100 columns elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TextIO
 __all__ = ("show",)
 
 _STYLES = (
-    # What a person looks for first: the names of holders, growth, and what to do.
+    # What readers look for first: the names of holders, the growth, and what to do.
     (r"^\d+\. (?P<holder>\S.*?) grows:", ("bold red",)),
     (r"^  (holder|gains|held by|allocated at|pattern|what to do) ", ("cyan",)),
     (r"\+[\d.,]+ ?(?:B|KiB|MiB|GiB|elements)\b", ("bold yellow",)),
@@ -15,7 +15,7 @@ _STYLES = (
 
 
 def show(value: Any, stream: TextIO) -> None:
-    """Write ``str(value)`` to a stream: coloured where it is a terminal, plain where it is not."""
+    """Write ``str(value)`` to a stream, coloured if it is a terminal."""
     text = str(value)
     if not stream.isatty():
         print(text, file=stream)

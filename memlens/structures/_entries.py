@@ -1,8 +1,8 @@
-"""The entries of an `LRUCache`, in two orders at once: by last use and by expiry.
+"""The entries of an `LRUCache`, in two orders: by last use and by expiry.
 
-An entry is a plain list rather than an object with names because lists are compared in C: no Python
-code runs inside ``heappush`` and ``heappop``, so no finaliser can come in between and change the
-heap under them. `SERIAL` is unique, so a comparison never reaches the key.
+An entry is a plain list because lists are compared in C. No Python code runs inside ``heappush`` and
+``heappop``, so no finaliser can change the heap during them. `SERIAL` is unique, so a comparison
+never reaches the key.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ __all__ = (
 )
 
 EXPIRES, SERIAL, KEY, VALUE, SIZE = range(5)
-GONE: Any = object()  # key and value of an entry that left the cache while the heap still holds it
-# What one entry costs beside key and value: the list 112, its numbers 88, its node and its share of
-# the ordered dict at that one's fullest moment 135, its place in the heap with the stale ones 65;
-# the rest is what Python 3.10 was measured to need above that.
+GONE: Any = object()  # key and value of a removed entry that is still in the heap
+# The bytes of an entry without key and value: the list 112, its numbers 88, its share of the ordered
+# dict just after a resize 135, its share of the heap with stale entries 65. The rest was measured on
+# Python 3.10.
 ENTRY_BYTES = 432
 _STALE_ALLOWED = 64
 
@@ -39,14 +39,14 @@ Entry = list[Any]
 
 
 def new_entry(key: object, value: object, expires: float | None, size_bytes: int) -> Entry:
-    """Return an entry that is in no table yet."""
+    """Return a new entry that is not in a table."""
     return [expires, next(_SERIALS), key, value, size_bytes]
 
 
 class EntryTable:
-    """Entries by key, by use and by expiry, and the sum of their sizes. Knows no lock and no clock.
+    """Entries by key, by use and by expiry, and the sum of their sizes. Has no lock and no clock.
 
-    Removed pairs are returned, never just dropped: the caller lets them die outside its lock.
+    Methods return removed pairs, so that the caller can drop them outside of its lock.
     """
 
     __slots__ = ("_heap", "_stale", "by_key", "size_bytes")
@@ -55,11 +55,11 @@ class EntryTable:
         self.by_key: OrderedDict[Any, Entry] = OrderedDict()  # least recently used first
         self.size_bytes = 0
         self._heap: list[Entry] = []
-        self._stale = 0  # entries of the heap that are gone
+        self._stale = 0  # removed entries that are still in the heap
 
     def insert(self, entry: Entry) -> list[tuple[Any, Any]]:
-        """Put an entry in as the most recently used; return the pair that it replaced, if any."""
-        # Not just an assignment: a finaliser may store the same key at any call in between.
+        """Add an entry as the most recently used one; return the pairs that it replaced."""
+        # A loop instead of an assignment: a finaliser may store the same key between two calls.
         replaced = []
         while (other := self.by_key.setdefault(entry[KEY], entry)) is not entry:
             replaced.append(self.remove(other))
@@ -69,7 +69,7 @@ class EntryTable:
         return replaced
 
     def remove(self, entry: Entry, *, in_heap: bool = True) -> tuple[Any, Any]:
-        """Take an entry of the table out and return its key and value."""
+        """Remove an entry of the table and return its key and value."""
         del self.by_key[entry[KEY]]
         self.size_bytes -= entry[SIZE]
         pair = (entry[KEY], entry[VALUE])
@@ -81,11 +81,11 @@ class EntryTable:
         return pair
 
     def remove_least_used(self) -> tuple[Any, Any]:
-        """Take out the entry that was used least recently; there must be one."""
+        """Remove the least recently used entry and return its pair. The table must not be empty."""
         return self.remove(next(iter(self.by_key.values())))
 
     def pop_expired(self, now: float) -> tuple[Any, Any] | None:
-        """Take out one entry that is too old and return its pair; None if there is none."""
+        """Remove one expired entry and return its pair; None if there is none."""
         heap = self._heap
         while heap and (heap[0][VALUE] is GONE or heap[0][EXPIRES] <= now):
             entry = heapq.heappop(heap)
@@ -96,7 +96,7 @@ class EntryTable:
         return None
 
     def may_expire(self) -> bool:
-        """Tell whether any entry has a limit of age."""
+        """Return whether any entry can expire."""
         return bool(self._heap)
 
     def _sweep(self) -> None:

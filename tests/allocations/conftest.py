@@ -1,4 +1,4 @@
-"""Tracing is one switch for the process: every test here must leave it off."""
+"""Check that each test leaves tracemalloc off, since it is on or off for the whole process."""
 
 import tracemalloc
 

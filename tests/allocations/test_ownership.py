@@ -10,7 +10,7 @@ from memlens.allocations.tracing.ownership import acquire_tracing, tracing_is_bo
 from memlens.errors import OptionError
 
 
-def test_a_lease_switches_tracing_on_with_its_depth_and_off_again():
+def test_lease_starts_tracing_with_its_depth_and_stops_it():
     lease = acquire_tracing(7)
     assert tracemalloc.is_tracing()
     assert tracemalloc.get_traceback_limit() == 7
@@ -21,7 +21,7 @@ def test_a_lease_switches_tracing_on_with_its_depth_and_off_again():
     assert not lease.intact
 
 
-def test_tracing_that_was_on_is_left_on_with_its_own_depth():
+def test_tracing_that_was_on_stays_on_with_its_depth():
     tracemalloc.start(3)
     lease = acquire_tracing(25)
     assert lease.was_on
@@ -33,14 +33,14 @@ def test_tracing_that_was_on_is_left_on_with_its_own_depth():
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
-def test_only_the_last_of_several_leases_switches_tracing_off(order):
+def test_only_the_last_lease_stops_tracing(order):
     leases = [acquire_tracing(1) for _ in range(3)]
     for count, position in enumerate(order, start=1):
         leases[position].release()
         assert tracemalloc.is_tracing() == (count < 3)
 
 
-def test_releasing_twice_counts_once():
+def test_second_release_has_no_effect():
     first, second = acquire_tracing(1), acquire_tracing(1)
     first.release()
     first.release()
@@ -48,13 +48,13 @@ def test_releasing_twice_counts_once():
     second.release()
 
 
-def test_a_lease_that_is_dropped_releases_itself():
+def test_deleted_lease_releases_itself():
     lease = acquire_tracing(1)
     del lease
     assert not tracemalloc.is_tracing()
 
 
-def test_a_lease_knows_that_somebody_stopped_tracing():
+def test_lease_is_not_intact_after_other_code_stopped_tracing():
     lease = acquire_tracing(1)
     tracemalloc.stop()
     assert not lease.intact
@@ -62,7 +62,7 @@ def test_a_lease_knows_that_somebody_stopped_tracing():
     assert not tracemalloc.is_tracing()
 
 
-def test_a_session_that_somebody_else_started_after_stopping_ours_is_left_on():
+def test_session_started_by_other_code_stays_on():
     lease = acquire_tracing(5)
     tracemalloc.stop()
     tracemalloc.start(5)
@@ -72,7 +72,7 @@ def test_a_session_that_somebody_else_started_after_stopping_ours_is_left_on():
     tracemalloc.stop()
 
 
-def test_a_lease_knows_that_somebody_cleared_the_traces():
+def test_lease_is_not_intact_after_other_code_cleared_the_traces():
     outer = acquire_tracing(1)
     tracemalloc.clear_traces()
     inner = acquire_tracing(1)
@@ -80,12 +80,12 @@ def test_a_lease_knows_that_somebody_cleared_the_traces():
     assert inner.intact
     inner.release()
     outer.release()
-    # Who clears the traces is using them: stopping would break that program.
+    # Other code cleared the traces, so it uses them: stopping would break it.
     assert tracemalloc.is_tracing()
     tracemalloc.stop()
 
 
-def test_tracing_is_started_anew_for_a_lease_taken_after_somebody_stopped_it():
+def test_new_lease_restarts_tracing_after_other_code_stopped_it():
     outer = acquire_tracing(1)
     tracemalloc.stop()
     inner = acquire_tracing(1)
@@ -97,7 +97,7 @@ def test_tracing_is_started_anew_for_a_lease_taken_after_somebody_stopped_it():
     assert not tracemalloc.is_tracing()
 
 
-def test_a_finaliser_that_uses_tracing_while_it_is_being_started_does_not_stop_it(monkeypatch):
+def test_finaliser_with_a_lease_during_start_does_not_stop_tracing(monkeypatch):
     start = tracemalloc.start
 
     def start_and_finalise(frames):
@@ -111,7 +111,7 @@ def test_a_finaliser_that_uses_tracing_while_it_is_being_started_does_not_stop_i
     lease.release()
 
 
-def test_a_start_that_fails_leaves_nothing_behind(monkeypatch):
+def test_failed_start_leaves_tracing_off(monkeypatch):
     def fail(frames):
         raise MemoryError
 
@@ -123,7 +123,7 @@ def test_a_start_that_fails_leaves_nothing_behind(monkeypatch):
     assert not tracemalloc.is_tracing()
 
 
-def test_threads_that_come_and_go_leave_tracing_off():
+def test_threads_with_short_leases_leave_tracing_off():
     barrier = threading.Barrier(6)
     broken = []
 
@@ -145,13 +145,13 @@ def test_threads_that_come_and_go_leave_tracing_off():
 
 
 @pytest.mark.parametrize("frames", [0, -1, 65536, 1.5, True, "25", None])
-def test_a_depth_out_of_range_is_an_option_error(frames):
+def test_depth_out_of_range_is_an_option_error(frames):
     with pytest.raises(OptionError, match="frames must be a whole number, 1 to 65535"):
         acquire_tracing(frames)
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs os.fork")
-def test_a_forked_child_can_trace_although_another_thread_was_in_a_block():
+def test_forked_child_can_trace_while_another_thread_of_the_parent_held_the_locks():
     script = """
         import os, threading, tracemalloc, warnings
         from memlens.allocations.tracing import ownership

@@ -6,7 +6,7 @@ from memlens.allocations.tracing.peak import raise_peak
 MIB = 1 << 20
 
 
-def test_a_peak_that_was_reset_can_be_put_back_without_allocating():
+def test_reset_peak_is_restored_without_allocating():
     tracemalloc.start()
     data = bytearray(8 * MIB)
     del data
@@ -21,7 +21,7 @@ def test_a_peak_that_was_reset_can_be_put_back_without_allocating():
     assert after[0] < 8 * MIB
 
 
-def test_a_higher_peak_is_left_alone():
+def test_higher_peak_stays():
     tracemalloc.start()
     data = bytearray(MIB)
     known = tracemalloc.get_traced_memory()[1]
@@ -31,12 +31,12 @@ def test_a_higher_peak_is_left_alone():
     del data
 
 
-def test_nothing_happens_while_tracing_is_off():
+def test_peak_stays_zero_while_tracing_is_off():
     raise_peak(MIB)
     assert tracemalloc.get_traced_memory() == (0, 0)
 
 
-def test_a_python_without_the_c_functions_keeps_its_peak(monkeypatch):
+def test_peak_stays_without_the_c_functions(monkeypatch):
     monkeypatch.setattr(peak, "_tracking_functions", lambda: None)
     tracemalloc.start()
     raise_peak(MIB)

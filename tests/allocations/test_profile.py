@@ -1,4 +1,4 @@
-"""AllocationProfile as a value: sums, orders, trees, comparison, files."""
+"""AllocationProfile: sums, order, trees, comparisons, files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def row(*functions: str, size: float, **more: object) -> AllocationRow:
 
 
 @given(profiles)
-def test_every_grouping_has_the_same_sum(profile: AllocationProfile) -> None:
+def test_every_grouping_has_the_same_total(profile: AllocationProfile) -> None:
     for grouped in (profile.by_call_path(), profile.by_site(), profile.by_module()):
         for measure in MEASURES:
             total = sum(getattr(r, measure) for r in grouped)
@@ -60,7 +60,7 @@ def test_every_grouping_has_the_same_sum(profile: AllocationProfile) -> None:
 
 
 @given(profiles)
-def test_a_tree_has_the_sums_of_its_rows_at_every_node(profile: AllocationProfile) -> None:
+def test_total_of_a_tree_node_is_its_own_plus_its_children(profile: AllocationProfile) -> None:
     root = profile.tree()
     for _, node in root.walk():
         below = sum(child.total["live_bytes"] for child in node.children)
@@ -69,7 +69,7 @@ def test_a_tree_has_the_sums_of_its_rows_at_every_node(profile: AllocationProfil
 
 
 @given(profiles)
-def test_saving_and_loading_gives_an_equal_profile(profile: AllocationProfile) -> None:
+def test_loaded_profile_equals_the_saved_one(profile: AllocationProfile) -> None:
     stored = json.dumps(profile_to_dict(profile.rows, profile.facts))
     assert AllocationProfile(*profile_from_dict(json.loads(stored))) == profile
 
@@ -84,7 +84,14 @@ def test_differences_add_up_to_the_difference_of_the_totals(
     assert changes == sorted(changes, reverse=True)
 
 
-def test_top_orders_by_the_measure_asked_for() -> None:
+def test_a_comparison_as_a_dict_has_both_rows_of_each_call_path() -> None:
+    before, after = (AllocationProfile([row("a", size=size)], FACTS) for size in (10, 30))
+    (found,) = json.loads(json.dumps(before.compare(after).to_dict()))["rows"]
+    assert [frame["function"] for frame in found["call_path"]] == ["a"]
+    assert (found["before"]["live_bytes"], found["after"]["live_bytes"]) == (10, 30)
+
+
+def test_top_sorts_by_the_given_measure() -> None:
     big = row("a", size=10)._replace(live_count=1)
     many = row("b", size=5)._replace(live_count=100)
     profile = AllocationProfile([big, many], FACTS)
@@ -93,19 +100,24 @@ def test_top_orders_by_the_measure_asked_for() -> None:
     assert len(profile.top(1)) == 1
     with pytest.raises(OptionError, match="live_count"):
         profile.top(by="bytes")
-    with pytest.raises(OptionError):
-        profile.top(-1)
+    assert len(profile.top(None)) == 2
+    for bad in (-1, "a", True):
+        for method in (profile.top, profile.table, profile.line_table, profile.to_dict):
+            with pytest.raises(OptionError, match="limit must be a whole number, 0 or more"):
+                method(bad)
 
 
-def test_standard_errors_are_widened_once_whatever_the_order_of_sums() -> None:
+def test_standard_errors_are_widened_once_in_nested_sums() -> None:
     # Three rows of one sample each: variance 1 each, widened by 4 -> sqrt(5); together sqrt(3 + 4).
-    one = row("a", size=1)._replace(live_bytes_stderr=5**0.5, widening=(1.0, 0.0, 0.0, 0.0))
-    together = merged([one, one, one], ())
+    single = row("a", size=1)._replace(live_bytes_stderr=5**0.5, widening=(1.0, 0.0, 0.0, 0.0))
+    together = merged([single, single, single], ())
     assert together.live_bytes_stderr == pytest.approx(7**0.5)
-    assert merged([merged([one, one], ()), one], ()).live_bytes_stderr == pytest.approx(7**0.5)
+    assert merged([merged([single, single], ()), single], ()).live_bytes_stderr == pytest.approx(
+        7**0.5
+    )
 
 
-def test_filters_keep_the_rows_that_agree() -> None:
+def test_filter_keeps_rows_that_satisfy_all_conditions() -> None:
     rows = [row("main", "a", size=1, thread="x"), row("main", "b", size=2, thread="y")]
     profile = AllocationProfile(rows, FACTS)
     assert profile.filter(file="*/a.py").total.live_bytes == 1
@@ -115,7 +127,7 @@ def test_filters_keep_the_rows_that_agree() -> None:
     assert len(profile.rows) == 2
 
 
-def test_modules_are_named_by_what_follows_the_library_folder() -> None:
+def test_module_name_is_the_path_below_the_library_folder() -> None:
     names = {
         "/x/lib/python3.12/site-packages/html5lib/trees/etree.py": "html5lib.trees.etree",
         "/x/lib/python3.12/json/__init__.py": "json",
@@ -126,17 +138,17 @@ def test_modules_are_named_by_what_follows_the_library_folder() -> None:
     assert {file: module_frame(Frame("f", file, 3)).function for file in names} == names
 
 
-def test_text_names_the_places_and_never_exceeds_the_width() -> None:
+def test_text_names_the_frames_and_is_at_most_100_columns_wide() -> None:
     profile = AllocationProfile([row("main", "handler", "leak", size=5 << 20)], FACTS)
     text = str(profile) + "\n" + profile.tree_text()
     assert "leak" in text
     assert "5.00 MiB" in text
-    assert all(len(line) <= 140 for line in text.splitlines())
+    assert all(len(line) <= 100 for line in text.splitlines())
 
 
-def test_a_table_names_the_programs_own_caller_and_imports_by_their_line() -> None:
+def test_table_names_the_callers_of_the_program_and_the_line_of_an_import() -> None:
     library = [Frame(f"call{i}", f"/v/site-packages/lib/part{i}.py", 10 * i) for i in range(9)]
-    machinery = [
+    import_system = [
         Frame("_find_and_load", "<frozen importlib._bootstrap>", 1),
         Frame("_compile_bytecode", "<frozen importlib._bootstrap_external>", 729),
     ]
@@ -145,7 +157,7 @@ def test_a_table_names_the_programs_own_caller_and_imports_by_their_line() -> No
         Frame("<module>", "/home/me/app.py", 1),
     )
     calls = AllocationRow((module, handler, *library), live_bytes=3e6, live_samples=9)
-    imports = AllocationRow((module, *machinery), live_bytes=1e6, live_samples=9)
+    imports = AllocationRow((module, *import_system), live_bytes=1e6, live_samples=9)
     profile = AllocationProfile([calls, imports], FACTS)
     table = profile.table()
     assert "call8 (lib/part8.py:80)" in table
@@ -156,7 +168,7 @@ def test_a_table_names_the_programs_own_caller_and_imports_by_their_line() -> No
     assert all(len(line) <= 100 for line in profile.text().splitlines())
 
 
-def test_an_empty_profile_says_that_nothing_was_sampled() -> None:
+def test_empty_profile_reports_that_there_are_no_samples() -> None:
     assert "no sample" in str(AllocationProfile([], FACTS))
 
 
@@ -175,7 +187,7 @@ def test_an_empty_profile_says_that_nothing_was_sampled() -> None:
         lambda d: d["frames"].__setitem__(0, [1, 2, 3]),
     ],
 )
-def test_damaged_files_are_refused(damage, tmp_path: Path) -> None:
+def test_damaged_file_is_refused(damage, tmp_path: Path) -> None:
     path = tmp_path / "profile.json"
     AllocationProfile([row("a", size=1)], FACTS).save(path)
     data = json.loads(path.read_text())
@@ -185,7 +197,7 @@ def test_damaged_files_are_refused(damage, tmp_path: Path) -> None:
         AllocationProfile.load(path)
 
 
-def test_files_that_are_not_json_and_folders_that_are_not_there_are_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_json_and_missing_folder_are_errors(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\x80\x04]")
     with pytest.raises(SnapshotFileError):
         AllocationProfile.load(tmp_path / "x")

@@ -24,7 +24,7 @@ traces = st.lists(
 
 
 @st.composite
-def snapshots(draw):
+def captures(draw):
     rows = draw(traces)
     return TracedMemory(
         label=draw(any_text),
@@ -59,25 +59,23 @@ EXAMPLE = TracedMemory(
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "store.memtraces"
+    return tmp_path / "store.traces"
 
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory):
-    return tmp_path_factory.mktemp("traces") / "store.memtraces"
+    return tmp_path_factory.mktemp("traces") / "store.traces"
 
 
-@given(st.lists(snapshots(), max_size=4))
-def test_what_was_saved_is_what_is_loaded(scratch, kept):
+@given(st.lists(captures(), max_size=4))
+def test_loaded_captures_equal_the_saved_ones(scratch, kept):
     assert save_traces(scratch, kept) == scratch.stat().st_size
     loaded = load_traces(scratch)
     assert loaded == tuple(kept)
-    assert all(
-        type(frame) is Frame for snapshot in loaded for path in snapshot.paths for frame in path
-    )
+    assert all(type(frame) is Frame for memory in loaded for path in memory.paths for frame in path)
 
 
-def test_the_file_is_what_its_documentation_says(path):
+def test_file_has_the_documented_format(path):
     save_traces(path, [EXAMPLE])
     first, rest = path.read_bytes().split(b"\n", 1)
     text = zlib.decompress(rest)
@@ -92,7 +90,7 @@ def test_the_file_is_what_its_documentation_says(path):
         "files": ["main.py", "a.py"],
         "frames": [[None, 0, 1], [None, 1, 2], ["load", 0, 1]],
         "paths": [[0, 1], [2]],
-        "snapshots": [
+        "captures": [
             {
                 "label": "before",
                 "taken_at": 1.5e9,
@@ -107,16 +105,16 @@ def test_the_file_is_what_its_documentation_says(path):
     }
 
 
-def test_a_file_cut_anywhere_is_an_error_that_names_it(path):
+def test_truncated_file_is_an_error_that_names_the_file(path):
     save_traces(path, [EXAMPLE])
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(SnapshotFileError, match=r"store\.memtraces"):
+        with pytest.raises(SnapshotFileError, match=r"store\.traces"):
             load_traces(path)
 
 
-def test_a_file_with_any_byte_changed_is_an_error(path):
+def test_file_with_a_changed_byte_is_an_error(path):
     save_traces(path, [EXAMPLE])
     whole = path.read_bytes()
     for position in range(len(whole)):
@@ -129,7 +127,7 @@ def test_a_file_with_any_byte_changed_is_an_error(path):
 
 
 @given(st.data())
-def test_a_file_with_bytes_put_in_taken_out_or_replaced_is_an_error(scratch, data):
+def test_file_with_inserted_removed_or_replaced_bytes_is_an_error(scratch, data):
     save_traces(scratch, [EXAMPLE])
     whole = scratch.read_bytes()
     start = data.draw(st.integers(0, len(whole)))
@@ -160,13 +158,13 @@ def test_a_file_with_bytes_put_in_taken_out_or_replaced_is_an_error(scratch, dat
         "memlens-traces ² 5 5 5\n".encode(),
     ],
 )
-def test_a_foreign_file_is_an_error(path, content):
+def test_file_of_another_kind_is_an_error(path, content):
     path.write_bytes(content)
     with pytest.raises(SnapshotFileError):
         load_traces(path)
 
 
-def test_a_file_of_a_newer_format_says_to_install_a_newer_memlens(path):
+def test_newer_format_is_an_error_that_says_what_to_install(path):
     path.write_bytes(b"memlens-traces 2 and whatever comes then\nrest")
     with pytest.raises(SnapshotFileError, match=r"format 2.*install a newer memlens"):
         load_traces(path)
@@ -205,20 +203,20 @@ def replaced(document, route, value):
         (["paths", 0], []),
         (["paths", 0], [99]),
         (["paths", 0], "01"),
-        (["snapshots"], {}),
-        (["snapshots", 0], []),
-        (["snapshots", 0, "pid"], "42"),
-        (["snapshots", 0, "traced_bytes"], -1),
-        (["snapshots", 0, "label"], 5),
-        (["snapshots", 0, "taken_at"], float("nan")),
-        (["snapshots", 0, "traces"], ...),
-        (["snapshots", 0, "traces", 0], [0, 1]),
-        (["snapshots", 0, "traces", 0], [0, -1, 1]),
-        (["snapshots", 0, "traces", 0], [0, 1.5, 1]),
-        (["snapshots", 0, "traces", 0], [2, 1, 1]),
+        (["captures"], {}),
+        (["captures", 0], []),
+        (["captures", 0, "pid"], "42"),
+        (["captures", 0, "traced_bytes"], -1),
+        (["captures", 0, "label"], 5),
+        (["captures", 0, "taken_at"], float("nan")),
+        (["captures", 0, "traces"], ...),
+        (["captures", 0, "traces", 0], [0, 1]),
+        (["captures", 0, "traces", 0], [0, -1, 1]),
+        (["captures", 0, "traces", 0], [0, 1.5, 1]),
+        (["captures", 0, "traces", 0], [2, 1, 1]),
     ],
 )
-def test_content_of_another_shape_is_an_error(path, route, value):
+def test_content_of_the_wrong_shape_is_an_error(path, route, value):
     document = trace_file._document([EXAMPLE])
     write_document(path, document)
     assert load_traces(path) == (EXAMPLE,)
@@ -234,21 +232,21 @@ def test_text_that_is_not_our_json_is_an_error(path, text):
         load_traces(path)
 
 
-def test_a_small_file_that_would_expand_without_bound_is_refused(path):
+def test_small_file_that_expands_beyond_its_limit_is_refused(path):
     payload = zlib.compress(bytes(10_000_000))
     digest = hashlib.sha256(payload).hexdigest()
     path.write_bytes(f"memlens-traces 1 100 {len(payload)} {digest}\n".encode() + payload)
     with pytest.raises(SnapshotFileError, match="not 100 bytes long"):
         load_traces(path)
     path.write_bytes(f"memlens-traces 1 {1 << 40} {len(payload)} {digest}\n".encode() + payload)
-    with pytest.raises(SnapshotFileError, match="at most"):
+    with pytest.raises(SnapshotFileError, match="the maximum is"):
         load_traces(path)
 
 
-def test_a_large_foreign_file_is_not_read_whole(path):
+def test_large_file_of_another_kind_is_not_read_completely(path):
     path.write_bytes(b"memlens-traces 1 10 10 " + b"0" * 64 + b"\n")
     os.truncate(path, 1 << 40)  # sparse: nothing could hold it in memory
-    with pytest.raises(SnapshotFileError, match="followed by foreign bytes"):
+    with pytest.raises(SnapshotFileError, match="followed by other data"):
         load_traces(path)
     path.write_bytes(b"something else")
     os.truncate(path, 1 << 40)
@@ -256,20 +254,20 @@ def test_a_large_foreign_file_is_not_read_whole(path):
         load_traces(path)
 
 
-def test_a_missing_file_and_a_folder_are_errors_of_ours(tmp_path):
-    for path in (tmp_path / "missing.memtraces", tmp_path):
+def test_missing_file_and_folder_are_snapshot_file_errors(tmp_path):
+    for path in (tmp_path / "missing.traces", tmp_path):
         with pytest.raises(SnapshotFileError, match="cannot read"):
             load_traces(path)
 
 
-def test_a_file_is_readable_by_its_owner_only(path):
+def test_file_is_readable_by_its_owner_only(path):
     save_traces(path, [])
     if os.name == "posix":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert load_traces(path) == ()
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(path, monkeypatch):
+def test_failed_write_leaves_the_old_file_and_no_temporary_file(path, monkeypatch):
     save_traces(path, [EXAMPLE])
 
     def full(*_):
@@ -282,6 +280,6 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(path,
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_a_folder_that_does_not_exist_is_an_output_error(tmp_path):
+def test_missing_folder_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="cannot write"):
-        save_traces(tmp_path / "missing" / "store.memtraces", [])
+        save_traces(tmp_path / "missing" / "store.traces", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -10,20 +11,20 @@ from memlens.allocations.tracker import AllocationTracker
 from memlens.errors import OptionError
 
 
-def test_nothing_is_counted_until_it_is_enabled() -> None:
+def test_nothing_is_counted_while_the_tracker_is_stopped() -> None:
     tracker = AllocationTracker()
     tracker.track("User", 10)
-    assert tracker.report().count == 0
-    tracker.enable()
+    assert tracker.report().total_count == 0
+    tracker.start()
     tracker.track("User", 10)
-    tracker.disable()
+    tracker.stop()
     tracker.track("User", 10)
-    assert tracker.report().count == 1
+    assert tracker.report().total_count == 1
 
 
-def test_entries_are_told_apart_by_type_and_call_path() -> None:
+def test_entries_are_separate_by_type_and_call_path() -> None:
     tracker = AllocationTracker(stack_depth=2)
-    tracker.enable()
+    tracker.start()
 
     def create_user(size: int) -> None:
         tracker.track("User", size, {"id": size})
@@ -35,8 +36,8 @@ def test_entries_are_told_apart_by_type_and_call_path() -> None:
         create_user(size)
     create_order()
     report = tracker.report()
-    top = report.top[0]
-    assert (report.entries, report.count, report.total_bytes) == (2, 4, 61)
+    top = report.rows[0]
+    assert (report.entry_count, report.total_count, report.total_bytes) == (2, 4, 61)
     assert (top.type, top.count, top.total_bytes, top.average_bytes) == ("User", 3, 60, 20)
     assert top.metadata == ({"id": 10}, {"id": 20}, {"id": 30})
     assert (top.call_path[-1].function or "").endswith("create_user")
@@ -44,23 +45,25 @@ def test_entries_are_told_apart_by_type_and_call_path() -> None:
     assert len(top.call_path) == 2
     assert "create_user" in str(top)
     assert "User" in str(report)
+    first = json.loads(json.dumps(report.to_dict()))["rows"][0]
+    assert (first["type"], first["count"], first["total_bytes"]) == ("User", 3, 60)
 
 
 def test_entries_and_metadata_are_bounded() -> None:
     tracker = AllocationTracker(max_entries=5)
-    tracker.enable()
+    tracker.start()
     for i in range(300):
         tracker.track(f"type {i % 20}", 1, i)
     report = tracker.report(100)
-    assert report.entries <= 6
-    assert report.count == 300
+    assert report.entry_count <= 6
+    assert report.total_count == 300
     assert "<other>" in {entry.type for entry in report}
     assert all(len(entry.metadata) <= 100 for entry in report)
 
 
-def test_a_decorated_class_stays_the_same_class_and_its_objects_are_counted() -> None:
+def test_decorated_class_stays_the_same_class_and_its_objects_are_counted() -> None:
     tracker = AllocationTracker()
-    tracker.enable()
+    tracker.start()
 
     class User:
         def __init__(self, name: str) -> None:
@@ -85,9 +88,9 @@ def test_a_decorated_class_stays_the_same_class_and_its_objects_are_counted() ->
     )
 
 
-def test_a_decorated_class_that_is_made_by_new_alone_still_takes_its_arguments() -> None:
+def test_decorated_class_with_only_new_still_takes_its_arguments() -> None:
     tracker = AllocationTracker()
-    tracker.enable()
+    tracker.start()
 
     @tracker.constructor("Name", 7)
     class Name(str):
@@ -104,9 +107,9 @@ def test_a_decorated_class_that_is_made_by_new_alone_still_takes_its_arguments()
     assert {entry.type: entry.total_bytes for entry in tracker.report()} == {"Name": 7, "Empty": 1}
 
 
-def test_threads_lose_nothing() -> None:
+def test_no_count_is_lost_between_threads() -> None:
     tracker = AllocationTracker()
-    tracker.enable()
+    tracker.start()
 
     def work() -> None:
         for _ in range(1000):
@@ -117,12 +120,43 @@ def test_threads_lose_nothing() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (tracker.report().count, tracker.report().total_bytes) == (8000, 16_000)
+    assert (tracker.report().total_count, tracker.report().total_bytes) == (8000, 16_000)
     tracker.reset()
-    assert tracker.report().count == 0
+    assert tracker.report().total_count == 0
 
 
-@pytest.mark.parametrize("options", [{"stack_depth": -1}, {"stack_depth": 65}, {"max_entries": 0}])
-def test_wrong_options_are_refused(options: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stack_depth": -1},
+        {"stack_depth": 65},
+        {"stack_depth": "5"},
+        {"max_entries": 0},
+        {"max_entries": 1.5},
+    ],
+)
+def test_bad_options_are_option_errors(options: dict[str, int]) -> None:
     with pytest.raises(OptionError):
         AllocationTracker(**options)
+
+
+def test_enable_and_disable_are_other_names_of_start_and_stop() -> None:
+    tracker = AllocationTracker()
+    assert not tracker.is_running
+    tracker.enable()
+    assert tracker.is_running
+    tracker.disable()
+    assert not tracker.is_running
+
+
+def test_report_is_limited_and_totals_are_not() -> None:
+    tracker = AllocationTracker()
+    tracker.start()
+    for number in range(5):
+        tracker.track(f"type {number}", number)
+    report = tracker.report(limit=2)
+    assert [entry.type for entry in report] == ["type 4", "type 3"]
+    assert (report.entry_count, report.total_count, report.total_bytes) == (5, 5, 10)
+    assert len(tracker.report(limit=None)) == 5
+    with pytest.raises(OptionError, match="limit must be a whole number"):
+        tracker.report(limit=-1)

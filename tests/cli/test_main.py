@@ -1,4 +1,4 @@
-"""The command line as a stranger uses it: in a process of its own."""
+"""The command line in a process of its own, as users run it."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def run(*arguments, cwd, **options):
     )
 
 
-def test_the_demo_finds_the_planted_leak_and_the_line_to_change(tmp_path):
+def test_demo_finds_the_planted_leak_and_the_line_to_change(tmp_path):
     done = run("demo", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "shop.store._sessions grows: +1,200 elements" in done.stdout
@@ -50,14 +50,14 @@ def test_the_demo_finds_the_planted_leak_and_the_line_to_change(tmp_path):
     assert all(len(line) <= 100 for line in done.stdout.splitlines())
 
 
-def test_the_demo_speaks_json(tmp_path):
+def test_demo_prints_json(tmp_path):
     done = run("demo", "--json", cwd=tmp_path)
     report = json.loads(done.stdout)
     assert report["suspects"][0]["holder"] == "shop.store._sessions"
     assert len(report["suspects"]) == 1
 
 
-def test_version_says_which_core(tmp_path):
+def test_version_includes_the_core(tmp_path):
     done = run("--version", cwd=tmp_path)
     assert done.stdout.startswith(f"memlens {memlens.__version__} (")
     assert "core, Python 3." in done.stdout
@@ -71,6 +71,7 @@ def test_run_reports_the_leak_of_a_script_on_stderr_and_keeps_files(tmp_path):
     assert "__main__.CACHE grows" in done.stderr
     names = os.listdir(tmp_path / "out")
     assert {"report.txt", "report.json"} <= set(names)
+    assert {(tmp_path / "out" / name).stat().st_mode & 0o777 for name in names} == {0o600}
     files = sorted(str(tmp_path / "out" / n) for n in names if n.endswith(".memlens"))
     assert len(files) >= 4
     report = run("report", *files[1:], cwd=tmp_path)
@@ -84,8 +85,8 @@ def test_run_reports_the_leak_of_a_script_on_stderr_and_keeps_files(tmp_path):
     assert "bytearray" in summary.stdout
 
 
-def test_a_program_that_only_starts_and_ends_leaks_nothing(tmp_path):
-    """It has no snapshot in between: there is no telling, and no suspect."""
+def test_short_program_has_no_suspects(tmp_path):
+    """Without a snapshot in between, growth at startup cannot be distinguished from a leak."""
     (tmp_path / "short.py").write_text("KEPT = [bytearray(100) for _ in range(2000)]\n")
     done = run("run", "short.py", cwd=tmp_path)
     assert done.returncode == 0
@@ -124,7 +125,7 @@ VIEWS = {
     "summary": (["after.memlens"], "bytearray"),
     "summary by module": (["--by", "module", "--limit", "99", "after.memlens"], "__main__"),
     "summary by size": (["--by", "size", "after.memlens"], "1.00 KiB to under 2.00 KiB"),
-    "summary by holder": (["--by", "holder", "after.memlens"], "dict"),
+    "summary by referrer": (["--by", "referrer", "after.memlens"], "dict"),
     "summary by kind": (["--by", "kind", "after.memlens"], "bytes and buffers"),
     "summary with garbage": (["--garbage", "--limit", "1", "after.memlens"], "more"),
     "dominators": (["after.memlens", "--depth", "4"], ".entries   dict (2,000 items)"),
@@ -139,7 +140,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_view_prints_100_columns_or_json(files, name):
+def test_view_prints_100_columns_or_json(files, name):
     arguments, expected = VIEWS[name]
     done = run(name.split()[0], *arguments, cwd=files)
     assert (done.returncode, done.stderr) == (0, "")
@@ -163,7 +164,7 @@ def test_paths_finds_an_object_by_its_address(files):
         (["paths", "after.memlens"], "required"),
         (["paths", "--type", "no.Such", "after.memlens"], "no object is of type 'no.Such'"),
         (["paths", "--path", "no.such", "after.memlens"], "no object is at 'no.such'"),
-        (["paths", "--address", "0x1", "after.memlens"], "no object had the address 0x1"),
+        (["paths", "--address", "0x1", "after.memlens"], "no object has the address 0x1"),
         (["paths", "--address", "here", "after.memlens"], "not an address"),
         (["summary", "--by", "colour", "after.memlens"], "invalid choice"),
         (["summary", "--limit", "0", "after.memlens"], "not a positive whole number"),
@@ -172,21 +173,21 @@ def test_paths_finds_an_object_by_its_address(files):
         (["duplicates"], "FILE"),
     ],
 )
-def test_a_view_that_cannot_be_had_says_why(files, arguments, message):
+def test_impossible_view_is_an_error_that_says_why(files, arguments, message):
     done = run(*arguments, cwd=files)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_run_leaves_nothing_behind_without_an_output_folder(tmp_path):
+def test_run_keeps_no_files_without_an_output_folder(tmp_path):
     (tmp_path / "quick.py").write_text("print('hello')")
     done = run("run", "quick.py", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "hello\n")
     assert os.listdir(tmp_path) == ["quick.py"]
 
 
-def test_run_runs_modules_and_packages(tmp_path):
+def test_run_accepts_modules_and_packages(tmp_path):
     package = tmp_path / "tool"
     package.mkdir()
     (package / "__init__.py").write_text("")
@@ -210,13 +211,13 @@ def test_run_runs_modules_and_packages(tmp_path):
         ("def (", 1),
     ],
 )
-def test_the_programs_exit_code_passes_unchanged(tmp_path, source, code):
+def test_exit_code_is_that_of_the_program(tmp_path, source, code):
     (tmp_path / "program.py").write_text(source)
     done = run("run", "program.py", cwd=tmp_path)
     assert done.returncode == code, done.stderr
 
 
-def test_the_programs_traceback_is_its_own(tmp_path):
+def test_traceback_contains_only_frames_of_the_program(tmp_path):
     (tmp_path / "program.py").write_text("def f():\n    raise ValueError('no such thing')\nf()\n")
     done = run("run", "program.py", cwd=tmp_path)
     traceback = done.stderr[done.stderr.index("Traceback") :]
@@ -224,7 +225,7 @@ def test_the_programs_traceback_is_its_own(tmp_path):
     assert "memlens/" not in traceback[: traceback.index("ValueError")]
 
 
-def test_an_interrupted_program_ends_as_interrupted(tmp_path):
+def test_interrupted_program_has_the_exit_code_of_an_interrupt(tmp_path):
     (tmp_path / "program.py").write_text("raise KeyboardInterrupt")
     done = run("run", "program.py", cwd=tmp_path)
     plain = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True)
@@ -236,7 +237,7 @@ def test_an_interrupted_program_ends_as_interrupted(tmp_path):
     [
         (["run", "nowhere.py"], "cannot run 'nowhere.py': No such file"),
         (["run", "-m", "no.such.module"], "cannot run module"),
-        (["run"], "run what?"),
+        (["run"], "no program given; use: memlens run SCRIPT"),
         (["run", "--snapshot-interval", "-1", "x.py"], "not a positive number"),
         (["report", "nowhere.memlens"], "cannot read"),
         (["report", "text.memlens"], "not a memlens snapshot"),
@@ -245,7 +246,7 @@ def test_an_interrupted_program_ends_as_interrupted(tmp_path):
         (["run", "-o", "text.memlens", "ok.py"], "output folder"),
     ],
 )
-def test_bad_input_is_one_clear_line(tmp_path, arguments, message):
+def test_invalid_input_is_reported_in_one_line(tmp_path, arguments, message):
     (tmp_path / "text.memlens").write_text("hello")
     (tmp_path / "ok.py").write_text("print('ran')")
     done = run(*arguments, cwd=tmp_path)
@@ -255,7 +256,7 @@ def test_bad_input_is_one_clear_line(tmp_path, arguments, message):
     assert done.stdout == ""
 
 
-def test_a_reader_who_has_enough_gets_no_traceback(files):
+def test_closed_pipe_gives_no_traceback(files):
     command = [sys.executable, "-m", "memlens", "summary", "--limit", "1000", "after.memlens"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     read, write = os.pipe()

@@ -9,10 +9,9 @@ from bisect import bisect_right
 from functools import cached_property
 
 import memlens
-from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag, RootKind
+from memlens._core.layout import KIND_MASK, LABEL_BITS, NONE, EdgeKind, NodeFlag, RootKind
 
 OWN_PREFIX = os.path.dirname(os.path.abspath(memlens.__file__)) + os.sep
-_KIND_MASK = (1 << LABEL_BITS) - 1
 
 # Holds what a test plants where every capture can see it: in 3.11 the pure core cannot read the
 # variables of a running test.
@@ -99,7 +98,7 @@ class Heap:
 
     def _label(self, edge):
         packed = self.sections["edge_label"][edge]
-        kind, payload = EdgeKind(packed & _KIND_MASK), packed >> LABEL_BITS
+        kind, payload = EdgeKind(packed & KIND_MASK), packed >> LABEL_BITS
         return kind.name, payload if kind is EdgeKind.INDEX else self.string(payload)
 
     def named(self, obj, *kinds):

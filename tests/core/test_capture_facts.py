@@ -207,7 +207,7 @@ def test_instance_sizes_agree_with_the_allocator(core, look):
     """In a child, because it counts the bytes of 20,000 instances in its allocator."""
     code = f"""
         import importlib, sys, tracemalloc
-        core = importlib.import_module({core.__name__!r})
+        core = importlib.import_module({core.capture.__module__!r})
         class Five:
             def __init__(self):
                 self.a, self.b, self.c, self.d, self.e = None, True, 1, "", shared

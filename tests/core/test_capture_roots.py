@@ -23,7 +23,7 @@ SHOWS_VARIABLES = sys.version_info < (3, 11) or READS_VARIABLES
 
 def shows_variables(core):
     """The C core reads the variables of running frames on every version."""
-    return SHOWS_VARIABLES or core.__name__.endswith("_native")
+    return SHOWS_VARIABLES or core.__name__ == "C"
 
 
 class Holder:

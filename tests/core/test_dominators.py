@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 
 from memlens._core.layout import NONE
 
-from .conftest import NATIVE, PURE, load_implementations
+from .conftest import CAPTURE, GRAPH, PURE, load_implementations
 from .graphs import (
     ATTRIBUTE,
     LONG,
@@ -44,9 +44,8 @@ def dominators_by_removal(graph):
     ["count_types", "dominator_tree", "match_nodes", "reverse_edges", "shortest_paths"],
 )
 def test_each_implementation_is_tested_with_its_own_functions(core, function, request):
-    module = {"pure": PURE, "native": NATIVE}[request.node.callspec.params["core"]]
-    kind = {PURE: types.FunctionType, NATIVE: types.BuiltinFunctionType}[module]
-    assert core.__name__ == module
+    module = {"pure": PURE, "C": GRAPH}[request.node.callspec.params["core"]]
+    kind = {PURE: types.FunctionType, GRAPH: types.BuiltinFunctionType}[module]
     assert type(getattr(core, function)) is kind
     assert getattr(core, function).__module__.startswith(module)
 
@@ -61,14 +60,18 @@ def missing(absent):
 
 
 def test_without_the_extension_only_pure_python_is_tested():
-    assert load_implementations(None, missing(NATIVE)) == {"pure": PURE}
-    assert load_implementations("1", missing(NATIVE)) == {"pure": PURE}
-    assert load_implementations(None, missing("")) == {"pure": PURE, "native": NATIVE}
+    for absent in (GRAPH, CAPTURE):
+        assert load_implementations(None, missing(absent)) == {"pure": PURE}
+        assert load_implementations("1", missing(absent)) == {"pure": PURE}
+    both = load_implementations(None, missing(""))
+    assert both["pure"] == PURE
+    assert both["C"].modules == (GRAPH, CAPTURE)
 
 
 def test_a_demanded_extension_that_is_missing_is_an_error():
-    with pytest.raises(ModuleNotFoundError, match="_native"):
-        load_implementations("0", missing(NATIVE))
+    for absent in (GRAPH, CAPTURE):
+        with pytest.raises(ModuleNotFoundError, match=absent):
+            load_implementations("0", missing(absent))
 
 
 @settings(max_examples=300, deadline=None)

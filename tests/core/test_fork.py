@@ -27,9 +27,9 @@ from . import forked
 from .conftest import IMPLEMENTATIONS
 from .heaps import Heap
 
-if "native" not in IMPLEMENTATIONS:
+if "C" not in IMPLEMENTATIONS:
     pytest.skip("the C core is not built", allow_module_level=True)
-core = IMPLEMENTATIONS["native"]
+core = IMPLEMENTATIONS["C"]
 
 pytestmark = pytest.mark.small_process
 
@@ -181,7 +181,7 @@ from tests.core.conftest import IMPLEMENTATIONS
 ran = []
 os.register_at_fork(before=lambda: ran.append(1), after_in_parent=lambda: ran.append(2),
                     after_in_child=lambda: os._exit(77))
-outcome = forked.fork_capture(IMPLEMENTATIONS["native"], {path!r})
+outcome = forked.fork_capture(IMPLEMENTATIONS["C"], {path!r})
 assert outcome.status == 0, outcome
 assert not ran, ran
 """
@@ -297,7 +297,7 @@ def test_many_forks_beside_busy_threads(path):
 
 PROGRAM = """
 import asyncio, gc, sys, threading
-from memlens._core import _native
+from memlens._core import _capture
 from tests.core import forked
 from tests.core.heaps import Heap
 from memlens.heap.graph.snapshot_file import SectionFile
@@ -322,7 +322,7 @@ async def main(path, array):
     await asyncio.sleep(0)
     gc.disable()
     gc.freeze()
-    outcome = forked.fork_capture(_native, path)
+    outcome = forked.fork_capture(_capture, path)
     assert outcome.status == 0, outcome
     heap = Heap(SectionFile(path))
     for held in (in_thread, in_task, array[0]):

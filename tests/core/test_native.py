@@ -22,9 +22,9 @@ from memlens._core.layout import OPTIONAL_SECTIONS, SECTIONS, NodeFlag
 from .conftest import IMPLEMENTATIONS
 from .heaps import Heap
 
-if "native" not in IMPLEMENTATIONS:
+if "C" not in IMPLEMENTATIONS:
     pytest.skip("the C core is not built", allow_module_level=True)
-core = IMPLEMENTATIONS["native"]
+core = IMPLEMENTATIONS["C"]
 
 pytestmark = pytest.mark.small_process
 

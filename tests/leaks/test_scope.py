@@ -230,7 +230,7 @@ def test_the_memory_of_a_scope_is_bounded(monkeypatch):
 
 
 FORKS = """
-import os, memlens
+import os, threading, memlens
 from memlens.leaks import scope as module
 kept = []
 def repeat():
@@ -242,13 +242,22 @@ def repeat():
 here = memlens.scope("request", every=10, settle=3)
 state = module._states["request"]
 repeat()
-with state.lock, module._lock:  # as a look or another thread may hold them just then
-    here.__enter__()
-    pid = os.fork()
-    if pid == 0:
-        here.__exit__(None, None, None)
-        before = here.report().looks
-        os._exit(0 if repeat().looks > before > 0 else 1)
+held, done = threading.Event(), threading.Event()
+def hold():
+    with state.lock, module._lock:
+        held.set()
+        done.wait()
+here.__enter__()
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+pid = os.fork()
+if pid == 0:
+    here.__exit__(None, None, None)
+    before = here.report().looks
+    os._exit(0 if repeat().looks > before > 0 else 1)
+done.set()
+holder.join()
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
 

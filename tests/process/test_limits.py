@@ -44,7 +44,7 @@ def v1(group, shown="/", controllers="memory"):
     }
 
 
-def test_version_2_the_least_limit_up_the_tree_counts(tmp_path):
+def test_version_2_lowest_limit_of_all_ancestors_applies(tmp_path):
     top = "/sys/fs/cgroup/kubepods.slice"
     root = plant(
         tmp_path,
@@ -69,7 +69,7 @@ def test_version_2_the_least_limit_up_the_tree_counts(tmp_path):
     assert json.loads(json.dumps(limit.to_dict()))["used_bytes"] == 200 * MIB
 
 
-def test_version_2_the_least_memory_high_is_told_beside_it(tmp_path):
+def test_version_2_lowest_memory_high_is_the_soft_limit(tmp_path):
     root = plant(
         tmp_path,
         {
@@ -83,24 +83,24 @@ def test_version_2_the_least_memory_high_is_told_beside_it(tmp_path):
     assert (limit.limit_bytes, limit.soft_limit_bytes) == (800 * MIB, 300 * MIB)
 
 
-def test_version_2_in_a_namespace_of_its_own_the_container_sees_its_limit_at_the_top(tmp_path):
+def test_version_2_container_in_a_namespace_finds_its_limit_at_the_top(tmp_path):
     root = plant(tmp_path, {**v2("/"), "/sys/fs/cgroup/memory.max": f"{64 * MIB}\n"})
     assert memory_limit(root).limit_bytes == 64 * MIB
 
 
-def test_version_2_no_limit_leaves_the_physical_memory(tmp_path):
+def test_version_2_without_a_limit_the_physical_memory_applies(tmp_path):
     root = plant(tmp_path, {**v2("/a"), "/sys/fs/cgroup/a/memory.max": "max\n"})
     limit = memory_limit(root)
     assert (limit.limit_bytes, limit.source) == (8192 * MIB, "physical")
     assert limit.used_bytes == 6144 * MIB
 
 
-def test_a_limit_above_the_physical_memory_does_not_count(tmp_path):
+def test_limit_above_the_physical_memory_does_not_apply(tmp_path):
     root = plant(tmp_path, {**v2("/a"), "/sys/fs/cgroup/a/memory.max": f"{9000 * MIB}\n"})
     assert memory_limit(root).source == "physical"
 
 
-def test_a_limit_of_zero_is_a_limit(tmp_path):
+def test_limit_of_zero_is_a_limit(tmp_path):
     root = plant(tmp_path, {**v2("/a"), "/sys/fs/cgroup/a/memory.max": "0\n"})
     assert memory_limit(root).limit_bytes == 0
 
@@ -125,7 +125,7 @@ def test_version_1_reads_the_group_and_its_ancestors(tmp_path, controllers):
     assert limit.used_bytes == 70 * MIB
 
 
-def test_version_1_the_kernels_hierarchical_limit_wins_over_ancestors_that_do_not_count(tmp_path):
+def test_version_1_hierarchical_limit_overrides_ancestors_without_hierarchy(tmp_path):
     top = "/sys/fs/cgroup/memory"
     root = plant(
         tmp_path,
@@ -141,7 +141,7 @@ def test_version_1_the_kernels_hierarchical_limit_wins_over_ancestors_that_do_no
     assert limit.path == f"{root}{top}/a/b/memory.limit_in_bytes"
 
 
-def test_version_1_a_limit_of_an_ancestor_out_of_sight_is_known_too(tmp_path):
+def test_version_1_limit_of_an_invisible_ancestor_applies(tmp_path):
     top = "/sys/fs/cgroup/memory"
     root = plant(
         tmp_path,
@@ -155,7 +155,7 @@ def test_version_1_a_limit_of_an_ancestor_out_of_sight_is_known_too(tmp_path):
     assert limit == MemoryLimit(250 * MIB, "cgroup-v1", f"{root}{top}/memory.stat")
 
 
-def test_version_1_the_huge_number_means_no_limit(tmp_path, monkeypatch):
+def test_version_1_huge_number_means_no_limit(tmp_path, monkeypatch):
     top = "/sys/fs/cgroup/memory/a"
     root = plant(
         tmp_path,
@@ -173,7 +173,7 @@ def test_version_1_the_huge_number_means_no_limit(tmp_path, monkeypatch):
     assert memory_limit(root) == MemoryLimit(None, "unknown")
 
 
-def test_a_container_that_mounts_only_its_own_group_finds_it_at_the_mount(tmp_path):
+def test_container_that_mounts_only_its_own_group_finds_it_at_the_mount(tmp_path):
     root = plant(
         tmp_path,
         {
@@ -194,9 +194,7 @@ def test_a_container_that_mounts_only_its_own_group_finds_it_at_the_mount(tmp_pa
         ("/docker/abcdef", "/docker/abc", "/sys/fs/cgroup/def"),
     ],
 )
-def test_a_group_outside_of_what_is_mounted_is_judged_by_the_mount(
-    tmp_path, group, shown, not_ours
-):
+def test_group_outside_the_mounted_tree_uses_the_mount(tmp_path, group, shown, not_ours):
     root = plant(
         tmp_path,
         {
@@ -208,7 +206,7 @@ def test_a_group_outside_of_what_is_mounted_is_judged_by_the_mount(
     assert memory_limit(root).limit_bytes == 80 * MIB
 
 
-def test_of_two_mounts_the_one_that_shows_the_group_is_read(tmp_path):
+def test_mount_that_shows_the_group_is_preferred(tmp_path):
     files = v2("/docker/abc", shown="/docker/xyz", point="/other")
     files["/proc/self/mountinfo"] += MOUNT_V2.format(shown="/docker/abc", point="/mine")
     root = plant(
@@ -218,7 +216,7 @@ def test_of_two_mounts_the_one_that_shows_the_group_is_read(tmp_path):
     assert memory_limit(root).limit_bytes == 60 * MIB
 
 
-def test_a_mount_point_with_a_blank_is_found(tmp_path):
+def test_mount_point_may_contain_a_blank(tmp_path):
     root = plant(
         tmp_path,
         {**v2("/", point="/mnt/my\\040groups"), "/mnt/my groups/memory.max": f"{50 * MIB}\n"},
@@ -226,7 +224,7 @@ def test_a_mount_point_with_a_blank_is_found(tmp_path):
     assert memory_limit(root).limit_bytes == 50 * MIB
 
 
-def test_both_versions_at_once_the_lower_limit_counts(tmp_path):
+def test_lower_limit_applies_if_both_versions_are_mounted(tmp_path):
     files = v1("/a")
     files["/proc/self/mountinfo"] += MOUNT_V2.format(shown="/", point="/sys/fs/cgroup/unified")
     root = plant(
@@ -250,7 +248,7 @@ def test_both_versions_at_once_the_lower_limit_counts(tmp_path):
         {"/sys/fs/cgroup/a/memory.max": "plenty\n"},
     ],
 )
-def test_what_cannot_be_read_sets_no_limit(tmp_path, damage):
+def test_unreadable_file_sets_no_limit(tmp_path, damage):
     good = {**v2("/a"), "/sys/fs/cgroup/a/memory.max": f"{5 * MIB}\n"}
     assert memory_limit(plant(tmp_path / "good", good)).limit_bytes == 5 * MIB
     assert memory_limit(plant(tmp_path / "bad", {**good, **damage})).source == "physical"
@@ -263,11 +261,11 @@ def test_this_machine_has_a_limit():
     assert 0 < limit.limit_bytes <= psutil.virtual_memory().total
 
 
-def test_no_limit_known_says_so():
+def test_unknown_limit_has_a_text():
     assert str(MemoryLimit(None, "unknown")) == "no known limit"
 
 
-def test_a_limit_on_the_address_space_counts_and_tells_what_is_used():
+def test_address_space_limit_applies_with_its_usage():
     resource = pytest.importorskip("resource")
     script = (
         "import json, resource, memlens.process.limits as limits\n"

@@ -52,7 +52,7 @@ readings = st.builds(
 )
 
 
-def test_a_reading_agrees_with_what_others_say_of_this_process():
+def test_reading_agrees_with_psutil_and_the_interpreter():
     before = time.time(), time.monotonic()
     reading = read_memory(uss=True, children=True)
     memory = psutil.Process().memory_full_info()
@@ -68,13 +68,13 @@ def test_a_reading_agrees_with_what_others_say_of_this_process():
     assert reading.num_children == len(psutil.Process().children(recursive=True))
 
 
-def test_what_was_not_asked_for_or_not_measured_is_none():
+def test_numbers_that_were_not_requested_are_none():
     reading = read_memory()
     assert reading.uss_bytes is reading.num_children is reading.children_rss_bytes is None
     assert reading.gc_pauses is reading.gc_pause_seconds is None
 
 
-def test_a_reading_follows_the_memory_in_use():
+def test_reading_follows_the_memory_in_use():
     before = read_memory()
     ballast = mmap.mmap(-1, 64 << 20)  # new pages: malloc may have 64 MiB left from other tests
     ballast.write(b"x" * len(ballast))
@@ -86,7 +86,7 @@ def test_a_reading_follows_the_memory_in_use():
     ballast.close()
 
 
-def test_a_reading_counts_threads_and_collections():
+def test_reading_counts_threads_and_collections():
     before = read_memory()
     leave = threading.Event()
     thread = threading.Thread(target=leave.wait)
@@ -121,7 +121,7 @@ def test_frozen_objects_are_counted():
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_a_forked_child_reads_itself():
+def test_forked_child_reads_its_own_memory():
     script = """
 import os
 from memlens.process import read_memory
@@ -139,7 +139,7 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_a_reading_is_one_line_to_people_and_plain_values_to_machines():
+def test_reading_prints_as_one_line_and_converts_to_json_ready_values():
     reading = read_memory()
     line = str(reading)
     assert "\n" not in line
@@ -151,7 +151,7 @@ def test_a_reading_is_one_line_to_people_and_plain_values_to_machines():
     assert values["gc_collections"] == list(reading.gc_collections)
 
 
-def test_the_line_names_what_was_asked_for():
+def test_line_includes_the_requested_numbers():
     reading = replace(
         read_memory(),
         timestamp=0.0,
@@ -171,13 +171,13 @@ def test_the_line_names_what_was_asked_for():
     )
 
 
-def test_a_reading_cannot_be_changed():
+def test_reading_is_immutable():
     with pytest.raises(FrozenInstanceError):
         read_memory().pid = 1
 
 
 @given(readings)
-def test_a_reading_comes_back_from_its_row_of_numbers(reading):
+def test_reading_can_be_restored_from_its_row(reading):
     row = reading.to_row()
     assert len(row) == len(READING_COLUMNS)
     assert MemoryReading.from_row(row) == reading
@@ -185,6 +185,6 @@ def test_a_reading_comes_back_from_its_row_of_numbers(reading):
     assert MemoryReading.from_row(in_the_series) == reading
 
 
-def test_every_column_has_a_name_of_its_own():
+def test_column_names_are_unique():
     assert len(set(READING_COLUMNS)) == len(READING_COLUMNS)
     assert {"rss_bytes", "gc_counts_0", "gc_collections_2", "limit_source"} <= set(READING_COLUMNS)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from memlens.process.schedule import Schedule
 
 
-def test_a_key_is_due_at_each_interval_and_not_before():
+def test_key_is_due_at_each_interval_and_not_before():
     schedule = Schedule()
     schedule.add("a", 10.0, now=100.0)
     assert schedule.next_due() == 110.0
@@ -16,7 +16,7 @@ def test_a_key_is_due_at_each_interval_and_not_before():
     assert schedule.next_due() == 120.0
 
 
-def test_a_key_taken_late_stays_on_its_grid_and_tells_what_it_missed():
+def test_key_taken_late_stays_on_its_grid_and_counts_missed_times():
     schedule = Schedule()
     schedule.add("a", 10.0, now=0.0)
     assert schedule.take_due(13.0) == [("a", 0)]
@@ -25,7 +25,7 @@ def test_a_key_taken_late_stays_on_its_grid_and_tells_what_it_missed():
     assert schedule.next_due() == 60.0
 
 
-def test_each_key_has_its_own_interval_and_the_smallest_paces():
+def test_each_key_has_its_own_interval():
     schedule = Schedule()
     schedule.add("slow", 10.0, now=0.0)
     schedule.add("fast", 4.0, now=0.0)
@@ -37,7 +37,7 @@ def test_each_key_has_its_own_interval_and_the_smallest_paces():
     assert taken == {"slow": [10.0, 20.0], "fast": [4.0, 8.0, 12.0, 16.0, 20.0]}
 
 
-def test_keys_come_and_go():
+def test_keys_can_be_added_and_removed():
     schedule = Schedule()
     assert schedule.next_due() is None
     assert not schedule.remove("a")
@@ -54,7 +54,7 @@ def test_keys_come_and_go():
 
 
 @given(st.floats(0.001, 1e6), st.floats(0, 1e9), st.lists(st.floats(0, 1e7), max_size=20))
-def test_nothing_is_due_twice_at_one_instant_nor_counted_wrongly(interval, start, steps):
+def test_key_is_due_once_per_instant_and_counts_are_exact(interval, start, steps):
     schedule = Schedule()
     schedule.add("a", interval, start)
     now = start

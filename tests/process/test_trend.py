@@ -26,7 +26,7 @@ values = st.lists(st.integers(0, 10**6).map(float), min_size=3, max_size=30)
 
 
 @given(values)
-def test_the_slope_is_the_median_of_the_slopes_of_all_pairs(lows):
+def test_slope_is_the_median_of_all_pairwise_slopes(lows):
     times = [10.0 * i for i in range(len(lows))]
     slopes = [
         (lows[j] - lows[i]) / (times[j] - times[i]) for i, j in combinations(range(len(lows)), 2)
@@ -39,7 +39,7 @@ def test_the_slope_is_the_median_of_the_slopes_of_all_pairs(lows):
 
 
 @given(values)
-def test_a_series_and_its_mirror_have_opposite_trends(lows):
+def test_mirrored_series_has_the_opposite_trend(lows):
     times = [float(i) for i in range(len(lows))]
     up, down = trend(times, lows), trend(times, [-low for low in lows])
     assert up.slope == pytest.approx(-down.slope)
@@ -47,14 +47,14 @@ def test_a_series_and_its_mirror_have_opposite_trends(lows):
 
 
 @given(values)
-def test_the_middle_and_the_spread_are_those_of_numpy(lows):
+def test_median_and_deviation_agree_with_numpy(lows):
     assert median(sorted(lows)) == pytest.approx(np.median(lows))
     spread = np.median(np.abs(np.asarray(lows) - np.median(lows)))
     assert robust_deviation(lows) == pytest.approx(1.4826 * spread)
 
 
 @given(values)
-def test_the_suffix_minimum_is_what_was_never_released(lows):
+def test_suffix_minimum_is_the_minimum_of_the_rest(lows):
     assert suffix_minimum(lows) == [min(lows[i:]) for i in range(len(lows))]
 
 
@@ -65,13 +65,13 @@ def test_growth_in_k_equal_steps_counts_as_k_increments():
     assert effective_increments([3.0, 3.0, 3.0]) == 0.0
 
 
-def test_fewer_than_three_points_have_no_trend_but_do_not_fail():
+def test_fewer_than_three_points_have_no_trend():
     assert trend([1.0], [2.0]).p_value == 1.0
     assert trend([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]).low == -float("inf")
     assert sen_slope([1.0], [2.0]) == 0.0
 
 
-def test_the_interval_holds_the_true_slope_and_false_trends_are_rare_in_white_noise():
+def test_interval_covers_the_true_slope_and_false_trends_are_rare_in_white_noise():
     rng = np.random.default_rng(7)
     times = [float(i) for i in range(24)]
     held = false = 0
@@ -84,7 +84,7 @@ def test_the_interval_holds_the_true_slope_and_false_trends_are_rare_in_white_no
     assert false <= 24  # 15 expected at 5 %
 
 
-def test_autocorrelation_widens_the_variance_so_that_wandering_is_no_trend():
+def test_autocorrelated_noise_gives_few_false_trends():
     rng = np.random.default_rng(11)
     times = [float(i) for i in range(36)]
     plain = corrected = 0
@@ -99,14 +99,14 @@ def test_autocorrelation_widens_the_variance_so_that_wandering_is_no_trend():
     assert corrected < plain / 2
 
 
-def test_white_residuals_inflate_little_and_constant_ones_not_at_all():
+def test_white_residuals_inflate_the_variance_little_and_constant_ones_not_at_all():
     assert variance_inflation([1.0] * 20) == 1.0
     alternating = [float(i % 2) for i in range(20)]
     assert variance_inflation(alternating) >= 1.0
     assert variance_inflation([float(abs(i - 10)) for i in range(20)]) > 2
 
 
-def test_a_hinge_finds_where_a_flat_series_begins_to_rise():
+def test_hinge_finds_where_a_flat_series_begins_to_rise():
     times = [float(i) for i in range(40)]
     bend, share = hinge(times, [max(0.0, t - 15) for t in times])
     assert bend == 15
@@ -114,7 +114,7 @@ def test_a_hinge_finds_where_a_flat_series_begins_to_rise():
     assert hinge(times, times)[0] == 0
 
 
-def test_a_clear_sinusoid_is_taken_out_and_the_line_stays():
+def test_clear_sinusoid_is_removed_and_the_line_is_kept():
     times = [600.0 * i for i in range(36)]
     series = [0.01 * t + 50 * np.sin(2 * np.pi * t / 5400) for t in times]
     rest, amplitude = deseasoned(times, series)
@@ -130,7 +130,7 @@ def test_noise_and_steps_have_no_season():
 
 
 @given(st.lists(st.floats(0, 1e12), min_size=1, max_size=700))
-def test_the_envelope_covers_everything_in_bounded_room(lows):
+def test_envelope_covers_everything_in_bounded_memory(lows):
     envelope = Envelope()
     for i, low in enumerate(lows):
         envelope.add(float(i), low, low + 1)
@@ -147,7 +147,7 @@ def test_the_envelope_covers_everything_in_bounded_room(lows):
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=400), st.integers(1, 400))
-def test_the_highest_floor_before_an_instant_is_never_overstated(lows, at):
+def test_highest_floor_before_an_instant_is_never_too_high(lows, at):
     envelope = Envelope()
     for i, low in enumerate(lows):
         envelope.add(float(i), low, low)
@@ -159,7 +159,7 @@ def test_the_highest_floor_before_an_instant_is_never_overstated(lows, at):
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1, max_size=200), st.integers(2, 50))
-def test_thinning_keeps_minima_and_never_gives_more_points_than_asked(lows, most):
+def test_thinning_keeps_minima_and_returns_at_most_the_requested_points(lows, most):
     times, few = thinned(([float(i) for i in range(len(lows))], lows), most)
     assert len(few) <= most
     assert times == sorted(times)

@@ -1,4 +1,4 @@
-"""Profilers whose snapshots are planted."""
+"""Profilers for tests."""
 
 from __future__ import annotations
 

@@ -60,9 +60,7 @@ class Service:
             assert self.profiler._worker.wait(60)
 
 
-def test_the_trend_of_the_readings_sets_off_a_report_with_holder_and_time_left(
-    tmp_path, monkeypatch
-):
+def test_trend_of_readings_triggers_a_report_with_the_holder(tmp_path, monkeypatch):
     service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
     service.run(4)
     (report,) = service.alerts
@@ -79,7 +77,7 @@ def test_the_trend_of_the_readings_sets_off_a_report_with_holder_and_time_left(
     assert health["detectors"]["blocks"] == "leak"
 
 
-def test_reports_are_written_as_text_and_json_for_their_owner_only(tmp_path, monkeypatch):
+def test_reports_are_written_as_text_and_json_readable_by_their_owner_only(tmp_path, monkeypatch):
     service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
     service.run(4)
     text, data = sorted(
@@ -91,21 +89,21 @@ def test_reports_are_written_as_text_and_json_for_their_owner_only(tmp_path, mon
     assert {p.stat().st_mode & 0o777 for p in (text, data)} == {0o600}
 
 
-def test_a_leak_that_begins_late_is_looked_for_from_where_it_began(tmp_path, monkeypatch):
+def test_late_leak_is_searched_for_from_its_beginning(tmp_path, monkeypatch):
     service = Service(tmp_path, monkeypatch, leak_from=5.0, max_snapshots=20)
     service.run(9)
     trend = [report for report in service.alerts if report.alert]
     assert [[s.holder for s in report] for report in trend] == [["app.sessions"]]
 
 
-def test_a_service_that_does_not_leak_is_left_alone(tmp_path, monkeypatch):
+def test_service_without_a_leak_gets_no_alert_and_no_report(tmp_path, monkeypatch):
     service = Service(tmp_path, monkeypatch, leak_per_hour=0)
     service.run(6)
     assert service.alerts == []
     assert not [p for p in tmp_path.iterdir() if p.name.startswith("leak-")]
 
 
-def test_alerts_of_the_trend_are_rate_limited(tmp_path, monkeypatch):
+def test_trend_alerts_are_rate_limited(tmp_path, monkeypatch):
     service = Service(tmp_path, monkeypatch, snapshot_interval=1e9, alert_interval=3600.0)
     service.run(3)
     (report,) = service.alerts
@@ -119,7 +117,7 @@ def test_alerts_of_the_trend_are_rate_limited(tmp_path, monkeypatch):
     assert service.snapshots_taken == 2 + len(times)
 
 
-def test_a_slow_callback_holds_up_no_reading(tmp_path, monkeypatch):
+def test_slow_callback_does_not_delay_readings(tmp_path, monkeypatch):
     entered, gate = threading.Event(), threading.Event()
 
     def slow(report):
@@ -138,7 +136,7 @@ def test_a_slow_callback_holds_up_no_reading(tmp_path, monkeypatch):
     assert wait(60)
 
 
-def test_a_callback_that_raises_is_counted_and_logged_once(tmp_path, monkeypatch, caplog):
+def test_failing_callback_is_counted_and_logged_once(tmp_path, monkeypatch, caplog):
     def fails(report):
         raise RuntimeError("the pager is down")
 
@@ -150,7 +148,7 @@ def test_a_callback_that_raises_is_counted_and_logged_once(tmp_path, monkeypatch
     assert len(caplog.records) == 1
 
 
-def test_an_alert_is_passed_on_where_no_snapshot_can_be_taken(tmp_path, monkeypatch):
+def test_alert_is_delivered_if_no_snapshot_can_be_taken(tmp_path, monkeypatch):
     def fails(path, **options):
         raise memlens.OutputError("the disk is full")
 
@@ -164,18 +162,18 @@ def test_an_alert_is_passed_on_where_no_snapshot_can_be_taken(tmp_path, monkeypa
     assert service.profiler.health()["last_error"] == "OutputError: the disk is full"
 
 
-def test_a_report_is_passed_on_where_it_cannot_be_written(tmp_path, monkeypatch):
+def test_report_is_delivered_if_it_cannot_be_written(tmp_path, monkeypatch):
     def fails(report):
         raise memlens.OutputError("the disk is full")
 
     service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
-    service.profiler._shelf.write = fails
+    service.profiler._store.write = fails
     service.run(4)
     assert [suspect.holder for suspect in service.alerts[0]] == ["app.sessions"]
     assert service.profiler.health()["failures"] == 1
 
 
-def test_ten_hours_of_a_leaking_service_stay_bounded_on_disk_and_in_memory(tmp_path, monkeypatch):
+def test_disk_and_memory_stay_bounded_over_ten_hours_of_a_leak(tmp_path, monkeypatch):
     service = Service(
         tmp_path,
         monkeypatch,

@@ -35,7 +35,7 @@ def test_allocations_are_sampled_by_default_and_reported(tmp_path, planted, samp
     assert not sampler.health()["running"]
     with profiler:
         assert sampler.health()["running"]
-        assert profiler.health()["allocations"]["how"] == "sampling"
+        assert profiler.health()["allocations"]["mode"] == "sampling"
         kept = make(500)
         report = profiler.report()
     assert not sampler.health()["running"]
@@ -49,7 +49,7 @@ def test_allocations_are_sampled_by_default_and_reported(tmp_path, planted, samp
     assert all(len(line) <= 100 for line in str(report).splitlines() if ".memlens" not in line)
 
 
-def test_what_the_profiler_itself_does_is_not_in_its_report(tmp_path, planted, sampler):
+def test_allocations_of_the_profiler_are_not_in_its_report(tmp_path, planted, sampler):
     profiler = profiler_in(tmp_path, allocation_interval_bytes=1)
     with profiler:
         profiler.report()
@@ -60,12 +60,12 @@ def test_what_the_profiler_itself_does_is_not_in_its_report(tmp_path, planted, s
     assert after.total.allocated_bytes - before.total.allocated_bytes < 100_000
 
 
-def test_the_default_interval_is_half_a_mebibyte(tmp_path, planted, sampler):
+def test_default_interval_is_half_a_mebibyte(tmp_path, planted, sampler):
     with profiler_in(tmp_path) as profiler:
         assert profiler.health()["allocations"]["interval_bytes"] == 512 * 1024
 
 
-def test_starts_and_stops_repeat_and_leave_no_hook(tmp_path, planted, sampler):
+def test_repeated_starts_and_stops_leave_no_hook(tmp_path, planted, sampler):
     profiler = profiler_in(tmp_path)
     for _ in range(20):
         profiler.start()
@@ -78,27 +78,30 @@ def test_starts_and_stops_repeat_and_leave_no_hook(tmp_path, planted, sampler):
     assert profiler.health()["allocations"]["is_running"] is False
 
 
-def test_none_is_off_and_tracemalloc_is_on_only_where_it_is_asked_for(tmp_path, planted):
+def test_none_is_off_and_tracemalloc_is_on_only_on_request(tmp_path, planted):
     with profiler_in(tmp_path, allocations=None) as profiler:
         assert not tracemalloc.is_tracing()
         assert profiler.report().allocations is None
-        assert profiler.health()["allocations"]["off_because"] == "not asked for"
+        assert profiler.health()["allocations"]["off_reason"] == "not requested"
         assert profiler.report().to_dict()["allocations"] is None
     with profiler_in(tmp_path, allocations="tracemalloc") as profiler:
         assert tracemalloc.is_tracing()
         assert profiler.report().allocations.facts.source == "tracemalloc"
     assert not tracemalloc.is_tracing()
-    with pytest.raises(OptionError, match="allocations='everything'"):
+    with pytest.raises(
+        OptionError,
+        match="allocations must be one of 'sampling', 'tracemalloc', None; got 'everything'",
+    ):
         profiler_in(tmp_path, allocations="everything")
 
 
-def test_without_the_core_it_watches_all_the_same(tmp_path, planted, monkeypatch, caplog):
+def test_profiler_works_without_the_sampler(tmp_path, planted, monkeypatch, caplog):
     monkeypatch.setenv("MEMLENS_PURE", "1")
-    monkeypatch.setattr("memlens.profiler.allocation_source._said", set())
+    monkeypatch.setattr("memlens._log._warned", set())
     with profiler_in(tmp_path) as profiler, profiler_in(tmp_path) as other:
         assert profiler.is_running
         assert not tracemalloc.is_tracing()
-        assert "MEMLENS_PURE" in profiler.health()["allocations"]["off_because"]
+        assert "MEMLENS_PURE" in profiler.health()["allocations"]["off_reason"]
         assert profiler.report().allocations is None
         assert other.is_running
     assert len([record for record in caplog.records if "not profiled" in record.message]) == 1
@@ -117,7 +120,7 @@ def run(source, folder):
     return done.stdout
 
 
-def test_a_forked_worker_samples_on_and_its_parent_too(tmp_path, sampler):
+def test_parent_and_forked_child_both_continue_sampling(tmp_path, sampler):
     run(
         """
         import os, threading, warnings
@@ -162,7 +165,7 @@ def test_a_forked_worker_samples_on_and_its_parent_too(tmp_path, sampler):
     )
 
 
-def test_a_suspect_names_where_its_objects_were_allocated(tmp_path, sampler):
+def test_suspect_shows_the_allocation_sites_of_its_objects(tmp_path, sampler):
     output = run(
         """
         import json, memlens

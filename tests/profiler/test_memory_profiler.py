@@ -41,7 +41,7 @@ def read(profiler):
     assert profiler._worker.wait(60)
 
 
-def test_it_takes_a_baseline_and_reports_the_leak_with_its_holder(tmp_path):
+def test_baseline_is_taken_and_the_leak_is_reported_with_its_holder(tmp_path):
     profiler = profiler_in(tmp_path)
     with profiler:
         for _ in range(2):
@@ -57,7 +57,7 @@ def test_it_takes_a_baseline_and_reports_the_leak_with_its_holder(tmp_path):
     assert report.to_dict()["leaks"]["suspects"]
 
 
-def test_snapshot_files_are_named_after_reason_time_and_process_and_open_again(tmp_path):
+def test_snapshot_file_is_named_after_reason_time_and_process_and_can_be_loaded(tmp_path):
     profiler = profiler_in(tmp_path)
     record = profiler.take_snapshot("before-deploy")
     name = os.path.basename(record.path)
@@ -68,7 +68,7 @@ def test_snapshot_files_are_named_after_reason_time_and_process_and_open_again(t
     assert record.reading.rss_bytes > 0
 
 
-def test_no_more_snapshots_are_kept_than_allowed_and_the_baseline_stays(planted, tmp_path):
+def test_number_of_snapshots_is_bounded_and_the_baseline_is_kept(planted, tmp_path):
     profiler = profiler_in(tmp_path, max_snapshots=3)
     records = [profiler.take_snapshot() for _ in range(5)]
     kept = [record.path for record in profiler.snapshots]
@@ -76,14 +76,14 @@ def test_no_more_snapshots_are_kept_than_allowed_and_the_baseline_stays(planted,
     assert sorted(os.listdir(tmp_path / "profiles")) == sorted(map(os.path.basename, kept))
 
 
-def test_no_more_bytes_are_kept_than_allowed(planted, tmp_path):
+def test_size_of_snapshots_is_bounded(planted, tmp_path):
     profiler = profiler_in(tmp_path, max_snapshot_bytes=1)
     for _ in range(4):
         profiler.take_snapshot()
     assert len(profiler.snapshots) == 2  # the baseline and the newest are always there
 
 
-def test_periodic_snapshots_come_when_due_and_alert_once_for_a_holder(planted, tmp_path):
+def test_periodic_snapshots_alert_once_for_each_holder(planted, tmp_path):
     clock, alerts = FakeClock(), []
     profiler = profiler_in(tmp_path, snapshot_interval=60.0, on_alert=alerts.append, clock=clock)
     profiler.start()
@@ -100,7 +100,7 @@ def test_periodic_snapshots_come_when_due_and_alert_once_for_a_holder(planted, t
     assert [suspect.holder for suspect in alerts[0]] == ["app.sessions"]
 
 
-def test_without_a_callback_an_alert_is_a_warning_in_the_log(planted, tmp_path, caplog):
+def test_alert_without_a_callback_is_logged_as_a_warning(planted, tmp_path, caplog):
     clock = FakeClock()
     profiler = profiler_in(tmp_path, snapshot_interval=60.0, clock=clock)
     profiler.take_snapshot("startup")
@@ -110,7 +110,7 @@ def test_without_a_callback_an_alert_is_a_warning_in_the_log(planted, tmp_path, 
     assert "app.sessions grows" in caplog.text
 
 
-def test_a_folder_that_cannot_be_made_is_told_at_the_start(tmp_path):
+def test_start_raises_if_the_folder_cannot_be_created(tmp_path):
     (tmp_path / "profiles").write_text("a file is in the way")
     profiler = profiler_in(tmp_path)
     with pytest.raises(OutputError, match="output folder"):
@@ -118,11 +118,11 @@ def test_a_folder_that_cannot_be_made_is_told_at_the_start(tmp_path):
     assert not profiler.is_running
 
 
-def test_a_folder_that_vanishes_later_is_counted_and_does_not_raise(planted, tmp_path, caplog):
+def test_folder_that_is_removed_later_is_counted_as_a_failure(planted, tmp_path, caplog):
     clock = FakeClock()
     profiler = profiler_in(tmp_path, snapshot_interval=60.0, clock=clock)
     profiler.take_snapshot("startup")
-    profiler._shelf.folder = "/proc/no-such-folder"
+    profiler._store.folder = "/proc/no-such-folder"
     for _ in range(2):
         clock.advance(61)
         read(profiler)
@@ -147,19 +147,19 @@ def test_a_folder_that_vanishes_later_is_counted_and_does_not_raise(planted, tmp
         {"on_alert": "print"},
     ],
 )
-def test_bad_options_are_refused_at_the_door(tmp_path, options):
+def test_option_out_of_range_is_refused_by_the_constructor(tmp_path, options):
     with pytest.raises(OptionError):
         memlens.MemoryProfiler(tmp_path, **options)
 
 
-def test_unknown_options_and_reasons_are_refused(tmp_path):
+def test_unknown_option_and_invalid_reason_are_refused(tmp_path):
     with pytest.raises(TypeError, match="sample_intervall"):
         memlens.MemoryProfiler(tmp_path, sample_intervall=1)
     with pytest.raises(OptionError, match="file name"):
         profiler_in(tmp_path).take_snapshot("../../etc")
 
 
-def test_starting_and_stopping_leaves_everything_as_it_was(tmp_path):
+def test_start_and_stop_restore_the_state_of_the_process(tmp_path):
     profiler = profiler_in(tmp_path)
     profiler.take_snapshot = lambda reason: None  # snapshots have tests of their own
     marker = object()
@@ -190,7 +190,7 @@ def test_starting_and_stopping_leaves_everything_as_it_was(tmp_path):
     )
 
 
-def test_a_forked_child_watches_itself_from_a_baseline_of_its_own(tmp_path):
+def test_forked_child_takes_a_baseline_of_its_own(tmp_path):
     script = f"""
         import os, sys, time
         import memlens

@@ -3,7 +3,7 @@ import threading
 from memlens.profiler.worker import Worker
 
 
-def test_jobs_run_one_after_another_in_a_thread_that_ends():
+def test_jobs_run_in_order_in_a_thread_that_ends():
     threads, errors = [], []
     worker = Worker(errors.append)
     for name in "abc":
@@ -17,7 +17,7 @@ def test_jobs_run_one_after_another_in_a_thread_that_ends():
     assert errors == []
 
 
-def test_a_job_that_waits_already_is_not_queued_again_and_submit_never_blocks():
+def test_waiting_job_is_not_queued_twice_and_submit_does_not_block():
     gate, done = threading.Event(), []
     worker = Worker(done.append)
     worker.submit("slow", lambda: gate.wait(30))
@@ -33,7 +33,7 @@ def test_a_job_that_waits_already_is_not_queued_again_and_submit_never_blocks():
     assert done == ["next"]
 
 
-def test_what_a_job_raises_is_handed_on_and_the_next_one_runs():
+def test_exception_of_a_job_is_passed_on_and_the_next_job_runs():
     errors, done = [], []
     worker = Worker(errors.append)
 
@@ -47,7 +47,7 @@ def test_what_a_job_raises_is_handed_on_and_the_next_one_runs():
     assert done == [1]
 
 
-def test_its_own_job_may_wait_without_a_deadlock():
+def test_job_may_wait_for_its_own_worker_without_a_deadlock():
     answers = []
     worker = Worker(answers.append)
     worker.submit("waits", lambda: answers.append(worker.wait()))
@@ -55,7 +55,7 @@ def test_its_own_job_may_wait_without_a_deadlock():
     assert answers == [False]
 
 
-def test_waiting_jobs_can_be_dropped():
+def test_waiting_jobs_can_be_removed():
     gate, done = threading.Event(), []
     worker = Worker(done.append)
     worker.submit("slow", lambda: gate.wait(30))

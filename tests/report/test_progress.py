@@ -1,4 +1,4 @@
-"""A bar on a terminal, a line anywhere else."""
+"""Progress: a bar on a terminal, one line elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_without_a_terminal_there_is_one_line_at_the_end():
+def test_one_line_is_printed_at_the_end_without_a_terminal():
     out, clock = io.StringIO(), FakeClock()
     with memlens.progress_bar("orders", stream=out, clock=clock) as progress:
         progress(1000)
@@ -26,7 +26,7 @@ def test_without_a_terminal_there_is_one_line_at_the_end():
     assert out.getvalue() == "orders: 3,000 rows in 2.0 s, 1,500 a second\n"
 
 
-def test_on_a_terminal_a_bar_is_drawn_and_makes_room_for_the_line(monkeypatch):
+def test_bar_on_a_terminal_is_replaced_by_the_line(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     out, clock = Terminal(), FakeClock()
     with memlens.progress_bar("orders", total=10, unit="lines", stream=out, clock=clock) as report:
@@ -38,7 +38,7 @@ def test_on_a_terminal_a_bar_is_drawn_and_makes_room_for_the_line(monkeypatch):
 
 
 @pytest.mark.parametrize("stream", (io.StringIO, Terminal))
-def test_an_error_inside_passes_and_the_count_so_far_is_said(stream):
+def test_error_inside_passes_and_the_count_is_printed(stream):
     out, clock = stream(), FakeClock()
 
     def fail():
@@ -51,7 +51,7 @@ def test_an_error_inside_passes_and_the_count_so_far_is_said(stream):
     assert out.getvalue().endswith("orders: 7 rows in 0.0 µs\n")
 
 
-def test_what_reads_files_reports_to_it(tmp_path):
+def test_file_readers_report_progress(tmp_path):
     (tmp_path / "a.csv").write_text("n\n" + "\n".join(map(str, range(2500))))
     out = io.StringIO()
     with memlens.progress_bar("a.csv", stream=out) as progress:
@@ -62,9 +62,9 @@ def test_what_reads_files_reports_to_it(tmp_path):
     assert "lines: 3 lines in " in out.getvalue()
 
 
-def test_a_negative_total_is_refused():
+def test_negative_total_is_refused():
     with (
-        pytest.raises(memlens.OptionError, match="total is -1"),
+        pytest.raises(memlens.OptionError, match="total must be a whole number, 0 or more; got -1"),
         memlens.progress_bar("x", total=-1),
     ):
         pass

@@ -1,4 +1,4 @@
-"""The bounded cache against a model, under threads, and measured."""
+"""LRUCache against a model, with threads, and its measured memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Clock:
 
 
 class CacheAgainstModel(RuleBasedStateMachine):
-    """The model is a plain ordered dict of (value, expiry), scanned in full at every step."""
+    """The model is an ordered dict of (value, expiry), scanned completely at every step."""
 
     def __init__(self):
         super().__init__()
@@ -126,7 +126,7 @@ def run_threads(count, target):
     def guarded(number):
         try:
             target(number)
-        except Exception as error:  # noqa: BLE001  # raised again in the test's thread
+        except Exception as error:  # noqa: BLE001  # raised again in the thread of the test
             errors.append(error)
 
     threads = [threading.Thread(target=guarded, args=(i,)) for i in range(count)]
@@ -166,7 +166,7 @@ def test_bounds_and_counts_hold_under_threads():
     assert stats.hits + stats.misses == sum(lookups)
 
 
-def test_one_computation_per_key_and_all_get_its_value():
+def test_concurrent_callers_share_one_computation():
     cache = LRUCache()
     calls, started, go_on = [], threading.Event(), threading.Event()
     results = []
@@ -190,14 +190,14 @@ def test_one_computation_per_key_and_all_get_its_value():
 
 
 def waiting_threads(cache, key, count):
-    """Wait until that many threads sleep for a computation."""
+    """Wait until that many threads wait for a computation."""
     while True:
         flight = cache._flights.by_key.get(key)
         if flight is not None and len(flight.waiters) == count:
             return
 
 
-def test_an_error_reaches_all_who_wait_and_is_not_kept():
+def test_error_reaches_all_waiters_and_is_not_stored():
     cache = LRUCache()
     errors = []
 
@@ -215,7 +215,7 @@ def test_an_error_reaches_all_who_wait_and_is_not_kept():
     assert cache.get_or_compute("key", lambda: 7) == 7
 
 
-def test_when_the_computing_thread_is_stopped_a_waiting_one_computes():
+def test_waiting_thread_computes_after_an_interrupt():
     cache = LRUCache()
     calls = []
 
@@ -239,7 +239,7 @@ def test_when_the_computing_thread_is_stopped_a_waiting_one_computes():
     assert len(calls) == 2
 
 
-def test_a_computation_that_needs_itself_is_refused_also_across_threads():
+def test_computation_that_waits_for_itself_is_refused():
     cache = LRUCache()
     with pytest.raises(RuntimeError, match="wait for itself"):
         cache.get_or_compute("a", lambda: cache.get_or_compute("a", int))
@@ -259,11 +259,11 @@ def test_a_computation_that_needs_itself_is_refused_also_across_threads():
             refused.append(number)
 
     run_threads(2, ask)
-    assert refused  # one is refused, and its error reaches the other
+    assert refused  # one thread is refused, and its error reaches the other
 
 
 @pytest.mark.parametrize("change", ["set", "delete", "clear"])
-def test_what_is_set_or_deleted_during_a_computation_wins(change):
+def test_change_during_a_computation_is_kept(change):
     cache = LRUCache()
 
     def compute():
@@ -279,7 +279,7 @@ def test_what_is_set_or_deleted_during_a_computation_wins(change):
     assert cache.get("key") == ("newer" if change == "set" else None)
 
 
-def test_a_failed_computation_leaves_no_reference_cycle():
+def test_failed_computation_leaves_no_reference_cycle():
     class Held:
         pass
 
@@ -330,7 +330,7 @@ def test_callbacks_and_destructors_run_without_the_lock():
     assert all(seen)
 
 
-def test_all_evicted_are_told_even_when_a_callback_raises():
+def test_all_evictions_are_reported_even_if_a_callback_raises():
     told = []
 
     def on_evict(key, value):
@@ -377,10 +377,10 @@ def test_measured_memory_stays_below_max_bytes(kind, ttl):
         tracemalloc.stop()
     assert stats.evictions > 0
     assert worst <= limit
-    assert worst >= limit / 3  # and the room is used
+    assert worst >= limit / 3  # the available memory is used
 
 
-def test_bounds_that_make_no_sense_are_refused():
+def test_bounds_out_of_range_are_refused():
     for arguments in (
         {"max_entries": 0},
         {"max_entries": -1},
@@ -398,7 +398,7 @@ def test_bounds_that_make_no_sense_are_refused():
         LRUCache(size_of=lambda value: -1)["key"] = 1
 
 
-def test_a_burst_of_expiries_makes_no_store_scan_the_cache():
+def test_store_drops_few_of_many_expired_entries():
     clock = Clock()
     cache = LRUCache(10_000, ttl=1.0, clock=clock)
     for key in range(5000):

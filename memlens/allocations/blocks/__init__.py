@@ -1,1 +1,1 @@
-"""Measure blocks and functions with tracemalloc."""
+"""Measure blocks of code and function calls with tracemalloc."""

@@ -1,4 +1,4 @@
-"""BlockMeasurement: one run of a measured block, from its first instruction to its last."""
+"""BlockMeasurement: the measurement of one run of a block."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _LineTable = dict[RawFrame, list[int]]  # bytes and blocks of each line
 
 
 class BlockMeasurement:
-    """Measures one run of a block: made when it begins, a ``with`` for each step, then `finish`.
+    """Measures one run of a block: create it at the start, enter it for each step, then `finish`.
 
-    A function has one step; a generator or a coroutine has one each time it is resumed, and what
-    the program does between its steps is not counted. Tracing is on from the first step's beginning
-    to `finish`. ``key`` is what is measured, to recognise recursion.
+    A function call has one step. A generator or coroutine has a step each time it is resumed; what
+    the program does between the steps is not counted. Tracing is on until `finish`. ``key``
+    identifies the measured function, to recognise recursive calls.
     """
 
     def __init__(
-        self, name: str, *, top: int, frames: int, collect: bool, key: object = None
+        self, name: str, *, limit: int, frames: int, collect: bool, key: object = None
     ) -> None:
         self._name = name
-        self._top = top
+        self._limit = limit
         self._collect = collect
         if collect:
             gc.collect()
@@ -43,7 +43,7 @@ class BlockMeasurement:
         self._steps = 0
         self._lines: _LineTable = {}
         self._lines_bytes = 0
-        if top and self._lease.was_on:
+        if limit and self._lease.was_on:
             self._read_lines()
         self._started = self._ended = clock()
 
@@ -56,7 +56,7 @@ class BlockMeasurement:
         self._ended = clock()
 
     def finish(self, exception: type[BaseException] | None = None) -> BlockResult:
-        """End the block after its last step: give up tracing and return the result."""
+        """End the block after its last step: release tracing and return the result."""
         import tracemalloc
 
         duration_seconds = self._ended - self._started
@@ -65,7 +65,7 @@ class BlockMeasurement:
             if self._collect:
                 with self:
                     gc.collect()
-            top = self._growth() if self._top else ()
+            lines = self._growth() if self._limit else ()
             tracing_bytes = tracemalloc.get_tracemalloc_memory()
         finally:
             self._lease.release()
@@ -74,7 +74,7 @@ class BlockMeasurement:
             allocated_bytes=self._block.net_bytes,
             peak_bytes=self._block.peak_bytes,
             duration_seconds=duration_seconds,
-            top=top,
+            lines=lines,
             overlapped=self._block.overlapped,
             interrupted=self._block.interrupted,
             tracing_was_on=self._lease.was_on,
@@ -96,13 +96,13 @@ class BlockMeasurement:
         try:
             if self._block.interrupted:
                 return ()
-            return _largest_growth(self._lines, _sum_by_line(), self._top)
-        except TracingError:  # stopped by another thread at this moment
+            return _largest_growth(self._lines, _sum_by_line(), self._limit)
+        except TracingError:  # another thread has just stopped tracing
             self._block.interrupted = True
             return ()
         except MemoryError:
-            # Too little left to list every block. The sizes are known, and the program, which may
-            # well be able to go on, must not fail for our table.
+            # There is too little memory to list every block. The sizes are known, and our table
+            # must not make the program fail.
             _warn_of_memory(self._name)
             return ()
         finally:
@@ -113,18 +113,18 @@ class BlockMeasurement:
 def _warn_of_memory(name: str) -> None:
     import logging
 
-    logging.getLogger("memlens").warning("%s: too little memory to list its lines", name)
+    logging.getLogger("memlens").warning("%s: not enough memory to list its lines", name)
 
 
 def _sum_by_line() -> _LineTable:
     sizes = sizes_by((trace[2][0], trace[1]) for trace in read_traces())
-    # Lists, not tuples: thousands of tuples would stay in the interpreter's free list, and seem to
-    # be memory that the program keeps, when the table is dropped.
+    # Lists, not tuples: after the table is dropped, thousands of tuples would stay in the free list
+    # of the interpreter and look like memory that the program keeps.
     return {line: [sum(blocks), len(blocks)] for line, blocks in sizes.items()}
 
 
 def _traced_size(lines: _LineTable) -> int:
-    # The keys are tuples that tracemalloc made, which it does not trace.
+    # Without the keys: tracemalloc does not trace the tuples that it creates.
     return getsizeof(lines) + sum(
         getsizeof(sums) + sum(getsizeof(number) for number in sums if number > 256)
         for sums in lines.values()

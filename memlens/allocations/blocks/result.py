@@ -1,4 +1,4 @@
-"""BlockResult: what a measured block or function did to the memory, as a value."""
+"""BlockResult: how one run of a block or function changed the memory."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from memlens.allocations.tracing.trace_table import TraceDifference
 __all__ = ("BlockResult",)
 
 _INTERRUPTED = (
-    "tracing was switched off or cleared inside the block by other code: sizes are incomplete"
+    "other code stopped tracing or cleared the traces inside the block: sizes are incomplete"
 )
 _OVERLAPPED = (
-    "other measured blocks ran at the same time: tracing is process-wide, their memory is included"
+    "other measured blocks ran at the same time: their memory is included, tracing is process-wide"
 )
-_SUSPENDED = "lines include what other code allocated while this was suspended; sizes do not"
+_SUSPENDED = "lines, unlike sizes, include what other code allocated while this was suspended"
 
 
 @traced_as_ours
 class BlockResult(NamedTuple):
-    """What one run of a block did to the traced memory of the process.
+    """The change of the traced memory of the process during one run of a block.
 
-    - ``allocated_bytes``: the net change from start to end; negative where more was freed.
-    - ``peak_bytes``: the highest that traced memory rose above its level at the start.
-    - ``duration_seconds``: from the first instruction to the last, waiting included.
-    - ``top``: the lines whose live memory grew most, largest growth first.
-    - ``overlapped``: another block that was neither around nor within this one ran at the same time
-      (in another thread, or interleaved in the same one); its memory cannot be told apart.
-    - ``interrupted``: other code switched tracing off, or cleared it, inside the block; the sizes
-      are what was seen until then.
-    - ``tracing_was_on``: tracing was on already when the block began.
-    - ``tracing_bytes``: what tracing itself used at the end, not part of the sizes above.
-    - ``exception``: the name of the type of exception that ended the block, or None.
-    - ``steps``: how often it ran: once, or for a generator or coroutine each time it was resumed.
-      Its sizes are of its own steps, its ``top`` is of the whole process from start to end.
+    - ``allocated_bytes``: the net change from start to end; negative if more was freed.
+    - ``peak_bytes``: the maximum of traced memory, relative to its level at the start.
+    - ``duration_seconds``: the time from start to end, waiting included.
+    - ``lines``: the lines whose live memory grew most, largest growth first.
+    - ``overlapped``: another block ran at the same time that neither contains this one nor is
+      contained in it (in another thread, or interleaved in this thread). Its memory is included.
+    - ``interrupted``: other code stopped tracing or cleared the traces inside the block. The sizes
+      are those until then.
+    - ``tracing_was_on``: tracing was on before the block started.
+    - ``tracing_bytes``: the memory that tracing itself used at the end; not part of other sizes.
+    - ``exception``: the name of the type of the exception that ended the block, or None.
+    - ``steps``: how often the code ran: once, or each time a generator or coroutine was resumed.
+      Sizes are those of its own steps; ``lines`` covers the whole process from start to end.
 
-    Sizes are of the whole process: what threads that are not measured allocate meanwhile counts
-    too. Memory that does not come from Python's allocators is not traced, and not in here.
+    Sizes are those of the whole process, so allocations of threads that are not measured count.
+    Memory that does not come from Python's allocators is not traced and not included.
     """
 
     name: str
     allocated_bytes: int
     peak_bytes: int
     duration_seconds: float
-    top: tuple[TraceDifference, ...]
+    lines: tuple[TraceDifference, ...]
     overlapped: bool
     interrupted: bool
     tracing_was_on: bool
@@ -62,13 +62,13 @@ class BlockResult(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers should know of how they came about."""
+        """Limitations of the numbers, as sentences."""
         notes = []
         if self.interrupted:
             notes.append(_INTERRUPTED)
         if self.overlapped:
             notes.append(_OVERLAPPED)
-        if self.steps > 1 and self.top:
+        if self.steps > 1 and self.lines:
             notes.append(_SUSPENDED)
         return tuple(notes)
 
@@ -80,20 +80,24 @@ class BlockResult(NamedTuple):
         if self.exception is not None:
             facts += f", raised {middle_cut(printable(self.exception), 30)}"
         lines = [middle_cut(printable(self.name), PLAIN_WIDTH - len(facts)) + facts]
-        if self.top:
+        if self.lines:
             lines.append(columns(("growth", "new blocks", "where"), self._cells(), indent="  "))
         lines.extend(f"  note: {note}" for note in self.notes)
         return "\n".join(lines)
 
+    def __repr__(self) -> str:
+        change = format_change(self.allocated_bytes)
+        return f"<BlockResult {printable(self.name)!r}: {change}, peak {format_bytes(self.peak_bytes)}>"
+
     def _cells(self) -> list[tuple[str, str, str]]:
         return [
             (format_change(row.difference_bytes), f"{row.difference_count:+,}", str(row.frame))
-            for row in self.top
+            for row in self.lines
         ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready values."""
         plain: dict[str, Any] = self._asdict()
-        plain["top"] = [row.to_dict() for row in self.top]
+        plain["lines"] = [row.to_dict() for row in self.lines]
         plain["notes"] = list(self.notes)
         return plain

@@ -1,9 +1,8 @@
-"""Wrapping a function so that each call of it is measured, whatever kind of function it is.
+"""Wrap functions of every kind so that each call is measured.
 
 A generator, coroutine or async generator is measured only while its own code runs, from each resume
-to the next suspend; the wrapper is of the same kind, with the same name and signature. Nothing that
-passes through, arguments sent in, values yielded, exceptions, is kept alive by the wrapper while
-the program does something else.
+to the next suspend. The wrapper is of the same kind, with the same name and signature. While other
+code runs, the wrapper keeps no arguments, yielded values or exceptions alive.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from memlens.allocations.blocks.measurement import BlockMeasurement
 
 __all__ = ("MeasuredRuns", "measured_function")
 
-# The flags of a code object (inspect.CO_*; importing inspect would cost more than all of memlens).
+# Flags of code objects, as in inspect.CO_*; importing inspect takes longer than importing memlens.
 _GENERATOR, _COROUTINE, _ITERABLE_COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x100, 0x200
 
 _Result = TypeVar("_Result")
@@ -25,13 +24,13 @@ _Function = Callable[..., Any]
 
 
 class MeasuredRuns(Protocol):
-    """Who begins the measurement of a call and takes its end."""
+    """Starts the measurement of each call and receives its end."""
 
     def begin(self) -> BlockMeasurement | None:
-        """Begin a measurement; None where this call is not to be measured."""
+        """Start a measurement, or return None if this call is not measured."""
 
     def end(self, measurement: BlockMeasurement, error: type[BaseException] | None) -> None:
-        """Take a measurement whose last step is over, and how it ended."""
+        """Receive a measurement after its last step, with the type of its exception."""
 
 
 def measured_function(function: _Function, runs: MeasuredRuns) -> _Function:
@@ -54,8 +53,8 @@ def _code_flags(function: Any) -> int:
     return code.co_flags if isinstance(code, types.CodeType) else 0
 
 
-class _Life:
-    """Ends a measurement when the ``with`` is left."""
+class _MeasuredRun:
+    """A context manager that ends a measurement on exit."""
 
     __slots__ = ("_measurement", "_runs")
 
@@ -68,7 +67,7 @@ class _Life:
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if self._measurement is not None:
-            # GeneratorExit tells a generator that nobody wants more of it: no failure.
+            # GeneratorExit closes a generator that is not exhausted; it is not a failure.
             self._runs.end(self._measurement, None if error is GeneratorExit else error)
 
 
@@ -78,7 +77,7 @@ def _plain(function: _Function, runs: MeasuredRuns) -> _Function:
         measurement = runs.begin()
         if measurement is None:
             return function(*args, **kwargs)
-        with _Life(measurement, runs), measurement:
+        with _MeasuredRun(measurement, runs), measurement:
             return function(*args, **kwargs)
 
     return wrapper
@@ -88,11 +87,11 @@ def _generator(function: _Function, runs: MeasuredRuns) -> _Function:
     @functools.wraps(function)
     def wrapper(*args: object, **kwargs: object) -> Generator[Any, Any, Any]:
         body = function(*args, **kwargs)
-        del args, kwargs  # the body drops its arguments when it likes
+        del args, kwargs  # the body decides when to drop its arguments
         measurement = runs.begin()
         if measurement is None:
             return (yield from body)
-        with _Life(measurement, runs):
+        with _MeasuredRun(measurement, runs):
             return (yield from _measured_steps(measurement, body))
 
     return wrapper
@@ -106,7 +105,7 @@ def _coroutine(function: _Function, runs: MeasuredRuns) -> _Function:
         measurement = runs.begin()
         if measurement is None:
             return await body
-        with _Life(measurement, runs):
+        with _MeasuredRun(measurement, runs):
             return await _Measured(measurement, body)
 
     return wrapper
@@ -118,7 +117,7 @@ def _async_generator(function: _Function, runs: MeasuredRuns) -> _Function:
         body = function(*args, **kwargs)
         del args, kwargs
         measurement = runs.begin()
-        with _Life(measurement, runs):
+        with _MeasuredRun(measurement, runs):
             inbox: list[Any] = [None]
             outbox: list[Any] = []
             step = body.asend
@@ -133,7 +132,7 @@ def _async_generator(function: _Function, runs: MeasuredRuns) -> _Function:
                 except GeneratorExit:
                     await _Measured(measurement, body.aclose())
                     raise
-                except BaseException as error:  # noqa: BLE001 - it is for the body to handle
+                except BaseException as error:  # noqa: BLE001 - the body handles it
                     inbox.append(error)
                     step = body.athrow
 
@@ -157,8 +156,9 @@ class _Measured(Generic[_Result]):
 def _measured_steps(
     measurement: BlockMeasurement, body: Generator[Any, Any, _Result]
 ) -> Generator[Any, Any, _Result]:
-    # What passes through waits in a list and is popped, never in a variable: a variable would keep
-    # it alive while the body runs, or is suspended, and tie an exception to its own traceback.
+    # Values and exceptions are passed through lists and popped, never kept in variables. A variable
+    # would keep them alive while the body runs or is suspended, and an exception in a variable
+    # would form a cycle with its own traceback.
     inbox: list[Any] = [None]
     outbox: list[Any] = []
     step: Callable[[Any], Any] = body.send
@@ -175,6 +175,6 @@ def _measured_steps(
             with measurement:
                 body.close()
             raise
-        except BaseException as error:  # noqa: BLE001 - it is for the body to handle
+        except BaseException as error:  # noqa: BLE001 - the body handles it
             inbox.append(error)
             step = body.throw

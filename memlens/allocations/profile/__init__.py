@@ -1,1 +1,1 @@
-"""The allocation profile: rows, call tree, comparison, text and file."""
+"""Allocation profiles: rows, call tree, comparison, text and file."""

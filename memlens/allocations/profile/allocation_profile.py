@@ -1,4 +1,4 @@
-"""AllocationProfile: where memory was allocated over an interval, as a value."""
+"""AllocationProfile: where a program allocated memory during an interval."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from memlens._frame import Frame
 from memlens._text import format_bytes
+from memlens.allocations.options import check_limit
 from memlens.allocations.profile.call_tree import CallNode, call_tree
 from memlens.allocations.profile.profile_comparison import AllocationComparison, compare_rows
 from memlens.allocations.profile.profile_facts import ProfileFacts
@@ -22,19 +23,18 @@ from memlens.allocations.profile.rows import (
     module_frame,
     ordered,
 )
-from memlens.errors import OptionError
 
 __all__ = ("AllocationProfile", "ProfileFacts")
 
 
 class AllocationProfile:
-    """Where memory was allocated between two moments, and what of it is still alive.
+    """Where memory was allocated between two moments, and how much of it is still allocated.
 
-    Immutable. ``rows`` has one `AllocationRow` for each call path, thread and domain. Numbers are
-    estimates from samples, each with its standard error; they cover blocks that Python's allocators
-    handed out since the start, and nothing else: see `untracked_bytes`.
+    Immutable. ``rows`` has one `AllocationRow` for each call path, thread and domain. The numbers
+    are estimates from samples, each with its standard error. They cover the blocks that Python's
+    allocators returned since the start; `untracked_bytes` is the rest of the resident memory.
 
-    >>> profile = AllocationProfiler.profile(...)  # doctest: +SKIP
+    >>> profile = profiler.profile()  # doctest: +SKIP
     >>> print(profile.top(1)[0])  # doctest: +SKIP
     """
 
@@ -49,30 +49,33 @@ class AllocationProfile:
 
     @property
     def untracked_bytes(self) -> int | None:
-        """Resident memory that the live estimate does not explain, or None where RSS is unknown.
+        """Resident memory that the live estimate does not explain; None if RSS is not known.
 
-        Buffers of numpy and other native libraries, what was allocated before the start, the
-        interpreter and its code, free memory that the allocators keep.
+        It contains buffers of numpy and other native libraries, blocks allocated before the start,
+        the interpreter and its code, and free memory that the allocators keep.
         """
         if self.facts.rss_bytes is None:
             return None
         return max(0, self.facts.rss_bytes - round(self.total.live_bytes))
 
     def by_call_path(self) -> list[AllocationRow]:
-        """Return one row for each call path, by live bytes."""
+        """Return one row for each call path, most live bytes first."""
         return ordered(
             merged_by(self.rows, lambda row: row.call_path, lambda path: path), "live_bytes"
         )
 
     def by_site(self) -> list[AllocationRow]:
-        """Return one row for each line that allocated (last frame of call paths), by live bytes."""
+        """Return one row for each line that allocated, most live bytes first.
+
+        The line is the last frame of a call path.
+        """
         rows = merged_by(self.rows, lambda row: row.call_path[-1:], lambda path: path)
         return ordered(rows, "live_bytes")
 
     def by_module(self) -> list[AllocationRow]:
-        """Return one row for each module that allocated, by live bytes.
+        """Return one row for each module that allocated, most live bytes first.
 
-        The call path is one frame, whose ``function`` is the module's name and whose line is 0.
+        Its call path is one frame: ``function`` is the name of the module, the line is 0.
         """
         rows = merged_by(
             self.rows,
@@ -82,21 +85,19 @@ class AllocationProfile:
         return ordered(rows, "live_bytes")
 
     def by_thread(self) -> dict[str, AllocationRow]:
-        """Return one row for each thread; its call path is empty."""
+        """Return one row for each thread, by name. Its call path is empty."""
         groups: dict[str, list[AllocationRow]] = {}
         for row in self.rows:
             groups.setdefault(row.thread or "", []).append(row)
         return {thread: merged(rows, ()) for thread, rows in groups.items()}
 
-    def top(self, n: int = 20, by: str = "live_bytes") -> list[AllocationRow]:
-        """Return the ``n`` call paths with the most ``by``.
+    def top(self, limit: int | None = 20, by: str = "live_bytes") -> list[AllocationRow]:
+        """Return the ``limit`` call paths with the largest value of ``by`` (None: all).
 
         ``by`` is ``live_bytes``, ``allocated_bytes``, ``live_count`` or ``allocated_count``. Raises
-        OptionError for another one and for a negative ``n``.
+        OptionError for any other measure and for a negative limit.
         """
-        if n < 0:
-            raise OptionError(f"n={n!r} is negative: how many call paths are wanted?")
-        return ordered(self.by_call_path(), check_measure(by))[:n]
+        return ordered(self.by_call_path(), check_measure(by))[: check_limit(limit)]
 
     def tree(self) -> CallNode:
         """Return the root of the call tree."""
@@ -111,11 +112,11 @@ class AllocationProfile:
         domain: str | None = None,
         where: Callable[[AllocationRow], bool] | None = None,
     ) -> AllocationProfile:
-        """Return the profile of some of the rows.
+        """Return a profile of the rows that satisfy every condition given.
 
-        ``file`` keeps rows with a frame in files of this pattern (``*`` and ``?``),
-        ``exclude_file`` those without one; ``thread`` and ``domain`` are names; ``where`` is asked
-        for each row. All that are given must agree.
+        ``file`` keeps rows that have a frame in a file matching this pattern (``*`` and ``?``);
+        ``exclude_file`` drops them. ``thread`` and ``domain`` are names. ``where`` is called with
+        each row and returns whether to keep it.
         """
         kept = [
             row
@@ -129,43 +130,44 @@ class AllocationProfile:
         return AllocationProfile(kept, replace(self.facts))
 
     def compare(self, other: AllocationProfile) -> AllocationComparison:
-        """Return what changed from this profile (before) to ``other`` (after), by call path."""
+        """Return the changes from this profile (before) to ``other`` (after), by call path."""
         return compare_rows(self.by_call_path(), other.by_call_path())
 
-    def table(self, n: int = 20, by: str = "live_bytes") -> str:
-        """Return the top call paths as a plain table: numbers and line, then its callers."""
+    def table(self, limit: int | None = 20, by: str = "live_bytes") -> str:
+        """Return the top call paths as a plain table, each line followed by its callers."""
         from memlens.allocations.profile.profile_text import table_text
 
-        return table_text(self.top(n, by), self.total, check_measure(by))
+        return table_text(self.top(limit, by), self.total, check_measure(by))
 
-    def line_table(self, n: int = 20, by: str = "live_bytes") -> str:
-        """Return the top lines that allocated as a plain table, whoever called them."""
+    def line_table(self, limit: int | None = 20, by: str = "live_bytes") -> str:
+        """Return the top lines that allocated as a plain table, all callers together."""
         from memlens.allocations.profile.profile_text import table_text
 
         rows = ordered(self.by_site(), check_measure(by))
-        return table_text(rows[:n], self.total, by)
+        return table_text(rows[: check_limit(limit)], self.total, by)
 
-    def text(self, n: int = 10, by: str = "live_bytes") -> str:
-        """Return what is alive, the top lines that allocated, and the top call paths."""
+    def text(self, limit: int | None = 10, by: str = "live_bytes") -> str:
+        """Return the headline, the top lines that allocated and the top call paths."""
         parts = [self.headline()]
         if self.rows:
-            parts += ["By line:\n" + self.line_table(n, by), "By call path:\n" + self.table(n, by)]
+            parts.append("By line:\n" + self.line_table(limit, by))
+            parts.append("By call path:\n" + self.table(limit, by))
         return "\n\n".join(parts)
 
-    def tree_text(self, by: str = "live_bytes", *, smallest_percent: float = 1.0) -> str:
-        """Return the call tree as indented text, without branches below ``smallest_percent``.
+    def tree_text(self, by: str = "live_bytes", *, min_percent: float = 1.0) -> str:
+        """Return the call tree as indented text, without branches below ``min_percent``.
 
-        Without the frames of the import system, of which every import has half a dozen.
+        The frames of the import system are left out: each import has half a dozen of them.
         """
         from memlens.allocations.profile.profile_text import tree_text, without_import_system
 
         rows = [row._replace(call_path=without_import_system(row.call_path)) for row in self.rows]
-        return tree_text(call_tree(rows), check_measure(by), smallest_percent)
+        return tree_text(call_tree(rows), check_measure(by), min_percent)
 
     def save(self, path: str | PathLike[str]) -> int:
-        """Write the profile as JSON (`memlens.allocations.profile.profile_file`); return its size.
+        """Write the profile to a JSON file that `load` reads; return the size in bytes.
 
-        Raises OutputError. `memlens.export` writes it for other tools.
+        Raises OutputError. `memlens.export` writes the formats of other tools.
         """
         from memlens.allocations.profile.profile_file import save_profile
 
@@ -173,7 +175,7 @@ class AllocationProfile:
 
     @staticmethod
     def load(path: str | PathLike[str]) -> AllocationProfile:
-        """Read a profile that `save` wrote. Raises SnapshotFileError where it is none."""
+        """Read a profile that `save` wrote. Raises SnapshotFileError for any other file."""
         from memlens.allocations.profile.profile_file import load_profile
 
         return AllocationProfile(*load_profile(path))
@@ -194,21 +196,21 @@ class AllocationProfile:
         return self.text()
 
     def headline(self) -> str:
-        """Return what is alive, what that rests on, and what it does not cover; a few lines."""
+        """Return a few lines: the live memory, how it was measured, what it does not cover."""
         from memlens.allocations.profile.profile_text import headline
 
         return headline(self.total, self.facts, self.untracked_bytes)
 
-    def to_dict(self, n: int | None = None) -> dict[str, Any]:
-        """Return facts, total and the ``n`` call paths with most live bytes (None: all), for JSON.
+    def to_dict(self, limit: int | None = None) -> dict[str, Any]:
+        """Return facts, total and the ``limit`` call paths with most live bytes, for JSON.
 
-        For people and their scripts; `save` writes what `load` reads.
+        ``limit=None`` returns all call paths. `load` does not read this form; use `save`.
         """
         return {
             "facts": asdict(self.facts),
             "untracked_bytes": self.untracked_bytes,
             "total": self.total.to_dict(),
-            "call_paths": [row.to_dict() for row in self.by_call_path()[:n]],
+            "call_paths": [row.to_dict() for row in self.by_call_path()[: check_limit(limit)]],
         }
 
 

@@ -1,4 +1,4 @@
-"""CallNode: a call tree of allocations, made of rows; what is drawn, printed and exported."""
+"""CallNode: a node of the call tree of an allocation profile."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ROOT = Frame("<root>", "", 0)
 
 
 class CallNode:
-    """One frame of a call tree: what was allocated in it itself, and below it altogether.
+    """A frame of the call tree, with its own allocations and the total with all its callees.
 
-    ``own`` and ``total`` map each of the four measures (`MEASURES`) to its estimate; ``children``
+    ``own`` and ``total`` map each of the four measures (`MEASURES`) to its estimate. ``children``
     are the frames that it called.
     """
 
@@ -29,11 +29,11 @@ class CallNode:
 
     @property
     def children(self) -> tuple[CallNode, ...]:
-        """The frames called, in the order in which they were met."""
+        """The frames called, in the order of the rows."""
         return tuple(self._children.values())
 
     def child(self, frame: Frame) -> CallNode:
-        """Return the child for this frame, made where there is none."""
+        """Return the child for this frame; create it if there is none."""
         node = self._children.get(frame)
         if node is None:
             node = self._children[frame] = CallNode(frame)
@@ -44,7 +44,7 @@ class CallNode:
         return sorted(self._children.values(), key=lambda node: -node.total[by])
 
     def walk(self) -> Iterator[tuple[int, CallNode]]:
-        """Yield (depth, node) for this node and all below it, parents first. No recursion."""
+        """Yield (depth, node) for this node and all below it, parents first."""
         stack = [(0, self)]
         while stack:
             depth, node = stack.pop()
@@ -52,11 +52,11 @@ class CallNode:
             stack.extend((depth + 1, child) for child in reversed(node.children))
 
     def __repr__(self) -> str:
-        return f"CallNode({str(self.frame)!r}, {len(self._children)} children)"
+        return f"<CallNode {self.frame}: {len(self._children)} children>"
 
 
 def call_tree(rows: Iterable[AllocationRow]) -> CallNode:
-    """Return the root of the call tree of rows; its frame is `ROOT`."""
+    """Return the root of the call tree of the rows. Its frame is `ROOT`."""
     root = CallNode(ROOT)
     for row in rows:
         values = [(measure, measure_of(row, measure)) for measure in MEASURES]

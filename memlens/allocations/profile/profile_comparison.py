@@ -1,13 +1,15 @@
-"""AllocationComparison: what changed between two allocation profiles, by call path."""
+"""AllocationComparison: the changes between two allocation profiles, by call path."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from memlens._frame import CallPath, path_order, traced_as_ours
-from memlens._text import columns, format_bytes, format_change
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_change
+from memlens.allocations.options import check_limit
 from memlens.allocations.profile.profile_text import path_text
 from memlens.allocations.profile.rows import AllocationRow, check_measure
 
@@ -16,9 +18,9 @@ __all__ = ("AllocationComparison", "AllocationDifference", "compare_rows")
 
 @traced_as_ours
 class AllocationDifference(NamedTuple):
-    """One call path in both profiles: after minus before, with the difference's standard error.
+    """The change of one call path between two profiles, with its standard error.
 
-    The allocated numbers are None where a profile cannot know them.
+    Changes of the allocated measures are None if a profile does not know them (tracemalloc).
     """
 
     call_path: CallPath
@@ -26,18 +28,18 @@ class AllocationDifference(NamedTuple):
     after: AllocationRow
 
     def change(self, by: str = "live_bytes") -> float | None:
-        """Return after minus before, of one measure."""
+        """Return the value of one measure after minus its value before."""
         before, after = getattr(self.before, by), getattr(self.after, by)
         return None if before is None or after is None else after - before
 
     def change_stderr(self, by: str = "live_bytes") -> float | None:
-        """Return the standard error of `change`: of independent samples, so an upper bound."""
+        """Return the standard error of `change`. Assumes independent samples: an upper bound."""
         before = getattr(self.before, by + "_stderr")
         after = getattr(self.after, by + "_stderr")
         return None if before is None or after is None else sqrt(before**2 + after**2)
 
     def is_significant(self, by: str = "live_bytes", errors: float = 3.0) -> bool:
-        """Tell whether the change is more than ``errors`` standard errors."""
+        """Return whether the change is larger than ``errors`` standard errors."""
         change, error = self.change(by), self.change_stderr(by)
         return change is not None and error is not None and abs(change) > errors * error
 
@@ -46,40 +48,40 @@ class AllocationDifference(NamedTuple):
         path = " -> ".join(map(str, self.call_path))
         return f"{format_change(change)} ± {format_bytes(error)} at {path}"
 
+    def __repr__(self) -> str:
+        change = format_change(self.change() or 0.0)
+        return f"<AllocationDifference: {change} at {path_text(self.call_path)}>"
 
-class AllocationComparison:
-    """Differences of two profiles; a sequence, the largest growth of live bytes first."""
 
-    def __init__(self, differences: list[AllocationDifference]) -> None:
-        self._differences = tuple(differences)
+class AllocationComparison(Rows[AllocationDifference]):
+    """The changes between two profiles: a sequence, largest growth of live bytes first."""
 
-    def top(self, n: int = 20, by: str = "live_bytes") -> list[AllocationDifference]:
-        """Return the ``n`` call paths that grew most by one of the four measures."""
-        check_measure(by)
-        return sorted(
-            self._differences, key=lambda d: (-(d.change(by) or 0.0), path_order(d.call_path))
-        )[:n]
+    __slots__ = ()
 
-    def __iter__(self) -> Iterator[AllocationDifference]:
-        return iter(self._differences)
+    headers = ("live", "± stderr", "", "call path (innermost first)")
 
-    def __len__(self) -> int:
-        return len(self._differences)
+    def top(self, limit: int | None = 20, by: str = "live_bytes") -> list[AllocationDifference]:
+        """Return the ``limit`` call paths that grew most by one of the four measures."""
+        return _ordered(self.rows, check_measure(by))[: check_limit(limit)]
 
-    def __getitem__(self, index: int) -> AllocationDifference:
-        return self._differences[index]
+    def _cells(self, row: AllocationDifference) -> tuple[str, ...]:
+        return (
+            format_change(row.change() or 0.0),
+            format_bytes(row.change_stderr() or 0.0),
+            "" if row.is_significant() else "~",
+            path_text(row.call_path),
+        )
 
-    def __str__(self) -> str:
-        rows = [
-            (
-                format_change(difference.change() or 0.0),
-                format_bytes(difference.change_stderr() or 0.0),
-                "" if difference.is_significant() else "~",
-                path_text(difference.call_path),
-            )
-            for difference in self.top()
-        ]
-        return columns(("live", "± stderr", "", "call path (innermost first)"), rows)
+    def _row_to_dict(self, row: AllocationDifference) -> dict[str, Any]:
+        return {
+            "call_path": [frame._asdict() for frame in row.call_path],
+            "before": row.before.to_dict(),
+            "after": row.after.to_dict(),
+        }
+
+    def __repr__(self) -> str:
+        change = sum(difference.change() or 0.0 for difference in self)
+        return f"<AllocationComparison: {len(self)} call paths, {format_change(change)} live>"
 
 
 def compare_rows(before: list[AllocationRow], after: list[AllocationRow]) -> AllocationComparison:
@@ -90,7 +92,12 @@ def compare_rows(before: list[AllocationRow], after: list[AllocationRow]) -> All
         AllocationDifference(path, old.get(path, _nothing(path)), new.get(path, _nothing(path)))
         for path in {**old, **new}
     ]
-    return AllocationComparison(AllocationComparison(differences).top(len(differences)))
+    return AllocationComparison(_ordered(differences, "live_bytes"))
+
+
+def _ordered(differences: Iterable[AllocationDifference], by: str) -> list[AllocationDifference]:
+    """Return differences by one measure, the largest growth first."""
+    return sorted(differences, key=lambda d: (-(d.change(by) or 0.0), path_order(d.call_path)))
 
 
 def _nothing(path: CallPath) -> AllocationRow:

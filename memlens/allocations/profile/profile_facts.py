@@ -1,4 +1,4 @@
-"""ProfileFacts: what is known about an allocation profile besides its rows."""
+"""ProfileFacts: how and when an allocation profile was made."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ __all__ = ("ProfileFacts",)
 
 @dataclass(frozen=True, slots=True)
 class ProfileFacts:
-    """What is known about a profile besides its rows. Sizes in bytes, times in seconds.
+    """How and when a profile was made. Sizes are in bytes, times in seconds.
 
-    ``source`` is ``"sampling"`` or ``"tracemalloc"``; ``interval_bytes`` the mean distance of
-    samples at the end (1: exact); ``started_at`` a Unix time; ``rss_bytes`` the process's resident
-    memory when the profile was made, None where the platform did not tell; ``dropped_samples`` live
-    samples given up to stay within bounds (their weight went to the others). ``hooks_bypassed``:
-    another tool has taken the sampler's hooks away, so that the numbers end at that moment.
+    - ``source``: ``"sampling"`` or ``"tracemalloc"``.
+    - ``interval_bytes``: the mean number of bytes between samples at the end (1: exact).
+    - ``started_at``: Unix time.
+    - ``rss_bytes``: resident memory of the process at the end; None if the platform does not
+      report it.
+    - ``dropped_samples``: live samples dropped to respect ``max_samples``. The remaining samples
+      carry their weight.
+    - ``hooks_bypassed``: another tool replaced the sampler's allocation hooks; nothing was counted
+      after that.
     """
 
     source: str

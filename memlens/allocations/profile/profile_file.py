@@ -1,4 +1,4 @@
-"""Allocation profiles as JSON files: plain numbers and names, nothing that runs when it is read.
+"""Read and write allocation profiles as JSON files: numbers and names only, no code.
 
 One object: ``format`` (``"memlens allocation profile"``), ``version`` (1), ``facts`` (the fields of
 `ProfileFacts`), ``frames`` (a list of ``[function or null, file, line]``), ``fields`` (the names of
@@ -37,7 +37,7 @@ _FIELDS = AllocationRow._fields[1:]
 
 
 def profile_to_dict(rows: Iterable[AllocationRow], facts: ProfileFacts) -> dict[str, Any]:
-    """Return the parts of a profile as JSON-ready values."""
+    """Return rows and facts of a profile as JSON-ready values."""
     numbers: dict[Frame, int] = {}
     table = [
         [[numbers.setdefault(frame, len(numbers)) for frame in row.call_path], *row[1:]]
@@ -54,12 +54,12 @@ def profile_to_dict(rows: Iterable[AllocationRow], facts: ProfileFacts) -> dict[
 
 
 def profile_from_dict(data: object) -> ProfileParts:
-    """Return the rows and facts that `profile_to_dict` stored. Raises SnapshotFileError."""
+    """Return the rows and facts from `profile_to_dict`. Raises SnapshotFileError."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise SnapshotFileError(f"not a file of this kind: its format is not {FORMAT!r}")
+        raise SnapshotFileError(f"not an allocation profile: its format is not {FORMAT!r}")
     if data.get("version") != VERSION:
         raise SnapshotFileError(
-            f"version {data.get('version')!r} is not known: a newer memlens wrote it"
+            f"version {data.get('version')!r} is not supported; install a newer memlens"
         )
     try:
         frames = [_frame(*parts) for parts in data["frames"]]
@@ -74,13 +74,13 @@ def profile_from_dict(data: object) -> ProfileParts:
 def save_profile(
     rows: Iterable[AllocationRow], facts: ProfileFacts, path: str | PathLike[str]
 ) -> int:
-    """Write a profile to a file; return its size in bytes. Raises OutputError."""
+    """Write a profile to a file and return its size in bytes. Raises OutputError."""
     text = json.dumps(profile_to_dict(rows, facts), separators=(",", ":"))
     return write_whole(path, text.encode())
 
 
 def load_profile(path: str | PathLike[str]) -> ProfileParts:
-    """Read the parts of a profile. Raises SnapshotFileError if the file cannot be read or used."""
+    """Read rows and facts of a profile. Raises SnapshotFileError if the file cannot be used."""
     name = os.fspath(path)
     try:
         with open(path, encoding="utf-8", errors="surrogatepass") as file:

@@ -1,4 +1,4 @@
-"""Allocation profiles as plain text: a table of call paths, an indented tree."""
+"""Format allocation profiles as plain text: tables of call paths and an indented call tree."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from memlens.allocations.profile.rows import AllocationRow, measure_of
 
 __all__ = ("headline", "path_text", "table_text", "tree_text", "without_import_system")
 
-LINE_FRAMES = 3  # of a call path in one line
+LINE_FRAMES = 3  # the frames of a call path that fit in one line
 
 
 def headline(total: AllocationRow, facts: ProfileFacts, untracked_bytes: int | None) -> str:
-    """Return what a profile says in a few lines, and what it does not cover."""
+    """Return the live memory of a profile and what it does not cover, in a few lines."""
     every = f"one sample per {format_bytes(facts.interval_bytes)}"
     how = "tracemalloc" if facts.source == "tracemalloc" else every
     if facts.source == "sampling" and facts.interval_bytes == 1:
@@ -39,16 +39,16 @@ def headline(total: AllocationRow, facts: ProfileFacts, untracked_bytes: int | N
             "(numpy), blocks from before the start,\nthe interpreter, free memory in allocators"
         )
     if facts.hooks_bypassed:
-        lines.append("another tool took the sampler's hooks away: incomplete, reset() it")
+        lines.append("incomplete: another tool replaced the allocation hooks; call reset()")
     if not total.live_samples and not total.allocated_samples:
-        lines.append("no sample yet: less was allocated than the distance of samples")
+        lines.append("no samples: less memory was allocated than the sampling interval")
     return "\n".join(lines)
 
 
 def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
-    """Return a table of rows; ``total`` gives the shares of the measure ``by``.
+    """Return a table of rows, with shares of ``total`` by the measure ``by``.
 
-    Under each line its callers, innermost first, as far as the width goes.
+    Below each line are its callers, innermost first, as many as fit in the width.
     """
     whole = measure_of(total, by) or 1.0
     cells = [
@@ -73,17 +73,17 @@ def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
 def _place(path: CallPath) -> tuple[str, list[Frame]]:
     """Return the line that allocated, and its callers, innermost first.
 
-    Of an import that is the line with the import: the frames of the import system say nothing.
+    For an import this is the line with the ``import``, not a frame of the import system.
     """
     frames = list(reversed(path)) or [Frame("<all>", "", 0)]
     outside = [frame for frame in frames if not _imports(frame)]
     if _imports(frames[0]):
-        return (f"import at {_short(outside[0])}", outside[1:]) if outside else ("imports", [])
-    return _short(frames[0]), outside[1:]
+        return (f"import at {outside[0].short()}", outside[1:]) if outside else ("imports", [])
+    return frames[0].short(), outside[1:]
 
 
 def without_import_system(path: CallPath) -> CallPath:
-    """Return a call path without the frames between an import and what it runs."""
+    """Return a call path without the frames of the import system."""
     return tuple(frame for frame in path if not _imports(frame)) or path
 
 
@@ -92,26 +92,29 @@ def _imports(frame: Frame) -> bool:
 
 
 def _callers_lines(callers: list[Frame]) -> list[str]:
-    """One line, or none. Where not all fit, the innermost one of the program's own ends it."""
+    """Return the callers as at most one line.
+
+    If they do not all fit, the line ends with the innermost caller in the program's own code.
+    """
     if not callers:
         return []
     own = next((i for i, frame in enumerate(callers) if not _is_library(frame)), None)
-    line = f"        from {_short(callers[0])}"
+    line = f"        from {callers[0].short()}"
     for number, frame in enumerate(callers[1:], 1):
         rest = _rest(callers, number + 1, own)
-        if len(f"{line} <- {_short(frame)}{rest}") > PLAIN_WIDTH:
+        if len(f"{line} <- {frame.short()}{rest}") > PLAIN_WIDTH:
             return [middle_cut(line + _rest(callers, number, own), PLAIN_WIDTH)]
-        line += f" <- {_short(frame)}"
+        line += f" <- {frame.short()}"
     return [middle_cut(line, PLAIN_WIDTH)]
 
 
 def _rest(callers: list[Frame], begin: int, own: int | None) -> str:
-    """What stands for the callers from number ``begin`` on."""
+    """Return the text that replaces the callers from number ``begin`` on."""
     if begin >= len(callers):
         return ""
     if own is None or own < begin:
         return " <- ..."
-    return f" <- {'' if own == begin else '... <- '}{_short(callers[own])}"
+    return f" <- {'' if own == begin else '... <- '}{callers[own].short()}"
 
 
 def _is_library(frame: Frame) -> bool:
@@ -121,42 +124,37 @@ def _is_library(frame: Frame) -> bool:
 
 
 def path_text(path: CallPath) -> str:
-    """Return the innermost frames of a call path in one line, the one that allocated first.
+    """Return the innermost frames of a call path in one line, the frame that allocated first.
 
-    Its callers by their function alone, where that is known: a line has room for no more.
+    Callers are shown by function name only, so that the line is short.
     """
     innermost, *callers = path[: -LINE_FRAMES - 1 : -1] or (Frame("<all>", "", 0),)
     shown = [
-        _short(innermost),
-        *(printable(f.function) if f.function else _short(f) for f in callers),
+        innermost.short(),
+        *(printable(f.function) if f.function else f.short() for f in callers),
     ]
     return " <- ".join(shown + ["..."] * (len(path) > LINE_FRAMES))
 
 
-def _short(frame: Frame) -> str:
-    tail = "/".join(frame.file.replace("\\", "/").split("/")[-2:])
-    if not frame.file:
-        return str(frame.function)
-    return str(frame._replace(file=tail))
+def tree_text(root: CallNode, by: str, min_percent: float) -> str:
+    """Return the call tree as indented lines. Small branches are counted, not shown."""
+    min_amount = root.total[by] * min_percent / 100
+    return "\n".join(_lines(root, by, min_amount))
 
 
-def tree_text(root: CallNode, by: str, smallest_percent: float) -> str:
-    """Return the call tree as indented lines; small branches are left out and counted."""
-    smallest = root.total[by] * smallest_percent / 100
-    return "\n".join(_lines(root, by, smallest))
-
-
-def _lines(root: CallNode, by: str, smallest: float) -> Iterator[str]:
+def _lines(root: CallNode, by: str, min_amount: float) -> Iterator[str]:
     stack = [(0, root)]
     while stack:
         depth, node = stack.pop()
         indent = "  " * min(depth, 30)
-        line = f"{_amount(node.total[by], by):>10}  {indent}{_short(node.frame)}"
+        line = f"{_amount(node.total[by], by):>10}  {indent}{node.frame.short()}"
         yield middle_cut(line, PLAIN_WIDTH)
         children = node.ordered_children(by)
-        shown = [child for child in children if child.total[by] >= smallest and child.total[by] > 0]
+        shown = [
+            child for child in children if child.total[by] >= min_amount and child.total[by] > 0
+        ]
         if len(shown) < len(children) and shown:
-            yield f"{'':>10}  {indent}  ({len(children) - len(shown)} smaller ones)"
+            yield f"{'':>10}  {indent}  ({len(children) - len(shown)} smaller)"
         stack.extend((depth + 1, child) for child in reversed(shown))
 
 

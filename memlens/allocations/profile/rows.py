@@ -1,4 +1,4 @@
-"""AllocationRow: what was allocated at one place, with standard errors; and how rows are summed."""
+"""AllocationRow: allocations of one call path with standard errors, and sums of rows."""
 
 from __future__ import annotations
 
@@ -24,27 +24,26 @@ __all__ = (
 )
 
 MEASURES = ("live_bytes", "allocated_bytes", "live_count", "allocated_count")
-WIDENING = 4.0  # samples added to a variance
-FEW_SAMPLES = 5  # below, an estimate is little more than a hint
+WIDENING = 4.0  # how many times the largest variance of a sample is added
+FEW_SAMPLES = 5  # an estimate from fewer samples is not reliable
 
 _Key = TypeVar("_Key", bound=Hashable)
 
 
 @traced_as_ours
 class AllocationRow(NamedTuple):
-    """What was allocated at one place: estimates of bytes and blocks, each with a standard error.
+    """Allocations of one call path: estimates of bytes and blocks, each with a standard error.
 
-    ``live_...`` is what is still allocated, ``allocated_...`` all since the start (None where the
-    source cannot know it). ``live_samples`` and ``allocated_samples`` tell how many samples the
-    estimates rest on. Ages are of live blocks, in seconds, None where unknown. ``thread`` and
-    ``domain`` (``"mem"``: raw buffers such as the items of lists, ``"object"``: objects) are None
-    where the row sums several.
+    ``live_...`` counts what is still allocated, ``allocated_...`` everything since the start (None
+    if the source does not know it). ``live_samples`` and ``allocated_samples`` are the numbers of
+    samples behind the estimates. Ages are those of live blocks, in seconds, None if not known.
+    ``domain`` is ``"object"`` for objects and ``"mem"`` for raw buffers such as the items of lists.
+    ``thread`` and ``domain`` are None if the row is a sum over several of them.
 
-    Standard errors are the root of the estimated variance, widened for few samples: four times the
-    largest variance of a single sample is added, as Agresti and Coull (1998) add four trials.
-    Without it an estimate that came out too low by chance would also claim to be precise.
-    ``widening`` holds these largest variances, by the order of `MEASURES`, so that sums can be
-    widened once.
+    A standard error is the square root of the estimated variance, widened for small samples: four
+    times the largest variance of a single sample is added, as Agresti and Coull (1998) add four
+    trials. Otherwise an estimate that is too low by chance would also appear precise. ``widening``
+    stores these largest variances in the order of `MEASURES`, so that a sum is widened only once.
     """
 
     call_path: CallPath
@@ -66,11 +65,11 @@ class AllocationRow(NamedTuple):
 
     @property
     def is_reliable(self) -> bool:
-        """False where the live estimate rests on fewer than `FEW_SAMPLES` samples."""
+        """Whether the live estimate is exact or has at least `FEW_SAMPLES` samples."""
         return self.live_samples >= FEW_SAMPLES or self.live_bytes_stderr == 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the row as JSON-ready values, without what only sums of rows need."""
+        """Return the row as JSON-ready values, without ``widening``."""
         values = self._asdict()
         del values["widening"]
         values["call_path"] = [frame._asdict() for frame in self.call_path]
@@ -85,22 +84,26 @@ class AllocationRow(NamedTuple):
             text += f" (few samples: {self.live_samples})"
         return f"{text} at {' -> '.join(map(str, self.call_path))}"
 
+    def __repr__(self) -> str:
+        where = self.call_path[-1].short() if self.call_path else "all call paths"
+        return f"<AllocationRow: {format_bytes(self.live_bytes)} live at {where}>"
+
 
 def check_measure(by: str) -> str:
-    """Return ``by``. Raises OptionError where it is none of `MEASURES`."""
+    """Return ``by`` if it is one of `MEASURES`. Raises OptionError otherwise."""
     if by not in MEASURES:
         raise OptionError(f"unknown measure by={by!r}: use one of {', '.join(MEASURES)}")
     return by
 
 
 def measure_of(row: AllocationRow, by: str) -> float:
-    """Return one of the four numbers of a row; 0 where the source cannot know it."""
+    """Return one of the four measures of a row; 0 if the source does not know it."""
     value: float | None = getattr(row, by)
     return value or 0.0
 
 
 def ordered(rows: Iterable[AllocationRow], by: str) -> list[AllocationRow]:
-    """Return rows from the largest to the smallest, equal ones by call path."""
+    """Return rows sorted from largest to smallest; ties are sorted by call path."""
     return sorted(rows, key=lambda row: (-measure_of(row, by), path_order(row.call_path)))
 
 
@@ -109,7 +112,7 @@ def merged_by(
     key: Callable[[AllocationRow], _Key],
     path: Callable[[_Key], CallPath],
 ) -> list[AllocationRow]:
-    """Return one row for each key, the sum of its rows, with the call path of the key."""
+    """Return the sum of the rows of each key, with the call path that belongs to the key."""
     groups: dict[_Key, list[AllocationRow]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
@@ -117,7 +120,7 @@ def merged_by(
 
 
 def merged(rows: list[AllocationRow], call_path: CallPath) -> AllocationRow:
-    """Return the sum of rows; samples are independent, so that variances add."""
+    """Return the sum of rows. Samples are independent, so their variances add up."""
     live_samples = sum(row.live_samples for row in rows)
     widening = tuple(max((row.widening[i] for row in rows), default=0.0) for i in range(4))
     return AllocationRow(
@@ -143,10 +146,10 @@ def merged(rows: list[AllocationRow], call_path: CallPath) -> AllocationRow:
 
 
 def module_frame(frame: Frame) -> Frame:
-    """Return a frame that stands for the module of ``frame``: its name, guessed from the file.
+    """Return a frame for the module of ``frame``, with a module name derived from the file.
 
-    The name is what follows ``site-packages`` or the standard library's folder; of other files it
-    is the file's own name without its suffix.
+    The name is the path below ``site-packages`` or the standard library's folder. For other files
+    it is the file name without its suffix.
     """
     parts = frame.file.replace("\\", "/").split("/")
     for i in range(len(parts) - 2, -1, -1):
@@ -161,7 +164,7 @@ def module_frame(frame: Frame) -> Frame:
 
 
 def _mean_age(rows: list[AllocationRow]) -> float | None:
-    """Weighted by samples: what an age was measured on."""
+    """Return the mean age, weighted by the number of samples of each row."""
     aged = [row for row in rows if row.mean_age_seconds is not None and row.live_samples]
     samples = sum(row.live_samples for row in aged)
     if not samples:
@@ -170,12 +173,12 @@ def _mean_age(rows: list[AllocationRow]) -> float | None:
 
 
 def standard_error(variance: float, largest: float) -> float:
-    """Return the standard error of a sum; ``largest``: the largest variance of one sample."""
+    """Return the standard error of a sum. ``largest`` is the largest variance of one sample."""
     return sqrt(max(0.0, variance) + WIDENING * largest)
 
 
 def _merged_error(rows: list[AllocationRow], measure: str) -> float | None:
-    """Variances of independent samples add; the widening of each row comes off, and on once."""
+    """Add up the variances without the widening of each row, then widen the sum once."""
     place = MEASURES.index(measure)
     variance, largest = 0.0, 0.0
     for row in rows:

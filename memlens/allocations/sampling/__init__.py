@@ -1,1 +1,1 @@
-"""Sources of allocation samples: the C sampler, its site tables, and tracemalloc as the fallback."""
+"""Sources of allocation samples: the shared C sampler, and tracemalloc as the fallback."""

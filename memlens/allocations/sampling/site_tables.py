@@ -1,4 +1,4 @@
-"""From the sampler's columns to rows: call paths, sums since a baseline, ages, names of threads."""
+"""Convert the sampler's columns to rows: call paths, sums since a baseline, ages, threads."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 from memlens._core.sampler_api import COLUMNS, DOMAINS
-from memlens._frame import CallPath, Frame
+from memlens._frame import NATIVE_FRAME, CallPath, Frame
 from memlens.allocations.profile.rows import AllocationRow, standard_error
 
 __all__ = (
-    "NATIVE",
     "AllocatedSums",
     "Sums",
     "allocated_sums",
@@ -22,13 +21,12 @@ __all__ = (
     "thread_names",
 )
 
-NATIVE = Frame("<native>", "", 0)
-_REST = (0, 1)  # numbers of the buckets that take over what was evicted
+_REST = (0, 1)  # numbers of the buckets that receive the sums of evicted buckets
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What a bucket allocated: bytes, count, their variances, the largest of one sample."""
+    """The allocations of a bucket, with variances and the largest variance of one sample."""
 
     bytes: float
     bytes_variance: float
@@ -53,7 +51,10 @@ def _texts(columns: Mapping[str, Any]) -> list[str]:
 
 
 def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
-    """Return the call path of every stack, outermost frame first; `NATIVE` for native code."""
+    """Return the call path of every stack, outermost frame first.
+
+    A stack without Python frames is the path of `NATIVE_FRAME`.
+    """
     columns = _columns(tables)
     texts = _texts(columns)
     places = zip(
@@ -65,13 +66,13 @@ def call_paths(tables: Mapping[str, bytes]) -> list[CallPath]:
     frames = [Frame(texts[function], texts[file], line) for function, file, line in places]
     offsets, located = columns["stack_offset"], columns["stack_location"].tolist()
     return [
-        tuple(frames[i] for i in reversed(located[begin:end])) or (NATIVE,)
+        tuple(frames[i] for i in reversed(located[begin:end])) or (NATIVE_FRAME,)
         for begin, end in pairwise(offsets)
     ]
 
 
 def allocated_sums(tables: Mapping[str, bytes]) -> AllocatedSums:
-    """Return what each bucket has allocated so far, by bucket number: a baseline for later."""
+    """Return the allocations of each bucket so far, by bucket number, for use as a baseline."""
     columns = _columns(tables)
     sums = zip(*(columns[f"allocated_{field.name}"] for field in fields(Sums)), strict=True)
     return {
@@ -82,9 +83,9 @@ def allocated_sums(tables: Mapping[str, bytes]) -> AllocatedSums:
 def rows_of(
     tables: Mapping[str, bytes], baseline: AllocatedSums, now_ns: int, names: Mapping[int, str]
 ) -> list[AllocationRow]:
-    """Return a row for each bucket with something allocated since the baseline, or alive.
+    """Return a row for each bucket that is live or has allocated since the baseline.
 
-    ``now_ns`` is on the sampler's clock; ``names`` maps numbers of thread states to names.
+    ``now_ns`` is a time of the sampler's clock. ``names`` maps numbers of thread states to names.
     """
     columns = _columns(tables)
     paths = call_paths(tables)
@@ -132,8 +133,8 @@ def rows_of(
 
 
 def thread_names(states: list[tuple[int, int]]) -> dict[int, str]:
-    """Return the names of running threads by the number of their thread state."""
-    # The copy is made at once: another thread may start one meanwhile.
+    """Return the names of the running threads by number of their thread state."""
+    # enumerate() copies the list of threads: other threads may start or end during the loop.
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return {number: names.get(ident) or f"thread {ident}" for number, ident in states}
 
@@ -143,20 +144,20 @@ def _thread(columns: Mapping[str, Any], i: int, names: Mapping[int, str]) -> str
     if columns["bucket_number"][i] in _REST:
         return "<other>"
     if number == 0:
-        return NATIVE.function or ""
+        return NATIVE_FRAME.function or ""
     return names.get(number) or f"thread {ident} (ended)"
 
 
 def _age(now_ns: int, then_ns: float, samples: int) -> float | None:
-    """Of sums over samples too. The clock is coarse: never below 0."""
+    """Return an age in seconds, at least 0 (the clock is coarse). Also accepts sums of samples."""
     return max(0, now_ns - then_ns) / samples * 1e-9 if samples and then_ns else None
 
 
 def _since(sums: AllocatedSums, baseline: AllocatedSums) -> AllocatedSums:
-    """Subtract the baseline. Evicted buckets went, with their sums, to the two buckets of the rest.
+    """Subtract the baseline from the sums of each bucket.
 
-    Which of the two is no longer known, so the baseline of evicted buckets comes off the larger
-    one.
+    The sums of an evicted bucket were added to one of the two `_REST` buckets. It is not known to
+    which one, so the baseline of an evicted bucket is subtracted from the larger of the two.
     """
     since = {number: _minus(sum_, baseline.get(number)) for number, sum_ in sums.items()}
     for number in baseline.keys() - sums.keys():
@@ -166,7 +167,10 @@ def _since(sums: AllocatedSums, baseline: AllocatedSums) -> AllocatedSums:
 
 
 def _minus(sums: Sums, old: Sums | None) -> Sums:
-    """Differences of sums of floats may come out just below 0. The largest stay: an upper bound."""
+    """Subtract sums. Rounding may give results just below 0, which become 0.
+
+    The largest variance of a sample cannot be subtracted; it stays as an upper bound.
+    """
     if old is None:
         return sums
     return Sums(

@@ -1,6 +1,7 @@
-"""The stand-in for the sampler where there is no C core: tracemalloc, exact and slow.
+"""TracemallocSource: tracemalloc in place of the sampler, where there is no C core.
 
-It knows what is alive and where it was allocated; not what was allocated and freed again, nor when.
+It is exact and slow. It knows which blocks are live and where they were allocated, but not which
+blocks were freed, nor when a block was allocated.
 """
 
 from __future__ import annotations
@@ -13,40 +14,40 @@ from memlens.errors import TracingError
 
 __all__ = ("TracemallocSource",)
 
-FRAMES = 25  # of a call path; more makes tracemalloc slower still
+FRAMES = 25  # of a call path; more frames make tracemalloc even slower
 
 
 class TracemallocSource:
-    """Traces between `start` and `stop`; leaves tracing on where it was on before."""
+    """Traces between `start` and `stop`. Leaves tracing on if it was on before."""
 
     def __init__(self) -> None:
         self._ours = False
 
     def start(self) -> None:
-        """Start tracing, unless it is on."""
+        """Start tracing if it is off."""
         self._ours = not tracemalloc.is_tracing()
         if self._ours:
             tracemalloc.start(FRAMES)
 
     def stop(self) -> None:
-        """Stop tracing where `start` started it."""
+        """Stop tracing if `start` started it."""
         if self._ours and tracemalloc.is_tracing():
             tracemalloc.stop()
 
     def reset(self) -> None:
-        """Forget what was traced. Raises TracingError where the traces are somebody else's."""
+        """Clear the traces. Raises TracingError if other code started tracing."""
         if not self._ours:
             raise TracingError(
-                "tracemalloc was on before this profiler started: its traces are not ours to "
-                "clear. Stop tracemalloc first, or start another profiler."
+                "other code started tracemalloc before this profiler, so its traces cannot be"
+                " cleared: stop tracemalloc first, or start another profiler"
             )
         tracemalloc.clear_traces()
 
     def rows(self) -> list[AllocationRow]:
-        """Return what is alive by call path. Raises TracingError where tracing was stopped."""
+        """Return the live memory by call path. Raises TracingError if tracing was stopped."""
         if not tracemalloc.is_tracing():
             raise TracingError(
-                "somebody stopped tracemalloc while this profiler used it: start it again"
+                "other code stopped tracemalloc while this profiler was running: start it again"
             )
         snapshot = tracemalloc.take_snapshot()
         return [

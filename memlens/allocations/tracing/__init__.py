@@ -1,1 +1,1 @@
-"""Store tracemalloc's traces, compare them and group them."""
+"""Capture, compare, group and store the traces of tracemalloc."""

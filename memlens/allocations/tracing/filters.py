@@ -1,11 +1,11 @@
-"""Which traces to keep: by the file of the frame that allocated."""
+"""Select traces by the file of the frame that allocated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from memlens._options import check_texts
 from memlens._package import CODE_FOLDER
-from memlens.allocations.options import check_globs
 
 __all__ = ("FileFilter", "is_memlens_file", "is_tracing_file")
 
@@ -13,12 +13,12 @@ _IMPORT_SYSTEM = "<frozen importlib."
 
 
 def is_memlens_file(file: str) -> bool:
-    """Tell whether a file is part of memlens."""
+    """Return whether a file is part of memlens."""
     return file.startswith(CODE_FOLDER)
 
 
 def is_tracing_file(file: str) -> bool:
-    """Tell whether a file is part of what traces: memlens or ``tracemalloc``."""
+    """Return whether a file is part of memlens or of ``tracemalloc``."""
     if is_memlens_file(file):
         return True
     import tracemalloc
@@ -27,23 +27,23 @@ def is_tracing_file(file: str) -> bool:
 
 
 class FileFilter:
-    """Decides by its file name whether a trace is kept.
+    """A predicate on file names: calling it returns whether to keep a trace of the file.
 
-    A file is kept if it matches one of ``include`` (all do where that is empty) and none of
-    ``exclude``; patterns are those of ``fnmatch``. The frames of memlens, of ``tracemalloc`` and of
-    the import system are left out unless ``internal`` is true.
+    A file is kept if it matches a pattern of ``include`` (or ``include`` is empty) and no pattern
+    of ``exclude``. Patterns are those of ``fnmatch``. Files of memlens, of ``tracemalloc`` and of
+    the import system are dropped unless ``internal`` is true.
     """
 
     def __init__(
         self, include: Sequence[str] = (), exclude: Sequence[str] = (), *, internal: bool = False
     ) -> None:
-        self.include = check_globs("include", include)
-        self.exclude = check_globs("exclude", exclude)
+        self.include = check_texts("include", include)
+        self.exclude = check_texts("exclude", exclude)
         self.internal = internal
         self._known: dict[str, bool] = {}
 
     def __call__(self, file: str) -> bool:
-        """Tell whether traces of this file are kept."""
+        """Return whether to keep traces of this file."""
         kept = self._known.get(file)
         if kept is None:
             kept = self._known[file] = self._decide(file)

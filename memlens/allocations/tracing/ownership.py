@@ -1,47 +1,47 @@
-"""Who keeps tracemalloc on. It is one switch for the whole process, so its users must share it.
+"""Share tracemalloc, which is on or off for the whole process, between its users.
 
-Everything of ours that needs tracing holds a `TracingLease`. The first lease starts tracing if it
-is off, the last one stops it, and only if the session is still the one we started: tracing that
-somebody else switched on, before or after, is left on with its own depth.
+Every part of memlens that needs tracing holds a `TracingLease`. The first lease starts tracing if
+it is off. The last release stops tracing, but only the session that a lease started: tracing that
+other code started, before or after, stays on with its own depth.
 
-A session is recognised by a *marker*, an object allocated while it ran: it has a trace for as long
-as nobody stops tracing or clears the traces.
+A session is recognised by a *marker*: an object allocated while the session ran. It has a trace
+until somebody stops tracing or clears the traces.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 
-from memlens.allocations.options import MAX_FRAMES, check_whole
+from memlens._fork import ForkSafeLock
+from memlens._options import check_integer
+from memlens.allocations.options import MAX_FRAMES
 
 __all__ = ("TracingLease", "acquire_tracing", "tracing_is_borrowed")
 
 
 class TracingLease:
-    """Keeps tracing on until `release`; made by `acquire_tracing`.
+    """Keeps tracing on until `release`. Created by `acquire_tracing`.
 
-    ``was_on`` tells whether tracing was on already. A lease that is dropped releases itself.
+    ``was_on`` says whether tracing was on before. A lease without references releases itself.
     """
 
     __slots__ = ("_marker", "_released", "was_on")
 
     def __init__(self, was_on: bool) -> None:
         self.was_on = was_on
-        self._released = True  # until it is counted
+        self._released = True  # until the lease is counted
         self._marker = object()
 
     @property
     def intact(self) -> bool:
-        """Whether nobody stopped tracing or cleared its traces since the lease was taken."""
+        """Whether tracing has run without stop or clearing since the lease was acquired."""
         return not self._released and _has_trace(self._marker)
 
     def release(self) -> None:
-        """Give the lease back; the last one stops the tracing that we started. Repeatable."""
+        """Release the lease; the last release stops our tracing. Does nothing the second time."""
         if not self._released:
             self._released = True
-            _tracing.give_back()
+            _tracing.release()
 
     def __del__(self) -> None:
         if not sys.is_finalizing():
@@ -49,20 +49,20 @@ class TracingLease:
 
 
 class _Tracing:
-    """The count of leases, and the marker of the session that we started."""
+    """The number of leases and the marker of the session that we started."""
 
     def __init__(self) -> None:
-        # Re-entrant: a finaliser that runs inside may itself be measured.
-        self._lock = threading.RLock()
+        # Reentrant: a finaliser may run while the lock is held and acquire a lease itself.
+        self._lock = ForkSafeLock()
         self._lease_count = 0
         self._session_marker: object | None = None
 
-    def take(self, frames: int) -> TracingLease:
+    def acquire(self, frames: int) -> TracingLease:
         import tracemalloc
 
         with self._lock:
-            # Counted first: a finaliser that takes and gives back a lease in here must not find
-            # itself the last one.
+            # Counted first: if a finaliser acquires and releases a lease in here, its release
+            # must not count as the last one.
             self._lease_count += 1
             try:
                 was_on = tracemalloc.is_tracing()
@@ -76,7 +76,7 @@ class _Tracing:
             lease._released = False
         return lease
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         import tracemalloc
 
         with self._lock:
@@ -90,32 +90,27 @@ class _Tracing:
         marker = self._session_marker
         return marker is None or not _has_trace(marker)
 
-    def after_fork_in_child(self) -> None:
-        self._lock = threading.RLock()  # another thread of the parent may have held it
-
 
 def _has_trace(marker: object) -> bool:
     import tracemalloc
 
-    # While tracing is off nothing has a trace.
+    # While tracing is off, no object has a trace.
     return tracemalloc.get_object_traceback(marker) is not None
 
 
 _tracing = _Tracing()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_tracing.after_fork_in_child)
 
 
 def acquire_tracing(frames: int) -> TracingLease:
-    """Switch tracing on, or join it with the depth that it has, and return the lease.
+    """Start tracing if it is off and return a lease that keeps it on.
 
-    ``frames`` is how many frames a trace keeps if tracing starts here. Raises ``OptionError`` where
-    that is not 1 to 65535.
+    ``frames`` is the number of frames that a trace keeps. If tracing is on already, it keeps its
+    depth. Raises ``OptionError`` if ``frames`` is not 1 to 65535.
     """
-    check_whole("frames", frames, 1, MAX_FRAMES)
-    return _tracing.take(frames)
+    check_integer("frames", frames, 1, MAX_FRAMES)
+    return _tracing.acquire(frames)
 
 
 def tracing_is_borrowed() -> bool:
-    """Tell whether the tracing session, if any, was started by somebody else."""
+    """Return whether other code started the tracing session, or there is no session of ours."""
     return _tracing.is_borrowed()

@@ -1,4 +1,4 @@
-"""TraceStore: a bounded store of tracemalloc's traces, compared and grouped."""
+"""TraceStore: captures of tracemalloc's traces, to compare and group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 
-from memlens.allocations.options import MAX_FRAMES, GroupBy, check_globs, check_whole
+from memlens._options import check_boolean, check_integer, check_text, check_texts
+from memlens.allocations.options import MAX_FRAMES, GroupBy
 from memlens.allocations.tracing.filters import FileFilter
 from memlens.allocations.tracing.ownership import TracingLease, acquire_tracing
 from memlens.allocations.tracing.trace_file import load_traces, save_traces
@@ -18,17 +19,17 @@ from memlens.allocations.tracing.traces import (
     read_traces,
     sum_by_path,
 )
-from memlens.errors import OptionError, TracingError
+from memlens.errors import TracingError
 
 __all__ = ("TraceStore",)
 
 
 class TraceStore:
-    """Traces every allocation of the process while it is started, and keeps snapshots of them.
+    """Traces every allocation of the process while it runs, and keeps captures of the live memory.
 
-    Exact and slow (code that only allocates: some ten times slower with one frame, forty with 25;
-    `benchmarks/sampler_overhead.py`): for a test, a block,
-    a short window::
+    Tracing is exact and slow. Code that only allocates becomes about ten times slower with one
+    frame and forty times slower with 25 (`benchmarks/sampler_overhead.py`), so it is meant for a
+    test, a block or a short period::
 
         with TraceStore() as store:
             before = store.take("before")
@@ -36,74 +37,74 @@ class TraceStore:
             after = store.take("after")
         print(store.compare(before, after))
 
-    At most ``max_snapshots`` are kept, the oldest is dropped. A trace keeps the innermost
-    ``frames`` frames, unless tracing was on already: then it keeps the depth that it has, and stays
-    on when the store stops. Several stores, decorators and blocks share the tracing; the last one
-    switches it off.
+    A capture is a `TracedMemory`. At most ``max_captures`` are kept; the oldest are dropped. A
+    trace keeps the innermost ``frames`` frames. If tracing was on already, it keeps its depth and
+    stays on when the store stops. Stores, decorators and blocks share the tracing; the last of
+    them turns it off.
 
-    A snapshot keeps the traces whose allocating file matches one of ``include`` (all do if it is
-    empty) and none of ``exclude``, patterns as of ``fnmatch``. The frames of memlens,
-    ``tracemalloc`` and the import system are left out unless ``internal`` is true.
+    A capture keeps the traces whose allocating file matches a pattern of ``include`` (or
+    ``include`` is empty) and no pattern of ``exclude``. Patterns are those of ``fnmatch``. Frames
+    of memlens, ``tracemalloc`` and the import system are dropped unless ``internal`` is true.
 
-    Raises ``OptionError`` for an option out of range.
+    Raises ``OptionError`` for an option of the wrong type or out of range.
     """
 
     def __init__(
         self,
-        max_snapshots: int = 10,
+        max_captures: int = 10,
         frames: int = 25,
         *,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         internal: bool = False,
     ) -> None:
-        self.max_snapshots = check_whole("max_snapshots", max_snapshots, 1)
-        self.frames = check_whole("frames", frames, 1, MAX_FRAMES)
-        self.include = check_globs("include", include)
-        self.exclude = check_globs("exclude", exclude)
-        self.internal = internal
-        self._snapshots: deque[TracedMemory] = deque(maxlen=max_snapshots)
+        self.max_captures = check_integer("max_captures", max_captures, 1)
+        self.frames = check_integer("frames", frames, 1, MAX_FRAMES)
+        self.include = check_texts("include", include)
+        self.exclude = check_texts("exclude", exclude)
+        self.internal = check_boolean("internal", internal)
+        self._captures: deque[TracedMemory] = deque(maxlen=max_captures)
         self._lease: TracingLease | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TraceStore:
-        """Return a store, not started, with the snapshots of a file.
+        """Return a store that is not running, with the captures of a file.
 
-        Raises ``SnapshotFileError`` where the file is not ours, truncated, damaged or newer.
+        Raises ``SnapshotFileError`` if the file is of another kind, truncated, damaged or newer.
         """
-        snapshots = load_traces(path)
-        store = cls(max_snapshots=max(10, len(snapshots)))
-        store._snapshots.extend(snapshots)
+        captures = load_traces(path)
+        store = cls(max_captures=max(10, len(captures)))
+        store._captures.extend(captures)
         return store
 
     @property
-    def snapshots(self) -> tuple[TracedMemory, ...]:
-        """The snapshots kept, oldest first."""
-        return tuple(self._snapshots)
+    def captures(self) -> tuple[TracedMemory, ...]:
+        """The captures kept, oldest first."""
+        return tuple(self._captures)
 
     @property
-    def is_tracing(self) -> bool:
-        """Whether the store is started and nobody has stopped its tracing since."""
+    def is_running(self) -> bool:
+        """Whether the store was started and its tracing is still on."""
         return self._lease is not None and self._lease.intact
 
     @property
     def tracing_bytes(self) -> int:
-        """The memory that tracing itself uses now, in bytes."""
+        """The memory that tracing itself uses now."""
         import tracemalloc
 
         return tracemalloc.get_tracemalloc_memory()
 
     def start(self) -> None:
-        """Switch tracing on, or join it where it is on. Does nothing if started already.
+        """Start tracing, or share it if it is on. Does nothing if the store is running.
 
-        Where somebody else has stopped the tracing since, it is started again.
+        If other code has stopped the tracing of the store, tracing is started again.
         """
-        if not self.is_tracing:
+        if not self.is_running:
             self.stop()
             self._lease = acquire_tracing(self.frames)
 
     def stop(self) -> None:
-        """Give the tracing up; it goes off if nobody else needs it. Repeatable; keeps snapshots."""
+        """Stop tracing if nobody else needs it. Keeps captures. Does nothing if not running."""
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.release()
@@ -116,59 +117,62 @@ class TraceStore:
         self.stop()
 
     def take(self, label: str = "") -> TracedMemory:
-        """Take a snapshot of all live traced memory, keep it and return it.
+        """Capture all live traced memory, keep the capture and return it.
 
-        Works also without `start` where somebody else traces. Raises ``TracingError`` where tracing
-        is off.
+        Works without `start` if other code started tracing. Raises ``TracingError`` if tracing is
+        off.
         """
-        snapshot = self._read(label)
-        self._snapshots.append(snapshot)
-        return snapshot
+        memory = self._read(label)
+        self._captures.append(memory)
+        return memory
 
     def compare(
         self,
         before: TracedMemory,
         after: TracedMemory,
         group_by: GroupBy = "line",
-        top: int | None = 10,
+        limit: int | None = 10,
     ) -> TraceComparison:
-        """Return what changed between two snapshots, largest change first (``top=None``: all).
+        """Return the changes between two captures, largest first (``limit=None``: all).
 
-        Grouped by the ``"line"`` or the ``"file"`` that allocated or by the whole ``"traceback"``.
-        Raises ``ComparisonError`` where tracebacks of different depths would be compared.
+        They are grouped by the ``"line"`` or ``"file"`` that allocated, or by ``"traceback"``.
+        Raises ``ComparisonError`` for tracebacks of different depths.
         """
-        return compare_traces(before, after, group_by, top)
+        return compare_traces(before, after, group_by, limit)
 
-    def top(self, n: int | None = 10, *, group_by: GroupBy = "line") -> TraceStatistics:
-        """Return the ``n`` largest lines, files or tracebacks of the newest snapshot (None: all).
+    def top(self, limit: int | None = 10, *, group_by: GroupBy = "line") -> TraceStatistics:
+        """Return the ``limit`` largest lines, files or tracebacks of the newest capture.
 
-        Where no snapshot was taken yet, of the memory as it is now. Raises ``TracingError`` where
-        there is neither a snapshot nor tracing.
+        ``limit=None`` returns all. If there is no capture yet, the current memory is used. Raises
+        ``TracingError`` if there is neither a capture nor tracing.
         """
-        snapshot = self._snapshots[-1] if self._snapshots else self._read("")
-        return snapshot.top(n, group_by=group_by)
+        memory = self._captures[-1] if self._captures else self._read("")
+        return memory.top(limit, group_by=group_by)
 
     def clear(self) -> None:
-        """Forget the snapshots; tracing goes on."""
-        self._snapshots.clear()
+        """Drop the captures. Tracing continues."""
+        self._captures.clear()
 
     def save(self, path: str | os.PathLike[str]) -> int:
-        """Write the snapshots to a file for `load`; return its size in bytes.
+        """Write the captures to a file that `load` reads; return its size in bytes.
 
-        Raises ``OutputError`` where the file cannot be written.
+        Raises ``OutputError`` if the file cannot be written.
         """
-        return save_traces(path, self.snapshots)
+        return save_traces(path, self.captures)
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "stopped"
+        return f"<TraceStore: {len(self._captures)} captures, {self.frames} frames, {state}>"
 
     def _read(self, label: str) -> TracedMemory:
         import time
         import tracemalloc
 
-        if type(label) is not str:
-            raise OptionError(f"label must be text; got {label!r}")
+        check_text("label", label)
         self._check_tracing()
         traced_bytes = tracemalloc.get_traced_memory()[0]
         raw = read_traces()
-        # A filter for each snapshot: it remembers every file name that it has seen.
+        # A new filter for each capture, since a filter caches every file name that it sees.
         keeps = FileFilter(self.include, self.exclude, internal=self.internal)
         paths, sizes_bytes, counts = sum_by_path(raw, keeps)
         return TracedMemory(

@@ -1,4 +1,4 @@
-"""TracedMemory: the live traced memory of a process at one instant, as a value."""
+"""TracedMemory: the live traced memory of a process at one instant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from memlens._frame import CallPath, Frame, printable
 from memlens._text import format_bytes
-from memlens.allocations.options import GroupBy, check_group_by, check_whole
+from memlens.allocations.options import GroupBy, check_group_by, check_limit
 from memlens.allocations.tracing.filters import FileFilter
 from memlens.allocations.tracing.trace_table import (
     Groups,
@@ -19,7 +19,7 @@ from memlens.allocations.tracing.trace_table import (
 )
 from memlens.errors import ComparisonError, TracingError
 
-if TYPE_CHECKING:  # it imports pickle: only where it is used
+if TYPE_CHECKING:  # tracemalloc imports pickle, so it is imported only where it is used
     import tracemalloc
 
 __all__ = (
@@ -32,8 +32,8 @@ __all__ = (
     "sum_by_path",
 )
 
-# What tracemalloc's C code keeps: domain, bytes, frames (file, line) with the one that allocated
-# first, and the number of frames before truncation.
+# A trace as tracemalloc's C code stores it: domain, bytes, frames (file, line), innermost first,
+# and the number of frames before truncation.
 RawFrame = tuple[str, int]
 RawTrace = tuple[int, int, tuple[RawFrame, ...], int]
 
@@ -43,10 +43,10 @@ _Key = TypeVar("_Key", bound=Hashable)
 class TracedMemory(NamedTuple):
     """The live traced memory at one instant: bytes and blocks of each call path.
 
-    Three columns of equal length, ``paths``, ``sizes_bytes`` and ``counts``, one entry for each
-    distinct call path. A path has at most ``frame_limit`` frames, the innermost ones.
-    ``traced_bytes`` is all traced memory, also what a filter left out of the columns;
-    ``tracing_bytes`` is what tracing itself used on top of that. ``taken_at`` is Unix time in
+    ``paths``, ``sizes_bytes`` and ``counts`` are columns of equal length with one entry for each
+    call path. A path has the innermost frames of the call stack, at most ``frame_limit``.
+    ``traced_bytes`` is the size of all traced memory, including what a filter removed from the
+    columns. ``tracing_bytes`` is the memory that tracing itself used. ``taken_at`` is Unix time in
     seconds.
     """
 
@@ -63,26 +63,27 @@ class TracedMemory(NamedTuple):
 
     @property
     def total_bytes(self) -> int:
-        """The bytes of all call paths here."""
+        """The bytes of all call paths in the columns."""
         return sum(self.sizes_bytes)
 
     @property
     def total_count(self) -> int:
-        """The memory blocks of all call paths here."""
+        """The memory blocks of all call paths in the columns."""
         return sum(self.counts)
 
-    def top(self, n: int | None = 10, *, group_by: GroupBy = "line") -> TraceStatistics:
-        """Return the ``n`` largest lines, files or call paths (None: all), largest first.
+    def top(self, limit: int | None = 10, *, group_by: GroupBy = "line") -> TraceStatistics:
+        """Return the ``limit`` largest lines, files or call paths (None: all), largest first.
 
-        Raises ``OptionError`` for another way to group or a negative number.
+        Raises ``OptionError`` for an unknown ``group_by`` and for a negative limit.
         """
-        _check_limit("n", n)
-        return TraceStatistics(rank_groups(self.group(group_by)), n)
+        check_limit(limit)
+        return TraceStatistics(rank_groups(self.group(group_by)), limit)
 
     def group(self, group_by: GroupBy = "line") -> Groups:
-        """Return bytes and blocks by call path: of one frame by line or file, whole by traceback.
+        """Return bytes and blocks of each group, by call path.
 
-        A block belongs to the line, or the file, of the frame that allocated it.
+        The key has one frame when grouped by line or file, and all frames by traceback. A block
+        belongs to the line and file of the frame that allocated it.
         """
         check_group_by(group_by)
         key_of = _GROUP_KEYS[group_by]
@@ -94,9 +95,9 @@ class TracedMemory(NamedTuple):
         return groups
 
     def filter(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> TracedMemory:
-        """Return a snapshot of the paths whose allocating file passes the patterns (`fnmatch`).
+        """Return the part whose allocating files match the patterns (see `TraceStore`).
 
-        Raises ``OptionError`` where a pattern is not text.
+        Raises ``OptionError`` if a pattern is not a string.
         """
         keeps = FileFilter(include, exclude, internal=True)
         kept = [i for i, path in enumerate(self.paths) if keeps(path[-1].file)]
@@ -121,32 +122,32 @@ def compare_traces(
     before: TracedMemory,
     after: TracedMemory,
     group_by: GroupBy = "line",
-    top: int | None = 10,
+    limit: int | None = 10,
 ) -> TraceComparison:
-    """Return what changed between two snapshots, largest change first; unchanged groups left out.
+    """Return the groups that changed between two captures, largest change first.
 
-    ``top`` is how many rows to keep (None: all). Raises ``ComparisonError`` where call paths of
-    different depths would be compared by traceback, ``OptionError`` for a bad option.
+    ``limit`` is the maximum number of rows (None: all). Raises ``ComparisonError`` for tracebacks
+    of different depths, ``OptionError`` for a bad option.
     """
     check_group_by(group_by)
-    _check_limit("top", top)
+    check_limit(limit)
     if group_by == "traceback" and before.frame_limit != after.frame_limit:
         raise ComparisonError(
-            f"the snapshots keep {before.frame_limit} and {after.frame_limit} frames a path, so"
-            " their tracebacks do not match; compare them by 'line' or 'file'"
+            f"the captures keep {before.frame_limit} and {after.frame_limit} frames of a call path,"
+            " so their tracebacks cannot be compared; group by 'line' or 'file'"
         )
-    return TraceComparison(compare_groups(before.group(group_by), after.group(group_by)), top)
+    return TraceComparison(compare_groups(before.group(group_by), after.group(group_by)), limit)
 
 
 def read_traces() -> Sequence[RawTrace]:
-    """Return all traces of tracemalloc as plain tuples; raises ``TracingError`` where it is off."""
+    """Return all traces of tracemalloc as plain tuples. Raises ``TracingError`` if it is off."""
     import tracemalloc
 
     try:
         traces = tracemalloc.take_snapshot().traces
     except RuntimeError as error:
-        raise TracingError("tracing is off: start it before you take traces") from error
-    # The public sequence makes two objects for each trace on every access; there may be millions.
+        raise TracingError("tracing is off: start it before reading traces") from error
+    # The public sequence creates two objects for each of possibly millions of traces.
     raw: Sequence[RawTrace] | None = getattr(traces, "_traces", None)
     if raw is None:
         raw = [(trace.domain, trace.size, _raw_frames(trace.traceback), 0) for trace in traces]
@@ -160,7 +161,7 @@ def _raw_frames(traceback: tracemalloc.Traceback) -> tuple[RawFrame, ...]:
 def sum_by_path(
     traces: Iterable[RawTrace], keeps: Callable[[str], bool]
 ) -> tuple[tuple[CallPath, ...], tuple[int, ...], tuple[int, ...]]:
-    """Return call paths, their bytes and their blocks, of the traces whose file is kept."""
+    """Return call paths, bytes and blocks of the traces for whose file ``keeps`` is true."""
     sizes = sizes_by((trace[2], trace[1]) for trace in traces)
     kept = {frames: blocks for frames, blocks in sizes.items() if keeps(frames[0][0])}
     frame_of: dict[RawFrame, Frame] = {}
@@ -172,20 +173,15 @@ def sum_by_path(
 
 
 def sizes_by(pairs: Iterable[tuple[_Key, int]]) -> dict[_Key, list[int]]:
-    """Return the sizes of the blocks of each key.
+    """Return the list of block sizes of each key.
 
-    Tracing is on meanwhile, and each number that we add up would be an allocation to trace, which
-    costs thirty times the addition: so the sizes are listed, for C code to count and to sum.
+    Sums would be slow here: tracing is on, so each intermediate sum is a traced allocation, which
+    costs thirty times the addition. C code counts and adds up the lists instead.
     """
     sizes: defaultdict[_Key, list[int]] = defaultdict(list)
     for key, size in pairs:
         sizes[key].append(size)
     return sizes
-
-
-def _check_limit(name: str, limit: int | None) -> None:
-    if limit is not None:
-        check_whole(name, limit, 0)
 
 
 def _line_key(path: CallPath) -> CallPath:

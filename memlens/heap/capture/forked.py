@@ -1,8 +1,8 @@
-"""A snapshot by a forked child: the parent stops for the fork alone, then goes on.
+"""Capture by a forked child, so that the program pauses only for the fork.
 
-The child has a frozen copy of the heap. It runs C only, writes the file and exits without running
-any handler. The parent sends it the facts, reads its progress, waits within a bound, reaps it, and
-gives the file its name when it is whole.
+The child has a frozen copy of the heap. It runs only C code, writes the file and exits without
+running exit handlers. The parent sends the facts to the child, reads its progress, waits for a
+limited time, reaps the child, and renames the complete file.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("SnapshotProgress", "SnapshotTask")
 
-MAX_SECONDS = 600.0  # then the child is killed
+MAX_SECONDS = 600.0  # after this time the child is killed
 _RECORD = struct.Struct("=6Q")  # stage, objects, edges, bytes, nanoseconds, errno
 _STAGES = ("starting", "walking", "dominators", "writing", "done", "failed")
 
 
 class SnapshotProgress(NamedTuple):
-    """How far a forked capture is: its stage in a word, what it found, what it wrote, in bytes."""
+    """The progress of a forked capture: stage, objects and edges found, bytes written, age."""
 
     stage: str
     object_count: int
@@ -42,10 +42,10 @@ class SnapshotProgress(NamedTuple):
 
 
 class SnapshotTask:
-    """A snapshot that a child process is taking; the program goes on meanwhile.
+    """A snapshot that a forked child takes while the program continues.
 
-    `done` and `progress` look; `result` waits for the ``HeapSnapshot``. A task that is dropped
-    kills its child. Made by ``memlens.start_heap_snapshot``.
+    `done` and `progress` return immediately; `result` waits for the `HeapSnapshot`. Deleting the
+    task kills the child. Created by ``memlens.start_heap_snapshot``.
     """
 
     def __init__(
@@ -84,19 +84,19 @@ class SnapshotTask:
         record = {**facts, "pause_seconds": pause, "lost_samples": lost}
         text = json.dumps(record).encode()
         self._unsent = struct.pack("=I", len(text)) + text
-        os.set_blocking(self._send, False)  # a pipe holds so much, and the child reads at its end
+        os.set_blocking(self._send, False)  # the child reads only after the walk
 
-    # -- looking ---------------------------------------------------------------------------------
+    # -- the interface ----------------------------------------------------------------------------
 
     def done(self) -> bool:
-        """Tell whether the child has ended, well or not."""
+        """Return whether the child has ended, successfully or not."""
         if self._pid:
             self._pump(0.0)
         return not self._pid
 
     @property
     def progress(self) -> SnapshotProgress:
-        """How far the child is, by its last word."""
+        """The latest progress that the child has reported."""
         if self._pid:
             self._pump(0.0)
         whole = len(self._said) - len(self._said) % _RECORD.size
@@ -107,11 +107,12 @@ class SnapshotTask:
         return SnapshotProgress(_STAGES[stage], objects, edges, written, nanoseconds / 1e9, error)
 
     def result(self, timeout: float | None = None) -> HeapSnapshot:
-        """Wait for the snapshot, ``timeout`` seconds at the most, and return it.
+        """Wait for the snapshot and return it.
 
-        Raises ``CaptureTimeoutError`` when the time is over (the child goes on, and can be waited
-        for again, 10 minutes in all), ``CaptureError`` where the child failed, crashed or was
-        killed, ``OutputError`` where it could not write.
+        ``timeout``: seconds; by default until the child is 10 minutes old. Raises
+        ``CaptureTimeoutError`` when the time is over (the child continues, and `result` can be
+        called again), ``CaptureError`` if the child failed, crashed or was killed, ``OutputError``
+        if it could not write the file.
         """
         end = self._deadline if timeout is None else time.monotonic() + timeout
         while self._pid:
@@ -128,10 +129,14 @@ class SnapshotTask:
         return self._snapshot
 
     def cancel(self) -> None:
-        """Kill the child, where it has not ended; `result` then says so."""
+        """Kill the child if it is running; `result` then raises ``CaptureError``."""
         if self._pid:
             os.kill(self._pid, signal.SIGKILL)
             self._reap()
+
+    def __repr__(self) -> str:
+        state = f"running, {self.progress.stage}" if self._pid else "ended"
+        return f"<SnapshotTask: {state}>"
 
     def __del__(self) -> None:
         if getattr(self, "_pid", 0):
@@ -140,7 +145,7 @@ class SnapshotTask:
     # -- the child -------------------------------------------------------------------------------
 
     def _pump(self, seconds: float) -> None:
-        """Send and read what there is, wait ``seconds`` for more at the most; reap at the end."""
+        """Exchange data with the child, waiting at most ``seconds``; reap it when it has ended."""
         if time.monotonic() > self._deadline:
             os.kill(self._pid, signal.SIGKILL)
         writers = [self._send] if self._unsent else []
@@ -150,14 +155,14 @@ class SnapshotTask:
         if readable:
             part = os.read(self._progress_end, 1 << 16)
             self._said += part
-            if not part:  # the child has closed its end, which it does by ending
+            if not part:  # the child has ended
                 self._reap()
 
     def _write(self) -> None:
         try:
             self._unsent = self._unsent[os.write(self._send, self._unsent) :]
         except BrokenPipeError:
-            self._unsent = b""  # the child is gone: reading will tell how
+            self._unsent = b""  # the child has ended; its exit status says why
         if not self._unsent:
             os.close(self._send)
             self._send = -1
@@ -167,7 +172,7 @@ class SnapshotTask:
         try:
             _, status = os.waitpid(pid, 0)
         except ChildProcessError:
-            status = 0  # somebody else reaps all children: the child's last word has to do
+            status = 0  # reaped elsewhere in the program: rely on the last progress record
         said = self.progress
         self._close_pipes()
         if status == 0 and said.stage == "done":
@@ -191,7 +196,7 @@ class SnapshotTask:
         try:
             return HeapSnapshot.load(self._temporary)
         finally:
-            _unlink(self._temporary)  # the mapping keeps it
+            _unlink(self._temporary)  # the mapping keeps the contents
 
     def _close_pipes(self) -> None:
         for end in (self._send, self._progress_end):
@@ -216,26 +221,26 @@ def _open_temporary(path: str | None) -> tuple[str, int]:
 
 
 def _packed(sections: Mapping[str, Any]) -> tuple[tuple[str, str, bytes], ...]:
-    """Return sections as the child writes them; it is little-endian machines alone that fork."""
+    """Return sections as bytes for the child. Only little-endian machines fork."""
     return tuple((name, column.typecode, column.tobytes()) for name, column in sections.items())
 
 
 def _failure(exit_code: int, said: SnapshotProgress) -> CaptureError | OutputError:
     if said.stage == "failed" and said.errno:
-        text = f"the capturing child failed while {said.seconds:.1f} s old: "
+        text = f"the capturing child failed after {said.seconds:.1f} s: "
         text += os.strerror(said.errno)
         return OutputError(text) if said.written_bytes or said.errno == 28 else CaptureError(text)
     if exit_code < 0:
         name = signal.Signals(-exit_code).name
         return CaptureError(
-            f"the capturing child was ended by {name} while {said.stage}; this process is unharmed."
-            " A native extension whose traversal crashes does this; mode 'inline' would crash too"
+            f"the capturing child was killed by {name} while {said.stage}; this process is unharmed."
+            " A native extension with a faulty traversal can cause this; mode 'inline' would crash"
         )
-    return CaptureError(f"the capturing child ended with {exit_code} while {said.stage}")
+    return CaptureError(f"the capturing child exited with status {exit_code} while {said.stage}")
 
 
 def _unlink(path: str) -> None:
     try:
         os.unlink(path)
     except FileNotFoundError:
-        pass  # renamed, or never made
+        pass  # already renamed or never created

@@ -1,13 +1,13 @@
 """Where the objects of a snapshot were allocated: the join of the sampler's table with the heap.
 
-A sample is a block; an object begins 0, 16, 32 or 48 bytes into its block, behind the collector's
-header and what an instance keeps before it. Only some of the objects are sampled, one in about 512
-KiB of them, each standing for as many as its weight says. Buffers (the items of a list, the table
-of a dict, the bytes of a bytearray) are blocks of their own and belong to no node.
+A sample is a memory block. An object starts 0, 16, 32 or 48 bytes into its block, after the
+collector's header and the words that precede an instance. About one object in 512 KiB is sampled;
+its weight is the number of objects that it represents. Buffers (the items of a list, the table of a
+dict, the bytes of a bytearray) are separate blocks and belong to no node.
 
-`site_sections` writes the table down before a heap is captured, by block; a forked child then
-writes what its parent has read. `lost_samples`, after the capture, tells which blocks were freed
-meanwhile. `AllocationSites` finds the nodes, when somebody asks.
+`site_sections` copies the sampler's table before a heap is captured; a forked child writes the copy
+that its parent has read. After the capture, `lost_samples` returns the blocks that were freed in the
+meantime. `AllocationSites` finds the nodes on demand.
 """
 
 from __future__ import annotations
@@ -17,43 +17,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from memlens._core.layout import SITE_SECTIONS
 from memlens._core.sampler_api import COLUMNS, DOMAINS
+from memlens._frame import NATIVE_FRAME, CallPath, Frame, path_order
 from memlens._text import format_bytes, format_count
 
-__all__ = ("AllocationSites", "CallSite", "SiteShare", "lost_samples", "site_sections")
+__all__ = ("AllocationSites", "SiteShare", "lost_samples", "site_sections")
 
 _OBJECT_OFFSETS = (0, 16, 32, 48)
 _SMALLEST_OBJECT = 16  # bytes: a reference count and a type
 _OBJECT_DOMAIN = DOMAINS.index("object")
 
 
-class CallSite(NamedTuple):
-    """One place of a call path: the function, its file, and the line (0: not known)."""
-
-    function: str
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        file = "/".join(self.file.replace("\\", "/").split("/")[-2:])
-        return f"{self.function} ({file}:{self.line})" if self.line else f"{self.function} ({file})"
-
-
-NATIVE = CallSite("<native>", "", 0)
-
-
 @dataclass(frozen=True, slots=True)
 class SiteShare:
-    """What of some objects was allocated at one place: estimates from samples.
+    """An estimate of how many of some objects were allocated at one call path.
 
-    ``call_path``: the calls that lead there, the line that allocated last. ``count`` and
-    ``shallow_bytes`` are what the ``sample_count`` sampled objects stand for.
+    ``call_path``: the calls, the allocating line last. ``count`` and ``shallow_bytes`` are the
+    numbers that the ``sample_count`` sampled objects represent.
     """
 
-    call_path: tuple[CallSite, ...]
+    call_path: CallPath
     count: float
     shallow_bytes: float
     sample_count: int
@@ -67,13 +53,13 @@ class SiteShare:
         )
 
     def path_text(self) -> str:
-        """Return the calls in one line, the one that allocated first."""
-        return " <- ".join(map(str, reversed(self.call_path)))
+        """Return the calls in one line, the allocating call first."""
+        return " <- ".join(frame.short() for frame in reversed(self.call_path))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the share as JSON-ready values."""
         return {
-            "call_path": [site._asdict() for site in self.call_path],
+            "call_path": [frame._asdict() for frame in self.call_path],
             "count": self.count,
             "shallow_bytes": self.shallow_bytes,
             "sample_count": self.sample_count,
@@ -83,8 +69,8 @@ class SiteShare:
 class AllocationSites:
     """The allocation sites of one captured heap, by node.
 
-    ``sections`` holds those of `SITE_SECTIONS`; ``node_address`` the address of each node; ``lost``
-    the addresses of blocks that do not count (`lost_samples`).
+    ``sections`` has the columns of `SITE_SECTIONS`, ``node_address`` the address of each node and
+    ``lost`` the addresses of blocks to leave out (see `lost_samples`).
     """
 
     def __init__(
@@ -94,11 +80,14 @@ class AllocationSites:
         self._node_address = node_address
         self._lost = frozenset(lost)
 
+    def __repr__(self) -> str:
+        return f"<AllocationSites: {len(self._columns['site_address']):,} samples>"
+
     @cached_property
     def samples(self) -> dict[int, int]:
-        """The sampled nodes, ascending, each with the row of its sample."""
+        """The row of the sample of each sampled node; nodes ascending."""
         columns = self._columns
-        rows: dict[int, int] = {}  # where an object of a sampled block may begin
+        rows: dict[int, int] = {}  # by the addresses where an object in a sampled block may start
         blocks = zip(columns["site_address"], columns["site_size"], strict=True)
         for row, (address, size_bytes) in enumerate(blocks):
             if address in self._lost:
@@ -113,7 +102,7 @@ class AllocationSites:
         }
 
     @cached_property
-    def call_paths(self) -> list[tuple[CallSite, ...]]:
+    def call_paths(self) -> list[CallPath]:
         """The call path of each stack: the outermost call first."""
         columns = self._columns
         data = bytes(columns["site_string_bytes"])
@@ -124,30 +113,31 @@ class AllocationSites:
         places = zip(
             columns["site_function"], columns["site_file"], columns["site_line"], strict=True
         )
-        sites = [CallSite(texts[function], texts[file], line) for function, file, line in places]
-        frames = columns["site_stack_frame"]
+        frames = [Frame(texts[function], texts[file], line) for function, file, line in places]
+        stacks = columns["site_stack_frame"]
         return [
-            tuple(sites[frame] for frame in reversed(frames[start:end].tolist())) or (NATIVE,)
+            tuple(frames[number] for number in reversed(stacks[start:end].tolist()))
+            or (NATIVE_FRAME,)
             for start, end in pairwise(columns["site_stack_offset"])
         ]
 
-    def path_of(self, node: int) -> tuple[CallSite, ...] | None:
-        """Return the call path that allocated a node; None for one that was not sampled."""
+    def path_of(self, node: int) -> CallPath | None:
+        """Return the call path that allocated a node, None if it was not sampled."""
         row = self.samples.get(node)
         return None if row is None else self.call_paths[self._columns["site_stack"][row]]
 
-    def site_of(self, node: int) -> CallSite | None:
-        """Return the line that allocated a node; None for one that was not sampled."""
+    def site_of(self, node: int) -> Frame | None:
+        """Return the call that allocated a node, None if it was not sampled."""
         path = self.path_of(node)
         return None if path is None else path[-1]
 
     def shares(self, nodes: Iterable[int], depth: int) -> list[SiteShare]:
-        """Return where some nodes were allocated, most bytes first; empty where none was sampled.
+        """Return where nodes were allocated, most bytes first; empty if none was sampled.
 
-        ``depth``: how many calls tell places apart, counted from the line that allocated.
+        ``depth``: the number of innermost calls by which allocations are grouped.
         """
         columns, samples = self._columns, self.samples
-        sums: dict[tuple[CallSite, ...], tuple[float, float, int]] = {}
+        sums: dict[CallPath, tuple[float, float, int]] = {}
         for node in nodes:
             row = samples.get(node)
             if row is None:
@@ -161,11 +151,11 @@ class AllocationSites:
                 sample_count + 1,
             )
         shares = [SiteShare(path, *numbers) for path, numbers in sums.items()]
-        return sorted(shares, key=lambda share: (-share.shallow_bytes, share.call_path))
+        return sorted(shares, key=lambda share: (-share.shallow_bytes, path_order(share.call_path)))
 
 
 def site_sections(tables: Mapping[str, bytes]) -> dict[str, array[Any]]:
-    """Return `SITE_SECTIONS` of what `memlens._core.sampler_api.read_samples` has given."""
+    """Return the `SITE_SECTIONS` of tables read by `memlens._core.sampler_api.read_samples`."""
     columns = _columns(tables)
     stacks = _Stacks(columns)
     rows = []
@@ -185,10 +175,11 @@ def site_sections(tables: Mapping[str, bytes]) -> dict[str, array[Any]]:
 
 
 def lost_samples(before: Mapping[str, bytes], after: Mapping[str, bytes] | None) -> list[int]:
-    """Return the addresses of the blocks sampled before a capture that were freed since.
+    """Return the addresses of sampled blocks that were freed during a capture.
 
-    During it or until ``after`` was read: what has such an address in the captured heap may be
-    another object. All of them where sampling has ended since (None).
+    An object at such an address in the captured heap may be a different one. ``before`` and
+    ``after`` were read before and after the capture. If ``after`` is None, because sampling has
+    stopped, all blocks are returned.
     """
     old = _columns(before)
     lost = set(zip(old["sample_sequence"], old["sample_address"], strict=True))
@@ -204,7 +195,7 @@ def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 class _Stacks:
-    """The stacks, frames and strings that are used, numbered anew: a snapshot keeps no others."""
+    """Renumbers the stacks, frames and strings in use, so that a snapshot stores only those."""
 
     def __init__(self, columns: Mapping[str, Any]) -> None:
         self._columns = columns

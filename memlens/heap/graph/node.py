@@ -1,20 +1,20 @@
-"""Node: one object of a snapshot, as a person looks at it."""
+"""Node: a handle to one object of a snapshot."""
 
 from __future__ import annotations
 
 from memlens._core.layout import NodeFlag
+from memlens._frame import CallPath, Frame
 from memlens._text import format_bytes, format_count
-from memlens.heap.graph.allocation_sites import CallSite
-from memlens.heap.graph.heap_graph import HeapGraph, Location
+from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("Node",)
 
 
 class Node:
-    """One object of a snapshot: a light handle, made when asked for.
+    """One object of a snapshot: a small handle that reads the graph on demand.
 
-    ``index`` is its number in the graph. Two handles are equal when they name the same object of
-    the same snapshot.
+    ``index`` is the number of the object in the graph. Two handles are equal when they refer to
+    the same object of the same snapshot.
     """
 
     __slots__ = ("graph", "index")
@@ -39,18 +39,18 @@ class Node:
         return self.graph.name_of(self.index)
 
     @property
-    def location(self) -> Location | None:
+    def location(self) -> Frame | None:
         """Where a module, class or function is defined."""
         return self.graph.location_of(self.index)
 
     @property
     def shallow_bytes(self) -> int:
-        """The bytes of the object itself."""
+        """The size of the object itself, in bytes."""
         return self.graph.node_size[self.index]
 
     @property
     def retained_bytes(self) -> int:
-        """The bytes that would be freed with it."""
+        """The retained size in bytes: what would be freed with the object."""
         return self.graph.retained_bytes(self.index)
 
     @property
@@ -60,7 +60,7 @@ class Node:
 
     @property
     def bound(self) -> int | None:
-        """The most elements that the container says it keeps: ``maxlen``, ``maxsize``."""
+        """The maximum length that the container declares (``maxlen``, ``maxsize``), or None."""
         return self.graph.bound_of(self.index)
 
     @property
@@ -69,14 +69,14 @@ class Node:
         return self.graph.value_of(self.index)
 
     @property
-    def allocated_at(self) -> tuple[CallSite, ...] | None:
-        """The call path that allocated it, the outermost call first; None if it was not sampled."""
+    def allocated_at(self) -> CallPath | None:
+        """The call path of the allocation, the outermost call first; None if it was not sampled."""
         sites = self.graph.sites
         return sites.path_of(self.index) if sites is not None else None
 
     @property
     def garbage(self) -> bool:
-        """Whether no root reached it: the next full collection would have freed it."""
+        """Whether the object was unreachable: the next full collection would have freed it."""
         return self.graph.has(self.index, NodeFlag.GARBAGE)
 
     def __eq__(self, other: object) -> bool:

@@ -5,13 +5,13 @@ Layout, little-endian throughout:
 - a header of 64 bytes: magic ``MEMLENS\\0``, version u32, section count u32, file size u64, CRC-32
   u32 of the section table, CRC-32 u32 of the header's bytes before this field, zeros;
 - the section table, 64 bytes a section: name (32 bytes, padded with zeros), typecode (8 bytes,
-  padded with zeros: a letter of ``array``), offset u64, size in bytes u64, CRC-32 u32, zeros;
+  padded with zeros: a typecode of ``array``), offset u64, size in bytes u64, CRC-32 u32, zeros;
 - the sections, each at a multiple of 64 bytes; ``facts`` is UTF-8 JSON, the rest is what
-  `memlens._core.layout` and `memlens.heap.graph.heap_graph` say.
+  `memlens._core.layout` defines.
 
-A file is opened by ``mmap`` and read without a copy; a section is checked when it is first used.
-Nothing is ever unpickled. A file is written under a temporary name in its folder and renamed when
-it is whole, readable by its owner only.
+A file is mapped and read without a copy; the checksum of a section is verified on first use. Nothing
+is ever unpickled. A file is written under a temporary name in the same folder, readable by its owner
+only, and renamed once it is complete.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _ITEM_SIZES = {"B": 1, "H": 2, "I": 4, "Q": 8, "d": 8}
 
 
 class SectionFile(Mapping[str, memoryview]):
-    """The sections of one file, by name, each a read-only ``memoryview`` of its typecode.
+    """The sections of one file by name, each a read-only ``memoryview`` of its typecode.
 
-    Raises ``SnapshotFileError`` for a file that is not ours, is truncated, damaged or newer; damage
-    within a section shows when that section is first used, or by `verify`.
+    Raises ``SnapshotFileError`` for a file that is no memlens snapshot, is truncated or damaged, or
+    was written by a newer version. Damage inside a section is found on its first use or by `verify`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -75,7 +75,7 @@ class SectionFile(Mapping[str, memoryview]):
         return len(self._table)
 
     def item_count(self, name: str) -> int:
-        """Return the number of integers in a section, which does not need its contents."""
+        """Return the number of items in a section without reading its contents."""
         typecode, _, size_bytes, _ = self._table[name]
         return size_bytes // _ITEM_SIZES[typecode]
 
@@ -85,7 +85,7 @@ class SectionFile(Mapping[str, memoryview]):
         return len(self._view)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the file says of itself and of the process: the JSON object ``facts``."""
+        """Return the JSON object ``facts``: what was recorded about the process and the capture."""
         try:
             facts = json.loads(bytes(self["facts"]))
         except (KeyError, ValueError) as error:
@@ -95,7 +95,7 @@ class SectionFile(Mapping[str, memoryview]):
         return facts
 
     def verify(self) -> None:
-        """Check every section now; raises ``SnapshotFileError`` at the first that is damaged."""
+        """Verify the checksum of every section. Raises ``SnapshotFileError`` for a damaged one."""
         for name in self:
             self[name]
 
@@ -211,4 +211,4 @@ def _remove_quietly(path: str) -> None:
     try:
         os.unlink(path)
     except OSError:
-        pass  # it was never made, or the folder is gone: the error that led here says more
+        pass  # the file does not exist; the error that led here is reported

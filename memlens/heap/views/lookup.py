@@ -13,9 +13,9 @@ __all__ = ("find_path",)
 
 
 def find_path(graph: HeapGraph, text: str) -> int | None:
-    """Return the node to which a path leads that reads as ``text``; None where there is none.
+    """Return the node at the path with this text; None if there is none.
 
-    Paths begin with a root, as `RetentionPath` prints them, and pass no object twice.
+    A path starts with a root, as `RetentionPath` prints it.
     """
     for root, node in sorted(_roots(graph, text), key=lambda found: -len(found[0])):
         found = _follow(graph, node, text[len(root) :])
@@ -32,7 +32,7 @@ def _roots(graph: HeapGraph, text: str) -> Iterator[tuple[str, int]]:
 
 
 def _follow(graph: HeapGraph, start: int, text: str) -> int | None:
-    """Search depth-first, the longest match first: a key may look like the beginning of another."""
+    """Search depth-first, longest match first: one key may be a prefix of another."""
     stack = [(start, text)]
     seen: set[tuple[int, int]] = set()
     while stack:

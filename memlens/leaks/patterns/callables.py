@@ -29,10 +29,11 @@ def captures(case: Case) -> Diagnosis | None:
         return None
     _, name = max(_captured(graph, functions[0]), default=(0, ""))
     function, place = graph.name_of(functions[0]), graph.location_of(functions[0])
+    location = f" ({place.package_location})" if place else ""
     return Diagnosis(
         "closure-capture",
         f"each {function or 'function'} closes over {name!r}: {format_bytes(captured)} together",
-        f"Let {function or 'the function'}{f' ({place.short()})' if place else ''} capture only"
+        f"Let {function or 'the function'}{location} capture only"
         f" what it needs, not {name!r}, and take it out of {case.name} when it is done with."
         f"{case.where()}",
     )

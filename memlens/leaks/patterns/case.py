@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from memlens._core.layout import EdgeKind, NodeFlag
+from memlens._frame import is_library_file
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.growth import Growth, Holder
@@ -40,6 +41,7 @@ class Case:
     holder: Holder
     subject: int  # the node that the suspect is named after
     path: RetentionPath
+    text: str  # what the suspect is called
     mentions: Sequence[Mention] = ()
 
     @property
@@ -117,11 +119,16 @@ class Case:
         marked = sum(1 for node in self.values if self.graph.has(node, flag))
         return marked * 2 > len(self.values)
 
-    def _distance(self, mention: Mention) -> tuple[bool, bool]:
-        """Order mentions: of the owner's class first; what makes the container is less telling."""
+    def _distance(self, mention: Mention) -> tuple[bool, bool, bool, bool]:
+        """Order mentions: the program's code first, then what adds, then the owner's class."""
         owners = {hop.type_name.rpartition(".")[2] for hop in self.path.hops[:-1]}
         outer = mention.function.rpartition(".")[0].rpartition(".")[2]
-        return outer not in owners, mention.function.endswith(("__init__", "<module>"))
+        return (
+            is_library_file(mention.location.file),
+            mention.function.endswith(("__init__", "<module>")),
+            not mention.adds,
+            outer not in owners,
+        )
 
     def where(self) -> str:
         """Say which code to look at."""

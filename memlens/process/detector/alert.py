@@ -1,4 +1,4 @@
-"""What the leak detector says: ``Verdict``, ``LeakAlert``, ``DetectorReport``; plain values."""
+"""The results of the leak detector: ``Verdict``, ``LeakAlert`` and ``DetectorReport``."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from memlens._text import columns, format_bytes, format_change, format_count, fo
 __all__ = ("DetectorReport", "LeakAlert", "Verdict")
 
 _KINDS = {
-    "python": "Python objects accumulate; compare heap snapshots to find who holds them",
+    "python": "Python objects accumulate; compare heap snapshots to find their holder",
     "native": "memory outside Python objects accumulates: an extension module or a C library",
-    "fragmentation": "the allocators hold more while what is in use stands still: fragmentation",
-    "native or fragmentation": "the Python heap stands still: native memory or fragmentation",
-    "unknown": "only one series was watched, so Python and native growth cannot be told apart",
+    "fragmentation": "the allocators hold more memory, but not more is in use: fragmentation",
+    "native or fragmentation": "the Python heap does not grow: native memory or fragmentation",
+    "unknown": "Python and native growth cannot be distinguished by one series",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the detector thinks now.
+    """The current result of a leak detector.
 
-    ``state`` is ``warming`` (too early to say), ``stable``, ``growing`` (a rise worth knowing, not
-    an alarm) or ``leak``. The slope, its 99.9 % interval (bytes per hour) and ``since`` (seconds on
-    the caller's clock) are ``None`` unless the state is ``growing`` or ``leak``; by iterations, the
-    unit of time is one reading, the slope is in bytes per reading and ``since`` is a number of
-    readings. ``reason`` names the gate that spoke against a leak, empty for a leak.
+    ``state`` is ``warming`` (too few readings), ``stable``, ``growing`` (a rise, but no alert) or
+    ``leak``. The slope, its 99.9 % interval (bytes per hour) and ``since`` (seconds on the caller's
+    clock) are None unless the state is ``growing`` or ``leak``. When readings are counted, the unit
+    of time is one reading: the slope is in bytes per reading and ``since`` is a number of readings.
+    ``reason`` names the gate that rejected a leak; it is empty for a leak.
     """
 
     state: str
@@ -39,25 +39,31 @@ class Verdict:
 
     @property
     def is_leak(self) -> bool:
-        """Whether this is an alarm."""
+        """Whether the state is ``leak``."""
         return self.state == "leak"
 
+    def __repr__(self) -> str:
+        slope = ""
+        if self.slope_bytes_per_hour is not None:
+            slope = f", slope {self.slope_bytes_per_hour:+.4g}, confidence {self.confidence:.4f}"
+        return f"<Verdict: {self.state}{slope}{f' ({self.reason})' if self.reason else ''}>"
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, ready for JSON."""
+        """Return the fields as JSON-ready values."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class LeakAlert:
-    """A confirmed leak: how fast, since when, how sure, and how long until the limit.
+    """A confirmed leak: its slope, start and confidence, and the time until the limit.
 
     Slopes are in bytes per hour with the 99.9 % interval of Theil and Sen; ``since`` and ``time``
     are seconds on the caller's clock. ``confidence`` is one minus the p-value of the Mann-Kendall
-    test, corrected for autocorrelation. ``seconds_to_limit`` and its interval are ``None`` where no
-    limit is known or where the series with the limit does not grow; the interval's upper end is
-    ``inf`` where the slope's interval reaches zero. ``kind`` is ``python``, ``native``,
-    ``fragmentation``, ``native or fragmentation`` or ``unknown``. By iterations, an hour is one
-    reading throughout.
+    test, corrected for autocorrelation. ``seconds_to_limit`` and its interval are None if no limit
+    is known or the limited series does not grow; the upper end of the interval is ``inf`` if the
+    interval of the slope reaches zero. ``kind`` is ``python``, ``native``, ``fragmentation``,
+    ``native or fragmentation`` or ``unknown``. When readings are counted (``by_iterations``), read
+    "reading" for "hour" throughout.
     """
 
     series: str
@@ -76,7 +82,7 @@ class LeakAlert:
     by_iterations: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, ready for JSON (an endless time is ``None``)."""
+        """Return the fields as JSON-ready values; an infinite time becomes None."""
         out = asdict(self)
         interval = self.seconds_to_limit_interval
         if interval is not None:
@@ -85,12 +91,13 @@ class LeakAlert:
             ]
         return out
 
+    def __repr__(self) -> str:
+        return f"<LeakAlert: {self.kind} growth in {self.series}, {self._slope()}>"
+
     def __str__(self) -> str:
         low, high = self.interval_bytes_per_hour
-        unit = "reading" if self.by_iterations else "h"
         lines = [
-            f"memory leak suspected in {self.series}: "
-            f"{self._amount(self.slope_bytes_per_hour, signed=True)}/{unit} "
+            f"memory leak suspected in {self.series}: {self._slope()} "
             f"(99.9 % between {self._amount(low)} and {self._amount(high)})",
             f"  {self._amount(self.growth_bytes, signed=True)} over the last {self._span()}, now at "
             f"{self._amount(self.level_bytes)}{', growing steeper' if self.steepening else ''}; "
@@ -101,8 +108,12 @@ class LeakAlert:
             lines.append(f"  {self._time_left()}")
         return "\n".join(lines)
 
+    def _slope(self) -> str:
+        unit = "reading" if self.by_iterations else "h"
+        return f"{self._amount(self.slope_bytes_per_hour, signed=True)}/{unit}"
+
     def _amount(self, amount: float, *, signed: bool = False) -> str:
-        """Return an amount of what the series is in: counts of blocks are no bytes."""
+        """Return an amount with the unit of the series: bytes or blocks."""
         if self.series == "blocks":
             return f"{amount:{'+' if signed else ''},.0f} blocks"
         return format_change(amount) if signed else format_bytes(amount)
@@ -127,13 +138,13 @@ class LeakAlert:
 
 
 def _percent(confidence: float) -> str:
-    """Return a confidence in percent; nothing is entirely sure."""
+    """Return a confidence in percent; it is never shown as 100 %."""
     return "over 99.99 %" if confidence >= 0.9999 else f"{100 * confidence:.2f} %"
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorReport:
-    """What the detector has seen so far, at any time; sizes in bytes, times in seconds."""
+    """The readings and the verdict of a leak detector so far; sizes in bytes, times in seconds."""
 
     series: str
     verdict: Verdict
@@ -149,14 +160,20 @@ class DetectorReport:
 
     @property
     def growth_bytes(self) -> float | None:
-        """The last reading less the first, in bytes."""
+        """The last reading minus the first, in bytes; None without readings."""
         if self.start_bytes is None or self.current_bytes is None:
             return None
         return self.current_bytes - self.start_bytes
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain values, ready for JSON."""
+        """Return the fields as JSON-ready values."""
         return {**asdict(self), "growth_bytes": self.growth_bytes}
+
+    def __repr__(self) -> str:
+        return (
+            f"<DetectorReport: {self.series} {self.verdict.state}, {self.readings} readings,"
+            f" {self.alerts} alerts>"
+        )
 
     def __str__(self) -> str:
         if self.start_bytes is None or self.current_bytes is None:

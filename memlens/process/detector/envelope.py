@@ -1,13 +1,13 @@
 """The lower envelope of a series in bounded storage.
 
-What a collector frees between two readings is not a leak, and what the load of the moment needs
-is not one either: both rise above a floor and come back to it. So the trend is looked for in the
-floor: the lowest reading of each stretch of time ("bucket").
+Garbage between two collections and the memory of current requests are not leaks: both rise above a
+floor and return to it. The detector therefore looks for a trend in the floor, which is the lowest
+reading of each interval of time ("bucket").
 
-Two stores share the buckets. ``recent`` is a ring of the latest ones at full resolution, because a
-service that has run for a week must still notice within hours that it began to leak. ``history``
-covers everything since the start in at most 64 buckets: when they are full, neighbours merge and
-their width doubles (dyadic buckets, O(1) amortised for a reading).
+Buckets are stored twice. ``recent`` is a ring of the latest buckets at full resolution, so that a
+leak that starts after a week is detected within hours. ``history`` covers everything since the
+start in at most 64 buckets: when they are full, neighbours merge and their width doubles (dyadic
+buckets, O(1) amortised per reading).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def _zeros(length: int) -> array[float]:
 class Envelope:
     """Lowest and highest readings by bucket: the latest at full resolution, all of them coarsely.
 
-    A bucket is handed in closed, by ``add``; instants must not decrease. Storage is allocated
-    once, in columns of doubles and floats: 4 KiB.
+    `add` takes complete buckets; instants must not decrease. Storage is allocated once, in columns
+    of doubles and floats: 4 KiB.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Envelope:
     def __init__(self) -> None:
         self._ring_times = _zeros(RECENT_BUCKETS)
         self._ring_lows = _zeros(RECENT_BUCKETS)
-        # How far readings stood above the floor: seven digits are plenty, at half the room.
+        # Distance of the readings above the floor. Single precision is sufficient.
         self._ring_spreads = array("f", bytes(4 * RECENT_BUCKETS))
         self._times = _zeros(HISTORY_BUCKETS)
         self._lows = _zeros(HISTORY_BUCKETS)
@@ -61,7 +61,7 @@ class Envelope:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all buckets."""
+        """Remove all buckets."""
         self.began = 0.0  # when the series began, on the clock of the buckets
         self.buckets = 0
         self.history_length = 0  # buckets of the history, the last one perhaps not full
@@ -69,7 +69,7 @@ class Envelope:
         self._weights = 0  # closed buckets in the history's last one
 
     def add(self, time: float, low: float, high: float) -> None:
-        """Take a closed bucket: its lowest reading, when that was, and its highest reading."""
+        """Add a complete bucket: its lowest reading and the time of it, and its highest reading."""
         slot = self.buckets % RECENT_BUCKETS
         self._ring_times[slot] = time
         self._ring_lows[slot] = low
@@ -112,21 +112,21 @@ class Envelope:
     def history(self) -> Floor:
         """Return the floor of everything since the start, in full buckets of equal width."""
         length = self.history_length
-        if self._weights < self.merge:  # a short bucket's floor is not comparable
+        if self._weights < self.merge:  # the floor of a shorter bucket is not comparable
             length -= 1
         return self._times[:length].tolist(), self._lows[:length].tolist()
 
     def highest_floor_before(self, time: float) -> float:
-        """Return the highest floor of any bucket before ``time``; -inf where there is none."""
+        """Return the highest floor of any bucket before ``time``; -inf if there is none."""
         times, lows = self.recent()
         peak = max(lows[: bisect_left(times, time)], default=-float("inf"))
         length = self.history_length
-        # A bucket of the history lies before ``time`` as a whole only if the next begins before.
+        # A bucket of the history lies completely before ``time`` only if the next one begins before.
         known = bisect_left(self._times, time, 0, length) - 1
         return max(peak, max(self._peaks[: max(known, 0)], default=peak))
 
     def floor_between(self, start: float, end: float) -> Floor:
-        """Return the floor from ``start`` to before ``end``, coarse where it is long ago."""
+        """Return the floor from ``start`` to before ``end``, at coarse resolution if it is old."""
         times, lows = self.recent()
         if times and start < times[0] and self.buckets > RECENT_BUCKETS:
             times, lows = self.history()
@@ -134,7 +134,7 @@ class Envelope:
         return times[first:last], lows[first:last]
 
     def spreads(self, buckets: int) -> list[float]:
-        """Return how far the highest reading stood above the floor in each of the last buckets."""
+        """Return the distance of the highest reading above the floor for each of the last buckets."""
         return self._unrolled(self._ring_spreads)[-buckets:]
 
     def _unrolled(self, ring: array[float]) -> list[float]:
@@ -144,14 +144,14 @@ class Envelope:
         return ring[head:].tolist() + ring[:head].tolist()
 
 
-def thinned(floor: tuple[Sequence[float], Sequence[float]], most: int) -> Floor:
-    """Return the floor with neighbours merged so that at most ``most`` points are left.
+def thinned(floor: tuple[Sequence[float], Sequence[float]], max_points: int) -> Floor:
+    """Return the floor with neighbours merged so that at most ``max_points`` points remain.
 
-    Groups are counted from the end, so that the newest point is as wide as the others; what is
-    left over at the beginning is dropped.
+    Groups are counted from the end, so that the newest point is as wide as the others; an
+    incomplete group at the beginning is dropped.
     """
     times, lows = floor
-    stride = -(-len(times) // most)
+    stride = -(-len(times) // max_points)
     if stride <= 1:
         return list(times), list(lows)
     out_times, out_lows = [], []

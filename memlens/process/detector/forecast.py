@@ -1,4 +1,4 @@
-"""What a confirmed leak means: how long until the limit, and which kind of memory it is."""
+"""Properties of a confirmed leak: the time until the limit and the kind of memory that grows."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _HOUR_SECONDS = 3600.0
 
 
 class Watched(Protocol):
-    """What is asked of a detector."""
+    """The part of a detector that this module needs."""
 
     @property
     def verdict(self) -> Verdict:
-        """What it thinks now."""
+        """The current verdict."""
 
     def floor_growth_since(self, since: float) -> tuple[float, float]:
-        """Return the growth of its floor in bytes since an instant, and the level then."""
+        """Return the growth of the floor in bytes since an instant, and its level at that time."""
 
     def peak_bytes(self) -> float:
-        """Return how high its readings reach now."""
+        """Return the current height of the peaks of the readings, in bytes."""
 
 
 def time_to_limit(
     leaking: Watched, limit_bytes: float, resident: Watched | None
 ) -> tuple[float, tuple[float, float]] | None:
-    """Return the seconds until peaks meet the limit, and their interval; ``None`` if unknown.
+    """Return the seconds until the peaks reach the limit, and their interval; None if unknown.
 
-    The limit is on resident memory: where that series is watched too, its level counts, and its
-    slope once it is found to grow. Processes are killed at peaks, not at the floor.
+    The limit is on resident memory. If that series is available its level is used, and its slope
+    once it is known to grow. The kernel kills at peaks, so the peaks count and not the floor.
     """
     growing = resident or leaking
     if growing.verdict.interval_bytes_per_hour is None:
@@ -52,10 +52,10 @@ def time_to_limit(
 def kind_of_growth(
     series: str, leaking: Watched, related: Mapping[str, Watched], since: float
 ) -> str:
-    """Return which kind of memory grew since then, from the joint movement of several series.
+    """Return the kind of memory that grew since ``since``, by comparing several series.
 
-    A series carries the growth where it accounts for half of it or more. Counts of blocks have
-    no bytes to compare; they carry it where they grew at least half as much in proportion.
+    A series explains the growth if it accounts for at least half of it. Block counts are not in
+    bytes; they explain the growth if their relative growth is at least half as large.
     """
     if series in ("python", "blocks"):
         return "python"

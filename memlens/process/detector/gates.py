@@ -1,9 +1,9 @@
-"""The shapes that rise without leaking, and the gates that turn them away.
+"""The gates: criteria that separate a leak from other kinds of growth.
 
-A significant trend is not a leak: a warm-up, a cache that fills, a step, a season and a slow
-sawtooth all have one. ``judge`` looks at a window of the floor (``envelope``) and says which gate
-turns it away, or that it has the shape of a leak: it rises significantly, what it gained was
-never released, the gain is spread over the whole window, it goes on at the end and does not settle.
+A significant trend is not always a leak: a warm-up, a filling cache, a step, a season and a slow
+sawtooth have one, too. ``judge`` examines a window of the floor (``envelope``) and returns the gate
+that rejects it, or accepts it as a leak. A leak rises significantly, never releases its growth,
+spreads the growth over the whole window, continues at the end, and does not settle.
 """
 
 from __future__ import annotations
@@ -25,40 +25,40 @@ from memlens.process.detector.trend import (
 
 __all__ = ("GateResult", "Gates", "judge")
 
-MAX_POINTS = 36  # of a window: enough for the test, few enough for quadratic work
+MAX_POINTS = 36  # per window: enough for the test, few enough for quadratic work
 MIN_POINTS = 12
 
 
 class Gates(NamedTuple):
-    """The thresholds of the gates; the defaults are those of production."""
+    """The thresholds of the gates."""
 
-    growth_ratio: float = 0.01  # of the level
+    growth_ratio: float = 0.01  # growth relative to the level
     growth_bytes: float = 2.0 * 1024 * 1024
-    noise_factor: float = 3.0  # growth against the spread around the trend
-    spread: float = 6.0  # increments that carry the growth
+    noise_factor: float = 3.0  # growth relative to the spread around the trend
+    spread: float = 6.0  # increments over which the growth is spread
     spread_share: float = 0.1
-    settling: float = 0.6  # a slope below this share of the one before is settling down
+    settling: float = 0.6  # a slope below this share of the previous slope is settling
     settling_power: float = 0.65
     clear_spread: float = 4.0
     tail: float = 0.4
     cliff_windows: float = 1.5
-    new_high: float = 0.5  # share of the growth that must lie above all that was seen before
+    new_high: float = 0.5  # share of the growth that must lie above every earlier value
 
 
 class Past(Protocol):
-    """What the gates ask about the time before a window."""
+    """The time before a window, as the gates need it."""
 
     began: float
 
     def highest_floor_before(self, time: float) -> float:
-        """Return the highest floor before ``time``; -inf where there was none."""
+        """Return the highest floor before ``time``; -inf if there is none."""
 
     def floor_between(self, start: float, end: float) -> Floor:
         """Return the floor from ``start`` to before ``end``."""
 
 
 class GateResult(NamedTuple):
-    """What a window says: ``failed`` names the gate that turned it away, '' for a leak."""
+    """The result for a window: ``failed`` names the gate that rejected it; '' for a leak."""
 
     failed: str
     growth_bytes: float = 0.0
@@ -77,25 +77,25 @@ def judge(
     past: Past,
     gates: Gates,
 ) -> GateResult:
-    """Judge the floor from point ``start`` on: does it rise as a leak does?
+    """Decide whether the floor from point ``start`` on rises as a leak does.
 
-    The window is cut at the last instant when the floor stood at its lowest, for what came before
-    has been released; what is left must still last ``min_span`` seconds. ``past`` knows
-    the floor before the window. Cheap gates come first: most windows of a healthy
-    process end at one of the first three.
+    The window is cut at the last instant at which the floor was at its lowest, because memory that
+    was gained before has been released; the remaining part must still last ``min_span`` seconds.
+    ``past`` provides the floor before the window. Cheap gates come first: one of the first three
+    rejects most windows of a healthy process.
     """
     times, lows = thinned((floor[0][start:], floor[1][start:]), MAX_POINTS)
     if len(times) < MIN_POINTS or times[-1] - times[0] < 0.85 * min_span:
         return GateResult("too short")
     kept = suffix_minimum(lows)
     lowest = bisect_right(kept, kept[0]) - 1
-    # Compared at equal widths: a narrow bucket's floor stands higher than a wide one's.
+    # Compare at equal widths: the floor of a narrow bucket is higher than that of a wide one.
     peak = max([past.highest_floor_before(times[0]), *lows[:lowest]])
     times, lows, kept = times[lowest:], lows[lowest:], kept[lowest:]
     count = len(times)
     if count < MIN_POINTS or times[-1] - times[0] < 0.85 * min_span:
         return GateResult("no lasting rise")
-    kept = kept[: count - max(1, count // 10)]  # the last minima have not yet had time to fall
+    kept = kept[: count - max(1, count // 10)]  # the last minima may still fall
     growth = kept[-1] - kept[0]
     if growth < max(gates.growth_bytes, gates.growth_ratio * kept[0]):
         return GateResult("too little growth", growth)
@@ -121,14 +121,14 @@ def judge(
 
 
 def _fell_at_once(before: Sequence[float], low: float, peak: float) -> bool:
-    """Tell whether the floor came down from its highest to ``low`` within a few buckets."""
+    """Return whether the floor fell from its highest value to ``low`` within a few buckets."""
     return max(before, default=low) - low >= 0.8 * (peak - low)
 
 
 def _shape(
     times: Sequence[float], lows: Sequence[float], slope: float, gates: Gates
 ) -> tuple[str, bool]:
-    """Return the gate that the shape of the rise fails, if any, and whether it grows steeper."""
+    """Return the gate that rejects the shape of the rise ("" if none), and if it steepens."""
     half = bisect_left(times, (times[0] + times[-1]) / 2)
     earlier = sen_slope(times[:half], lows[:half])
     later = trend(times[half:], lows[half:], Z_90)
@@ -145,7 +145,7 @@ def _shape(
 
 
 def _fell_behind(times: Sequence[float], lows: Sequence[float], slope: float, gates: Gates) -> bool:
-    """Tell whether the last sixth clearly left the line that the first two thirds draw."""
+    """Return whether the last sixth lies clearly below the line through the first two thirds."""
     count = len(times)
     body, tail = 2 * count // 3, count - max(3, count // 6)
     body_slope = sen_slope(times[:body], lows[:body])
@@ -154,18 +154,18 @@ def _fell_behind(times: Sequence[float], lows: Sequence[float], slope: float, ga
 
 
 def _settling(past: Past, times: Sequence[float], slope: float, gates: Gates) -> bool:
-    """Tell whether the rise is the late part of one that began steeper and dies away.
+    """Return whether the rise is the late part of one that began steeper and levels off.
 
-    Compares with the stretch before the window, at least as long as half of all that came before.
-    A logarithm's slope falls as 1/t, a square root's as its root: the power of the fall between
-    the middles of the two stretches, not its size, tells them apart at any age.
+    Compares the window with the interval before it, which covers at least half of all earlier time.
+    The slope of a logarithm falls as 1/t, that of a square root as 1/sqrt(t). The exponent of the
+    fall between the middles of the two intervals distinguishes them at any age; its size does not.
     """
     age = times[0] - past.began
     length = max(times[-1] - times[0], age / 2)
     before_times, before_lows = thinned(past.floor_between(times[0] - length, times[0]), 16)
     span_before = before_times[-1] - before_times[0] if len(before_times) >= 6 else 0.0
     if span_before < (times[-1] - times[0]) / 6:
-        return False  # too short to have a slope worth comparing
+        return False  # too short for a slope
     ratio = slope / max(sen_slope(before_times, before_lows), 1e-12)
     middle_before = (before_times[0] + before_times[-1]) / 2 - past.began
     middle = (times[0] + times[-1]) / 2 - past.began

@@ -1,7 +1,7 @@
 """Turns readings with any timestamps into the buckets of an envelope.
 
-The part of the leak detector that runs for every reading; it knows nothing of leaks. What clocks do
-(stop, leap, run backwards, or are missing altogether) ends here.
+This part of the leak detector runs for every reading and does not know about leaks. It handles
+clocks that stop, jump, run backwards or are missing, so that the later parts need not.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from memlens.process.detector.envelope import RECENT_BUCKETS, Envelope
 
 __all__ = ("Intake",)
 
-WINDOW_BUCKETS = 48  # of the least window
-ITERATION_WARMUP, ITERATION_WINDOW = 16, 42  # the tests have held at the 64th reading
+WINDOW_BUCKETS = 48  # in the minimum window
+ITERATION_WARMUP, ITERATION_WINDOW = 16, 42  # the tests have passed at the 64th reading
 GAP_BUCKETS, GAP_INTERVALS = 4, 10
 
 
 class Intake:
-    """Readings in, closed buckets out: ``_bucket_added`` is called after each one.
+    """Collects readings into buckets; calls ``_bucket_added`` after each complete bucket.
 
-    Ours and the caller's clock differ by the leaps of the latter: ``_shift`` is added to our
-    instants to get the caller's.
+    The internal clock ignores jumps of the caller's clock. Adding ``_shift`` to an internal instant
+    gives the instant on the caller's clock.
     """
 
     __slots__ = (
@@ -87,17 +87,17 @@ class Intake:
         self._warm_until = inf
 
     def _bucket_added(self) -> None:
-        """Look at the envelope, which has a bucket more."""
+        """Handle a new bucket in the envelope."""
 
     @property
     def verdict(self) -> Verdict:
-        """What the detector thinks now."""
+        """The current verdict."""
         return self._verdict
 
     def observe(self, value_bytes: float, timestamp: float | None = None) -> Verdict:
-        """Take a reading of ``value_bytes`` at ``timestamp`` (seconds) and return the verdict.
+        """Add a reading of ``value_bytes`` at ``timestamp`` (seconds) and return the verdict.
 
-        A verdict changes only when a test was due, every twelfth of the least window.
+        The verdict changes only when a test is due, every twelfth of the minimum window.
         """
         if timestamp is None:
             timestamp = self._own_time()
@@ -123,7 +123,7 @@ class Intake:
         return self._last_time + self._sample_interval
 
     def _count_iterations(self) -> None:
-        """Switch to the test mode, in which the n-th reading is at instant n."""
+        """Switch to counting: the n-th reading is at instant n."""
         size = self._window_size or ITERATION_WINDOW
         self._by_iterations = True
         self._interval = 1.0
@@ -132,7 +132,7 @@ class Intake:
         self._warmup = float(size // 3 if self._window_size else ITERATION_WARMUP)
 
     def _observe_edge(self, value: float, timestamp: float) -> Verdict:
-        """Take a reading that is the first, begins a bucket, is out of order, or is no reading."""
+        """Add a reading that is the first, begins a bucket, is out of order, or is invalid."""
         if not (0.0 <= value < inf and isfinite(timestamp)):
             self._rejected += 1
             return self._verdict
@@ -150,7 +150,9 @@ class Intake:
             if elapsed > max(GAP_BUCKETS * self._width, GAP_INTERVALS * self._interval):
                 self._gaps += 1
                 self._jump(timestamp)
-            if self._in_bucket == 0:  # one reading a bucket: learn how far apart they come
+            if (
+                self._in_bucket == 0
+            ):  # one reading per bucket: estimate the interval between readings
                 self._interval += (elapsed - self._interval) / 2
         self._open_bucket(value, timestamp)
         return self._verdict
@@ -161,14 +163,14 @@ class Intake:
         self._envelope.began = timestamp
 
     def _jump(self, timestamp: float) -> None:
-        """Let our clock go on by one interval while the caller's leaps to ``timestamp``."""
+        """Advance the internal clock by one interval while the caller's jumps to ``timestamp``."""
         before = self._last_time - self._shift
-        leap = timestamp - self._last_time - self._interval
-        self._shift += leap
-        self._gap_at, self._gap_length = before, leap
+        jump = timestamp - self._last_time - self._interval
+        self._shift += jump
+        self._gap_at, self._gap_length = before, jump
 
     def _open_bucket(self, value: float, timestamp: float) -> None:
-        # A hair early, so that readings exactly a width apart do not share a bucket.
+        # Slightly early, so that readings exactly one width apart do not share a bucket.
         self._bucket_end = timestamp + self._width * (1 - 1e-9)
         self._last_time = self._low_time = timestamp
         self._last_value = self._low = self._high = value

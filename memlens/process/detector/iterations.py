@@ -1,4 +1,4 @@
-"""Counts the interpreter's blocks while a step is repeated, without adding to them."""
+"""Counts the interpreter's memory blocks while a step is repeated, without adding blocks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ POINTS = 64
 
 
 def blocks_after(step: Callable[[], object], n: int) -> array[int]:
-    """Return the blocks in use, after a collection, at 64 or more moments of ``n`` calls of a step.
+    """Return the blocks in use at 64 or more points during ``n`` calls of ``step``.
 
-    The readings are stored in an array made beforehand: a list of them would grow by one object a
-    reading, and the tool would find its own leak.
+    Each count follows a full collection. The counts are stored in an array of fixed size: a list
+    would grow by one object per count, and the detector would report its own leak.
     """
     calls = max(1, n // POINTS)
     blocks = array("q", bytes(8 * (n // calls)))

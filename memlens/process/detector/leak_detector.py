@@ -1,20 +1,26 @@
-"""Does a process leak? A robust trend test over a series of readings, in bounded memory.
+"""The leak detector: a robust trend test over a series of readings, in bounded memory.
 
-``MemoryLeakDetector`` keeps the lower envelope of the readings (``envelope``), looks every few
-minutes for a rise that has the shape of a leak (``examine``, ``shapes``, ``trend``), and says
-``leak`` when it has seen one several times in a row.
+``MemoryLeakDetector`` keeps the lower envelope of the readings (``envelope``), searches it every
+few minutes for a rise with the shape of a leak (``windows``, ``gates``, ``trend``), and reports
+``leak`` after finding one several times in a row.
 
-What no method can tell apart: a healthy rise that lasts longer than the least window looks like a
-leak until it ends. Set ``min_window_seconds`` above the longest healthy rise, to 26 hours for a
-service with a daily season.
+No method can distinguish a leak from a healthy rise that lasts longer than the minimum window. Set
+``min_window_seconds`` above the longest healthy rise: 26 hours for a service with a daily season.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import inf, isfinite
+from math import inf
 
-from memlens.errors import OptionError
+from memlens._log import FailureLog
+from memlens._options import (
+    check_callable,
+    check_integer,
+    check_number,
+    check_seconds,
+    check_text,
+)
 from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
 from memlens.process.detector.forecast import kind_of_growth, time_to_limit
 from memlens.process.detector.gates import GateResult, Gates
@@ -25,47 +31,46 @@ from memlens.process.detector.windows import dated, examine, rising
 __all__ = ("DetectorReport", "LeakAlert", "MemoryLeakDetector", "Verdict", "check_iterations")
 
 MIN_READINGS = 16
-HOLD, HOLD_OF = 3, 4  # passes of the latest tests that confirm a leak
-WEAK_HOLD, WEAK_HOLD_OF = 5, 6  # where the rise is ragged, as a random walk's is
+HOLD, HOLD_OF = 3, 4  # a leak is confirmed if 3 of the last 4 tests pass
+WEAK_HOLD, WEAK_HOLD_OF = 5, 6  # for a ragged rise, such as a random walk
 _HOUR_SECONDS = 3600.0
 
 
 class MemoryLeakDetector(Intake):
-    """Watches one series of memory readings and says whether it leaks.
+    """Tests whether one series of memory readings has the trend of a leak.
 
-    ``observe`` takes a reading and returns the present ``Verdict``. The state is ``warming``
-    until there is enough to judge, then ``stable``, ``growing`` (a rise, for information) or
-    ``leak`` (an alert: the rise passed the whole test three times of four). A leak that stops is
-    withdrawn after two tests in a row that fail.
+    `observe` adds a reading and returns the current `Verdict`. The state is ``warming`` while there
+    are too few readings, then ``stable``, ``growing`` (a rise, for information) or ``leak`` (an
+    alert: three of the last four tests passed). A leak is withdrawn after two failed tests in a row.
 
-    ``sample_interval`` (seconds) is what readings are apart when nothing else tells.
-    ``window_size``, in readings, sets the least window and wins over ``min_window_seconds``; below
-    16 it counts as 16. ``warmup_seconds`` at the start are not judged. ``growth_threshold`` is
-    the least growth of an alert relative to the level, ``min_growth_bytes`` the least absolute
-    one (set it for series that are not in bytes, such as counts of blocks). ``on_alert`` is called
-    once for each confirmed leak; what it raises is caught, logged once and counted.
+    ``sample_interval`` is the assumed time between readings in seconds, until it is measured.
+    ``window_size``, in readings, sets the minimum window and overrides ``min_window_seconds``; the
+    smallest value is 16. The first ``warmup_seconds`` are not tested. ``growth_threshold`` is the
+    minimum growth of an alert relative to the level, ``min_growth_bytes`` the minimum absolute
+    growth (set it for series that are not in bytes, such as block counts). ``on_alert`` is called
+    once for each confirmed leak; its exceptions are caught, counted, and logged once.
 
-    ``limit`` (bytes, or a function that gives them or ``None``) is what the time left refers to; it
-    is asked anew for every alert. ``related`` names detectors of the same process that are fed
-    on the same clock: ``python`` (bytes of the Python heap), ``blocks`` (their number), ``malloc``
-    (bytes in use) and ``rss``; from their joint movement an alert tells Python growth from native
+    ``limit`` is the memory limit in bytes for the remaining time, or a function that returns it or
+    None and is called for every alert. ``related`` maps names to detectors of the same process on
+    the same clock: ``python`` (bytes of the Python heap), ``blocks`` (number of blocks), ``malloc``
+    (bytes in use) and ``rss``. By comparing them an alert distinguishes Python growth from native
     growth and fragmentation.
 
-    **Time.** With timestamps (seconds, any epoch), windows are in seconds. Without timestamps and
-    with a ``clock``, the clock is read. Without both, readings are counted: test mode for CI, with
-    a warm-up of 16 readings and a least window of 42, slopes a reading, the least growth one a
-    reading, and ``growth_threshold`` not applied. A timestamp a little older than the last one
-    counts as the last one; one that is older by more than ten intervals is a clock set back, and a
-    jump ahead by more than four buckets and ten intervals is a suspended process: in both cases
-    time goes on as if one interval had passed. Readings that are negative, infinite or NaN, and
-    timestamps that are infinite or NaN, are refused and counted.
+    **Time.** With timestamps (seconds, any epoch), windows are in seconds. Without timestamps, the
+    ``clock`` is read. Without either, readings are counted, which is meant for tests in CI: the
+    warm-up is 16 readings, the minimum window 42, slopes are per reading, the minimum growth is one
+    per reading, and ``growth_threshold`` does not apply. A timestamp slightly older than the last
+    one counts as the last one. A timestamp older by more than ten intervals means that the clock
+    was set back; a jump ahead by more than four buckets and ten intervals means that the process
+    was suspended. In both cases time continues as if one interval had passed. Readings that are
+    negative, infinite or NaN, and timestamps that are infinite or NaN, are rejected and counted.
 
-    Not safe for concurrent ``observe``; ``report`` may be called from any thread. Less than 8 KiB,
-    however long it runs.
+    Concurrent calls of `observe` are not safe; `report` may be called from any thread. Uses less
+    than 8 KiB, however long it runs. Raises ``OptionError`` for options that are out of range.
     """
 
     __slots__ = (
-        "_callback_errors",
+        "_failures",
         "_gates",
         "_limit",
         "_on_alert",
@@ -91,34 +96,39 @@ class MemoryLeakDetector(Intake):
         related: Mapping[str, MemoryLeakDetector] | None = None,
         series: str = "rss",
     ) -> None:
-        _check("sample_interval", sample_interval, above=0.0)
-        _check("min_window_seconds", min_window_seconds, above=0.0)
-        _check("warmup_seconds", warmup_seconds)
-        _check("growth_threshold", growth_threshold)
-        _check("min_growth_bytes", min_growth_bytes)
+        sample_interval = check_seconds("sample_interval", sample_interval)
+        min_window_seconds = check_seconds("min_window_seconds", min_window_seconds)
+        warmup_seconds = check_seconds("warmup_seconds", warmup_seconds, 0)
+        growth_threshold = check_number("growth_threshold", growth_threshold, 0)
+        min_growth_bytes = check_number("min_growth_bytes", min_growth_bytes, 0, unit="bytes")
         if window_size is not None:
-            _check("window_size", window_size, above=0.0)
-            window_size = max(window_size, MIN_READINGS)
+            window_size = max(check_integer("window_size", window_size, 1), MIN_READINGS)
+        for name, function in (("on_alert", on_alert), ("clock", clock)):
+            if function is not None:
+                check_callable(name, function)
+        if limit is not None and not callable(limit):
+            limit = check_number("limit", limit, 0, unit="bytes", allow_infinity=True)
         super().__init__(sample_interval, window_size, warmup_seconds, min_window_seconds, clock)
         self._gates = Gates(growth_ratio=growth_threshold, growth_bytes=min_growth_bytes)
         self._on_alert = on_alert
         self._limit = limit
         self._related = dict(related or {})
-        self._series = series
-        self._callback_errors = self._passes = self.alerts = 0
+        self._series = check_text("series", series)
+        self._failures = FailureLog()
+        self._passes = self.alerts = 0
         self.last_alert: LeakAlert | None = None
 
     def relate(self, name: str, detector: MemoryLeakDetector) -> None:
-        """Name another detector of the same process, as ``related`` does."""
+        """Add another detector of the same process to ``related``."""
         self._related[name] = detector
 
     def reset(self) -> None:
-        """Begin anew, as after a restart of the process that is watched; counters stay."""
+        """Forget all readings, as after a restart of the observed process. Keeps the counters."""
         self._restart()
         self._passes = 0
 
     def _bucket_added(self) -> None:
-        # By iterations the readings are few: the tests that confirm lie close together.
+        # When readings are counted there are few of them, so the tests are closer together.
         steps = 24 if self._by_iterations else 12
         if self._envelope.buckets % max(1, int(self._window / self._width / steps + 0.5)) == 0:
             self._test()
@@ -138,12 +148,12 @@ class MemoryLeakDetector(Intake):
             if held or self._verdict.state == "leak":
                 self._confirm(finding)
             else:
-                self._verdict = self._verdict_of("growing", finding, "not yet held")
+                self._verdict = self._verdict_of("growing", finding, "not confirmed yet")
         elif self._verdict.state != "leak" or not self._passes & 0b10:
-            self._mention(finding)
+            self._set_unconfirmed(finding)
 
-    def _mention(self, finding: GateResult) -> None:
-        """Say ``growing`` where a shorter window rises, else ``stable``."""
+    def _set_unconfirmed(self, finding: GateResult) -> None:
+        """Set the verdict to ``growing`` if a shorter window rises, else to ``stable``."""
         short = rising(self._envelope, (self._window / 2, self._window / 4), self._present_gates())
         if not short.failed:
             self._verdict = self._verdict_of("growing", short, "window too short for an alert")
@@ -178,8 +188,8 @@ class MemoryLeakDetector(Intake):
         if self._on_alert is not None:
             try:
                 self._on_alert(alert)
-            except Exception as error:  # noqa: BLE001  # watching never takes the program down
-                self._note_error("on_alert", error)
+            except Exception as error:  # noqa: BLE001  # must not disturb the program
+                self._failures.note("on_alert of the leak detector failed", error)
 
     def _alert(self, finding: GateResult) -> LeakAlert:
         verdict = self._verdict
@@ -188,7 +198,7 @@ class MemoryLeakDetector(Intake):
         assert verdict.since is not None
         limit = self._limit_bytes()
         left, resident = None, self._related.get("rss")
-        if limit is not None and not self._by_iterations and self._tells_bytes(resident):
+        if limit is not None and not self._by_iterations and self._has_slope_in_bytes(resident):
             left = time_to_limit(self, limit, resident)
         return LeakAlert(
             series=self._series,
@@ -207,44 +217,32 @@ class MemoryLeakDetector(Intake):
             by_iterations=self._by_iterations,
         )
 
-    def _tells_bytes(self, resident: MemoryLeakDetector | None) -> bool:
-        """Tell whether a slope in bytes is known: a limit says nothing of counts of blocks."""
+    def _has_slope_in_bytes(self, resident: MemoryLeakDetector | None) -> bool:
+        """Return whether a slope in bytes is known: a limit does not apply to block counts."""
         rises = resident is not None and resident.verdict.interval_bytes_per_hour is not None
         return self._series != "blocks" or rises
 
     def _limit_bytes(self) -> float | None:
         try:
             limit = self._limit() if callable(self._limit) else self._limit
-        except Exception as error:  # noqa: BLE001  # an alert without a limit beats no alert
-            self._note_error("limit", error)
+        except Exception as error:  # noqa: BLE001  # an alert without a limit is better than none
+            self._failures.note("limit of the leak detector failed", error)
             return None
         return limit if limit is not None and 0 < limit < inf else None
 
-    def _note_error(self, what: str, error: Exception) -> None:
-        self._callback_errors += 1
-        if self._callback_errors == 1:
-            import logging
-
-            logging.getLogger("memlens").warning(
-                "%s of the leak detector failed: %r; later failures are only counted",
-                what,
-                error,
-                exc_info=error,
-            )
-
     def floor_growth_since(self, since: float) -> tuple[float, float]:
-        """Return the floor's growth in bytes since an instant of the caller, and its level then."""
+        """Return the growth of the floor in bytes since ``since``, and its level at that time."""
         start = since - self._shift
         _, lows = self._envelope.floor_between(start, inf)
         return (lows[-1] - lows[0], lows[0]) if lows else (0.0, 0.0)
 
     def peak_bytes(self) -> float:
-        """Return how high readings reach now: the floor and the usual spread above it (90 %)."""
+        """Return the current height of the peaks: the floor plus the usual spread above it (90 %)."""
         spreads = sorted(self._envelope.spreads(WINDOW_BUCKETS))
         return self._low + (spreads[int(0.9 * (len(spreads) - 1))] if spreads else 0.0)
 
     def report(self) -> DetectorReport:
-        """Return what was seen so far, at any time."""
+        """Return the verdict and the counters so far. May be called at any time."""
         empty = self._first_time == -inf
         return DetectorReport(
             series=self._series,
@@ -257,32 +255,33 @@ class MemoryLeakDetector(Intake):
             start_bytes=None if empty else self._first_value,
             current_bytes=None if empty else self._last_value,
             alerts=self.alerts,
-            callback_errors=self._callback_errors,
+            callback_errors=self._failures.count,
+        )
+
+    def __repr__(self) -> str:
+        readings = self._readings + self._in_bucket
+        return (
+            f"<MemoryLeakDetector: {self._series} {self._verdict.state}, {readings} readings,"
+            f" {self.alerts} alerts>"
         )
 
 
-def _check(name: str, value: float, above: float | None = None) -> None:
-    if not (isfinite(value) and (value > above if above is not None else value >= 0)):
-        least = f"above {above:g}" if above is not None else "0 or more"
-        raise OptionError(f"{name} must be a number {least}, got {value!r}")
-
-
 def check_iterations(step: Callable[[], object], n: int = 1600) -> Verdict:
-    """Call ``step`` ``n`` times and say whether the process keeps more blocks each time.
+    """Call ``step`` ``n`` times and test whether the process keeps more blocks each time.
 
-    After every ``n // 64`` calls the garbage is collected and ``sys.getallocatedblocks()`` read;
-    a leak is about one block more a reading, in the shape of a leak. The slope of the verdict is
-    in blocks a reading. Other threads that allocate disturb the count.
+    After every ``n // 64`` calls, garbage is collected and ``sys.getallocatedblocks()`` is read. A
+    leak adds about one block per reading. The slope of the verdict is in blocks per reading. Other
+    threads that allocate disturb the count.
 
-    A cache that has not met its bound yet looks like a leak: call the step at least twice as often
-    as the largest bound. A leak of one block in k calls needs ``n >= 512 * k``.
+    A cache that has not reached its bound looks like a leak: ``n`` should be at least twice the
+    largest bound. A leak of one block in k calls needs ``n >= 512 * k``.
 
-    Raises ``OptionError`` for fewer than 32 calls, and whatever ``step`` raises.
+    Raises ``OptionError`` if ``n`` is below 32. Exceptions of ``step`` pass unchanged.
     """
-    if n < MIN_ITERATIONS:
-        raise OptionError(f"n must be {MIN_ITERATIONS} calls or more, got {n!r}")
+    check_callable("step", step)
+    check_integer("n", n, MIN_ITERATIONS)
     blocks = blocks_after(step, n)
-    # A third of the window goes to the warm-up, and the last tests need room to hold.
+    # The warm-up takes a third of the window, and the last tests need room to be confirmed.
     detector = MemoryLeakDetector(window_size=int((len(blocks) - 3) / 1.4), series="blocks")
     for count in blocks:
         detector.observe(count)

@@ -1,8 +1,8 @@
-"""Takes a regular season out of the floor, so that a slow leak under a strong cycle can be seen.
+"""Removes a regular season from the floor, so that a slow leak under a strong cycle is found.
 
-A cycle of load that is longer than the buckets and stronger than the leak hides it from every test
-of order. Where one sinusoid explains most of what a line leaves, over at least two cycles, it is
-subtracted; steps, ramps and plateaus stay what they were, which smoothing would not leave them.
+A load cycle that is longer than the buckets and stronger than the leak hides it from rank tests. If
+one sinusoid explains most of the residuals of a line, over at least two cycles, it is subtracted.
+Unlike smoothing this does not change steps, ramps and plateaus.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Column = list[float]
 
 
 def deseasoned(times: Sequence[float], values: Sequence[float]) -> tuple[list[float], float] | None:
-    """Return the values without their season, or ``None`` where there is no clear one.
+    """Return the values without their season and its amplitude, or None if none is clear.
 
-    Least squares of a line and one sinusoid, over a grid of periods (a periodogram that allows
-    for the trend); work is linear in the points for each of the periods.
+    Fits a line and one sinusoid by least squares over a grid of periods (a periodogram that allows
+    for the trend). The work is linear in the number of points for each period.
     """
     count, span = len(times), times[-1] - times[0]
     shortest, longest = _MIN_POINTS_A_CYCLE * span / count, span / _MIN_CYCLES
@@ -36,7 +36,7 @@ def deseasoned(times: Sequence[float], values: Sequence[float]) -> tuple[list[fl
     base = (ones, line)
     rest = _without(values, base)
     best, season = 0.0, None
-    for step in range(_PERIODS):  # evenly in frequency: what the span can resolve
+    for step in range(_PERIODS):  # evenly spaced in frequency, which is what the span can resolve
         frequency = 1 / longest + (1 / shortest - 1 / longest) * step / (_PERIODS - 1)
         angles = [2 * pi * frequency * (t - middle) for t in times]
         wave = _unit(_without([sin(a) for a in angles], base))
@@ -62,7 +62,7 @@ def _unit(column: Column) -> Column:
 
 
 def _without(column: Sequence[float], basis: Sequence[Column]) -> Column:
-    """Return the column with its parts along an orthonormal basis taken out."""
+    """Return the column minus its projection on an orthonormal basis."""
     out = list(column)
     for unit in basis:
         along = _dot(out, unit)

@@ -33,9 +33,9 @@ Z_90 = 1.6448536269514722
 
 
 class Trend(NamedTuple):
-    """A slope per second with its interval, and how unlikely the order of the points is by chance.
+    """A slope per second with its confidence interval, and the p-value of the trend.
 
-    ``low`` and ``high`` are minus and plus infinity where the points are too few for an interval.
+    ``low`` and ``high`` are minus and plus infinity if there are too few points for an interval.
     """
 
     slope: float
@@ -46,7 +46,7 @@ class Trend(NamedTuple):
 
 
 def median(ordered: Sequence[float]) -> float:
-    """Return the middle of values that are already sorted; at least one."""
+    """Return the median of values that are already sorted. There must be at least one."""
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
@@ -99,16 +99,16 @@ def trend(times: Sequence[float], values: Sequence[float], z: float = Z_999) -> 
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    """Return 1-based ranks; equal values share the mean of theirs."""
+    """Return 1-based ranks; equal values get the mean of their ranks."""
     ordered = sorted(values)
     return [(bisect_left(ordered, v) + 1 + bisect_right(ordered, v)) / 2 for v in values]
 
 
 def variance_inflation(residuals: Sequence[float]) -> float:
-    """Return by how much autocorrelation widens the variance of Mann and Kendall's S (Hamed, Rao).
+    """Return the factor by which autocorrelation widens the variance of S (Hamed and Rao).
 
-    Only significant autocorrelations of the ranks count, except that of neighbours, which counts
-    whenever it is positive. Never below 1: negative autocorrelation is not credited.
+    Only significant autocorrelations of the ranks count; that of neighbours counts whenever it is
+    positive. The factor is never below 1: negative autocorrelation does not narrow the variance.
     """
     count = len(residuals)
     if count < 6:
@@ -128,7 +128,7 @@ def variance_inflation(residuals: Sequence[float]) -> float:
 
 
 def suffix_minimum(values: Sequence[float]) -> list[float]:
-    """Return for each point the least value from there on: what was never released again."""
+    """Return for each point the minimum from there on: memory that was never released."""
     out = list(values)
     for i in range(len(out) - 2, -1, -1):
         if out[i + 1] < out[i]:
@@ -137,10 +137,10 @@ def suffix_minimum(values: Sequence[float]) -> list[float]:
 
 
 def effective_increments(rising: Sequence[float]) -> float:
-    """Return over how many increments the growth is spread: one step gives 1, an even rise all.
+    """Return the number of increments over which the growth is spread.
 
-    ``(sum d)^2 / sum d^2`` over the increments of a series that never falls (the participation
-    ratio); 0.0 where nothing grew.
+    A single step gives 1, an even rise the number of increments. This is the participation ratio
+    ``(sum d)^2 / sum d^2`` over the increments of a series that never falls; 0.0 without growth.
     """
     increments = [rising[i + 1] - rising[i] for i in range(len(rising) - 1)]
     squares = sum([d * d for d in increments])
@@ -148,10 +148,11 @@ def effective_increments(rising: Sequence[float]) -> float:
 
 
 def hinge(times: Sequence[float], values: Sequence[float]) -> tuple[int, float]:
-    """Return from which point on the series rises, and what share of a line's error that saves.
+    """Return the index at which a flat series begins to rise, and the share of error explained.
 
-    Least squares of ``a + b * max(0, t - times[k])`` over all k that leave a third of the points to
-    the rise; a share near 1 says "flat, then a rise", a share near 0 says "a line already".
+    Fits ``a + b * max(0, t - times[k])`` by least squares for all k that leave a third of the
+    points to the rise. The share is relative to the error of a line: near 1 the series is flat and
+    then rises, near 0 it is a line.
     """
     best, best_error, line_error = 0, float("inf"), 0.0
     for k in range(max(1, 2 * len(times) // 3)):
@@ -165,7 +166,7 @@ def hinge(times: Sequence[float], values: Sequence[float]) -> tuple[int, float]:
 
 
 def _fit_error(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Return the squared error that the least-squares line of ``ys`` on ``xs`` leaves."""
+    """Return the squared error of the least-squares line of ``ys`` on ``xs``."""
     count = len(xs)
     mean_x, mean_y = sum(xs) / count, sum(ys) / count
     xx = sum([(x - mean_x) ** 2 for x in xs])

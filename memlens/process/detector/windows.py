@@ -1,7 +1,7 @@
-"""Looks for a leak in an envelope: in several windows, a coarser floor, and without the season.
+"""Searches an envelope for a leak: in several windows, in a coarser floor, and without the season.
 
-Windows are nested, so that a leak of last night's release is found in hours and a slow one in all
-that is known. The longest is looked at first, because it has the narrowest interval.
+Windows are nested: a short window finds a leak that began last night, the longest one a slow leak.
+The longest is examined first, because its slope has the narrowest interval.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from memlens.process.detector.trend import hinge, trend
 __all__ = ("dated", "examine", "rising")
 
 COARSE_POINTS = 16
-SEASON_SHARE = 0.5  # of amplitude over span: what a season badly fitted may do to the slope
+SEASON_SHARE = 0.5  # of amplitude / span: possible effect of a poorly fitted season on the slope
 _CONCLUSIVE = ("settling", "still settling", "stopped")
 
 Window = tuple[Floor, int]
-"""A floor and the point at which the window begins."""
+"""A floor and the index at which the window begins."""
 
 
 def examine(envelope: Envelope, min_span: float, gates: Gates) -> GateResult:
-    """Return the first finding with the shape of a leak, or what the longest window says."""
+    """Return the first result that is a leak, or the result of the longest window."""
     windows = _windows(envelope, min_span)
     if not windows:
         return GateResult("too short")
@@ -38,7 +38,7 @@ def examine(envelope: Envelope, min_span: float, gates: Gates) -> GateResult:
     floor, start = windows[0]
     times, lows = floor[0][start:], floor[1][start:]
     if longest.failed not in _CONCLUSIVE:
-        # Cycles that are as wide as the buckets make the floor ragged; wider ones level it.
+        # Cycles as wide as the buckets make the floor ragged; wider buckets level it.
         finding = judge(thinned((times, lows), COARSE_POINTS), 0, min_span, envelope, gates)
         if not finding.failed:
             return finding
@@ -47,7 +47,7 @@ def examine(envelope: Envelope, min_span: float, gates: Gates) -> GateResult:
 
 
 def rising(envelope: Envelope, spans: tuple[float, ...], gates: Gates) -> GateResult:
-    """Return what the latest, shorter windows say: enough to mention, too short for an alert."""
+    """Return the result for the latest, shorter windows, which are too short for an alert."""
     floor = envelope.recent()
     end = floor[0][-1]
     finding = GateResult("too short")
@@ -59,10 +59,10 @@ def rising(envelope: Envelope, spans: tuple[float, ...], gates: Gates) -> GateRe
 
 
 def dated(finding: GateResult) -> GateResult:
-    """Return the finding from the bend on, where it was flat before it rose.
+    """Return the result for the part after the bend, if the floor was flat before it rose.
 
-    A window that holds some hours from before the onset has a slope that is too low; a hinge
-    fitted to the points tells where the rise begins.
+    A window that includes some hours before the onset has a slope that is too low. A hinge fitted
+    to the points shows where the rise begins.
     """
     if finding.seasonal or finding.trend is None:
         return finding
@@ -102,7 +102,7 @@ def _without_season(floor: Floor, envelope: Envelope, min_span: float, gates: Ga
     finding = judge((times, rest), 0, min_span, envelope, gates)
     if finding.failed or finding.trend is None:
         return finding
-    # A season that was fitted badly leaks into the slope: the interval has to allow for it.
+    # A poorly fitted season changes the slope: widen the interval accordingly.
     margin = SEASON_SHARE * amplitude / (times[-1] - times[0])
     slope = finding.trend
     if slope.low <= margin:

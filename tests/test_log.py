@@ -1,0 +1,63 @@
+"""Failures are logged once for each kind, and counted."""
+
+from __future__ import annotations
+
+import logging
+
+from memlens import _log
+
+
+class HasNoText(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class FailingHandler(logging.Handler):
+    def emit(self, record):
+        raise RuntimeError("the handler fails")
+
+
+def test_first_failure_of_each_kind_is_logged_and_all_are_counted(caplog):
+    failures = _log.FailureLog()
+    for number in range(3):
+        failures.note("the disk is full", OSError(f"write {number}"))
+    failures.note("a callback failed", ValueError("x"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "the disk is full: OSError: write 0; further failures are only counted",
+        "a callback failed: ValueError: x; further failures are only counted",
+    ]
+    assert caplog.records[0].exc_info[1].args == ("write 0",)
+    assert (failures.count, failures.last_error) == (4, "ValueError: x")
+
+
+def test_cleared_log_reports_the_next_failure_again(caplog):
+    failures = _log.FailureLog()
+    failures.note("the disk is full", OSError("a"))
+    failures.clear()
+    assert (failures.count, failures.last_error) == (0, None)
+    failures.note("the disk is full", OSError("b"))
+    assert len(caplog.records) == 2
+
+
+def test_exception_without_text_is_named_by_its_type():
+    failures = _log.FailureLog()
+    failures.note("a callback failed", HasNoText())
+    assert failures.last_error == "HasNoText"
+
+
+def test_failing_log_handler_does_not_reach_the_caller():
+    logger = logging.getLogger("memlens")
+    handler = FailingHandler()
+    logger.addHandler(handler)
+    try:
+        failures = _log.FailureLog()
+        failures.note("a callback failed", ValueError("x"))
+    finally:
+        logger.removeHandler(handler)
+    assert failures.count == 1
+
+
+def test_warning_is_given_once_per_process(caplog):
+    for _ in range(2):
+        _log.warn_once("test_log: allocations are not profiled")
+    assert len(caplog.records) == 1
