@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tests.small_process import MARK, WORKER, SmallProcesses
+from tests.small_process import WORKER, SmallProcesses
 
 
 def pytest_addoption(parser):
@@ -16,8 +16,6 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis loads the profile that was asked for
 def pytest_configure(config):
-    config.addinivalue_line("markers", f"{MARK}: run in a process that imports little else")
-    config.addinivalue_line("markers", "slow: a storm or a long soak; run only with --slow")
     if not config.pluginmanager.has_plugin(WORKER):
         config.pluginmanager.register(SmallProcesses())
         make_examples_reproducible()

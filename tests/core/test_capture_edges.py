@@ -6,7 +6,6 @@ import asyncio
 import collections
 import functools
 import gc
-import sys
 import types
 import weakref
 from datetime import datetime, timedelta, timezone
@@ -373,7 +372,7 @@ def test_a_suspended_generator_names_its_arguments(world):
 
 
 def test_a_generator_refers_to_each_local_once(world):
-    targets = [t for kind, _, t in locals_of(world.heap, world.generator) if kind == "LOCAL"]
+    targets = [t for kind, _, t in world.heap.edges(world.generator) if kind == "LOCAL"]
     same = [one for one in gc.get_objects() if type(one) is list and one == ["generator local"]]
     assert targets.count(id(world.a)) == 1
     assert sum(targets.count(id(one)) for one in same) == 1  # each core has one of its own
@@ -461,14 +460,5 @@ def attributes(heap, obj):
     return found
 
 
-def locals_of(heap, generator):
-    """The edges that have a generator's variables: its own, or those of its frame (3.10)."""
-    if sys.version_info >= (3, 11):  # asking for the frame would make one, which stays
-        return heap.edges(generator)
-    frame = generator.gi_frame if type(generator) is types.GeneratorType else generator.cr_frame
-    return heap.edges(frame)
-
-
 def generator_locals(heap, generator):
-    edges = locals_of(heap, generator)
-    return {name: target for kind, name, target in edges if kind == "LOCAL"}
+    return heap.named(generator, "LOCAL")

@@ -17,13 +17,10 @@ from tests.core.heaps import PLANT, take
 
 pytestmark = pytest.mark.small_process
 
-READS_VARIABLES = sys.version_info >= (3, 12)  # of running frames; 3.10 by traversal
-SHOWS_VARIABLES = sys.version_info < (3, 11) or READS_VARIABLES
-
 
 def shows_variables(core):
-    """The C core reads the variables of running frames on every version."""
-    return SHOWS_VARIABLES or core.__name__ == "C"
+    """Whether the core reads the variables of running frames: the pure one cannot in 3.11."""
+    return sys.version_info >= (3, 12) or core.__name__ == "C"
 
 
 class Holder:
@@ -131,7 +128,7 @@ def test_a_local_of_another_thread_is_referred_to_by_its_frame(core):
         frame = sys._current_frames()[thread.ident]
         while frame.f_code.co_name != "worker_function":
             frame = frame.f_back
-        node = heap.frame_root(name_of(frame.f_code))
+        node = heap.frame_root(frame.f_code.co_qualname)
         local = find_list("only local")
         shared = find_list("shared")
         inner = seen[0]()
@@ -287,10 +284,6 @@ def test_few_tracked_objects_are_external_roots(untouched):
         if kind == RootKind.EXTERNAL and heap.sections["node_flags"][target] & NodeFlag.TRACKED
     ]
     assert len(tracked) < 3000
-
-
-def name_of(code):
-    return code.co_qualname if sys.version_info >= (3, 11) else code.co_name
 
 
 def find_list(text):

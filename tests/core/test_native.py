@@ -73,16 +73,12 @@ def test_attributes_are_named_and_no_dict_is_materialised():
     one, other = [1], [2]
     plain = Plain(one, other)
     heap = take()
-    if sys.version_info >= (3, 11):
-        assert names_of(heap, plain) == {
-            id(Plain): (INTERNAL, "__class__"),
-            id(one): (ATTRIBUTE, "first"),
-            id(other): (ATTRIBUTE, "second"),
-        }
-    assert not any(type(held) is dict for held in gc.get_referents(plain)) or sys.version_info < (
-        3,
-        11,
-    )
+    assert names_of(heap, plain) == {
+        id(Plain): (INTERNAL, "__class__"),
+        id(one): (ATTRIBUTE, "first"),
+        id(other): (ATTRIBUTE, "second"),
+    }
+    assert not any(type(held) is dict for held in gc.get_referents(plain))
 
 
 def test_a_materialised_dict_is_a_namespace():
@@ -220,8 +216,7 @@ def test_suspended_generators_and_coroutines_show_their_locals():
         for kind, name, source in heap.referrers(id(held))
         if (kind, name) == (LOCAL, "mine")
     ]
-    expected = ["coroutine", "generator"] if sys.version_info >= (3, 11) else ["frame", "frame"]
-    assert sorted(sources) == expected
+    assert sorted(sources) == ["coroutine", "generator"]
     coroutine.close()
 
 
@@ -380,10 +375,7 @@ def test_inline_values_are_counted():
         one.a = one.b = one.c = None
         many.append(one)
     heap = take()
-    pointers = 3 * 8
-    assert heap.size(many[-1]) >= sys.getsizeof(many[-1]) + (
-        pointers if sys.version_info >= (3, 11) else 0
-    )
+    assert heap.size(many[-1]) >= sys.getsizeof(many[-1]) + 3 * 8
 
 
 def test_no_reference_count_changes():
