@@ -358,7 +358,8 @@ def test_classes_with_odd_namespaces_do_not_fail_the_capture(core):
     assert heap.has(module)
 
 
-def test_other_threads_may_change_containers_during_a_capture(core):
+@pytest.mark.parametrize("captures", [2, pytest.param(50, marks=pytest.mark.slow)])
+def test_other_threads_may_change_containers_during_a_capture(core, captures):
     shared = {"dict": {}, "list": [], "set": set(), "deque": collections.deque(maxlen=50)}
     errors, stop = [], threading.Event()
 
@@ -384,7 +385,7 @@ def test_other_threads_may_change_containers_during_a_capture(core):
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-4)
     try:
-        heaps = [take(core) for _ in range(2)]
+        heaps = [take(core) for _ in range(captures)]
     finally:
         sys.setswitchinterval(interval)
         stop.set()

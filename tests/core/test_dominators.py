@@ -12,7 +12,7 @@ from memlens._core.layout import NONE
 from .conftest import CAPTURE, GRAPH, PURE, load_implementations
 from .graphs import (
     ATTRIBUTE,
-    LONG,
+    LENGTHS,
     WEAK,
     chain,
     doubly_linked,
@@ -114,17 +114,19 @@ def test_dominators_agree_with_networkx_on_thousands_of_nodes(core, edges_per_no
         assert retained_bytes[node] == len(networkx.descendants(tree, node)) + 1
 
 
-def test_a_long_linked_list_is_a_path_of_dominators(core):
-    graph = chain(LONG)._replace(node_size=array("Q", range(LONG)))
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_long_linked_list_is_a_path_of_dominators(core, length):
+    graph = chain(length)._replace(node_size=array("Q", range(length)))
     dominator, retained_bytes = core.dominator_tree(*graph)
-    assert dominator == array("I", [NONE, *range(LONG - 1)])
-    assert retained_bytes == array("Q", list(accumulate(reversed(range(LONG))))[::-1])
+    assert dominator == array("I", [NONE, *range(length - 1)])
+    assert retained_bytes == array("Q", list(accumulate(reversed(range(length))))[::-1])
 
 
-def test_pointers_back_do_not_change_the_dominators_of_a_linked_list(core):
-    dominator, retained_bytes = core.dominator_tree(*doubly_linked(LONG))
-    assert dominator == array("I", [NONE, *range(LONG - 1)])
-    assert retained_bytes == array("Q", range(LONG, 0, -1))
+@pytest.mark.parametrize("length", LENGTHS)
+def test_pointers_back_do_not_change_the_dominators_of_a_linked_list(core, length):
+    dominator, retained_bytes = core.dominator_tree(*doubly_linked(length))
+    assert dominator == array("I", [NONE, *range(length - 1)])
+    assert retained_bytes == array("Q", range(length, 0, -1))
 
 
 def test_the_hub_of_a_star_dominates_its_leaves(core):

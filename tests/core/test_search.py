@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from memlens._core.layout import NONE
 
-from .graphs import ATTRIBUTE, LONG, WEAK, chain, graph_of, graphs, in_every_form, reached_nodes
+from .graphs import ATTRIBUTE, LENGTHS, WEAK, chain, graph_of, graphs, in_every_form, reached_nodes
 
 
 def rows_of(offset, members):
@@ -74,10 +74,11 @@ def test_referrers_of_node_0_are_kept(core):
     assert rows_of(in_offset, in_source) == [[0, 1, 1], [0]]
 
 
-def test_a_long_linked_list_is_reversed(core):
-    in_offset, in_source = core.reverse_edges(*chain(LONG).columns)
-    assert in_offset == array("Q", [0, *range(LONG)])
-    assert in_source == array("I", range(LONG - 1))
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_long_linked_list_is_reversed(core, length):
+    in_offset, in_source = core.reverse_edges(*chain(length).columns)
+    assert in_offset == array("Q", [0, *range(length)])
+    assert in_source == array("I", range(length - 1))
 
 
 @settings(max_examples=150, deadline=None)
@@ -128,9 +129,10 @@ def test_a_heap_without_roots_has_no_paths(core):
     assert core.shortest_paths(*graph.columns, b"").tolist() == [NONE, NONE, NONE]
 
 
-def test_the_path_through_a_long_linked_list_is_found(core):
-    first_edge = core.shortest_paths(*chain(LONG).columns, b"\1")
-    assert first_edge == array("I", [NONE, *range(LONG - 1)])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_path_through_a_long_linked_list_is_found(core, length):
+    first_edge = core.shortest_paths(*chain(length).columns, b"\1")
+    assert first_edge == array("I", [NONE, *range(length - 1)])
 
 
 @pytest.mark.parametrize("column", range(4))
