@@ -14,6 +14,8 @@ import memlens
 from memlens.errors import OptionError
 from memlens.leaks import scope as module
 
+pytestmark = pytest.mark.small_process
+
 
 class Request:
     def __init__(self):
