@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from memlens._frame import CallPath, Frame, printable
-from memlens._options import check_integer
+from memlens._options import check_integer, check_text
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_count
 from memlens.allocations.options import check_limit
@@ -139,7 +139,8 @@ class AllocationTracker:
         self.stack_depth = check_integer("stack_depth", stack_depth, 0, MAX_STACK_DEPTH)
         self.max_entries = check_integer("max_entries", max_entries, 1)
         self._is_running = False
-        self._lock = threading.Lock()
+        # Reentrant: a finaliser or signal handler may use the tracker while its thread holds the lock.
+        self._lock = threading.RLock()
         self._entries: dict[tuple[str, CallPath], _Entry] = {}
 
     @property
@@ -164,7 +165,10 @@ class AllocationTracker:
             self._entries.clear()
 
     def track(self, type: str, size: int, metadata: object = None) -> None:  # noqa: A002 - public name
-        """Count one allocation of ``size`` bytes. Does nothing if the tracker is not running."""
+        """Count one allocation of ``size`` bytes. Does nothing if the tracker is not running.
+
+        Raises OptionError if ``type`` is not a string or ``size`` is not a whole number.
+        """
         if self._is_running:
             self._count(type, size, metadata, 2)
 
@@ -176,8 +180,12 @@ class AllocationTracker:
         """Return a decorator that tracks every object that a function or a class creates.
 
         ``size`` is a number of bytes or a function from the object to it. Decorating a class wraps
-        its ``__init__``; the class itself stays the same object.
+        its ``__init__``; the class itself stays the same object. Raises OptionError for a bad type
+        or size.
         """
+        check_text("type", type)
+        if not callable(size):
+            check_integer("size", size)
 
         def decorate(maker: _Constructor) -> _Constructor:
             if isinstance(maker, builtin_type):
@@ -194,7 +202,7 @@ class AllocationTracker:
         with self._lock:
             entries = [
                 TrackedAllocations(kind, path, e.count, e.total_bytes, tuple(e.metadata))
-                for (kind, path), e in self._entries.items()
+                for (kind, path), e in tuple(self._entries.items())
             ]
         entries.sort(key=lambda entry: (-entry.total_bytes, -entry.count, entry.type))
         return TrackerReport(
@@ -223,6 +231,8 @@ class AllocationTracker:
         return tracked
 
     def _count(self, kind: str, size: int, metadata: object, frames_up: int) -> None:
+        check_text("type", kind)
+        size = check_integer("size", size)
         path = _caller_path(frames_up + 1, self.stack_depth)
         with self._lock:
             entry = self._entries.get((kind, path))

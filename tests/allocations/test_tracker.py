@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
@@ -160,3 +163,21 @@ def test_report_is_limited_and_totals_are_not() -> None:
     assert len(tracker.report(limit=None)) == 5
     with pytest.raises(OptionError, match="limit must be a whole number"):
         tracker.report(limit=-1)
+
+
+def test_finaliser_that_runs_under_the_lock_may_use_the_tracker() -> None:
+    script = """
+        from memlens.allocations import AllocationTracker
+
+        class Metadata:
+            def __del__(self):
+                tracker.track("finaliser", 1)
+
+        tracker = AllocationTracker(stack_depth=0)
+        tracker.start()
+        for _ in range(150):  # more than are kept, so the oldest are freed while tracking
+            tracker.track("object", 1, Metadata())
+        report = tracker.report()
+        assert {entry.type: entry.count for entry in report} == {"object": 150, "finaliser": 50}
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)

@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 from memlens._frame import CallPath, path_order, traced_as_ours
+from memlens._options import check_number
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_change
 from memlens.allocations.options import check_limit
@@ -29,17 +30,20 @@ class AllocationDifference(NamedTuple):
 
     def change(self, by: str = "live_bytes") -> float | None:
         """Return the value of one measure after minus its value before."""
+        check_measure(by)
         before, after = getattr(self.before, by), getattr(self.after, by)
         return None if before is None or after is None else after - before
 
     def change_stderr(self, by: str = "live_bytes") -> float | None:
         """Return the standard error of `change`. Assumes independent samples: an upper bound."""
+        check_measure(by)
         before = getattr(self.before, by + "_stderr")
         after = getattr(self.after, by + "_stderr")
         return None if before is None or after is None else sqrt(before**2 + after**2)
 
     def is_significant(self, by: str = "live_bytes", errors: float = 3.0) -> bool:
-        """Return whether the change is larger than ``errors`` standard errors."""
+        """Return whether the change is larger than ``errors`` standard errors (0 or more)."""
+        check_number("errors", errors, 0)
         change, error = self.change(by), self.change_stderr(by)
         return change is not None and error is not None and abs(change) > errors * error
 
