@@ -95,7 +95,6 @@ def run_profiled(
             folder,
             sample_interval=1.0,
             snapshot_interval=snapshot_interval or _doubling_interval,
-            on_alert=lambda report: None,  # the final report covers all alerts
         )
         stack.enter_context(installed(program))
         profiler.start()

@@ -49,14 +49,17 @@ class MemoryProfiler:
       ``allocation_interval_bytes`` on average, so that suspects show their allocation sites.
       Without the C sampler it is off, which is logged once and shown by `health`.
       ``"tracemalloc"`` is exact and makes the program several times slower. None is off.
-    * ``on_alert``: called with a ``LeakReport``; None logs a warning instead.
+    * ``on_alert``: called with a ``LeakReport``. With None snapshots are only analysed by `report`,
+      and an alert of the trend is logged as a warning with the snapshots to analyse.
     * ``alert_interval``: minimum seconds between two alerts of the trend of the readings.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
-    An alert is given when a holder is first found growing over three or more snapshots, and when
-    the trend of the readings shows a leak. In the latter case a snapshot is taken and compared with
-    the earlier ones, and ``alert`` of the report holds the slope and the time until the limit.
+    An alert is given when the trend of the readings shows a leak: a snapshot is taken and compared
+    with the earlier ones, and ``alert`` of the report holds the slope and the time until the limit.
+    With ``on_alert``, each snapshot is also compared with the earlier ones, and an alert is given
+    when a holder is first found growing over three or more snapshots. This analysis runs in the
+    process and competes with its threads for the interpreter.
 
     Snapshots and alerts are handled by the thread ``memlens-worker``, which a slow ``on_alert``
     delays, but not the sampling. `start` and `stop` can be repeated; the object is a context
@@ -273,7 +276,8 @@ class MemoryProfiler:
     def _check_for_leaks(self, reason: str, alert: LeakAlert | None = None) -> None:
         """Take a snapshot and report news: a holder that grows, or the alert of a detector.
 
-        The alert of a detector is reported even if no snapshot or report can be written.
+        Nothing is analysed without a callback that receives the result. The alert of a detector is
+        reported even if no snapshot or report can be written.
         """
         try:
             self.take_snapshot(reason)
@@ -281,9 +285,14 @@ class MemoryProfiler:
             if alert is None:
                 raise
             self._note_failure(error)
+        if self.on_alert is None:
+            if alert is not None:
+                self._alert_count += 1
+                self._log_alert(alert)
+            return
         if alert is None and len(self._store.records) < _MIN_SNAPSHOTS_FOR_ALERT:
             return
-        report = self._explain(alert)
+        report = self._analyse(alert)
         new_holders = {suspect.holder for suspect in report} - self._known_holders
         if alert is None and not new_holders:
             return
@@ -295,12 +304,15 @@ class MemoryProfiler:
                 self._store.write(report)
         except MemlensError as error:
             self._note_failure(error)
-        if self.on_alert is None:
-            logging.getLogger("memlens").warning("%s", report)
-        else:
-            self.on_alert(report)
+        self.on_alert(report)
 
-    def _explain(self, alert: LeakAlert | None) -> LeakReport:
+    def _log_alert(self, alert: LeakAlert) -> None:
+        """Log an alert without an analysis, which nobody requested."""
+        logging.getLogger("memlens").warning(
+            "%s\n  to find the holder: python -m memlens leaks %s", alert, self._store.pattern
+        )
+
+    def _analyse(self, alert: LeakAlert | None) -> LeakReport:
         with self._lock, OwnWork():
             if alert is None:
                 choices = iter([self._store.load()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -53,6 +54,11 @@ class SnapshotStore:
     def size_bytes(self) -> int:
         """The total size of the kept snapshots."""
         return sum(record.size_bytes for record in self.records)
+
+    @property
+    def pattern(self) -> str:
+        """A pattern for a shell that matches the snapshots of this process."""
+        return f"{shlex.quote(self.folder)}/heap-*-{os.getpid()}.memlens"
 
     def prepare(self) -> None:
         """Create the folder. Raises ``OutputError`` if it cannot be created or written."""

@@ -10,6 +10,7 @@ import pytest
 
 import memlens
 from memlens.errors import OptionError, OutputError
+from memlens.leaks.leak_report import make_leak_report
 from tests.clock import FakeClock
 from tests.profiler.planted import profiler_in
 
@@ -100,14 +101,32 @@ def test_periodic_snapshots_alert_once_for_each_holder(planted, tmp_path):
     assert [suspect.holder for suspect in alerts[0]] == ["app.sessions"]
 
 
-def test_alert_without_a_callback_is_logged_as_a_warning(planted, tmp_path, caplog):
+@pytest.fixture
+def analyses(monkeypatch):
+    """The number of snapshots in each analysis that the profiler runs."""
+    counts = []
+
+    def count(snapshots, **options):
+        counts.append(len(snapshots))
+        return make_leak_report(snapshots, **options)
+
+    monkeypatch.setattr("memlens.profiler.memory_profiler.make_leak_report", count)
+    return counts
+
+
+def test_periodic_snapshots_are_not_analysed_without_a_callback(
+    planted, tmp_path, caplog, analyses
+):
     clock = FakeClock()
     profiler = profiler_in(tmp_path, snapshot_interval=60.0, clock=clock)
     profiler.take_snapshot("startup")
     for _ in range(3):
         clock.advance(61)
         read(profiler)
-    assert "app.sessions grows" in caplog.text
+    assert len(profiler.snapshots) == 4
+    assert (analyses, caplog.records) == ([], [])
+    assert profiler.report().leaks.suspects
+    assert analyses == [4]
 
 
 def test_start_raises_if_the_folder_cannot_be_created(tmp_path):
