@@ -57,7 +57,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.profiler": [
         {"memory_profiler"},
         {"snapshot_store"},
-        {"allocation_source", "profiler_report", "trend_detectors", "worker"},
+        {"allocation_source", "file_owner", "profiler_report", "trend_detectors", "worker"},
     ],
     "memlens.cli": [
         {"main"},

@@ -41,9 +41,10 @@ class MemoryProfiler:
     * ``snapshot_interval``: seconds between periodic snapshots, in addition to the one at the
       start. A callable receives the number of periodic snapshots so far and returns the seconds to
       the next one.
-    * ``max_snapshots``, ``max_snapshot_bytes``: bounds of the kept snapshots. The first one is the
-      baseline and is kept.
-    * ``max_reports``: how many leak reports are kept, each as text and JSON.
+    * ``max_snapshots``, ``max_snapshot_bytes``: bounds of the snapshots in the folder, including
+      those of other processes that use it. Snapshots of processes that have ended are deleted
+      first. A running process keeps at least its first snapshot, the baseline, and its newest.
+    * ``max_reports``: how many leak reports are kept in the folder, each as text and JSON.
     * ``ignore``: regular expressions; holders whose name matches one are not reported.
     * ``allocations``: ``"sampling"`` profiles allocations, one sample in
       ``allocation_interval_bytes`` on average, so that suspects show their allocation sites.
@@ -220,8 +221,8 @@ class MemoryProfiler:
     def take_snapshot(self, reason: str = "manual") -> SnapshotRecord:
         """Take a heap snapshot, store it in the output folder, and return its record.
 
-        The file is named ``heap-<reason>-<UTC time>-<pid>.memlens``. Raises ``OutputError`` if it
-        cannot be written.
+        The file is named ``heap-<reason>-<UTC time>-<pid>-<start of the process>.memlens``. Raises
+        ``OutputError`` if it cannot be written.
         """
         check_text("reason", reason)
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
@@ -246,11 +247,12 @@ class MemoryProfiler:
     def report(self) -> ProfilerReport:
         """Return the results so far, with an analysis of the kept snapshots for leaks."""
         with self._lock, OwnWork():
+            snapshots = self._store.load()
             records = self.snapshots
             leaks = None
             if len(records) >= 2:
                 leaks = make_leak_report(
-                    self._store.load(),
+                    snapshots,
                     ignore=self.ignore,
                     min_growth_bytes=_STARTUP_GROWTH_BYTES if len(records) == 2 else 0,
                 )
