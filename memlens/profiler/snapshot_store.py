@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from memlens._atomic import write_whole
+from memlens._atomic import make_folder, sweep_leftovers, write_whole
 from memlens._options import check_bytes, check_count, check_path
 from memlens.errors import OutputError
 from memlens.heap.capture.take import take_heap_snapshot
@@ -55,6 +55,7 @@ class SnapshotStore:
         self._reports: list[str] = []
         self.taken = self.written = 0
         self._owner_suffix = owner_suffix()
+        self._is_swept = False
 
     @property
     def size_bytes(self) -> int:
@@ -67,18 +68,18 @@ class SnapshotStore:
         return f"{shlex.quote(self.folder)}/heap-*-{self._owner_suffix}.memlens"
 
     def prepare(self) -> None:
-        """Create the folder, for its owner only. Raises ``OutputError`` if it is not writable."""
-        try:
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"cannot create the output folder {self.folder!r}: {error.strerror};"
-                " choose another output_dir"
-            ) from error
+        """Create the folder, for its owner only, and delete the leftovers of killed processes.
+
+        Raises ``OutputError`` if the folder cannot be created or written.
+        """
+        make_folder(self.folder)
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise OutputError(
-                f"cannot write to the output folder {self.folder!r}; choose another output_dir"
+                f"cannot write to the folder {self.folder!r}; choose another output_dir"
             )
+        if not self._is_swept:
+            sweep_leftovers(self.folder)
+            self._is_swept = True
 
     def take(self, reason: str) -> SnapshotRecord:
         """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does."""

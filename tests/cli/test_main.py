@@ -243,7 +243,7 @@ def test_interrupted_program_has_the_exit_code_of_an_interrupt(tmp_path):
         (["report", "text.memlens"], "not a memlens snapshot"),
         (["report"], "FILE"),
         (["frobnicate"], "invalid choice"),
-        (["run", "-o", "text.memlens", "ok.py"], "output folder"),
+        (["run", "-o", "text.memlens", "ok.py"], "cannot create the folder"),
     ],
 )
 def test_invalid_input_is_reported_in_one_line(tmp_path, arguments, message):

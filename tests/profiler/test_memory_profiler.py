@@ -133,7 +133,7 @@ def test_periodic_snapshots_are_not_analysed_without_a_callback(
 def test_start_raises_if_the_folder_cannot_be_created(tmp_path):
     (tmp_path / "profiles").write_text("a file is in the way")
     profiler = profiler_in(tmp_path)
-    with pytest.raises(OutputError, match="output folder"):
+    with pytest.raises(OutputError, match="cannot create the folder"):
         profiler.start()
     assert not profiler.is_running
 
@@ -148,7 +148,7 @@ def test_folder_that_is_removed_later_is_counted_as_a_failure(planted, tmp_path,
         read(profiler)
     health = profiler.health()
     assert health["failures"] == 2
-    assert "output folder" in health["last_error"]
+    assert "cannot create the folder" in health["last_error"]
     assert len(caplog.records) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import time
 import pytest
 
 import memlens
+from memlens._atomic import PendingFile
 from memlens.profiler import file_owner
 from memlens.profiler.file_owner import is_running, list_files, owner_suffix, process_token
 from tests.profiler.planted import profiler_in
@@ -128,6 +130,22 @@ def test_recycled_workers_keep_the_folder_within_its_bounds(folder):
     for _ in range(4):
         subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
     assert len(list_files(str(folder))) == 3
+
+
+def test_start_deletes_the_unfinished_files_of_killed_processes(planted, folder):
+    script = (
+        "import os, signal\n"
+        "from memlens._atomic import PendingFile\n"
+        f"pending = PendingFile({str(folder / 'heap.memlens')!r})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(names(folder)) == 1
+    with PendingFile(folder / "unfinished.memlens") as running:
+        profiler_in(folder.parent, allocations=None).start().stop()
+        parts = [name for name in names(folder) if name.endswith(".part")]
+        assert parts == [os.path.basename(running.name)]
 
 
 def test_deleted_snapshot_is_left_out_of_the_report(planted, folder):
