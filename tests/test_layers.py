@@ -62,7 +62,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations"},
-        {"output", "script"},
+        {"exit_report", "output", "script"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.

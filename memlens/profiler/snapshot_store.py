@@ -43,7 +43,8 @@ class SnapshotStore:
         max_snapshot_bytes: int,
         max_reports: int,
     ) -> None:
-        self.folder = check_path("output_dir", folder)
+        # Absolute, because the program may change its working directory.
+        self.folder = os.path.abspath(check_path("output_dir", folder))
         self._max_snapshots = check_count("max_snapshots", max_snapshots, 2)
         self._max_snapshot_bytes = check_bytes("max_snapshot_bytes", max_snapshot_bytes, 1)
         self._max_reports = check_count("max_reports", max_reports)
