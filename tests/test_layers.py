@@ -60,12 +60,12 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.profiler": [
         {"memory_profiler"},
         {"snapshot_store"},
-        {"allocation_source", "profiler_report", "trend_detectors", "worker"},
+        {"allocation_source", "file_owner", "profiler_report", "trend_detectors", "worker"},
     ],
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations"},
-        {"output", "script"},
+        {"exit_report", "output", "script"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.

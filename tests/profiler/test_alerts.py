@@ -1,5 +1,6 @@
 """A service's life under a fake clock: readings made up, snapshots planted."""
 
+import glob
 import json
 import os
 import threading
@@ -75,6 +76,22 @@ def test_trend_of_readings_triggers_a_report_with_the_holder(tmp_path, monkeypat
     health = service.profiler.health()
     assert (health["alerts"], health["reports_written"], health["failures"]) == (1, 1, 0)
     assert health["detectors"]["blocks"] == "leak"
+
+
+def test_trend_alert_without_a_callback_is_logged_and_not_analysed(tmp_path, monkeypatch, caplog):
+    def refuse(*args, **options):
+        raise AssertionError("nobody requested an analysis")
+
+    monkeypatch.setattr("memlens.profiler.memory_profiler.make_leak_report", refuse)
+    service = Service(tmp_path, monkeypatch, snapshot_interval=600.0, on_alert=None)
+    service.run(4)
+    (record,) = caplog.records
+    assert "memory leak suspected in blocks: +" in record.getMessage()
+    assert "python -m memlens leaks " in record.getMessage()
+    pattern = record.getMessage().split()[-1]
+    assert sorted(glob.glob(pattern)) == sorted(kept.path for kept in service.profiler.snapshots)
+    health = service.profiler.health()
+    assert (health["alerts"], health["reports_written"], health["failures"]) == (1, 0, 0)
 
 
 def test_reports_are_written_as_text_and_json_readable_by_their_owner_only(tmp_path, monkeypatch):

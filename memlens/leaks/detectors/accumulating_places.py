@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.gates import Contents, is_initial_load, is_leak
+from memlens.leaks.gates import Contents, is_initial_load, is_leak, onset_of
 from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
 
 __all__ = ("accumulating_places", "elements_of", "follow_elements", "members_through_time")
@@ -129,13 +129,16 @@ def follow_elements(
 def _holder(growth: Growth, members: list[int]) -> Holder | None:
     """Return the holder that the containers of a place are, None where they are no leak."""
     through = from_its_birth(growth, members_through_time(growth, members))
-    start = growth.end + 1 - len(through)
     if len(through) < min(3, len(growth.graphs)):
         return None
-    graphs = growth.graphs[start:]
     lengths = [
-        sum(length_in(g, n) for n in nodes) for g, nodes in zip(graphs, through, strict=True)
+        sum(length_in(graph, node) for node in nodes)
+        for graph, nodes in zip(growth.graphs[-len(through) :], through, strict=True)
     ]
+    onset = onset_of(lengths)
+    through, lengths = through[onset:], lengths[onset:]
+    start = growth.end + 1 - len(through)
+    graphs = growth.graphs[start:]
     if lengths[-1] <= lengths[0]:
         return None
     elements = [elements_of(g, nodes) for g, nodes in zip(graphs, through, strict=True)]
