@@ -82,7 +82,7 @@ def test_trend_alert_without_a_callback_is_logged_and_not_analysed(tmp_path, mon
     def refuse(*args, **options):
         raise AssertionError("nobody requested an analysis")
 
-    monkeypatch.setattr("memlens.profiler.memory_profiler.make_leak_report", refuse)
+    monkeypatch.setattr("memlens.profiler.memory_profiler.find_leaks", refuse)
     service = Service(tmp_path, monkeypatch, snapshot_interval=600.0, on_alert=None)
     service.run(4)
     (record,) = caplog.records

@@ -18,6 +18,7 @@ from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
 __all__ = ("accumulating_places", "elements_of", "follow_elements", "members_through_time")
 
 _MAX_PLACES = 400  # looked at closely; of more, those that gained the most elements
+_SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
 _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
@@ -92,15 +93,6 @@ def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
     return keys if len(keys) * 2 >= len(values) else values
 
 
-def from_its_birth(growth: Growth, through: list[list[int]]) -> list[list[int]]:
-    """Add the snapshot before a place existed to a history of two: it was empty then.
-
-    Of a short program there is no more. What a start loads at once is told from steady growth by
-    `is_initial_load`.
-    """
-    return [[], *through] if len(through) == 2 < len(growth.graphs) else through
-
-
 def follow_elements(
     growth: Growth, elements: Sequence[set[int]], lengths: Sequence[int]
 ) -> tuple[Contents, dict[int, int]]:
@@ -128,9 +120,19 @@ def follow_elements(
 
 def _holder(growth: Growth, members: list[int]) -> Holder | None:
     """Return the holder that the containers of a place are, None where they are no leak."""
-    through = from_its_birth(growth, members_through_time(growth, members))
+    through = members_through_time(growth, members)
+    is_late = 2 <= len(through) <= _SHORT_HISTORY and len(through) < len(growth.graphs)
+    if is_late:  # it was empty before it existed: of a short program there is no more to see
+        holder = _holder_over(growth, members, [[], *through])
+        if holder is not None:
+            return holder
     if len(through) < min(3, len(growth.graphs)):
         return None
+    return _holder_over(growth, members, through)
+
+
+def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -> Holder | None:
+    """Return the holder of a place with these containers in the last ``len(through)`` snapshots."""
     lengths = [
         sum(length_in(graph, node) for node in nodes)
         for graph, nodes in zip(growth.graphs[-len(through) :], through, strict=True)
@@ -161,7 +163,7 @@ def _holder(growth: Growth, members: list[int]) -> Holder | None:
     if len(grown) > 1:
         shape = "cluster"
     else:
-        shape = "slot" if growth.births[-1][grown[0]] > start else "container"
+        shape = "slot" if growth.births[-1][grown[0]] > start + (not through[0]) else "container"
     return Holder(
         grown[0],
         shape,
