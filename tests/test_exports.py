@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import memlens
+import memlens.errors
 
 # Heavy or foreign: none may be loaded by a bare ``import memlens``.
 FORBIDDEN = {
@@ -44,6 +45,7 @@ PUBLIC_MODULES = (
     "memlens.heap",
     "memlens.leaks",
     "memlens.process",
+    "memlens.profiler",
     "memlens.structures",
 )
 
@@ -52,6 +54,10 @@ def test_all_is_sorted_and_true():
     assert list(memlens.__all__) == sorted(memlens.__all__)
     for name in memlens.__all__:
         assert getattr(memlens, name) is not None
+
+
+def test_the_root_has_about_25_names():
+    assert len(memlens.__all__) <= 26
 
 
 PUBLIC = [
@@ -89,7 +95,7 @@ def test_a_generated_docstring_is_recognised():
 
 
 def test_every_error_is_ours_and_a_built_in_one():
-    errors = [getattr(memlens, name) for name in memlens.__all__ if name.endswith("Error")]
+    errors = [getattr(memlens.errors, name) for name in memlens.errors.__all__]
     assert len(errors) >= 9
     for error in errors:
         assert issubclass(error, memlens.MemlensError)

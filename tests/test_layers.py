@@ -49,7 +49,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"limits"},
     ],
     "memlens.leaks": [
-        {"leak_report", "scope"},
+        {"leak_report", "scopes"},
         {"suspects", "scope_report", "growing_types"},
         {"naming", "find_growth"},
         {"patterns"},
