@@ -46,15 +46,13 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
-def pytest_collection_finish(session):
-    """Take what the whole suite has imported out of the garbage collector's way.
-
-    Each of the many collections of the tests would look at 360,000 objects more. A small process has
-    few, and its tests look at all of them.
-    """
-    if not session.config.pluginmanager.has_plugin(WORKER):
-        gc.collect()
-        gc.freeze()
+@pytest.fixture
+def frozen_heap():
+    """Exclude all that exists from garbage collections, so that those of the test are fast."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
