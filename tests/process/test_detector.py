@@ -276,11 +276,34 @@ def test_reset_forgets_the_readings():
         {"warmup_seconds": -1},
         {"min_window_seconds": 0},
         {"growth_threshold": -0.1},
+        {"sample_interval": "10"},
+        {"window_size": 1.5},
+        {"limit": "1 GiB"},
+        {"on_alert": "print"},
+        {"clock": 5},
     ],
 )
 def test_option_out_of_range_is_refused_by_name(options):
     with pytest.raises(OptionError, match=next(iter(options))):
         MemoryLeakDetector(**options)
+
+
+@pytest.mark.parametrize(
+    ("value", "timestamp", "message"),
+    [
+        ("5", 3.0, "value_bytes must be a number; got '5'"),
+        (None, 3.0, "value_bytes must be a number; got None"),
+        (5.0, "3", "timestamp must be a number; got '3'"),
+    ],
+)
+@pytest.mark.parametrize("readings", [0, 2])
+def test_reading_that_is_not_a_number_is_an_option_error(value, timestamp, message, readings):
+    detector = MemoryLeakDetector()
+    for number in range(readings):
+        detector.observe(1e6, float(number))
+    with pytest.raises(OptionError, match=message):
+        detector.observe(value, timestamp)
+    assert detector.report().readings == readings
 
 
 def test_state_does_not_grow_and_stays_under_8_kib():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import pytest
 
@@ -36,6 +37,22 @@ def test_bar_on_a_terminal_is_replaced_by_the_line(monkeypatch):
     assert "orders" in out.getvalue()
     assert "10 lines" in out.getvalue() or "5 lines" in out.getvalue()
     assert out.getvalue().endswith("orders: 5 lines in 1.0 s, 5 a second\n")
+
+
+def test_bar_starts_no_thread_and_is_redrawn_at_most_ten_times_a_second(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    out, clock = Terminal(), FakeClock()
+    threads = threading.enumerate()
+    with memlens.progress_bar("orders", total=100, stream=out, clock=clock) as report:
+        assert threading.enumerate() == threads
+        report(1)
+        drawn = len(out.getvalue())
+        for count in range(2, 50):
+            report(count)
+        assert len(out.getvalue()) == drawn
+        clock.advance(0.2)
+        report(50)
+        assert len(out.getvalue()) > drawn
 
 
 @pytest.mark.parametrize("stream", (io.StringIO, Terminal))
