@@ -26,14 +26,16 @@ from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from memlens.errors import OutputError, SnapshotFileError
+from memlens._atomic import checked_path, open_whole
+from memlens.errors import OptionError, SnapshotFileError
 
-__all__ = ("FORMAT_VERSION", "MAGIC", "SectionFile", "write_sections")
+__all__ = ("FORMAT_VERSION", "MAGIC", "SectionFile", "facts_text", "write_sections")
 
 MAGIC = b"MEMLENS\0"
 FORMAT_VERSION = 1
 ALIGNMENT = 64
 MAX_SECTIONS = 4096
+MAX_FACTS_BYTES = 1 << 24  # the limit of the forked child
 
 _HEADER = struct.Struct("<8sIIQI")  # magic, version, section count, file size, table checksum
 _CHECKSUM = struct.Struct("<I")
@@ -49,7 +51,7 @@ class SectionFile(Mapping[str, memoryview]):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path = checked_path(path)
         self._map = _map_file(self.path)
         self._view = memoryview(self._map)
         self._table = _read_table(self.path, self._view)
@@ -107,31 +109,29 @@ def write_sections(
 
     The file appears whole or not at all. Raises ``OutputError`` where it cannot be written.
     """
-    path = os.fspath(path)
-    temporary = f"{path}.{os.getpid()}.part"
     body = {name: (typecode, _raw(buffer)) for name, (typecode, buffer) in sections.items()}
-    body["facts"] = ("B", memoryview(json.dumps(facts).encode()))
+    body["facts"] = ("B", memoryview(facts_text(facts).encode()))
     table, file_size = _layout(body)
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(_header(len(body), file_size, table))
-            file.write(table)
-            for _, raw in body.values():
-                file.write(bytes(-file.tell() % ALIGNMENT))
-                file.write(raw)
-            file.flush()
-            if (
-                file.tell() != file_size
-            ):  # a short write without an error: a full disk on some systems
-                raise OSError(f"only {file.tell()} of {file_size} bytes could be written")
-        os.replace(temporary, path)
-    except OSError as error:
-        _remove_quietly(temporary)
-        raise OutputError(
-            f"cannot write {path!r}: {error.strerror or error}; choose another folder or free space"
-        ) from error
+    with open_whole(path) as file:
+        file.write(_header(len(body), file_size, table))
+        file.write(table)
+        for _, raw in body.values():
+            file.write(bytes(-file.tell() % ALIGNMENT))
+            file.write(raw)
+        if file.tell() != file_size:  # a short write without an error, as some systems do
+            raise OSError(f"only {file.tell()} of {file_size} bytes could be written")
     return file_size
+
+
+def facts_text(facts: Mapping[str, Any]) -> str:
+    """Return facts as JSON. Raises ``OptionError`` for facts that JSON cannot represent."""
+    try:
+        text = json.dumps(facts, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError(f"facts must be JSON-ready values: {error}") from error
+    if len(text) > MAX_FACTS_BYTES:
+        raise OptionError(f"facts take {len(text)} bytes as JSON: the maximum is {MAX_FACTS_BYTES}")
+    return text
 
 
 def _map_file(path: str) -> mmap.mmap:
@@ -205,10 +205,3 @@ def _raw(buffer: Any) -> memoryview:
         swapped.byteswap()
         view = memoryview(swapped)
     return view.cast("B")
-
-
-def _remove_quietly(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass  # the file does not exist; the error that led here is reported
