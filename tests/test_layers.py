@@ -26,7 +26,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
         {"_text"},
-        {"errors", "_package", "_lazy"},
+        {"errors", "_package", "_lazy", "_uninterrupted"},
     ],
     "memlens.heap": [
         {"live", "live_search"},
@@ -70,7 +70,8 @@ LAYERS: dict[str, list[set[str]]] = {
 ONLY = {
     "structures": set(),
     "_core": {"errors"},
-    "_atomic": {"errors"},
+    "_atomic": {"errors", "_uninterrupted"},
+    "_uninterrupted": set(),
     "_text": set(),
     "_lazy": set(),
 }
