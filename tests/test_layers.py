@@ -26,7 +26,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
         {"_text", "_options", "_fork", "_log"},
-        {"errors", "_package", "_lazy"},
+        {"errors", "_package", "_lazy", "_uninterrupted"},
     ],
     "memlens.heap": [
         {"live", "live_search"},
@@ -72,7 +72,8 @@ LAYERS: dict[str, list[set[str]]] = {
 ONLY = {
     "structures": set(),
     "_core": {"errors"},
-    "_atomic": {"errors"},
+    "_atomic": {"errors", "_uninterrupted"},
+    "_uninterrupted": set(),
     "_text": set(),
     "_options": {"errors"},
     "_fork": set(),

@@ -240,8 +240,12 @@ class HeapSnapshot:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> HeapSnapshot:
         """Open a snapshot file. Raises ``SnapshotFileError`` for any other file."""
-        file = SectionFile(path)
-        return cls(HeapGraph(file, file.facts()))
+        return cls(_graph_of(SectionFile(path)))
+
+    @classmethod
+    def from_descriptor(cls, descriptor: int) -> HeapSnapshot:
+        """Open the snapshot file of a descriptor, which may be closed afterwards."""
+        return cls(_graph_of(SectionFile.from_descriptor(descriptor)))
 
     def verify(self) -> None:
         """Check every section of the file that this snapshot was loaded from.
@@ -269,6 +273,10 @@ class HeapSnapshot:
                 f"there is no node {index}: nodes are numbered from 1 to {self.graph.node_count - 1}"
             )
         return index
+
+
+def _graph_of(file: SectionFile) -> HeapGraph:
+    return HeapGraph(file, file.facts())
 
 
 def compare_snapshots(before: HeapSnapshot, after: HeapSnapshot) -> HeapComparison:
