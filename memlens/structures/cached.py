@@ -47,7 +47,7 @@ def cached(
     *,
     max_entries: int | None = 1000,
     max_bytes: int | None = None,
-    ttl: float | None = 3600.0,
+    ttl: float | None = None,
     size_of: Callable[[Any], int] | None = None,
     on_evict: Callable[[Any, Any], object] | None = None,
     clock: Callable[[], float] = time.monotonic,

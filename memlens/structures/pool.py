@@ -6,10 +6,10 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
 
 from memlens.structures._arguments import require_callable, require_count, require_seconds
+from memlens.structures._lease import Lease
 from memlens.structures._loans import Loan, LoanTable, UnreleasedLease
 from memlens.structures._slots import NEW, Slots
 
@@ -312,54 +312,3 @@ def _settler(pool: weakref.ref[ObjectPool[Any]]) -> Callable[[], None]:
                 alive._slots.lock.release()
 
     return settle
-
-
-class Lease(Generic[T]):
-    """A context manager for one loan: acquires on entry, releases on exit."""
-
-    __slots__ = ("_item", "_pool", "_timeout", "_used")
-
-    def __init__(self, pool: ObjectPool[T], timeout: float | None) -> None:
-        self._pool = pool
-        self._timeout = timeout
-        self._used = False
-        self._item: T
-
-    def __enter__(self) -> T:
-        self._begin()
-        self._item = self._pool.acquire(self._timeout)
-        return self._item
-
-    async def __aenter__(self) -> T:
-        self._begin()
-        self._item = await self._pool.acquire_async(self._timeout)
-        return self._item
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        item = self._item
-        del self._item
-        self._pool.release(item)
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(error_type, error, traceback)
-
-    def __repr__(self) -> str:
-        state = "used" if self._used else "new"
-        return f"<Lease of {self._pool!r}, {state}>"
-
-    def _begin(self) -> None:
-        if self._used:
-            raise RuntimeError(
-                "a lease can be used once: call pool.lease() for each with statement"
-            )
-        self._used = True

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memlens.structures import LRUCache
+from memlens.structures._entries import DUE
 
 KEYS = st.integers(0, 12)
 
@@ -408,3 +409,119 @@ def test_store_drops_few_of_many_expired_entries():
     cache["new"] = 1
     assert before - len(cache._table.by_key) <= 4
     assert len(cache) == 1
+
+
+def test_store_visits_few_of_many_renewed_entries():
+    clock = Clock()
+    cache = LRUCache(10_000, ttl=1.0, clock=clock)
+    for now in (0.0, 0.5):  # the second store renews each entry
+        clock.now = now
+        for key in range(5000):
+            cache[key] = now
+    clock.now = 1.2
+    cache["new"] = 1
+    heap = cache._table.heap
+    assert sum(entry[DUE] > 1.2 for entry in heap) <= 5
+    assert len(cache) == 5001
+    clock.now = 1.6
+    assert len(cache) == 1
+
+
+def test_replaced_value_expires_by_its_own_ttl():
+    clock = Clock()
+    dropped = []
+    cache = LRUCache(10, ttl=10.0, on_evict=lambda *pair: dropped.append(pair), clock=clock)
+    cache.set("longer", 1)
+    cache.set("shorter", 1)
+    cache.set("never", 1)
+    cache.set("again", 1, ttl=None)
+    clock.now = 5.0
+    cache.set("longer", 2)
+    cache.set("shorter", 2, ttl=2.0)
+    cache.set("never", 2, ttl=None)
+    cache.set("again", 2)
+    clock.now = 8.0
+    assert dict(cache) == {"longer": 2, "never": 2, "again": 2}
+    cache.expire()
+    clock.now = 11.0
+    cache.expire()
+    assert dict(cache) == {"longer": 2, "never": 2, "again": 2}
+    assert dropped == [("shorter", 2)]
+    clock.now = 16.0
+    assert dict(cache) == {"never": 2}
+    cache.set("never", 3, ttl=1.0)
+    clock.now = 18.0
+    assert len(cache) == 0
+    assert [key for key, _ in dropped] == ["shorter", "longer", "again", "never"]
+
+
+def test_replacing_values_does_not_grow_the_expiry_heap():
+    cache = LRUCache(10, ttl=10.0, clock=Clock())
+    for number in range(1000):
+        cache[number % 5] = number
+    assert len(cache._table.heap) == 5
+
+
+def test_value_stored_while_the_expired_one_is_dropped_is_kept(monkeypatch):
+    clock = Clock()
+    cache = LRUCache(10, ttl=10.0, clock=clock)
+    cache["key"] = "old"
+    clock.now = 11.0
+    drop_expired = cache._drop_expired
+
+    def store_first(entry):
+        cache["key"] = "new"
+        drop_expired(entry)
+
+    monkeypatch.setattr(cache, "_drop_expired", store_first)
+    assert cache.get("key") is None  # it had expired at that time
+    assert cache.peek("key") == "new"
+    assert cache.stats().expirations == 0
+
+
+@pytest.mark.parametrize("change", ["pop", "set", "clear"])
+def test_key_removed_by_a_finaliser_during_a_lookup_or_store_is_no_error(change):
+    class Key:
+        """Runs an action at its next hash, as the collector may run a finaliser at any time."""
+
+        action = staticmethod(lambda: None)
+
+        def __hash__(self):
+            action, Key.action = Key.action, staticmethod(lambda: None)
+            action()
+            return 7
+
+    actions = {
+        "pop": lambda: cache.pop(key, None),
+        "set": lambda: cache.set(key, "from the finaliser"),
+        "clear": lambda: cache.clear(),
+    }
+    for ttl in (None, 10.0):
+        for method in ("set", "get", "pop", "delete"):
+            for place in range(1, 4):
+                cache, key = LRUCache(10, ttl=ttl), Key()
+                cache[key] = "first"
+                Key.action = staticmethod(_nth(place, actions[change], Key))
+                arguments = (key, "second") if method == "set" else (key,)
+                if method == "pop":
+                    arguments = (key, None)
+                getattr(cache, method)(*arguments)
+                Key.action = staticmethod(lambda: None)
+                if method == "set" and change != "clear":  # which may come after the store
+                    assert cache.peek(key) in ("second", "from the finaliser"), (ttl, place)
+                cache.expire()
+                assert len(cache) == len(cache._table.by_key) == len(dict(cache))
+
+
+def _nth(place, action, key_class):
+    """Return a function that runs an action at the call with the number ``place``."""
+
+    def run():
+        nonlocal place
+        place -= 1
+        if place == 0:
+            action()
+        else:
+            key_class.action = staticmethod(run)
+
+    return run
