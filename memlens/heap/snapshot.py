@@ -13,6 +13,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.node import Node
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
 from memlens.heap.graph.snapshot_file import SectionFile, write_sections
+from memlens.heap.graph.validation import CheckedSections
 from memlens.heap.views.branch import Branch
 from memlens.heap.views.containment import containment_of
 from memlens.heap.views.dominators import Dominators, dominators_of
@@ -248,12 +249,12 @@ class HeapSnapshot:
         return cls(_graph_of(SectionFile.from_descriptor(descriptor)))
 
     def verify(self) -> None:
-        """Check every section of the file that this snapshot was loaded from.
+        """Check the checksum and the values of every section of the file of this snapshot.
 
         Otherwise a section is checked on its first use. Does nothing for a snapshot that was not
         loaded from a file. Raises ``SnapshotFileError`` for a damaged section.
         """
-        if isinstance(self.graph.sections, SectionFile):
+        if isinstance(self.graph.sections, CheckedSections):
             self.graph.sections.verify()
 
     def __str__(self) -> str:

@@ -57,7 +57,7 @@ class SectionFile(Mapping[str, memoryview]):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = checked_path(path)
         try:
-            descriptor = os.open(self.path, os.O_RDONLY)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would block
         except OSError as error:
             raise _unreadable(self.path, error) from error
         try:
@@ -112,6 +112,9 @@ class SectionFile(Mapping[str, memoryview]):
             raise SnapshotFileError(
                 f"{self.path}: the file was truncated while it was open; copy the file again"
             )
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table  # the inherited method would read the section
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
