@@ -145,7 +145,7 @@ class HeapGraph:
     @property
     def string_count(self) -> int:
         """The number of stored strings."""
-        return len(self._string_offset) - 1
+        return len(self._peek("string_offset")) - 1
 
     @cached_property
     def type_names(self) -> list[str]:
