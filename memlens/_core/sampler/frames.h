@@ -17,9 +17,9 @@
 #endif
 #include <Python.h>
 
-#define SAMPLER_BUILDS "CPython 3.10 to 3.13 with the GIL"
+#define SAMPLER_BUILDS "CPython 3.11 to 3.15 with the GIL"
 
-#if defined(Py_GIL_DISABLED) || PY_VERSION_HEX < 0x030A0000 || PY_VERSION_HEX >= 0x030E0000
+#if defined(Py_GIL_DISABLED) || PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x03100000
 #define SAMPLER_SUPPORTED 0
 #else
 #define SAMPLER_SUPPORTED 1
@@ -28,20 +28,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if PY_VERSION_HEX >= 0x030B0000
 #include "internal/pycore_frame.h"
-#else
-#include <frameobject.h>
+#if PY_VERSION_HEX >= 0x030E0000
+#include "internal/pycore_interpframe.h"
 #endif
 
-#if PY_VERSION_HEX >= 0x030B0000
 typedef _PyInterpreterFrame Frame;
-#else
-typedef PyFrameObject Frame;
-#endif
 
 /* The layouts that were read and tested. Another one must not compile. */
-#if PY_VERSION_HEX >= 0x030D0000
+#if PY_VERSION_HEX >= 0x030E0000
+_Static_assert(offsetof(Frame, f_executable) == 0, "frame of CPython 3.14 and 3.15");
+_Static_assert(offsetof(Frame, previous) == sizeof(void *), "frame of CPython 3.14 and 3.15");
+_Static_assert(offsetof(Frame, instr_ptr) == 7 * sizeof(void *), "frame of CPython 3.14 and 3.15");
+_Static_assert(FRAME_OWNED_BY_INTERPRETER == 3, "frame of CPython 3.14 and 3.15");
+_Static_assert(Py_TAG_REFCNT == 1 && Py_TAG_BITS == 3, "references of CPython 3.14 and 3.15");
+#elif PY_VERSION_HEX >= 0x030D0000
 _Static_assert(offsetof(Frame, f_executable) == 0, "frame of CPython 3.13");
 _Static_assert(offsetof(Frame, previous) == sizeof(void *), "frame of CPython 3.13");
 _Static_assert(offsetof(Frame, instr_ptr) == 7 * sizeof(void *), "frame of CPython 3.13");
@@ -51,15 +52,19 @@ _Static_assert(offsetof(Frame, f_code) == 0, "frame of CPython 3.12");
 _Static_assert(offsetof(Frame, previous) == sizeof(void *), "frame of CPython 3.12");
 _Static_assert(offsetof(Frame, prev_instr) == 7 * sizeof(void *), "frame of CPython 3.12");
 _Static_assert(FRAME_OWNED_BY_CSTACK == 3, "frame of CPython 3.12");
-#elif PY_VERSION_HEX >= 0x030B0000
+#else
 _Static_assert(offsetof(Frame, f_code) == 4 * sizeof(void *), "frame of CPython 3.11");
 _Static_assert(offsetof(Frame, previous) == 6 * sizeof(void *), "frame of CPython 3.11");
 _Static_assert(offsetof(Frame, prev_instr) == 7 * sizeof(void *), "frame of CPython 3.11");
-#else
-_Static_assert(offsetof(Frame, f_back) == sizeof(PyVarObject), "frame of CPython 3.10");
-_Static_assert(offsetof(Frame, f_code) == sizeof(PyVarObject) + sizeof(void *), "frame of 3.10");
 #endif
 _Static_assert(sizeof(_Py_CODEUNIT) == 2, "line tables count code units of two bytes");
+
+/* Whether the Python that runs has the layouts that this was compiled with. */
+static inline bool
+is_built_for_this_python(void)
+{
+    return Py_Version >> 16 == PY_VERSION_HEX >> 16;
+}
 
 /* The thread state of the thread that runs this, or NULL: it may hold no thread state at all. */
 static inline PyThreadState *
@@ -98,21 +103,15 @@ frame_innermost(PyThreadState *tstate)
 {
 #if PY_VERSION_HEX >= 0x030D0000
     return tstate->current_frame;
-#elif PY_VERSION_HEX >= 0x030B0000
-    return tstate->cframe != NULL ? tstate->cframe->current_frame : NULL;
 #else
-    return tstate->frame;
+    return tstate->cframe != NULL ? tstate->cframe->current_frame : NULL;
 #endif
 }
 
 static inline Frame *
 frame_caller(Frame *frame)
 {
-#if PY_VERSION_HEX >= 0x030B0000
     return frame->previous;
-#else
-    return frame->f_back;
-#endif
 }
 
 /* The code that a frame runs, or NULL for frames that are the interpreter's own (3.12+) or have not
@@ -120,7 +119,18 @@ frame_caller(Frame *frame)
 static inline PyCodeObject *
 frame_code(Frame *frame)
 {
-#if PY_VERSION_HEX >= 0x030D0000
+#if PY_VERSION_HEX >= 0x030E0000
+    uintptr_t held = frame->f_executable.bits;
+    PyObject *executable = (PyObject *)(held & ~(uintptr_t)Py_TAG_BITS);
+    if (frame->owner >= FRAME_OWNED_BY_INTERPRETER || (held & 2) != 0 ||
+        executable == NULL || !PyCode_Check(executable)) {
+        return NULL;
+    }
+    PyCodeObject *code = (PyCodeObject *)executable;
+    bool begun = frame->owner == FRAME_OWNED_BY_GENERATOR ||
+                 frame->instr_ptr >= _PyCode_CODE(code) + code->_co_firsttraceable;
+    return begun ? code : NULL;
+#elif PY_VERSION_HEX >= 0x030D0000
     if (frame->owner == FRAME_OWNED_BY_CSTACK || frame->f_executable == NULL ||
         !PyCode_Check(frame->f_executable)) {
         return NULL;
@@ -129,7 +139,7 @@ frame_code(Frame *frame)
     bool begun = frame->owner == FRAME_OWNED_BY_GENERATOR ||
                  frame->instr_ptr >= _PyCode_CODE(code) + code->_co_firsttraceable;
     return begun ? code : NULL;
-#elif PY_VERSION_HEX >= 0x030B0000
+#else
 #if PY_VERSION_HEX >= 0x030C0000
     if (frame->owner == FRAME_OWNED_BY_CSTACK) {
         return NULL;
@@ -142,8 +152,6 @@ frame_code(Frame *frame)
     bool begun = frame->owner == FRAME_OWNED_BY_GENERATOR ||
                  frame->prev_instr >= _PyCode_CODE(code) + code->_co_firsttraceable;
     return begun ? code : NULL;
-#else
-    return frame->f_code;
 #endif
 }
 
@@ -153,25 +161,17 @@ frame_position(Frame *frame, PyCodeObject *code)
 {
 #if PY_VERSION_HEX >= 0x030D0000
     return (int)(frame->instr_ptr - _PyCode_CODE(code));
-#elif PY_VERSION_HEX >= 0x030B0000
-    return (int)(frame->prev_instr - _PyCode_CODE(code));
 #else
-    (void)code;
-    return frame->f_lasti;
+    return (int)(frame->prev_instr - _PyCode_CODE(code));
 #endif
 }
 
 static inline PyObject *
 code_function_name(PyCodeObject *code)
 {
-#if PY_VERSION_HEX >= 0x030B0000
     return code->co_qualname;
-#else
-    return code->co_name;
-#endif
 }
 
-#if PY_VERSION_HEX >= 0x030B0000
 
 static uint32_t
 read_varint(const uint8_t **cursor, const uint8_t *end)
@@ -220,28 +220,6 @@ line_table_lookup(const uint8_t *cursor, const uint8_t *end, int line, int posit
     return 0;
 }
 
-#else
-
-/* Format: Objects/lnotab_notes.txt of CPython 3.10: pairs of a length in bytes of bytecode and a
- * signed line difference, -128 for "no line". */
-static int
-line_table_lookup(const uint8_t *cursor, const uint8_t *end, int line, int position)
-{
-    int covered = 0; /* bytes of bytecode */
-    for (; cursor + 1 < end; cursor += 2) {
-        int difference = (int8_t)cursor[1];
-        if (difference != -128) {
-            line += difference;
-        }
-        covered += cursor[0];
-        if (2 * position < covered) {
-            return difference == -128 ? 0 : line;
-        }
-    }
-    return 0;
-}
-
-#endif
 
 /* The line of a code unit; 0 where the code states none. */
 static int
@@ -259,7 +237,7 @@ code_line(PyCodeObject *code, int position)
     return line > 0 ? line : 0;
 }
 
-/* Characters of a str, without making anything of it. False: not a ready string (3.10, 3.11). */
+/* Characters of a str, without making anything of it. False: not a ready string (3.11). */
 typedef struct {
     const void *data;
     int kind;

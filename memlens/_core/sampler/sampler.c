@@ -303,6 +303,12 @@ module_exec(PyObject *module)
 {
 #if SAMPLER_SUPPORTED
     (void)module;
+    if (!is_built_for_this_python()) {
+        PyErr_SetString(PyExc_ImportError,
+                        "memlens._core._sampler was built for another version of Python, so "
+                        "allocations cannot be sampled in this one");
+        return -1;
+    }
     return 0;
 #else
     (void)module;
@@ -313,8 +319,13 @@ module_exec(PyObject *module)
 #endif
 }
 
+/* Where the sampler only refuses to be imported, it must not turn the GIL of a free-threaded build
+ * on, as a module without the second slot does. */
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, module_exec},
+#if !SAMPLER_SUPPORTED && defined(Py_mod_gil)
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
     {0, NULL},
 };
 

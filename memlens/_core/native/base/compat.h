@@ -1,9 +1,10 @@
-/* Everything that depends on the minor version of CPython, except frames and generators (frames.h).
+/* Everything that depends on the version of CPython, except frames and generators (frames.h).
  *
  * The capture reads structures that CPython calls internal: frames, dict keys, attribute values,
- * the collector's lists. Their layout is fixed within a minor version. Each supported version is
- * written out here and checked by static asserts. On another version, or a free-threaded build,
- * the import raises ImportError (see capture/module.c) and memlens captures in pure Python. */
+ * the collector's lists. Each supported version is written out here and checked by static asserts.
+ * A layout may also change within a minor version, so the import compares the version that runs
+ * (see capture/module.c). On another version, or a free-threaded build, it raises ImportError and
+ * memlens captures in pure Python. */
 #ifndef MEMLENS_BASE_COMPAT_H
 #define MEMLENS_BASE_COMPAT_H
 
@@ -13,8 +14,22 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#if PY_VERSION_HEX >= 0x030A0000 && PY_VERSION_HEX < 0x030E0000 && !defined(Py_GIL_DISABLED) \
-    && SIZEOF_VOID_P == 8 && !defined(_WIN32)
+#define MEMLENS_BUILDS "CPython 3.11 to 3.13, 3.14.5 and later, and 3.15, on 64-bit systems, with the GIL"
+
+/* 3.14.0 to 3.14.4 have another collector, which keeps its lists in another order. The releases
+ * before 3.15.0 were not read. */
+static inline int
+compat_version_is_known(unsigned long version)
+{
+    return (version >= 0x030B0000 && version < 0x030E0000)
+           || (version >= 0x030E0500 && version < 0x030F0000)
+           || (version >= 0x030F00F0 && version < 0x03100000);
+}
+
+#if ((PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030E0000)                                  \
+     || (PY_VERSION_HEX >= 0x030E0500 && PY_VERSION_HEX < 0x030F0000)                               \
+     || (PY_VERSION_HEX >= 0x030F00F0 && PY_VERSION_HEX < 0x03100000))                              \
+    && !defined(Py_GIL_DISABLED) && SIZEOF_VOID_P == 8 && !defined(_WIN32)
 #define MEMLENS_SUPPORTED 1
 #else
 #define MEMLENS_SUPPORTED 0
@@ -29,11 +44,15 @@
 
 #include "internal/pycore_gc.h"
 #include "internal/pycore_moduleobject.h"
-#if MEMLENS_MINOR >= 11
 #include "internal/pycore_code.h"
 #include "internal/pycore_dict.h"
 #include "internal/pycore_frame.h"
 #include "internal/pycore_object.h"
+#if MEMLENS_MINOR >= 14
+#include "internal/pycore_genobject.h"
+#include "internal/pycore_interpframe.h"
+#include "internal/pycore_typeobject.h"
+#include "internal/pycore_unicodeobject.h"
 #endif
 
 #include <stddef.h>
@@ -42,7 +61,8 @@
 /* A reference that a structure holds, and the name of its edge. */
 typedef struct {
     const char *name;
-    PyObject *object; /* or NULL */
+    PyObject *object;   /* or NULL */
+    int is_borrowed;    /* the reference is not part of the object's reference count */
 } CompatNamed;
 
 /* ---- the object header, the collector's header, the words before an object ------------------- */
@@ -53,11 +73,9 @@ _Static_assert(sizeof(PyVarObject) == 24, "a sized object's header has a length"
 
 #if MEMLENS_MINOR >= 12
 #define compat_is_immortal(object) (_Py_IsImmortal(object))
-#elif MEMLENS_MINOR == 11
+#else
 /* Objects of frozen modules are static and have a reference count that never reaches zero. */
 #define compat_is_immortal(object) (Py_REFCNT(object) >= 999999999 / 2)
-#else
-#define compat_is_immortal(object) (0)
 #endif
 
 static inline int
@@ -103,7 +121,7 @@ compat_header_bytes(PyObject *object, PyTypeObject *type)
 static inline int
 compat_text_is_ready(PyObject *text)
 {
-#if MEMLENS_MINOR <= 11
+#if MEMLENS_MINOR == 11
     return PyUnicode_IS_READY(text);
 #else
     (void)text;
@@ -115,7 +133,7 @@ compat_text_is_ready(PyObject *text)
 static inline size_t
 compat_text_wide_bytes(PyObject *text)
 {
-#if MEMLENS_MINOR <= 11
+#if MEMLENS_MINOR == 11
     const PyASCIIObject *ascii = (PyASCIIObject *)text;
     if (ascii->wstr != NULL
         && (!ascii->state.ready || (void *)ascii->wstr != PyUnicode_DATA(text))) {
@@ -138,9 +156,7 @@ compat_int_digits(PyObject *object)
     Py_ssize_t length = Py_SIZE(object);
     uint64_t digits = (uint64_t)(length < 0 ? -length : length);
 #endif
-#if MEMLENS_MINOR >= 11
     digits += digits == 0; /* zero has room for a digit */
-#endif
     return digits;
 }
 
@@ -166,32 +182,13 @@ compat_small_positive(PyObject *object)
 
 /* ---- dicts ----------------------------------------------------------------------------------- */
 
-#if MEMLENS_MINOR == 10
-/* Objects/dict-common.h of 3.10, which is not installed. */
-typedef struct {
-    Py_hash_t me_hash;
-    PyObject *me_key;
-    PyObject *me_value;
-} PyDictKeyEntry;
-
-struct _dictkeysobject {
-    Py_ssize_t dk_refcnt;
-    Py_ssize_t dk_size;
-    void *dk_lookup;
-    Py_ssize_t dk_usable;
-    Py_ssize_t dk_nentries;
-    char dk_indices[];
-};
-_Static_assert(offsetof(struct _dictkeysobject, dk_indices) == 40, "dict keys of 3.10");
-#elif MEMLENS_MINOR <= 12
+#if MEMLENS_MINOR <= 12
 _Static_assert(offsetof(struct _dictkeysobject, dk_indices) == 32, "dict keys of 3.11 and 3.12");
 #else
-_Static_assert(offsetof(struct _dictkeysobject, dk_indices) == 32, "dict keys of 3.13");
-_Static_assert(offsetof(struct _dictvalues, values) == 8, "inline values of 3.13");
+_Static_assert(offsetof(struct _dictkeysobject, dk_indices) == 32, "dict keys of 3.13 to 3.15");
+_Static_assert(offsetof(struct _dictvalues, values) == 8, "inline values of 3.13 to 3.15");
 #endif
-#if MEMLENS_MINOR >= 11
 _Static_assert(sizeof(PyDictKeyEntry) == 24 && sizeof(PyDictUnicodeEntry) == 16, "dict entries");
-#endif
 
 typedef struct _dictkeysobject CompatKeys;
 
@@ -207,23 +204,14 @@ typedef struct {
 static inline size_t
 compat_keys_index_bytes(CompatKeys *keys)
 {
-#if MEMLENS_MINOR == 10
-    size_t size = (size_t)keys->dk_size;
-    return size * (size <= 0xff ? 1 : size <= 0xffff ? 2 : size <= 0xffffffffu ? 4 : 8);
-#else
     return (size_t)1 << keys->dk_log2_index_bytes;
-#endif
 }
 
 /* How many places its hash table has. */
 static inline size_t
 compat_keys_index_places(CompatKeys *keys)
 {
-#if MEMLENS_MINOR == 10
-    return (size_t)keys->dk_size;
-#else
     return (size_t)1 << keys->dk_log2_size;
-#endif
 }
 
 static inline CompatEntries
@@ -232,16 +220,12 @@ compat_entries(CompatKeys *keys)
     CompatEntries found;
     found.entries = (const char *)keys->dk_indices + compat_keys_index_bytes(keys);
     found.count = keys->dk_nentries;
-#if MEMLENS_MINOR == 10
-    found.only_strings = 0;
-#else
     found.only_strings = keys->dk_kind != DICT_KEYS_GENERAL;
     if (found.only_strings) {
         found.stride = sizeof(PyDictUnicodeEntry);
         found.key_at = offsetof(PyDictUnicodeEntry, me_key);
         return found;
     }
-#endif
     found.stride = sizeof(PyDictKeyEntry);
     found.key_at = offsetof(PyDictKeyEntry, me_key);
     return found;
@@ -280,11 +264,7 @@ compat_keys_bytes(CompatKeys *keys)
 static inline PyObject **
 compat_split_values(PyDictObject *dict)
 {
-#if MEMLENS_MINOR == 10
-    return dict->ma_values;
-#else
     return dict->ma_values == NULL ? NULL : dict->ma_values->values;
-#endif
 }
 
 /* Whether that array lies within the instance, which then refers to the values itself. */
@@ -303,9 +283,7 @@ static inline size_t
 compat_split_values_bytes(PyDictObject *dict)
 {
     size_t capacity = (size_t)compat_keys_capacity(dict->ma_keys);
-#if MEMLENS_MINOR == 10
-    return capacity * sizeof(PyObject *);
-#elif MEMLENS_MINOR <= 12
+#if MEMLENS_MINOR <= 12
     return capacity * sizeof(PyObject *) + ((uint8_t *)dict->ma_values)[-1];
 #else
     (void)capacity;
@@ -339,7 +317,6 @@ static inline CompatAttributes
 compat_attributes(PyObject *object, PyTypeObject *type)
 {
     CompatAttributes found = {NULL, NULL, 0, 0};
-#if MEMLENS_MINOR >= 11
     if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
         CompatKeys *keys = ((PyHeapTypeObject *)type)->ht_cached_keys;
 #if MEMLENS_MINOR == 11
@@ -380,7 +357,6 @@ compat_attributes(PyObject *object, PyTypeObject *type)
 #endif
         return found;
     }
-#endif
     Py_ssize_t offset = compat_dict_offset(object, type);
     if (offset > 0) {
         found.dict = *(PyObject **)((char *)object + offset);
@@ -404,11 +380,9 @@ compat_type_dict(PyTypeObject *type)
 static inline int
 compat_has_dict(PyTypeObject *type)
 {
-#if MEMLENS_MINOR >= 11
     if (type->tp_flags & Py_TPFLAGS_MANAGED_DICT) {
         return 1;
     }
-#endif
     return type->tp_dictoffset != 0;
 }
 
@@ -417,12 +391,7 @@ compat_has_dict(PyTypeObject *type)
 static inline CompatKeys *
 compat_instance_keys(PyTypeObject *type)
 {
-#if MEMLENS_MINOR >= 11
     return ((PyHeapTypeObject *)type)->ht_cached_keys;
-#else
-    (void)type;
-    return NULL;
-#endif
 }
 
 /* The dict of subclasses. From 3.12 on built-in types have a number in its place. */
@@ -459,11 +428,7 @@ compat_function_type_params(PyFunctionObject *function)
 static inline PyObject *
 compat_code_name(PyCodeObject *code)
 {
-#if MEMLENS_MINOR >= 11
     return code->co_qualname;
-#else
-    return code->co_name;
-#endif
 }
 
 enum { COMPAT_MOST_CODE_FIELDS = 8 };
@@ -474,12 +439,6 @@ static inline int
 compat_code_fields(PyCodeObject *code, CompatNamed *fields)
 {
     int count = 0;
-#if MEMLENS_MINOR == 10
-    fields[count++] = (CompatNamed){"co_code", code->co_code};
-    fields[count++] = (CompatNamed){"co_varnames", code->co_varnames};
-    fields[count++] = (CompatNamed){"co_freevars", code->co_freevars};
-    fields[count++] = (CompatNamed){"co_cellvars", code->co_cellvars};
-#else
     fields[count++] = (CompatNamed){"co_qualname", code->co_qualname};
     fields[count++] = (CompatNamed){"co_exceptiontable", code->co_exceptiontable};
     fields[count++] = (CompatNamed){"co_localsplusnames", code->co_localsplusnames};
@@ -494,7 +453,6 @@ compat_code_fields(PyCodeObject *code, CompatNamed *fields)
         fields[count++] = (CompatNamed){"co_freevars", code->_co_cached->_co_freevars};
     }
 #endif
-#endif
     return count;
 }
 
@@ -502,10 +460,7 @@ compat_code_fields(PyCodeObject *code, CompatNamed *fields)
 static inline size_t
 compat_code_bytes(PyCodeObject *code, PyTypeObject *type)
 {
-#if MEMLENS_MINOR == 10
-    (void)code;
-    return (size_t)type->tp_basicsize;
-#elif MEMLENS_MINOR == 11
+#if MEMLENS_MINOR == 11
     return _PyObject_VAR_SIZE(type, Py_SIZE(code));
 #else
     return _PyObject_VAR_SIZE(type, Py_SIZE(code))
@@ -517,40 +472,53 @@ compat_code_bytes(PyCodeObject *code, PyTypeObject *type)
 static inline int
 compat_code_free_count(PyCodeObject *code)
 {
-#if MEMLENS_MINOR >= 11
     return code->co_nfreevars;
-#else
-    return (int)PyTuple_GET_SIZE(code->co_freevars);
-#endif
 }
 
 /* The slot of a frame in which they begin. */
 static inline int
 compat_code_first_free(PyCodeObject *code)
 {
-#if MEMLENS_MINOR >= 11
     return code->co_nlocalsplus - code->co_nfreevars;
-#else
-    return (int)(PyTuple_GET_SIZE(code->co_varnames) + PyTuple_GET_SIZE(code->co_cellvars));
-#endif
 }
 
 /* The name of a frame's slot, or NULL for what lies on its evaluation stack. */
 static inline PyObject *
 compat_local_name(PyCodeObject *code, int slot)
 {
-#if MEMLENS_MINOR >= 11
     return slot < code->co_nlocalsplus ? PyTuple_GET_ITEM(code->co_localsplusnames, slot) : NULL;
+}
+
+/* What a function refers to beside the fields that all versions have and the type parameters: the
+ * callable that makes its annotations. */
+static inline PyObject *
+compat_function_annotate(PyFunctionObject *function)
+{
+#if MEMLENS_MINOR >= 14
+    return function->func_annotate;
 #else
-    PyObject *groups[] = {code->co_varnames, code->co_cellvars, code->co_freevars};
-    for (int i = 0; i < 3; i++) {
-        Py_ssize_t count = PyTuple_GET_SIZE(groups[i]);
-        if (slot < count) {
-            return PyTuple_GET_ITEM(groups[i], slot);
-        }
-        slot -= (int)count;
-    }
+    (void)function;
     return NULL;
+#endif
+}
+
+/* ---- modules --------------------------------------------------------------------------------- */
+
+/* The state of a module in C: its size, and what shows the references in it. */
+typedef struct {
+    Py_ssize_t size;
+    traverseproc traverse;
+} CompatModuleState;
+
+static inline CompatModuleState
+compat_module_state(PyModuleObject *module)
+{
+#if MEMLENS_MINOR >= 15
+    return (CompatModuleState){module->md_state_size, module->md_state_traverse};
+#else
+    struct PyModuleDef *def = module->md_def;
+    return def == NULL ? (CompatModuleState){0, NULL}
+                       : (CompatModuleState){def->m_size, def->m_traverse};
 #endif
 }
 
@@ -564,13 +532,7 @@ static inline int
 compat_handled_exception(PyThreadState *thread, PyObject **parts)
 {
     parts[0] = thread->exc_state.exc_value;
-#if MEMLENS_MINOR == 10
-    parts[1] = thread->exc_state.exc_type;
-    parts[2] = thread->exc_state.exc_traceback;
-    return 3;
-#else
     return 1;
-#endif
 }
 
 /* The exception that is being raised. */
@@ -593,8 +555,21 @@ enum { COMPAT_THREAD_HAS_HANDLE = MEMLENS_MINOR >= 13 };
 
 /* ---- other built-in types -------------------------------------------------------------------- */
 
-/* Frames are counted in items; later versions give the count another meaning. */
-enum { COMPAT_FRAME_HAS_ITEMS = MEMLENS_MINOR == 10 };
+/* Bytes of the contents of a bytearray. From 3.15 on they lie in a bytes object, which nothing else
+ * refers to, so they are counted with the bytearray. */
+static inline size_t
+compat_bytearray_bytes(PyObject *object)
+{
+    size_t allocated = (size_t)((PyByteArrayObject *)object)->ob_alloc;
+#if MEMLENS_MINOR >= 15
+    return allocated == 0 ? 0 : allocated + offsetof(PyBytesObject, ob_sval) + 1;
+#else
+    return allocated;
+#endif
+}
+
+/* Whether the callbacks of atexit are a list of tuples (function, arguments, keywords). */
+enum { COMPAT_ATEXIT_IS_LIST = MEMLENS_MINOR >= 14 };
 
 /* Whether the collector is not shown what an io.BytesIO holds. */
 #if MEMLENS_MINOR < 12
@@ -605,12 +580,14 @@ enum { COMPAT_FRAME_HAS_ITEMS = MEMLENS_MINOR == 10 };
 
 /* ---- the collector's lists ------------------------------------------------------------------- */
 
-/* The generations and, two words behind them, the frozen objects (struct _gc_runtime_state). */
+/* The generations and behind them the frozen objects (struct _gc_runtime_state). Up to 3.13 a pointer
+ * lies between them. */
+enum { COMPAT_FROZEN_GAP_BYTES = MEMLENS_MINOR >= 14 ? 0 : sizeof(void *) };
 _Static_assert(sizeof(struct gc_generation) == 24, "a generation is a list head and two counters");
 _Static_assert(NUM_GENERATIONS == 3, "three generations");
 _Static_assert(offsetof(struct _gc_runtime_state, permanent_generation)
                        - offsetof(struct _gc_runtime_state, generations)
-                   == 3 * sizeof(struct gc_generation) + sizeof(void *),
+                   == 3 * sizeof(struct gc_generation) + COMPAT_FROZEN_GAP_BYTES,
                "the frozen generation follows the others");
 
 #endif /* MEMLENS_SUPPORTED */

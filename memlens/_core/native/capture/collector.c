@@ -29,7 +29,7 @@ visit_collector_lists(Capture *capture, void (*visit)(Capture *, uint32_t))
         visit_list(capture, &generations[i].head, visit);
     }
     struct gc_generation *frozen
-        = (struct gc_generation *)((char *)(generations + NUM_GENERATIONS) + sizeof(void *));
+        = (struct gc_generation *)((char *)(generations + NUM_GENERATIONS) + COMPAT_FROZEN_GAP_BYTES);
     visit_list(capture, &frozen->head, visit);
 }
 

@@ -97,18 +97,18 @@ void
 module_content(Capture *capture, PyObject *object, const Plan *plan)
 {
     PyModuleObject *module = (PyModuleObject *)object;
-    struct PyModuleDef *def = module->md_def;
+    CompatModuleState state = compat_module_state(module);
     PyObject *file = NULL, *name = module->md_name;
     (void)plan;
     note_namespace(capture, module->md_dict);
     add_optional_edge(capture, module->md_dict, capture->label_dict);
     add_named(capture, module->md_name, "__name__");
-    if (def != NULL && def->m_size > 0 && module->md_state != NULL) {
-        capture->size += (uint64_t)def->m_size;
+    if (state.size > 0 && module->md_state != NULL) {
+        capture->size += (uint64_t)state.size;
     }
-    if (def != NULL && def->m_traverse != NULL && (def->m_size <= 0 || module->md_state != NULL)) {
+    if (state.traverse != NULL && (state.size <= 0 || module->md_state != NULL)) {
         capture->state_count = 0;
-        def->m_traverse(object, add_module_state, capture);
+        state.traverse(object, add_module_state, capture);
     }
     if (module->md_dict != NULL) {
         PyObject *given = namespace_get(module->md_dict, "__name__");

@@ -9,13 +9,16 @@
 static void
 add_locals(Capture *capture, CompatFrame *frame, PyCodeObject *code)
 {
-    PyObject **held = compat_frame_locals(frame);
     int count = compat_frame_stored(frame, code);
     for (int slot = 0; slot < count; slot++) {
-        if (held[slot] != NULL) {
+        CompatHeld held = compat_frame_slot(frame, slot);
+        if (held.object != NULL) {
             PyObject *name = compat_local_name(code, slot);
-            add_edge(capture, held[slot],
+            add_edge(capture, held.object,
                      name == NULL ? label_of(INTERNAL, 0) : named_label(capture, LOCAL, name));
+            if (held.is_borrowed) {
+                note_borrowed(capture, held.object);
+            }
         }
     }
 }

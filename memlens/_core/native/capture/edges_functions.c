@@ -45,6 +45,7 @@ function_content(Capture *capture, PyObject *object, const Plan *plan)
     add_named(capture, function->func_name, "__name__");
     add_named(capture, function->func_qualname, "__qualname__");
     add_named(capture, function->func_annotations, "__annotations__");
+    add_named(capture, compat_function_annotate(function), "__annotate__");
     add_named(capture, compat_function_type_params(function), "__type_params__");
     if (function->func_dict != NULL) {
         note_namespace(capture, function->func_dict);

@@ -51,7 +51,7 @@ void
 bytearray_content(Capture *capture, PyObject *object, const Plan *plan)
 {
     (void)plan;
-    capture->size += (uint64_t)((PyByteArrayObject *)object)->ob_alloc;
+    capture->size += compat_bytearray_bytes(object);
 }
 
 #endif

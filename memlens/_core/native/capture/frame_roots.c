@@ -8,9 +8,9 @@
 #include "capture/names.h"
 
 static void
-hide_reference(Capture *capture, PyObject *object)
+hide_reference(Capture *capture, PyObject *object, int is_borrowed)
 {
-    if (object != NULL) {
+    if (object != NULL && !is_borrowed) {
         uint32_t index = capture_index(capture, object);
         capture->failed |= push_u32(&capture->hidden, index) < 0;
     }
@@ -24,15 +24,15 @@ hide_frame(Capture *capture, CompatFrame *frame, PyCodeObject *code)
     if (object != NULL) {
         PUSH_ROW(capture, &capture->hidden_frames, object);
     }
-    PyObject *fields[COMPAT_MOST_FRAME_FIELDS];
-    int field_count = compat_frame_held(frame, fields);
+    CompatNamed fields[COMPAT_MOST_FRAME_FIELDS];
+    int field_count = compat_frame_fields(frame, fields);
     for (int i = 0; i < field_count; i++) {
-        hide_reference(capture, fields[i]);
+        hide_reference(capture, fields[i].object, fields[i].is_borrowed);
     }
-    PyObject **held = compat_frame_locals(frame);
     int count = compat_frame_stored(frame, code);
     for (int slot = 0; slot < count; slot++) {
-        hide_reference(capture, held[slot]);
+        CompatHeld held = compat_frame_slot(frame, slot);
+        hide_reference(capture, held.object, held.is_borrowed);
     }
 }
 

@@ -11,12 +11,19 @@ module_exec(PyObject *module)
 {
     (void)module;
     PyErr_SetString(PyExc_ImportError,
-                    "the C capture of memlens supports CPython 3.10 to 3.13 on 64-bit systems, with"
-                    " the GIL: this interpreter captures in pure Python instead");
+                    "the C capture of memlens supports " MEMLENS_BUILDS
+                    ": this interpreter captures in pure Python instead");
     return -1;
 }
 
-static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+/* A module without the last slot turns the GIL of a free-threaded build on, even if its import fails. */
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
 
 static struct PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
@@ -30,12 +37,12 @@ static struct PyModuleDef module_def = {
 #include "capture/module.h"
 #include "io/sections.h"
 
-static PyObject *
+static int
 refuse(const char *what)
 {
     PyErr_Format(PyExc_ImportError, "the C capture of memlens was built for CPython 3.%d, %s",
                  MEMLENS_MINOR, what);
-    return NULL;
+    return -1;
 }
 
 /* Structures of one minor version must not be read with the layout of another. */
@@ -48,7 +55,10 @@ check_interpreter(void)
         return -1;
     }
     if (((found >> 16) & 0xff) != MEMLENS_MINOR || (found >> 24) != 3) {
-        return refuse("but is loaded by another version") == NULL ? -1 : 0;
+        return refuse("but is loaded by another version");
+    }
+    if (!compat_version_is_known((unsigned long)found)) {
+        return refuse("but not for this release of it, which has another garbage collector");
     }
     return 0;
 }

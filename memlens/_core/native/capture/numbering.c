@@ -18,6 +18,21 @@ list_indices(Capture *capture)
     }
 }
 
+/* Each edge is subtracted from the reference count of its target. Count the edges that this count
+ * does not include first, or references of C would be taken for explained. */
+static void
+count_borrowed(Capture *capture)
+{
+    const uint32_t *node_of = ITEMS(capture->node_of, uint32_t);
+    uint32_t *left = ITEMS(capture->node_references, uint32_t);
+    for (size_t i = 0; i < COUNT(capture->borrowed, uint32_t); i++) {
+        uint32_t node = node_of[ITEMS(capture->borrowed, uint32_t)[i]];
+        if (left[node] != 0 && left[node] != MANY_REFERENCES) { /* 0: immortal, not counted */
+            left[node]++;
+        }
+    }
+}
+
 void
 number_edges(Capture *capture)
 {
@@ -26,6 +41,7 @@ number_edges(Capture *capture)
     const uint32_t *node_of = ITEMS(capture->node_of, uint32_t);
     uint32_t *left = ITEMS(capture->node_references, uint32_t);
     size_t count = COUNT(capture->edge_target, uint32_t);
+    count_borrowed(capture);
     for (size_t edge = 0; edge < count; edge++) {
         uint32_t node = target[edge] = node_of[target[edge]];
         if (!label_is_weak(label[edge]) && left[node] != 0 && left[node] != MANY_REFERENCES) {

@@ -83,6 +83,7 @@ struct Capture {
     Buffer frames;     /* FrameRow */
     Buffer roots;      /* Root */
     Buffer hidden;     /* u32 index: references of frames that are left out */
+    Buffer borrowed;   /* u32 index: targets of edges that no reference count includes */
     Buffer hidden_frames; /* PyObject *: their frame objects */
     Buffer module_files;  /* u32: file (string) of the module with this name (string) */
     Buffer mentions;   /* u32: index of the tuple with the names that a code object uses */
@@ -224,6 +225,13 @@ named_label(Capture *capture, unsigned kind, PyObject *name)
     return label_of(kind, number);
 }
 
+/* Note that an edge that was just added is not part of the reference count of its target. */
+static inline void
+note_borrowed(Capture *capture, PyObject *target)
+{
+    capture->failed |= push_u32(&capture->borrowed, capture_index(capture, target)) < 0;
+}
+
 /* `name`: a literal, or something else that stays as it is. */
 uint32_t text_label(Capture *capture, unsigned kind, const char *name);
 
@@ -241,6 +249,9 @@ add_all_named(Capture *capture, const CompatNamed *fields, int count)
 {
     for (int i = 0; i < count; i++) {
         add_named(capture, fields[i].object, fields[i].name);
+        if (fields[i].object != NULL && fields[i].is_borrowed) {
+            note_borrowed(capture, fields[i].object);
+        }
     }
 }
 

@@ -64,7 +64,7 @@ static const KnownType known[] = {
     {.type = &PyCell_Type, .content = cell_content},
     {.type = &PyMethod_Type, .content = method_content},
     {.type = &PyCFunction_Type, .fields = {{"__self__", offsetof(PyCFunctionObject, m_self)}}},
-    {.type = &PyFrame_Type, .content = frame_content, .counts_items = !COMPAT_FRAME_HAS_ITEMS},
+    {.type = &PyFrame_Type, .content = frame_content, .counts_items = 1},
     {.type = &PyTraceBack_Type, .fields = {{"tb_next", offsetof(PyTracebackObject, tb_next)}}},
     {.variable = &PyExc_BaseException,
      .fields = {{"args", offsetof(PyBaseExceptionObject, args)},
