@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from memlens._core.layout import NONE, RootKind
-from memlens._package import PACKAGE_FOLDER
+from memlens._package import CODE_FOLDER
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -122,6 +122,6 @@ def _is_frame(graph: HeapGraph, row: int, frame: FrameType) -> bool:
 def _calling_frame() -> FrameType:
     """Return the innermost running frame that does not belong to memlens."""
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(PACKAGE_FOLDER) and frame.f_back is not None:
+    while frame.f_code.co_filename.startswith(CODE_FOLDER) and frame.f_back is not None:
         frame = frame.f_back
     return frame

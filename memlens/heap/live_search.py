@@ -16,7 +16,7 @@ from memlens._core.layout import KIND_MASK, LABEL_BITS, EdgeKind
 from memlens._core.pure.access import class_name
 from memlens._core.pure.edges import Plans
 from memlens._core.pure.labels import StringTable
-from memlens._package import PACKAGE_FOLDER
+from memlens._package import CODE_FOLDER
 from memlens.errors import MissingExtraError
 from memlens.heap.graph.heap_graph import Edge
 from memlens.heap.graph.paths import Hop, RetentionPath, reference_text
@@ -74,7 +74,7 @@ def _own_frame_ids() -> list[int]:
     """Return the ids of the running frames of memlens, which the search must ignore."""
     frame: FrameType | None = sys._getframe(1)
     ids = []
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE_FOLDER):
+    while frame is not None and frame.f_code.co_filename.startswith(CODE_FOLDER):
         ids.append(id(frame))
         frame = frame.f_back
     return ids

@@ -18,7 +18,7 @@ __all__ = (
     "variable_names",
 )
 
-_HERE = os.path.dirname(__file__) + os.sep
+_HERE = os.path.dirname((lambda: None).__code__.co_filename) + os.sep  # as code objects have it
 _OPTIMIZED = 0x01  # CO_OPTIMIZED: variables are in slots, not in a dict
 _get_variable: Callable[[FrameType, bytes], Any] | None = None
 

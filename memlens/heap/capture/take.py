@@ -12,7 +12,7 @@ from typing import Any
 
 from memlens import _core
 from memlens._core.sampler_api import OwnWork, read_samples
-from memlens._package import PACKAGE_FOLDER
+from memlens._package import CODE_FOLDER
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.capture.forked import SnapshotTask
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
@@ -76,7 +76,7 @@ def _take_inline(
     collected = collect_garbage() if collect is not False else None
     sites, lost = {}, []
     before = read_samples()
-    sections: dict[str, Any] = _core.capture(values=values, own_prefix=PACKAGE_FOLDER)
+    sections: dict[str, Any] = _core.capture(values=values, own_prefix=CODE_FOLDER)
     if before is not None:
         lost = lost_samples(before, read_samples())
         sites = site_sections(before)
@@ -104,7 +104,7 @@ def start_heap_snapshot(
     collected = collect_garbage() if collect else None
     record = _facts("fork", reason, values, collected, time.perf_counter() - started, facts)
     target = None if path is None else os.fspath(path)
-    return SnapshotTask(target, record, values=values, own_prefix=PACKAGE_FOLDER)
+    return SnapshotTask(target, record, values=values, own_prefix=CODE_FOLDER)
 
 
 def collect_garbage() -> dict[str, int]:
