@@ -13,7 +13,7 @@ import pytest
 import memlens
 import memlens.errors
 from memlens.errors import OptionError
-from memlens.leaks import scope as module
+from memlens.leaks import scopes as module
 
 pytestmark = pytest.mark.small_process
 
@@ -232,7 +232,7 @@ def test_the_memory_of_a_scope_is_bounded(monkeypatch):
 
 FORKS = """
 import os, threading, memlens
-from memlens.leaks import scope as module
+from memlens.leaks import scopes as module
 kept = []
 def repeat():
     for number in range(36):

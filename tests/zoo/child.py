@@ -12,10 +12,10 @@ import tempfile
 import memlens
 
 
-def write_and_exit(suspects, output):
-    """Write the suspects and end at once: clean-up of the program is not what is judged."""
+def write_and_exit(value, output):
+    """Write a JSON value and end at once: clean-up of the program is not what is judged."""
     with open(output, "w", encoding="utf-8") as file:
-        json.dump([suspect.to_dict() for suspect in suspects], file)
+        json.dump(value, file)
     os._exit(0)
 
 
@@ -27,7 +27,7 @@ def snapshots(pace, moments, at_start, output):
         if steps_done in moments:
             taken.append(memlens.take_heap_snapshot())
         if steps_done == pace.STEPS:
-            write_and_exit(memlens.find_leaks(taken), output)
+            write_and_exit([one.to_dict() for one in memlens.find_leaks(taken)], output)
 
     pace.observe(observe)
 
@@ -48,7 +48,7 @@ def profiler(pace, output):
         if steps_done == pace.STEPS:
             report = watching.report()
             watching.stop()
-            write_and_exit(report.leaks or (), output)
+            write_and_exit(report.to_dict(), output)
 
     pace.observe(observe)
     watching.start()

@@ -7,7 +7,7 @@ healthy twin with ``~``. The forms:
 
 - ``snapshots``: ``find_leaks`` over four snapshots, taken between steps of the program;
 - ``two``: the same over two snapshots;
-- ``run``: ``python -m memlens run`` with four snapshots and the one at the end;
+- ``run``: ``python -m memlens run``: snapshots at the start, in the run and at the exit;
 - ``profiler``: a ``MemoryProfiler`` that was started first, asked for its report before the end.
 
 A leak counts as explained when the first suspect is right in its holder, a growing type and the
@@ -35,7 +35,10 @@ from tests.zoo.catalogue import FORMS, PROGRAMS, Case, cases
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHILD = Path(__file__).with_name("child.py")
 TIMEOUT_SECONDS = 180
-SNAPSHOTS = 4
+MIN_SNAPSHOTS = 3  # of a timed run; with fewer, silence means nothing
+# No whole number: else the last periodic snapshot falls on the program's end, and nothing can grow
+# from it to the snapshot at the exit. The interval is below the second at which `run` samples.
+INTERVALS = 4.5
 
 RIGHT = ("explained", "silent")
 
@@ -83,7 +86,7 @@ def suspects_of(case: Case, form: str, seconds: float, seed: int) -> list[dict]:
         "ZOO_TWIN": "1" if case.twin else "0",
     }
     if form == "run":
-        interval = ["--snapshot-interval", str(seconds / SNAPSHOTS)]
+        interval = ["--snapshot-interval", str(seconds / INTERVALS)]
         command = ["-m", "memlens", "run", "-o", str(folder), "--json", *interval, str(program)]
     else:
         command = [str(CHILD), form, case.row.baseline, str(program), str(output)]
@@ -103,7 +106,18 @@ def suspects_of(case: Case, form: str, seconds: float, seed: int) -> list[dict]:
         raise RuntimeError(f"not done after {TIMEOUT_SECONDS} s") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return (report["leaks"] or {"suspects": []})["suspects"] if form == "run" else report
+    return suspects_in(report) if form in ("run", "profiler") else report
+
+
+def suspects_in(report: dict) -> list[dict]:
+    """Return the suspects of a profiler's report; raises ``RuntimeError`` if none was looked for.
+
+    ``leaks`` is None where nothing was found, too: the number of snapshots tells the difference.
+    """
+    count = len(report["snapshots"])
+    if count < MIN_SNAPSHOTS:
+        raise RuntimeError(f"only {count} snapshots were taken: nothing was diagnosed")
+    return report["leaks"]["suspects"] if report["leaks"] else []
 
 
 def judge(case: Case, form: str, seconds: float, seed: int) -> dict:
