@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, TypeVar
 
+from memlens._text import printable
+
 __all__ = (
     "NATIVE_FRAME",
     "CallPath",
@@ -84,13 +86,3 @@ def is_library_file(file: str) -> bool:
 def path_order(path: CallPath) -> tuple[tuple[str, int, str], ...]:
     """Return a sort key for call paths: by file, line and function (which may be None)."""
     return tuple((frame.file, frame.line, frame.function or "") for frame in path)
-
-
-def printable(text: str) -> str:
-    r"""Return ``text`` with control characters, line breaks and lone surrogates escaped.
-
-    A file name that is not UTF-8 has surrogates, which ``print`` cannot encode.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -9,6 +9,7 @@
     ├── SnapshotFileError (ValueError)        a file is of another kind, damaged or too new
     ├── ComparisonError (ValueError)          the snapshots cannot be compared
     ├── NotInSnapshotError (LookupError)      the snapshot does not contain an object or a node
+    ├── ReadingError (OSError)                the system does not report the memory of the process
     ├── TracingError (RuntimeError)           allocation tracing is off, or was stopped
     ├── OutputError (OSError)                 a folder or file cannot be written
     ├── ScriptError (RuntimeError)            the program to profile cannot be found or read
@@ -32,6 +33,7 @@ __all__ = (
     "NotInSnapshotError",
     "OptionError",
     "OutputError",
+    "ReadingError",
     "ScriptError",
     "SnapshotFileError",
     "TracingError",
@@ -64,6 +66,10 @@ class ComparisonError(MemlensError, ValueError):
 
 class NotInSnapshotError(MemlensError, LookupError):
     """The snapshot does not contain this object or node."""
+
+
+class ReadingError(MemlensError, OSError):
+    """The system does not report the memory of this process."""
 
 
 class TracingError(MemlensError, RuntimeError):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from memlens._atomic import write_whole
+from memlens._atomic import checked_path, write_whole
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.errors import OptionError, SnapshotFileError
@@ -22,13 +22,12 @@ def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | Tra
     (``TraceStore.save``; the store is not started). Raises ``SnapshotFileError`` for a file that
     memlens did not write, that is truncated or damaged, or that a newer version wrote.
     """
+    path = checked_path(path)
     try:
-        with open(path, "rb") as file:
-            head = file.read(64)
+        with open(path, "rb", opener=_without_waiting) as file:
+            head = file.read(64) or b""
     except OSError as error:
-        raise SnapshotFileError(
-            f"cannot read {os.fspath(path)!r}: {error.strerror or error}"
-        ) from error
+        raise SnapshotFileError(f"cannot read {path!r}: {error.strerror or error}") from error
     if head.startswith(b"memlens-traces"):
         return TraceStore.load(path)
     if head.lstrip()[:1] == b"{":
@@ -48,9 +47,13 @@ def export(value: object, path: str | os.PathLike[str]) -> int:
     """
     for known, writers in _WRITERS:
         if isinstance(value, known):
-            return _writer(known, writers, os.fspath(path))(value, path)
+            return _writer(known, writers, checked_path(path))(value, path)
     kinds = ", ".join(known.__name__ for known, _ in _WRITERS)
     raise OptionError(f"cannot export a {type(value).__name__}: it must be one of {kinds}")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would block
 
 
 _Writer = Callable[[Any, "str | os.PathLike[str]"], int]

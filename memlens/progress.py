@@ -13,6 +13,8 @@ from memlens._text import format_count, format_duration
 
 __all__ = ("progress_bar",)
 
+_REFRESH_SECONDS = 0.1
+
 
 @contextmanager
 def progress_bar(
@@ -38,7 +40,7 @@ def progress_bar(
     if total is not None:
         check_integer("total", total, 0)
     target = sys.stderr if stream is None else stream
-    shown = _Bar(target, description, total, unit) if target.isatty() else _Line(target)
+    shown = _Bar(target, description, total, unit, clock) if target.isatty() else _Line(target)
     started = clock()
     with shown as bar:
         try:
@@ -76,7 +78,14 @@ class _Line:
 class _Bar(_Line):
     """A progress bar drawn by rich."""
 
-    def __init__(self, stream: TextIO, description: str, total: int | None, unit: str) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        description: str,
+        total: int | None,
+        unit: str,
+        clock: Callable[[], float],
+    ) -> None:
         super().__init__(stream)
         from rich import progress
         from rich.console import Console
@@ -88,7 +97,12 @@ class _Bar(_Line):
             progress.TimeElapsedColumn(),
             *([] if total is None else [progress.TimeRemainingColumn()]),
         ]
-        self._drawn = progress.Progress(*columns, console=Console(file=stream), transient=True)
+        # Without a thread that redraws the bar: some programs count their threads.
+        self._drawn = progress.Progress(
+            *columns, console=Console(file=stream), transient=True, auto_refresh=False
+        )
+        self._clock = clock
+        self._next_refresh = 0.0
         self._task = self._drawn.add_task(description, total=total)
 
     def __enter__(self) -> _Bar:
@@ -100,7 +114,11 @@ class _Bar(_Line):
 
     def report(self, count: int) -> None:
         super().report(count)
-        self._drawn.update(self._task, completed=count)
+        now = self._clock()
+        is_due = now >= self._next_refresh
+        if is_due:
+            self._next_refresh = now + _REFRESH_SECONDS
+        self._drawn.update(self._task, completed=count, refresh=is_due)
 
     def end(self, text: str) -> None:
         self._drawn.stop()

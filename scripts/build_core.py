@@ -11,9 +11,8 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
-
 import tomllib
+from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "memlens" / "_core"

@@ -26,7 +26,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
         {"_text", "_options", "_fork", "_log"},
-        {"errors", "_package", "_lazy"},
+        {"errors", "_package", "_lazy", "_uninterrupted"},
     ],
     "memlens.heap": [
         {"live", "live_search"},
@@ -49,7 +49,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"limits"},
     ],
     "memlens.leaks": [
-        {"leak_report", "scope"},
+        {"leak_report", "scopes"},
         {"suspects", "scope_report", "growing_types"},
         {"naming", "find_growth"},
         {"patterns"},
@@ -60,19 +60,20 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.profiler": [
         {"memory_profiler"},
         {"snapshot_store"},
-        {"allocation_source", "profiler_report", "trend_detectors", "worker"},
+        {"allocation_source", "file_owner", "profiler_report", "trend_detectors", "worker"},
     ],
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations"},
-        {"output", "script"},
+        {"exit_report", "output", "script"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.
 ONLY = {
     "structures": set(),
     "_core": {"errors"},
-    "_atomic": {"errors"},
+    "_atomic": {"errors", "_uninterrupted"},
+    "_uninterrupted": set(),
     "_text": set(),
     "_options": {"errors"},
     "_fork": set(),

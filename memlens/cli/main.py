@@ -16,6 +16,8 @@ from memlens.errors import MemlensError
 
 __all__ = ("main",)
 
+_INTERRUPTED = 130  # the exit code of shells for SIGINT
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code. That of ``run`` is the program's own."""
@@ -26,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemlensError as error:
         print(f"memlens: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     except BrokenPipeError:
         # The reader closed the pipe (for example `| head`). Redirect stdout, because the interpreter
         # flushes it at exit and would fail again.

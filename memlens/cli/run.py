@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
-from memlens._atomic import write_whole
-from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.cli.exit_report import ExitReport, report_on_sigterm
 from memlens.cli.output import add_json, positive_seconds
 from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
-from memlens.errors import MemlensError
+from memlens.errors import CaptureError, MemlensError
 from memlens.profiler.memory_profiler import MemoryProfiler
-from memlens.profiler.profiler_report import ProfilerReport
-from memlens.report.terminal import show
 
 __all__ = ("add_run_command", "run_profiled")
 
+_FIRST_INTERVAL_SECONDS = 0.25
 _MAX_INTERVAL_SECONDS = 3600
 
 
@@ -95,21 +89,38 @@ def run_profiled(
             folder,
             sample_interval=1.0,
             snapshot_interval=snapshot_interval or _doubling_interval,
-            on_alert=lambda report: None,  # the final report covers all alerts
+        )
+        report = ExitReport(
+            profiler,
+            output_dir=output_dir,
+            as_json=as_json,
+            show_allocations=show_allocations,
+            starter_files=frozenset({__file__, Program.run.__code__.co_filename}),
         )
         stack.enter_context(installed(program))
-        profiler.start()
+        _start(profiler)
         outcome = _Outcome()
-        try:
-            outcome.run(program)
-        finally:
-            _finish(profiler, output_dir, as_json, show_allocations)
+        with report_on_sigterm(report, stack.close):
+            try:
+                outcome.run(program)
+            finally:
+                report.finish()
     return outcome.exit_code()
+
+
+def _start(profiler: MemoryProfiler) -> None:
+    try:
+        profiler.start()
+    except MemoryError as error:
+        raise CaptureError(
+            "not enough memory to start the profiler; raise the limit (ulimit -v), or run the"
+            " program without memlens"
+        ) from error
 
 
 def _doubling_interval(taken: int) -> float:
     """Return the seconds to the next snapshot; programs of any length get a few snapshots."""
-    return float(min(2**taken, _MAX_INTERVAL_SECONDS))
+    return min(_FIRST_INTERVAL_SECONDS * 2.0**taken, _MAX_INTERVAL_SECONDS)
 
 
 class _Outcome:
@@ -141,49 +152,3 @@ def _join_threads() -> None:
     for thread in threading.enumerate():
         if not thread.daemon and thread is not threading.main_thread():
             thread.join()
-
-
-def _finish(
-    profiler: MemoryProfiler, output_dir: str | None, as_json: bool, show_allocations: bool
-) -> None:
-    """Take the last snapshot and write the report to stderr and to the output folder."""
-    steps: list[Callable[[], object]] = [
-        lambda: profiler.stop(last_snapshot="exit"),
-        lambda: _report(profiler.report(), output_dir, as_json, show_allocations),
-    ]
-    for step in steps:
-        try:
-            step()
-        except MemlensError as error:
-            # Must not replace the outcome of the program, which determines the exit code.
-            print(f"memlens: {error}", file=sys.stderr)
-
-
-def _report(
-    report: ProfilerReport, output_dir: str | None, as_json: bool, show_allocations: bool
-) -> None:
-    profile = report.allocations if show_allocations else None
-    report = replace(report, allocations=_from_program(profile) if profile else None)
-    if show_allocations and profile is None:
-        print("memlens: there is no allocation profile (see above)", file=sys.stderr)
-    text = json.dumps(report.to_dict(), indent=1)
-    if as_json:
-        print(text, file=sys.stderr)
-    else:
-        show(report, sys.stderr)
-    if output_dir:
-        write_whole(os.path.join(output_dir, "report.txt"), f"{report}\n".encode())
-        write_whole(os.path.join(output_dir, "report.json"), text.encode())
-        if report.allocations is not None:
-            report.allocations.save(os.path.join(output_dir, "allocations.json"))
-
-
-def _from_program(profile: AllocationProfile) -> AllocationProfile:
-    """Return the profile with call paths that begin in the program, without memlens's frames."""
-    own_files = {__file__, Program.run.__code__.co_filename}
-    rows = []
-    for row in profile.rows:
-        path = row.call_path
-        begin = 1 + max((i for i, frame in enumerate(path) if frame.file in own_files), default=-1)
-        rows.append(row._replace(call_path=path[begin:]) if begin < len(path) else row)
-    return AllocationProfile(rows, profile.facts)

@@ -6,9 +6,9 @@ from array import array
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from memlens import _core
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_change, format_count, format_duration
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import check_same_process, match_graphs
 from memlens.heap.views.summary import type_groups
@@ -114,7 +114,7 @@ def compare_graphs(before: HeapGraph, after: HeapGraph) -> HeapComparison:
     """
     check_same_process(before, after)
     same = match_graphs(before, after)
-    flags = _core.mark_matched(same, before.flags, after.flags, HIDDEN, _IN_BOTH)
+    flags = checked_core.mark_matched(same, before.flags, after.flags, HIDDEN, _IN_BOTH)
     rows_before, rows_after = _by_type(before, flags[0]), _by_type(after, flags[1])
     changes = []
     for name in rows_before.keys() | rows_after.keys():
@@ -151,8 +151,9 @@ _NOTHING = _Totals(0, 0, 0, 0)
 def _by_type(graph: HeapGraph, flags: array[int]) -> dict[str, _Totals]:
     """Return the totals by type name; classes of the same name are counted together."""
     group, names = type_groups(graph)
-    counts, sizes = _core.count_types(group, graph.node_size, flags, len(names), HIDDEN)
-    unmatched, _ = _core.count_types(group, graph.node_size, flags, len(names), HIDDEN | _IN_BOTH)
+    sizes, count = graph.node_size, len(names)
+    counts, total_bytes = checked_core.count_types(group, sizes, flags, count, HIDDEN)
+    unmatched, _ = checked_core.count_types(group, sizes, flags, count, HIDDEN | _IN_BOTH)
     retained = graph.dominators.retained_by_group(group, len(names), flags, HIDDEN)
-    totals = map(_Totals, counts, sizes, retained, unmatched)
+    totals = map(_Totals, counts, total_bytes, retained, unmatched)
     return {name: row for name, row in zip(names, totals, strict=True) if row.objects}

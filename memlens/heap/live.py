@@ -16,7 +16,7 @@ from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
 
 __all__ = ("Retention", "retained_size", "why_alive")
 
-_CALLER_HOLDS_ARGUMENTS = sys.version_info[:2] in ((3, 10), (3, 11))
+_CALLER_HOLDS_ARGUMENTS = sys.version_info[:2] == (3, 11)
 
 
 class Retention:
@@ -101,8 +101,8 @@ def _callers_roots(graph: HeapGraph, index: int) -> Iterator[int]:
         if row != NONE and _is_frame(graph, row, frame):
             yield root
     if _CALLER_HOLDS_ARGUMENTS:
-        # In 3.10 the argument stays on the caller's value stack during the call. In 3.11 the pure
-        # core cannot read the variables of running frames. Either is one external reference.
+        # In 3.11 the pure core cannot read the variables of running frames, and the argument of the
+        # call is one external reference.
         for root, target in enumerate(graph.edge_target[: graph.root_count_total]):
             is_external = target == index and graph.root_kind[root] == RootKind.EXTERNAL
             if is_external and graph.root_count[root] <= 1:

@@ -13,6 +13,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.node import Node
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
 from memlens.heap.graph.snapshot_file import SectionFile, write_sections
+from memlens.heap.graph.validation import CheckedSections
 from memlens.heap.views.branch import Branch
 from memlens.heap.views.containment import containment_of
 from memlens.heap.views.dominators import Dominators, dominators_of
@@ -240,16 +241,20 @@ class HeapSnapshot:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> HeapSnapshot:
         """Open a snapshot file. Raises ``SnapshotFileError`` for any other file."""
-        file = SectionFile(path)
-        return cls(HeapGraph(file, file.facts()))
+        return cls(_graph_of(SectionFile(path)))
+
+    @classmethod
+    def from_descriptor(cls, descriptor: int) -> HeapSnapshot:
+        """Open the snapshot file of a descriptor, which may be closed afterwards."""
+        return cls(_graph_of(SectionFile.from_descriptor(descriptor)))
 
     def verify(self) -> None:
-        """Check every section of the file that this snapshot was loaded from.
+        """Check the checksum and the values of every section of the file of this snapshot.
 
         Otherwise a section is checked on its first use. Does nothing for a snapshot that was not
         loaded from a file. Raises ``SnapshotFileError`` for a damaged section.
         """
-        if isinstance(self.graph.sections, SectionFile):
+        if isinstance(self.graph.sections, CheckedSections):
             self.graph.sections.verify()
 
     def __str__(self) -> str:
@@ -269,6 +274,10 @@ class HeapSnapshot:
                 f"there is no node {index}: nodes are numbered from 1 to {self.graph.node_count - 1}"
             )
         return index
+
+
+def _graph_of(file: SectionFile) -> HeapGraph:
+    return HeapGraph(file, file.facts())
 
 
 def compare_snapshots(before: HeapSnapshot, after: HeapSnapshot) -> HeapComparison:

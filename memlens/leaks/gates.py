@@ -12,14 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ("Contents", "is_leak", "is_steady", "rates", "slows_down")
+__all__ = ("Contents", "is_initial_load", "is_leak", "is_steady", "onset_of", "rates", "slows_down")
 
 _MIN_KEPT = 0.5  # of what was added in an interval, at the end
 _MIN_NET = 0.4  # of all that was added
 _MIN_SIGMAS = 3.0  # of a random walk with as many comings and goings
 _SETTLING = 0.4  # the last rate, as a share of the first
 _SIGMAS_OF_COUNTS = 2.0
+_MIN_INTERVALS_SINCE_ONSET = 3
+_LOADED = 0.4  # the rate after the start of a place, as a share of the rate at its start
 _MIN_ELEMENTS = 3  # gained in an interval; fewer are the noise of any running program
+_MIN_LAST_SHARE = 0.25  # the growth in the last interval, as a share of the mean
 _HEAVY_BYTES = 1 << 20  # an interval: then fewer elements count, too
 
 
@@ -67,10 +70,23 @@ def _rises(contents: Contents) -> bool:
     quiet = sum(1 for step in steps if step <= 0)
     if steps[-1] <= 0 or quiet > len(steps) // 4 or min(steps) < 0 < quiet:
         return False
-    if sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet):
+    fair = _MIN_LAST_SHARE * sum(steps) / len(steps)
+    if sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet) and steps[-1] >= max(_MIN_ELEMENTS, fair):
         return True
     is_heavy = contents.bytes_grown >= _HEAVY_BYTES * len(steps)
     return is_heavy and not sum(contents.removed) and len(steps) >= 3
+
+
+def onset_of(lengths: Sequence[int]) -> int:
+    """Return the position from which a length rises in every interval, 0 where that is too short.
+
+    What did not grow at first may have begun to leak later; three intervals must show it.
+    """
+    onset = 0
+    for position, (before, after) in enumerate(pairwise(lengths), start=1):
+        if after <= before:
+            onset = position
+    return onset if len(lengths) - onset > _MIN_INTERVALS_SINCE_ONSET else 0
 
 
 def rates(steps: Sequence[float], seconds: Sequence[float]) -> list[float]:
@@ -94,6 +110,12 @@ def slows_down(steps: Sequence[float], seconds: Sequence[float]) -> bool:
             return False
     first, last = steps[0], steps[-1]
     return first - last > _SIGMAS_OF_COUNTS * math.sqrt(max(first + last, 1))
+
+
+def is_initial_load(contents: Contents) -> bool:
+    """Tell whether most of what is there came before the second snapshot, at a higher rate."""
+    first, *_, last = rates(contents.steps, contents.seconds)
+    return last < _LOADED * first
 
 
 def is_steady(sizes: Sequence[int]) -> bool:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
-from memlens._frame import Frame
+from memlens._frame import Frame, is_library_file
 from memlens.heap.graph.heap_graph import HeapGraph
 
-__all__ = ("Mention", "functions_mentioning")
+__all__ = ("Mention", "functions_calling", "functions_mentioning")
 
 _LABEL_BYTES = 4
 _ADDING = frozenset(
@@ -52,6 +52,23 @@ def functions_mentioning(graph: HeapGraph, name: str, subject: int) -> list[Ment
         or [mention for mention in found if os.path.dirname(mention.location.file) in folders]
         or (found if len(found) <= _FEW else [])
     )
+
+
+def functions_calling(graph: HeapGraph, mention: Mention) -> list[Mention]:
+    """Return the functions in other files that mention a function by its name, if they are few.
+
+    A library's registry is filled by the library; the code to look at is what calls it.
+    """
+    name = mention.function.rpartition(".")[2]
+    if name.startswith(("__", "<")):
+        return []
+    found = {
+        caller
+        for caller in _all_mentions(graph, name)
+        if caller.location.file != mention.location.file
+    }
+    found = {caller for caller in found if not is_library_file(caller.location.file)} or found
+    return sorted(found, key=lambda caller: caller.location[1:]) if len(found) <= _FEW else []
 
 
 def _all_mentions(graph: HeapGraph, name: str) -> Iterator[Mention]:

@@ -14,11 +14,11 @@ from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import check_same_process
+from memlens.heap.graph.matching import check_same_process, match_graphs
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.find_growth import find_growth
-from memlens.leaks.growth import Growth, Holder, informative_steps
+from memlens.leaks.growth import Growth, Holder, informative_steps, length_in
 from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.naming import name_holders
 from memlens.leaks.patterns import Case, recognise
@@ -115,10 +115,9 @@ def explain_growth(
     patterns = check_regexes("ignore", ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
-    growth = _growth(ordered)
+    cases, bounded = _cases(ordered)
     suspects: list[LeakSuspect] = []
-    found, bounded = name_holders(growth, find_growth(growth))
-    for case in found:
+    for case in cases:
         if case.holder.share_bytes >= min_growth_bytes and not any(
             pattern.search(case.text) for pattern in patterns
         ):
@@ -128,17 +127,45 @@ def explain_growth(
     return suspects, bounded
 
 
-def _growth(ordered: list[HeapSnapshot]) -> Growth:
-    """Choose the snapshots that tell something, and match their objects.
+def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]]:
+    """Return the holders that accumulate, the largest share first, and the bounded ones.
 
-    The snapshot at the end of a program is left out where enough others remain: the variables of
-    its functions are gone by then.
+    At the end of a program the variables of its functions are gone. So the snapshots before the
+    last one are looked at, too; what is smaller at the end than before is no leak.
     """
-    if len(ordered) > 3 and ordered[-1].reason == "exit":
-        ordered = ordered[:-1]
+    at_end = _growth(ordered)
+    cases, bounded = name_holders(at_end, find_growth(at_end))
+    if ordered[-1].reason != "exit" or len(ordered) <= 3:
+        return cases, bounded
+    running = _growth(ordered[:-1])
+    known = {case.text for case in cases}
+    earlier, bounded_then = name_holders(running, find_growth(running))
+    cases += [
+        case
+        for case in earlier
+        if case.text not in known and not _is_smaller_in(ordered[-1].graph, case)
+    ]
+    texts = {holder.holder for holder in bounded}
+    bounded += [holder for holder in bounded_then if holder.holder not in texts]
+    cases.sort(key=lambda case: -case.holder.share_bytes)
+    return cases, bounded
+
+
+def _growth(ordered: list[HeapSnapshot]) -> Growth:
+    """Choose the snapshots that tell something, and match their objects."""
     steps = informative_steps([snapshot.timestamp for snapshot in ordered])
     chosen = [ordered[step] for step in steps]
     return Growth([one.graph for one in chosen], [one.timestamp for one in chosen])
+
+
+def _is_smaller_in(graph: HeapGraph, case: Case) -> bool:
+    """Tell whether the holder of a case exists in a later graph with fewer elements."""
+    same = match_graphs(case.graph, graph)
+    try:
+        node = same.index(case.holder.node)
+    except ValueError:
+        return False
+    return length_in(graph, node) < length_in(case.graph, case.holder.node)
 
 
 def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from memlens._text import format_bytes, format_count
+from memlens.errors import ReadingError
 from memlens.process.limits import LIMIT_SOURCES, memory_limit
 
 if TYPE_CHECKING:
@@ -166,11 +167,10 @@ def read_memory(*, uss: bool = False, children: bool = False) -> MemoryReading:
     list of all processes (milliseconds on a busy machine).
 
     Raises:
-        psutil.Error: the system does not report the size of this process (no ``/proc``).
+        ReadingError: the system does not report the size of this process (no ``/proc``).
     """
     pid = os.getpid()
-    process = _process(pid)
-    memory = process.memory_info()
+    process, memory = _measured_process(pid)
     minor_faults, major_faults = _page_faults()
     descendants = _answer(lambda: process.children(recursive=True)) if children else None
     statistics = gc.get_stats()
@@ -200,6 +200,19 @@ def read_memory(*, uss: bool = False, children: bool = False) -> MemoryReading:
         limit_bytes=limit.limit_bytes,
         limit_source=limit.source,
     )
+
+
+def _measured_process(pid: int) -> tuple[psutil.Process, Any]:
+    import psutil
+
+    try:
+        process = _process(pid)
+        return process, process.memory_info()
+    except (psutil.Error, OSError) as error:
+        raise ReadingError(
+            f"the system does not report the memory of process {pid}: {error}; on Linux, mount"
+            " /proc"
+        ) from error
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ import atexit
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from memlens._fork import call_in_forked_child
@@ -28,6 +29,7 @@ __all__ = ("Reader", "SamplingThread", "Subscriber", "process_thread")
 
 STOP_SECONDS = 5.0  # how long stop() waits for a subscriber that is still running
 _MAX_WAIT_SECONDS = 3600.0
+_RETRY_SECONDS = 1.0  # after a failure of the thread itself
 
 
 class Reader(Protocol):
@@ -98,32 +100,39 @@ class SamplingThread:
         """
         failure: RuntimeError | None = None
         with self._condition:
-            if subscriber in self._schedule:
-                return False
-            self._schedule.add(subscriber, subscriber.sample_interval, self._clock())
-            subscriber.pauses.start()
+            is_new = subscriber not in self._schedule
             try:
-                self._ensure_thread()
+                if is_new:
+                    self._schedule.add(subscriber, subscriber.sample_interval, self._clock())
+                    subscriber.pauses.start()
+                self._ensure_thread()  # of a known subscriber, too: a thread may have died
+                self._condition.notify_all()
             except RuntimeError as error:  # no thread can be started: the program continues
                 failure = error
-            self._condition.notify_all()
+            except BaseException:  # out of memory, or a signal handler has raised
+                if is_new:
+                    self._schedule.remove(subscriber)
+                    subscriber.pauses.stop()
+                raise
         if failure is not None:
             subscriber.fail(failure)
-        self._read_for([(subscriber, 0)])
-        return True
+        if is_new:
+            self._read_for([(subscriber, 0)])
+        return is_new
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Remove a subscriber; removing the last one ends the thread.
 
         Waits for the thread, and so for a delivery in progress, for at most `STOP_SECONDS`. Does
-        not wait if it is called by that delivery.
+        not wait if it is called by that delivery, or by a signal handler or finalizer that has
+        interrupted this object: then the thread could not end.
         """
         with self._condition:
             if not self._schedule.remove(subscriber):
                 return
             subscriber.pauses.stop()
             ending = None if len(self._schedule) else self._dismiss_thread()
-        _join(ending)
+        self._join(ending)
 
     def run_due(self) -> None:
         """Take a reading if one is due, and deliver it to all subscribers that are due."""
@@ -157,23 +166,38 @@ class SamplingThread:
     def _run(self) -> None:
         me = threading.current_thread()
         while True:
-            with self._condition:
-                # A dismissed thread ends, even if another one has been started since.
-                due = self._schedule.next_due()
-                if self._thread is not me or due is None:
+            try:
+                if not self._run_once(me):
                     return
-                wait_seconds = due - self._clock()
-                if wait_seconds > 0:
-                    self._condition.wait(min(wait_seconds, _MAX_WAIT_SECONDS))
-                    continue
-            self.run_due()
+            except BaseException as error:  # noqa: BLE001 - out of memory, or a finalizer raised
+                time.sleep(_RETRY_SECONDS)  # without allocating anything
+                self._note_in_all(error)
+
+    def _run_once(self, me: threading.Thread) -> bool:
+        """Wait, or take the readings that are due. Returns False if the thread must end."""
+        with self._condition:
+            # A dismissed thread ends, even if another one has been started since.
+            due = self._schedule.next_due()
+            if self._thread is not me or due is None:
+                return False
+            wait_seconds = due - self._clock()
+            if wait_seconds > 0:
+                self._condition.wait(min(wait_seconds, _MAX_WAIT_SECONDS))
+                return True
+        self.run_due()
+        return True
+
+    def _note_in_all(self, error: BaseException) -> None:
+        with suppress(BaseException):  # still out of memory: the next round tries again
+            for subscriber in self._schedule.scheduled():
+                subscriber.fail(error)
 
     def _ensure_thread(self) -> None:
         """Start the thread unless it is running. The caller holds the lock."""
         if self._needs_registration:
-            self._needs_registration = False
             call_in_forked_child(self.after_fork_in_child)
             atexit.register(self.shut_down)
+            self._needs_registration = False
         if not self._threaded or self.is_alive:
             return
         thread = threading.Thread(target=self._run, name="memlens-sampler", daemon=True)
@@ -189,6 +213,13 @@ class SamplingThread:
         ending, self._thread = self._thread, None
         self._condition.notify_all()
         return ending
+
+    def _join(self, thread: threading.Thread | None) -> None:
+        if thread is None or thread.ident == threading.get_ident():
+            return
+        if self._condition._is_owned():  # type: ignore[attr-defined]  # see `unsubscribe`
+            return
+        thread.join(STOP_SECONDS)
 
     def _is_current_thread(self) -> bool:
         thread = self._thread
@@ -220,7 +251,7 @@ class SamplingThread:
         with self._condition:
             self._remove_subscribers()
             ending = self._dismiss_thread()
-        _join(ending)
+        self._join(ending)
 
     def _remove_subscribers(self) -> None:
         for subscriber in self._schedule.scheduled():
@@ -231,11 +262,6 @@ class SamplingThread:
 def process_thread() -> SamplingThread:
     """Return the sampling thread that all samplers of this process share."""
     return _PROCESS_THREAD
-
-
-def _join(thread: threading.Thread | None) -> None:
-    if thread is not None and thread.ident != threading.get_ident():
-        thread.join(STOP_SECONDS)
 
 
 _PROCESS_THREAD = SamplingThread(process_wide=True)

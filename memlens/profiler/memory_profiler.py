@@ -41,22 +41,26 @@ class MemoryProfiler:
     * ``snapshot_interval``: seconds between periodic snapshots, in addition to the one at the
       start. A callable receives the number of periodic snapshots so far and returns the seconds to
       the next one.
-    * ``max_snapshots``, ``max_snapshot_bytes``: bounds of the kept snapshots. The first one is the
-      baseline and is kept.
-    * ``max_reports``: how many leak reports are kept, each as text and JSON.
+    * ``max_snapshots``, ``max_snapshot_bytes``: bounds of the snapshots in the folder, including
+      those of other processes that use it. Snapshots of processes that have ended are deleted
+      first. A running process keeps at least its first snapshot, the baseline, and its newest.
+    * ``max_reports``: how many leak reports are kept in the folder, each as text and JSON.
     * ``ignore``: regular expressions; holders whose name matches one are not reported.
     * ``allocations``: ``"sampling"`` profiles allocations, one sample in
       ``allocation_interval_bytes`` on average, so that suspects show their allocation sites.
       Without the C sampler it is off, which is logged once and shown by `health`.
       ``"tracemalloc"`` is exact and makes the program several times slower. None is off.
-    * ``on_alert``: called with a ``LeakReport``; None logs a warning instead.
+    * ``on_alert``: called with a ``LeakReport``. With None snapshots are only analysed by `report`,
+      and an alert of the trend is logged as a warning with the snapshots to analyse.
     * ``alert_interval``: minimum seconds between two alerts of the trend of the readings.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
-    An alert is given when a holder is first found growing over three or more snapshots, and when
-    the trend of the readings shows a leak. In the latter case a snapshot is taken and compared with
-    the earlier ones, and ``alert`` of the report holds the slope and the time until the limit.
+    An alert is given when the trend of the readings shows a leak: a snapshot is taken and compared
+    with the earlier ones, and ``alert`` of the report holds the slope and the time until the limit.
+    With ``on_alert``, each snapshot is also compared with the earlier ones, and an alert is given
+    when a holder is first found growing over three or more snapshots. This analysis runs in the
+    process and competes with its threads for the interpreter.
 
     Snapshots and alerts are handled by the thread ``memlens-worker``, which a slow ``on_alert``
     delays, but not the sampling. `start` and `stop` can be repeated; the object is a context
@@ -217,8 +221,8 @@ class MemoryProfiler:
     def take_snapshot(self, reason: str = "manual") -> SnapshotRecord:
         """Take a heap snapshot, store it in the output folder, and return its record.
 
-        The file is named ``heap-<reason>-<UTC time>-<pid>.memlens``. Raises ``OutputError`` if it
-        cannot be written.
+        The file is named ``heap-<reason>-<UTC time>-<pid>-<start of the process>.memlens``. Raises
+        ``OutputError`` if it cannot be written.
         """
         check_text("reason", reason)
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
@@ -243,11 +247,12 @@ class MemoryProfiler:
     def report(self) -> ProfilerReport:
         """Return the results so far, with an analysis of the kept snapshots for leaks."""
         with self._lock, OwnWork():
+            snapshots = self._store.load()
             records = self.snapshots
             leaks = None
             if len(records) >= 2:
                 leaks = find_leaks(
-                    self._store.load(),
+                    snapshots,
                     ignore=self.ignore,
                     min_growth_bytes=_STARTUP_GROWTH_BYTES if len(records) == 2 else 0,
                 )
@@ -273,7 +278,8 @@ class MemoryProfiler:
     def _check_for_leaks(self, reason: str, alert: LeakAlert | None = None) -> None:
         """Take a snapshot and report news: a holder that grows, or the alert of a detector.
 
-        The alert of a detector is reported even if no snapshot or report can be written.
+        Nothing is analysed without a callback that receives the result. The alert of a detector is
+        reported even if no snapshot or report can be written.
         """
         try:
             self.take_snapshot(reason)
@@ -281,9 +287,14 @@ class MemoryProfiler:
             if alert is None:
                 raise
             self._note_failure(error)
+        if self.on_alert is None:
+            if alert is not None:
+                self._alert_count += 1
+                self._log_alert(alert)
+            return
         if alert is None and len(self._store.records) < _MIN_SNAPSHOTS_FOR_ALERT:
             return
-        report = self._explain(alert)
+        report = self._analyse(alert)
         new_holders = {suspect.holder for suspect in report} - self._known_holders
         if alert is None and not new_holders:
             return
@@ -295,12 +306,15 @@ class MemoryProfiler:
                 self._store.write(report)
         except MemlensError as error:
             self._note_failure(error)
-        if self.on_alert is None:
-            logging.getLogger("memlens").warning("%s", report)
-        else:
-            self.on_alert(report)
+        self.on_alert(report)
 
-    def _explain(self, alert: LeakAlert | None) -> LeakReport:
+    def _log_alert(self, alert: LeakAlert) -> None:
+        """Log an alert without an analysis, which nobody requested."""
+        logging.getLogger("memlens").warning(
+            "%s\n  to find the holder: python -m memlens leaks %s", alert, self._store.pattern
+        )
+
+    def _analyse(self, alert: LeakAlert | None) -> LeakReport:
         with self._lock, OwnWork():
             if alert is None:
                 choices = iter([self._store.load()])

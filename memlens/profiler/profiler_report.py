@@ -22,8 +22,8 @@ _PATHS_IN_DICT = 20
 class SnapshotRecord:
     """A snapshot that a profiler took and keeps on disk.
 
-    ``reading`` is the memory of the process just before the snapshot; ``pause_seconds`` is the time
-    for which the program was stopped.
+    ``reading`` is the memory of the process just before the snapshot, None if the system does not
+    report it; ``pause_seconds`` is the time for which the program was stopped.
     """
 
     path: str
@@ -32,11 +32,11 @@ class SnapshotRecord:
     pause_seconds: float
     reason: str
     timestamp: float
-    reading: MemoryReading
+    reading: MemoryReading | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON-ready values."""
-        return {**asdict(self), "reading": self.reading.to_dict()}
+        return {**asdict(self), "reading": self.reading.to_dict() if self.reading else None}
 
     def __repr__(self) -> str:
         size = format_bytes(self.size_bytes)
@@ -118,7 +118,7 @@ class ProfilerReport:
                 time.strftime("%H:%M:%S", time.localtime(record.timestamp)),
                 f"{record.object_count:,}",
                 format_duration(record.pause_seconds),
-                format_bytes(record.reading.rss_bytes),
+                format_bytes(record.reading.rss_bytes) if record.reading else "unknown",
                 record.reason,
                 record.path,
             )

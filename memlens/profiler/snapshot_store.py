@@ -1,30 +1,38 @@
-"""The output folder of a profiler: a bounded number of snapshots and leak reports."""
+"""The output folder of a profiler: a bounded number of snapshots and leak reports.
+
+Several processes may share the folder: workers of a server, or one process after another. The
+bounds hold for the folder. If they are exceeded, files of processes that have ended are deleted
+first, beginning with the process that ended first; then each running process deletes its own.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from memlens._atomic import write_whole
+from memlens._atomic import make_folder, sweep_leftovers, write_whole
 from memlens._options import check_bytes, check_count, check_path
 from memlens.errors import OutputError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport
 from memlens.process.reading import read_memory
+from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
 from memlens.profiler.profiler_report import SnapshotRecord
 
 __all__ = ("SnapshotStore",)
 
 
 class SnapshotStore:
-    """Stores a bounded number of snapshots and reports of this process in a folder.
+    """Stores the snapshots and reports of this process in a folder with bounds.
 
-    The first snapshot is the baseline and is kept. Of the others the oldest is deleted first, never
-    the newest. Files that already existed are never deleted. Not safe for concurrent use.
+    A running process keeps at least its first snapshot, which is the baseline, and its newest one.
+    Between them the oldest is deleted first. Only files whose names show that a profiler wrote them
+    are ever deleted, and never those of another running process. Not safe for concurrent use.
     """
 
     def __init__(
@@ -35,38 +43,44 @@ class SnapshotStore:
         max_snapshot_bytes: int,
         max_reports: int,
     ) -> None:
-        self.folder = check_path("output_dir", folder)
+        # Absolute, because the program may change its working directory.
+        self.folder = os.path.abspath(check_path("output_dir", folder))
         self._max_snapshots = check_count("max_snapshots", max_snapshots, 2)
         self._max_snapshot_bytes = check_bytes("max_snapshot_bytes", max_snapshot_bytes, 1)
         self._max_reports = check_count("max_reports", max_reports)
-        self.records: list[SnapshotRecord] = []
-        self._reports: list[str] = []
-        self.taken = 0
-        self.written = 0
+        self.forget()
 
     def forget(self) -> None:
         """Forget the files of the parent process, in a forked child."""
-        self.records, self._reports = [], []
+        self.records: list[SnapshotRecord] = []
+        self._reports: list[str] = []
         self.taken = self.written = 0
+        self._owner_suffix = owner_suffix()
+        self._is_swept = False
 
     @property
     def size_bytes(self) -> int:
-        """The total size of the kept snapshots."""
+        """The total size of the kept snapshots of this process."""
         return sum(record.size_bytes for record in self.records)
 
+    @property
+    def pattern(self) -> str:
+        """A pattern for a shell that matches the snapshots of this process."""
+        return f"{shlex.quote(self.folder)}/heap-*-{self._owner_suffix}.memlens"
+
     def prepare(self) -> None:
-        """Create the folder. Raises ``OutputError`` if it cannot be created or written."""
-        try:
-            os.makedirs(self.folder, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"cannot create the output folder {self.folder!r}: {error.strerror};"
-                " choose another output_dir"
-            ) from error
+        """Create the folder, for its owner only, and delete the leftovers of killed processes.
+
+        Raises ``OutputError`` if the folder cannot be created or written.
+        """
+        make_folder(self.folder)
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise OutputError(
-                f"cannot write to the output folder {self.folder!r}; choose another output_dir"
+                f"cannot write to the folder {self.folder!r}; choose another output_dir"
             )
+        if not self._is_swept:
+            sweep_leftovers(self.folder)
+            self._is_swept = True
 
     def take(self, reason: str) -> SnapshotRecord:
         """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does."""
@@ -84,11 +98,12 @@ class SnapshotStore:
         )
         self.records.append(record)
         self.taken += 1
-        self._delete_old()
+        self._delete_old_snapshots()
         return record
 
     def load(self) -> list[HeapSnapshot]:
-        """Open the kept snapshots, oldest first."""
+        """Open the kept snapshots, oldest first. Forgets those that the user has deleted."""
+        self.records = [record for record in self.records if os.path.exists(record.path)]
         return [HeapSnapshot.load(record.path) for record in self.records]
 
     def load_since(self, since: float) -> Iterator[list[HeapSnapshot]]:
@@ -108,32 +123,66 @@ class SnapshotStore:
     def write(self, report: LeakReport) -> str:
         """Write a report as text and as JSON; return the path of the JSON file."""
         path = self._new_path("leak", ".json")
-        write_whole(path.removesuffix(".json") + ".txt", f"{report}\n".encode())
+        write_whole(_text_path(path), f"{report}\n".encode())
         write_whole(path, json.dumps(report.to_dict()).encode())
         self._reports.append(path)
         self.written += 1
-        while len(self._reports) > self._max_reports:
-            oldest = self._reports.pop(0)
-            _delete(oldest)
-            _delete(oldest.removesuffix(".json") + ".txt")
+        self._delete_old_reports()
         return path
 
     def _new_path(self, name: str, suffix: str) -> str:
         now = time.time()
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 1e3):03d}Z"
-        base = os.path.join(self.folder, f"{name}-{stamp}-{os.getpid()}")
+        base = os.path.join(self.folder, f"{name}-{stamp}-{self._owner_suffix}")
         path, number = base + suffix, 2
         while os.path.exists(path):
             path, number = f"{base}-{number}{suffix}", number + 1
         return path
 
-    def _delete_old(self) -> None:
+    def _delete_old_snapshots(self) -> None:
+        files = [file for file in list_files(self.folder) if file.kind == "heap"]
+        count, size_bytes = len(files), sum(file.size_bytes for file in files)
+        for file in _of_ended_processes(files):
+            if count <= self._max_snapshots and size_bytes <= self._max_snapshot_bytes:
+                return
+            _delete(file.path)
+            count, size_bytes = count - 1, size_bytes - file.size_bytes
         while len(self.records) > 2 and (
-            len(self.records) > self._max_snapshots or self.size_bytes > self._max_snapshot_bytes
+            len(self.records) > self._max_snapshots or size_bytes > self._max_snapshot_bytes
         ):
-            _delete(self.records.pop(1).path)
+            oldest = self.records.pop(1)
+            _delete(oldest.path)
+            size_bytes -= oldest.size_bytes
+
+    def _delete_old_reports(self) -> None:
+        files = [file for file in list_files(self.folder) if file.path.endswith(".json")]
+        excess = len(files) - self._max_reports
+        for file in _of_ended_processes(files)[: max(excess, 0)]:
+            _delete(file.path)
+            _delete(_text_path(file.path))
+        while len(self._reports) > self._max_reports:
+            oldest = self._reports.pop(0)
+            _delete(oldest)
+            _delete(_text_path(oldest))
+
+
+def _of_ended_processes(files: list[OwnedFile]) -> list[OwnedFile]:
+    """Return the files of ended processes: those of the process that ended first come first.
+
+    ``files`` are ordered by time, so the last file of a process is its newest.
+    """
+    last_time = {file.owner: file.time for file in files}
+    ended = {owner for owner in last_time if not is_running(owner)}
+    return sorted(
+        (file for file in files if file.owner in ended),
+        key=lambda file: (last_time[file.owner], file.owner, file.time),
+    )
+
+
+def _text_path(json_path: str) -> str:
+    return json_path.removesuffix(".json") + ".txt"
 
 
 def _delete(path: str) -> None:
-    with suppress(FileNotFoundError):  # already deleted by the user
+    with suppress(FileNotFoundError):  # already deleted, by the user or another process
         os.unlink(path)

@@ -31,11 +31,11 @@ class Worker:
                 return False
             self._waiting[name] = job
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="memlens-worker", daemon=True)
-                self._thread = thread
                 try:
+                    thread = threading.Thread(target=self._run, name="memlens-worker", daemon=True)
+                    self._thread = thread
                     thread.start()
-                except RuntimeError as error:  # no thread can be started: the program continues
+                except (RuntimeError, MemoryError) as error:  # the program continues without
                     self._thread = None
                     self._waiting.clear()
                     self._on_error(error)
@@ -56,16 +56,26 @@ class Worker:
             self._waiting.clear()
 
     def _run(self) -> None:
-        while True:
+        me = threading.current_thread()
+        try:
+            while (job := self._next_job(me)) is not None:
+                try:
+                    job()
+                except BaseException as error:  # noqa: BLE001 - must not disturb the program
+                    self._on_error(error)
+                del job
+        finally:  # also if on_error failed: the next job must get a new thread
             with self._condition:
-                if not self._waiting:
+                if self._thread is me:
                     self._thread = None
                     self._condition.notify_all()
-                    return
-                name = next(iter(self._waiting))
-                job = self._waiting.pop(name)
-            try:
-                job()
-            except BaseException as error:  # noqa: BLE001 - must not disturb the program
-                self._on_error(error)
-            del job
+
+    def _next_job(self, me: threading.Thread) -> Callable[[], object] | None:
+        with self._condition:
+            while not self._waiting:
+                self._thread = None
+                if not self._waiting:  # a finalizer may have submitted a job just before
+                    self._condition.notify_all()
+                    return None
+                self._thread = me
+            return self._waiting.pop(next(iter(self._waiting)))

@@ -48,6 +48,6 @@ def load_implementations(setting, import_module=importlib.import_module):
 IMPLEMENTATIONS = load_implementations(os.environ.get("MEMLENS_PURE"))
 
 
-@pytest.fixture(params=sorted(IMPLEMENTATIONS), scope="session")
+@pytest.fixture(params=sorted(IMPLEMENTATIONS), scope="module")
 def core(request):
     return IMPLEMENTATIONS[request.param]

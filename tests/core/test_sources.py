@@ -1,10 +1,10 @@
 """The C core keeps its order: what an install compiles, which file calls which, where versions are."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NATIVE = ROOT / "memlens" / "_core" / "native"

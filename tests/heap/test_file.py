@@ -1,16 +1,20 @@
 import os
 import stat
+import subprocess
+import sys
 from array import array
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.errors import OutputError, SnapshotFileError
+from memlens.errors import OptionError, OutputError, SnapshotFileError
 from memlens.heap.graph.snapshot_file import FORMAT_VERSION, MAGIC, SectionFile, write_sections
 from memlens.heap.snapshot import HeapSnapshot
 from tests.heap.test_graph import service
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 LARGEST = {"B": 2**8 - 1, "H": 2**16 - 1, "I": 2**32 - 1, "Q": 2**64 - 1}
 
 
@@ -129,6 +133,71 @@ def test_verify_finds_a_damaged_section_that_no_view_has_read(saved):
     snapshot = HeapSnapshot.load(saved)
     with pytest.raises(SnapshotFileError, match="'edge_target' is damaged"):
         snapshot.verify()
+
+
+def test_small_file_that_is_truncated_after_loading_is_still_read(saved):
+    expected = str(HeapSnapshot.load(saved).summary())
+    snapshot = HeapSnapshot.load(saved)
+    os.truncate(saved, 0)
+    assert str(snapshot.summary()) == expected
+
+
+TRUNCATED = """
+import os, sys
+from memlens.errors import SnapshotFileError
+from memlens.heap.graph import snapshot_file
+from memlens.heap.snapshot import HeapSnapshot
+
+snapshot_file.COPY_LIMIT_BYTES = 0
+snapshot = HeapSnapshot.load(sys.argv[1])
+os.truncate(sys.argv[1], 100)
+try:
+    print(snapshot.summary())
+except SnapshotFileError as error:
+    print("truncated while it was open" in str(error))
+"""
+
+
+def test_mapped_file_that_is_truncated_raises_an_error_and_does_not_kill_the_reader(saved):
+    done = subprocess.run(
+        [sys.executable, "-c", TRUNCATED, str(saved)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
+def test_special_file_is_refused_without_waiting_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(SnapshotFileError, match="regular file"):
+            HeapSnapshot.load(path)
+
+
+def test_paths_may_be_bytes_and_must_not_contain_a_null_character(saved):
+    assert HeapSnapshot.load(os.fsencode(saved)).pid == 1
+    with pytest.raises(OptionError, match="null character"):
+        HeapSnapshot.load(f"{saved}\0")
+    with pytest.raises(OptionError, match="null character"):
+        service().snapshot().save(f"{saved}\0")
+    with pytest.raises(OptionError, match="must be a str"):
+        HeapSnapshot.load(12)
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), b"bytes"])
+def test_facts_that_json_cannot_represent_are_refused(tmp_path, value):
+    with pytest.raises(OptionError, match="JSON"):
+        write_sections(tmp_path / "x", {}, {"fact": value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_facts_that_refer_to_themselves_are_refused(tmp_path):
+    facts = {}
+    facts["self"] = facts
+    with pytest.raises(OptionError, match="JSON"):
+        write_sections(tmp_path / "x", {}, facts)
 
 
 def test_file_of_another_program_is_refused(tmp_path):

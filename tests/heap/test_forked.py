@@ -11,6 +11,7 @@ import threading
 import pytest
 
 import memlens
+import memlens.errors
 from memlens import _core
 from memlens.errors import CaptureError, CaptureTimeoutError, OptionError, OutputError
 
@@ -141,7 +142,7 @@ def test_full_disk_raises_output_error_and_leaves_no_file(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
             memlens.take_heap_snapshot({str(tmp_path / "x.memlens")!r}, mode="fork")
-        except memlens.OutputError as error:
+        except memlens.errors.OutputError as error:
             print("told:", error)
     """
     done = subprocess.run(

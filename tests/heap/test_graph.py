@@ -98,5 +98,5 @@ def test_missing_section_is_named():
 def test_mismatch_of_edges_and_nodes_is_refused():
     sections = service().sections()
     sections["edge_offset"] = sections["edge_offset"][:-1]
-    with pytest.raises(SnapshotFileError, match="number of edge rows"):
+    with pytest.raises(SnapshotFileError, match="'edge_offset' has"):
         HeapGraph(sections, {})

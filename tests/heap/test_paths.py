@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag, RootKind
 from memlens.heap.graph.paths import RetentionPathFinder
@@ -93,6 +95,19 @@ def test_skipped_roots_are_ignored():
     p.root(frame, RootKind.FRAME, frame=(7, "main", "app.py", 1))
     assert RetentionPathFinder(p.graph()).find(thing)
     assert RetentionPathFinder(p.graph(), skip_roots=[0]).find(thing) == []
+
+
+def test_very_long_path_is_shown_without_its_middle():
+    p = Planter()
+    nodes = [p.node("app.Node", 10) for _ in range(5000)]
+    for source, target in pairwise(nodes):
+        p.edge(source, target, K.ATTRIBUTE, "next")
+    p.module("app", head=nodes[0])
+    path = p.snapshot().path_to(nodes[-1])
+    assert len(path) == 5001
+    assert str(path).startswith("app.head.next") and str(path).endswith(".next")
+    assert " ...(4800 more)... " in str(path)
+    assert len(path.tree().splitlines()) == 1 + 100 + 1 + 100
 
 
 def test_garbage_has_no_path():

@@ -276,11 +276,34 @@ def test_reset_forgets_the_readings():
         {"warmup_seconds": -1},
         {"min_window_seconds": 0},
         {"growth_threshold": -0.1},
+        {"sample_interval": "10"},
+        {"window_size": 1.5},
+        {"limit": "1 GiB"},
+        {"on_alert": "print"},
+        {"clock": 5},
     ],
 )
 def test_option_out_of_range_is_refused_by_name(options):
     with pytest.raises(OptionError, match=next(iter(options))):
         MemoryLeakDetector(**options)
+
+
+@pytest.mark.parametrize(
+    ("value", "timestamp", "message"),
+    [
+        ("5", 3.0, "value_bytes must be a number; got '5'"),
+        (None, 3.0, "value_bytes must be a number; got None"),
+        (5.0, "3", "timestamp must be a number; got '3'"),
+    ],
+)
+@pytest.mark.parametrize("readings", [0, 2])
+def test_reading_that_is_not_a_number_is_an_option_error(value, timestamp, message, readings):
+    detector = MemoryLeakDetector()
+    for number in range(readings):
+        detector.observe(1e6, float(number))
+    with pytest.raises(OptionError, match=message):
+        detector.observe(value, timestamp)
+    assert detector.report().readings == readings
 
 
 def test_state_does_not_grow_and_stays_under_8_kib():
@@ -306,6 +329,7 @@ def _size(value, seen=None):
 
 
 @pytest.mark.parametrize("n", [32, 50, 64, 100, 127, 640])
+@pytest.mark.usefixtures("frozen_heap")
 def test_check_iterations_finds_a_step_that_keeps_objects(n):
     kept = []
     verdict = check_iterations(lambda: kept.append(object()), n)
@@ -313,6 +337,7 @@ def test_check_iterations_finds_a_step_that_keeps_objects(n):
     assert verdict.slope_bytes_per_hour == pytest.approx(max(1, n // 64))
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_check_iterations_accepts_a_step_that_keeps_a_bounded_number():
     kept = {}
 

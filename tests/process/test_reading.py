@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memlens.errors import ReadingError
 from memlens.process import MemoryReading, read_memory
 from memlens.process.limits import LIMIT_SOURCES
 from memlens.process.reading import READING_COLUMNS
@@ -169,6 +170,17 @@ def test_line_includes_the_requested_numbers():
         "1970-01-01T00:00:00Z pid 7: RSS 5.00 MiB, USS 3.00 MiB, 1,234 blocks, 1 thread,"
         " 2 children with 1.00 MiB, 1,234 collections"
     )
+
+
+def test_missing_proc_is_an_error_that_says_what_to_do(monkeypatch):
+    import psutil
+
+    def fail(process):
+        raise FileNotFoundError(2, "No such file or directory", "/proc/1/statm")
+
+    monkeypatch.setattr(psutil.Process, "memory_info", fail)
+    with pytest.raises(ReadingError, match=r"does not report the memory of .*mount /proc"):
+        read_memory()
 
 
 def test_reading_is_immutable():

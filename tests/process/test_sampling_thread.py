@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +13,9 @@ from textwrap import dedent
 import pytest
 
 from memlens.process import MemorySampler, sampling_thread
+from memlens.process.gc_pauses import GcPauseHook
 from memlens.process.sampling_thread import SamplingThread, process_thread
+from memlens.process.schedule import Schedule
 
 PATIENCE_SECONDS = 60.0
 STRICT = (
@@ -184,6 +187,79 @@ def test_program_continues_if_no_thread_can_be_started(monkeypatch):
     sampler.start()
     assert sampler.health().thread_alive
     sampler.stop()
+
+
+def test_sampler_can_be_started_again_after_memory_was_out(monkeypatch):
+    sampling = SamplingThread()
+    sampler = MemorySampler(sampling=sampling)
+
+    def fail(thread):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(MemoryError):
+            sampler.start()
+    assert not sampler.is_running
+    assert not any(isinstance(callback, GcPauseHook) for callback in gc.callbacks)
+    sampler.start()
+    assert sampler.health().thread_alive
+    sampler.stop()
+
+
+def test_thread_continues_after_memory_was_out(monkeypatch):
+    sampling = SamplingThread()
+    monkeypatch.setattr(sampling_thread, "_RETRY_SECONDS", 0.0)
+    failures = [MemoryError(), MemoryError()]
+    seen = threading.Event()
+
+    class FailingSchedule(Schedule):
+        def take_due(self, now):
+            if failures:
+                raise failures.pop()
+            return super().take_due(now)
+
+    sampling._schedule = FailingSchedule()
+    sampler = MemorySampler(sample_interval=0.001, sampling=sampling)
+    sampler.subscribe(lambda reading: sampler.health().reading_errors == 2 and seen.set())
+    with sampler:
+        assert seen.wait(PATIENCE_SECONDS)
+        assert sampler.health().last_error == "MemoryError: "
+
+
+def test_start_replaces_a_thread_that_has_died():
+    sampling = SamplingThread()
+    sampler = MemorySampler(sample_interval=3600.0, sampling=sampling)
+    sampler.start()
+    with sampling._condition:
+        dead = sampling._dismiss_thread()
+    dead.join(PATIENCE_SECONDS)
+    assert (sampler.is_running, sampler.health().thread_alive) == (True, False)
+    sampler.start()
+    assert sampler.health().thread_alive
+    assert len(sampler.readings()) == 1
+    sampler.stop()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs POSIX signals")
+def test_signal_handler_may_stop_the_sampler_while_its_lock_is_held(monkeypatch):
+    sampling = SamplingThread()
+    sampler = MemorySampler(sample_interval=3600.0, sampling=sampling)
+    joined = []
+    monkeypatch.setattr(threading.Thread, "join", lambda thread, *_: joined.append(thread))
+    before = signal.signal(signal.SIGUSR1, lambda *_: sampler.stop())
+    try:
+        sampler.start()
+        thread = sampling._thread
+        with sampling._condition:
+            signal.raise_signal(signal.SIGUSR1)
+            assert not sampler.is_running
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        monkeypatch.undo()
+    assert joined == []  # the thread needs the lock to end
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
 
 
 def test_many_threads_start_and_stop_samplers_concurrently():

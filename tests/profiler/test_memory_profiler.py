@@ -1,5 +1,6 @@
 import gc
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,7 @@ import pytest
 
 import memlens
 from memlens.errors import OptionError, OutputError
+from memlens.leaks.leak_report import find_leaks
 from tests.clock import FakeClock
 from tests.profiler.planted import profiler_in
 
@@ -62,7 +64,7 @@ def test_snapshot_file_is_named_after_reason_time_and_process_and_can_be_loaded(
     record = profiler.take_snapshot("before-deploy")
     name = os.path.basename(record.path)
     assert name.startswith("heap-before-deploy-2")
-    assert name.endswith(f"Z-{os.getpid()}.memlens")
+    assert re.search(rf"Z-{os.getpid()}-[0-9a-f]+\.memlens$", name)
     assert memlens.load(record.path).object_count == record.object_count
     assert record.size_bytes == os.path.getsize(record.path)
     assert record.reading.rss_bytes > 0
@@ -100,20 +102,38 @@ def test_periodic_snapshots_alert_once_for_each_holder(planted, tmp_path):
     assert [suspect.holder for suspect in alerts[0]] == ["app.sessions"]
 
 
-def test_alert_without_a_callback_is_logged_as_a_warning(planted, tmp_path, caplog):
+@pytest.fixture
+def analyses(monkeypatch):
+    """The number of snapshots in each analysis that the profiler runs."""
+    counts = []
+
+    def count(snapshots, **options):
+        counts.append(len(snapshots))
+        return find_leaks(snapshots, **options)
+
+    monkeypatch.setattr("memlens.profiler.memory_profiler.find_leaks", count)
+    return counts
+
+
+def test_periodic_snapshots_are_not_analysed_without_a_callback(
+    planted, tmp_path, caplog, analyses
+):
     clock = FakeClock()
     profiler = profiler_in(tmp_path, snapshot_interval=60.0, clock=clock)
     profiler.take_snapshot("startup")
     for _ in range(3):
         clock.advance(61)
         read(profiler)
-    assert "app.sessions grows" in caplog.text
+    assert len(profiler.snapshots) == 4
+    assert (analyses, caplog.records) == ([], [])
+    assert profiler.report().leaks.suspects
+    assert analyses == [4]
 
 
 def test_start_raises_if_the_folder_cannot_be_created(tmp_path):
     (tmp_path / "profiles").write_text("a file is in the way")
     profiler = profiler_in(tmp_path)
-    with pytest.raises(OutputError, match="output folder"):
+    with pytest.raises(OutputError, match="cannot create the folder"):
         profiler.start()
     assert not profiler.is_running
 
@@ -128,7 +148,7 @@ def test_folder_that_is_removed_later_is_counted_as_a_failure(planted, tmp_path,
         read(profiler)
     health = profiler.health()
     assert health["failures"] == 2
-    assert "output folder" in health["last_error"]
+    assert "cannot create the folder" in health["last_error"]
     assert len(caplog.records) == 1
 
 

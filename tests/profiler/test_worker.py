@@ -55,6 +55,60 @@ def test_job_may_wait_for_its_own_worker_without_a_deadlock():
     assert answers == [False]
 
 
+def test_worker_accepts_jobs_again_after_no_thread_could_be_started(monkeypatch):
+    errors, done = [], []
+    worker = Worker(errors.append)
+
+    def fail(thread):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        assert not worker.submit("a", lambda: done.append("a"))
+    assert [type(error) for error in errors] == [MemoryError]
+    assert worker.submit("a", lambda: done.append("b"))
+    assert worker.wait(30)
+    assert done == ["b"]
+
+
+def test_worker_accepts_jobs_again_after_its_thread_has_died(monkeypatch):
+    done = []
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+
+    def fail(error):
+        raise MemoryError
+
+    worker = Worker(fail)
+    assert worker.submit("fails", lambda: 1 / 0)
+    assert worker.wait(30)
+    assert worker.submit("works", lambda: done.append(1))
+    assert worker.wait(30)
+    assert done == [1]
+
+
+def test_job_submitted_by_a_finalizer_while_the_thread_ends_is_run():
+    done = []
+    worker = Worker(done.append)
+
+    class Waiting(dict):
+        """Submits a job when the worker finds that no job is left."""
+
+        has_submitted = False
+
+        def __bool__(self):
+            is_empty = not len(self)
+            if is_empty and done == ["first"] and not self.has_submitted:
+                self.has_submitted = True
+                worker.submit("second", lambda: done.append("second"))
+                return False
+            return not is_empty
+
+    worker._waiting = Waiting()
+    worker.submit("first", lambda: done.append("first"))
+    assert worker.wait(30)
+    assert done == ["first", "second"]
+
+
 def test_waiting_jobs_can_be_removed():
     gate, done = threading.Event(), []
     worker = Worker(done.append)

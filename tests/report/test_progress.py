@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import pytest
 
 import memlens
+import memlens.errors
 from memlens.structures import process_csv, process_json_lines
 from tests.clock import FakeClock
 
@@ -37,6 +39,22 @@ def test_bar_on_a_terminal_is_replaced_by_the_line(monkeypatch):
     assert out.getvalue().endswith("orders: 5 lines in 1.0 s, 5 a second\n")
 
 
+def test_bar_starts_no_thread_and_is_redrawn_at_most_ten_times_a_second(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    out, clock = Terminal(), FakeClock()
+    threads = threading.enumerate()
+    with memlens.progress_bar("orders", total=100, stream=out, clock=clock) as report:
+        assert threading.enumerate() == threads
+        report(1)
+        drawn = len(out.getvalue())
+        for count in range(2, 50):
+            report(count)
+        assert len(out.getvalue()) == drawn
+        clock.advance(0.2)
+        report(50)
+        assert len(out.getvalue()) > drawn
+
+
 @pytest.mark.parametrize("stream", (io.StringIO, Terminal))
 def test_error_inside_passes_and_the_count_is_printed(stream):
     out, clock = stream(), FakeClock()
@@ -64,7 +82,9 @@ def test_file_readers_report_progress(tmp_path):
 
 def test_negative_total_is_refused():
     with (
-        pytest.raises(memlens.OptionError, match="total must be a whole number, 0 or more; got -1"),
+        pytest.raises(
+            memlens.errors.OptionError, match="total must be a whole number, 0 or more; got -1"
+        ),
         memlens.progress_bar("x", total=-1),
     ):
         pass

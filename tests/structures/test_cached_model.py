@@ -143,4 +143,4 @@ class CachedAgainstModel(RuleBasedStateMachine):
 CachedAgainstModel.TestCase.settings = settings(
     max_examples=30, stateful_step_count=30, deadline=None
 )
-TestCachedAgainstModel = CachedAgainstModel.TestCase
+TestCachedAgainstModel = pytest.mark.usefixtures("frozen_heap")(CachedAgainstModel.TestCase)

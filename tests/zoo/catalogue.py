@@ -197,7 +197,7 @@ ROWS: tuple[Row, ...] = (
     leak("warning_texts", 8, r"__warningregistry__", "tuple str bool", KEPT),
     leak("dispatch_registry", 8, r"\bregistry\b", "function type"),
     leak("logging_handlers", 8, r"\bhandlers\b", "StreamHandler", CALLBACKS),
-    leak("mock_in_production", 8, (r"\bmock_calls\b", r"\bcall_args_list\b", r"\bmethod_calls\b"),
+    leak("mock_in_production", 8, (r"mock_calls\b", r"call_args_list\b", r"\bmethod_calls\b"),
          "_Call", "registry"),
     leak("generated_modules", 8, r"\bsys\.modules\b", "module", "registry"),
     leak("exit_stack", 8, r"\b_exit_callbacks\b", "tuple method Lock",

@@ -84,7 +84,7 @@ def has_inline_values(cls: type) -> bool:
     """
     if sys.version_info >= (3, 13):
         return bool(class_flags(cls) & _INLINE_VALUES)
-    if sys.version_info < (3, 11) or not class_flags(cls) & _MANAGED_DICT:
+    if not class_flags(cls) & _MANAGED_DICT:
         return False
     for base in class_mro(cls):
         make = class_namespace(base).get("__new__")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 from array import array
 from itertools import chain
 from operator import attrgetter
@@ -32,6 +31,7 @@ from memlens._core.pure.table_sections import (
     type_sections,
     value_sections,
 )
+from memlens._core.pure.tracked_objects import tracked_objects
 from memlens._core.pure.unexplained_references import Explanations
 from memlens._core.pure.walk import Walk, WalkedHeap
 
@@ -56,66 +56,12 @@ def capture(
     """
     was_enabled = gc.isenabled()
     gc.disable()
-    interval = sys.getswitchinterval()
     try:
-        _keep_other_threads_waiting(interval)
-        # Get the list first, so that it contains no objects of the capture itself. Do it in this
-        # frame, which is recognized as memlens's own, because the list has frames too (3.10). No
-        # variable here is closed over, because its cell would be in the list as well.
-        tracked = [
-            obj
-            for obj in gc.get_objects()
-            if type(obj) is not tuple
-            or (len(obj) not in _GROWING and len(_referents(obj)) == len(obj))
-        ]
-        _let_other_threads_run(interval)
-        return _capture(tracked, values, own_prefix, skip_frames)
+        # Get the list first, so that it contains no objects of the capture itself.
+        return _capture(tracked_objects(), values, own_prefix, skip_frames)
     finally:
-        sys.setswitchinterval(interval)
         if was_enabled:
             gc.enable()
-
-
-def _growing_sizes() -> frozenset[int]:
-    """Return the sizes that a tuple has while it is built from an iterator.
-
-    From ``PySequence_Tuple``, the same in 3.10 to 3.13.
-    """
-    sizes, size = set(), 10
-    while size < 1 << 40:
-        sizes.add(size)
-        size += 10
-        size += size >> 2
-    return frozenset(sizes)
-
-
-_GROWING = _growing_sizes()
-_referents = gc.get_referents
-_UNINTERRUPTED_SECONDS = 60.0
-
-
-def _keep_other_threads_waiting(interval: float) -> None:
-    """Prevent other threads from running until the list of tracked objects is filtered.
-
-    The list may contain a tuple that another thread is building in ``tuple(generator)``. Such a
-    tuple is resized in place at the end, which fails if there is another reference to it. So no
-    thread may run between getting the list and removing such tuples: those with empty slots, and
-    those with a size at which a tuple under construction can be full. (Finished tuples of that
-    size are found through their referrers.)
-
-    A thread that waits for the interpreter requests it after the switch interval, which is set to
-    more than this takes on a busy machine. The sleep lets waiting threads notice the new interval.
-    """
-    if len(sys._current_frames()) > 1:
-        sys.setswitchinterval(max(interval, _UNINTERRUPTED_SECONDS))
-        time.sleep(min(interval, 0.02))
-
-
-def _let_other_threads_run(interval: float) -> None:
-    """Restore the switch interval and wake threads that wait for the end of the long one."""
-    if sys.getswitchinterval() != interval:
-        sys.setswitchinterval(interval)
-        time.sleep(0)
 
 
 def _capture(

@@ -47,7 +47,7 @@ def tuple_items(obj: Any) -> Expansion:
     """Return the elements of an exact tuple.
 
     The tuple is not copied, because another thread may be filling it and empty slots must not be
-    read. Traversal skips empty slots; it runs backwards (3.10 to 3.13).
+    read. Traversal skips empty slots; it runs backwards (3.11 to 3.13).
     """
     items = _referents(obj)
     items.reverse()

@@ -9,7 +9,7 @@ import gc
 import sys
 from collections.abc import Callable
 from itertools import pairwise
-from types import FrameType, FunctionType
+from types import FunctionType
 from typing import Any, TypeAlias
 
 from memlens._core.pure.access import class_mro, class_name, class_namespace, find_in_mro
@@ -44,10 +44,8 @@ def finished_test(cls: type) -> Test | None:
 def _generator_test(get_code: Callable[[Any], Any]) -> Test:
     """Return the test for generators: after its end, one refers to no frame or function.
 
-    ``gi_frame`` is not used: from 3.11 on it creates a frame object that stays.
+    ``gi_frame`` is not used: it creates a frame object that stays.
     """
-    if sys.version_info < (3, 11):
-        return lambda obj: not any(type(held) is FrameType for held in gc.get_referents(obj))
 
     def has_ended(obj: Any) -> bool:
         held = gc.get_referents(obj)

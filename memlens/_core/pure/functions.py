@@ -1,6 +1,6 @@
 """The references of functions, code objects, frames and ``lru_cache`` wrappers.
 
-Traversal yields the fields of a function in a fixed order (3.10 to 3.13) without the empty ones:
+Traversal yields the fields of a function in a fixed order (3.11 to 3.13) without the empty ones:
 code, globals, builtins, module, defaults, kwdefaults, doc, name, ``__dict__``, closure, annotations,
 type parameters (3.12) and the qualified name. ``__dict__`` and ``__annotations__`` are found by
 position, because their getters create a dict that stays.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import operator
-import sys
 from array import array
 from collections.abc import Callable
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
@@ -141,11 +140,7 @@ def _is_link_class(obj: Any) -> bool:
 # The fields of code objects. The other getters create new objects.
 _CODE_FIELDS = (
     *("co_consts", "co_names", "co_filename", "co_name", "co_linetable"),
-    *(
-        ("co_qualname", "co_exceptiontable")
-        if sys.version_info >= (3, 11)
-        else ("co_code", "co_varnames", "co_freevars", "co_cellvars")
-    ),
+    *("co_qualname", "co_exceptiontable"),
 )
 # The getter of the code object by the id of a generator type.
 CODE_OF = {

@@ -175,7 +175,7 @@ class InstanceLabels:
     def _is_own_dict(self, obj: Any, referent: Any) -> bool:
         """Return whether a referent is the ``__dict__`` of an instance.
 
-        Up to 3.10, and for classes with a pointer to a dict, any dict that is not in a slot is the
+        For classes with a pointer to a dict, any dict that is not in a slot is the
         ``__dict__``. If values may be inline, the dict could be the value of an attribute with an
         unknown name. Then it is the ``__dict__`` if it shares the keys of the class, or if looking
         up its first key on the instance returns its first value.

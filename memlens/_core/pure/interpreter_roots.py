@@ -28,7 +28,7 @@ def asked_for() -> Iterator[tuple[str, Any]]:
         if hook is not None:
             yield name, hook
     for thread, exception in sys._current_exceptions().items():
-        # 3.10 gives (type, value, traceback).
+        # 3.11 gives (type, value, traceback).
         value = exception[1] if type(exception) is tuple else exception
         if value is not None:
             yield f"exception that thread {thread} handles", value

@@ -112,11 +112,10 @@ def node_sizes(heap: WalkedHeap, node_type: array[int], dict_label: int) -> arra
     except FOREIGN_ERRORS:
         sizes = array("Q", map(_size_or_zero, map(sizers.__getitem__, node_type), heap.objects))
     sizes[0] = 0
-    if sys.version_info >= (3, 11):
-        _add_inline_values(heap, node_type, sizes, dict_label)
-        for node in heap.namespaces:
-            if is_split(heap.objects[node]):
-                sizes[node] = split_dict_bytes(len(heap.objects[node]))
+    _add_inline_values(heap, node_type, sizes, dict_label)
+    for node in heap.namespaces:
+        if is_split(heap.objects[node]):
+            sizes[node] = split_dict_bytes(len(heap.objects[node]))
     return sizes
 
 

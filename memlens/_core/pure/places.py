@@ -82,6 +82,7 @@ def place_keys(
             edge, above = path[node], parent[node]
             if node in anchors:
                 keys[node] = steps[node] = anchors[node]
+                _find_repetition(node, parent, steps, keys, repeats)
                 continue
             if above == 0:
                 keys[node] = steps[node] = _mix(roots[edge], types[kinds[node]])
@@ -93,15 +94,8 @@ def place_keys(
             if kind == EdgeKind.ATTRIBUTE and label[path[above]] == namespace:
                 base = keys[parent[above]]
             keys[node] = _mix(base, step)
-            ancestor = above
-            for _ in range(_MAX_PERIOD):
-                if ancestor == 0 or label[edge] == namespace:
-                    break
-                if steps[ancestor] == step:
-                    keys[node] = keys[ancestor]
-                    repeats[node] = 1
-                    break
-                ancestor = parent[ancestor]
+            if label[edge] != namespace:
+                _find_repetition(node, parent, steps, keys, repeats)
     return array("Q", keys), array("B", repeats)
 
 
@@ -129,6 +123,21 @@ def _check(
         raise ValueError("edge_label names a string without a key")
     if anchors and max(anchors) >= count:
         raise ValueError("anchor_node names a node that does not exist")
+
+
+def _find_repetition(
+    node: int, parent: list[int], steps: list[int], keys: list[int], repeats: bytearray
+) -> None:
+    """Give a node the key of an ancestor that was reached by the same step."""
+    ancestor = parent[node]
+    for _ in range(_MAX_PERIOD):
+        if ancestor == 0:
+            return
+        if steps[ancestor] == steps[node]:
+            keys[node] = keys[ancestor]
+            repeats[node] = 1
+            return
+        ancestor = parent[ancestor]
 
 
 def _mix(key: int, value: int) -> int:

@@ -55,8 +55,8 @@ def named_roots(frames: list[RunningFrame]) -> list[NamedObject]:
 
 
 def function_name(code: Any) -> str:
-    """Return the qualified name of a code object, or its name in 3.10."""
-    name = code.co_qualname if sys.version_info >= (3, 11) else code.co_name
+    """Return the qualified name of a code object."""
+    name = code.co_qualname
     return name if type(name) is str else "?"
 
 

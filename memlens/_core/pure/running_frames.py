@@ -63,11 +63,10 @@ def running_frames(own_prefix: str, skip_frames: int) -> tuple[list[RunningFrame
 def held_by_frames(frames: list[RunningFrame]) -> list[Any]:
     """Return the objects that frames refer to and traversal skips, as far as they can be read."""
     held: list[Any] = []
-    if sys.version_info >= (3, 11):
-        for running in frames:
-            code = running.frame.f_code
-            held.append(code)
-            held += (bound_variables(running.frame, variable_names(code)) or {}).values()
+    for running in frames:
+        code = running.frame.f_code
+        held.append(code)
+        held += (bound_variables(running.frame, variable_names(code)) or {}).values()
     return held
 
 
@@ -82,12 +81,6 @@ def own_fields(own_prefix: str) -> list[Any]:
     while frame is not None:
         if frame.f_code.co_filename.startswith(prefixes):
             fields.append(frame.f_code)
-            if sys.version_info < (3, 11):
-                fields += [frame.f_globals, frame.f_builtins]
-                caller = frame.f_back
-                # The list must not contain our own frames, because one of them refers to the list.
-                if caller is not None and not caller.f_code.co_filename.startswith(prefixes):
-                    fields.append(caller)
         frame = frame.f_back
     return fields
 
@@ -95,13 +88,8 @@ def own_fields(own_prefix: str) -> list[Any]:
 def variable_names(code: CodeType) -> list[str]:
     """Return the names of a code object's variables, in the order of a frame's slots.
 
-    ``co_varnames`` is not used from 3.11 on: in 3.12 it creates a tuple that stays.
+    ``co_varnames`` is not used: in 3.12 it creates a tuple that stays.
     """
-    if sys.version_info < (3, 11):
-        cells = code.co_cellvars
-        # The slot of an argument that is also a cell is emptied: the cell holds the value.
-        plain = [name for name in code.co_varnames if name not in cells]
-        return [*plain, *cells, *code.co_freevars]
     names: list[str] = []
     name_at: Any = getattr(code, "_varname_from_oparg", None)
     if name_at is None:
@@ -118,7 +106,7 @@ def bound_variables(frame: FrameType, names: list[str]) -> dict[str, Any] | None
 
     ``f_locals`` is read only in 3.13, where it is a view. Before, it creates a dict that stays on
     the frame and keeps the values alive. 3.12 has a C function that returns one variable and
-    creates nothing. In 3.10 and 3.11 the variables cannot be read.
+    creates nothing. In 3.11 the variables cannot be read.
     """
     if not frame.f_code.co_flags & _OPTIMIZED:
         return None

@@ -52,7 +52,7 @@ def _header_bytes(cls: type) -> int:
     flags = class_flags(cls)
     if not flags & TRAVERSED:
         return 0
-    pre_header = sys.version_info >= (3, 11) and flags & _HAS_PRE_HEADER and flags & HEAP_TYPE
+    pre_header = flags & _HAS_PRE_HEADER and flags & HEAP_TYPE
     return _GC_HEADER_BYTES + (2 * _WORD if pre_header else 0)
 
 

@@ -7,7 +7,6 @@ then its evaluation stack. A value gets a name only if the order is unambiguous.
 from __future__ import annotations
 
 import opcode
-import sys
 from types import CellType, CodeType, FrameType, FunctionType
 from typing import Any
 
@@ -23,9 +22,7 @@ _contents = CellType.__dict__["cell_contents"].__get__
 
 def argument_count(code: CodeType) -> int:
     """Return the number of leading variables that are arguments and always stay bound."""
-    instructions: bytes = (
-        code.co_code if sys.version_info < (3, 11) else getattr(code, "_co_code_adaptive", b"")
-    )
+    instructions: bytes = getattr(code, "_co_code_adaptive", b"")
     if not instructions or _DELETE_FAST in instructions[::2]:
         return 0
     count = code.co_argcount + code.co_kwonlyargcount
@@ -47,9 +44,6 @@ def name_variables(
     elif empty_stack and len(values) == len(names):
         return names
     known = names[: argument_count(code)]
-    if sys.version_info < (3, 11):
-        cells = code.co_cellvars
-        known = [name for name in known if name not in cells]
     if len(known) > len(values):
         known = []
     return known + [""] * (len(values) - len(known))
@@ -69,7 +63,7 @@ def _is_value(held: Any, value: Any) -> bool:
 def generator_items(referents: list[Any], code: Any) -> tuple[int, list[str]]:
     """Return where the variables of a suspended generator start among its referents, and their names.
 
-    From 3.11 on traversal of a generator yields function, code and variables (3.10: a frame).
+    Traversal of a generator yields its function, its code and its variables.
     """
     for place in range(len(referents) - 1):
         if type(referents[place]) is FunctionType and referents[place + 1] is code:
@@ -81,20 +75,10 @@ def generator_items(referents: list[Any], code: Any) -> tuple[int, list[str]]:
 def frame_items(referents: list[Any], frame: FrameType) -> tuple[int, list[str]]:
     """Return where the variables of a frame start among its referents, and their names.
 
-    Traversal of a frame that has ended yields function, code and variables. In 3.10 it yields the
-    fields and variables of all frames.
+    Traversal of a frame that has ended yields its function, its code and its variables.
     """
     code = frame.f_code
-    if sys.version_info >= (3, 11):
-        start, _ = generator_items(referents, code)
-        if start == len(referents):
-            return start, []
-        values = referents[start:]
-        return start, name_variables(values, code, frame, empty_stack=True)
-    start = 0
-    for field in (frame.f_back, code, frame.f_builtins, frame.f_globals):
-        if start < len(referents) and referents[start] is field:
-            start += 1
-    # Traversal includes the stack only of suspended frames, which belong to generators.
-    is_function = not code.co_flags & IS_GENERATOR
-    return start, name_variables(referents[start:], code, None, empty_stack=is_function)
+    start, _ = generator_items(referents, code)
+    if start == len(referents):
+        return start, []
+    return start, name_variables(referents[start:], code, frame, empty_stack=True)

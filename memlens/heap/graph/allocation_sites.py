@@ -23,6 +23,7 @@ from memlens._core.layout import SITE_SECTIONS
 from memlens._core.sampler_api import COLUMNS, DOMAINS
 from memlens._frame import NATIVE_FRAME, CallPath, Frame, path_order
 from memlens._text import format_bytes, format_count
+from memlens.heap.graph.stored_text import stored_text
 
 __all__ = ("AllocationSites", "SiteShare", "lost_samples", "site_sections")
 
@@ -107,8 +108,7 @@ class AllocationSites:
         columns = self._columns
         data = bytes(columns["site_string_bytes"])
         texts = [
-            data[start:end].decode("utf-8", "surrogatepass")
-            for start, end in pairwise(columns["site_string_offset"])
+            stored_text(data, start, end) for start, end in pairwise(columns["site_string_offset"])
         ]
         places = zip(
             columns["site_function"], columns["site_file"], columns["site_line"], strict=True

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator
 from functools import cached_property
 
-from memlens import _core
+from memlens.heap.graph import checked_core
 
 __all__ = ("DominatorTree",)
 
@@ -31,7 +31,7 @@ class DominatorTree:
 
     @cached_property
     def _child_rows(self) -> tuple[array[int], array[int]]:
-        return _core.children_rows(self.dominator)
+        return checked_core.children_rows(self.dominator)
 
     def children(self, node: int) -> array[int]:
         """Return the nodes that ``node`` immediately dominates, in node order."""
@@ -59,6 +59,6 @@ class DominatorTree:
         byte is counted twice within a group. Nodes with any bit of ``skip_flags`` are not counted.
         Garbage is counted with its shallow size, which is its retained size here.
         """
-        return _core.retained_by_group(
+        return checked_core.retained_by_group(
             self.dominator, self.retained, group, group_count, flags, skip_flags
         )

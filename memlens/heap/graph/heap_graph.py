@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from memlens import _core
 from memlens._core.layout import (
     DERIVED_SECTIONS,
     KIND_MASK,
@@ -30,9 +29,17 @@ from memlens._core.layout import (
 )
 from memlens._frame import Frame, is_library_file
 from memlens.errors import SnapshotFileError
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.allocation_sites import AllocationSites
 from memlens.heap.graph.dominator_tree import DominatorTree
 from memlens.heap.graph.snapshot_file import SectionFile
+from memlens.heap.graph.stored_text import stored_text
+from memlens.heap.graph.validation import (
+    CheckedSections,
+    check_facts,
+    check_structure,
+    item_count,
+)
 
 __all__ = ("Edge", "HeapGraph")
 
@@ -58,11 +65,6 @@ class Edge(NamedTuple):
     kind: EdgeKind
     name: str
     position: int  # of EdgeKind.INDEX; 0 otherwise
-
-
-def _item_count(sections: Mapping[str, Any], name: str) -> int:
-    # Does not verify the checksum of a file's section: that takes 50 ms for ten million objects.
-    return sections.item_count(name) if isinstance(sections, SectionFile) else len(sections[name])
 
 
 def _column(name: str) -> cached_property[memoryview]:
@@ -95,19 +97,13 @@ class HeapGraph:
     frame_file = _column("frame_file")
     frame_line = _column("frame_line")
     frame_depth = _column("frame_depth")
-    _string_offset = _column("string_offset")
-    _string_bytes = _column("string_bytes")
 
     def __init__(self, sections: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        missing = sorted(SECTIONS.keys() - sections.keys())
-        if missing:
-            raise SnapshotFileError(f"incomplete heap: section {missing[0]!r} is missing")
-        self.sections = sections
+        check_structure(sections)
+        self.sections = CheckedSections(sections) if isinstance(sections, SectionFile) else sections
         self.facts = dict(facts)
-        if _item_count(sections, "edge_offset") != self.node_count + 1:
-            raise SnapshotFileError(
-                "inconsistent heap: the number of edge rows differs from the number of nodes"
-            )
+        if isinstance(sections, SectionFile):
+            check_facts(facts)
 
     def __repr__(self) -> str:
         return f"<HeapGraph: {self.node_count:,} nodes, {self.edge_count:,} edges>"
@@ -117,7 +113,7 @@ class HeapGraph:
     @cached_property
     def node_count(self) -> int:
         """The number of nodes, including node 0."""
-        return _item_count(self.sections, "node_type")
+        return item_count(self.sections, "node_type")
 
     @property
     def edge_count(self) -> int:
@@ -132,36 +128,52 @@ class HeapGraph:
     # -- strings and names -----------------------------------------------------------------------
 
     def string(self, number: int) -> str:
-        """Return one of the stored strings."""
-        start, end = self._string_offset[number], self._string_offset[number + 1]
-        return bytes(self._string_bytes[start:end]).decode("utf-8", "surrogatepass")
+        """Return one of the stored strings; a very long one is cut."""
+        offsets = self._peek("string_offset")
+        if number + 1 >= len(offsets):
+            raise self._out_of_range("string", number, len(offsets) - 1)
+        return stored_text(self._peek("string_bytes"), offsets[number], offsets[number + 1])
+
+    def _peek(self, name: str) -> Any:
+        """Return a section for a lookup that needs no check of all its values."""
+        sections = self.sections
+        return sections.peek(name) if isinstance(sections, CheckedSections) else sections[name]
+
+    def _out_of_range(self, what: str, number: int, count: int) -> SnapshotFileError:
+        return SnapshotFileError(f"inconsistent heap: {what} {number} of only {count}")
 
     @property
     def string_count(self) -> int:
         """The number of stored strings."""
-        return len(self._string_offset) - 1
+        return len(self._peek("string_offset")) - 1
 
     @cached_property
     def type_names(self) -> list[str]:
         """The qualified name of each row of the type table."""
-        return [self.string(number) for number in self.type_name]
+        texts: dict[int, str] = {}  # many types may share a long name
+        for number in self.type_name:
+            if number not in texts:
+                texts[number] = self.string(number)
+        return [texts[number] for number in self.type_name]
 
     def type_of(self, node: int) -> str:
         """Return the qualified type name of a node: ``app.models.User``, ``dict``."""
-        return self.type_names[self.node_type[node]]
+        row: int = self._peek("node_type")[node]
+        names = self.type_names
+        if row >= len(names):
+            raise self._out_of_range("type", row, len(names))
+        return names[row]
 
     def _named(self, node: int) -> tuple[int, int, int] | None:
         place = self._row("name_node", node)
         if place is None:
             return None
-        text, file, line = (
-            self.sections[f"name_{part}"][place] for part in ("text", "file", "line")
-        )
+        text, file, line = (self._peek(f"name_{part}")[place] for part in ("text", "file", "line"))
         return text, file, line
 
     def _row(self, column: str, node: int) -> int | None:
         """Return a node's row in a sorted sparse column, which is too large to copy to a dict."""
-        nodes = self.sections[column]
+        nodes = self._peek(column)
         place = bisect_left(nodes, node)
         return place if place < len(nodes) and nodes[place] == node else None
 
@@ -180,18 +192,18 @@ class HeapGraph:
     def length_of(self, node: int) -> int | None:
         """Return the number of elements of a built-in container, None for anything else."""
         place = self._row("container_node", node)
-        return None if place is None else self.sections["container_length"][place]
+        return None if place is None else self._peek("container_length")[place]
 
     def bound_of(self, node: int) -> int | None:
         """Return the maximum length that a container declares (``maxlen``, ``maxsize``), or None."""
         place = self._row("container_node", node)
-        bound = NO_BOUND if place is None else self.sections["container_bound"][place]
+        bound = NO_BOUND if place is None else self._peek("container_bound")[place]
         return None if bound == NO_BOUND else bound
 
     def value_of(self, node: int) -> str | None:
         """Return the text of a string, bytes or number; None unless values were captured."""
         place = self._row("value_node", node)
-        return None if place is None else self.string(self.sections["value_text"][place])
+        return None if place is None else self.string(self._peek("value_text")[place])
 
     @cached_property
     def sites(self) -> AllocationSites | None:
@@ -236,7 +248,9 @@ class HeapGraph:
     @cached_property
     def referrer_rows(self) -> tuple[memoryview, memoryview]:
         """The strong referrers of each node: offsets by node, and the sources of its edges."""
-        offsets, sources = _core.reverse_edges(self.edge_offset, self.edge_target, self.edge_label)
+        offsets, sources = checked_core.reverse_edges(
+            self.edge_offset, self.edge_target, self.edge_label
+        )
         return memoryview(offsets), memoryview(sources)
 
     def referrers(self, node: int) -> list[int]:
@@ -260,7 +274,7 @@ class HeapGraph:
         """For each node, the last edge of the best shortest path from a root."""
         tiers = bytes(map(self._root_tier, range(self.root_count_total)))
         return memoryview(
-            _core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)
+            checked_core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)
         )
 
     def _root_tier(self, root: int) -> int:
@@ -284,7 +298,7 @@ class HeapGraph:
         if "node_dominator" in self.sections and "node_retained" in self.sections:
             columns = self.sections["node_dominator"], self.sections["node_retained"]
         else:
-            columns = _core.dominator_tree(
+            columns = checked_core.dominator_tree(
                 self.edge_offset, self.edge_target, self.edge_label, self.node_size
             )
         return DominatorTree(memoryview(columns[0]), memoryview(columns[1]))
@@ -298,7 +312,9 @@ class HeapGraph:
         if stored is not None and not include_garbage and limit <= LARGEST_STORED:
             return list(stored[:limit])
         hidden = int(NodeFlag.OWN if include_garbage else NodeFlag.OWN | NodeFlag.GARBAGE)
-        return _core.largest_nodes(self.dominators.retained, self.flags, limit, hidden).tolist()
+        return checked_core.largest_nodes(
+            self.dominators.retained, self.flags, limit, hidden
+        ).tolist()
 
     def stored_sections(self) -> dict[str, tuple[str, Any]]:
         """Return the typecode and the buffer of each section that a file stores."""
@@ -325,7 +341,9 @@ class HeapGraph:
     @cached_property
     def flags(self) -> array[int]:
         """The flags of all nodes; ``OWN`` also marks what only memlens's own objects keep alive."""
-        return _core.spread_flags(self.dominators.dominator, self.node_flags, int(NodeFlag.OWN))
+        return checked_core.spread_flags(
+            self.dominators.dominator, self.node_flags, int(NodeFlag.OWN)
+        )
 
     def has(self, node: int, flag: NodeFlag) -> bool:
         """Return whether a node has a flag."""

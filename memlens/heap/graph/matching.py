@@ -11,9 +11,9 @@ from __future__ import annotations
 import zlib
 from array import array
 
-from memlens import _core
 from memlens._core.layout import NONE
 from memlens.errors import ComparisonError
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("check_same_process", "match_graphs")
@@ -36,7 +36,7 @@ def check_same_process(*graphs: HeapGraph) -> None:
 
 def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
     """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
-    return _core.match_nodes(
+    return checked_core.match_nodes(
         before.node_address, identity_keys(before), after.node_address, identity_keys(after)
     )
 
@@ -44,7 +44,7 @@ def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
 def identity_keys(graph: HeapGraph) -> array[int]:
     """Return a 64-bit key for each node, made from its type and, if that is fixed, its size."""
     rows = range(len(graph.type_names))
-    return _core.identity_keys(
+    return checked_core.identity_keys(
         graph.node_type,
         graph.node_size,
         array("Q", [_type_key(graph, row) for row in rows]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memlens._core.layout import NodeFlag
 from memlens._frame import CallPath, Frame
-from memlens._text import format_bytes, format_count
+from memlens._text import format_bytes, format_count, printable
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("Node",)
@@ -94,4 +94,5 @@ class Node:
         what = f"{self.type_name} {self.name}" if self.name else self.type_name
         if self.length is not None:
             what += f" ({format_count(self.length)} items)"
-        return f"{what} at {self.address:#x}, retains {format_bytes(self.retained_bytes)}"
+        size = format_bytes(self.retained_bytes)
+        return printable(f"{what} at {self.address:#x}, retains {size}")

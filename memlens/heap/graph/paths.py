@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memlens._core.layout import NONE, EdgeKind, NodeFlag, RootKind
-from memlens._text import format_bytes, middle_cut
+from memlens._text import format_bytes, middle_cut, printable
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.root_names import root_kind, root_text
 
@@ -20,6 +20,7 @@ __all__ = ("Hop", "RetentionPath", "RetentionPathFinder", "reference_text")
 # A backward search stops after this many objects. An object that needs more has too many referrers
 # for a path to be useful.
 SEARCH_LIMIT = 300_000
+SHOWN_HOPS = 100  # at each end of a path; a linked list may have millions
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +52,20 @@ class RetentionPath:
     hops: tuple[Hop, ...]
 
     def __str__(self) -> str:
-        return self.root + "".join(hop.text for hop in self.hops)
+        texts = [hop.text for hop in self.hops if hop.text]
+        return printable(self.root + "".join(_without_middle(texts, " ...({} more)... ")))
 
     def __len__(self) -> int:
         return len(self.hops)
 
     def tree(self, width: int = 100) -> str:
         """Return a drawing with one line for each hop: reference, type and retained size."""
-        lines = [middle_cut(f"{self.root}   ({self.root_kind})", width)]
-        depth = 0
-        for hop in self.hops:
-            if not hop.text:
-                continue  # an internal reference between two named hops
-            size = hop.shallow_bytes if hop.retained_bytes is None else hop.retained_bytes
-            verb = "shallow" if hop.retained_bytes is None else "retains"
-            line = f"└── {hop.text}   {hop.type_name}, {verb} {format_bytes(size)}"
-            lines.append(middle_cut("    " * min(depth, 12) + line, width))
-            depth += 1
-        return "\n".join(lines)
+        # Hops without a text are internal references between two named ones.
+        lines = [_hop_line(hop) for hop in self.hops if hop.text]
+        shown = _without_middle(lines, "... {} more")
+        indented = ["    " * min(depth, 12) + line for depth, line in enumerate(shown)]
+        drawn = [f"{self.root}   ({self.root_kind})", *indented]
+        return "\n".join(middle_cut(printable(line), width) for line in drawn)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the path as JSON-ready values."""
@@ -87,6 +84,20 @@ class RetentionPath:
                 for hop in self.hops
             ],
         }
+
+
+def _hop_line(hop: Hop) -> str:
+    size = hop.shallow_bytes if hop.retained_bytes is None else hop.retained_bytes
+    verb = "shallow" if hop.retained_bytes is None else "retains"
+    return f"└── {hop.text}   {hop.type_name}, {verb} {format_bytes(size)}"
+
+
+def _without_middle(texts: list[str], mark: str) -> list[str]:
+    """Return texts, of very many only the first and the last with a mark between them."""
+    hidden_count = len(texts) - 2 * SHOWN_HOPS
+    if hidden_count <= 0:
+        return texts
+    return [*texts[:SHOWN_HOPS], mark.format(hidden_count), *texts[-SHOWN_HOPS:]]
 
 
 class RetentionPathFinder:

@@ -8,7 +8,7 @@ from heapq import nsmallest
 from typing import Any
 
 from memlens._core.layout import KIND_MASK, LABEL_BITS, NONE, EdgeKind, NodeFlag
-from memlens._text import columns, format_bytes, format_count
+from memlens._text import columns, format_bytes, format_count, printable
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.node import Node
 from memlens.heap.graph.paths import reference_text
@@ -79,7 +79,8 @@ class Branch(ABC):
         return self.tree()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.label}: {format_bytes(self.retained_bytes)}>"
+        label = printable(self.label)
+        return f"<{type(self).__name__} {label}: {format_bytes(self.retained_bytes)}>"
 
     def to_dict(self, depth: int = 2, limit: int = 10) -> dict[str, Any]:
         """Return ``depth`` levels below, ``limit`` branches each, as JSON-ready values."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from memlens._text import printable
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import reference_text
 from memlens.heap.graph.root_names import root_text
@@ -26,7 +27,7 @@ def find_path(graph: HeapGraph, text: str) -> int | None:
 
 def _roots(graph: HeapGraph, text: str) -> Iterator[tuple[str, int]]:
     for root, node in enumerate(graph.edge_target[: graph.root_count_total]):
-        name = root_text(graph, root)
+        name = printable(root_text(graph, root))
         if text.startswith(name):
             yield name, node
 
@@ -44,7 +45,8 @@ def _follow(graph: HeapGraph, start: int, text: str) -> int | None:
         seen.add((node, len(rest)))
         steps = []
         for target, index in best_edges(graph, node).items():
-            step = reference_text(graph.edge(index, node), None, graph.type_of(target))
+            edge = graph.edge(index, node)
+            step = printable(reference_text(edge, None, graph.type_of(target)))
             if rest.startswith(step):
                 steps.append((len(step), target, rest[len(step) :]))
         steps.sort()

@@ -10,10 +10,10 @@ from functools import cached_property
 from itertools import compress
 from typing import Any
 
-from memlens import _core
 from memlens._core.layout import NONE
 from memlens._text import columns, format_bytes, format_count
 from memlens.errors import NotInSnapshotError
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.node import Node
 from memlens.heap.views.branch import largest_first
@@ -61,7 +61,7 @@ class NodeSet:
         graph = self.graph
         if not any(self._mask):
             return self
-        reached = _core.reached_nodes(
+        reached = checked_core.reached_nodes(
             graph.edge_offset, graph.edge_target, graph.edge_label, self._mask
         )
         dominator = graph.dominators.dominator
@@ -82,7 +82,7 @@ class NodeSet:
         graph = self.graph
         flags = array("H", map(operator.not_, self._mask))
         group, names = type_groups(graph)
-        counts, sizes = _core.count_types(group, graph.node_size, flags, len(names), 1)
+        counts, sizes = checked_core.count_types(group, graph.node_size, flags, len(names), 1)
         retained = graph.dominators.retained_by_group(group, len(names), flags, 1)
         rows = [
             SummaryRow(name, *numbers)

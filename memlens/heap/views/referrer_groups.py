@@ -9,8 +9,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
-from memlens import _core
 from memlens._core.layout import EdgeKind, NodeFlag
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.root_names import root_kind
 
@@ -72,7 +72,7 @@ class _Kinds:
         kind_of = array("I", graph.node_type)
         namespaces = bytearray(1 if flag & _NAMESPACE else 0 for flag in graph.node_flags)
         everything = b"\1" * graph.node_count
-        to_namespaces = _core.edges_between(
+        to_namespaces = checked_core.edges_between(
             graph.edge_offset, graph.edge_target, graph.edge_label, everything, namespaces
         )
         is_dict: dict[int, bool] = {}  # by label

@@ -42,7 +42,7 @@ class SparseCollection:
     @property
     def fill(self) -> float:
         """The share of the capacity in use, from 0 to 1."""
-        return self.length / self.capacity
+        return self.length / self.capacity if self.capacity > 0 else 1.0
 
     @property
     def order(self) -> int:

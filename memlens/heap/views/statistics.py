@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from memlens import _core
 from memlens._core.layout import NONE, NodeFlag
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_count
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.views.visibility import hidden_flags
 
@@ -97,7 +97,7 @@ class Statistics(Rows[StatisticsRow]):
 
 def statistics_of(graph: HeapGraph, *, include_garbage: bool = False) -> Statistics:
     """Count the objects of a heap by kind."""
-    counts, sizes = _core.count_types(
+    counts, sizes = checked_core.count_types(
         _kind_by_node(graph),
         graph.node_size,
         graph.flags,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Union
 
-from memlens import _core
 from memlens._core.layout import NodeFlag, RootKind
 from memlens._rows import Rows
-from memlens._text import format_bytes, format_count, format_duration
+from memlens._text import format_bytes, format_count, format_duration, printable
 from memlens.errors import OptionError
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.views.referrer_groups import referrer_groups
 from memlens.heap.views.visibility import hidden_flags
@@ -84,14 +84,16 @@ def summarise(graph: HeapGraph, by: str = "type", *, include_garbage: bool = Fal
         )
     hidden = hidden_flags(include_garbage)
     group, names = GROUPINGS[by](graph)
-    counts, sizes = _core.count_types(group, graph.node_size, graph.flags, len(names), hidden)
+    counts, sizes = checked_core.count_types(
+        group, graph.node_size, graph.flags, len(names), hidden
+    )
     retained = graph.dominators.retained_by_group(group, len(names), graph.flags, hidden)
     rows = _filled(zip(names, counts, sizes, retained, strict=True))
     facts = graph.facts
     title = (
         f"Heap of process {facts['pid']}: {format_count(sum(row.count for row in rows))} objects,"
         f" {format_bytes(sum(row.shallow_bytes for row in rows))}"
-        f" (captured in {format_duration(float(facts['pause_seconds']))}, {facts['reason']})"
+        f" (captured in {format_duration(float(facts['pause_seconds']))}, {printable(facts['reason'])})"
     )
     return Summary(title, rows, by)
 
@@ -101,7 +103,7 @@ def garbage_of(graph: HeapGraph) -> Summary:
     garbage, own = int(NodeFlag.GARBAGE), int(NodeFlag.OWN)
     flags = array("H", [0 if f & garbage and not f & own else _OUTSIDE for f in graph.flags])
     group, names = type_groups(graph)
-    counts, sizes = _core.count_types(group, graph.node_size, flags, len(names), _OUTSIDE)
+    counts, sizes = checked_core.count_types(group, graph.node_size, flags, len(names), _OUTSIDE)
     rows = _filled(zip(names, counts, sizes, sizes, strict=True))
     title = (
         f"Garbage: {format_count(sum(row.count for row in rows))} objects,"

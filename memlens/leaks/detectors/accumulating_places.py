@@ -12,12 +12,13 @@ from dataclasses import replace
 
 from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.gates import Contents, is_leak
+from memlens.leaks.gates import Contents, is_initial_load, is_leak, onset_of
 from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
 
 __all__ = ("accumulating_places", "elements_of", "follow_elements", "members_through_time")
 
 _MAX_PLACES = 400  # looked at closely; of more, those that gained the most elements
+_SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
 _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
@@ -120,13 +121,26 @@ def follow_elements(
 def _holder(growth: Growth, members: list[int]) -> Holder | None:
     """Return the holder that the containers of a place are, None where they are no leak."""
     through = members_through_time(growth, members)
-    start = growth.end + 1 - len(through)
+    is_late = 2 <= len(through) <= _SHORT_HISTORY and len(through) < len(growth.graphs)
+    if is_late:  # it was empty before it existed: of a short program there is no more to see
+        holder = _holder_over(growth, members, [[], *through])
+        if holder is not None:
+            return holder
     if len(through) < min(3, len(growth.graphs)):
         return None
-    graphs = growth.graphs[start:]
+    return _holder_over(growth, members, through)
+
+
+def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -> Holder | None:
+    """Return the holder of a place with these containers in the last ``len(through)`` snapshots."""
     lengths = [
-        sum(length_in(g, n) for n in nodes) for g, nodes in zip(graphs, through, strict=True)
+        sum(length_in(graph, node) for node in nodes)
+        for graph, nodes in zip(growth.graphs[-len(through) :], through, strict=True)
     ]
+    onset = onset_of(lengths)
+    through, lengths = through[onset:], lengths[onset:]
+    start = growth.end + 1 - len(through)
+    graphs = growth.graphs[start:]
     if lengths[-1] <= lengths[0]:
         return None
     elements = [elements_of(g, nodes) for g, nodes in zip(graphs, through, strict=True)]
@@ -138,6 +152,8 @@ def _holder(growth: Growth, members: list[int]) -> Holder | None:
         steps = contents.steps
         contents = replace(contents, added=steps, removed=[0] * len(steps), kept=steps)
         arrival = {}
+    if not through[0] and is_initial_load(contents):
+        return None
     contents = replace(contents, bytes_grown=_retained_growth(graphs, through))
     if not is_leak(contents) or not _is_beyond_imports(growth, members, contents.steps, start):
         return None
@@ -147,7 +163,7 @@ def _holder(growth: Growth, members: list[int]) -> Holder | None:
     if len(grown) > 1:
         shape = "cluster"
     else:
-        shape = "slot" if growth.births[-1][grown[0]] > start else "container"
+        shape = "slot" if growth.births[-1][grown[0]] > start + (not through[0]) else "container"
     return Holder(
         grown[0],
         shape,
@@ -196,6 +212,8 @@ def _is_beyond_imports(
 def _get_longer(through: list[list[int]], lengths: list[int]) -> bool:
     """Tell whether the containers of a place get longer, rather than more."""
     more = max(0, len(through[-1]) - len(through[0]))
+    if not through[0]:
+        return _get_longer(through[1:], lengths[1:])
     is_longer = lengths[-1] * len(through[0]) > 1.05 * lengths[0] * len(through[-1])
     return is_longer and lengths[-1] - lengths[0] >= 3 * more
 

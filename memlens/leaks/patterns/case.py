@@ -12,7 +12,7 @@ from memlens._frame import is_library_file
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.growth import Growth, Holder
-from memlens.leaks.mentions import Mention
+from memlens.leaks.mentions import Mention, functions_calling
 
 __all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Diagnosis")
 
@@ -131,9 +131,12 @@ class Case:
         )
 
     def where(self) -> str:
-        """Say which code to look at."""
+        """Say which code to look at: what adds to the holder, and the program's calls of that."""
         if not self.mentions:
             return ""
-        first = sorted(self.mentions, key=self._distance)
-        some = "; ".join(str(mention) for mention in first[:3])
-        return f" Look at the code that uses {self.name}: {some}."
+        first = sorted(self.mentions, key=self._distance)[:3]
+        text = f" Look at the code that uses {self.name}: {'; '.join(map(str, first))}"
+        callers = functions_calling(self.graph, first[0]) if first[0].adds else []
+        if callers:
+            text += f"; called by {'; '.join(map(str, callers))}"
+        return f"{text}."

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf, isfinite
 
+from memlens._options import check_number
 from memlens.process.detector.alert import Verdict
 from memlens.process.detector.envelope import RECENT_BUCKETS, Envelope
 
@@ -97,20 +98,25 @@ class Intake:
     def observe(self, value_bytes: float, timestamp: float | None = None) -> Verdict:
         """Add a reading of ``value_bytes`` at ``timestamp`` (seconds) and return the verdict.
 
-        The verdict changes only when a test is due, every twelfth of the minimum window.
+        The verdict changes only when a test is due, every twelfth of the minimum window. Raises
+        ``OptionError`` for a value or a timestamp that is not a number.
         """
         if timestamp is None:
             timestamp = self._own_time()
-        if self._last_time <= timestamp < self._bucket_end and 0.0 <= value_bytes < inf:
-            self._last_time = timestamp
-            self._last_value = value_bytes
-            self._in_bucket += 1
-            if value_bytes < self._low:
-                self._low = value_bytes
-                self._low_time = timestamp
-            elif value_bytes > self._high:
-                self._high = value_bytes
-            return self._verdict
+        try:
+            if self._last_time <= timestamp < self._bucket_end and 0.0 <= value_bytes < inf:
+                self._last_time = timestamp
+                self._last_value = value_bytes
+                self._in_bucket += 1
+                if value_bytes < self._low:
+                    self._low = value_bytes
+                    self._low_time = timestamp
+                elif value_bytes > self._high:
+                    self._high = value_bytes
+                return self._verdict
+        except TypeError:  # checked only here: this is the hot path
+            _check_types(value_bytes, timestamp)
+            raise
         return self._observe_edge(value_bytes, timestamp)
 
     def _own_time(self) -> float:
@@ -133,6 +139,7 @@ class Intake:
 
     def _observe_edge(self, value: float, timestamp: float) -> Verdict:
         """Add a reading that is the first, begins a bucket, is out of order, or is invalid."""
+        _check_types(value, timestamp)
         if not (0.0 <= value < inf and isfinite(timestamp)):
             self._rejected += 1
             return self._verdict
@@ -190,3 +197,10 @@ class Intake:
 
     def _callers_time(self, time: float) -> float:
         return time + self._shift - (self._gap_length if time <= self._gap_at else 0.0)
+
+
+def _check_types(value: object, timestamp: object) -> None:
+    """Raise ``OptionError`` unless both are numbers; NaN and infinity are rejected later."""
+    for name, number in (("value_bytes", value), ("timestamp", timestamp)):
+        if number == number:  # not NaN
+            check_number(name, number, allow_infinity=True)

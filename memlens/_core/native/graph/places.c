@@ -103,8 +103,11 @@ place_all(Places *places)
         while (length != 0) {
             node = places->trail[--length];
             places->state[node] = DONE;
-            if (places->keys[node] == 0) { /* else an anchor */
+            if (places->keys[node] == 0) {
                 place_node(places, node);
+            }
+            else { /* an anchor */
+                find_repetition(places, node);
             }
         }
     }

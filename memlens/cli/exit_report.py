@@ -1,0 +1,197 @@
+"""The end of ``run``: the last snapshot and the report, also after SIGTERM or without memory.
+
+A limit on memory (``ulimit -v``) ends programs by a MemoryError, and then there is no memory for a
+report either. Some is therefore reserved at the start. If that is not enough, the snapshots are
+analysed in a new process, where the program's memory does not count.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from types import FrameType
+
+from memlens._atomic import write_whole
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.errors import MemlensError
+from memlens.profiler.memory_profiler import MemoryProfiler
+from memlens.profiler.profiler_report import ProfilerReport
+from memlens.report.terminal import show
+
+__all__ = ("ExitReport", "report_on_sigterm")
+
+_MIB = 1 << 20
+_MIN_RESERVE_BYTES, _MAX_RESERVE_BYTES = 32 * _MIB, 256 * _MIB
+_DEFAULT_RESERVE_BYTES = 64 * _MIB  # without a limit: the program may set one
+_RESERVED_SHARE = 8  # one eighth of a limit
+
+
+class ExitReport:
+    """Stops the profiler with a last snapshot and reports to stderr and to ``output_dir``.
+
+    ``starter_files`` are the files of memlens whose frames precede the program in a call path.
+    """
+
+    def __init__(
+        self,
+        profiler: MemoryProfiler,
+        *,
+        output_dir: str | None,
+        as_json: bool,
+        show_allocations: bool,
+        starter_files: frozenset[str],
+    ) -> None:
+        self._profiler = profiler
+        self._output_dir = os.path.abspath(output_dir) if output_dir else None
+        self._as_json = as_json
+        self._show_allocations = show_allocations
+        self._starter_files = starter_files
+        self._reserve = _reserve_memory()
+        self.has_begun = False
+
+    def finish(self) -> None:
+        """Take the last snapshot and report, once. Failures are printed in one line each."""
+        if self.has_begun:
+            return
+        self.has_begun = True
+        if self._reserve is not None:
+            self._reserve.close()
+        _attempt(lambda: self._profiler.stop(last_snapshot="exit"))
+        _attempt(self._report)
+
+    def _report(self) -> None:
+        try:
+            report = self._profiler.report()
+        except (MemlensError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        else:
+            self._print(report)
+            return
+        self._report_in_new_process()
+
+    def _print(self, report: ProfilerReport) -> None:
+        profile = report.allocations if self._show_allocations else None
+        report = replace(report, allocations=self._from_program(profile) if profile else None)
+        if self._show_allocations and profile is None:
+            print("memlens: there is no allocation profile (see above)", file=sys.stderr)
+        text = json.dumps(report.to_dict(), indent=1)
+        if self._as_json:
+            print(text, file=sys.stderr)
+        else:
+            show(report, sys.stderr)
+        self._keep("report.txt", f"{report}\n")
+        self._keep("report.json", text)
+        if self._output_dir and report.allocations is not None:
+            report.allocations.save(os.path.join(self._output_dir, "allocations.json"))
+
+    def _from_program(self, profile: AllocationProfile) -> AllocationProfile:
+        """Return the profile with call paths that begin in the program, not in memlens."""
+        rows = []
+        for row in profile.rows:
+            path = row.call_path
+            begin = 1 + max(
+                (i for i, frame in enumerate(path) if frame.file in self._starter_files), default=-1
+            )
+            rows.append(row._replace(call_path=path[begin:]) if begin < len(path) else row)
+        return AllocationProfile(rows, profile.facts)
+
+    def _report_in_new_process(self) -> None:
+        """Analyse the snapshots where the memory of the program does not count."""
+        paths = [record.path for record in self._profiler.snapshots]
+        if not paths:
+            print("memlens: out of memory before the first snapshot", file=sys.stderr)
+            return
+        options = ["--json"] if self._as_json else []
+        command = [sys.executable, "-m", "memlens", "report", *options, *paths]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        print(done.stdout, end="", file=sys.stderr)
+        if done.returncode == 0:
+            self._keep("report.json" if self._as_json else "report.txt", done.stdout)
+
+    def _keep(self, name: str, text: str) -> None:
+        if self._output_dir:
+            write_whole(os.path.join(self._output_dir, name), text.encode())
+
+
+@contextmanager
+def report_on_sigterm(report: ExitReport, clean_up: Callable[[], object]) -> Iterator[None]:
+    """Within the block let SIGTERM write the report before it ends the process.
+
+    The process still dies of the signal, so its exit status is the same as without memlens. A
+    second SIGTERM ends it at once. Does nothing if the program handles or ignores the signal, and
+    in its forked children.
+    """
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    if not is_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    pid = os.getpid()
+    was_interrupted = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal was_interrupted
+        signal.signal(number, signal.SIG_DFL)
+        if os.getpid() != pid:
+            os.kill(os.getpid(), number)
+        elif report.has_begun:  # the report is being written below this handler: let it finish
+            was_interrupted = True
+        else:
+            with ExitStack() as stack:  # the callbacks run even if the report fails
+                stack.callback(os.kill, pid, number)
+                stack.callback(clean_up)
+                report.finish()
+
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGTERM) is handle:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if was_interrupted and os.getpid() == pid:
+            clean_up()
+            os.kill(pid, signal.SIGTERM)
+
+
+def _attempt(step: Callable[[], object]) -> None:
+    """Run a step of the end. A failure must not replace the outcome of the program."""
+    try:
+        step()
+    except MemoryError:
+        print("memlens: out of memory", file=sys.stderr)
+    except (MemlensError, OSError) as error:
+        print(f"memlens: {error}", file=sys.stderr)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    cause = error.__cause__
+    return isinstance(error, MemoryError) or (
+        isinstance(cause, OSError) and cause.errno == errno.ENOMEM
+    )
+
+
+def _reserve_memory() -> mmap.mmap | None:
+    """Return address space that is not used until it is released; None if there is not enough."""
+    with suppress(OSError, MemoryError, AttributeError):  # AttributeError: Windows has no flags
+        return mmap.mmap(-1, _reserve_size(), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return None
+
+
+def _reserve_size() -> int:
+    import resource
+
+    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+    limits = [resource.getrlimit(kind)[0] for kind in kinds]
+    lowest = min((limit for limit in limits if limit != resource.RLIM_INFINITY), default=None)
+    if lowest is None:
+        return _DEFAULT_RESERVE_BYTES
+    return min(max(lowest // _RESERVED_SHARE, _MIN_RESERVE_BYTES), _MAX_RESERVE_BYTES)
