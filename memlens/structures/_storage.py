@@ -67,45 +67,62 @@ class BoundedStorage(ComputingMapping[K, V]):
         self._flights: FlightTable[V] = FlightTable()
         self._hits = self._misses = self._evictions = self._expirations = self._oversized = 0
 
-    def _replace(
-        self, key: K, value: V, expires: float | None, size_bytes: int, now: float
-    ) -> bool:
-        """Store a value in the entry of its key; False if an entry has to be made or moved.
+    def _put(self, key: K, value: V, ttl: float | None) -> None:
+        """Store a value: in the entry of its key if possible, else in a new entry.
 
-        It stays where it is in the heap unless it has to move to the front, or into the heap.
-        Everything is inline, without calls, for speed and because a finaliser may run after a call.
+        An entry keeps its place in the heap unless it has to move to the front, or into the heap.
+        It is changed without a call in between, since a finaliser may run after any call.
         """
+        if ttl is None:
+            now, expires = 0.0, None
+        else:
+            now = self._clock()
+            expires = now + ttl
+        size_bytes = self._checked_size(key, value) if self._measured else 0
+        if key not in self._table.by_key:
+            self._store(new_entry(key, value, expires, size_bytes))
+            return
+        replaced = GONE
         dropped: list[tuple[K, V]] = []
         with self._lock:
             table = self._table
             entry = table.by_key.get(key)
             heap = table.heap
-            if entry is None or (
-                heap if expires is None else entry[0] is None or expires < entry[0]  # DUE
+            if (
+                entry is not None
+                and (not heap if expires is None else entry[0] is not None and expires >= entry[0])
+                and (not size_bytes or table.size_bytes + size_bytes - entry[4] <= self._max_bytes)
             ):
-                return False
-            if size_bytes and table.size_bytes + size_bytes - entry[4] > self._max_bytes:  # SIZE
-                return False
-            try:
-                table.by_key.move_to_end(key)
-            except KeyError:
-                return False
-            replaced = entry[3]  # VALUE
-            if replaced is GONE:
-                return False
-            entry[3] = value  # before EXPIRES: peek() reads without the lock
-            entry[5] = expires
-            if size_bytes or entry[4]:
-                table.size_bytes += size_bytes - entry[4]
-                entry[4] = size_bytes
-            if self._flights.by_key:
-                self._flights.supersede(key)
-            if heap and heap[0][0] <= now:
-                self._pop_expired(now, _EXPIRED_PER_STORE, dropped)
+                try:
+                    table.by_key.move_to_end(key)
+                    replaced = entry[3]  # VALUE
+                except KeyError:  # removed by a finaliser
+                    pass
+                if replaced is not GONE:
+                    entry[3] = value  # before EXPIRES: peek() reads without the lock
+                    entry[5] = expires
+                    table.size_bytes += size_bytes - entry[4]  # SIZE
+                    entry[4] = size_bytes
+                    if self._flights.by_key:
+                        self._flights.supersede(key)
+                    if heap and heap[0][0] <= now:  # DUE
+                        self._pop_expired(now, _EXPIRED_PER_STORE, dropped)
+        if replaced is GONE:
+            self._store(new_entry(key, value, expires, size_bytes))
+            return
         del replaced  # its destructor must run without the lock
         if dropped:
             self._report_evicted(dropped)
-        return True
+
+    def _checked_size(self, key: K, value: V) -> int:
+        size_bytes = self._measure(key, value)
+        if size_bytes > self._max_bytes:
+            self._count_oversized()
+            raise ValueError(
+                f"the value of {key!r:.100} has {size_bytes:,} bytes, which exceeds max_bytes"
+                f" ({self._max_bytes:,}): store a smaller value or increase max_bytes"
+            )
+        return size_bytes
 
     def _measure(self, key: K, value: V) -> int:
         if self._size_of is not None:

@@ -13,7 +13,6 @@ from memlens.structures._entries import (
     KEY,
     VALUE,
     EntryTable,
-    new_entry,
 )
 from memlens.structures._storage import BoundedStorage
 
@@ -139,7 +138,7 @@ class LRUCache(BoundedStorage[K, V]):
     # Storing
 
     def __setitem__(self, key: K, value: V) -> None:
-        self.set(key, value)
+        self._put(key, value, self._ttl)
 
     def set(self, key: K, value: V, ttl: float | None = _OWN_TTL) -> None:
         """Store a value. ``ttl`` in seconds replaces that of the cache; None: never expires."""
@@ -147,20 +146,7 @@ class LRUCache(BoundedStorage[K, V]):
             ttl = self._ttl
         elif ttl is not None:
             ttl = require_seconds("ttl", ttl)
-        if ttl is None:
-            now, expires = 0.0, None
-        else:
-            now = self._clock()
-            expires = now + ttl
-        size_bytes = self._measure(key, value) if self._measured else 0
-        if size_bytes > self._max_bytes:
-            self._count_oversized()
-            raise ValueError(
-                f"the value of {key!r:.100} has {size_bytes:,} bytes, which exceeds max_bytes"
-                f" ({self._max_bytes:,}): store a smaller value or increase max_bytes"
-            )
-        if key not in self._table.by_key or not self._replace(key, value, expires, size_bytes, now):
-            self._store(new_entry(key, value, expires, size_bytes))
+        self._put(key, value, ttl)
 
     def setdefault(self, key: K, default: V | None = None) -> V:
         """Return the value of ``key``; if there is none, store and return ``default``."""
