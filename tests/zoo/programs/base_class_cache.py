@@ -15,7 +15,7 @@ class Model:
 
     def __init__(self, key):
         self.key = key
-        self.columns = rng.randbytes(5_000)
+        self.columns = rng.randbytes(9_000)
 
 
 class Customer(Model):

@@ -17,7 +17,7 @@ def parse(query):
 
 def main():
     for i in ticks():
-        for n in range(10):
+        for n in range(20):
             parse(f"select * from t{rng.randrange(9)} where id = {i} and part = {n} limit 20")
 
 

@@ -11,7 +11,7 @@ class Capture:
 
     def write(self, text):
         self.output.write(text)
-        if not LEAK and self.output.tell() > 100_000:
+        if not LEAK and self.output.tell() > 300_000:
             self.output.seek(0)
             self.output.truncate()
 
@@ -21,7 +21,7 @@ capture = Capture()
 
 def main():
     for i in ticks():
-        capture.write(f"test {i} " + "." * rng.randrange(4_000, 8_000) + "\n")
+        capture.write(f"test {i} " + "." * rng.randrange(12_000, 24_000) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from support.pace import LEAK, aticks, rng
 class Message:
     def __init__(self, number):
         self.number = number
-        self.body = rng.randbytes(15_000)
+        self.body = rng.randbytes(20_000)
 
 
 async def deliver(message):

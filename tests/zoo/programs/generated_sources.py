@@ -6,7 +6,7 @@ from support.pace import LEAK, rng, ticks
 
 
 def compile_template(number):
-    lines = [f"value_{n} = {rng.random()}\n" for n in range(60)]
+    lines = [f"value_{n} = {rng.random()}\n" for n in range(100)]
     name = f"<template {number}>" if LEAK else "<template>"
     linecache.cache[name] = (len(lines), None, lines, name)
     namespace = {}

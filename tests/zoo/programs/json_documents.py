@@ -8,7 +8,7 @@ documents = []
 
 
 def fetch(number):
-    items = [{"id": n, "price": rng.random(), "name": f"item {n}"} for n in range(40)]
+    items = [{"id": n, "price": rng.random(), "name": f"item {n}"} for n in range(60)]
     return json.dumps({"page": number, "items": items})
 
 

@@ -8,7 +8,7 @@ class Node:
         self.key = key
         self.left = None
         self.right = None
-        self.payload = [key] * 20
+        self.payload = [key] * 60
 
 
 class Tree:

@@ -8,7 +8,7 @@ from support.pace import LEAK, rng, ticks
 class Quote:
     def __init__(self, price):
         self.price = price
-        self.depth = [price] * 30
+        self.depth = [price] * 60
 
     def __lt__(self, other):
         return self.price < other.price

@@ -16,7 +16,7 @@ visits = collections.defaultdict(list)
 
 def main():
     for i in ticks():
-        for n in range(20):
+        for n in range(30):
             user = f"user-{i}-{n}"
             visits[user].append(Visit(f"/page/{n}"))
             if not LEAK:

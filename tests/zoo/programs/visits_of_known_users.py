@@ -26,7 +26,7 @@ statistics = Statistics()
 
 def main():
     for i in ticks():
-        for _ in range(20):
+        for _ in range(40):
             statistics.visit(f"user-{rng.randrange(50)}", f"/page/{i}")
 
 
