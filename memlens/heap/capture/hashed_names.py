@@ -159,7 +159,10 @@ def _native_functions(namespace: Mapping[Any, Any]) -> Iterator[str]:
 def _codes(files: set[str]) -> Iterator[CodeType]:
     """Yield the code objects of all functions from some files, nested ones included."""
     seen: set[int] = set()
-    waiting = [function.__code__ for function in gc.get_objects() if type(function) is FunctionType]
+    waiting = []
+    for function in gc.get_objects():
+        if type(function) is FunctionType:
+            waiting += [part for part in gc.get_referents(function)[:1] if type(part) is CodeType]
     while waiting:
         code = waiting.pop()
         if id(code) in seen:
