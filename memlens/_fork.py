@@ -46,6 +46,10 @@ class ForkSafeLock:
         """Release the lock; only the thread that holds it may do so."""
         self._lock.release()
 
+    def is_owned(self) -> bool:
+        """Return whether the current thread holds the lock."""
+        return bool(self._lock._is_owned())  # type: ignore[attr-defined]
+
     def __enter__(self) -> None:
         self._lock.acquire()
 

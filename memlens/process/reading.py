@@ -22,7 +22,13 @@ from memlens.process.limits import LIMIT_SOURCES, memory_limit
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ("READING_COLUMNS", "Generations", "MemoryReading", "read_memory")
+__all__ = (
+    "READING_COLUMNS",
+    "Generations",
+    "MemoryReading",
+    "prepare_readings",
+    "read_memory",
+)
 
 Generations = tuple[int, int, int]
 T = TypeVar("T")
@@ -200,6 +206,15 @@ def read_memory(*, uss: bool = False, children: bool = False) -> MemoryReading:
         limit_bytes=limit.limit_bytes,
         limit_source=limit.source,
     )
+
+
+def prepare_readings() -> None:
+    """Import psutil before the first reading.
+
+    A signal handler that takes a reading while the same thread imports psutil would find a module
+    that is half initialized.
+    """
+    import psutil  # noqa: F401
 
 
 def _measured_process(pid: int) -> tuple[psutil.Process, Any]:

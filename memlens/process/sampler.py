@@ -11,7 +11,7 @@ from memlens._log import FailureLog
 from memlens._options import check_boolean, check_callable, check_count, check_seconds
 from memlens.errors import OptionError
 from memlens.process.gc_pauses import new_gc_pauses
-from memlens.process.reading import READING_COLUMNS, MemoryReading
+from memlens.process.reading import READING_COLUMNS, MemoryReading, prepare_readings
 from memlens.process.sampling_thread import SamplingThread, process_thread
 from memlens.structures.series import MultiSeries, SeriesReader
 
@@ -85,10 +85,12 @@ class MemorySampler:
         self.uss = check_boolean("uss", uss)
         self.children = check_boolean("children", children)
         self.pauses = new_gc_pauses()
+        prepare_readings()
         self._sampling = process_thread() if sampling is None else sampling
         self._series = MultiSeries(READING_COLUMNS, max_readings)
         self._callbacks: tuple[Callable[[MemoryReading], object], ...] = ()
         self._lock = ForkSafeLock()  # the caller of start() and the sampling thread both deliver
+        self._is_storing = False
         self._failures = FailureLog()
         self._clear_counts()
 
@@ -183,11 +185,14 @@ class MemorySampler:
         reading = reading.with_gc_pauses(pauses.count, pauses.total_seconds, pauses.longest_seconds)
         with self._lock:
             self._missed_ticks += missed
-            newest = self._series.latest
-            # Two concurrent deliveries may arrive in either order; the series must stay ordered.
-            if newest is None or newest[0] <= reading.monotonic_seconds:
-                self._series.add(reading.monotonic_seconds, reading.to_row())
-                self._readings_taken += 1
+            if self._is_storing:  # a signal handler has interrupted the lines below
+                self._missed_ticks += 1
+            else:
+                self._is_storing = True
+                try:
+                    self._store(reading)
+                finally:
+                    self._is_storing = False
             callbacks = self._callbacks
         for callback in callbacks:
             try:
@@ -196,6 +201,13 @@ class MemorySampler:
                 self._callback_errors += 1
                 self._failures.note("a callback of the memory sampler failed", error)
 
+    def _store(self, reading: MemoryReading) -> None:
+        newest = self._series.latest
+        # Two concurrent deliveries may arrive in either order; the series must stay ordered.
+        if newest is None or newest[0] <= reading.monotonic_seconds:
+            self._series.add(reading.monotonic_seconds, reading.to_row())
+            self._readings_taken += 1
+
     def fail(self, error: BaseException) -> None:
         """Count a reading that could not be taken. Called by the sampling thread."""
         self._reading_errors += 1
@@ -203,6 +215,7 @@ class MemorySampler:
 
     def forget_parent(self) -> None:
         """Drop the readings and counters of the parent process. Called in a forked child."""
+        self._is_storing = False
         self._series.clear()
         self.pauses.clear()
         self._clear_counts()

@@ -12,7 +12,7 @@ from typing import Any
 from memlens._core.sampler_api import OwnWork
 from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._log import FailureLog
-from memlens._options import check_callable, check_seconds, check_text, shown
+from memlens._options import check_callable, check_regexes, check_seconds, check_text, shown
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport, find_leaks
@@ -88,14 +88,12 @@ class MemoryProfiler:
         allocation_interval_bytes: int = 512 * 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not callable(snapshot_interval):
-            check_seconds("snapshot_interval", snapshot_interval, allow_infinity=True)
         check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
         check_callable("clock", clock)
         if on_alert is not None:
             check_callable("on_alert", on_alert)
         self.on_alert = on_alert
-        self.ignore = tuple(ignore)
+        self.ignore = tuple(pattern.pattern for pattern in check_regexes("ignore", ignore))
         self._store = SnapshotStore(
             output_dir,
             max_snapshots=max_snapshots,
@@ -104,8 +102,8 @@ class MemoryProfiler:
         )
         self._interval, self._alert_interval = snapshot_interval, alert_interval
         self._clock = clock
-        first = snapshot_interval(0) if callable(snapshot_interval) else snapshot_interval
-        self._sampler = MemorySampler(sample_interval=min(sample_interval, first))
+        check_seconds("sample_interval", sample_interval)
+        self._sampler = MemorySampler(sample_interval=min(sample_interval, self._seconds_to(0)))
         self._detectors = TrendDetectors(
             self._sampler.pauses.take_clean_blocks,
             sample_interval=self._sampler.sample_interval,
@@ -155,9 +153,14 @@ class MemoryProfiler:
         if self.is_running:
             return self
         self.take_snapshot("startup")
-        self._allocations.start()
         self._schedule_next()
-        self._sampler.start()
+        try:
+            self._allocations.start()
+            self._sampler.start()
+        except BaseException:  # out of memory, or a signal handler has raised
+            self._sampler.stop()
+            self._allocations.stop()
+            raise
         return self
 
     def stop(self, last_snapshot: str | None = None) -> None:
@@ -169,7 +172,8 @@ class MemoryProfiler:
         """
         self._sampler.stop()
         self._worker.drop_waiting()
-        self._worker.wait(_STOP_SECONDS)
+        if not self._lock.is_owned():  # else called by a signal handler within a snapshot
+            self._worker.wait(_STOP_SECONDS)
         self._allocations.stop(
             last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
         )
@@ -204,9 +208,13 @@ class MemoryProfiler:
             self._worker.submit("periodic", self._periodic)
 
     def _schedule_next(self) -> None:
+        self._next_snapshot = self._clock() + self._seconds_to(self._periodic_count)
+
+    def _seconds_to(self, count: int) -> float:
+        """Return the seconds to the next periodic snapshot after ``count`` of them."""
         interval = self._interval
-        seconds = interval(self._periodic_count) if callable(interval) else interval
-        self._next_snapshot = self._clock() + seconds
+        seconds = interval(count) if callable(interval) else interval
+        return check_seconds("snapshot_interval", seconds, allow_infinity=True)
 
     def _periodic(self) -> None:
         self._periodic_count += 1

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from memlens._atomic import make_folder, sweep_leftovers, write_whole
+from memlens._log import warn_once
 from memlens._options import check_bytes, check_count, check_path
-from memlens.errors import OutputError
+from memlens.errors import OutputError, ReadingError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport
-from memlens.process.reading import read_memory
+from memlens.process.reading import MemoryReading, read_memory
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
 from memlens.profiler.profiler_report import SnapshotRecord
 
@@ -57,6 +58,7 @@ class SnapshotStore:
         self.taken = self.written = 0
         self._owner_suffix = owner_suffix()
         self._is_swept = False
+        self._newest_name = ("", 0)
 
     @property
     def size_bytes(self) -> int:
@@ -84,9 +86,10 @@ class SnapshotStore:
 
     def take(self, reason: str) -> SnapshotRecord:
         """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does."""
-        reading = read_memory()
+        reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
-        snapshot = take_heap_snapshot(path, reason=reason, facts={"memory": reading.to_dict()})
+        facts = {"memory": reading.to_dict()} if reading else {}
+        snapshot = take_heap_snapshot(path, reason=reason, facts=facts)
         record = SnapshotRecord(
             path=path,
             size_bytes=os.path.getsize(path),
@@ -134,9 +137,12 @@ class SnapshotStore:
         now = time.time()
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"{int(now % 1 * 1e3):03d}Z"
         base = os.path.join(self.folder, f"{name}-{stamp}-{self._owner_suffix}")
-        path, number = base + suffix, 2
-        while os.path.exists(path):
-            path, number = f"{base}-{number}{suffix}", number + 1
+        # The file of the newest path may not exist yet: a signal handler can interrupt a snapshot.
+        newest_base, number = self._newest_name
+        number = number + 1 if newest_base == base else 1
+        while os.path.exists(path := f"{base}{f'-{number}' if number > 1 else ''}{suffix}"):
+            number += 1
+        self._newest_name = (base, number)
         return path
 
     def _delete_old_snapshots(self) -> None:
@@ -177,6 +183,15 @@ def _of_ended_processes(files: list[OwnedFile]) -> list[OwnedFile]:
         (file for file in files if file.owner in ended),
         key=lambda file: (last_time[file.owner], file.owner, file.time),
     )
+
+
+def _read_memory() -> MemoryReading | None:
+    """Return a reading, or None if the system provides none: the snapshot does not need it."""
+    try:
+        return read_memory()
+    except ReadingError as error:
+        warn_once(f"snapshots are taken without memory readings: {error}")
+        return None
 
 
 def _text_path(json_path: str) -> str:

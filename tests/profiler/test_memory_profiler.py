@@ -165,6 +165,15 @@ def test_folder_that_is_removed_later_is_counted_as_a_failure(planted, tmp_path,
         {"alert_interval": -1.0},
         {"min_window_seconds": 0},
         {"on_alert": "print"},
+        {"sample_interval": "x"},
+        {"snapshot_interval": "x"},
+        {"snapshot_interval": lambda count: "x"},
+        {"max_snapshots": 2.5},
+        {"max_snapshot_bytes": "1 GiB"},
+        {"allocation_interval_bytes": 0},
+        {"ignore": "^app"},
+        {"ignore": ("^app", "(")},
+        {"ignore": 5},
     ],
 )
 def test_option_out_of_range_is_refused_by_the_constructor(tmp_path, options):
@@ -177,6 +186,78 @@ def test_unknown_option_and_invalid_reason_are_refused(tmp_path):
         memlens.MemoryProfiler(tmp_path, sample_intervall=1)
     with pytest.raises(OptionError, match="file name"):
         profiler_in(tmp_path).take_snapshot("../../etc")
+
+
+def test_profiler_works_without_memory_readings(planted, tmp_path, monkeypatch, caplog):
+    """As in a container without /proc: snapshots are taken, readings are counted as failed."""
+    import psutil
+
+    def fail(process):
+        raise psutil.AccessDenied(1)
+
+    monkeypatch.setattr("memlens._log._warned", set())
+    monkeypatch.setattr(psutil.Process, "memory_info", fail)
+    profiler = profiler_in(tmp_path, allocations=None)
+    with profiler:
+        for _ in range(2):
+            profiler.take_snapshot()
+        report = profiler.report()
+    assert [record.reading for record in report.snapshots] == [None, None, None]
+    assert report.leaks.suspects
+    assert "no readings yet" in str(report)
+    assert report.to_dict()["snapshots"][0]["reading"] is None
+    assert profiler.health()["sampler"]["reading_errors"] == 1
+    assert "does not report the memory" in profiler.health()["sampler"]["last_error"]
+    assert [record.getMessage()[:40] for record in caplog.records] == [
+        "snapshots are taken without memory readi",
+        "the memory sampler could not take or del",
+    ]
+
+
+def test_profiler_can_be_started_again_after_memory_was_out(planted, tmp_path, monkeypatch):
+    profiler = profiler_in(tmp_path, allocations="tracemalloc")
+
+    def fail(sampler):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("memlens.process.sampler.MemorySampler.start", fail)
+        with pytest.raises(MemoryError):
+            profiler.start()
+    assert not profiler.is_running
+    assert not tracemalloc.is_tracing()
+    with profiler:
+        assert profiler.is_running
+        assert tracemalloc.is_tracing()
+
+
+def test_idle_profiler_has_one_thread_and_all_its_threads_are_named_memlens(tmp_path):
+    script = """
+        import threading, memlens
+        def names():
+            threads = set(threading.enumerate()) - {threading.main_thread()}
+            return sorted(thread.name for thread in threads)
+        seen = []
+        profiler = memlens.MemoryProfiler("out", on_alert=lambda report: None)
+        assert names() == []
+        with profiler:
+            profiler._worker.wait()
+            assert names() == ["memlens-sampler"], names()
+            profiler._worker.submit("job", lambda: seen.append(names()))
+            assert profiler._worker.wait()
+            profiler.report()
+            profiler.health()
+        assert seen == [["memlens-sampler", "memlens-worker"]], seen
+        assert "memlens-sampler" not in names()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_start_and_stop_restore_the_state_of_the_process(tmp_path):
