@@ -21,9 +21,9 @@ __all__ = (
     "Namespaces",
     "deque_items",
     "is_split",
-    "list_items",
+    "list_subclass_items",
+    "sequence_items",
     "set_items",
-    "tuple_items",
     "tuple_subclass_items",
 )
 
@@ -37,22 +37,22 @@ _MAX_SHAPES = 10_000
 _referents = gc.get_referents
 
 
-def list_items(obj: Any) -> Expansion:
-    """Return the elements of a list."""
-    items = list.copy(obj)
-    return items, index_labels(len(items))
+def sequence_items(obj: Any) -> Expansion:
+    """Return the elements of an exact list or tuple.
 
-
-def tuple_items(obj: Any) -> Expansion:
-    """Return the elements of an exact tuple.
-
-    The tuple is not copied, because another thread may be filling it and empty slots must not be
-    read. Traversal skips empty slots; it runs backwards (3.10 to 3.13).
+    It is not copied, because C code may be filling it and empty slots must not be read. Traversal
+    skips empty slots; it runs backwards (3.10 to 3.13).
     """
     items = _referents(obj)
     items.reverse()
     if len(items) != len(obj):
         return items, _UNNAMED * len(items)
+    return items, index_labels(len(items))
+
+
+def list_subclass_items(obj: Any) -> Expansion:
+    """Return the elements of an instance of a list subclass, which is never partially filled."""
+    items = list.copy(obj)
     return items, index_labels(len(items))
 
 

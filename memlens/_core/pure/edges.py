@@ -41,10 +41,10 @@ from memlens._core.pure.containers import (
     Namespaces,
     deque_items,
     frozenset_items,
-    list_items,
+    list_subclass_items,
     ordered_items,
+    sequence_items,
     set_items,
-    tuple_items,
     tuple_subclass_items,
 )
 from memlens._core.pure.functions import (
@@ -95,7 +95,7 @@ class Plans:
         self.weak: list[tuple[Any, Any]] = []  # weak references and their targets
         expand_dict = self.namespaces.expand
         self._contents: dict[int, Expand] = {
-            id(list): list_items,
+            id(list): list_subclass_items,
             id(tuple): tuple_subclass_items,
             id(dict): expand_dict,
             id(OrderedDict): ordered_items(expand_dict),
@@ -106,8 +106,8 @@ class Plans:
             id(ref): self._note_weak,
         }
         self._exact: dict[int, Expand] = {
-            id(list): list_items,
-            id(tuple): tuple_items,
+            id(list): sequence_items,
+            id(tuple): sequence_items,
             id(dict): expand_dict,
             id(set): set_items,
             id(frozenset): frozenset_items,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -75,10 +76,8 @@ def _kept_pointers() -> Iterator[tuple[str, Any]]:
 
 def _by_content(obj: Any) -> str:
     """Return the name of a table of the interpreter that is recognized by its entries, or ""."""
-    if type(obj) is list and len(obj) > 1 and obj[1] is sys:
-        return "modules by index"
-    if type(obj) is list and obj and all(_is_search_function(entry) for entry in [*obj]):
-        return "codec search path"
+    if type(obj) is list:
+        return _list_by_content(obj)
     if type(obj) is not dict or not 0 < len(obj) <= _MAX_ENTRIES:
         return ""
     entries = [*obj.items()]
@@ -96,6 +95,21 @@ def _by_content(obj: Any) -> str:
     # The interpreter keeps a copy of the namespace of extension modules with single-phase init.
     module = sys.modules.get(value) if key == "__name__" and type(value) is str else None
     return f"saved copy of {value}" if module is not None and _module(value) is not obj else ""
+
+
+def _list_by_content(obj: list[Any]) -> str:
+    """Return the name of a list of the interpreter, without reading slots that may be empty.
+
+    Traversal skips empty slots and runs backwards.
+    """
+    entries = gc.get_referents(obj)
+    if len(entries) != len(obj):
+        return ""
+    if len(entries) > 1 and entries[-2] is sys:
+        return "modules by index"
+    if entries and all(map(_is_search_function, entries)):
+        return "codec search path"
+    return ""
 
 
 def _is_search_function(obj: Any) -> bool:

@@ -133,9 +133,17 @@ def _deque_bound(obj: Any) -> int:
     return NO_BOUND if bound is None else bound
 
 
+# Traversal shows the dict, the function, a mark, the class of links and that of the information.
+_FROM_DICT_TO_INFO = 5
+
+
 def _cache_info(obj: Any) -> tuple[int, int]:
     """Return size and bound of an lru_cache, unless ``cache_info`` would call a foreign class."""
-    if not any(held is functools._CacheInfo for held in gc.get_referents(obj)):
+    held = gc.get_referents(obj)
+    while held and held[-1] is not functools._CacheInfo:
+        held.pop()
+    # Without its dict, which the collector may have taken away, ``cache_info`` would crash.
+    if len(held) < _FROM_DICT_TO_INFO or type(held[-_FROM_DICT_TO_INFO]) is not dict:
         return 0, NO_BOUND
     _, _, bound, size = functools._lru_cache_wrapper.cache_info(obj)
     return size, NO_BOUND if bound is None else bound
