@@ -108,3 +108,38 @@ EMPTIED = """
 
 def test_an_object_that_the_collector_has_emptied_has_empty_fields(core):
     assert run(core, EMPTIED) == ["1"]
+
+
+HANDLERS = """
+    import gc, signal
+    class Handler:
+        def __call__(self, number, frame):
+            pass
+    def on_collection(phase, info):
+        signal.signal(signal.SIGUSR1, Handler())
+    def handlers_seen():
+        sections = core.capture()
+        return sections, id(signal.getsignal(signal.SIGUSR1))
+    on_collection("start", {})
+    gc.collect()
+    gc.callbacks.append(on_collection)
+    gc.set_threshold(1)
+    for _ in range(3):
+        sections, address = handlers_seen()
+        gc.callbacks.clear()
+        gc.set_threshold(0)
+        text = bytes(memoryview(sections["string_bytes"]))
+        offsets = sections["string_offset"]
+        names = [text[offsets[n]:offsets[n + 1]].decode() for n in sections["root_name"]]
+        place = names.index(f"handler of signal {int(signal.SIGUSR1)}")
+        node = sections["edge_target"][place]
+        print(sections["node_address"][node] == address)
+        gc.callbacks.append(on_collection)
+        gc.set_threshold(1)
+    gc.callbacks.clear()
+"""
+
+
+def test_no_collection_starts_between_what_is_asked_and_the_walk(core):
+    """What a collection frees may be what the capture has just found: a handler, a module."""
+    assert run(core, HANDLERS) == ["True"] * 3
