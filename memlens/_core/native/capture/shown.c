@@ -28,7 +28,7 @@ claim(Capture *capture, PyObject *target)
 {
     PyObject **shown = ITEMS(capture->scratch, PyObject *);
     size_t count = COUNT(capture->scratch, PyObject *);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && target != NULL; i++) {
         if (shown[i] == target) {
             shown[i] = NULL;
             return 1;
