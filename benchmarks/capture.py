@@ -70,20 +70,20 @@ def resident_bytes() -> int:
 
 def measure_memlens(objects: int, runs: int) -> dict[str, Any]:
     """Collection and capture in turn."""
-    from memlens._core import _native
+    from memlens._core import _capture, _graph
 
     kept = build(objects)
     gc.collect()
     before = resident_bytes()
-    sections = _native.capture()
+    sections = _capture.capture()
     extra = peak_bytes() - before
     columns = [sections[n] for n in ("edge_offset", "edge_target", "edge_label", "node_size")]
     nodes, edges = len(sections["node_type"]), len(sections["edge_target"])
-    analyse = lambda: _native.dominator_tree(*columns)  # noqa: E731
+    analyse = lambda: _graph.dominator_tree(*columns)  # noqa: E731
     times: dict[str, list[float]] = {"collect": [], "capture": [], "dominators": []}
     for _ in range(runs):
         times["collect"].append(seconds(gc.collect))
-        times["capture"].append(seconds(_native.capture))
+        times["capture"].append(seconds(_capture.capture))
         times["dominators"].append(seconds(analyse))
     best = {name: min(values) for name, values in times.items()}
     del kept

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from memlens._core import pure
 
-OBJECTS_PER_RECORD = 6.2  # with its dict in 3.10 one more
+OBJECTS_PER_RECORD = 6.2
 
 
 class Record:

@@ -100,7 +100,7 @@ def _columns(rows: list[list[int]]) -> Graph:
 
 def load_cores() -> Iterator[tuple[str, Any]]:
     """Name and module of each implementation of the core that is there."""
-    for name, module in ("pure", "memlens._core.pure"), ("native", "memlens._core._native"):
+    for name, module in ("pure", "memlens._core.pure"), ("C", "memlens._core._graph"):
         try:
             yield name, importlib.import_module(module)
         except ModuleNotFoundError as error:

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from capture import build, resident_bytes
 
-from memlens._core import _native
+from memlens._core import _capture
 
 RECORD = struct.Struct("=6Q")
 WALK = 1  # the stage in which the heap is captured
@@ -92,7 +92,7 @@ def start_capture() -> Child:
     file = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)
     progress, progress_end = os.pipe()
     facts_end, send = os.pipe()
-    pid = _native.fork_capture(file, progress_end, facts_end)
+    pid = _capture.fork_capture(file, progress_end, facts_end)
     for end in (progress_end, facts_end):
         os.close(end)
     os.write(send, struct.pack("=I", 2) + b"{}")

@@ -1,4 +1,4 @@
-"""Is the bounded cache faster than cachetools at the same work?
+"""Compare the bounded cache with cachetools: lookups, stores and decorated functions.
 
 Run: ``python benchmarks/structures_caches.py``
 """
@@ -20,7 +20,7 @@ MORE = [f"key-{number}" for number in range(SIZE * 20)]
 
 
 class Locked:
-    """A cachetools cache as its manual says to use it among threads."""
+    """A cachetools cache with a lock, as its manual recommends for threads."""
 
     def __init__(self, cache):
         self.cache, self.lock = cache, threading.Lock()
@@ -53,6 +53,17 @@ def store(cache):
     return min(timeit.repeat(fill, number=1, repeat=5)) / len(MORE) * 1e9
 
 
+def replace(cache):
+    for key in KEYS:
+        cache[key] = key
+
+    def store_again():
+        for key in KEYS:
+            cache[key] = key
+
+    return nanoseconds(store_again, SIZE)
+
+
 def call(decorate):
     function = decorate(lambda number: number)
     numbers = range(SIZE)
@@ -68,9 +79,9 @@ def print_table(title, rows, base):
 def main():
     print(f"Python {sys.version.split()[0]}, cachetools {cachetools.__version__}")
     caches = {
-        "memlens LRUCache(ttl)": lambda: LRUCache(SIZE),
-        "memlens LRUCache(ttl=None)": lambda: LRUCache(SIZE, ttl=None),
-        "memlens LRUCache(ttl, max_bytes)": lambda: LRUCache(SIZE, max_bytes=10**9),
+        "memlens LRUCache(ttl)": lambda: LRUCache(SIZE, ttl=3600),
+        "memlens LRUCache (no age)": lambda: LRUCache(SIZE, ttl=None),
+        "memlens LRUCache(ttl, max_bytes)": lambda: LRUCache(SIZE, max_bytes=10**9, ttl=3600),
         "cachetools TTLCache (no lock)": lambda: cachetools.TTLCache(SIZE, 3600),
         "cachetools TTLCache + Lock": lambda: Locked(cachetools.TTLCache(SIZE, 3600)),
         "cachetools LRUCache (no lock, no age)": lambda: cachetools.LRUCache(SIZE),
@@ -79,16 +90,18 @@ def main():
     base = "memlens LRUCache(ttl)"
     print_table("get, hit", {name: hit(make()) for name, make in caches.items()}, base)
     print_table("set, with eviction", {n: store(make()) for n, make in caches.items()}, base)
+    print_table("set, existing key", {n: replace(make()) for n, make in caches.items()}, base)
     lock = threading.Lock()
     decorators = {
-        "memlens cached": cached,
+        "memlens cached(ttl)": cached(ttl=3600),
+        "memlens cached (no age)": cached(ttl=None),
         "cachetools cached(TTLCache, lock)": cachetools.cached(
             cachetools.TTLCache(SIZE, 3600), lock=lock
         ),
         "functools.lru_cache (C, no age)": functools.lru_cache(SIZE),
     }
     calls = {name: call(decorate) for name, decorate in decorators.items()}
-    print_table("decorated function, hit", calls, "memlens cached")
+    print_table("decorated function, hit", calls, "memlens cached(ttl)")
 
 
 if __name__ == "__main__":

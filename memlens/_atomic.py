@@ -12,6 +12,7 @@ inherits the lock together with the descriptor.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -22,6 +23,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedWriter
 from types import TracebackType
 
+from memlens._uninterrupted import call_and_store
 from memlens.errors import OptionError, OutputError
 
 __all__ = (
@@ -62,9 +64,37 @@ class PendingFile:
 
     def __init__(self, target: str | os.PathLike[str]) -> None:
         self.target = checked_path(target)
-        self.descriptor = -1
+        self._owner = os.getpid()
+        self._descriptors: list[int] = []
+        self._is_finished = False
         with _output_errors(self.target):
-            self.name, self.descriptor = _create(self.target)
+            self._create()
+
+    def __del__(self) -> None:
+        """Delete a file that was abandoned, for example because a signal handler raised."""
+        if not getattr(self, "_is_finished", True) and self._owner == os.getpid():
+            self.discard()
+
+    @property
+    def descriptor(self) -> int:
+        """The open descriptor, -1 when the file is closed."""
+        return self._descriptors[-1] if self._descriptors else -1
+
+    def _create(self) -> None:
+        """Create and lock the temporary file."""
+        folder, base = os.path.split(self.target)
+        for _ in range(_MAX_ATTEMPTS):
+            suffix = f".{os.getpid()}-{secrets.token_hex(8)}.part"
+            short = os.fsdecode(os.fsencode(base)[: _MAX_NAME_BYTES - len(suffix)])
+            self.name = os.path.join(folder, short + suffix)
+            try:
+                call_and_store(self._descriptors, os.open, self.name, _CREATE, 0o600)
+            except FileExistsError:
+                continue  # also a link that was planted under this name
+            if _lock(self.descriptor, wait=True) is None or os.fstat(self.descriptor).st_nlink:
+                return
+            self.close()  # the file was swept between its creation and the lock
+        raise FileExistsError(f"no free temporary name in {folder!r}")
 
     def __enter__(self) -> PendingFile:
         return self
@@ -75,40 +105,66 @@ class PendingFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self.commit()
-        else:
+        if kind is not None:
             self.discard()
+            return
+        try:
+            self.commit()
+        except BaseException:
+            self.discard()
+            raise
 
     def __repr__(self) -> str:
         return f"<PendingFile for {self.target!r}>"
 
     def commit(self) -> None:
-        """Write the file to the disk and rename it to its target, which is replaced.
+        """Write the file to the disk, rename it to its target, which is replaced, and close it.
 
         Raises ``OutputError`` if that fails; the temporary file is deleted then.
+        """
+        self.rename()
+        self.close()
+
+    def rename(self) -> None:
+        """Do what `commit` does, but keep the descriptor open.
+
+        May be repeated after another exception, for example one that a signal handler has raised,
+        and may be called by a signal handler that interrupts it.
         """
         try:
             with _output_errors(self.target):
                 os.fsync(self.descriptor)
-                os.replace(self.name, self.target)
-        except BaseException:
+                if not self._has_target_name():
+                    os.replace(self.name, self.target)
+        except OutputError:
             self.discard()
             raise
-        self.close()
+        self._is_finished = True
         _sync_folder(os.path.dirname(self.target) or ".")
 
+    def _has_target_name(self) -> bool:
+        """Return whether the file was renamed by a commit that was interrupted."""
+        if os.path.lexists(self.name):
+            return False
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.lstat(self.target), os.fstat(self.descriptor))
+        return False
+
     def discard(self) -> None:
-        """Delete the temporary file."""
+        """Delete the temporary file and close it."""
+        self.delete()
+        self.close()
+
+    def delete(self) -> None:
+        """Delete the temporary file, but keep the descriptor open."""
         with suppress(OSError):  # already deleted; an error that led here is more useful
             os.unlink(self.name)
-        self.close()
+        self._is_finished = True
 
     def close(self) -> None:
         """Close the descriptor, which releases the lock; may be called again."""
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
 
 @contextmanager
@@ -174,29 +230,6 @@ def sweep_leftovers(folder: str | os.PathLike[str]) -> list[str]:
     return sorted(swept)
 
 
-def _create(target: str) -> tuple[str, int]:
-    """Create and lock a temporary file for a target; return its name and descriptor."""
-    folder, base = os.path.split(target)
-    for _ in range(_MAX_ATTEMPTS):
-        suffix = f".{os.getpid()}-{secrets.token_hex(8)}.part"
-        room = _MAX_NAME_BYTES - len(suffix)
-        short = os.fsdecode(os.fsencode(base)[:room])
-        name = os.path.join(folder, short + suffix)
-        try:
-            descriptor = os.open(name, _CREATE, 0o600)
-        except FileExistsError:
-            continue  # also a link that was planted under this name
-        try:
-            if _lock(descriptor, wait=True) is None or os.fstat(descriptor).st_nlink:
-                return name, descriptor
-        except BaseException:
-            os.unlink(name)
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # swept between its creation and the lock
-    raise FileExistsError(f"no free temporary name in {folder!r}")
-
-
 def _lock(descriptor: int, *, wait: bool) -> bool | None:
     """Lock a file; return whether that worked, None on file systems without locks."""
     try:
@@ -246,7 +279,10 @@ def _output_errors(target: str) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
+        is_limit = error.errno in (errno.EMFILE, errno.ENFILE)
+        advice = (
+            "close files or raise the limit" if is_limit else "choose another folder or free space"
+        )
         raise OutputError(
-            f"cannot write {target!r}: {error.strerror or error}; choose another folder or free"
-            " space"
+            f"cannot write {target!r}: {error.strerror or error}; {advice}"
         ) from error

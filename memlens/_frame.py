@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, TypeVar
 
-__all__ = ("NATIVE_FRAME", "CallPath", "Frame", "path_order", "printable", "traced_as_ours")
+from memlens._text import printable
+
+__all__ = (
+    "NATIVE_FRAME",
+    "CallPath",
+    "Frame",
+    "is_library_file",
+    "path_order",
+    "printable",
+    "traced_as_ours",
+)
 
 _Value = TypeVar("_Value", bound=type)
+_LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
+_STANDARD_LIBRARY = re.compile(r"[/\\](?:lib/python3\.\d+t?|Lib)[/\\]|^<frozen ")
 
 
 def traced_as_ours(value_type: _Value) -> _Value:
@@ -44,7 +57,7 @@ class Frame(NamedTuple):
     @property
     def package_location(self) -> str:
         """The `location`, printable, without the folder that packages are installed in."""
-        for folder in ("/site-packages/", "/dist-packages/"):
+        for folder in _LIBRARY_FOLDERS:
             if folder in self.file:
                 return printable(self._replace(file=self.file.partition(folder)[2]).location)
         return printable(self.location)
@@ -63,16 +76,13 @@ NATIVE_FRAME = Frame("<native>", "", 0)  # allocated while no Python code ran
 CallPath = tuple[Frame, ...]
 
 
+def is_library_file(file: str) -> bool:
+    """Tell whether a source file belongs to an installed package or the standard library."""
+    return any(folder in file for folder in _LIBRARY_FOLDERS) or (
+        _STANDARD_LIBRARY.search(file) is not None
+    )
+
+
 def path_order(path: CallPath) -> tuple[tuple[str, int, str], ...]:
     """Return a sort key for call paths: by file, line and function (which may be None)."""
     return tuple((frame.file, frame.line, frame.function or "") for frame in path)
-
-
-def printable(text: str) -> str:
-    r"""Return ``text`` with control characters, line breaks and lone surrogates escaped.
-
-    A file name that is not UTF-8 has surrogates, which ``print`` cannot encode.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -13,6 +13,7 @@ __all__ = (
     "format_duration",
     "labelled",
     "middle_cut",
+    "printable",
 )
 
 PLAIN_WIDTH = 100  # columns of plain text
@@ -76,6 +77,16 @@ def middle_cut(text: str, width: int) -> str:
     return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
 
 
+def printable(text: str) -> str:
+    r"""Return ``text`` with control characters, line breaks and lone surrogates escaped.
+
+    A file name that is not UTF-8 has surrogates, which ``print`` cannot encode.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def columns(
     headers: Sequence[str],
     rows: Iterable[Sequence[str]],
@@ -87,9 +98,10 @@ def columns(
     """Return a plain table; no line is longer than ``width``.
 
     ``right`` says which columns are aligned to the right (by default all but the last). The last
-    column takes the remaining width and is shortened in its middle if it does not fit.
+    column takes the remaining width and is shortened in its middle if it does not fit. Control
+    characters are escaped.
     """
-    table = [list(headers), *(list(row) for row in rows)]
+    table = [list(headers), *(list(map(printable, row)) for row in rows)]
     count = len(headers)
     aligned_right = list(right) if right is not None else [True] * (count - 1) + [False]
     widths = [max(len(row[i]) for row in table) for i in range(count)]

@@ -1,4 +1,4 @@
-"""One door for files: ``load`` by what a file holds, ``export`` by the suffix of its name."""
+"""Read and write files: ``load`` selects by content, ``export`` by the suffix of the name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from memlens._atomic import write_whole
+from memlens._atomic import checked_path, write_whole
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.errors import OptionError, SnapshotFileError
@@ -16,19 +16,18 @@ __all__ = ("export", "load")
 
 
 def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | TraceStore:
-    """Open a file that memlens wrote, by its content: what its name says does not matter.
+    """Open a file that memlens wrote. Its kind is found from the content, not from the name.
 
     A heap snapshot (``.memlens``), an allocation profile (``AllocationProfile.save``) or traces
-    (``TraceStore.save``; the store is not started). Raises ``SnapshotFileError`` for a file that is
-    not ours, is truncated, damaged or newer.
+    (``TraceStore.save``; the store is not started). Raises ``SnapshotFileError`` for a file that
+    memlens did not write, that is truncated or damaged, or that a newer version wrote.
     """
+    path = checked_path(path)
     try:
-        with open(path, "rb") as file:
-            head = file.read(64)
+        with open(path, "rb", opener=_without_waiting) as file:
+            head = file.read(64) or b""
     except OSError as error:
-        raise SnapshotFileError(
-            f"cannot read {os.fspath(path)!r}: {error.strerror or error}"
-        ) from error
+        raise SnapshotFileError(f"cannot read {path!r}: {error.strerror or error}") from error
     if head.startswith(b"memlens-traces"):
         return TraceStore.load(path)
     if head.lstrip()[:1] == b"{":
@@ -37,20 +36,24 @@ def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | Tra
 
 
 def export(value: object, path: str | os.PathLike[str]) -> int:
-    """Write a value to a file for memlens or for another tool, by suffix; return its size in bytes.
+    """Write a value in the format that the suffix selects; return the file size in bytes.
 
     An `AllocationProfile`: ``.pb.gz`` (pprof), ``.speedscope.json``, ``.folded`` (flame graphs),
-    ``.heapprofile`` (Chrome DevTools), ``.json`` (ours, for `load`). A `HeapSnapshot`:
+    ``.heapprofile`` (Chrome DevTools), ``.json`` (for `load`). A `HeapSnapshot`:
     ``.memlens``. A `TraceStore`: ``.traces``.
 
-    The file appears whole or not at all. Raises ``OptionError`` for another suffix or value,
-    ``OutputError`` where the file cannot be written.
+    The file is complete or not there at all. Raises ``OptionError`` for another suffix or value,
+    ``OutputError`` if the file cannot be written.
     """
     for known, writers in _WRITERS:
         if isinstance(value, known):
-            return _writer(known, writers, os.fspath(path))(value, path)
+            return _writer(known, writers, checked_path(path))(value, path)
     kinds = ", ".join(known.__name__ for known, _ in _WRITERS)
-    raise OptionError(f"cannot export a {type(value).__name__}: what can be is {kinds}")
+    raise OptionError(f"cannot export a {type(value).__name__}: it must be one of {kinds}")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would block
 
 
 _Writer = Callable[[Any, "str | os.PathLike[str]"], int]
@@ -80,7 +83,7 @@ def _heapprofile(profile: AllocationProfile, path: str | os.PathLike[str]) -> in
     return write_whole(path, heapprofile_text(profile).encode())
 
 
-# The longest suffix that fits decides: ``.speedscope.json`` before ``.json``.
+# The longest matching suffix is used: ``.speedscope.json`` before ``.json``.
 _WRITERS: tuple[tuple[type, Mapping[str, _Writer]], ...] = (
     (
         AllocationProfile,
@@ -102,7 +105,7 @@ def _writer(known: type, writers: Mapping[str, _Writer], path: str) -> _Writer:
     fitting = [suffix for suffix in writers if name.endswith(suffix)]
     if not fitting:
         raise OptionError(
-            f"cannot tell the format from {path!r}: the suffixes for {known.__name__} are"
+            f"unknown suffix in {path!r}: the suffixes for {known.__name__} are"
             f" {', '.join(writers)}"
         )
     return writers[max(fitting, key=len)]

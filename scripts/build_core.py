@@ -1,4 +1,4 @@
-"""Build the C core and its sampler in place: ``python scripts/build_core.py [flags]``.
+"""Build the C extensions in place: ``python scripts/build_core.py [flags]``.
 
 What an install does through setuptools, without its isolation: for working on the core. Flags go to
 the compiler: ``-O0 -g``, ``-fsanitize=address,undefined``. Warnings are errors.
@@ -11,13 +11,16 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "memlens" / "_core"
+NATIVE = CORE / "native"
+TABLES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["ext-modules"]
+# What an install compiles.
 SOURCES = {
-    "_native": sorted((CORE / "native").glob("*.c")),
-    "_sampler": [CORE / "sampler.c"],  # one unit, its parts are headers
+    table["name"].rpartition(".")[2]: [ROOT / name for name in table["sources"]] for table in TABLES
 }
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-sign-compare"]
 # The internal headers of CPython are not clean themselves.
@@ -25,7 +28,7 @@ WARNINGS += ["-Wno-missing-field-initializers", "-Wno-cast-function-type"]
 
 
 def main(flags: list[str]) -> None:
-    """Compile and link both extensions with the interpreter's own compiler."""
+    """Compile and link all extensions with the interpreter's own compiler."""
     for name, sources in SOURCES.items():
         build(name, sources, flags)
 
@@ -39,7 +42,8 @@ def build(name: str, sources: list[Path], flags: list[str]) -> None:
     )
     include = sysconfig.get_path("include")
     options = ["-O3", "-g", "-fPIC", "-fno-strict-aliasing", "-fwrapv", "-std=c11", "-DNDEBUG"]
-    command = [*compiler, *options, *WARNINGS, f"-isystem{include}", *shared, *flags]
+    options += ["-fvisibility=hidden"]
+    command = [*compiler, *options, *WARNINGS, f"-isystem{include}", f"-I{NATIVE}", *shared, *flags]
     command += [*map(str, sources), "-o", str(target), "-lm"]
     subprocess.run(command, check=True)
     print(target.relative_to(ROOT))

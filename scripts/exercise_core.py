@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, os.fspath(Path(__file__).resolve().parent.parent))
 
-from memlens._core import _native
+from memlens._core import _capture, _graph
 from memlens._core.layout import NONE
 
 
@@ -36,7 +36,7 @@ def capture_forked() -> int:
     file = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)
     _progress, progress_end = os.pipe()
     facts_end, send = os.pipe()
-    pid = _native.fork_capture(file, progress_end, facts_end)
+    pid = _capture.fork_capture(file, progress_end, facts_end)
     os.write(send, struct.pack("=I", 2) + b"{}")
     return os.waitpid(pid, 0)[1]
 
@@ -47,10 +47,10 @@ def use_trees(sections: dict[str, memoryview], dominator: array[int], retained: 
     last = len(dominator) - 1
     turned = array("I", [NONE if up == NONE else last - up for up in reversed(dominator)])
     for column in (dominator, turned):
-        _native.children_rows(column)
-        _native.spread_flags(column, flags, 32)
-        _native.nearest_marked(column, bytes([0, 1]) * (last // 2) + bytes(last % 2 + 1))
-        _native.retained_by_group(column, retained, groups, len(sections["type_name"]), flags, 2)
+        _graph.children_rows(column)
+        _graph.spread_flags(column, flags, 32)
+        _graph.nearest_marked(column, bytes([0, 1]) * (last // 2) + bytes(last % 2 + 1))
+        _graph.retained_by_group(column, retained, groups, len(sections["type_name"]), flags, 2)
 
 
 def use_rankings(sections: dict[str, memoryview], retained: array[int]) -> None:
@@ -58,33 +58,33 @@ def use_rankings(sections: dict[str, memoryview], retained: array[int]) -> None:
     columns = [sections[name] for name in ("edge_offset", "edge_target", "edge_label")]
     flags, count = sections["node_flags"], len(sections["node_type"])
     for most in (0, 10, count, 2 * count):
-        _native.largest_nodes(retained, flags, most, 2)
+        _graph.largest_nodes(retained, flags, most, 2)
     sized = bytes(len(sections["type_name"]))
     keys = array("Q", range(len(sized)))
-    _native.identity_keys(sections["node_type"], sections["node_size"], keys, sized)
+    _graph.identity_keys(sections["node_type"], sections["node_size"], keys, sized)
     marks = bytearray(count)
     marks[1::3] = b"\1" * len(marks[1::3])
-    _native.reached_nodes(*columns, marks)
-    _native.edges_between(*columns, marks, marks)
+    _graph.reached_nodes(*columns, marks)
+    _graph.edges_between(*columns, marks, marks)
 
 
 def main() -> None:
     """Call everything."""
     things = [Thing(number) for number in range(200)]
     held = [cached(number) for number in range(9)]
-    sections = _native.capture(values=True, own_prefix="/nowhere/")
+    sections = _capture.capture(values=True, own_prefix="/nowhere/")
     columns = [sections[name] for name in ("edge_offset", "edge_target", "edge_label")]
-    dominator, retained = _native.dominator_tree(*columns, sections["node_size"])
+    dominator, retained = _graph.dominator_tree(*columns, sections["node_size"])
     use_trees(sections, dominator, retained)
     use_rankings(sections, retained)
-    _native.reverse_edges(*columns)
-    _native.shortest_paths(*columns, bytes(len(sections["root_kind"])))
+    _graph.reverse_edges(*columns)
+    _graph.shortest_paths(*columns, bytes(len(sections["root_kind"])))
     types = len(sections["type_name"])
-    _native.count_types(sections["node_type"], sections["node_size"], sections["node_flags"], types)
+    _graph.count_types(sections["node_type"], sections["node_size"], sections["node_flags"], types)
     keys = array("Q", sections["node_size"])
-    same = _native.match_nodes(sections["node_address"], keys, sections["node_address"], keys)
-    _native.mark_matched(same, sections["node_flags"], sections["node_flags"], 34, 1 << 15)
-    _native.grown_rows(columns[0], columns[0], same)
+    same = _graph.match_nodes(sections["node_address"], keys, sections["node_address"], keys)
+    _graph.mark_matched(same, sections["node_flags"], sections["node_flags"], 34, 1 << 15)
+    _graph.grown_rows(columns[0], columns[0], same)
     status = capture_forked()
     print(len(sections["node_type"]), retained[0], len(things), len(held), "forked:", status)
     if status:

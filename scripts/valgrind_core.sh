@@ -22,7 +22,7 @@ failed=0
 PYTHONMALLOC=malloc MEMLENS_PURE=0 \
     valgrind --num-callers=30 --undef-value-errors=$undefined --log-file="$copy/log" "$python" scripts/exercise_core.py || failed=1
 # A frame of the core is named by its source file.
-for source in memlens/_core/native/*.c; do
+for source in memlens/_core/native/*/*.c; do
     if grep -q "($(basename "$source"):" "$copy/log"; then
         failed=1
     fi

@@ -2,24 +2,64 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-from tests.leaks.test_suspects import leaking_dict, series
+from tests.small_process import WORKER, SmallProcesses
 
-# The same examples each time, however busy the machine: a proof that another run repeats. To look
-# further: pytest --hypothesis-profile=default --hypothesis-seed=random
-settings.register_profile(
-    "reproducible", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("reproducible")
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+
+
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis loads the profile that was asked for
+def pytest_configure(config):
+    if not config.pluginmanager.has_plugin(WORKER):
+        config.pluginmanager.register(SmallProcesses())
+        make_examples_reproducible()
+
+
+def make_examples_reproducible():
+    """Try the same examples each time, however busy the machine: a proof that another run repeats.
+
+    To look further: ``pytest --hypothesis-profile=default --hypothesis-seed=random``.
+    """
+    from hypothesis import HealthCheck, settings  # here: a small process does without
+
+    settings.register_profile(
+        "reproducible",
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("reproducible")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("slow"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+@pytest.fixture
+def frozen_heap():
+    """Exclude all that exists from garbage collections, so that those of the test are fast."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
 def planted(monkeypatch):
     """Snapshots are small planted heaps with a leak: what is under test is not the capture."""
+    from tests.leaks.test_suspects import leaking_dict, series  # here: a small process does without
+
     snapshots = iter(series(leaking_dict, rounds=60, pid=os.getpid()))
 
     def take(path, *, reason, facts):

@@ -31,7 +31,7 @@ def test_the_tutorial_runs_as_written(tmp_path):
 @pytest.mark.parametrize(
     "page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]
 )
-def test_every_block_of_python_compiles_and_every_link_leads_somewhere(page):
+def test_python_blocks_compile_and_links_have_targets(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for block in BLOCK.findall(text):
         compile(block, page, "exec")
@@ -49,7 +49,7 @@ def test_every_public_name_is_in_the_reference():
     assert missing == []
 
 
-def test_readmes_two_commands_are_there_and_its_output_is_the_demos():
+def test_readme_has_two_commands_and_the_output_of_the_demo():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^```console\n\$ (.*)\n```$", text, re.MULTILINE)
     assert commands == [

@@ -1,4 +1,4 @@
-"""One door for files: load by content, export by suffix."""
+"""Files: load selects by content, export by suffix."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def profile():
     return make_profile()
 
 
-def test_a_profile_goes_to_the_tool_that_its_suffix_names(tmp_path, profile):
+def test_suffix_selects_the_format_of_a_profile(tmp_path, profile):
     for name in ("p.pb.gz", "p.speedscope.json", "p.folded", "p.heapprofile", "p.json"):
         path = tmp_path / name
         assert memlens.export(profile, path) == os.path.getsize(path)
@@ -43,12 +43,12 @@ def test_a_profile_goes_to_the_tool_that_its_suffix_names(tmp_path, profile):
     assert memlens.load(tmp_path / "p.json") == profile
 
 
-def test_the_case_of_a_suffix_does_not_matter_and_the_longest_one_decides(tmp_path, profile):
+def test_longest_suffix_is_used_in_any_case(tmp_path, profile):
     memlens.export(profile, tmp_path / "P.SpeedScope.JSON")
     assert "$schema" in json.loads((tmp_path / "P.SpeedScope.JSON").read_text())
 
 
-def test_an_unknown_suffix_is_answered_with_those_that_are_known(tmp_path, profile):
+def test_unknown_suffix_lists_the_known_ones(tmp_path, profile):
     with pytest.raises(OptionError) as caught:
         memlens.export(profile, tmp_path / "p.svg")
     for suffix in (".pb.gz", ".speedscope.json", ".folded", ".heapprofile", ".json"):
@@ -58,12 +58,12 @@ def test_an_unknown_suffix_is_answered_with_those_that_are_known(tmp_path, profi
         memlens.export(profile, tmp_path / "json")
 
 
-def test_what_cannot_be_exported_is_named_with_what_can(tmp_path):
-    with pytest.raises(OptionError, match="a dict: what can be is AllocationProfile, Heap"):
+def test_value_of_another_type_lists_the_exportable_types(tmp_path):
+    with pytest.raises(OptionError, match="a dict: it must be one of AllocationProfile, Heap"):
         memlens.export({}, tmp_path / "p.json")
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path, profile):
+def test_file_that_cannot_be_written_leaves_nothing(tmp_path, profile):
     with pytest.raises(OutputError, match="missing"):
         memlens.export(profile, tmp_path / "missing" / "p.folded")
     (tmp_path / "taken.folded").mkdir()
@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path, profile):
     assert os.listdir(tmp_path) == ["taken.folded"]
 
 
-def test_load_opens_what_memlens_wrote_whatever_its_name(tmp_path, profile):
+def test_load_finds_the_kind_of_a_file_from_its_content(tmp_path, profile):
     profile.save(tmp_path / "a")
     Planter().snapshot().save(tmp_path / "b")
     memlens.export(memlens.TraceStore(), tmp_path / "c.traces")
@@ -81,7 +81,7 @@ def test_load_opens_what_memlens_wrote_whatever_its_name(tmp_path, profile):
     assert isinstance(memlens.load(tmp_path / "c.traces"), memlens.TraceStore)
 
 
-def test_a_snapshot_is_exported_in_its_own_format(tmp_path):
+def test_snapshot_is_exported_as_a_memlens_file(tmp_path):
     snapshot = Planter().snapshot()
     size = memlens.export(snapshot, tmp_path / "h.memlens")
     assert size == os.path.getsize(tmp_path / "h.memlens")
@@ -93,13 +93,13 @@ def test_a_snapshot_is_exported_in_its_own_format(tmp_path):
     "content",
     [b"", b"{", b'{"format": 1}', b"[1]", b"memlens-traces", b"MEMLENS\0", b"\xff" * 99, b"{\xff"],
 )
-def test_foreign_and_damaged_files_are_refused_by_name(tmp_path, content):
+def test_foreign_and_damaged_files_are_refused(tmp_path, content):
     (tmp_path / "odd").write_bytes(content)
     with pytest.raises(SnapshotFileError, match="odd"):
         memlens.load(tmp_path / "odd")
 
 
-def test_a_file_that_is_not_there_is_our_error_too(tmp_path):
+def test_missing_file_raises_snapshot_file_error(tmp_path):
     with pytest.raises(SnapshotFileError, match="cannot read"):
         memlens.load(tmp_path / "nothing")
     with pytest.raises(SnapshotFileError, match="cannot read"):

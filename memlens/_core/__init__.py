@@ -1,9 +1,17 @@
 """The core: captures the heap and computes over it. Picks the C implementation where it is there.
 
-``memlens._core.pure`` is the reference; the C extension ``memlens._core._native``, where it was
-built, has the same functions with the same results. The environment variable ``MEMLENS_PURE``
-chooses: unset, C if it is there; ``1``, pure Python; ``0``, C or an ImportError (also where the
-sampler of allocations, `memlens._core._sampler`, is missing).
+``memlens._core.pure`` is the reference. Two C extensions have the same functions with the same
+results, and each of them is used where it can be imported:
+
+- ``memlens._core._graph`` computes over graphs. It uses the public C API only, so it works on every
+  version of CPython that memlens can be built for.
+- ``memlens._core._capture`` captures the heap. It reads the internals of CPython and refuses a
+  version that it does not know.
+
+The environment variable ``MEMLENS_PURE`` chooses: unset, C where it is there; ``1``, pure Python;
+``0``, both extensions or an ImportError (also if one of the others is missing: the sampler of
+allocations, ``memlens._core._sampler``, and the measurement of garbage collections,
+``memlens._core._gc_pauses``).
 
 What the functions take and give is plain: flat buffers of fixed-width integers, laid out as
 `memlens._core.layout` says. Meaning and text are made by the layers above.
@@ -30,6 +38,7 @@ __all__ = (
     "mark_matched",
     "match_nodes",
     "nearest_marked",
+    "place_keys",
     "reached_nodes",
     "retained_by_group",
     "reverse_edges",
@@ -38,29 +47,37 @@ __all__ = (
 )
 
 
-def _pick() -> tuple[str, ModuleType]:
-    """Return the name and the module of the implementation to use."""
+def _extension(name: str, what: str) -> ModuleType | None:
+    """Return an extension of the core; None where its work is to be done in pure Python."""
     wanted = os.environ.get("MEMLENS_PURE")
-    if wanted != "1":
-        try:
-            core = importlib.import_module("memlens._core._native")
-            if wanted == "0":
-                importlib.import_module("memlens._core._sampler")
-            return "native", core
-        except ImportError as error:
-            if wanted == "0":
-                raise
-            if not isinstance(error, ModuleNotFoundError):  # there, but not for this Python
-                import warnings
+    if wanted == "1":
+        return None
+    try:
+        return importlib.import_module(f"memlens._core.{name}")
+    except ImportError as error:
+        if wanted == "0":
+            raise
+        if not isinstance(error, ModuleNotFoundError):  # there, but not for this Python
+            import warnings
 
-                warnings.warn(f"memlens runs its pure Python core: {error}", stacklevel=3)
-    from memlens._core import pure
-
-    return "pure", pure
+            warnings.warn(f"memlens {what} in pure Python: {error}", stacklevel=3)
+    return None
 
 
-IMPLEMENTATION, _core = _pick()
+def _name(graph_is_c: bool, capture_is_c: bool) -> str:
+    """Return how the two halves together are called."""
+    if graph_is_c == capture_is_c:
+        return "C" if graph_is_c else "pure"
+    return "C graph, pure capture" if graph_is_c else "pure graph, C capture"
 
+
+_c_graph = _extension("_graph", "analyses heaps")
+_c_capture = _extension("_capture", "captures heaps")
+if os.environ.get("MEMLENS_PURE") == "0":
+    importlib.import_module("memlens._core._sampler")
+    importlib.import_module("memlens._core._gc_pauses")
+
+IMPLEMENTATION = _name(_c_graph is not None, _c_capture is not None)
 
 if TYPE_CHECKING:
     from memlens._core.pure import (
@@ -75,6 +92,7 @@ if TYPE_CHECKING:
         mark_matched,
         match_nodes,
         nearest_marked,
+        place_keys,
         reached_nodes,
         retained_by_group,
         reverse_edges,
@@ -82,21 +100,25 @@ if TYPE_CHECKING:
         spread_flags,
     )
 else:
-    capture = _core.capture
-    children_rows = _core.children_rows
-    count_types = _core.count_types
-    dominator_tree = _core.dominator_tree
-    edges_between = _core.edges_between
-    grown_rows = _core.grown_rows
-    identity_keys = _core.identity_keys
-    largest_nodes = _core.largest_nodes
-    mark_matched = _core.mark_matched
-    match_nodes = _core.match_nodes
-    nearest_marked = _core.nearest_marked
-    reached_nodes = _core.reached_nodes
-    retained_by_group = _core.retained_by_group
-    reverse_edges = _core.reverse_edges
-    shortest_paths = _core.shortest_paths
-    spread_flags = _core.spread_flags
+    if _c_graph is None or _c_capture is None:
+        from memlens._core import pure
+    _functions = pure if _c_graph is None else _c_graph
+    capture = (pure if _c_capture is None else _c_capture).capture
+    children_rows = _functions.children_rows
+    count_types = _functions.count_types
+    dominator_tree = _functions.dominator_tree
+    edges_between = _functions.edges_between
+    grown_rows = _functions.grown_rows
+    identity_keys = _functions.identity_keys
+    largest_nodes = _functions.largest_nodes
+    mark_matched = _functions.mark_matched
+    match_nodes = _functions.match_nodes
+    nearest_marked = _functions.nearest_marked
+    place_keys = _functions.place_keys
+    reached_nodes = _functions.reached_nodes
+    retained_by_group = _functions.retained_by_group
+    reverse_edges = _functions.reverse_edges
+    shortest_paths = _functions.shortest_paths
+    spread_flags = _functions.spread_flags
 # The pure core cannot capture in a forked child: there it is None.
-fork_capture = getattr(_core, "fork_capture", None)
+fork_capture = getattr(_c_capture, "fork_capture", None)

@@ -19,7 +19,9 @@ to be read with ``memoryview(column).cast(COLUMNS[name])``:
   from number ``since`` on that are alive, as ``live_...``; ``live_births_ns`` (sum) and
   ``live_oldest_ns`` on the clock of ``now_ns()``. Buckets 0 and 1 (one a domain) hold what found no
   room and what was evicted
-- ``next_sequence`` (one item): the number that the next sample gets
+- ``next_sequence`` (one item): the number that the next sample gets. ``starts`` (one item): changes
+  when the sampler is started again, so that numbers of samples and buckets from before mean nothing.
+  ``sums_begun`` (one item): changes when the sums began again, also by ``forget_sums()``
 
 ``sample_tables`` adds the live **samples**: ``sample_address`` (of the block: an object begins
 there or 16, 32 or 48 bytes later, behind its collector's header and inline pointers),
@@ -75,6 +77,8 @@ COLUMNS: dict[str, str] = {
     "live_births_ns": "d",
     "live_oldest_ns": "Q",
     "next_sequence": "Q",
+    "starts": "Q",
+    "sums_begun": "Q",
     "sample_address": "Q",
     "sample_size": "Q",
     "sample_probability": "d",

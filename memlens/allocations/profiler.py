@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 import platform
+import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from memlens._core.sampler_api import OwnWork, why_unavailable
-from memlens._fork import ForkSafeLock
 from memlens._options import check_integer
 from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profile.rows import AllocationRow
@@ -61,11 +63,11 @@ class AllocationProfiler:
         self.max_samples = check_integer("max_samples", max_samples, 64, 1 << 26)
         self._seed = check_integer("seed", seed, 0, (1 << 64) - 1)
         self.backend = _chosen(backend)
-        self._lock = ForkSafeLock()
         self._subscription: Subscription | None = None
         self._tracing: TracemallocSource | None = None
         self._last: AllocationProfile | None = None
         self._started_at = self._started_clock = 0.0
+        self._changer: tuple[int, int] | None = None  # process and thread, see _changing
 
     @property
     def is_running(self) -> bool:
@@ -74,29 +76,33 @@ class AllocationProfiler:
 
     def start(self) -> None:
         """Start with an empty profile. Raises TracingError if it is running or cannot start."""
-        with self._lock:
+        with self._changing():
             if self.is_running:
                 raise TracingError(
                     "this profiler is running already: call stop() first, or reset()"
                 )
-            if self.backend == "tracemalloc":
-                self._tracing = TracemallocSource()
-                self._tracing.start()
-            else:
-                self._subscription = self._subscribed()
-            self._last = None
             self._start_clock()
-            atexit.register(self._stop_quietly)
+            try:
+                if self.backend == "tracemalloc":
+                    self._tracing = TracemallocSource()
+                    self._tracing.start()
+                else:
+                    self._join()
+                self._last = None
+                atexit.register(self._stop_at_exit)
+            except BaseException:
+                self._stop_now()
+                raise
 
     def stop(self) -> AllocationProfile:
         """Stop and return the profile. Raises TracingError if the profiler is not running."""
-        with self._lock:
+        with self._changing():
             self._check_running()
             try:
-                self._last = self.profile()
+                self._last = last = self.profile()
             finally:
-                self._stop_quietly()
-            return self._last
+                self._stop_now()
+            return last
 
     start_sampling = start
     stop_sampling = stop
@@ -106,9 +112,19 @@ class AllocationProfiler:
 
         Raises TracingError if the profiler never ran, or if other code stopped tracemalloc.
         """
-        with self._lock, OwnWork():
-            if self._last is not None:
-                return self._last
+        if self._last is not None:
+            return self._last
+        self._check_running()
+        try:
+            return self._profile_now()
+        except TracingError:
+            last = self._last
+            if last is None:
+                raise
+            return last  # stopped meanwhile, by another thread, a signal handler or a finalizer
+
+    def _profile_now(self) -> AllocationProfile:
+        with OwnWork():
             rows = self._rows()
             health = self.health()
             facts = ProfileFacts(
@@ -130,10 +146,13 @@ class AllocationProfiler:
         If another tool replaced the sampler's hooks, they are installed again and all profilers of
         the process restart, because frees were missed in between.
         """
-        with self._lock:
+        with self._changing():
             self._check_running()
             if self._subscription is not None:
-                SHARED.restart(self._subscription)
+                try:
+                    SHARED.restart(self._subscription)
+                except (RuntimeError, MemoryError) as error:
+                    raise TracingError(f"cannot restart the sampler: {error}") from error
             elif self._tracing is not None:
                 self._tracing.reset()
             self._start_clock()
@@ -182,9 +201,31 @@ class AllocationProfiler:
         state = "running" if self.is_running else "stopped"
         return f"<AllocationProfiler: {self.backend}, every {self.interval_bytes} bytes, {state}>"
 
-    def _subscribed(self) -> Subscription:
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let one start, stop or reset run at a time.
+
+        The lock keeps other threads out. A signal handler or a finalizer that interrupts one of
+        them in the same thread gets TracingError: it could only find the profiler half started.
+        """
+        here = os.getpid(), threading.get_ident()
+        with SHARED.guard():
+            # In a forked child it may name a thread of the parent, which does not go on there.
+            if self._changer == here:
+                raise TracingError(
+                    "this profiler is being started, stopped or reset by the code that this signal "
+                    "handler or finalizer interrupts"
+                )
+            try:
+                self._changer = here
+                yield
+            finally:
+                self._changer = None
+
+    def _join(self) -> None:
+        self._subscription = Subscription(self.interval_bytes, self.max_samples, self._seed)
         try:
-            return SHARED.join(self.interval_bytes, self.max_samples, self._seed)
+            SHARED.join(self._subscription)
         except (RuntimeError, MemoryError) as error:
             raise TracingError(f"cannot start the sampler: {error}") from error
 
@@ -193,21 +234,30 @@ class AllocationProfiler:
             raise TracingError("this profiler is not running: call start() first")
 
     def _rows(self) -> list[AllocationRow]:
-        self._check_running()
-        if self._subscription is not None:
-            return SHARED.rows(self._subscription)
-        return self._tracing.rows() if self._tracing is not None else []
+        subscription, tracing = self._subscription, self._tracing
+        if subscription is not None:
+            try:
+                return SHARED.rows(subscription)
+            except RuntimeError as error:
+                raise TracingError(f"the profile cannot be read: {error}") from error
+        if tracing is None:
+            raise TracingError("this profiler was stopped while its profile was made")
+        return tracing.rows()
 
-    def _stop_quietly(self) -> None:
-        """Stop if running. Also runs at exit, so that no hook outlives the interpreter."""
-        with self._lock:
-            subscription, self._subscription = self._subscription, None
-            tracing, self._tracing = self._tracing, None
-            if subscription is not None:
-                SHARED.leave(subscription)
-            if tracing is not None:
-                tracing.stop()
-        atexit.unregister(self._stop_quietly)
+    def _stop_now(self) -> None:
+        """Stop where it runs. The caller holds the lock."""
+        if self._subscription is not None:
+            SHARED.leave(self._subscription)
+            self._subscription = None
+        if self._tracing is not None:
+            self._tracing.stop()
+            self._tracing = None
+        atexit.unregister(self._stop_at_exit)
+
+    def _stop_at_exit(self) -> None:
+        """Stop at the end of the process: no hook outlives the interpreter."""
+        with SHARED.guard():
+            self._stop_now()
 
     def _start_clock(self) -> None:
         self._started_at, self._started_clock = time.time(), time.monotonic()
@@ -239,5 +289,7 @@ def _resident_bytes() -> int | None:
 
     try:
         return int(psutil.Process().memory_info().rss)
+    except AttributeError:
+        return None  # a signal handler that interrupts the import of psutil
     except (psutil.Error, OSError):
         return None  # the platform does not report it

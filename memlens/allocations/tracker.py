@@ -6,13 +6,14 @@ import functools
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from memlens._frame import CallPath, Frame, printable
-from memlens._options import check_integer
-from memlens._text import PLAIN_WIDTH, columns, format_bytes, format_count
+from memlens._options import check_integer, check_text
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_count
 from memlens.allocations.options import check_limit
 from memlens.allocations.profile.profile_text import path_text
 
@@ -49,53 +50,65 @@ class TrackedAllocations:
         return f"<TrackedAllocations: {self.count} x {printable(self.type)}, {size}>"
 
 
-class TrackerReport:
-    """The counts of an `AllocationTracker`: totals, and ``rows`` with the most bytes first.
+class TrackerReport(Rows[TrackedAllocations]):
+    """The counts of an `AllocationTracker`: totals, and rows with the most bytes first.
 
-    Iterating yields the rows. ``entry_count`` is the number of all entries, also of those that the
-    limit left out of ``rows``; ``total_count`` and ``total_bytes`` are sums over all entries.
+    ``entry_count`` is the number of all entries, also of those that the limit left out of ``rows``;
+    ``total_count`` and ``total_bytes`` are sums over all entries.
     """
+
+    __slots__ = ("entry_count", "total_bytes", "total_count")
+
+    headers = ("total", "count", "average", "type", "call path (innermost first)")
+    aligned_right = (True, True, True, False, False)
 
     def __init__(
         self,
-        rows: tuple[TrackedAllocations, ...],
+        rows: Iterable[TrackedAllocations],
         entry_count: int,
         total_count: int,
         total_bytes: int,
     ) -> None:
-        self.rows = rows
+        super().__init__(rows)
         self.entry_count = entry_count
         self.total_count = total_count
         self.total_bytes = total_bytes
 
-    def __iter__(self) -> Iterator[TrackedAllocations]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
+    @property
+    def title(self) -> str:
+        """The sums in one line."""
+        return (
+            f"{format_count(self.total_count)} allocations tracked,"
+            f" {format_bytes(self.total_bytes)}, {format_count(self.entry_count)} entries"
+        )
 
     def __repr__(self) -> str:
         size = format_bytes(self.total_bytes)
         return f"<TrackerReport: {format_count(self.total_count)} allocations, {size}>"
 
-    def __str__(self) -> str:
-        head = (
-            f"{format_count(self.total_count)} allocations tracked,"
-            f" {format_bytes(self.total_bytes)}, {format_count(self.entry_count)} entries"
+    def _cells(self, row: TrackedAllocations) -> tuple[str, ...]:
+        return (
+            format_bytes(row.total_bytes),
+            format_count(row.count),
+            format_bytes(row.average_bytes),
+            printable(row.type),
+            path_text(row.call_path),
         )
-        rows = [
-            (
-                format_bytes(entry.total_bytes),
-                format_count(entry.count),
-                format_bytes(entry.average_bytes),
-                printable(entry.type),
-                path_text(entry.call_path),
-            )
-            for entry in self.rows
-        ]
-        headers = ("total", "count", "average", "type", "call path (innermost first)")
-        right = (True, True, True, False, False)
-        return f"{head}\n{columns(headers, rows, right=right, width=PLAIN_WIDTH)}"
+
+    def _totals(self) -> dict[str, Any]:
+        return {
+            "entry_count": self.entry_count,
+            "total_count": self.total_count,
+            "total_bytes": self.total_bytes,
+        }
+
+    def _row_to_dict(self, row: TrackedAllocations) -> dict[str, Any]:
+        return {  # metadata are objects of the program, which JSON may not hold
+            "type": row.type,
+            "call_path": [frame._asdict() for frame in row.call_path],
+            "count": row.count,
+            "total_bytes": row.total_bytes,
+        }
 
 
 class _Entry:
@@ -126,7 +139,8 @@ class AllocationTracker:
         self.stack_depth = check_integer("stack_depth", stack_depth, 0, MAX_STACK_DEPTH)
         self.max_entries = check_integer("max_entries", max_entries, 1)
         self._is_running = False
-        self._lock = threading.Lock()
+        # Reentrant: a finaliser or signal handler may use the tracker while its thread holds the lock.
+        self._lock = threading.RLock()
         self._entries: dict[tuple[str, CallPath], _Entry] = {}
 
     @property
@@ -151,7 +165,10 @@ class AllocationTracker:
             self._entries.clear()
 
     def track(self, type: str, size: int, metadata: object = None) -> None:  # noqa: A002 - public name
-        """Count one allocation of ``size`` bytes. Does nothing if the tracker is not running."""
+        """Count one allocation of ``size`` bytes. Does nothing if the tracker is not running.
+
+        Raises OptionError if ``type`` is not a string or ``size`` is not a whole number.
+        """
         if self._is_running:
             self._count(type, size, metadata, 2)
 
@@ -163,8 +180,12 @@ class AllocationTracker:
         """Return a decorator that tracks every object that a function or a class creates.
 
         ``size`` is a number of bytes or a function from the object to it. Decorating a class wraps
-        its ``__init__``; the class itself stays the same object.
+        its ``__init__``; the class itself stays the same object. Raises OptionError for a bad type
+        or size.
         """
+        check_text("type", type)
+        if not callable(size):
+            check_integer("size", size)
 
         def decorate(maker: _Constructor) -> _Constructor:
             if isinstance(maker, builtin_type):
@@ -181,11 +202,11 @@ class AllocationTracker:
         with self._lock:
             entries = [
                 TrackedAllocations(kind, path, e.count, e.total_bytes, tuple(e.metadata))
-                for (kind, path), e in self._entries.items()
+                for (kind, path), e in tuple(self._entries.items())
             ]
         entries.sort(key=lambda entry: (-entry.total_bytes, -entry.count, entry.type))
         return TrackerReport(
-            rows=tuple(entries[:limit]),
+            entries[:limit],
             entry_count=len(entries),
             total_count=sum(entry.count for entry in entries),
             total_bytes=sum(entry.total_bytes for entry in entries),
@@ -210,6 +231,8 @@ class AllocationTracker:
         return tracked
 
     def _count(self, kind: str, size: int, metadata: object, frames_up: int) -> None:
+        check_text("type", kind)
+        size = check_integer("size", size)
         path = _caller_path(frames_up + 1, self.stack_depth)
         with self._lock:
             entry = self._entries.get((kind, path))

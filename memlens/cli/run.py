@@ -18,6 +18,7 @@ from memlens.profiler.memory_profiler import MemoryProfiler
 
 __all__ = ("add_run_command", "run_profiled")
 
+_FIRST_INTERVAL_SECONDS = 0.25
 _MAX_INTERVAL_SECONDS = 3600
 
 
@@ -119,7 +120,7 @@ def _start(profiler: MemoryProfiler) -> None:
 
 def _doubling_interval(taken: int) -> float:
     """Return the seconds to the next snapshot; programs of any length get a few snapshots."""
-    return float(min(2**taken, _MAX_INTERVAL_SECONDS))
+    return min(_FIRST_INTERVAL_SECONDS * 2.0**taken, _MAX_INTERVAL_SECONDS)
 
 
 class _Outcome:

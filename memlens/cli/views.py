@@ -10,7 +10,7 @@ from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.summary import GROUPINGS, Summary
-from memlens.leaks.leak_report import make_leak_report
+from memlens.leaks.leak_report import find_leaks
 
 __all__ = ("add_leak_commands", "add_view_commands")
 
@@ -105,13 +105,13 @@ def _address(text: str) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     snapshots = [load_snapshot(path) for path in arguments.files]
-    value = snapshots[0].summary() if len(snapshots) == 1 else make_leak_report(snapshots)
+    value = snapshots[0].summary() if len(snapshots) == 1 else find_leaks(snapshots)
     print_value(value, arguments.json)
     return 0
 
 
 def _leaks(arguments: argparse.Namespace) -> int:
-    report = make_leak_report([load_snapshot(path) for path in arguments.files])
+    report = find_leaks([load_snapshot(path) for path in arguments.files])
     print_value(report, arguments.json)
     return 0
 
@@ -127,8 +127,7 @@ def _summary(arguments: argparse.Namespace) -> int:
 
 
 def _print_summary(summary: Summary, arguments: argparse.Namespace) -> None:
-    value = summary.to_dict()
-    value["rows"] = value["rows"][: arguments.limit]
+    value = summary.to_dict(arguments.limit)
     text = f"{summary.title}\n\n{summary.table(arguments.limit)}"
     print_value(value, arguments.json, text)
 
@@ -217,8 +216,7 @@ def _duplicates(arguments: argparse.Namespace) -> int:
 def _diff(arguments: argparse.Namespace) -> int:
     before, after = load_snapshot(arguments.before), load_snapshot(arguments.after)
     comparison = before.compare(after)
-    value = comparison.to_dict()
-    value["types"] = value["types"][: arguments.limit]
+    value = comparison.to_dict(arguments.limit)
     text = f"{comparison.title}\n\n{comparison.table(arguments.limit)}"
     print_value(value, arguments.json, text)
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from memlens.heap.capture.take import take_heap_snapshot
-from memlens.leaks.leak_report import LeakReport, make_leak_report
+from memlens.leaks.leak_report import LeakReport, find_leaks
 
 __all__ = ("run_demo",)
 
@@ -31,7 +31,7 @@ def run_demo(show_progress: Callable[[str], None]) -> LeakReport:
             show_progress(
                 f"{number} requests served, {snapshots[-1].object_count:,} objects captured"
             )
-        return make_leak_report(snapshots, limit=3)
+        return find_leaks(snapshots, limit=3)
     finally:
         sys.modules.pop("shop", None)
 

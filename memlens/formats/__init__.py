@@ -1,4 +1,4 @@
-"""Files that other tools open: one module a format, from a value to bytes or text."""
+"""File formats of other tools: one module for each, from an allocation profile to bytes or text."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Format: ``HeapProfiler.SamplingHeapProfile`` of the DevTools protocol
 (https://chromedevtools.github.io/devtools-protocol/tot/HeapProfiler/#type-SamplingHeapProfile): a
-tree of call frames with their own size, and samples. Lines count from 0 in it. DevTools has no
-place for a standard error, a thread or what was freed: it shows live bytes.
+tree of call frames with their own sizes, and samples. Its lines start at 0. The format has no field
+for standard errors, threads or freed memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ("heapprofile_dict", "heapprofile_text")
 
 
 def heapprofile_dict(profile: AllocationProfile, by: str = "live_bytes") -> dict[str, Any]:
-    """Return the profile in DevTools' form; sizes are those of the measure ``by``.
+    """Return the profile as a dict in the format of DevTools, with sizes of the measure ``by``.
 
     Raises OptionError for an unknown measure.
     """
@@ -28,14 +28,14 @@ def heapprofile_dict(profile: AllocationProfile, by: str = "live_bytes") -> dict
     scripts: dict[str, int] = {"": 0}
     root: dict[str, Any] = {}
     samples: list[dict[str, Any]] = []
-    made: dict[int, dict[str, Any]] = {}  # by id() of the node of the call tree
+    entries: dict[int, dict[str, Any]] = {}  # by id() of the node of the call tree
     tree = profile.tree()
     for number, (_, node) in enumerate(tree.walk(), start=1):
-        entry = made.get(id(node), root)
+        entry = entries.get(id(node), root)
         entry |= _entry(node, number, by, scripts)
         for child in node.children:
-            made[id(child)] = {}
-            entry["children"].append(made[id(child)])
+            entries[id(child)] = {}
+            entry["children"].append(entries[id(child)])
         if entry["selfSize"]:
             samples.append(
                 {"size": entry["selfSize"], "nodeId": number, "ordinal": len(samples) + 1}
@@ -44,8 +44,29 @@ def heapprofile_dict(profile: AllocationProfile, by: str = "live_bytes") -> dict
 
 
 def heapprofile_text(profile: AllocationProfile, by: str = "live_bytes") -> str:
-    """Return the JSON text of `heapprofile_dict`."""
-    return json.dumps(heapprofile_dict(profile, by), separators=(",", ":"))
+    """Return the JSON text of `heapprofile_dict`.
+
+    The text is built without recursion, which would limit the depth of the call tree.
+    """
+    data = heapprofile_dict(profile, by)
+    pieces = ['{"head":']
+    waiting: list[str | dict[str, Any]] = [data["head"]]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            pieces.append(item)
+            continue
+        pieces.append(_compact({**item, "children": []}).removesuffix("]}"))
+        waiting.append("]}")
+        for number, child in enumerate(reversed(item["children"]), start=1):
+            waiting.append(child)
+            if number < len(item["children"]):
+                waiting.append(",")
+    return f'{"".join(pieces)},"samples":{_compact(data["samples"])}}}'
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _entry(node: CallNode, number: int, by: str, scripts: dict[str, int]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Allocation profiles as folded stacks: ``outer;inner;innermost 1234``, one call path a line.
+"""Allocation profiles as folded stacks: one line ``outer;inner;innermost 1234`` per call path.
 
-What Brendan Gregg's ``flamegraph.pl`` reads, and inferno, and most flame graph viewers
-(https://github.com/brendangregg/FlameGraph).
+The format of ``flamegraph.pl`` (https://github.com/brendangregg/FlameGraph), which inferno and most
+flame graph viewers read.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ __all__ = ("folded_text",)
 
 
 def folded_text(profile: AllocationProfile, by: str = "live_bytes") -> str:
-    """Return one line for each call path with something of the measure ``by``.
+    """Return one line for each call path with a positive value of the measure ``by``.
 
-    Frames read ``function (file:line)``; a semicolon in a name becomes a comma, as it separates
-    frames. Raises OptionError for an unknown measure.
+    A frame is written as ``function (file:line)``. Semicolons separate frames, so a semicolon in a
+    name becomes a comma. Raises OptionError for an unknown measure.
     """
     check_measure(by)
     lines = []

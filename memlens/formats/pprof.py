@@ -1,9 +1,9 @@
-"""Allocation profiles for ``pprof`` and what reads its format: ``profile.proto``, gzipped.
+"""Allocation profiles for ``pprof`` and compatible tools: gzipped ``profile.proto``.
 
-Format: https://github.com/google/pprof/blob/main/proto/profile.proto. Four values a sample, named
-as Go names them: ``alloc_objects``, ``alloc_space``, ``inuse_objects``, ``inuse_space``. Labels:
-``thread`` and ``domain``. What a source cannot know (allocated, for tracemalloc) is left out as a
-value type.
+Format: https://github.com/google/pprof/blob/main/proto/profile.proto. Each sample has
+four values with the names that Go uses: ``alloc_objects``, ``alloc_space``, ``inuse_objects`` and
+``inuse_space``. Labels are ``thread`` and ``domain``. Without the allocated measures (tracemalloc)
+there are two values.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _LIVE = (("inuse_objects", "count", "live_count"), ("inuse_space", "bytes", "liv
 
 
 def pprof_bytes(profile: AllocationProfile) -> bytes:
-    """Return the profile as a gzipped ``profile.proto``; the same bytes for the same profile."""
+    """Return the profile as a gzipped ``profile.proto``. Equal profiles give equal bytes."""
     return gzip.compress(_Writer(profile).message(), mtime=0)
 
 
 def _varint(number: int) -> bytes:
-    """A whole number in seven-bit groups; negative ones as 64-bit two's complement."""
+    """Encode an integer in seven-bit groups; negative ones as 64-bit two's complement."""
     number &= 0xFFFF_FFFF_FFFF_FFFF
     encoded = bytearray()
     while number > 0x7F:
@@ -41,7 +41,7 @@ def _varint(number: int) -> bytes:
 
 
 def _number(field: int, number: int) -> bytes:
-    """A number field; protobuf leaves out zeros."""
+    """Encode a number field; protobuf omits zeros."""
     return _varint(field << 3) + _varint(number) if number else b""
 
 
@@ -54,7 +54,7 @@ def _packed(field: int, numbers: Iterable[int]) -> bytes:
 
 
 class _Writer:
-    """Collects strings, functions and locations as numbers, then writes the message."""
+    """Numbers strings, functions and locations, then encodes the message."""
 
     def __init__(self, profile: AllocationProfile) -> None:
         self._profile = profile

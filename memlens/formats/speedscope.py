@@ -1,7 +1,7 @@
 """Allocation profiles for https://www.speedscope.app: its JSON file format, sampled profiles.
 
-Format: https://www.speedscope.app/file-format-schema.json. One profile for each measure that the
-source knows (live and allocated, bytes and blocks), to be chosen in the viewer.
+Format: https://www.speedscope.app/file-format-schema.json. The file has
+one profile for each known measure (live and allocated, bytes and blocks); the viewer selects one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 def speedscope_dict(
     profile: AllocationProfile, name: str = "memlens allocations"
 ) -> dict[str, Any]:
-    """Return the profile in speedscope's form, as values that JSON knows."""
+    """Return the profile as a dict in the format of speedscope."""
     numbers: dict[Frame, int] = {}
     rows = profile.by_call_path()
     paths = [[numbers.setdefault(f, len(numbers)) for f in row.call_path] for row in rows]

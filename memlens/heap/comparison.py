@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from memlens import _core
-from memlens._text import columns, format_bytes, format_change, format_count, format_duration
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_change, format_count, format_duration
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import check_same_process, match_graphs
 from memlens.heap.views.summary import type_groups
@@ -16,12 +16,12 @@ from memlens.heap.views.visibility import HIDDEN
 
 __all__ = ("HeapComparison", "TypeChange", "compare_graphs")
 
-_IN_BOTH = 1 << 15  # a bit of no NodeFlag: what is in both heaps
+_IN_BOTH = 1 << 15  # marks the objects that are in both heaps; not a NodeFlag
 
 
 @dataclass(frozen=True, slots=True)
 class TypeChange:
-    """One type's change: objects counted, sizes in bytes (all objects of the type together)."""
+    """The change of one type: object counts, and the total sizes of its objects in bytes."""
 
     type_name: str
     count_before: int
@@ -40,25 +40,32 @@ class TypeChange:
 
     @property
     def shallow_delta_bytes(self) -> int:
-        """The change in their own size, in bytes."""
+        """The change in shallow size, in bytes."""
         return self.shallow_after_bytes - self.shallow_before_bytes
 
     @property
     def retained_delta_bytes(self) -> int:
-        """The change in what they keep alive, in bytes."""
+        """The change in retained size, in bytes."""
         return self.retained_after_bytes - self.retained_before_bytes
 
     @property
     def growth_percent(self) -> float | None:
-        """The growth in number, in percent; None for a type that was not there before."""
+        """The growth of the object count in percent; None for a new type."""
         return 100 * self.count_delta / self.count_before if self.count_before else None
 
 
-class HeapComparison:
-    """What changed between two snapshots, by type, the largest growth in bytes first."""
+class HeapComparison(Rows[TypeChange]):
+    """What changed between two snapshots, by type, the largest growth in bytes first.
+
+    ``seconds`` is the time between them. The table leaves out types that did not change.
+    """
+
+    headers = (
+        "before", "after", "new", "deleted", "delta", "growth", "shallow", "retained", "type",
+    )  # fmt: skip
 
     def __init__(self, changes: list[TypeChange], *, seconds: float) -> None:
-        self.changes = tuple(
+        super().__init__(
             sorted(
                 changes,
                 key=lambda c: (-c.shallow_delta_bytes, -c.count_delta, c.type_name),
@@ -66,65 +73,48 @@ class HeapComparison:
         )
         self.seconds = seconds
 
-    def __iter__(self) -> Iterator[TypeChange]:
-        return iter(self.changes)
-
-    def __len__(self) -> int:
-        return len(self.changes)
-
     def growing(self) -> list[TypeChange]:
         """Return the types that have more objects or more bytes than before, most bytes first."""
-        return [c for c in self.changes if c.shallow_delta_bytes > 0 or c.count_delta > 0]
-
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` types that changed as a plain table of at most 100 columns."""
-        changed = [
-            c for c in self.changes if c.new_count or c.deleted_count or c.shallow_delta_bytes
-        ]
-        rows = [
-            (
-                format_count(c.count_before),
-                format_count(c.count_after),
-                f"+{format_count(c.new_count)}",
-                f"-{format_count(c.deleted_count)}",
-                f"{c.count_delta:+,}",
-                "new" if c.growth_percent is None else f"{c.growth_percent:+.0f}%",
-                format_change(c.shallow_delta_bytes),
-                format_change(c.retained_delta_bytes),
-                c.type_name,
-            )
-            for c in changed[:limit]
-        ]
-        headers = ("before", "after", "new", "deleted", "delta", "growth", "shallow", "retained")
-        more = f"\n... and {len(changed) - limit} more types" if len(changed) > limit else ""
-        return columns((*headers, "type"), rows) + more
+        return [c for c in self.rows if c.shallow_delta_bytes > 0 or c.count_delta > 0]
 
     @property
     def title(self) -> str:
         """The change in one line: the time between, the bytes, the objects."""
-        shallow = sum(c.shallow_delta_bytes for c in self.changes)
-        count = sum(c.count_delta for c in self.changes)
+        shallow = sum(c.shallow_delta_bytes for c in self.rows)
+        count = sum(c.count_delta for c in self.rows)
         return (
             f"In {format_duration(self.seconds)} the heap changed by {format_change(shallow)}"
             f" ({count:+,} objects, now {format_bytes(sum(c.shallow_after_bytes for c in self))})"
         )
 
-    def __str__(self) -> str:
-        return f"{self.title}\n\n{self.table()}"
+    def _table_rows(self) -> list[TypeChange]:
+        return [c for c in self.rows if c.new_count or c.deleted_count or c.shallow_delta_bytes]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all changes as JSON-ready values."""
-        return {"seconds": self.seconds, "types": [asdict(change) for change in self.changes]}
+    def _cells(self, row: TypeChange) -> tuple[str, ...]:
+        return (
+            format_count(row.count_before),
+            format_count(row.count_after),
+            f"+{format_count(row.new_count)}",
+            f"-{format_count(row.deleted_count)}",
+            f"{row.count_delta:+,}",
+            "new" if row.growth_percent is None else f"{row.growth_percent:+.0f}%",
+            format_change(row.shallow_delta_bytes),
+            format_change(row.retained_delta_bytes),
+            row.type_name,
+        )
+
+    def _totals(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
 
 
 def compare_graphs(before: HeapGraph, after: HeapGraph) -> HeapComparison:
-    """Compare two captured heaps of one process; garbage and memlens's own objects do not count.
+    """Compare two captured heaps of one process, without garbage and memlens's own objects.
 
     Raises ``ComparisonError`` for heaps of different processes.
     """
     check_same_process(before, after)
     same = match_graphs(before, after)
-    flags = _core.mark_matched(same, before.flags, after.flags, HIDDEN, _IN_BOTH)
+    flags = checked_core.mark_matched(same, before.flags, after.flags, HIDDEN, _IN_BOTH)
     rows_before, rows_after = _by_type(before, flags[0]), _by_type(after, flags[1])
     changes = []
     for name in rows_before.keys() | rows_after.keys():
@@ -147,7 +137,7 @@ def compare_graphs(before: HeapGraph, after: HeapGraph) -> HeapComparison:
 
 
 class _Totals(NamedTuple):
-    """One type in one heap; ``unmatched`` counts the objects that the other heap has not."""
+    """The totals of one type in one heap; ``unmatched`` objects are not in the other heap."""
 
     objects: int
     shallow_bytes: int
@@ -159,10 +149,11 @@ _NOTHING = _Totals(0, 0, 0, 0)
 
 
 def _by_type(graph: HeapGraph, flags: array[int]) -> dict[str, _Totals]:
-    """Return the totals by type name: classes of one name count together."""
+    """Return the totals by type name; classes of the same name are counted together."""
     group, names = type_groups(graph)
-    counts, sizes = _core.count_types(group, graph.node_size, flags, len(names), HIDDEN)
-    unmatched, _ = _core.count_types(group, graph.node_size, flags, len(names), HIDDEN | _IN_BOTH)
+    sizes, count = graph.node_size, len(names)
+    counts, total_bytes = checked_core.count_types(group, sizes, flags, count, HIDDEN)
+    unmatched, _ = checked_core.count_types(group, sizes, flags, count, HIDDEN | _IN_BOTH)
     retained = graph.dominators.retained_by_group(group, len(names), flags, HIDDEN)
-    totals = map(_Totals, counts, sizes, retained, unmatched)
+    totals = map(_Totals, counts, total_bytes, retained, unmatched)
     return {name: row for name, row in zip(names, totals, strict=True) if row.objects}

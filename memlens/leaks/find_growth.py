@@ -2,50 +2,41 @@
 
 Shapes looked for, best evidence first:
 
-- a container whose number of elements rose in every interval, and many of one place as a cluster;
-- a slot (an attribute, an entry) whose container or text was replaced by a longer one each time;
-- a container that came after the first snapshot and rose in every interval since;
-- a buffer: an object whose own memory grew in every interval;
-- an object below which more and more new objects hang without any container growing: the head of a
-  linked chain, or of another structure;
-- objects of one type that native code holds, ever more of them;
-- garbage that nobody collects.
+- places whose containers gain elements in every interval and keep them: one container, the
+  containers of one place together, or one that a longer one replaces each time;
+- buffers: objects whose own memory grows steadily;
+- chains and trees, in which no container grows;
+- objects of one type that native code holds, more of them each time;
+- garbage that is not collected.
 """
 
 from __future__ import annotations
 
-from memlens.leaks.detectors.chains import find_chains
-from memlens.leaks.detectors.clusters import cluster
+from collections.abc import Sequence
+
+from memlens.leaks.detectors.accumulating_places import accumulating_places
 from memlens.leaks.detectors.garbage import growing_garbage
-from memlens.leaks.detectors.growing_containers import (
-    changed_containers,
-    growing_slots,
-    swelling_objects,
-)
+from memlens.leaks.detectors.growing_buffers import growing_buffers
+from memlens.leaks.detectors.linked_structures import linked_structures
 from memlens.leaks.detectors.native import held_natively
-from memlens.leaks.detectors.new_containers import name_late_containers
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.sharing import reach, share_out
 
 __all__ = ("find_growth",)
 
-MAX_HOLDERS = 200  # looked at closely; those with the most new elements
+
+_EXPLAINED = 0.6  # of what native code holds: then the named holder is the cause
 
 
 def find_growth(growth: Growth) -> list[Holder]:
     """Return the holders with what they are responsible for, the largest share first."""
-    holders = cluster(growth, changed_containers(growth))
-    known = {node for holder in holders for node in (holder.node, *holder.members)}
-    holders += growing_slots(growth, known)
-    holders += swelling_objects(growth, known)
-    holders = sorted(holders, key=_weight, reverse=True)[:MAX_HOLDERS]
+    known: set[int] = set()
+    holders = [*accumulating_places(growth, known), *growing_buffers(growth, known)]
+    holders += linked_structures(growth, known)
     reach(growth, holders)
-    for find in (find_chains, held_natively):
-        more = find(growth, holders)
-        reach(growth, more)
-        holders += more
-    holders = name_late_containers(growth, holders)
-    reach(growth, [holder for holder in holders if holder.shape == "late"])
+    native = held_natively(growth, holders)
+    reach(growth, native)
+    holders += [holder for holder in native if not _is_explained(holder, holders)]
     garbage = growing_garbage(growth)
     if garbage is not None:
         holders.append(garbage)
@@ -53,7 +44,9 @@ def find_growth(growth: Growth) -> list[Holder]:
     return sorted(holders, key=lambda h: (-h.share_bytes, -h.count_growth, h.node))
 
 
-def _weight(holder: Holder) -> int:
-    """Return about how many objects a holder gained: a buffer, as many as its bytes would make."""
-    grown = holder.lengths[-1] - holder.lengths[0]
-    return grown // 64 if holder.shape == "buffer" else len(holder.entries)
+def _is_explained(native: Holder, named: Sequence[Holder]) -> bool:
+    """Tell whether a named holder keeps most of what native code seems to hold."""
+    gained = set(native.gained)
+    return any(
+        len(gained.intersection(holder.gained)) >= _EXPLAINED * len(gained) for holder in named
+    )

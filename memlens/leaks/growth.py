@@ -1,119 +1,125 @@
-"""Growth: the same objects in two or more snapshots of one process, and which ones are new.
+"""Growth: the same objects in two or more snapshots of one process, and when each was born.
 
-A *holder* is an object that was there all along and gained something in every interval. What shapes
-it takes, and how each is looked for, is said in `memlens.leaks.find_growth`.
+A *holder* is a place that accumulated objects for as long as it has lived. `find_growth` says how
+holders are looked for.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import compress, pairwise
+from itertools import pairwise
 
-from memlens import _core
-from memlens._core.layout import NONE, NodeFlag
+from memlens._core.layout import NONE, NodeFlag, RootKind
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
+from memlens.leaks.places import PlaceIndex
 
-__all__ = ("HIDDEN", "Growth", "Holder", "length_in", "rises")
+__all__ = ("HIDDEN", "Growth", "Holder", "informative_steps", "length_in")
 
 HIDDEN = int(NodeFlag.OWN | NodeFlag.GARBAGE)  # a plain int: `&` with a Flag is ten times slower
+_MIN_INTERVAL_SHARE = 0.25  # of the mean interval; shorter ones say little and are merged
 
 
 @dataclass(slots=True)
 class Holder:
-    """One object of the last snapshot that gained something in every interval.
+    """An object of the last snapshot, or several in one place, that accumulate others.
 
-    ``shape``: ``container``, ``slot``, ``chain``, ``structure``, ``cluster`` (many containers of
-    one place), ``late`` (a container that came after the first snapshot), ``buffer`` (its own
-    memory grows), ``native`` (objects that native code holds) or ``garbage``. ``lengths``: a number
-    for each snapshot: of elements; of a chain or a structure, of the objects below it; of a
-    buffer, its bytes. ``members``: the containers of a cluster.
+    ``shape``: ``container``; ``cluster`` (many containers of one place); ``slot`` (replaced by a
+    longer one under the same name); ``buffer`` (its own memory grows); ``chain`` (a linked
+    structure); ``structure``; ``native`` (objects that native code holds) or ``garbage``.
+    ``start``: the snapshot in which its history begins. ``lengths``: a number for each snapshot
+    from there on: of elements; of a chain, of its objects; of a buffer, of its bytes. ``members``:
+    the containers of a cluster.
     """
 
     node: int
     shape: str
+    start: int
     lengths: tuple[int, ...]
-    entries: list[int]  # the new objects that it refers to directly
-    gained: list[int] = field(default_factory=list)  # all the new objects that it reaches
+    entries: list[int]  # the elements gained since `start`
+    gained: list[int] = field(default_factory=list)  # all the new objects that they reach
     share_bytes: float = 0.0
     members: tuple[int, ...] = ()
 
     @property
     def count_growth(self) -> int:
-        """Elements gained from the first snapshot to the last; of a buffer, none."""
+        """Elements gained since the holder's history begins; of a buffer, none."""
         return 0 if self.shape == "buffer" else self.lengths[-1] - self.lengths[0]
 
 
 class Growth:
-    """The growth over snapshots of one process, in time order: new objects and their holders."""
+    """Snapshots of one process in time order, with the identity of every object through them.
 
-    def __init__(self, graphs: Sequence[HeapGraph]) -> None:
+    ``seconds``: when each was taken, on one clock.
+    """
+
+    def __init__(self, graphs: Sequence[HeapGraph], seconds: Sequence[float]) -> None:
         self.graphs = graphs
+        self.seconds = list(seconds)
         self.last = graphs[-1]
-        # For each node of the last graph the same object in each earlier one, or NONE.
-        self.same = [match_graphs(graph, self.last) for graph in graphs[:-1]]
-        self.new = self._new_nodes()
-        self._first_of: dict[int, array[int]] = {}
+        # For each node of graph k + 1 the same object's node in graph k, or NONE.
+        self.same = [match_graphs(before, after) for before, after in pairwise(graphs)]
+        self.births = self._birth_columns()
+        self._places: dict[int, PlaceIndex] = {}
 
-    def _new_nodes(self) -> bytes:
-        """Mark the nodes of the last graph that were not in the first, and are the program's."""
-        return bytes(
-            was == NONE and not flag & HIDDEN
-            for was, flag in zip(self.same[0], self.last.flags, strict=True)
-        )
+    def _birth_columns(self) -> list[array[int]]:
+        """For each graph and node, the snapshot in which the object was first seen."""
+        columns = [array("I", bytes(4 * self.graphs[0].node_count))]
+        for step, same in enumerate(self.same, start=1):
+            before = columns[-1]
+            columns.append(array("I", [step if was == NONE else before[was] for was in same]))
+        return columns
 
-    def nodes_through_time(self, node: int) -> tuple[int, ...] | None:
-        """Return a node's number in each graph, None if it was not in all of them."""
-        numbers = (*(same[node] for same in self.same), node)
-        return None if NONE in numbers else numbers
+    @property
+    def end(self) -> int:
+        """The number of the last snapshot."""
+        return len(self.graphs) - 1
+
+    def places(self, step: int) -> PlaceIndex:
+        """Return the places of one snapshot."""
+        if step not in self._places:
+            self._places[step] = PlaceIndex(self.graphs[step], HIDDEN)
+        return self._places[step]
 
     @cached_property
-    def survived(self) -> bytes:
-        """Mark the program's objects that were there in every snapshot."""
-        marks = bytearray(not flag & HIDDEN for flag in self.last.flags)
-        marks[0] = 0
-        for same in self.same:
-            for node in compress(range(len(same)), map(NONE.__eq__, same)):
-                marks[node] = 0
-        return bytes(marks)
+    def new(self) -> bytes:
+        """Mark the nodes of the last graph that were not in the first, and are the program's."""
+        return bytes(
+            birth > 0 and not flag & HIDDEN
+            for birth, flag in zip(self.births[-1], self.last.flags, strict=True)
+        )
 
-    def changed_rows(self) -> list[int]:
-        """Return the survivors that refer to more, or to fewer, objects than at first."""
-        first, last = self.graphs[0], self.last
-        grown = _core.grown_rows(first.edge_offset, last.edge_offset, self.same[0])
-        back = match_graphs(last, first)  # for each node of the first graph, its node in the last
-        shrunk = _core.grown_rows(last.edge_offset, first.edge_offset, back)
-        nodes = {*grown, *(back[node] for node in shrunk)}
-        return [node for node in sorted(nodes) if self.survived[node]]
+    def earlier(self, node: int, step: int) -> int:
+        """Return the same object one snapshot before ``step``, or ``NONE``."""
+        return self.same[step - 1][node]
 
-    def new_containers_of(self, row: int) -> list[int]:
-        """Return the new containers of one type, by its row in the type table."""
-        last = self.last
-        return [
-            node
-            for node in last.sections["container_node"]
-            if self.new[node] and last.node_type[node] == row
-        ]
+    def history(self, node: int) -> list[int]:
+        """Return an object's nodes, from the snapshot of its birth to the last."""
+        nodes = [node]
+        for step in range(self.end, self.births[-1][node], -1):
+            nodes.append(self.same[step - 1][nodes[-1]])
+        return nodes[::-1]
 
-    def new_targets(self, node: int) -> list[int]:
-        """Return the new objects that a node refers to directly, once per reference."""
-        return [target for target in self.last.strong_targets(node) if self.new[target]]
+    def is_new(self, node: int, since: int) -> bool:
+        """Tell whether an object of the last graph was born after snapshot ``since``."""
+        return self.births[-1][node] > since and not self.last.flags[node] & HIDDEN
 
-    def through_time(self, node: int) -> list[tuple[HeapGraph, int]]:
-        """Return each graph with a node's number in it; empty if it was not in all of them."""
-        numbers = self.nodes_through_time(node)
-        return [] if numbers is None else list(zip(self.graphs, numbers, strict=True))
+    @cached_property
+    def imports(self) -> list[bool]:
+        """For each interval, whether modules were imported from files in it."""
+        counts = [_imported_modules(graph) for graph in self.graphs]
+        return [after > before for before, after in pairwise(counts)]
 
-    def in_first(self, step: int) -> array[int]:
-        """Return for each node of graph ``step`` the same object in the first, or ``NONE``."""
-        if step == len(self.graphs) - 1:
-            return self.same[0]
-        if step not in self._first_of:
-            self._first_of[step] = match_graphs(self.graphs[0], self.graphs[step])
-        return self._first_of[step]
+
+def _imported_modules(graph: HeapGraph) -> int:
+    return sum(
+        1
+        for root, kind in enumerate(graph.root_kind)
+        if kind == RootKind.MODULE and graph.location_of(graph.edge_target[root]) is not None
+    )
 
 
 def length_in(graph: HeapGraph, node: int) -> int:
@@ -122,6 +128,22 @@ def length_in(graph: HeapGraph, node: int) -> int:
     return len(graph.strong_targets(node)) if length is None else length
 
 
-def rises(lengths: Sequence[int]) -> bool:
-    """Tell whether each number is more than the one before."""
-    return all(before < after for before, after in pairwise(lengths))
+def informative_steps(seconds: Sequence[float]) -> list[int]:
+    """Choose the snapshots to look at, so that no interval is much shorter than the others.
+
+    An interval that is short says little: a holder may not have grown in it. The first and the last
+    snapshot always stay, and three stay of three or more.
+    """
+    steps = list(range(len(seconds)))
+    while len(steps) > 3:
+        gaps = [seconds[b] - seconds[a] for a, b in pairwise(steps)]
+        shortest = min(range(len(gaps)), key=gaps.__getitem__)
+        if gaps[shortest] >= _MIN_INTERVAL_SHARE * (seconds[-1] - seconds[0]) / len(gaps):
+            break
+        del steps[shortest if shortest == len(gaps) - 1 else shortest + 1]
+    return steps
+
+
+def unhidden(graph: HeapGraph, nodes: Iterable[int]) -> list[int]:
+    """Return those nodes that are the program's and reachable."""
+    return [node for node in nodes if not graph.flags[node] & HIDDEN]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 from memlens._text import format_bytes, format_change, format_duration, labelled
 from memlens.heap.comparison import TypeChange
@@ -14,15 +14,17 @@ from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth
 from memlens.process.detector.alert import LeakAlert
 
-__all__ = ("LeakReport", "make_leak_report")
+__all__ = ("LeakReport", "find_leaks")
 
 _SHOWN = 5
 _TYPES_SHOWN = 3
-_TWO_SNAPSHOTS = "Two snapshots cannot tell a leak from a start: run longer, or take more of them."
+_TWO_SNAPSHOTS = (
+    "Two snapshots cannot distinguish a leak from one-time growth: run longer, or take more."
+)
 
 
-@dataclass(frozen=True, slots=True)
-class LeakReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class LeakReport(Sequence[LeakSuspect]):
     """The suspects between the first and the last of some snapshots, and the change around them.
 
     ``suspects``: best first. ``growing_types``: the types that grew, most bytes first; of three
@@ -47,6 +49,18 @@ class LeakReport:
 
     def __len__(self) -> int:
         return len(self.suspects)
+
+    @overload
+    def __getitem__(self, index: int) -> LeakSuspect: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[LeakSuspect, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> LeakSuspect | tuple[LeakSuspect, ...]:
+        return self.suspects[index]
+
+    def __repr__(self) -> str:
+        return f"<LeakReport: {len(self)} suspects over {self.snapshot_count} snapshots>"
 
     def __str__(self) -> str:
         head = (
@@ -116,15 +130,28 @@ class LeakReport:
         }
 
 
-def make_leak_report(
-    snapshots: Sequence[HeapSnapshot],
+def find_leaks(
+    snapshots: Iterable[HeapSnapshot],
     *,
     ignore: Iterable[str] = (),
     min_growth_bytes: int = 0,
     limit: int = 20,
     alert: LeakAlert | None = None,
 ) -> LeakReport:
-    """Look for leaks over two or more snapshots of one process; raises as `find_leaks` does."""
+    """Look for what accumulates objects over snapshots of one process, the largest share first.
+
+    ``snapshots``: two or more of one process, in any order; three or more distinguish a leak from
+    one-time growth. A holder's history begins where the holder begins, which may be after the first
+    snapshot. ``ignore``: regular expressions; a suspect whose holder matches one is left out.
+    ``min_growth_bytes``: leave out what grew by less. ``limit``: the maximum number of suspects.
+    ``alert``: the trend that is the reason for looking, kept in the report.
+
+    The result prints as a report, and is a sequence of `LeakSuspect`.
+
+    Raises ``ComparisonError`` for fewer than two snapshots or for snapshots of several processes,
+    ``OptionError`` for a bad option.
+    """
+    snapshots = list(snapshots)
     suspects, bounded = explain_growth(snapshots, ignore, min_growth_bytes, limit)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
     comparison = ordered[0].compare(ordered[-1])

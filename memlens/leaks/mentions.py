@@ -9,20 +9,28 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
-from memlens._frame import Frame
+from memlens._frame import Frame, is_library_file
 from memlens.heap.graph.heap_graph import HeapGraph
 
-__all__ = ("Mention", "functions_mentioning")
+__all__ = ("Mention", "functions_calling", "functions_mentioning")
 
 _LABEL_BYTES = 4
+_ADDING = frozenset(
+    "append appendleft add setdefault insert insort update extend put put_nowait push heappush"
+    " register connect subscribe write".split()
+)
 _FEW = 3  # a name that more functions use, anywhere, tells nothing
 
 
 class Mention(NamedTuple):
-    """A function whose code names something, and where it is defined."""
+    """A function whose code names something, and where it is defined.
+
+    ``adds``: it also names a method that adds to containers, such as ``append`` or ``setdefault``.
+    """
 
     function: str
     location: Frame
+    adds: bool
 
     def __str__(self) -> str:
         return f"{self.function} ({self.location.package_location})"
@@ -36,24 +44,43 @@ def functions_mentioning(graph: HeapGraph, name: str, subject: int) -> list[Ment
     some are in the files of the modules and classes on the way to the node ``subject``, only those
     are returned, else those in the folders of these files, else any if they are few.
     """
-    found = sorted(set(_all_mentions(graph, name)), key=lambda one: one.location)
+    found = sorted(set(_all_mentions(graph, name)), key=lambda mention: mention.location[1:])
     homes = set(_files_on_the_way(graph, subject))
     folders = {os.path.dirname(file) for file in homes}
     return (
-        [one for one in found if one.location.file in homes]
-        or [one for one in found if os.path.dirname(one.location.file) in folders]
+        [mention for mention in found if mention.location.file in homes]
+        or [mention for mention in found if os.path.dirname(mention.location.file) in folders]
         or (found if len(found) <= _FEW else [])
     )
+
+
+def functions_calling(graph: HeapGraph, mention: Mention) -> list[Mention]:
+    """Return the functions in other files that mention a function by its name, if they are few.
+
+    A library's registry is filled by the library; the code to look at is what calls it.
+    """
+    name = mention.function.rpartition(".")[2]
+    if name.startswith(("__", "<")):
+        return []
+    found = {
+        caller
+        for caller in _all_mentions(graph, name)
+        if caller.location.file != mention.location.file
+    }
+    found = {caller for caller in found if not is_library_file(caller.location.file)} or found
+    return sorted(found, key=lambda caller: caller.location[1:]) if len(found) <= _FEW else []
 
 
 def _all_mentions(graph: HeapGraph, name: str) -> Iterator[Mention]:
     for label in _labels(graph, name):
         for index in _edges_labelled(graph, label):
-            for code in graph.referrers(graph.edge_source(index)):
+            names = graph.edge_source(index)
+            for code in graph.referrers(names):
                 location = graph.location_of(code)
                 is_own = graph.has(code, NodeFlag.OWN)
                 if location is not None and graph.type_of(code) == "code" and not is_own:
-                    yield Mention(_qualified_name(graph, code), location)
+                    adds = any(edge.name in _ADDING for edge in graph.edges(names))
+                    yield Mention(graph.name_of(code), location, adds)
 
 
 def _labels(graph: HeapGraph, name: str) -> Iterator[int]:
@@ -77,26 +104,6 @@ def _edges_labelled(graph: HeapGraph, label: int) -> Iterator[int]:
         if at % _LABEL_BYTES == 0:
             yield at // _LABEL_BYTES
         at = labels.find(wanted, at + 1)
-
-
-def _qualified_name(graph: HeapGraph, code: int) -> str:
-    """Return the name of a code object; before 3.11 only its function knows the qualified one."""
-    for referrer in graph.referrers(code):
-        name = graph.name_of(referrer)
-        if name and graph.type_of(referrer) == "function":
-            return _without_module(graph, name)
-    return graph.name_of(code)
-
-
-def _without_module(graph: HeapGraph, name: str) -> str:
-    named = graph.sections["name_node"]
-    modules = {graph.name_of(node) for node in named if graph.type_of(node) == "module"}
-    prefix = name
-    while prefix:
-        prefix = prefix.rpartition(".")[0]
-        if prefix in modules:
-            return name[len(prefix) + 1 :]
-    return name
 
 
 def _files_on_the_way(graph: HeapGraph, subject: int) -> Iterator[str]:

@@ -1,99 +1,122 @@
-"""Where a holder is: the object that it is named after, its path, and which holders are none."""
+"""Name each holder: the object that it is called after, its path, and a text for people.
+
+Here, too, holders that are no leaks are dropped: those that state a bound, tables of weak
+references, and what imports fill.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
-from memlens._core.layout import NONE
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
-from memlens.leaks.detectors.clusters import place_of
+from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder, reference_text
 from memlens.leaks.growth import Growth, Holder
+from memlens.leaks.patterns.case import Case
+from memlens.leaks.people_paths import path_for_people
 from memlens.leaks.stated_bounds import BoundedHolder, stated_bound, warms_up
 
-__all__ = ("Located", "located")
+__all__ = ("name_holders", "place_of")
 
 _LRU_CACHE = "functools._lru_cache_wrapper"
 _WEAK_KEYS = frozenset({"int", "str", "tuple"})  # what weak dictionaries and registries key by
 _WEAK_REFERENCES = frozenset(
     f"weakref.{name}" for name in "ReferenceType ref KeyedRef WeakMethod ProxyType".split()
 )
-# A holder that gained less in an interval than this is the noise of any running program.
-_MIN_ELEMENTS = 3
-_MIN_STEP = {"buffer": 64, "garbage": 10}  # bytes; objects
+_NAMELESS = ("native", "garbage")
+_WILD = "[*]"
 
 
-@dataclass(slots=True)
-class Located:
-    """A holder with the object that it is named after."""
-
-    holder: Holder
-    subject: int
-    path: RetentionPath
-    text: str
-
-
-def located(growth: Growth, holders: Sequence[Holder]) -> tuple[list[Located], list[BoundedHolder]]:
-    """Return the holders that are leaks, each with its place, in the order given; and the bounded.
+def name_holders(
+    growth: Growth, holders: Sequence[Holder]
+) -> tuple[list[Case], list[BoundedHolder]]:
+    """Return a case for each holder that may be a leak, in the order given; and the bounded ones.
 
     Those grew as well, but state a bound that they have kept to.
     """
     finder = RetentionPathFinder(growth.last)
-    found: list[Located] = []
+    cases: list[Case] = []
     bounded: dict[int, BoundedHolder] = {}
     named: set[int] = set()
     for holder in holders:
-        if min(_steps(holder.lengths)) < _MIN_STEP.get(holder.shape, _MIN_ELEMENTS):
+        case = _case(growth, holder, finder)
+        if case is None or case.subject in named:
             continue
-        one = _locate(growth, holder, finder)
-        if one is None or one.subject in named:
-            continue
-        bound = _bound(growth, one)
+        bound = None if holder.shape in _NAMELESS else stated_bound(growth, holder, case.subject)
         if bound is not None:
-            kind, length = growth.last.type_of(one.subject), holder.lengths[-1]
-            bounded.setdefault(one.subject, BoundedHolder(one.text, kind, length, bound))
-        elif not _is_noise(growth, one):
-            named.add(one.subject)
-            found.append(one)
-    found = [one for one in found if not any(_explains(other, one) for other in found)]
-    return found, [*bounded.values()]
+            kind, length = growth.last.type_of(case.subject), holder.lengths[-1]
+            bounded.setdefault(case.subject, BoundedHolder(case.text, kind, length, bound))
+        elif not _is_noise(case):
+            named.add(case.subject)
+            cases.append(case)
+    kept = [case for case in cases if not any(_explains(other, case) for other in cases)]
+    return _once_a_text(kept), [*bounded.values()]
 
 
-def _bound(growth: Growth, one: Located) -> int | None:
-    if one.holder.shape in ("native", "garbage"):
-        return None
-    return stated_bound(growth, one.holder, one.subject)
+def _once_a_text(cases: Sequence[Case]) -> list[Case]:
+    """Keep the first case of each text: what reads the same is the same to a person."""
+    first: dict[str, Case] = {}
+    for case in cases:
+        first.setdefault(case.text, case)
+    return [*first.values()]
 
 
-def _locate(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Located | None:
+def _case(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Case | None:
     if holder.shape == "garbage":
-        return Located(holder, 0, RetentionPath("cyclic garbage", "garbage", ()), "cyclic garbage")
-    subject = _subject(growth.last, holder)
-    path = finder.path_to(subject)
-    if path is None:
+        path = RetentionPath("cyclic garbage", "garbage", ())
+        return Case(growth, holder, 0, path, "cyclic garbage")
+    graph = growth.last
+    subject = _subject(graph, holder)
+    found = finder.path_to(subject)
+    if found is None:
         return None
-    text = str(path)
+    path = path_for_people(graph, found)
+    text = place_of(path) if len(holder.members) > 1 else str(path)
     if holder.shape == "chain":
-        text += _chain_link(growth, holder)
+        text += _chain_link(graph, holder)
     elif holder.shape == "cluster":
-        text = place_of(path)
+        text = _with_owners(graph, holder, path, text)
     elif holder.shape == "native":
-        text = f"native code, or the interpreter, holding {growth.last.type_of(subject)}"
-    return Located(holder, subject, path, text)
+        text = f"native code, or the interpreter, holding {graph.type_of(subject)}"
+    return Case(growth, holder, subject, path, text)
 
 
-def _is_noise(growth: Growth, one: Located) -> bool:
-    if one.holder.shape in ("native", "garbage"):
-        return False
-    return _holds_only_weakly(growth.last, one.holder, one.path) or (
-        len(growth.graphs) == 2 and warms_up(growth.last, one.holder, one.path)
+def place_of(path: RetentionPath) -> str:
+    """Return a path with keys and positions as wildcards: ``app.sessions[*].history``."""
+    return path.root + "".join(
+        _WILD if hop.kind in ("key", "index", "item") and hop.text else hop.text
+        for hop in path.hops
     )
 
 
-def _holds_only_weakly(graph: HeapGraph, holder: Holder, path: RetentionPath) -> bool:
+def _with_owners(graph: HeapGraph, holder: Holder, path: RetentionPath, text: str) -> str:
+    """Say how many frames or functions have such a local, where that is what differs."""
+    if _WILD in text:
+        return text
+    kinds = Counter(
+        graph.type_of(graph.edge_source(graph.path_edges[node]))
+        for node in holder.members
+        if graph.path_edges[node] != NONE
+    )
+    owner = kinds.most_common(1)[0][0] if kinds else ""
+    return f"{len(holder.members)} × {text}" if owner else text
+
+
+def _is_noise(case: Case) -> bool:
+    growth, holder = case.growth, case.holder
+    if holder.shape in _NAMELESS:
+        return case.subject_type in _WEAK_REFERENCES
+    if _holds_only_weakly(case):
+        return True
+    imports = growth.imports[holder.start :]
+    is_early = len(growth.graphs) == 2 or (any(imports) and len(imports) - sum(imports) < 2)
+    return is_early and warms_up(growth.last, holder, case.path)
+
+
+def _holds_only_weakly(case: Case) -> bool:
     """Tell whether the entries are weak references that go when their objects go: a symptom."""
+    graph, holder, path = case.graph, case.holder, case.path
     if path.hops and path.hops[-1].text == ".__subclasses__":
         return True
     values = [node for node in holder.entries if graph.type_of(node) not in _WEAK_KEYS]
@@ -102,37 +125,42 @@ def _holds_only_weakly(graph: HeapGraph, holder: Holder, path: RetentionPath) ->
     )
 
 
-def _explains(outer: Located, inner: Located) -> bool:
+def _explains(outer: Case, inner: Case) -> bool:
     """Tell whether a holder lies inside another that gained the same: one leak, named once."""
-    way = [hop.node for hop in inner.path.hops[:-1]]
-    if outer is inner or outer.holder.node not in way or not inner.holder.gained:
+    if outer is inner or not inner.holder.gained:
         return False
-    return set(inner.holder.gained) <= {*outer.holder.gained, outer.holder.node}
-
-
-def _steps(lengths: Sequence[int]) -> list[int]:
-    return [after - before for before, after in pairwise(lengths)]
+    way = [hop.node for hop in inner.path.hops[:-1]]
+    outer_nodes = {outer.holder.node, *outer.holder.members}
+    if outer_nodes.isdisjoint(way):
+        return False
+    return set(inner.holder.gained) <= {*outer.holder.gained, *outer_nodes}
 
 
 def _subject(graph: HeapGraph, holder: Holder) -> int:
     """Return the node to name: not the table inside a cache, not a link but the head."""
     node = holder.node
     if holder.shape == "chain":
-        dominator = graph.dominators.dominator
-        links = {graph.type_of(gained) for gained in holder.gained}
-        while dominator[node] not in (0, NONE) and graph.type_of(node) in links:
-            node = dominator[node]
         return node
+    if holder.shape == "buffer":
+        return _owner_of_buffer(graph, node)
     for referrer in graph.referrers(node):
         if referrer and graph.type_of(referrer) == _LRU_CACHE:
             return referrer
     return node
 
 
-def _chain_link(growth: Growth, holder: Holder) -> str:
-    """Return the name under which a chain hangs on its head: ``.__traceback__``."""
-    entries = set(holder.entries)
-    for edge in growth.last.edges(holder.node):
-        if edge.target in entries and edge.name:
-            return f".{edge.name}"
-    return ""
+def _owner_of_buffer(graph: HeapGraph, node: int) -> int:
+    """Return the object whose own memory a text is: that of an ``io.BytesIO`` is a ``bytes``."""
+    edge = graph.path_edges[node]
+    if edge == NONE or graph.edge_label[edge] & KIND_MASK != EdgeKind.INTERNAL:
+        return node
+    return graph.edge_source(edge) or node
+
+
+def _chain_link(graph: HeapGraph, holder: Holder) -> str:
+    """Return the reference by which a chain hangs on its head: ``.__traceback__``."""
+    index = graph.path_edges[holder.members[0]]
+    edge = graph.edge(index, holder.node)
+    if not edge.name:
+        return ""
+    return reference_text(edge, None, graph.type_of(edge.target))

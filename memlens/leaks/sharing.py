@@ -7,31 +7,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from memlens._core.layout import LABEL_BITS, EdgeKind
-from memlens.leaks.growth import Growth, Holder
+from memlens._core.layout import KIND_MASK, EdgeKind, NodeFlag, RootKind
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.leaks.growth import HIDDEN, Growth, Holder
 
 __all__ = ("reach", "share_out")
 
-_KIND_MASK = (1 << LABEL_BITS) - 1
 _WEAK = int(EdgeKind.WEAK)
 
 
 def reach(growth: Growth, holders: Iterable[Holder]) -> None:
     """Fill in all the new objects that each holder reaches through new objects."""
-    graph, new = growth.last, growth.new
+    graph, births, flags = growth.last, growth.births[-1], growth.last.flags
+    barrier = _modules(graph)
     offsets, targets, labels = graph.edge_offset, graph.edge_target, graph.edge_label
     for holder in holders:
-        seen: dict[int, None] = dict.fromkeys(holder.entries)
+        start_step = holder.start
+        seen = dict.fromkeys(
+            node for node in holder.entries if births[node] > start_step and node not in barrier
+        )
         stack = list(seen)
         while stack:  # over millions of objects: no calls in here
             node = stack.pop()
             start, end = offsets[node], offsets[node + 1]
             for target, label in zip(targets[start:end], labels[start:end], strict=True):
-                if new[target] and target not in seen and label & _KIND_MASK != _WEAK:
+                if (
+                    births[target] > start_step
+                    and target not in seen
+                    and not flags[target] & HIDDEN
+                ):
+                    if label & KIND_MASK == _WEAK or target in barrier:
+                        continue
                     seen[target] = None
                     stack.append(target)
         seen.pop(holder.node, None)
         holder.gained = list(seen)
+
+
+def _modules(graph: HeapGraph) -> set[int]:
+    """Return the modules and their namespaces: what refers to a function does not hold its module."""
+    found: set[int] = set()
+    for root, kind in enumerate(graph.root_kind):
+        if kind == RootKind.MODULE:
+            module = graph.edge_target[root]
+            found.add(module)
+            found.update(
+                node for node in graph.strong_targets(module) if graph.has(node, NodeFlag.NAMESPACE)
+            )
+    return found
 
 
 def share_out(growth: Growth, holders: Sequence[Holder]) -> None:
@@ -52,5 +75,6 @@ def share_out(growth: Growth, holders: Sequence[Holder]) -> None:
 
 
 def _own_growth(growth: Growth, node: int) -> int:
-    old = growth.same[0][node]
-    return max(0, growth.last.node_size[node] - growth.graphs[0].node_size[old])
+    born = growth.births[-1][node]
+    was = growth.history(node)[0]
+    return max(0, growth.last.node_size[node] - growth.graphs[born].node_size[was])

@@ -1,32 +1,36 @@
-"""find_leaks: from snapshots of one process to a ranked list of suspects."""
+"""LeakSuspect: one holder that grows, with all that is known about it; and how it is made."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from memlens._core.layout import NodeFlag
 from memlens._options import check_count, check_number, check_regexes
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import check_same_process
+from memlens.heap.graph.matching import check_same_process, match_graphs
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.find_growth import find_growth
-from memlens.leaks.growth import Growth, Holder
+from memlens.leaks.growth import Growth, Holder, informative_steps, length_in
 from memlens.leaks.mentions import functions_mentioning
-from memlens.leaks.naming import Located, located
+from memlens.leaks.naming import name_holders
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.patterns.case import DATA
 from memlens.leaks.stated_bounds import BoundedHolder
 
-__all__ = ("LeakSuspect", "explain_growth", "find_leaks")
+__all__ = ("LeakSuspect", "explain_growth")
 
 # Of equal numbers, what is more telling than these comes first.
-_PLAIN = DATA | {"dict", "list", "set", "bytearray", "cell", "type"}
+_PLAIN = DATA | {
+    "dict", "list", "set", "bytearray", "cell", "_thread.lock", "builtin_function_or_method",
+}  # fmt: skip
 _MAX_TYPES = 5
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
@@ -35,7 +39,7 @@ _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 @dataclass(frozen=True, slots=True)
 class LeakSuspect:
-    """One holder that grew in every interval, with all that is known about it.
+    """One holder that accumulates objects, with all that is known about it.
 
     ``holder`` names the container that accumulates; ``path`` leads from the root to it.
     ``count_growth`` is in elements (0 for one that grows in its own memory),
@@ -97,48 +101,71 @@ class LeakSuspect:
         }
 
 
-def find_leaks(
-    snapshots: Iterable[HeapSnapshot],
-    *,
-    ignore: Iterable[str] = (),
-    min_growth_bytes: int = 0,
-    limit: int = 20,
-) -> list[LeakSuspect]:
-    """Return what grew in every interval between the snapshots, the largest share first.
-
-    ``snapshots``: two or more of one process, in any order; three or more tell a leak from a
-    one-time growth. ``ignore``: regular expressions; a suspect whose holder matches one is left
-    out. ``min_growth_bytes``: leave out what grew by less. ``limit``: at most so many.
-
-    Raises ``ComparisonError`` below two snapshots or across processes, ``OptionError`` for a bad
-    option.
-    """
-    return explain_growth(snapshots, ignore, min_growth_bytes, limit)[0]
-
-
 def explain_growth(
     snapshots: Iterable[HeapSnapshot],
     ignore: Iterable[str] = (),
     min_growth_bytes: int = 0,
     limit: int = 20,
 ) -> tuple[list[LeakSuspect], list[BoundedHolder]]:
-    """Return what `find_leaks` does, and what grew as well but states a bound."""
+    """Return the suspects, the largest share first, and the holders that grew but state a bound.
+
+    Options and errors are those of `memlens.find_leaks`.
+    """
     ordered = _in_order(snapshots)
     patterns = check_regexes("ignore", ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
-    growth = Growth([snapshot.graph for snapshot in ordered])
-    seconds = ordered[-1].timestamp - ordered[0].timestamp
+    cases, bounded = _cases(ordered)
     suspects: list[LeakSuspect] = []
-    found, bounded = located(growth, find_growth(growth))
-    for one in found:
-        if one.holder.share_bytes >= min_growth_bytes and not any(
-            pattern.search(one.text) for pattern in patterns
+    for case in cases:
+        if case.holder.share_bytes >= min_growth_bytes and not any(
+            pattern.search(case.text) for pattern in patterns
         ):
-            suspects.append(_suspect(growth, one, seconds))
+            suspects.append(_suspect(case))
             if len(suspects) == limit:
                 break
     return suspects, bounded
+
+
+def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]]:
+    """Return the holders that accumulate, the largest share first, and the bounded ones.
+
+    At the end of a program the variables of its functions are gone. So the snapshots before the
+    last one are looked at, too; what is smaller at the end than before is no leak.
+    """
+    at_end = _growth(ordered)
+    cases, bounded = name_holders(at_end, find_growth(at_end))
+    if ordered[-1].reason != "exit" or len(ordered) <= 3:
+        return cases, bounded
+    running = _growth(ordered[:-1])
+    known = {case.text for case in cases}
+    earlier, bounded_then = name_holders(running, find_growth(running))
+    cases += [
+        case
+        for case in earlier
+        if case.text not in known and not _is_smaller_in(ordered[-1].graph, case)
+    ]
+    texts = {holder.holder for holder in bounded}
+    bounded += [holder for holder in bounded_then if holder.holder not in texts]
+    cases.sort(key=lambda case: -case.holder.share_bytes)
+    return cases, bounded
+
+
+def _growth(ordered: list[HeapSnapshot]) -> Growth:
+    """Choose the snapshots that tell something, and match their objects."""
+    steps = informative_steps([snapshot.timestamp for snapshot in ordered])
+    chosen = [ordered[step] for step in steps]
+    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen])
+
+
+def _is_smaller_in(graph: HeapGraph, case: Case) -> bool:
+    """Tell whether the holder of a case exists in a later graph with fewer elements."""
+    same = match_graphs(case.graph, graph)
+    try:
+        node = same.index(case.holder.node)
+    except ValueError:
+        return False
+    return length_in(graph, node) < length_in(case.graph, case.holder.node)
 
 
 def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
@@ -154,25 +181,24 @@ def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
     return sorted(ordered, key=lambda snapshot: snapshot.timestamp)
 
 
-def _suspect(growth: Growth, one: Located, seconds: float) -> LeakSuspect:
-    graph, holder = growth.last, one.holder
-    case = Case(growth, holder, one.subject, one.path)
-    mentions = functions_mentioning(graph, case.name, one.subject)
-    case = replace(case, mentions=mentions)
-    finding = recognise(case)
+def _suspect(case: Case) -> LeakSuspect:
+    growth, graph, holder = case.growth, case.graph, case.holder
+    case = replace(case, mentions=functions_mentioning(graph, case.name, case.subject))
+    diagnosis = recognise(case)
     bytes_grown = round(holder.share_bytes)
+    seconds = growth.seconds[-1] - growth.seconds[holder.start]
     return LeakSuspect(
-        holder=one.text,
-        holder_type=graph.type_of(one.subject),
-        path=one.path,
+        holder=case.text,
+        holder_type=graph.type_of(case.subject),
+        path=case.path,
         growing_types=_growing_types(case),
         count_growth=holder.count_growth,
         retained_growth_bytes=bytes_grown,
-        retained_bytes=graph.retained_bytes(one.subject),
+        retained_bytes=graph.retained_bytes(case.subject),
         growth_bytes_per_hour=bytes_grown * 3600 / seconds if seconds >= _MIN_SECONDS else None,
-        pattern=finding.pattern,
-        evidence=finding.evidence,
-        suggestion=finding.suggestion,
+        pattern=diagnosis.pattern,
+        evidence=diagnosis.evidence,
+        suggestion=diagnosis.suggestion,
         sites=_sites(graph, holder),
     )
 
@@ -184,12 +210,36 @@ def _sites(graph: HeapGraph, holder: Holder) -> tuple[SiteShare, ...]:
 
 
 def _growing_types(case: Case) -> tuple[str, ...]:
-    """What the holder gained: values first, then keys, then what came with them."""
-    entries = Counter(case.graph.type_of(node) for node in case.holder.entries)
+    """Return what the holder gained, the most telling types first.
+
+    The program's own types come before those of the standard library, and these before plain data;
+    of each kind first the values added, then keys, then what came with them, most bytes first.
+    """
+    graph, holder = case.graph, case.holder
+    entries = Counter(graph.type_of(node) for node in holder.entries)
+    by_bytes: Counter[str] = Counter()
+    for node in holder.gained:
+        if not graph.has(node, NodeFlag.NAMESPACE):
+            by_bytes[graph.type_of(node)] += graph.node_size[node]
     ranked = [
         name
-        for types in (case.value_types, entries, case.gained_types)
-        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0] in _PLAIN, item))
+        for types in (case.value_types, entries, by_bytes)
+        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0]))
     ]
-    ranked = ranked or [case.subject_type]  # it grew in its own memory
-    return tuple(dict.fromkeys(ranked))[:_MAX_TYPES]
+    ranked = list(dict.fromkeys(ranked)) or [case.subject_type]  # it grew in its own memory
+    ranked.sort(key=_plainness)
+    first = next(iter(case.value_types.most_common(1)), None)
+    found = ranked[:_MAX_TYPES]
+    if first is not None and first[0] not in found:
+        found[-1] = first[0]
+    return tuple(found)
+
+
+def _plainness(name: str) -> int:
+    """Rank a type by how much it tells: 0 for the program's own, 3 for plain data."""
+    if name in _PLAIN:
+        return 3
+    module, dot, _ = name.partition(".")
+    if not dot:
+        return 2
+    return 1 if module in sys.stdlib_module_names else 0

@@ -1,94 +1,160 @@
-"""How long the garbage collector stops the program, measured through ``gc.callbacks``.
+"""How long the garbage collector stops the program, and the blocks in use after full collections.
 
-And how many blocks are in use right after a full collection: what is left then is really held.
+What is in use right after a full collection is really held.
+
+The measurement is a C function in ``gc.callbacks`` (`memlens._core._gc_pauses`): nothing in Python
+runs at the end of a collection because of memlens. A callback in Python would let other threads run
+there, up to CPython 3.11 in the middle of C code that is not prepared for it. Without the extension
+the collections are only counted, by ``gc.get_stats``; pauses and blocks are unknown.
 """
 
 from __future__ import annotations
 
 import gc
-import sys
-import time
-from collections.abc import Callable
+import os
+from typing import Protocol
 
-__all__ = ("GcPauseHook", "GcPauses")
-
-
-class GcPauses:
-    """Totals of the collections' pauses: how many, seconds together, the longest one's seconds."""
-
-    __slots__ = ("_clean_blocks", "count", "longest_seconds", "total_seconds")
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self.count = 0
-        self.total_seconds = 0.0
-        self.longest_seconds = 0.0
-        self._clean_blocks: int | None = None
-
-    def take_clean_blocks(self) -> int | None:
-        """Return the live blocks right after the last full collection, once; else None."""
-        blocks, self._clean_blocks = self._clean_blocks, None
-        return blocks
-
-    def note_clean_blocks(self, blocks: int) -> None:
-        """Keep the number of live blocks right after a full collection."""
-        self._clean_blocks = blocks
-
-    def add(self, seconds: float) -> None:
-        """Count one pause."""
-        self.count += 1
-        self.total_seconds += seconds
-        if seconds > self.longest_seconds:
-            self.longest_seconds = seconds
+__all__ = ("CountedGcPauses", "GcPauses", "MeasuredGcPauses", "new_gc_pauses")
 
 
-class GcPauseHook:
-    """One entry in ``gc.callbacks``, there only while somebody subscribes to it.
+class GcPauses(Protocol):
+    """Counts the collections of this process between `start` and `stop`, and their pauses.
 
-    Collections do not nest and do not run at the same time in two threads, so one start time is
-    enough. A pause runs from this hook's "start" to its "stop" call: the collection with the
-    finalizers that it runs, and the other callbacks in between.
+    Starting and stopping can be repeated; the numbers are added up until `clear`.
     """
 
-    __slots__ = ("_clock", "_started", "_subscribers")
+    @property
+    def count(self) -> int:
+        """The number of collections."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
-        self._started: float | None = None
-        # A tuple that is replaced, never changed: a collection may begin at any moment.
-        self._subscribers: tuple[GcPauses, ...] = ()
+    @property
+    def total_seconds(self) -> float | None:
+        """The sum of their pauses; None if unknown."""
 
-    def __call__(self, phase: str, info: dict[str, int]) -> None:
-        """Be told by the collector that a collection starts or stops."""
-        if phase == "start":
-            self._started = self._clock()
-        elif self._started is not None:  # None: subscribed while a collection was running
-            seconds = self._clock() - self._started
-            self._started = None
-            for pauses in self._subscribers:
-                pauses.add(seconds)
-        if phase == "stop" and info.get("generation") == 2 and self._subscribers:
-            blocks = sys.getallocatedblocks()
-            for pauses in self._subscribers:
-                pauses.note_clean_blocks(blocks)
+    @property
+    def longest_seconds(self) -> float | None:
+        """The longest pause; None if unknown."""
 
-    def subscribe(self, pauses: GcPauses) -> None:
-        """Count pauses in these totals from now on."""
-        if not any(known is pauses for known in self._subscribers):
-            self._subscribers = (*self._subscribers, pauses)
-        if not any(callback is self for callback in gc.callbacks):
-            self._started = None
-            gc.callbacks.append(self)
+    def start(self) -> None:
+        """Start counting. Does nothing if it counts already."""
 
-    def unsubscribe(self, pauses: GcPauses) -> None:
-        """Count no more in these totals; after the last ones ``gc.callbacks`` is as it was."""
-        self._subscribers = tuple(known for known in self._subscribers if known is not pauses)
-        if not self._subscribers:
-            # By identity: list.remove would run the other callbacks' __eq__.
-            for place, callback in enumerate(gc.callbacks):
-                if callback is self:
-                    del gc.callbacks[place]
-                    break
+    def stop(self) -> None:
+        """Stop counting and keep the numbers. Does nothing if it does not count."""
+
+    def clear(self) -> None:
+        """Set all numbers to zero."""
+
+    def take_clean_blocks(self) -> int | None:
+        """Return the allocated blocks right after the last full collection, once; else None."""
+
+
+class MeasuredGcPauses:
+    """Counts and measures by an entry in ``gc.callbacks`` that is a C function.
+
+    A pause lasts from the call of this entry at the start of the collection to its call at the end,
+    so it contains the finalizers and the other callbacks that run in between. Raises ImportError
+    where there is no C extension.
+    """
+
+    __slots__ = ("_callback", "_counter")
+
+    def __init__(self) -> None:
+        from memlens._core._gc_pauses import PauseCounter
+
+        self._counter = PauseCounter()
+        self._callback = self._counter.callback  # one object: gc.callbacks is searched for it
+
+    @property
+    def count(self) -> int:
+        """The number of collections."""
+        return self._counter.count
+
+    @property
+    def total_seconds(self) -> float:
+        """The sum of their pauses."""
+        return self._counter.total_seconds
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest pause."""
+        return self._counter.longest_seconds
+
+    def start(self) -> None:
+        """Start counting. Does nothing if it counts already."""
+        if not any(known is self._callback for known in gc.callbacks):
+            gc.callbacks.append(self._callback)
+
+    def stop(self) -> None:
+        """Stop counting; ``gc.callbacks`` is as it was. Does nothing if it does not count."""
+        # By identity: list.remove would run the other callbacks' __eq__.
+        for place, callback in enumerate(gc.callbacks):
+            if callback is self._callback:
+                del gc.callbacks[place]
+                break
+
+    def clear(self) -> None:
+        """Set all numbers to zero."""
+        self._counter.clear()
+
+    def take_clean_blocks(self) -> int | None:
+        """Return the allocated blocks right after the last full collection, once; else None."""
+        return self._counter.take_clean_blocks()
+
+
+class CountedGcPauses:
+    """Counts collections by ``gc.get_stats``, where there is no C extension."""
+
+    __slots__ = ("_counted", "_since")
+
+    def __init__(self) -> None:
+        self._counted = 0
+        self._since: int | None = None  # collections of the process at the start
+
+    @property
+    def count(self) -> int:
+        """The number of collections."""
+        running = 0 if self._since is None else _collections() - self._since
+        return self._counted + running
+
+    @property
+    def total_seconds(self) -> None:
+        """Unknown."""
+        return None
+
+    @property
+    def longest_seconds(self) -> None:
+        """Unknown."""
+        return None
+
+    def start(self) -> None:
+        """Start counting. Does nothing if it counts already."""
+        if self._since is None:
+            self._since = _collections()
+
+    def stop(self) -> None:
+        """Stop counting and keep the number. Does nothing if it does not count."""
+        self._counted, self._since = self.count, None
+
+    def clear(self) -> None:
+        """Set the number to zero."""
+        self._counted = 0
+        if self._since is not None:
+            self._since = _collections()
+
+    def take_clean_blocks(self) -> int | None:
+        """Return None: unknown."""
+        return None
+
+
+def new_gc_pauses() -> GcPauses:
+    """Return a counter that measures pauses where the C extension is there."""
+    if os.environ.get("MEMLENS_PURE") != "1":
+        try:
+            return MeasuredGcPauses()
+        except ImportError:
+            pass  # not built: an install without a compiler
+    return CountedGcPauses()
+
+
+def _collections() -> int:
+    return sum(generation["collections"] for generation in gc.get_stats())

@@ -53,7 +53,8 @@ class MemoryReading:
       ``gc_collections``, ``gc_collected``, ``gc_uncollectable``: totals by generation;
       ``gc_frozen``: objects in the permanent generation.
     * ``gc_pauses``, ``gc_pause_seconds``, ``gc_longest_pause_seconds``: the collections while a
-      `MemorySampler` was running; None in a reading that was taken without one.
+      `MemorySampler` was running; None in a reading that was taken without one. Without the C
+      extension the seconds are None.
     * ``limit_bytes``, ``limit_source``: the lowest limit on this process and its source; see
       `memlens.process.memory_limit`.
     """
@@ -136,8 +137,10 @@ class MemoryReading:
         values["limit_source"] = LIMIT_SOURCES[values["limit_source"]]
         return cls(**values)
 
-    def with_gc_pauses(self, count: int, seconds: float, longest_seconds: float) -> MemoryReading:
-        """Return this reading with pauses of the garbage collector that were measured."""
+    def with_gc_pauses(
+        self, count: int, seconds: float | None, longest_seconds: float | None
+    ) -> MemoryReading:
+        """Return this reading with the number of collections and their pauses (None: unknown)."""
         return replace(
             self,
             gc_pauses=count,

@@ -10,7 +10,7 @@ from memlens._fork import ForkSafeLock
 from memlens._log import FailureLog
 from memlens._options import check_boolean, check_callable, check_count, check_seconds
 from memlens.errors import OptionError
-from memlens.process.gc_pauses import GcPauses
+from memlens.process.gc_pauses import new_gc_pauses
 from memlens.process.reading import READING_COLUMNS, MemoryReading, prepare_readings
 from memlens.process.sampling_thread import SamplingThread, process_thread
 from memlens.structures.series import MultiSeries, SeriesReader
@@ -84,7 +84,7 @@ class MemorySampler:
         check_count("max_readings", max_readings)
         self.uss = check_boolean("uss", uss)
         self.children = check_boolean("children", children)
-        self.pauses = GcPauses()
+        self.pauses = new_gc_pauses()
         prepare_readings()
         self._sampling = process_thread() if sampling is None else sampling
         self._series = MultiSeries(READING_COLUMNS, max_readings)

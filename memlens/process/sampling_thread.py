@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from memlens._fork import call_in_forked_child
-from memlens.process.gc_pauses import GcPauseHook, GcPauses
+from memlens.process.gc_pauses import GcPauses
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.process.schedule import Schedule
 
@@ -77,7 +77,6 @@ class SamplingThread:
         self._threaded = threaded
         self._needs_registration = process_wide
         self._schedule: Schedule[Subscriber] = Schedule()
-        self._pause_hook = GcPauseHook()
         # Held briefly, never while a reading is taken or delivered. Re-entrant, because a finalizer
         # or a signal handler that stops a sampler may run anywhere.
         self._condition = threading.Condition(threading.RLock())
@@ -105,7 +104,7 @@ class SamplingThread:
             try:
                 if is_new:
                     self._schedule.add(subscriber, subscriber.sample_interval, self._clock())
-                    self._pause_hook.subscribe(subscriber.pauses)
+                    subscriber.pauses.start()
                 self._ensure_thread()  # of a known subscriber, too: a thread may have died
                 self._condition.notify_all()
             except RuntimeError as error:  # no thread can be started: the program continues
@@ -113,7 +112,7 @@ class SamplingThread:
             except BaseException:  # out of memory, or a signal handler has raised
                 if is_new:
                     self._schedule.remove(subscriber)
-                    self._pause_hook.unsubscribe(subscriber.pauses)
+                    subscriber.pauses.stop()
                 raise
         if failure is not None:
             subscriber.fail(failure)
@@ -131,7 +130,7 @@ class SamplingThread:
         with self._condition:
             if not self._schedule.remove(subscriber):
                 return
-            self._pause_hook.unsubscribe(subscriber.pauses)
+            subscriber.pauses.stop()
             ending = None if len(self._schedule) else self._dismiss_thread()
         self._join(ending)
 
@@ -240,7 +239,7 @@ class SamplingThread:
             try:
                 with self._condition:
                     for subscriber in subscribers:  # the fork may have interrupted `subscribe`
-                        self._pause_hook.subscribe(subscriber.pauses)
+                        subscriber.pauses.start()
                     self._schedule.restart(self._clock())
                     self._ensure_thread()
             except RuntimeError as error:  # no thread can be started in the child
@@ -256,7 +255,7 @@ class SamplingThread:
 
     def _remove_subscribers(self) -> None:
         for subscriber in self._schedule.scheduled():
-            self._pause_hook.unsubscribe(subscriber.pauses)
+            subscriber.pauses.stop()
         self._schedule.clear()
 
 

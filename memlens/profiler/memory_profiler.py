@@ -15,7 +15,7 @@ from memlens._log import FailureLog
 from memlens._options import check_callable, check_regexes, check_seconds, check_text, shown
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.leak_report import LeakReport, make_leak_report
+from memlens.leaks.leak_report import LeakReport, find_leaks
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
@@ -259,7 +259,7 @@ class MemoryProfiler:
             records = self.snapshots
             leaks = None
             if len(records) >= 2:
-                leaks = make_leak_report(
+                leaks = find_leaks(
                     snapshots,
                     ignore=self.ignore,
                     min_growth_bytes=_STARTUP_GROWTH_BYTES if len(records) == 2 else 0,
@@ -331,7 +331,7 @@ class MemoryProfiler:
             report = LeakReport(self._pid, len(self._store.records), 0.0, 0, (), (), alert)
             for snapshots in choices:
                 if len(snapshots) >= 2:
-                    report = make_leak_report(snapshots, ignore=self.ignore, alert=alert)
+                    report = find_leaks(snapshots, ignore=self.ignore, alert=alert)
                 if report.suspects:
                     break
         return report

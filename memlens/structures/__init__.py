@@ -1,18 +1,18 @@
-"""Structures that hold no more memory than they were given: the cure for what the profiler finds.
+"""Data structures with bounded memory, to replace the ones that grow.
 
-===================== ===================================================================
-it grows              use
-===================== ===================================================================
-a dict as a cache     `LRUCache`, `cached`; `WeakValueCache` for objects that live anyway
-the same object anew  `ObjectPool`, `BufferPool`
-equal strings         `StringInterner`
-a file read at once   `stream_json_lines`, `process_json_lines`, `process_csv`
-a list of everything  `ChunkProcessor`
-a list of readings    `NumericTimeSeries`, `MultiSeries`
-===================== ===================================================================
+=========================== ==============================================================
+what grows                  use instead
+=========================== ==============================================================
+a dict as a cache           `LRUCache`, `cached`; `WeakValueCache` for shared objects
+objects created repeatedly  `ObjectPool`, `BufferPool`
+equal strings               `StringInterner`
+a file read at once         `stream_json_lines`, `process_json_lines`, `process_csv`
+a list of all items         `ChunkProcessor`
+a list of measurements      `NumericTimeSeries`, `MultiSeries`
+=========================== ==============================================================
 
-Each can be used alone, needs the standard library only, and raises the built-in errors of mappings
-and queues. `size_of` estimates what a value holds.
+Each works without the rest of memlens, needs only the standard library, and raises the built-in
+errors of mappings and queues. `size_of` estimates the memory of a value.
 """
 
 from __future__ import annotations

@@ -1,8 +1,13 @@
-"""The entries of an `LRUCache`, in two orders at once: by last use and by expiry.
+"""The entries of an `LRUCache`, in two orders: by last use and by expiry.
 
-An entry is a plain list rather than an object with names because lists are compared in C: no Python
-code runs inside ``heappush`` and ``heappop``, so no finaliser can come in between and change the
-heap under them. `SERIAL` is unique, so a comparison never reaches the key.
+An entry is a plain list because lists are compared in C. No Python code runs inside ``heappush`` and
+``heappop``, so no finaliser can change the heap during them. `SERIAL` is unique, so a comparison
+never reaches the key.
+
+The heap is ordered by `DUE`, which must not change while an entry is in the heap. Storing a new value
+under an existing key changes `EXPIRES` only; an entry that is due but has not expired goes back into
+the heap. A finaliser may run after any call and use the cache, so each method checks for `GONE` after
+its last call and then changes the entry without another call.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from itertools import count
 from typing import Any
 
 __all__ = (
+    "DUE",
     "ENTRY_BYTES",
     "EXPIRES",
     "GONE",
@@ -25,12 +31,12 @@ __all__ = (
     "new_entry",
 )
 
-EXPIRES, SERIAL, KEY, VALUE, SIZE = range(5)
-GONE: Any = object()  # key and value of an entry that left the cache while the heap still holds it
-# What one entry costs beside key and value: the list 112, its numbers 88, its node and its share of
-# the ordered dict at that one's fullest moment 135, its place in the heap with the stale ones 65;
-# the rest is what Python 3.10 was measured to need above that.
-ENTRY_BYTES = 432
+DUE, SERIAL, KEY, VALUE, SIZE, EXPIRES = range(6)
+GONE: Any = object()  # key and value of a removed entry
+# The bytes of an entry without key and value: the list 120, its numbers 112, its share of the ordered
+# dict just after a resize 135, its share of the heap with stale entries 65. The rest is a margin for
+# differences between Python versions.
+ENTRY_BYTES = 464
 _STALE_ALLOWED = 64
 
 _SERIALS = count()
@@ -39,67 +45,83 @@ Entry = list[Any]
 
 
 def new_entry(key: object, value: object, expires: float | None, size_bytes: int) -> Entry:
-    """Return an entry that is in no table yet."""
-    return [expires, next(_SERIALS), key, value, size_bytes]
+    """Return a new entry that is not in a table."""
+    return [expires, next(_SERIALS), key, value, size_bytes, expires]
 
 
 class EntryTable:
-    """Entries by key, by use and by expiry, and the sum of their sizes. Knows no lock and no clock.
+    """Entries by key, by use and by expiry, and the sum of their sizes. Has no lock and no clock.
 
-    Removed pairs are returned, never just dropped: the caller lets them die outside its lock.
+    Methods return removed pairs, so that the caller can drop them outside of its lock.
     """
 
-    __slots__ = ("_heap", "_stale", "by_key", "size_bytes")
+    __slots__ = ("_stale", "by_key", "heap", "size_bytes")
 
     def __init__(self) -> None:
         self.by_key: OrderedDict[Any, Entry] = OrderedDict()  # least recently used first
         self.size_bytes = 0
-        self._heap: list[Entry] = []
-        self._stale = 0  # entries of the heap that are gone
+        self.heap: list[Entry] = []
+        self._stale = 0  # removed entries that are still in the heap
 
     def insert(self, entry: Entry) -> list[tuple[Any, Any]]:
-        """Put an entry in as the most recently used; return the pair that it replaced, if any."""
-        # Not just an assignment: a finaliser may store the same key at any call in between.
+        """Add an entry as the most recently used one; return the pairs that it replaced."""
+        # A loop instead of an assignment: a finaliser may store the same key between two calls.
         replaced = []
         while (other := self.by_key.setdefault(entry[KEY], entry)) is not entry:
-            replaced.append(self.remove(other))
+            pair = self.remove(other)
+            if pair is not None:
+                replaced.append(pair)
         self.size_bytes += entry[SIZE]
-        if entry[EXPIRES] is not None:
-            heapq.heappush(self._heap, entry)
+        if entry[DUE] is not None:
+            heapq.heappush(self.heap, entry)
         return replaced
 
-    def remove(self, entry: Entry, *, in_heap: bool = True) -> tuple[Any, Any]:
-        """Take an entry of the table out and return its key and value."""
-        del self.by_key[entry[KEY]]
+    def remove(self, entry: Entry, *, in_heap: bool = True) -> tuple[Any, Any] | None:
+        """Remove an entry and return its key and value; None if it was removed already."""
+        if entry[KEY] is GONE:
+            return None
+        found = self.by_key.pop(entry[KEY], None)
+        if found is not entry:  # a finaliser has replaced it
+            if found is not None:
+                self.by_key.setdefault(found[KEY], found)
+            return None
         self.size_bytes -= entry[SIZE]
         pair = (entry[KEY], entry[VALUE])
-        if in_heap and entry[EXPIRES] is not None:
-            entry[KEY] = entry[VALUE] = GONE
+        entry[KEY] = entry[VALUE] = GONE
+        if in_heap and entry[DUE] is not None:
             self._stale += 1
             if self._stale > _STALE_ALLOWED + len(self.by_key) // 2:
                 self._sweep()
         return pair
 
-    def remove_least_used(self) -> tuple[Any, Any]:
-        """Take out the entry that was used least recently; there must be one."""
-        return self.remove(next(iter(self.by_key.values())))
+    def remove_least_used(self) -> tuple[Any, Any] | None:
+        """Remove the least recently used entry and return its pair; None if there is none."""
+        entry = next(iter(self.by_key.values()), None)
+        return None if entry is None else self.remove(entry)
 
-    def pop_expired(self, now: float) -> tuple[Any, Any] | None:
-        """Take out one entry that is too old and return its pair; None if there is none."""
-        heap = self._heap
-        while heap and (heap[0][VALUE] is GONE or heap[0][EXPIRES] <= now):
+    def pop_expired(self, now: float, limit: int) -> list[tuple[Any, Any]]:
+        """Remove expired entries and return their pairs; visits at most ``limit`` entries."""
+        expired = []
+        heap = self.heap
+        while limit > 0 and heap and (heap[0][VALUE] is GONE or heap[0][DUE] <= now):
+            limit -= 1
             entry = heapq.heappop(heap)
             if entry[VALUE] is GONE:
                 self._stale -= 1
-            else:
-                return self.remove(entry, in_heap=False)
-        return None
+            elif entry[EXPIRES] is None:
+                entry[DUE] = None
+            elif entry[EXPIRES] > now:
+                entry[DUE] = entry[EXPIRES]
+                heapq.heappush(heap, entry)
+            elif (pair := self.remove(entry, in_heap=False)) is not None:
+                expired.append(pair)
+        return expired
 
     def may_expire(self) -> bool:
-        """Tell whether any entry has a limit of age."""
-        return bool(self._heap)
+        """Return whether any entry can expire."""
+        return bool(self.heap)
 
     def _sweep(self) -> None:
-        self._heap[:] = [entry for entry in self._heap if entry[VALUE] is not GONE]
-        heapq.heapify(self._heap)
+        self.heap[:] = [entry for entry in self.heap if entry[VALUE] is not GONE]
+        heapq.heapify(self.heap)
         self._stale = 0

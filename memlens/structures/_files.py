@@ -1,4 +1,4 @@
-"""Files by name: opened by suffix, compressed or not, and replaced as a whole or not at all."""
+"""Open files with compression by suffix, and replace files atomically."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PathLike = str | os.PathLike[str]
 
 
 def open_bytes(path: PathLike, mode: str = "rb") -> BinaryIO:
-    """Open a file for bytes, through gzip (``.gz``) or Zstandard (``.zst``) by its suffix."""
+    """Open a binary file, with gzip for the suffix ``.gz`` and Zstandard for ``.zst``."""
     name = os.fspath(path)
     if name.endswith(".gz"):
         import gzip
@@ -22,7 +22,7 @@ def open_bytes(path: PathLike, mode: str = "rb") -> BinaryIO:
         return cast("BinaryIO", gzip.open(name, mode))
     if name.endswith(".zst"):
         file = _zstd_open()(name, mode)
-        # zstandard's reader knows no lines.
+        # The reader of zstandard has no readline().
         return cast("BinaryIO", io.BufferedReader(file) if mode == "rb" else file)
     return cast("BinaryIO", open(name, mode))
 
@@ -39,7 +39,7 @@ def _zstd_open() -> Any:  # one of three modules with the same open()
 
 
 def name_of(source: object) -> str:
-    """Return what to call a source in a message."""
+    """Return the name of a source for messages."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     return str(getattr(source, "name", type(source).__name__))
@@ -47,13 +47,13 @@ def name_of(source: object) -> str:
 
 @contextmanager
 def replaced(path: PathLike) -> Iterator[IO[bytes]]:
-    """Write a new file beside ``path`` that takes its place at the end, or is removed on error.
+    """Write a temporary file that replaces ``path`` at the end and is removed on error.
 
-    It keeps the permissions of the file it replaces; a new one has the usual ones.
+    The permissions of an existing file are kept. A new file gets the default permissions.
     """
     target = os.path.realpath(path)
     folder, base = os.path.split(target)
-    # The suffix stays last: it says how to compress.
+    # The suffix stays at the end: it selects the compression.
     temporary = os.path.join(folder, f".{os.getpid()}-{os.urandom(4).hex()}.{base}")
     try:
         with open_bytes(temporary, "xb" if not base.endswith(".zst") else "wb") as file:

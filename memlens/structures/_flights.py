@@ -1,7 +1,7 @@
-"""One computation per key: the second who asks waits for the answer of the first.
+"""One computation per key: concurrent callers wait for the result of the first caller.
 
-Known as "single flight" (Go's ``golang.org/x/sync/singleflight``). Threads and tasks of any event
-loop wait in the same queue, so it does not matter which of them computes.
+This is known as "single flight" (Go's ``golang.org/x/sync/singleflight``). Threads and tasks of any
+event loop wait in the same queue, so any of them can compute.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MISSING: Any = object()
 
 
 class Flight(Generic[V]):
-    """One computation: who does it, who waits for it, and how it ended."""
+    """One computation: its owner, its waiters and its result."""
 
     __slots__ = ("error", "has_value", "owner", "thread", "value", "waiters")
 
@@ -36,85 +36,85 @@ class Flight(Generic[V]):
 
 
 class FlightTable(Generic[V]):
-    """The flights of one mapping, by key. Every method is called with the mapping's lock held."""
+    """The flights of one mapping, by key. Callers of every method hold the lock of the mapping."""
 
-    __slots__ = ("_sleeping", "by_key")
+    __slots__ = ("_waited_for", "by_key")
 
     def __init__(self) -> None:
         self.by_key: dict[Hashable, Flight[V]] = {}
-        self._sleeping: dict[object, Flight[V]] = {}  # what a thread or task waits for
+        self._waited_for: dict[object, Flight[V]] = {}  # by waiting thread or task
 
     def supersede(self, key: Hashable) -> None:
-        """The key was set or deleted meanwhile: what is being computed must not be stored."""
+        """Discard the computation of a key, since the key was set or deleted in the meantime."""
         if self.by_key:
             self.by_key.pop(key, None)
 
     def is_current(self, key: Hashable, flight: Flight[V]) -> bool:
-        """Tell whether the result of this flight is still wanted in the mapping."""
+        """Return whether the result of this flight is still to be stored."""
         return self.by_key.get(key) is flight
 
-    def join(self, flight: Flight[V], key: Hashable, sleeper: object, waiter: Waiter) -> None:
-        """Add a waiter; RuntimeError when it would wait, directly or through others, for itself."""
+    def join(self, flight: Flight[V], key: Hashable, me: object, waiter: Waiter) -> None:
+        """Add a waiter. Raises RuntimeError if it would wait for itself, directly or indirectly."""
         step: Flight[V] | None = flight
         while step is not None:
-            # A thread that sleeps stops all tasks of its event loop, not only the current one.
-            if sleeper in (step.owner, step.thread):
+            # A waiting thread blocks all tasks of its event loop, not only the current one.
+            if me in (step.owner, step.thread):
                 raise RuntimeError(
-                    f"the computation of {key!r:.100} would wait for itself: compute() asked, "
-                    "directly or through another key, for the value that it is to compute"
+                    f"the computation of {key!r:.100} would wait for itself: compute() requested the"
+                    " value that it computes, directly or through another key"
                 )
-            step = self._sleeping.get(step.owner)
-        self._sleeping[sleeper] = flight
+            step = self._waited_for.get(step.owner)
+        self._waited_for[me] = flight
         flight.waiters.append(waiter)
 
-    def leave(self, flight: Flight[V], sleeper: object, waiter: Waiter) -> None:
-        """End a wait, whatever ended it."""
-        self._sleeping.pop(sleeper, None)
+    def leave(self, flight: Flight[V], me: object, waiter: Waiter) -> None:
+        """Remove a waiter, whatever ended its wait."""
+        self._waited_for.pop(me, None)
         if waiter in flight.waiters:
             flight.waiters.remove(waiter)
 
-    def land(self, key: Hashable, flight: Flight[V]) -> list[Waiter]:
-        """End a flight and return those to be woken."""
+    def finish(self, key: Hashable, flight: Flight[V]) -> list[Waiter]:
+        """Remove a finished flight and return its waiters, which the caller wakes."""
         if self.by_key.get(key) is flight:
             del self.by_key[key]
         return flight.waiters[:]
 
 
 class ComputingMapping(SnapshotMapping[K, V]):
-    """A mapping with ``get_or_compute``, from ``get``, ``peek`` and ``_keep``."""
+    """A mapping that provides ``get_or_compute``, based on ``get``, ``peek`` and ``_keep``."""
 
     _lock: threading.RLock
     _flights: FlightTable[V]
 
     @abstractmethod
     def _keep(self, key: K, value: V, flight: Flight[V]) -> None:
-        """Store a computed value if ``flight`` is still current and the value may be stored."""
+        """Store a computed value if ``flight`` is current and the mapping accepts the value."""
 
     def get_or_compute(self, key: K, compute: Callable[[], V]) -> V:
-        """Return the value of ``key``; where there is none, that of ``compute()``, and keep it.
+        """Return the value of ``key``. If there is none, store and return ``compute()``.
 
-        However many threads and tasks ask at the same time, ``compute()`` runs once, without any
-        lock held, and the others wait for it. An ``Exception`` of it reaches all who wait, the same
-        one, and is not kept: the next call computes again. (Retrying in turn would make N callers
-        wait N times for a service that is down.) Where the computing thread itself is stopped
-        (KeyboardInterrupt, a cancelled task), one of those who wait computes instead. A key that
-        is set or deleted meanwhile is left as it then is; a value that the mapping cannot hold is
-        returned all the same.
+        If several threads and tasks call this at the same time, ``compute()`` runs once, without a
+        lock, and the others wait for it. If it raises an ``Exception``, all of them get the same
+        exception; nothing is stored, so the next call computes again. (If each waiter retried, N
+        callers would wait N times for a service that is down.) If the computing thread or task is
+        interrupted (KeyboardInterrupt, cancellation), one of the waiters computes instead. If the
+        key is set or deleted during the computation, that change stays. A value that the mapping
+        does not accept is returned without being stored.
 
-        Raises RuntimeError instead of waiting for ever when ``compute()`` needs its own result.
+        Raises RuntimeError instead of a deadlock if ``compute()`` needs its own result.
         """
         value: V = self.get(key, _MISSING)
         return self._compute(key, compute) if value is _MISSING else value
 
     async def get_or_compute_async(self, key: K, compute: Callable[[], Awaitable[V]]) -> V:
-        """Do as ``get_or_compute`` with something to await; waiting does not block the loop."""
+        """Do the same as ``get_or_compute`` with an awaitable, without blocking the event loop."""
         value: V = self.get(key, _MISSING)
         return await self._compute_async(key, compute) if value is _MISSING else value
 
     def _compute(self, key: K, compute: Callable[[], V]) -> V:
         value = _MISSING
         while value is _MISSING:
-            value, flight, waiter = self._take_off(key, threading.get_ident(), ThreadWaiter)
+            value, flight, waiter = self._join_or_start(key, threading.get_ident(), ThreadWaiter)
             if waiter is not None:
                 try:
                     waiter.wait()
@@ -131,7 +131,7 @@ class ComputingMapping(SnapshotMapping[K, V]):
         value = _MISSING
         while value is _MISSING:
             task = asyncio.current_task()
-            value, flight, waiter = self._take_off(key, task, TaskWaiter)
+            value, flight, waiter = self._join_or_start(key, task, TaskWaiter)
             if waiter is not None:
                 try:
                     await waiter.wait()
@@ -142,8 +142,10 @@ class ComputingMapping(SnapshotMapping[K, V]):
                 return await self._computed_async(key, compute, flight)
         return value  # type: ignore[no-any-return]
 
-    def _take_off(self, key: K, me: object, make_waiter: Callable[[], Any]) -> tuple[Any, Any, Any]:
-        """Return (value, None, None), (missing, my flight, None) or (missing, flight, waiter)."""
+    def _join_or_start(
+        self, key: K, me: object, make_waiter: Callable[[], Any]
+    ) -> tuple[Any, Any, Any]:
+        """Return (value, None, None), (missing, own flight, None) or (missing, flight, waiter)."""
         waiter = make_waiter()
         with self._lock:
             value = self.peek(key, _MISSING)
@@ -160,9 +162,9 @@ class ComputingMapping(SnapshotMapping[K, V]):
         try:
             value = compute()
         except BaseException as error:
-            self._land(key, flight, error)
+            self._finish(key, flight, error)
             raise
-        return self._arrived(key, value, flight)
+        return self._completed(key, value, flight)
 
     async def _computed_async(
         self, key: K, compute: Callable[[], Awaitable[V]], flight: Flight[V]
@@ -170,21 +172,21 @@ class ComputingMapping(SnapshotMapping[K, V]):
         try:
             value = await compute()
         except BaseException as error:
-            self._land(key, flight, error)
+            self._finish(key, flight, error)
             raise
-        return self._arrived(key, value, flight)
+        return self._completed(key, value, flight)
 
-    def _arrived(self, key: K, value: V, flight: Flight[V]) -> V:
+    def _completed(self, key: K, value: V, flight: Flight[V]) -> V:
         flight.value, flight.has_value = value, True
         try:
             self._keep(key, value, flight)  # may raise what size_of or on_evict raises
         finally:
-            self._land(key, flight, None)
+            self._finish(key, flight, None)
         return value
 
-    def _land(self, key: K, flight: Flight[V], error: BaseException | None) -> None:
+    def _finish(self, key: K, flight: Flight[V], error: BaseException | None) -> None:
         with self._lock:
-            waiters = self._flights.land(key, flight)
+            waiters = self._flights.finish(key, flight)
         if waiters and isinstance(error, Exception):
             flight.error = error
         for waiter in waiters:
@@ -196,10 +198,10 @@ class ComputingMapping(SnapshotMapping[K, V]):
 
 
 def _outcome(flight: Flight[V]) -> V | object:
-    """Return or raise how a flight ended; the sentinel when it was broken off: try again."""
+    """Return the value of a flight or raise its error; the sentinel if it was interrupted."""
     if flight.error is not None:
         try:
             raise flight.error
         finally:
-            del flight  # else: error -> traceback -> this frame -> flight -> error
+            del flight  # it would form a cycle: error -> traceback -> this frame -> flight -> error
     return flight.value if flight.has_value else _MISSING

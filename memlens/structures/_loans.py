@@ -1,4 +1,4 @@
-"""Who has what: the objects of a pool that are lent, since when, and where they were taken."""
+"""The objects of a pool that are on loan: since when, and which code acquired them."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ Site = tuple[tuple[CodeType, int], ...]
 
 
 class UnreleasedLease(NamedTuple):
-    """An object that was taken from a pool and not given back."""
+    """An object that was acquired from a pool and not released."""
 
     type_name: str
     age_seconds: float
-    where: tuple[str, ...]  # "file:line in function", the innermost first
-    lost: bool  # True: nobody has it any more, so it will never be released
+    where: tuple[str, ...]  # "file:line in function", innermost first
+    lost: bool  # True: no reference is left, so it will never be released
 
     def __str__(self) -> str:
-        state = "lost without release" if self.lost else f"out for {self.age_seconds:.1f} s"
+        state = "lost without release" if self.lost else f"on loan for {self.age_seconds:.1f} s"
         place = " <- ".join(self.where) or "an unknown place (frames=0)"
-        return f"{self.type_name} {state}, taken at {place}"
+        return f"{self.type_name} {state}, acquired at {place}"
+
+    def __repr__(self) -> str:
+        return f"<UnreleasedLease: {self._replace(where=self.where[:1])}>"
 
 
-def taken_at(frames: int) -> Site:
-    """Return the calling code outside this package: code objects, no frames, nothing kept alive."""
+def acquired_at(frames: int) -> Site:
+    """Return the calling code outside this package, as code objects: they keep no frame alive."""
     site: list[tuple[CodeType, int]] = []
     frame = sys._getframe(1) if frames else None
     while frame is not None and len(site) < frames:
         code = frame.f_code
         if site or not code.co_filename.startswith(_OWN_FOLDER):
-            site.append((code, frame.f_lasti))  # the line is looked up only if it is asked for
+            site.append((code, frame.f_lasti))  # the line is looked up only when needed
         frame = frame.f_back
     return tuple(site)
 
@@ -53,7 +56,7 @@ def _describe(code: CodeType, last_instruction: int) -> str:
 
 
 class WeakLoan(weakref.ref[Any]):
-    """A lent object that may die on loan."""
+    """A weak reference to an object on loan."""
 
     __slots__ = ("number", "payload", "since", "site", "type")
     number: int
@@ -64,7 +67,7 @@ class WeakLoan(weakref.ref[Any]):
 
 
 class StrongLoan:
-    """A lent object of a type that allows no weak references."""
+    """A strong reference to an object on loan whose type does not support weak references."""
 
     __slots__ = ("item", "number", "payload", "since", "site", "type")
     number: int
@@ -81,12 +84,12 @@ Loan = WeakLoan | StrongLoan
 
 
 class LoanTable(Generic[T]):
-    """Lent objects by identity.
+    """The objects on loan, by identity.
 
-    What allows weak references is referred to weakly: its death ends the loan and is noted in
-    ``dead`` (by the garbage collector, at any moment: ``on_death`` must not wait for a lock).
-    Anything else (bytearray, list, dict) is kept alive, so that its identity stays its own, and
-    counts as lost once nothing but this table refers to it.
+    Objects that support weak references are referenced weakly. When one is freed, its loan ends and
+    is added to ``dead``. The garbage collector may do this at any moment, so ``on_death`` must not
+    wait for a lock. Other objects (bytearray, list, dict) are kept alive, so that their identity
+    stays unique. They are lost when only this table refers to them.
     """
 
     __slots__ = ("__weakref__", "_clock", "_frames", "_notice", "by_id", "dead", "lost", "on_death")
@@ -97,11 +100,11 @@ class LoanTable(Generic[T]):
         self._notice = _death_notice(weakref.ref(self))
         self.on_death: Callable[[], object] = lambda: None
         self.by_id: dict[int, Loan] = {}
-        self.dead: deque[WeakLoan] = deque()  # died on loan; the pool has not taken note yet
+        self.dead: deque[WeakLoan] = deque()  # freed on loan; not yet handled by the pool
         self.lost: deque[UnreleasedLease] = deque(maxlen=_MAX_LOST_KEPT)
 
     def lend(self, item: T, payload: object = None) -> None:
-        """Note that an object is lent, and where."""
+        """Record that an object is on loan, and which code acquired it."""
         loan: Loan
         try:
             loan = WeakLoan(item, self._notice)
@@ -110,16 +113,16 @@ class LoanTable(Generic[T]):
         loan.number = id(item)
         loan.type = type(item)
         loan.since = self._clock()
-        loan.site = taken_at(self._frames)
+        loan.site = acquired_at(self._frames)
         loan.payload = payload
         self.by_id[loan.number] = loan
 
     def end(self, item: T) -> Loan | None:
-        """End the loan of an object; None if it is not lent."""
+        """End the loan of an object and return it; None if the object is not on loan."""
         return self.by_id.pop(id(item), None)
 
     def take_abandoned(self) -> list[StrongLoan]:
-        """End the loans of strongly held objects that nobody else refers to; return them."""
+        """End and return the loans of strongly referenced objects without other references."""
         abandoned = []
         for loan in list(self.by_id.values()):
             # Two references are ours: the attribute and the argument of the call.
@@ -129,13 +132,13 @@ class LoanTable(Generic[T]):
         return abandoned
 
     def report_lost(self, loan: Loan) -> None:
-        """Keep a report of a lost object and warn of it."""
+        """Keep a report of a lost object and issue a ResourceWarning."""
         report = self._report(loan, self._clock(), lost=True)
         self.lost.append(report)
         warnings.warn(f"never released to its pool: {report}", ResourceWarning, stacklevel=2)
 
     def unreleased(self, min_seconds: float) -> list[UnreleasedLease]:
-        """Return what is lent for so long, longest first."""
+        """Return reports of objects on loan for at least ``min_seconds``, longest first."""
         now = self._clock()
         loans = sorted(self.by_id.copy().values(), key=lambda loan: loan.since)
         return [

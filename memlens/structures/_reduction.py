@@ -1,7 +1,7 @@
-"""From many points to few: summary, peaks and minimums of a time series.
+"""Summary, peaks and minimums of a time series.
 
-Functions from two equally long arrays (timestamps in order, values) to values. A NaN value means
-"not measured" and is left out by all of them.
+The functions take two arrays of equal length: sorted timestamps and values. A NaN value means "not
+measured" and is ignored by all of them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Columns = tuple["array[float]", "array[float]"]
 
 @dataclass(frozen=True, slots=True)
 class SeriesSummary:
-    """What a stretch of points amounts to; NaN wherever there was nothing to compute from.
+    """Statistics of a range of points; NaN where there are no points.
 
-    ``count`` is the number of measured points, ``missing`` that of NaN values, which enter nothing
-    else. ``quantiles`` maps each fraction asked for to its value.
+    ``count`` is the number of measured points, ``missing`` the number of NaN values, which are
+    otherwise ignored. ``quantiles`` maps each requested fraction to its value.
     """
 
     count: int
@@ -39,19 +39,19 @@ class SeriesSummary:
 def summarize(
     times: array[float], values: array[float], fractions: Iterable[float]
 ) -> SeriesSummary:
-    """Return the summary of the points; one sort, so O(n log n).
+    """Return the summary of the points in O(n log n).
 
     Raises:
         ValueError: a fraction is outside 0 to 1.
     """
-    wanted = tuple(fractions)
-    for fraction in wanted:
+    requested = tuple(fractions)
+    for fraction in requested:
         if not 0.0 <= fraction <= 1.0:
             raise ValueError(f"a quantile must be between 0 and 1, not {fraction!r}")
     kept_times, kept = _measured(times, values)
     missing = len(values) - len(kept)
     if not kept:
-        nothing = dict.fromkeys(wanted, nan)
+        nothing = dict.fromkeys(requested, nan)
         return SeriesSummary(0, missing, nan, nan, nan, nan, nan, nothing)
     ordered = sorted(kept)
     return SeriesSummary(
@@ -62,7 +62,7 @@ def summarize(
         min=ordered[0],
         max=ordered[-1],
         mean=_mean(kept),
-        quantiles={fraction: quantile_of_sorted(ordered, fraction) for fraction in wanted},
+        quantiles={fraction: quantile_of_sorted(ordered, fraction) for fraction in requested},
     )
 
 
@@ -75,31 +75,33 @@ def quantile_of_sorted(ordered: list[float], fraction: float) -> float:
     index = min(floor(position), len(ordered) - 2) if len(ordered) > 1 else 0
     low, high = ordered[index], ordered[min(index + 1, len(ordered) - 1)]
     part = position - index
-    if low == high or part == 0.0:  # also where low or high is infinite: inf - inf is NaN
+    if low == high or part == 0.0:  # also for infinite values: inf - inf is NaN
         return low
     # Two products, not low + (high - low) * part: the difference may overflow.
     return high if part == 1.0 else low * (1.0 - part) + high * part
 
 
-def keep_peaks(times: array[float], values: array[float], count: int) -> Columns:
-    """Return at most ``count`` points that still show every peak and trough worth drawing.
+def keep_peaks(times: array[float], values: array[float], max_points: int) -> Columns:
+    """Return at most ``max_points`` points that preserve peaks and troughs for plotting.
 
-    The first and the last point, and the lowest and the highest of each of ``(count - 2) // 2``
-    stretches of equal duration: the aggregation of Jugel, Jerzak, Hackenbroich and Markl,
-    M4: A Visualization-Oriented Time Series Data Aggregation (VLDB 2014), with the ends of the
-    inner stretches left out. Unlike LTTB it never drops the overall minimum or maximum.
+    These are the first and last point, and the lowest and highest point of each of
+    ``(max_points - 2) // 2`` intervals of equal duration: the aggregation of Jugel, Jerzak,
+    Hackenbroich and Markl, M4: A Visualization-Oriented Time Series Data Aggregation (VLDB 2014),
+    without the ends of the inner intervals. Unlike LTTB it never drops the overall minimum or maximum.
 
     Raises:
-        ValueError: ``count`` is below 4: two ends, a low and a high.
+        ValueError: ``max_points`` is below 4: two ends, a low and a high.
     """
-    if count < 4:
-        raise ValueError(f"count must be at least 4 (two ends, a low and a high), not {count!r}")
+    if max_points < 4:
+        raise ValueError(
+            f"max_points must be at least 4 (two ends, a low and a high), not {max_points!r}"
+        )
     times, values = _measured(times, values)
-    if len(values) <= count:
+    if len(values) <= max_points:
         return times, values
     kept = {0, len(values) - 1}
-    buckets = (count - 2) // 2
-    # Divided before the subtraction: the whole span of two huge timestamps may overflow.
+    buckets = (max_points - 2) // 2
+    # Divide before subtracting: the difference of two huge timestamps may overflow.
     width = times[-1] / buckets - times[0] / buckets
     low = 0
     for bucket in range(1, buckets + 1):
@@ -115,10 +117,10 @@ def keep_peaks(times: array[float], values: array[float], count: int) -> Columns
 
 
 def bucket_minimums(times: array[float], values: array[float], bucket_seconds: float) -> Columns:
-    """Return the lowest point (the earliest, on a tie) of each bucket that has one, in time order.
+    """Return the lowest point of each bucket that has points, in time order; ties: the earliest.
 
-    Buckets begin at whole multiples of ``bucket_seconds``, not at the first point: what a bucket
-    holds does not change as older points leave the ring.
+    Buckets start at multiples of ``bucket_seconds``, not at the first point, so the content of a
+    bucket does not change when older points leave the ring.
 
     Raises:
         ValueError: ``bucket_seconds`` is not a positive number.
@@ -142,7 +144,7 @@ def bucket_minimums(times: array[float], values: array[float], bucket_seconds: f
 
 
 def _measured(times: array[float], values: array[float]) -> Columns:
-    """Return the points whose value is a number; the very same arrays where that is all of them."""
+    """Return the points whose value is not NaN; the same arrays if there are no NaN values."""
     if not any(map(isnan, values)):
         return times, values
     present = [not isnan(value) for value in values]
@@ -152,5 +154,5 @@ def _measured(times: array[float], values: array[float]) -> Columns:
 def _mean(values: array[float]) -> float:
     try:
         return fsum(values) / len(values)
-    except (OverflowError, ValueError):  # a sum beyond the floats, or both infinities
+    except (OverflowError, ValueError):  # the sum overflows, or both infinities occur
         return sum(value / len(values) for value in values)

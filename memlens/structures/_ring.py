@@ -1,7 +1,7 @@
-"""The ring that a time series lives in, and the questions one can ask it.
+"""The ring buffer of a time series, and the queries on it.
 
-Two arrays of one slot more than points. That spare slot is the one being written, so a half-written
-point is never among those that can be read; see `memlens.structures.series` for what holds.
+The ring has two arrays with one slot more than points. A point is written into the spare slot, so a
+partly written point can never be read. `memlens.structures.series` documents the guarantees.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ("SeriesReader", "read_only", "unrolled")
 
-_NEAR = 256  # points; how far a range is first expected to reach
+_NEAR = 256  # points; the search first assumes that a range is shorter than this
 
 
 class SeriesReader:
-    """The questions to a series; `NumericTimeSeries` adds the writing, `MultiSeries` has columns.
+    """The queries on a series. `NumericTimeSeries` adds writing; `MultiSeries` has columns.
 
-    Points have sequence numbers that never repeat; number ``s`` lives in slot ``s % slots``.
-    ``_added`` is the number of the next point. A writer fills the slot first and raises ``_added``
-    last: the points below ``_added`` are whole, and those up to ``_added - _slots`` may be gone.
+    Points have sequence numbers that never repeat; point ``s`` is in slot ``s % slots``. ``_added``
+    is the number of the next point. The writer fills the slot first and increments ``_added`` last,
+    so points below ``_added`` are complete. Points up to ``_added - _slots`` may be overwritten.
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class SeriesReader:
 
     @property
     def nbytes(self) -> int:
-        """The bytes of the ring's arrays, all of them allocated at the start."""
+        """The bytes of the arrays, which are all allocated at the start."""
         return self._times.itemsize * (len(self._times) + len(self._values))
 
     @property
@@ -77,18 +77,18 @@ class SeriesReader:
         return max(0, min(self._added - self._first, self._slots - 1))
 
     def __iter__(self) -> Iterator[tuple[float, float]]:
-        """Iterate over (timestamp, value), oldest first, as they are now."""
+        """Iterate over a copy of the (timestamp, value) pairs, oldest first."""
         return iter(zip(*self._copy(), strict=True))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self):,} points, at most {self.max_points:,}>"
 
     def range(self, start: float, end: float) -> Views:
-        """Return (timestamps, values) from ``start`` to ``end``, both included; O(log n).
+        """Return (timestamps, values) from ``start`` to ``end``, both included, in O(log n).
 
-        Two read-only memoryviews of format ``d``. They share the ring's memory, unless the range
-        wraps from the ring's end to its beginning: then they show a copy. Empty where ``start`` is
-        after ``end``.
+        The result is two read-only memoryviews of format ``d``. They share the memory of the ring
+        unless the range wraps around the end of the ring: then they are copies. The result is
+        empty if ``start`` is after ``end``.
 
         Raises:
             ValueError: a bound is NaN.
@@ -108,14 +108,14 @@ class SeriesReader:
             tail = head + added - oldest
             if tail <= slots:
                 low = bisect_left(times, start, head, tail)
-                # Most ranges are short against the ring: a look ahead saves half of the search.
+                # Most ranges are short: checking a near point first saves half of the search.
                 if (near := low + _NEAR) < tail and times[near] > end:
                     high = bisect_right(times, end, low, near)
                 else:
                     high = bisect_right(times, end, low, tail)
             else:
                 low, high = self._search_both(start, end, head, tail - slots)
-            # The search saw only whole points if the oldest is still the ring's.
+            # If the oldest point was not overwritten, the search saw only complete points.
             if oldest > self._added - slots:
                 break
         if high <= slots:
@@ -128,9 +128,7 @@ class SeriesReader:
         return read_only(copied[0]), read_only(copied[1])
 
     def window(self, seconds: float) -> Views:
-        """Return the newest stretch: the points at most ``seconds`` older than the newest one.
-
-        As `range` does, counted from the newest point, not from now.
+        """Return the points at most ``seconds`` older than the newest point, as `range` does.
 
         Raises:
             ValueError: ``seconds`` is negative or NaN.
@@ -141,28 +139,28 @@ class SeriesReader:
         return self.range(newest[0] - seconds, inf) if newest else self.range(inf, inf)
 
     def views(self) -> Views:
-        """Return all (timestamps, values), oldest first: a copy only where the ring has wrapped."""
+        """Return all (timestamps, values), oldest first; copies only if the ring has wrapped."""
         return self.range(-inf, inf)
 
     def segments(self) -> list[Views]:
-        """Return all (timestamps, values) as none, one or two pairs of views, oldest first.
+        """Return all (timestamps, values) as up to two pairs of views, oldest first.
 
-        Never copies: ``numpy.asarray`` of each view shares the ring's memory.
+        Nothing is copied: ``numpy.asarray`` of each view shares the memory of the ring.
         """
         added = self._added
         oldest = self._oldest(added)
         head = oldest % self._slots
         tail = head + added - oldest
-        stretches = ((head, min(tail, self._slots)), (0, tail - self._slots))
+        parts = ((head, min(tail, self._slots)), (0, tail - self._slots))
         return [
             (self._times_view[low:high], self._values_view[low:high])
-            for low, high in stretches
+            for low, high in parts
             if low < high
         ]
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
-        """The values for ``numpy.asarray(series)``: read-only, shared where `views` shares."""
+        """The values for ``numpy.asarray(series)``: read-only, shared with the ring if `views` is."""
         values = self.views()[1]
         byte_order = "<" if sys.byteorder == "little" else ">"
         return {"version": 3, "shape": (len(values),), "typestr": byte_order + "f8", "data": values}
@@ -177,22 +175,23 @@ class SeriesReader:
         """
         return summarize(*self._copy(), quantiles)
 
-    def downsample(self, count: int) -> tuple[array[float], array[float]]:
-        """Return (timestamps, values) of at most ``count`` points that keep all peaks.
+    def downsample(self, max_points: int) -> tuple[array[float], array[float]]:
+        """Return (timestamps, values) of at most ``max_points`` points that preserve all peaks.
 
-        Both ends, and the lowest and the highest point of each of ``(count - 2) // 2`` stretches of
-        equal duration, in time order, after M4 (Jugel et al., VLDB 2014). NaN values are left out.
+        These are both ends, and the lowest and highest point of each of ``(max_points - 2) // 2``
+        intervals of equal duration, in time order, as in M4 (Jugel et al., VLDB 2014). NaN values
+        are ignored.
 
         Raises:
-            ValueError: ``count`` is below 4.
+            ValueError: ``max_points`` is below 4.
         """
-        return keep_peaks(*self._copy(), count)
+        return keep_peaks(*self._copy(), max_points)
 
     def minimums(self, bucket_seconds: float) -> tuple[array[float], array[float]]:
-        """Return (timestamps, values) of the lowest point of each bucket of time that has one.
+        """Return (timestamps, values) of the lowest point of each time bucket that has points.
 
-        Buckets begin at whole multiples of ``bucket_seconds``; the timestamp is the minimum's own,
-        the earliest on a tie. The lower envelope: what memory never falls below.
+        Buckets start at multiples of ``bucket_seconds``. Ties give the earliest point. The result
+        is the lower envelope of the series, for example the memory that is never freed.
 
         Raises:
             ValueError: ``bucket_seconds`` is not a positive number.
@@ -200,9 +199,9 @@ class SeriesReader:
         return bucket_minimums(*self._copy(), bucket_seconds)
 
     def _search_both(self, start: float, end: float, head: int, tail: int) -> tuple[int, int]:
-        """Search a wrapped ring: two sorted stretches, ``head`` to its end and 0 to ``tail``.
+        """Search a wrapped ring, which has two sorted parts: ``head`` to its end and 0 to ``tail``.
 
-        In the positions returned those of the second stretch count on from the ring's end.
+        Positions in the second part continue after the end of the ring.
         """
         times = self._times
         slots = self._slots
@@ -229,7 +228,7 @@ class SeriesReader:
         return self._copy_between(self._oldest(added), added)
 
     def _copy_between(self, low: int, high: int) -> tuple[array[float], array[float]]:
-        """Copy the points ``low`` to ``high``, without those overwritten while copying."""
+        """Copy the points ``low`` to ``high``, without points overwritten during the copy."""
         times = unrolled(self._times, low, high)
         values = unrolled(self._values, low, high)
         lost = self._added - self._slots + 1 - low
@@ -240,7 +239,7 @@ class SeriesReader:
 
 
 def read_only(values: array[float]) -> memoryview[float]:
-    """Return a view of the array through which nobody can put it out of order."""
+    """Return a read-only view of the array."""
     return cast("memoryview[float]", memoryview(values).toreadonly())
 
 

@@ -1,4 +1,4 @@
-"""The part of a pool that counts: what lies idle, how many exist, who waits in which order."""
+"""The idle objects of a pool, the number of its objects, and the queue of waiters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memlens.structures._waiting import TaskWaiter, ThreadWaiter, Waiter
 __all__ = ("NEW", "Slots")
 
 T = TypeVar("T")
-NEW: Any = object()  # the grant to make an object: its place is counted already
+NEW: Any = object()  # permission to create an object, which is counted already
 _NOTHING: Any = object()
 
 
@@ -26,10 +26,10 @@ class _Claim(Generic[T]):
 
 
 class Slots(Generic[T]):
-    """At most ``max_size`` objects, idle or lent; waiters are served first come, first served.
+    """At most ``max_size`` objects, idle or on loan. Waiters are served first come, first served.
 
-    An object that is given back goes straight to the first waiter, so nobody can overtake it.
-    Whoever gets `NEW` must end with `put`, or with `forget` if the object could not be made.
+    A released object is passed directly to the first waiter, so no other caller can take it. A
+    caller that receives `NEW` must later call `put`, or `forget` if it could not create the object.
     """
 
     __slots__ = (
@@ -45,19 +45,19 @@ class Slots(Generic[T]):
     )
 
     def __init__(self, max_size: int) -> None:
-        # Reentrant: the garbage collector may run a finaliser that gives an object back, any time.
-        # Hence no call stands between a check and what follows from it.
+        # Reentrant: at any time the garbage collector may run a finaliser that releases an object.
+        # Therefore no call may come between a check and the action that depends on it.
         self.lock = threading.RLock()
         self.max_size = max_size
-        self.size = 0  # idle, lent and being made
-        self.idle: deque[tuple[T, float]] = deque()  # with the time it was put; newest last
+        self.size = 0  # idle, on loan and being created
+        self.idle: deque[tuple[T, float]] = deque()  # with the time of its release; newest last
         self.taken = self.waits = 0
         self.before_sleep: Callable[[], object] = lambda: None
         self.closed = False
         self._claims: deque[_Claim[T]] = deque()
 
     def take(self) -> T:
-        """Return an idle object or `NEW`; LookupError when all are lent."""
+        """Return an idle object or `NEW`. Raises LookupError if all objects are on loan."""
         with self.lock:
             if self.idle:
                 self.taken += 1
@@ -71,7 +71,7 @@ class Slots(Generic[T]):
         raise LookupError
 
     def wait(self, timeout_seconds: float | None) -> T:
-        """Do as ``take``, and wait where it would raise; TimeoutError when the time runs out."""
+        """Do the same as ``take``, but wait for an object. Raises TimeoutError."""
         waiter = ThreadWaiter()
         claim = self._claim(waiter)
         try:
@@ -83,7 +83,7 @@ class Slots(Generic[T]):
         return self._granted(claim)
 
     async def wait_async(self, timeout_seconds: float | None) -> T:
-        """Do as ``wait`` without blocking the event loop."""
+        """Do the same as ``wait`` without blocking the event loop."""
         waiter = TaskWaiter()
         claim = self._claim(waiter)
         try:
@@ -100,7 +100,7 @@ class Slots(Generic[T]):
             if self.closed:
                 raise RuntimeError("the pool is closed")
             self.waits += 1
-            self._claims.append(claim)  # first in the queue, then look: nothing slips through
+            self._claims.append(claim)  # before the check, so that no release is missed
             if self.idle:
                 self.put(*self.idle.pop())
             elif self.size < self.max_size:
@@ -129,7 +129,7 @@ class Slots(Generic[T]):
             self.put(claim.grant, time.monotonic())
 
     def put(self, item: T, now: float) -> bool:
-        """Give an object to the first waiter, or lay it idle; False if the pool was closed."""
+        """Pass an object to the first waiter or keep it idle. Returns False if the pool is closed."""
         with self.lock:
             if self._serve(item):
                 return True
@@ -140,7 +140,7 @@ class Slots(Generic[T]):
         return False
 
     def forget(self) -> None:
-        """An object is gone: the first waiter may make another."""
+        """Remove a discarded object from the count; the first waiter may create another."""
         with self.lock:
             if not self._serve(NEW):
                 self.size -= 1
@@ -153,17 +153,19 @@ class Slots(Generic[T]):
                 return True
         return False
 
-    def take_older(self, since: float, keep: int, most: int) -> list[T]:
-        """Take out up to ``most`` objects that lie idle since then or longer, leaving ``keep``."""
+    def take_older(self, since: float, keep: int, limit: int) -> list[T]:
+        """Remove up to ``limit`` objects that are idle since ``since``, leaving at least ``keep``."""
         taken: list[T] = []
         with self.lock:
-            while self.idle and len(taken) < most and self.idle[0][1] <= since and self.size > keep:
+            while (
+                self.idle and len(taken) < limit and self.idle[0][1] <= since and self.size > keep
+            ):
                 taken.append(self.idle.popleft()[0])
                 self.size -= 1
         return taken
 
     def close(self) -> list[T]:
-        """Refuse from now on, wake all waiters and return what lay idle."""
+        """Refuse further calls, wake all waiters and return the idle objects."""
         with self.lock:
             self.closed = True
             idle = [item for item, _ in self.idle]

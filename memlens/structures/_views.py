@@ -1,4 +1,4 @@
-"""Views of a mapping that others change meanwhile: they iterate over a copy and use no entry up."""
+"""Views of a mapping that other threads may change: they iterate over a copy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MISSING: Any = object()
 
 
 class SnapshotMapping(MutableMapping[K, V]):
-    """A mapping whose iteration, views and comparison look at a copy through ``peek()``."""
+    """A mapping whose iteration, views and comparison use a copy and ``peek()``."""
 
     __slots__ = ("__weakref__",)
 
@@ -29,10 +29,10 @@ class SnapshotMapping(MutableMapping[K, V]):
 
     @abstractmethod
     def _pairs(self) -> Iterator[tuple[K, V]]:
-        """Yield the pairs that were alive when iteration began."""
+        """Yield the pairs that were in the mapping when the iteration started."""
 
     def __contains__(self, key: object) -> bool:
-        # Any object may be asked for.
+        # ``in`` accepts any object.
         return self.peek(key, _MISSING) is not _MISSING  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[K]:

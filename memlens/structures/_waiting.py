@@ -1,7 +1,7 @@
-"""Sleepers: a thread or a task that waits until another one wakes it.
+"""Waiters: a thread or a task that waits until another thread or task wakes it.
 
-``threading.Condition`` cannot wake a task and ``asyncio.Condition`` cannot be used from a thread;
-these two have one ``wake()`` each, so a queue of waiters can hold both and serve them in order.
+``threading.Condition`` cannot wake a task, and ``asyncio.Condition`` cannot be used by a thread. Both
+waiters have the method ``wake()``, so one queue can contain both and wake them in order.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ __all__ = ("TaskWaiter", "ThreadWaiter", "Waiter")
 
 
 class Waiter(Protocol):
-    """Somebody who sleeps until woken, once."""
+    """A thread or task that waits until it is woken, once."""
 
     def wake(self) -> bool:
-        """Wake the sleeper; False when it can no longer hear (its event loop is closed)."""
+        """End the wait. Returns False if the waiter cannot continue (closed event loop)."""
         ...
 
 
 class ThreadWaiter:
-    """A sleeping thread. One sleep, one ``wake()``, in any order."""
+    """A waiting thread, for one ``wait()`` and one ``wake()`` in any order."""
 
-    __slots__ = ("_asleep",)
+    __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._asleep = threading.Lock()
-        self._asleep.acquire()
+        self._waiting = threading.Lock()
+        self._waiting.acquire()
 
     def wake(self) -> bool:
-        """End the sleep."""
-        self._asleep.release()
+        """End the wait."""
+        self._waiting.release()
         return True
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Sleep until woken; False when the time ran out first."""
+        """Wait until woken. Returns False if the timeout ends first."""
         if timeout_seconds is None:
-            return self._asleep.acquire()
-        return self._asleep.acquire(timeout=min(max(timeout_seconds, 0.0), threading.TIMEOUT_MAX))
+            return self._waiting.acquire()
+        return self._waiting.acquire(timeout=min(max(timeout_seconds, 0.0), threading.TIMEOUT_MAX))
 
 
 class TaskWaiter:
-    """A sleeping asyncio task, made in its own event loop; ``wake()`` may come from any thread."""
+    """A waiting asyncio task. Create it in its own event loop; any thread may call ``wake()``."""
 
     __slots__ = ("_future", "_loop")
 
@@ -53,10 +53,10 @@ class TaskWaiter:
         self._future: asyncio.Future[None] = self._loop.create_future()
 
     def wake(self) -> bool:
-        """End the sleep; False when the loop was closed meanwhile."""
+        """End the wait. Returns False if the event loop is closed."""
         try:
             self._loop.call_soon_threadsafe(self._set)
-        except RuntimeError:  # the loop is closed: its tasks will never run again
+        except RuntimeError:  # the loop is closed, so its tasks never run again
             return False
         return True
 
@@ -65,9 +65,9 @@ class TaskWaiter:
             self._future.set_result(None)
 
     async def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Sleep until woken; False when the time ran out first."""
+        """Wait until woken. Returns False if the timeout ends first."""
         import asyncio
 
-        # Not wait_for(): until 3.12 it could swallow a cancellation that came with the result.
+        # Not wait_for(): before 3.12 it could lose a cancellation that arrived with the result.
         done, _ = await asyncio.wait({self._future}, timeout=timeout_seconds)
         return bool(done)

@@ -1,4 +1,4 @@
-"""A pool of byte buffers of one size, to read files and sockets without new memory each time."""
+"""A pool of byte buffers of equal size, to read files and sockets without new memory."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ __all__ = ("BufferPool",)
 
 
 class BufferPool(ObjectPool[memoryview]):
-    """At most ``count`` buffers of ``size`` bytes, handed out as writable memoryviews.
+    """At most ``count`` buffers of ``size`` bytes, lent as writable memoryviews.
 
-    **Use it** with ``readinto``, ``recv_into`` and ``pack_into`` where buffers of several
-    100 KiB would be allocated again and again: from about 128 KiB on the system is asked for fresh
-    pages each time, which costs ten times the lease. Smaller ones are cheaper to make
-    than to lease. All that `ObjectPool` says of waiting, leases and lost objects holds.
-    Buffers are made when first needed; those idle for ``idle_seconds`` are freed by later
-    releases and by ``shrink()``.
+    **Use it** with ``readinto``, ``recv_into`` and ``pack_into`` if your program repeatedly
+    allocates buffers of several 100 KiB. From about 128 KiB on, each allocation gets new pages from
+    the operating system, which costs ten times as much as a lease. Smaller buffers are cheaper to
+    create than to lease. Waiting, leases and lost objects work as in `ObjectPool`. Buffers are
+    created on demand; buffers idle for ``idle_seconds`` are freed by later releases and by
+    ``shrink()``.
 
-    A release makes the view unusable: who still holds it gets ValueError instead of the bytes of
-    the next user, and a second release is always noticed. BufferError tells of slices, arrays and
-    other views of it that are still alive; the memory is then not used again. With ``zero=True``
-    the bytes are cleared on release (a few µs for 64 KiB), so no content passes from one user to
-    the next.
+    A released view is unusable: using it raises ValueError, and releasing it a second time is
+    always detected. If slices, arrays or other views of it are still alive, ``release`` raises
+    BufferError and the memory is not used again. With ``zero=True`` the bytes are cleared on
+    release (a few µs for 64 KiB), so that no content reaches the next user.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class BufferPool(ObjectPool[memoryview]):
         require_count("count", count)
         self._zeros = bytes(size) if zero else None
         super().__init__(
-            lambda: bytearray(size),  # type: ignore[arg-type,return-value]  # lent as a view of it
+            lambda: bytearray(size),  # type: ignore[arg-type,return-value]  # lent as a memoryview
             initial_size=0,
             max_size=count,
             idle_seconds=idle_seconds,
@@ -57,15 +56,15 @@ class BufferPool(ObjectPool[memoryview]):
         except BufferError as error:
             self._loans.by_id[loan.number] = loan
             raise BufferError(
-                f"the buffer is still in use ({error}): drop arrays and views of it before release"
+                f"the buffer is still in use ({error}): delete its arrays and views before the release"
             ) from None
         try:
-            stored.append(stored.pop())  # refused while slices of the view are alive
+            stored.append(stored.pop())  # fails while slices of the view are alive
         except BufferError:
             self._slots.forget()
             raise BufferError(
-                "slices of the buffer are still alive: its memory is left to them and not used "
-                "again. Drop them before release"
+                "slices of the buffer are still alive, so its memory is not used again: delete them"
+                " before the release"
             ) from None
         if self._zeros is not None:
             stored[:] = self._zeros

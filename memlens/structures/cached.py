@@ -1,4 +1,4 @@
-"""A decorator that remembers the results of functions and methods, within bounds."""
+"""A decorator that caches the results of functions and methods, with bounds."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ S = TypeVar("S")
 _MISSING: Any = object()
 _KEYWORDS = object()  # separates positional from keyword arguments in a key
 _PLAIN = frozenset((int, str))
-_HOLDER = "_memlens_cached"  # the one name that we use in an instance's namespace
+_HOLDER = "_memlens_cached"  # the only name added to the namespace of an instance
 _creating = threading.RLock()
-# For instances without a namespace of their own, as long as they live.
+# The caches of instances without a __dict__, while these are alive.
 _by_identity: dict[int, tuple[weakref.ref[Any], _Holder]] = {}
 
 
 def call_key(*args: Hashable, **kwargs: Hashable) -> Hashable:
-    """Return the key of a call: its arguments as they were passed, keywords in any order."""
+    """Return the key of a call: its arguments as passed, keywords in any order."""
     if kwargs:
         return (*args, _KEYWORDS, frozenset(kwargs.items()))
     if len(args) == 1 and type(args[0]) in _PLAIN:
@@ -47,7 +47,7 @@ def cached(
     *,
     max_entries: int | None = 1000,
     max_bytes: int | None = None,
-    ttl: float | None = 3600.0,
+    ttl: float | None = None,
     size_of: Callable[[Any], int] | None = None,
     on_evict: Callable[[Any, Any], object] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -60,33 +60,36 @@ def cached(
     key: Callable[..., Hashable] = call_key,
     **bounds: Any,
 ) -> CachedFunction[P, R] | Callable[[Callable[P, R]], CachedFunction[P, R]]:
-    """Remember the results of a function or method in an `LRUCache` (same options, same defaults).
+    """Cache the results of a function or method in an `LRUCache` (same options, same defaults).
 
-    **Use it** as ``@cached`` or ``@cached(max_entries=100, ttl=60)`` where ``functools.lru_cache``
-    would keep results for ever, or keep ``self`` alive. However many threads and tasks call with
-    the same arguments at once, the function runs once; an error reaches all of them and is not
-    remembered (see `LRUCache.get_or_compute`). An ``async def`` is awaited once, its result kept.
+    **Use it** as ``@cached`` or ``@cached(max_entries=100, ttl=60)`` in place of
+    ``functools.lru_cache``, which keeps results for ever and keeps ``self`` alive. If several
+    threads and tasks call with equal arguments at the same time, the function runs once. An error
+    reaches all of them and is not cached (see `LRUCache.get_or_compute`). The result of an ``async
+    def`` is cached after it was awaited once.
 
-    **A method** has one cache per instance, so the bounds are per instance. It lives in the
-    instance's ``__dict__`` and dies with it, even where results refer back to the instance; copies
-    and pickles of the instance start with an empty one. Instances need not be hashable. An instance
-    without ``__dict__`` must allow weak references (``__slots__ = (..., "__weakref__")``); its
-    results must not refer to it, or it stays until they expire. Otherwise the call raises
-    TypeError. Put ``@cached`` below ``@staticmethod`` and ``@classmethod`` (before Python 3.13 the
-    latter has one cache per class; from then on one for all, which keeps the classes alive).
+    **A method** has one cache per instance, and the bounds apply to each. The cache is stored in
+    the ``__dict__`` of the instance and freed with it, even if results refer to the instance.
+    Copies and pickles of the instance start with an empty cache. Instances need not be hashable. An
+    instance without ``__dict__`` must support weak references (``__slots__ = (..., "__weakref__")``),
+    and its results must not refer to it, or it stays alive until they are removed. Otherwise the
+    call raises TypeError. Put ``@cached`` below ``@staticmethod`` and ``@classmethod``. A class
+    method has one cache per class before Python 3.13; since then it has one cache for all classes,
+    which keeps the classes alive.
 
     ``key(*args, **kwargs)`` makes the key from the arguments (without ``self``). By default
-    arguments count as they are passed: ``f(1)`` and ``f(x=1)`` are two keys. TypeError for
-    arguments that cannot be hashed.
+    arguments are used as passed: ``f(1)`` and ``f(x=1)`` are different keys. Arguments that cannot
+    be hashed raise TypeError.
 
     ``f.cache`` is the `LRUCache` of a function, ``Class.method.cache_of(instance)`` that of a
     method, ``f.__wrapped__`` the function itself.
 
-    **Cost**: a hit about 0.6 µs, 15 times that of ``functools.lru_cache``, which is in C and knows
-    neither age nor bytes: not for functions that take a microsecond themselves.
+    **Cost**: a hit takes about 0.6 µs, 15 times as long as ``functools.lru_cache``, which is
+    written in C and has no bounds of age or bytes. Do not use it for functions that take a
+    microsecond themselves.
     """
     require_callable("key", key)
-    LRUCache(**bounds)  # refuses wrong bounds here rather than at the first call
+    LRUCache(**bounds)  # raises for bad bounds now instead of at the first call
 
     def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
         kind: type[CachedFunction[P, R]] = (
@@ -107,14 +110,14 @@ def _is_coroutine(function: object) -> bool:
         )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(
-            f"cached() cannot remember the generator {function!r:.100}: it can be run through only "
-            "once. Return a list or a tuple instead"
+            f"cached() cannot cache the generator function {function!r:.100}: its result can be"
+            " iterated only once. Return a list or a tuple instead"
         )
     return inspect.iscoroutinefunction(function)
 
 
 class CachedFunction(Generic[P, R]):
-    """What ``@cached`` makes of a function: call it as before; ``cache`` holds the results."""
+    """A function decorated by ``@cached``: call it as before; ``cache`` has the results."""
 
     __wrapped__: Callable[P, R]
 
@@ -127,14 +130,14 @@ class CachedFunction(Generic[P, R]):
         self._function: Callable[..., R] = function
         self._key = key
         self._make_cache = make_cache
-        self.cache = make_cache()  #: the results of a plain function
+        self.cache = make_cache()  #: the results of a function
         self._method = self._make_method()
         functools.update_wrapper(self, function)
         functools.update_wrapper(self._method, function)
-        self._method.cache_of = self.cache_of  # type: ignore[attr-defined]  # a function takes any
+        self._method.cache_of = self.cache_of  # type: ignore[attr-defined]  # functions accept any attribute
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return the result for these arguments, remembered or new."""
+        """Return the cached or new result for these arguments."""
         key = self._key(*args, **kwargs)
         value = self._lookup(self.cache, key)
         if value is not _MISSING:
@@ -155,7 +158,7 @@ class CachedFunction(Generic[P, R]):
         return f"<cached {self._function!r}>"
 
     def cache_of(self, instance: object) -> LRUCache[Hashable, R]:
-        """Return the cache of the results of this method for one instance."""
+        """Return the cache of this method for one instance."""
         caches = _holder_of(instance).caches
         cache = caches.get(self)
         if cache is None:
@@ -225,7 +228,7 @@ class _CachedCoroutineFunction(CachedFunction[P, Any]):
 
 
 def _mark_coroutine_function(function: object) -> None:
-    """Make ``iscoroutinefunction(function)`` true: web frameworks ask it before they call."""
+    """Make ``iscoroutinefunction(function)`` true; web frameworks check it before a call."""
     import inspect
 
     if hasattr(inspect, "markcoroutinefunction"):  # Python 3.12
@@ -238,7 +241,7 @@ def _mark_coroutine_function(function: object) -> None:
 
 
 class _Holder:
-    """The caches of one instance, by method. A copy or an unpickled one belongs to nobody yet."""
+    """The caches of one instance, by method. Copies and unpickled objects have no owner yet."""
 
     __slots__ = ("caches", "owner")
 
@@ -255,7 +258,7 @@ def _holder_of(instance: object) -> _Holder:
     if type(names) is not dict:  # __slots__; or a class, whose namespace is read-only
         return _holder_by_identity(instance)
     holder = names.get(_HOLDER)
-    if holder is None or holder.owner() is not instance:  # none yet, or that of what it copies
+    if holder is None or holder.owner() is not instance:  # none, or copied from another instance
         with _creating:
             holder = names.get(_HOLDER)
             if holder is None or holder.owner() is not instance:
@@ -268,7 +271,7 @@ def _owner(instance: object) -> Callable[[], object]:
     try:
         return weakref.ref(instance)
     except TypeError:
-        return lambda: instance  # a cycle within the instance: the garbage collector ends it
+        return lambda: instance  # a cycle within the instance, which the garbage collector can free
 
 
 def _holder_by_identity(instance: object) -> _Holder:
@@ -277,13 +280,13 @@ def _holder_by_identity(instance: object) -> _Holder:
     if known is not None:
         return known[1]
     try:
-        # The callback runs before the number can be given to another object.
+        # The callback runs before another object can get the same id.
         reference = weakref.ref(instance, lambda _: _by_identity.pop(number, None))
     except TypeError:
         raise TypeError(
-            f"@cached cannot remember results for {type(instance).__qualname__} objects without "
-            "keeping them alive: they have no __dict__ and allow no weak references. Add "
-            '"__weakref__" to __slots__'
+            f"@cached cannot cache results for {type(instance).__qualname__} objects without keeping"
+            " them alive: they have no __dict__ and do not support weak references. Add"
+            ' "__weakref__" to __slots__'
         ) from None
     with _creating:
         return _by_identity.setdefault(number, (reference, _Holder()))[1]

@@ -1,4 +1,4 @@
-"""Work in batches: items in, batches through a function, results out, never all at once."""
+"""Process a stream of items in batches."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ B = TypeVar("B")
 
 
 class ChunkProcessor(Generic[A, B]):
-    """Calls ``function(batch)`` with lists of ``batch_size`` items and yields the results singly.
+    """Calls ``function(batch)`` with lists of ``batch_size`` items and yields the single results.
 
-    **Use it** between a source that is too large for memory and a function that is better called
-    for many items than for one (inserts, requests, vector work). ``function`` takes a list and
-    returns an iterable of results, of any length, or None for none; for ``process_async`` it may
-    also be a coroutine function.
+    **Use it** if the input is too large for memory and the function is more efficient for many
+    items (inserts, requests, vector operations). ``function`` takes a list and returns an iterable
+    of any number of results, or None. For ``process_async`` it may be a coroutine function.
 
-    **Back-pressure**: nothing is read before somebody asks for a result, so at most one batch is in
-    memory, with its results (``process_async``: ``concurrency`` batches). Results keep the order
-    of the items. An error of ``function`` or of the source reaches whoever iterates.
+    **Back-pressure**: nothing is read before a result is requested, so at most one batch and its
+    results are in memory (``process_async``: ``concurrency`` batches). Results are in the order of
+    the items. Errors of ``function`` and of the source are raised to the caller that iterates.
     """
 
     def __init__(
@@ -48,8 +47,12 @@ class ChunkProcessor(Generic[A, B]):
         self._batch_size = require_count("batch_size", batch_size)
         self._concurrency = require_count("concurrency", concurrency)
 
+    def __repr__(self) -> str:
+        name = getattr(self._function, "__qualname__", type(self._function).__qualname__)
+        return f"<ChunkProcessor of {name}: batches of {self._batch_size}>"
+
     def process(self, items: Iterable[A]) -> Iterator[B]:
-        """Yield the results for all items; TypeError if ``function`` is a coroutine function."""
+        """Yield the results for all items. Raises TypeError if ``function`` is async."""
         iterator = iter(items)
         while batch := list(islice(iterator, self._batch_size)):
             results = self._function(batch)
@@ -57,32 +60,32 @@ class ChunkProcessor(Generic[A, B]):
                 close = getattr(results, "close", None)
                 if close is not None:
                     close()
-                raise TypeError("the function must be awaited: use process_async()")
+                raise TypeError("the function is a coroutine function: use process_async()")
             yield from results or ()
 
     async def process_async(self, items: Iterable[A] | AsyncIterable[A]) -> AsyncIterator[B]:
-        """Yield the results for all items, with up to ``concurrency`` batches under way."""
+        """Yield the results for all items, with up to ``concurrency`` batches at the same time."""
         import asyncio
 
-        under_way: deque[asyncio.Task[Any]] = deque()
+        running: deque[asyncio.Task[Any]] = deque()
         batches = self._batches(items)
         try:
             exhausted = False
-            while under_way or not exhausted:
-                while not exhausted and len(under_way) < self._concurrency:
+            while running or not exhausted:
+                while not exhausted and len(running) < self._concurrency:
                     batch = await anext(batches, None)
                     if batch is None:
                         exhausted = True
                     else:
-                        under_way.append(asyncio.create_task(self._run(batch)))
-                if under_way:
-                    for result in await under_way[0]:
+                        running.append(asyncio.create_task(self._run(batch)))
+                if running:
+                    for result in await running[0]:
                         yield result
-                    under_way.popleft()
+                    running.popleft()
         finally:
-            for task in under_way:
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
             await batches.aclose()
 
     async def _run(self, batch: list[A]) -> Iterable[B]:

@@ -1,4 +1,4 @@
-"""One string object for all equal strings: the cure for a heap full of duplicates."""
+"""A bounded string interner: one string object for all equal strings."""
 
 from __future__ import annotations
 
@@ -12,35 +12,34 @@ __all__ = ("InternerStats", "StringInterner")
 
 
 class InternerStats(NamedTuple):
-    """What an interner holds now, and what it has done since it was made."""
+    """The content of an interner, and its counts since creation."""
 
     entries: int
-    bytes: int  # of the strings it holds now
+    bytes: int  # of the current strings
     hits: int
     misses: int
-    saved_bytes: int  # of the duplicates that it made superfluous, as long as their users lived
+    saved_bytes: int  # of the duplicates that it replaced
 
     @property
     def hit_rate(self) -> float:
-        """The part of all calls that found the string, 0.0 to 1.0."""
+        """The fraction of calls that found the string, 0.0 to 1.0."""
         return self.hits / (self.hits + self.misses) if self.hits else 0.0
 
 
 class StringInterner:
-    """Returns, for equal strings, always the same object, so the others can go.
+    """Returns the same object for all equal strings, so that duplicates can be freed.
 
-    **Use it** where the same words come again and again from outside (JSON, CSV, database rows):
-    ``name = interner.intern(name)``. Against ``sys.intern``: it is bounded, it says what it saves,
-    and dropping it drops the strings (on Python 3.12 ``sys.intern`` keeps them for ever).
+    **Use it** if input repeats the same strings (JSON, CSV, database rows):
+    ``name = interner.intern(name)``. Unlike ``sys.intern`` it is bounded, reports what it saves,
+    and frees its strings when it is deleted (on Python 3.12 ``sys.intern`` never frees strings).
 
-    ``max_entries`` bounds how many strings it holds (at least 2). None is for closed vocabularies
-    only: then it grows with every new string. Strings longer than ``max_length`` characters are
-    returned as they are: long text seldom repeats.
+    ``max_entries`` is the maximum number of strings (at least 2). None is for closed vocabularies
+    only, since the interner then grows with every new string. Strings longer than ``max_length``
+    characters are returned unchanged, since long texts rarely repeat.
 
-    When full it forgets the half that was not used for the longest time, by keeping two generations
-    of half the size: a string used again moves to the young one. So there is no bookkeeping per
-    use; a call is O(1), about 0.2 µs where
-    ``sys.intern`` takes 0.02: it counts, under a lock, in Python. Thread-safe.
+    When it is full, it drops the half that was not used for the longest time. It keeps two
+    generations of half the size, and a string that is used again moves to the young generation. A
+    call is O(1) and takes about 0.2 µs (``sys.intern``: 0.02 µs). Thread-safe.
     """
 
     def __init__(self, max_entries: int | None = None, max_length: int | None = None) -> None:
@@ -55,7 +54,7 @@ class StringInterner:
         self._hits = self._misses = self._saved_bytes = 0
 
     def intern(self, text: str) -> str:
-        """Return the one object for strings equal to ``text``; TypeError for all but exact str."""
+        """Return the common object of strings equal to ``text``. TypeError if not exactly str."""
         if type(text) is not str:
             raise TypeError(f"intern() takes exactly str, not {type(text).__qualname__}")
         if len(text) > self._max_length:
@@ -84,10 +83,10 @@ class StringInterner:
         return kept
 
     def intern_json(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """Intern keys and strings while JSON is read: ``loads(text, object_pairs_hook=...)``.
+        """Intern keys and strings while parsing JSON: ``loads(text, object_pairs_hook=...)``.
 
-        It sees objects, and strings in lists inside objects; not a bare string or list of strings
-        at the top of a document.
+        It handles objects, and strings in lists inside objects, but not a string or a list of
+        strings at the top level of a document.
         """
         intern = self.intern
         return {intern(key): self._interned(value) for key, value in pairs}
@@ -96,11 +95,11 @@ class StringInterner:
         if type(value) is str:
             return self.intern(value)
         if type(value) is list:
-            value[:] = map(self._interned, value)  # objects in it have been through the hook
+            value[:] = map(self._interned, value)  # the hook has handled objects in it already
         return value
 
     def clear(self) -> None:
-        """Forget all strings; the counts go on."""
+        """Drop all strings. The counts of `stats` continue."""
         with self._lock:
             self._young, self._old = {}, {}
 
@@ -110,8 +109,11 @@ class StringInterner:
     def __contains__(self, text: object) -> bool:
         return text in self._young or text in self._old
 
+    def __repr__(self) -> str:
+        return f"<StringInterner: {len(self):,} strings>"
+
     def stats(self) -> InternerStats:
-        """Return what the interner holds and has saved; measures the strings it holds."""
+        """Return content and counts. Measures all current strings."""
         with self._lock:
             texts = [*self._young, *self._old]
             hits, misses, saved_bytes = self._hits, self._misses, self._saved_bytes

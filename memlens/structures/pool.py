@@ -1,4 +1,4 @@
-"""A pool of objects that are dear to make: taken, used, given back, used again."""
+"""A pool of objects that are expensive to create."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
 
 from memlens.structures._arguments import require_callable, require_count, require_seconds
+from memlens.structures._lease import Lease
 from memlens.structures._loans import Loan, LoanTable, UnreleasedLease
 from memlens.structures._slots import NEW, Slots
 
@@ -18,47 +18,50 @@ __all__ = ("Lease", "ObjectPool", "PoolStats", "UnreleasedLease")
 T = TypeVar("T")
 _NONE_FREE: Any = object()
 _SWEEP_AT_LEAST = 64  # leases
-_DROPPED_PER_RELEASE = 2  # a release adds one idle object, so the idle ones do go
+_DROPPED_PER_RELEASE = 2  # a release adds one idle object, so their number decreases
 
 
 class PoolStats(NamedTuple):
-    """What a pool holds now, and what it has done since it was made."""
+    """The content of a pool, and its counts since creation."""
 
     idle: int
     leased: int
-    total: int  # idle, leased and being made
+    total: int  # idle, leased and being created
     created: int
     acquired: int
-    waits: int  # acquires that had to wait
-    discarded: int  # refused by ``validate``, failed in ``reset``, or idle for too long
-    lost: int  # never released: they died, or nobody has them any more
+    waits: int  # calls of acquire that had to wait
+    discarded: int  # invalid, failed in ``reset``, or idle for too long
+    lost: int  # never released, and no reference is left
 
 
 class ObjectPool(Generic[T]):
-    """A thread-safe pool; ``with pool.lease() as item:`` is the way that cannot forget a release.
+    """A thread-safe pool. ``with pool.lease() as item:`` always releases the object.
 
-    **Use it** for what costs much more to make than three microseconds: connections, parsers,
-    big buffers (`BufferPool`). Python makes small objects faster than any pool hands them out.
+    **Use it** for objects that take much longer to create than three microseconds: connections,
+    parsers, large buffers (`BufferPool`). Python creates small objects faster than a pool.
 
-    ``factory()`` makes an object; ``initial_size`` of them are made at once. ``max_size`` bounds
-    how many exist (None: no bound). ``reset(item)`` cleans one that was given back; if it raises,
-    the object is discarded and the error reaches the caller of ``release``. ``validate(item)`` says
-    whether an idle one is still good before it is handed out; if not it is discarded and another
-    one made. ``dispose(item)`` closes one that is discarded. Objects above ``initial_size`` that
-    lie idle for ``idle_seconds`` are discarded by later releases and by ``shrink()``. All of these
-    run in the calling thread (of the event loop, too) and without any lock.
+    ``factory()`` creates an object; ``initial_size`` objects are created at once. ``max_size`` is
+    the maximum number of objects (None: no bound). ``reset(item)`` cleans a released object; if it
+    raises, the object is discarded and ``release`` raises the error. ``validate(item)`` returns
+    whether an idle object is still usable; if not, it is discarded and another one is created.
+    ``dispose(item)`` closes a discarded object. Objects above ``initial_size`` that are idle for
+    ``idle_seconds`` are discarded by later releases and by ``shrink()``. All these functions run
+    without a lock in the calling thread (also that of an event loop).
 
-    When all are leased, ``acquire`` waits: threads and tasks in one queue, first come, first
-    served, at most ``timeout`` seconds (None: for ever, 0: not at all), then TimeoutError.
+    If all objects are leased, ``acquire`` waits. Threads and tasks wait in one queue, first come,
+    first served, for at most ``timeout`` seconds (None: no limit, 0: no wait), then TimeoutError is
+    raised.
 
-    **Releases** of an object that is not on loan raise ValueError and say why. A second ``release``
-    is not noticed if the object was leased to somebody else in between: leases do notice. Every
-    lease remembers where it was taken (``frames`` calls deep; 0 turns it off): ``unreleased()``
-    lists what is out. An object that its user dropped is found when it dies, or, where its type
-    allows no weak references, when the pool runs out: a ResourceWarning says where it was taken,
-    and its place is free again. Objects are told apart by identity, they need not be hashable.
+    **Releasing** an object that is not on loan raises ValueError with the reason. A second
+    ``release`` is not detected if another user has acquired the object in between; a `Lease` does
+    detect it. The pool records the code that acquired each object (``frames`` calls; 0: none):
+    ``unreleased()`` lists the objects on loan. If a user drops an object without releasing it, the
+    pool detects it when the object is freed, or, for types without weak references, when no object
+    is left. It then issues a ResourceWarning that names the code, and frees the place. Objects are
+    compared by identity and need not be hashable.
 
-    **Cost**: ``acquire`` and ``release`` together about 3 µs, a third of it to remember the place.
+    **Cost**: ``acquire`` and ``release`` together take about 3 µs, a third of it to record the
+    calling code.
     """
 
     def __init__(
@@ -92,15 +95,15 @@ class ObjectPool(Generic[T]):
         self._sweep_at = _SWEEP_AT_LEAST
         self._created = self._discarded = self._lost = 0
         for _ in range(initial_size):
-            self._slots.take()  # a place each, before the first one lies idle
+            self._slots.take()  # all places first, before an object is idle
         for _ in range(initial_size):
             self._slots.put(self._made(), clock())
         self._slots.taken = 0
 
-    # Taking
+    # Acquiring
 
     def acquire(self, timeout: float | None = None) -> T:
-        """Return an object that is yours until ``release``; TimeoutError when none becomes free."""
+        """Return an object for use until ``release``. TimeoutError if none becomes free."""
         grant = self._take_free(timeout)
         if grant is _NONE_FREE:
             try:
@@ -110,7 +113,7 @@ class ObjectPool(Generic[T]):
         return self._lent(grant)
 
     async def acquire_async(self, timeout: float | None = None) -> T:
-        """Do as ``acquire`` without blocking the event loop."""
+        """Do the same as ``acquire`` without blocking the event loop."""
         grant = self._take_free(timeout)
         if grant is _NONE_FREE:
             try:
@@ -120,16 +123,16 @@ class ObjectPool(Generic[T]):
         return self._lent(grant)
 
     def lease(self, timeout: float | None = None) -> Lease[T]:
-        """Return a context manager, for ``with`` and ``async with``, that acquires and releases."""
+        """Return a context manager that acquires and releases; also for ``async with``."""
         return Lease(self, timeout)
 
     def _take_free(self, timeout: float | None) -> object:
-        """Return what lies idle, `NEW`, or `_NONE_FREE`."""
+        """Return an idle object, `NEW` or `_NONE_FREE`."""
         if timeout is not None:
             require_seconds("timeout", timeout, zero=True)
         if self._loans.dead:
-            self._settle()
-        if len(self._loans.by_id) >= self._sweep_at:  # seldom: each time their number has doubled
+            self._free_dead()
+        if len(self._loans.by_id) >= self._sweep_at:  # rarely: whenever their number has doubled
             self._recover_abandoned()
             self._sweep_at = max(_SWEEP_AT_LEAST, 2 * len(self._loans.by_id))
         try:
@@ -142,24 +145,24 @@ class ObjectPool(Generic[T]):
             return _NONE_FREE
 
     def _lent(self, grant: object) -> T:
-        """Turn a grant into an object on loan."""
+        """Return the object of a grant, as an object on loan."""
         if grant is not NEW and not self._is_valid(grant):
             self._discard(grant)
-            grant = NEW  # in the place of the discarded one
+            grant = NEW  # takes the place of the discarded object
         stored = self._made() if grant is NEW else grant
         item = self._wrapped(stored)
-        # No second reference to what is lent as it is: its death must remain visible.
+        # No second reference to the lent object itself, so that its end can be detected.
         self._loans.lend(item, None if stored is item else stored)
         if self._loans.dead:
-            self._settle()
+            self._free_dead()
         return item
 
     def _wrapped(self, stored: object) -> T:
-        """Return what the user gets for what is kept."""
+        """Return the object that the user gets for a stored object."""
         return cast("T", stored)
 
     def _unwrapped(self, item: T, loan: Loan) -> object:
-        """Return what is kept for what the user gave back."""
+        """Return the object to store for a released object."""
         return item
 
     def _is_valid(self, stored: object) -> bool:
@@ -185,14 +188,14 @@ class ObjectPool(Generic[T]):
     def _refuse(self, timeout: float | None) -> NoReturn:
         longest = next(iter(self.unreleased()), None)
         raise TimeoutError(
-            f"no object of the pool became free within {timeout} s: all {self._slots.size} are "
-            f"leased. The longest lease: {longest}. Release objects, or give a larger max_size"
+            f"no object of the pool became free within {timeout} s: all {self._slots.size} are"
+            f" leased. The longest lease: {longest}. Release objects or increase max_size"
         ) from None
 
-    # Giving back
+    # Releasing
 
     def release(self, item: T) -> None:
-        """Give an object back; ValueError if it is not on loan, with the reason."""
+        """Release an object. ValueError with the reason if it is not on loan."""
         loan = self._loans.end(item)
         if loan is None:
             raise ValueError(self._why_not_lent(item))
@@ -213,15 +216,15 @@ class ObjectPool(Generic[T]):
         for old in self._slots.take_older(since, self._initial_size, _DROPPED_PER_RELEASE):
             self._discard(old)
         if self._loans.dead:
-            self._settle()
+            self._free_dead()
 
     def _why_not_lent(self, item: T) -> str:
         name = f"a {type(item).__qualname__}"
         if any(item is other for other, _ in list(self._slots.idle)):
-            return f"{name} was released twice: it lies idle in the pool already"
+            return f"{name} was released twice: it is idle in the pool already"
         return (
-            f"{name} is not on loan from this pool: it comes from elsewhere, or was released "
-            "before and discarded. Release each object once, to the pool that it was acquired from"
+            f"{name} is not on loan from this pool: it is not from this pool, or was released"
+            " before. Release each object once, to the pool that it was acquired from"
         )
 
     def _discard(self, item: object) -> None:
@@ -230,10 +233,10 @@ class ObjectPool(Generic[T]):
         if self._dispose is not None:
             self._dispose(cast("T", item))
 
-    # Looking after
+    # Maintenance
 
     def shrink(self) -> int:
-        """Discard what lies idle for too long, down to ``initial_size``; return how many."""
+        """Discard objects that are idle for too long, down to ``initial_size``; return the count."""
         old = self._slots.take_older(
             self._clock() - self._idle_seconds, self._initial_size, sys.maxsize
         )
@@ -242,17 +245,17 @@ class ObjectPool(Generic[T]):
         return len(old)
 
     def unreleased(self, min_seconds: float = 0.0) -> tuple[UnreleasedLease, ...]:
-        """Return what is leased for ``min_seconds`` or longer, the longest first."""
+        """Return the objects leased for at least ``min_seconds``, longest first."""
         self._recover_abandoned()
         return tuple(self._loans.unreleased(min_seconds))
 
     def lost(self) -> tuple[UnreleasedLease, ...]:
-        """Return the last 100 leases that were never released and whose objects nobody has."""
+        """Return the last 100 objects that were never released and have no reference left."""
         self._recover_abandoned()
         return tuple(self._loans.lost)
 
-    def _settle(self) -> None:
-        """Free the places of objects that died on loan."""
+    def _free_dead(self) -> None:
+        """Free the places of objects that were freed while on loan."""
         dead = self._loans.dead
         while dead:
             try:
@@ -264,8 +267,8 @@ class ObjectPool(Generic[T]):
             self._slots.forget()
 
     def _recover_abandoned(self) -> None:
-        """Take back what nobody refers to any more (see `LoanTable`)."""
-        self._settle()
+        """Take back objects that have no other references (see `LoanTable`)."""
+        self._free_dead()
         for loan in self._loans.take_abandoned():
             with self._slots.lock:
                 self._lost += 1
@@ -273,13 +276,13 @@ class ObjectPool(Generic[T]):
             self._loans.report_lost(loan)
 
     def close(self) -> None:
-        """Discard all idle objects, refuse new leases; leased ones are discarded when released."""
+        """Discard idle objects and refuse new leases. Leased objects are discarded on release."""
         for item in self._slots.close():
             self._discard(item)
 
     def stats(self) -> PoolStats:
-        """Return what the pool holds and has done."""
-        self._settle()
+        """Return content and counts."""
+        self._free_dead()
         slots = self._slots
         return PoolStats(
             idle=len(slots.idle),
@@ -298,59 +301,14 @@ class ObjectPool(Generic[T]):
 
 
 def _settler(pool: weakref.ref[ObjectPool[Any]]) -> Callable[[], None]:
-    """Return what takes note of deaths, if that needs no waiting; it keeps no pool alive."""
+    """Return a function that frees dead places if the lock is free. Keeps no pool alive."""
 
     def settle() -> None:
         alive = pool()
         if alive is not None and alive._loans.dead and alive._slots.lock.acquire(blocking=False):
             try:
-                alive._settle()
+                alive._free_dead()
             finally:
                 alive._slots.lock.release()
 
     return settle
-
-
-class Lease(Generic[T]):
-    """One loan as a context manager: acquired on entry, released once on exit, whatever happens."""
-
-    __slots__ = ("_item", "_pool", "_timeout", "_used")
-
-    def __init__(self, pool: ObjectPool[T], timeout: float | None) -> None:
-        self._pool = pool
-        self._timeout = timeout
-        self._used = False
-        self._item: T
-
-    def __enter__(self) -> T:
-        self._begin()
-        self._item = self._pool.acquire(self._timeout)
-        return self._item
-
-    async def __aenter__(self) -> T:
-        self._begin()
-        self._item = await self._pool.acquire_async(self._timeout)
-        return self._item
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        item = self._item
-        del self._item
-        self._pool.release(item)
-
-    async def __aexit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(error_type, error, traceback)
-
-    def _begin(self) -> None:
-        if self._used:
-            raise RuntimeError("a lease is for one use: call pool.lease() for each with statement")
-        self._used = True

@@ -1,16 +1,16 @@
-"""Time series of numbers in a ring of fixed memory: 16 bytes a point, whatever happens.
+"""Time series of numbers in a ring buffer of fixed size: 16 bytes per point.
 
-When to use: the newest N points of something measured over time, asked about by time. Against a
-deque of tuples: a seventh of the memory, no objects for the garbage collector to visit, and
-O(log n) ranges; adding costs a few times more.
+Use it for the newest N points of a measurement that are queried by time. Compared with a deque of
+tuples it takes a seventh of the memory, has no objects for the garbage collector to visit, and
+finds ranges in O(log n). Adding a point takes a few times longer.
 
-**Order**: a timestamp may equal the one before it and must not go back (ValueError): sorted is what
-makes ranges logarithmic. Take timestamps from a monotonic clock.
+**Order**: a timestamp may equal the previous one but must not be earlier (ValueError), since ranges
+are found by binary search. Use a monotonic clock.
 
-**Threads**: one writer and any number of readers need no lock; with several writers the callers
-need one. Copies (`summary`, iteration, `downsample`, `minimums`, a range that wraps) never show a
-point that was overwritten meanwhile. Views share the ring's memory: once the ring has come round
-to them they show newer points, so copy what you keep (``list(view)``).
+**Threads**: one writer and any number of readers need no lock. Several writers need one. Copies
+(`summary`, iteration, `downsample`, `minimums`, a range that wraps) never contain a point that was
+overwritten during the copy. Views share the memory of the ring, so they show newer points after the
+ring has wrapped: copy what you keep (``list(view)``).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ __all__ = ("MultiSeries", "NumericTimeSeries", "SeriesReader", "SeriesSummary")
 
 
 class NumericTimeSeries(SeriesReader):
-    """The newest ``max_points`` (timestamp, value) pairs, asked about by time.
+    """The newest ``max_points`` (timestamp, value) pairs, with queries by time.
 
-    Adding is O(1), a range O(log n), the memory 16 bytes a point from the start.
+    Adding is O(1), a range O(log n). The memory is allocated at the start: 16 bytes per point.
 
     >>> series = NumericTimeSeries(1000)
     >>> for second in range(5):
@@ -52,14 +52,14 @@ class NumericTimeSeries(SeriesReader):
         self._newest = -sys.float_info.max
 
     def add(self, timestamp: float, value: float) -> None:
-        """Add the newest point; the oldest one leaves a full ring. O(1), no memory.
+        """Add the newest point; a full ring drops its oldest point. O(1), allocates no memory.
 
-        ``value`` may be NaN: a point without a measurement.
+        ``value`` may be NaN for a point without a measurement.
 
         Raises:
             ValueError: ``timestamp`` is NaN or infinite, or earlier than the newest one.
         """
-        # 1e999 is infinity as a constant of the code: no look-up in the hottest line.
+        # 1e999 is infinity as a constant, which avoids the lookup of a name.
         if not self._newest <= timestamp < 1e999:
             raise _bad_timestamp(timestamp, self._newest)
         added = self._added
@@ -70,15 +70,15 @@ class NumericTimeSeries(SeriesReader):
         self._added = added + 1
 
     def clear(self) -> None:
-        """Forget all points; the memory stays, and time may start anew."""
+        """Drop all points and keep the memory. The next timestamp may be any."""
         self._first = self._added
         self._newest = -sys.float_info.max
 
 
 class MultiSeries:
-    """Several named columns on one clock: 8 bytes a row for the time and 8 for each column.
+    """Several named columns with common timestamps: 8 bytes per row for the time and each column.
 
-    What is not measured in a row is None when added, and NaN in the column.
+    Add None for a value that was not measured; it is NaN in the column.
 
     >>> series = MultiSeries(("rss", "blocks"), 1000)
     >>> series.add(1.0, (2048, None))
@@ -95,17 +95,17 @@ class MultiSeries:
         self._names = tuple(names)
         self._places = {name: place for place, name in enumerate(self._names)}
         if not self._names or len(self._places) < len(self._names):
-            raise ValueError(f"names must be one or more different ones, not {self._names!r}")
+            raise ValueError(f"names must be one or more different names, not {self._names!r}")
         slots = _checked_slots(max_points)
         self._times = _zeros(slots)
         self._columns = tuple(SeriesReader(self._times, _zeros(slots)) for _ in self._names)
-        # The column that is published last: what it shows, all others show.
+        # The column that is updated last: all others have the same rows already.
         self._last = self._columns[-1]
         self._newest = -sys.float_info.max
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns' names, in the order of `add`."""
+        """The names of the columns, in the order of `add`."""
         return self._names
 
     @property
@@ -135,11 +135,11 @@ class MultiSeries:
         return len(self._last)
 
     def __getitem__(self, name: str) -> SeriesReader:
-        """Return the column of this name, live: it shows rows added later too; KeyError if none."""
+        """Return the column of this name, which also shows rows added later. Raises KeyError."""
         return self._columns[self._places[name]]
 
     def __iter__(self) -> Iterator[tuple[float, tuple[float, ...]]]:
-        """Iterate over (timestamp, values), oldest first, as they are now."""
+        """Iterate over a copy of the rows (timestamp, values), oldest first."""
         last = self._last
         high = last._added
         low = last._oldest(high)
@@ -172,10 +172,10 @@ class MultiSeries:
             column._added = added + 1
 
     def clear(self) -> None:
-        """Forget all rows; the memory stays, and time may start anew."""
+        """Drop all rows and keep the memory. The next timestamp may be any."""
         added = self._last._added
         for column in self._columns:
-            # Set, too: a fork while a row was being published leaves the child with both numbers.
+            # `_added` as well: after a fork during `add` the columns of the child may differ.
             column._added = column._first = added
         self._newest = -sys.float_info.max
 
@@ -196,5 +196,5 @@ def _bad_timestamp(timestamp: float, newest: float) -> ValueError:
         return ValueError(f"a timestamp must be a finite number, not {timestamp!r}")
     return ValueError(
         f"timestamps must not go back: {timestamp!r} is before the newest, {newest!r}"
-        " (clear() starts anew)"
+        " (call clear() to start again)"
     )

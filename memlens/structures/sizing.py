@@ -1,4 +1,4 @@
-"""How many bytes a value holds: an estimate that is cheap enough for every store into a cache."""
+"""Estimate the memory of a value, cheaply enough for every store into a cache."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from typing import Any
 
 __all__ = ("size_of",)
 
-_SAMPLE_ITEMS = 64  # of one container; the rest is taken to be alike
-_MAX_OBJECTS = 2_000  # of one value: a bound on the time of one estimate
+_SAMPLE_ITEMS = 64  # measured items of one container; the rest is assumed to be similar
+_MAX_OBJECTS = 2_000  # per value, to bound the time of an estimate
 _SEQUENCES = (list, tuple, set, frozenset, deque)
 _NO_CONTENT = (type(None), bool, int, float, complex, str, bytes, bytearray, range)
-# Part of the program rather than of the value that mentions them.
+# Objects that belong to the program, not to the value that refers to them.
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, CodeType, FrameType)
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: created by a class statement
 _BASIC = frozenset(_NO_CONTENT)
 
 
 def size_of(value: object, max_depth: int = 4) -> int:
-    """Return about how many bytes ``value`` keeps in memory, contents included.
+    """Return an estimate of the bytes that ``value`` keeps in memory, contents included.
 
-    Strings, bytes, numbers and arrays count in full, buffers by their ``nbytes``. Containers and
-    the attributes of instances are followed ``max_depth`` levels down, each object once; of a long
-    container 64 items are measured (evenly spaced in a list or tuple, the first ones elsewhere) and
-    taken as typical. Classes, functions and modules count nothing. At most 2,000 objects are looked
-    at, so the cost of a call is bounded.
+    Strings, bytes, numbers and arrays are measured completely, buffers by their ``nbytes``.
+    Containers and attributes of instances are followed ``max_depth`` levels deep, each object once.
+    Of a long container 64 items are measured (evenly spaced in a list or tuple, otherwise the first
+    64) and taken as typical. Classes, functions and modules count as 0. At most 2,000 objects are
+    visited, so the cost of a call is bounded.
 
-    It errs where items are very uneven, below ``max_depth``, and where a value refers to something
-    shared with the rest of the program (counted as if it were the value's own). Write your own for
-    such values. User code runs only in ``__sizeof__``, ``nbytes`` and the iteration of subclasses.
+    The estimate is wrong for items of very different sizes, below ``max_depth``, and for objects
+    that are shared with the rest of the program (they are counted). Write your own function for
+    such values. Only ``__sizeof__``, ``nbytes`` and the iteration of subclasses run user code.
     """
     if type(value) in _BASIC:
         return sys.getsizeof(value)
@@ -41,13 +41,13 @@ def size_of(value: object, max_depth: int = 4) -> int:
 
 
 class _Estimate:
-    """One measurement: remembers what was counted, so nothing counts twice and cycles end."""
+    """One estimate. It records visited objects, so that each counts once and cycles end."""
 
     __slots__ = ("kept", "seen")
 
     def __init__(self) -> None:
         self.seen: set[int] = set()
-        self.kept: list[object] = []  # an id is only unique while its object lives
+        self.kept: list[object] = []  # an id is unique only while its object is alive
 
     def measure(self, value: object, depth: int) -> float:
         if value is None or isinstance(value, _SHARED) or id(value) in self.seen:
@@ -85,7 +85,7 @@ class _Estimate:
         return total * max(1.0, count / (_SAMPLE_ITEMS * per_item))
 
     def _attributes(self, value: object, depth: int) -> float:
-        """The attributes of an instance of a class statement, without making its ``__dict__``."""
+        """Measure the attributes of an instance without creating its ``__dict__``."""
         cls = type(value)
         if not cls.__flags__ & _HEAP_TYPE or isinstance(value, BaseException):
             return 0

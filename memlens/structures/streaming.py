@@ -1,4 +1,4 @@
-"""Large files line by line, large inputs batch by batch: constant memory however long they are."""
+"""Read JSON Lines files of any length in constant memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_ERRORS_KEPT = 100
 
 
 class LineError(NamedTuple):
-    """A line that could not be read or processed; nothing of its content is kept."""
+    """A line that could not be read or processed. Its content is not kept."""
 
     line_number: int  # from 1
     type_name: str
@@ -32,19 +32,25 @@ class LineError(NamedTuple):
 
 
 class LinesResult(NamedTuple):
-    """What became of a file."""
+    """The counts, errors and results of `process_json_lines`."""
 
-    line_count: int  # read, blank ones included
+    line_count: int  # lines read, including blank lines
     processed_count: int
     error_count: int
     errors: tuple[LineError, ...]  # the first 100
-    results: tuple[Any, ...]  # what the function returned, without None; only if asked for
+    results: tuple[Any, ...]  # results that are not None, if ``keep_results`` is true
+
+    def __repr__(self) -> str:
+        return (
+            f"<LinesResult: {self.line_count:,} lines, {self.processed_count:,} processed,"
+            f" {self.error_count:,} errors>"
+        )
 
 
 class JsonLines:
-    """The objects of a JSON Lines file, one at a time; for ``for``, ``async for`` and ``with``.
+    """An iterator over the objects of a JSON Lines file; also for ``async for`` and ``with``.
 
-    ``line_count`` and ``error_count`` count as it goes, ``errors`` keeps the first 100.
+    ``line_count`` and ``error_count`` are current counts, ``errors`` has the first 100 errors.
     """
 
     def __init__(
@@ -72,7 +78,9 @@ class JsonLines:
         if isinstance(source, (str, os.PathLike)):
             self._file = self._owned = open_bytes(source)
         elif not hasattr(source, "readline"):
-            raise TypeError(f"a path or an open file is needed, not {type(source).__qualname__}")
+            raise TypeError(
+                f"source must be a path or an open file, not {type(source).__qualname__}"
+            )
         self.line_count = self.error_count = 0
         self.errors: list[LineError] = []
         self._objects = self._read()
@@ -80,7 +88,10 @@ class JsonLines:
     def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self) -> Any:  # whatever JSON holds
+    def __repr__(self) -> str:
+        return f"<JsonLines of {self._name!r:.100}: {self.line_count:,} lines read>"
+
+    def __next__(self) -> Any:  # any JSON value
         return next(self._objects)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
@@ -98,12 +109,12 @@ class JsonLines:
         self.close()
 
     def close(self) -> None:
-        """Close the file if it was opened here."""
+        """Close the file if this object opened it."""
         if self._owned is not None:
             self._owned.close()
 
     def failed(self, error: Exception, line_number: int | None = None) -> None:
-        """Count an error of the current line and do with it what ``on_error`` says."""
+        """Count an error of the current line and handle it according to ``on_error``."""
         number = self.line_count if line_number is None else line_number
         self.error_count += 1
         if len(self.errors) < _MAX_ERRORS_KEPT:
@@ -155,16 +166,16 @@ def stream_json_lines(
     progress: Callable[[int], object] | None = None,
     **json_options: Any,  # those of json.loads
 ) -> JsonLines:
-    """Return an iterator over the objects of a JSON Lines file, one line in memory at a time.
+    """Return an iterator over the objects of a JSON Lines file, with one line in memory.
 
-    **Use it** instead of ``[json.loads(line) for line in file]``. ``source`` is a path (``.gz`` is
-    read through gzip, ``.zst`` through Zstandard where a module for it is installed) or an open
-    file, of text or bytes, which is left open. Blank lines are skipped. A line that is no JSON, or
-    longer than ``max_line_bytes``, raises ValueError with its number (``on_error="raise"``), is
-    skipped and counted (``"skip"``), or given to ``on_error(line_number, error)``.
-    ``progress(line_count)`` is called every 1,000 lines and at the end. Further options go to
-    ``json.loads``; `StringInterner.intern_json` fits ``object_pairs_hook``. ``async for`` reads in
-    a worker thread, 256 lines at a time.
+    **Use it** instead of ``[json.loads(line) for line in file]``. ``source`` is an open text or
+    binary file, which stays open, or a path: ``.gz`` files are decompressed by gzip, ``.zst`` files
+    by Zstandard if a module for it is installed. Blank lines are skipped. A line that is not JSON
+    or longer than ``max_line_bytes`` raises ValueError with its number (``on_error="raise"``), is
+    skipped and counted (``"skip"``), or is passed to ``on_error(line_number, error)``.
+    ``progress(line_count)`` is called every 1,000 lines and at the end. Further options are passed
+    to ``json.loads``; `StringInterner.intern_json` can be its ``object_pairs_hook``. ``async for``
+    reads in a worker thread, 256 lines at a time.
     """
     return JsonLines(
         source, on_error, max_line_bytes=max_line_bytes, progress=progress, **json_options
@@ -182,8 +193,9 @@ def process_json_lines(
 ) -> LinesResult:
     """Call ``function`` with each object of a JSON Lines file; return counts and the first errors.
 
-    ``on_error`` counts for bad lines and for an ``Exception`` of ``function``, which is raised as
-    it is. Results are dropped, for constant memory, unless ``keep_results`` (those not None).
+    ``on_error`` applies to bad lines and to an ``Exception`` of ``function``, which is raised
+    unchanged. Results are dropped unless ``keep_results`` is true; then those that are not None are
+    kept.
     """
     require_callable("function", function)
     results = []

@@ -1,4 +1,4 @@
-"""CSV from one file to another, batch by batch; the target appears complete or not at all."""
+"""Transform a CSV file of any length into another, in batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memlens.structures._files import PathLike, open_bytes, replaced
 from memlens.structures.chunks import ChunkProcessor
 
 if TYPE_CHECKING:
-    import csv  # 2 ms, and few programs need it
+    import csv  # its import takes 2 ms
 
 __all__ = ("CsvResult", "process_csv")
 
@@ -21,7 +21,7 @@ Row = dict[str, str]
 
 
 class CsvResult(NamedTuple):
-    """How many rows were read and written, headers not counted."""
+    """The numbers of rows read and written, without headers."""
 
     read_count: int
     written_count: int
@@ -48,16 +48,16 @@ def process_csv(
 ) -> CsvResult:
     """Write ``transform(rows)`` for each batch of rows of ``source`` to ``target``.
 
-    **Use it** for tables larger than memory: one batch is held at a time. Rows are dicts by the
-    header line; ``transform`` returns dicts, as many as it likes. The first one's keys make the
-    header of the target (that of the source if there are no rows at all). ``.gz`` and ``.zst`` are
-    read and written compressed. ``target`` is replaced when all is written, so it is the old or the
-    new file, whatever happens; it may be ``source`` itself. ``progress(rows_read)`` is called after
-    each batch.
+    **Use it** for tables larger than memory: one batch is in memory at a time. Rows are dicts with
+    the fields of the header; ``transform`` returns any number of dicts. The keys of the first
+    result become the header of the target (without results, the header of the source). ``.gz`` and
+    ``.zst`` files are compressed. ``target`` is replaced after everything was written, so it is
+    always either the old or the new file. It may be the same file as ``source``.
+    ``progress(rows_read)`` is called after each batch.
 
-    Raises ValueError, with the line number, for a row with more or fewer fields than the
-    header, for broken CSV, and for a result with other keys than the first. What ``transform``
-    raises goes through.
+    Raises ValueError with the line number for a row with more or fewer fields than the header and
+    for malformed CSV, and ValueError for a result with other keys than the first one. Errors of
+    ``transform`` are not caught.
     """
     import csv
 
@@ -81,7 +81,7 @@ def process_csv(
             results = chunks.process(_rows(reader, os.fspath(source), state))
             written = _write(output, results, reader)
         finally:
-            output.detach()  # writes what it holds; the file is closed by its own context
+            output.detach()  # flushes; the context of the file closes it
     return CsvResult(state.read_count, written)
 
 
@@ -91,10 +91,10 @@ def _rows(reader: csv.DictReader[str], name: str, state: _Progress) -> Iterator[
     try:
         for row in reader:
             if None in row or None in row.values():
-                wanted = len(reader.fieldnames or ())
+                field_count = len(reader.fieldnames or ())
                 raise ValueError(
-                    f"{name}, line {reader.line_num}: the header has {wanted} fields, this row "
-                    "has more or fewer"
+                    f"{name}, line {reader.line_num}: the header has {field_count} fields, this row"
+                    " has more or fewer"
                 )
             state.read_count += 1
             yield row

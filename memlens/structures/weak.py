@@ -1,4 +1,4 @@
-"""A cache that keeps nothing alive: its entries go when their values do."""
+"""A cache of weak references: an entry is removed when its value is freed."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _ABSENT: Any = object()
 
 
 class WeakCacheStats(NamedTuple):
-    """What a `WeakValueCache` holds now, and what it has done since it was made."""
+    """The content of a `WeakValueCache`, and its counts since creation."""
 
     entries: int
-    kept: int  # entries whose values it keeps alive (see ``keep_newest``)
+    kept: int  # entries whose values the cache keeps alive (see ``keep_newest``)
     hits: int
     misses: int
-    deaths: int  # entries that went because their value died
+    deaths: int  # entries removed because their value was freed
 
 
 class _Reference(weakref.ref[Any]):
-    """A weak reference that knows its key."""
+    """A weak reference with its key."""
 
     __slots__ = ("key",)
     key: Any
@@ -42,27 +42,26 @@ class _Reference(weakref.ref[Any]):
         return self
 
     def __init__(self, value: object, callback: Callable[[Any], object], key: object) -> None:
-        """Accept what ``__new__`` has used."""
+        """Accept the arguments of ``__new__``."""
         super().__init__(value, callback)  # type: ignore[call-arg]  # typeshed has only __new__
 
 
 class WeakValueCache(ComputingMapping[K, V]):
-    """A thread-safe mapping whose values live only as long as somebody else uses them.
+    """A thread-safe mapping whose values live only while other code refers to them.
 
-    **Use it** so that all who ask for the same key share one object while any of them has it (open
-    documents, parsed templates, rows of an identity map), where an `LRUCache` would keep objects
-    that nobody uses. ``keep_newest=N`` keeps the N most recently used values alive as well, which
-    helps where users come one after the other.
+    **Use it** to share one object per key between its users (open documents, parsed templates, rows
+    of an identity map); an `LRUCache` would keep unused objects alive. ``keep_newest=N`` also keeps
+    the N most recently used values alive, for users that come one after the other.
 
-    **Cost**: a lookup is O(1); an entry costs its weak reference beside its key; values
-    cost nothing, but for the N newest.
+    **Cost**: a lookup is O(1). An entry takes the memory of its key and a weak reference; only the
+    N newest values are kept alive.
 
-    Values must allow weak references: instances of classes, functions, sets, arrays, but not int,
-    str, tuple, list or dict; those are refused with TypeError. An entry whose value died is never
-    returned or counted. The death of a value never waits for the lock: the entry is removed at once
-    if the lock is free, and by the next call of a method if not.
-    Iteration is over a copy of the entries and skips what has died since; it keeps no value alive
-    but the current one. Destructors of values run without the lock.
+    Values must support weak references: instances of classes, functions, sets and arrays do; int,
+    str, tuple, list and dict do not, and storing them raises TypeError. An entry whose value was
+    freed is never returned or counted. Freeing a value never waits for the lock: the entry is
+    removed at once if the lock is free, otherwise by the next method call. Iteration uses a copy of
+    the entries, skips values that were freed, and keeps only the current value alive. Destructors
+    of values run without the lock.
     """
 
     def __init__(self, keep_newest: int = 0) -> None:
@@ -82,7 +81,7 @@ class WeakValueCache(ComputingMapping[K, V]):
     @overload
     def get(self, key: K, default: T) -> V | T: ...
     def get(self, key: K, default: object = None) -> object:
-        """Return the value and mark it as used; ``default`` when there is none or it died."""
+        """Return the value and mark it as used; ``default`` if there is none or it was freed."""
         value = self.peek(key, _MISSING)
         displaced = None
         with self._lock:
@@ -106,7 +105,7 @@ class WeakValueCache(ComputingMapping[K, V]):
     @overload
     def peek(self, key: K, default: T) -> V | T: ...
     def peek(self, key: K, default: object = None) -> object:
-        """Return the value as ``get`` does, without marking it as used and without counting."""
+        """Return the value like ``get``, without marking it as used or counting a hit."""
         reference = self._references.get(key)
         value = None if reference is None else reference()
         return default if value is None else value
@@ -129,22 +128,22 @@ class WeakValueCache(ComputingMapping[K, V]):
             if self._keep_newest:
                 displaced = self._keep_alive(key, value)
         del displaced
-        self._bury()
+        self._remove_dead()
 
     def _refer(self, key: K, value: V) -> _Reference:
         try:
             return _Reference(value, self._on_death, key)
         except TypeError:
             raise TypeError(
-                f"the value of {key!r:.100} is of type {type(value).__qualname__}, which allows no "
-                "weak references: wrap it in an instance of a class of your own, or use LRUCache"
+                f"the value of {key!r:.100} has the type {type(value).__qualname__}, which does not"
+                " support weak references: wrap it in an instance of your own class, or use LRUCache"
             ) from None
 
     def _keep_alive(self, key: K, value: V) -> list[object]:
-        """Put a value first among the newest; return what must die outside the lock. Lock held."""
+        """Mark a value as newest. Returns objects to drop outside of the lock, which is held."""
         reference = self._references.get(key)
         if reference is None or reference() is not value:
-            return []  # deleted or replaced since it was looked up
+            return []  # deleted or replaced since the lookup
         displaced: list[object] = [self._newest.pop(key, None)]
         self._newest[key] = value
         while len(self._newest) > self._keep_newest:
@@ -161,7 +160,7 @@ class WeakValueCache(ComputingMapping[K, V]):
     @overload
     def pop(self, key: K, default: T) -> V | T: ...
     def pop(self, key: K, default: object = _MISSING) -> object:
-        """Remove ``key`` and return its value; ``default``, or KeyError, when there is none."""
+        """Remove ``key`` and return its value. If there is none: ``default``, or KeyError."""
         with self._lock:
             self._flights.supersede(key)
             reference = self._references.pop(key, None)
@@ -175,7 +174,7 @@ class WeakValueCache(ComputingMapping[K, V]):
         return default
 
     def popitem(self) -> tuple[K, V]:
-        """Remove and return a (key, value) that is alive; KeyError when there is none."""
+        """Remove and return a (key, value) whose value is alive. KeyError if there is none."""
         for key, _ in self._pairs():
             value: V = self.pop(key, _ABSENT)
             if value is not _ABSENT:
@@ -183,11 +182,11 @@ class WeakValueCache(ComputingMapping[K, V]):
         raise KeyError("popitem(): the cache is empty")
 
     def setdefault(self, key: K, default: V | None = None) -> V:
-        """Return the value of ``key``; store ``default`` first when there is none."""
+        """Return the value of ``key``; if there is none, store and return ``default``."""
         return self.get_or_compute(key, lambda: cast("V", default))
 
     def clear(self) -> None:
-        """Remove everything."""
+        """Remove all entries."""
         with self._lock:
             emptied = (self._references, self._newest)
             self._references, self._newest = {}, OrderedDict()
@@ -195,7 +194,7 @@ class WeakValueCache(ComputingMapping[K, V]):
         del emptied
 
     def __len__(self) -> int:
-        self._bury()
+        self._remove_dead()
         return len(self._references)
 
     def _pairs(self) -> Iterator[tuple[K, V]]:
@@ -206,8 +205,8 @@ class WeakValueCache(ComputingMapping[K, V]):
             if value is not None:
                 yield reference.key, value
 
-    def _bury(self) -> None:
-        """Remove the entries of values that died."""
+    def _remove_dead(self) -> None:
+        """Remove the entries whose values were freed."""
         dead = self._dead
         while dead:
             with self._lock:
@@ -218,11 +217,11 @@ class WeakValueCache(ComputingMapping[K, V]):
                 self._deaths += 1
                 if self._references.get(reference.key) is reference:
                     del self._references[reference.key]
-            del reference  # and with it, outside the lock, perhaps the key
+            del reference  # outside of the lock, since this may free the key
 
     def stats(self) -> WeakCacheStats:
-        """Return what the cache holds and has done."""
-        self._bury()
+        """Return content and counts."""
+        self._remove_dead()
         with self._lock:
             return WeakCacheStats(
                 entries=len(self._references),
@@ -237,17 +236,17 @@ class WeakValueCache(ComputingMapping[K, V]):
 
 
 def _death_notice(cache: weakref.ref[WeakValueCache[Any, Any]]) -> Callable[[_Reference], None]:
-    """Return the callback of dying values; it must not keep the cache alive."""
+    """Return the callback for freed values, which does not keep the cache alive."""
 
     def notice(reference: _Reference) -> None:
         alive = cache()
         if alive is None:
             return
-        # Values die at any moment, in any thread, in the middle of our own methods, too.
+        # A value may be freed at any moment and in any thread, even during our own methods.
         alive._dead.append(reference)
         if alive._lock.acquire(blocking=False):
             try:
-                alive._bury()
+                alive._remove_dead()
             finally:
                 alive._lock.release()
 

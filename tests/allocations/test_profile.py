@@ -84,6 +84,13 @@ def test_differences_add_up_to_the_difference_of_the_totals(
     assert changes == sorted(changes, reverse=True)
 
 
+def test_a_comparison_as_a_dict_has_both_rows_of_each_call_path() -> None:
+    before, after = (AllocationProfile([row("a", size=size)], FACTS) for size in (10, 30))
+    (found,) = json.loads(json.dumps(before.compare(after).to_dict()))["rows"]
+    assert [frame["function"] for frame in found["call_path"]] == ["a"]
+    assert (found["before"]["live_bytes"], found["after"]["live_bytes"]) == (10, 30)
+
+
 def test_top_sorts_by_the_given_measure() -> None:
     big = row("a", size=10)._replace(live_count=1)
     many = row("b", size=5)._replace(live_count=100)

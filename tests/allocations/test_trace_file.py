@@ -16,7 +16,7 @@ from memlens.allocations.tracing.traces import TracedMemory
 from memlens.errors import OutputError, SnapshotFileError
 
 any_text = st.text(st.characters(), max_size=20)  # lone surrogates too: file names can hold them
-sizes = st.integers(0, 2**70)
+sizes = st.integers(0, 2**63 - 1)
 frames = st.builds(Frame, st.none() | any_text, any_text, st.integers(0, 10**6))
 traces = st.lists(
     st.tuples(st.lists(frames, min_size=1, max_size=5).map(tuple), sizes, sizes), max_size=8
@@ -209,7 +209,12 @@ def replaced(document, route, value):
         (["captures", 0, "traced_bytes"], -1),
         (["captures", 0, "label"], 5),
         (["captures", 0, "taken_at"], float("nan")),
+        (["captures", 0, "taken_at"], 1e300),
+        (["captures", 0, "frame_limit"], 0),
+        (["captures", 0, "another"], 0),
         (["captures", 0, "traces"], ...),
+        (["captures", 0, "traces", 0], [0, 1 << 63, 1]),
+        (["another"], []),
         (["captures", 0, "traces", 0], [0, 1]),
         (["captures", 0, "traces", 0], [0, -1, 1]),
         (["captures", 0, "traces", 0], [0, 1.5, 1]),

@@ -198,7 +198,9 @@ def test_store_reports_that_other_code_stopped_tracing_and_can_restart():
         with pytest.raises(TracingError, match="other code stopped tracemalloc"):
             store.take()
         store.start()
-        assert store.take().total_bytes >= 0
+        data = bytearray(50 * KIB)
+        assert store.take().total_bytes >= 50 * KIB
+    assert len(data) == 50 * KIB
     assert not tracemalloc.is_tracing()
 
 

@@ -161,7 +161,7 @@ def test_table_shows_sizes_counts_and_callers():
     assert str(after.top(1)[0]) == "8.00 KiB in 2 blocks  /app/a.py:1"
     assert str(compare_traces(before, after)[0]) == "+7.00 KiB in +1 block  /app/a.py:1"
     assert str(compare_traces(after, after)) == "0 B traced, 0 blocks"
-    assert str(after.top(0)) == "8.00 KiB traced, 2 blocks\n  and 1 more"
+    assert str(after.top(0)) == "8.00 KiB traced, 2 blocks\n  ... and 1 more"
 
 
 def test_rows_and_tables_convert_to_plain_values():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
@@ -44,6 +48,8 @@ def test_entries_are_separate_by_type_and_call_path() -> None:
     assert len(top.call_path) == 2
     assert "create_user" in str(top)
     assert "User" in str(report)
+    first = json.loads(json.dumps(report.to_dict()))["rows"][0]
+    assert (first["type"], first["count"], first["total_bytes"]) == ("User", 3, 60)
 
 
 def test_entries_and_metadata_are_bounded() -> None:
@@ -157,3 +163,21 @@ def test_report_is_limited_and_totals_are_not() -> None:
     assert len(tracker.report(limit=None)) == 5
     with pytest.raises(OptionError, match="limit must be a whole number"):
         tracker.report(limit=-1)
+
+
+def test_finaliser_that_runs_under_the_lock_may_use_the_tracker() -> None:
+    script = """
+        from memlens.allocations import AllocationTracker
+
+        class Metadata:
+            def __del__(self):
+                tracker.track("finaliser", 1)
+
+        tracker = AllocationTracker(stack_depth=0)
+        tracker.start()
+        for _ in range(150):  # more than are kept, so the oldest are freed while tracking
+            tracker.track("object", 1, Metadata())
+        report = tracker.report()
+        assert {entry.type: entry.count for entry in report} == {"object": 150, "finaliser": 50}
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)

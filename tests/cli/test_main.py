@@ -91,7 +91,7 @@ def test_short_program_has_no_suspects(tmp_path):
     done = run("run", "short.py", cwd=tmp_path)
     assert done.returncode == 0
     assert "suspect" not in done.stderr
-    assert "Two snapshots cannot tell a leak from a start" in done.stderr
+    assert "Two snapshots cannot distinguish a leak from one-time growth" in done.stderr
     assert "bytearray (+2,000, " in done.stderr
 
 
@@ -125,7 +125,7 @@ VIEWS = {
     "summary": (["after.memlens"], "bytearray"),
     "summary by module": (["--by", "module", "--limit", "99", "after.memlens"], "__main__"),
     "summary by size": (["--by", "size", "after.memlens"], "1.00 KiB to under 2.00 KiB"),
-    "summary by holder": (["--by", "holder", "after.memlens"], "dict"),
+    "summary by referrer": (["--by", "referrer", "after.memlens"], "dict"),
     "summary by kind": (["--by", "kind", "after.memlens"], "bytes and buffers"),
     "summary with garbage": (["--garbage", "--limit", "1", "after.memlens"], "more"),
     "dominators": (["after.memlens", "--depth", "4"], ".entries   dict (2,000 items)"),

@@ -6,12 +6,16 @@ import mmap
 from array import array
 from typing import NamedTuple
 
+import pytest
 from hypothesis import strategies as st
 
 from memlens._core.layout import LABEL_BITS, MAX_PAYLOAD, EdgeKind
 
 ATTRIBUTE = EdgeKind.ATTRIBUTE
 WEAK = EdgeKind.WEAK
+
+# Nodes of a linked list. An 8 MiB stack has 33 bytes for each of the fewer: too few to recurse.
+LENGTHS = [250_000, pytest.param(4_000_000, marks=pytest.mark.slow)]
 _LABELS = (
     ATTRIBUTE,
     EdgeKind.INDEX | MAX_PAYLOAD << LABEL_BITS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,20 +15,38 @@ ROOT = Path(__file__).parent.parent.parent
 def run(
     source: str, *, options: tuple[str, ...] = (), timeout: float = 120, **environment: str
 ) -> str:
-    """Return what the child wrote to stdout; fail with its stderr where it did not end well."""
+    """Run the source with the names of the prelude; return and fail as `run_plain` does."""
+    return run_plain(
+        PRELUDE + textwrap.dedent(source), options=options, timeout=timeout, **environment
+    )
+
+
+def run_plain(
+    source: str, *, options: tuple[str, ...] = (), timeout: float = 120, **environment: str
+) -> str:
+    """Return what the child wrote to stdout; fail with its stderr where it did not end well.
+
+    A child that does not end within ``timeout`` seconds is killed with all of its own children.
+    """
     # Before what is there already: packages of the machine that tests may need.
     search_path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": search_path, "PYTHONFAULTHANDLER": "1", **environment}
-    done = subprocess.run(
-        [sys.executable, *options, "-c", PRELUDE + textwrap.dedent(source)],
-        capture_output=True,
+    with subprocess.Popen(
+        [sys.executable, *options, "-c", textwrap.dedent(source)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=env,
-        timeout=timeout,
-        check=False,
-    )
-    assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+        start_new_session=True,
+    ) as child:
+        try:
+            stdout, stderr = child.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            stdout, stderr = child.communicate()
+            raise AssertionError(f"still running after {timeout} s\n{stdout}\n{stderr}") from None
+    assert child.returncode == 0, f"exit code {child.returncode}\n{stdout}\n{stderr}"
+    return stdout
 
 
 PRELUDE = """

@@ -6,7 +6,6 @@ import asyncio
 import collections
 import functools
 import gc
-import sys
 import types
 import weakref
 from datetime import datetime, timedelta, timezone
@@ -14,7 +13,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from memlens._core.layout import NodeFlag
-from tests.core.planted import take
+from tests.core.heaps import take
+
+pytestmark = pytest.mark.small_process
 
 numpy = pytest.importorskip("numpy")
 
@@ -198,13 +199,13 @@ def test_sequences_label_their_elements_by_position(world):
     assert sorted(e for e in world.heap.edges(world.deque) if e[0] == "INDEX") == expected[:2]
 
 
-def test_a_set_holds_its_members_without_names(world):
+def test_set_members_have_edges_without_names(world):
     assert sorted(world.heap.edges(world.set)) == sorted(
         ("ITEM", "", id(member)) for member in world.set
     )
 
 
-def test_a_dict_holds_its_keys_and_names_its_values_by_the_type_of_the_key(world):
+def test_dict_values_are_labelled_with_the_type_of_their_key(world):
     keys = [*world.dict]
     assert sorted(world.heap.edges(world.dict)) == sorted(
         [
@@ -216,12 +217,12 @@ def test_a_dict_holds_its_keys_and_names_its_values_by_the_type_of_the_key(world
     )
 
 
-def test_keys_of_a_dict_of_strings_are_held_too_although_traversal_hides_them(world):
+def test_keys_of_a_dict_of_strings_have_edges_although_traversal_skips_them(world):
     targets = world.heap.strong(world.str_dict)
     assert targets == collections.Counter([*map(id, world.str_dict), id(world.a), id(world.b)])
 
 
-def test_subclasses_of_dict_have_their_values_by_key(world):
+def test_values_of_dict_subclasses_are_labelled_by_key(world):
     for mapping in (world.ordered, world.default, world.mapping):
         assert id(world.a) in [
             target
@@ -232,14 +233,14 @@ def test_subclasses_of_dict_have_their_values_by_key(world):
     assert world.heap.strong(world.ordered)[id(world.a)] == 1
 
 
-def test_attributes_of_instances_have_their_names(world):
+def test_instance_attributes_are_named(world):
     names = attributes(world.heap, world.plain)
     assert names == {"first": id(world.a), "second": id(world.b), "third": id(world.a)}
     names = attributes(world.heap, world.partial_plain)
     assert names == {"second": id(world.c), "third": id(None)}
 
 
-def test_an_instance_whose_dict_was_asked_for_holds_it_and_counts_its_values_once(world):
+def test_an_instance_with_a_materialised_dict_refers_to_it_and_counts_its_values_once(world):
     heap = world.heap
     assert heap.named(world.with_dict, "INTERNAL")["__dict__"] == id(world.its_dict)
     assert NodeFlag.NAMESPACE in heap.flags(world.its_dict)
@@ -271,7 +272,7 @@ def test_instances_of_container_subclasses_have_elements_and_attributes(world):
         assert heap.strong(container)[id(world.a)] == 1
 
 
-def test_a_class_holds_its_namespace_and_bases_and_its_names_are_attributes(world):
+def test_a_class_refers_to_its_namespace_and_bases_and_its_names_are_attributes(world):
     heap = world.heap
     internal = heap.named(Made, "INTERNAL")
     assert internal["__class__"] == id(Meta)
@@ -283,7 +284,7 @@ def test_a_class_holds_its_namespace_and_bases_and_its_names_are_attributes(worl
     assert names["method"] == heap.node(Made.method)
 
 
-def test_static_types_show_their_namespaces(world):
+def test_static_types_refer_to_their_namespaces(world):
     namespace = world.heap.node_of[world.heap.named(dict, "INTERNAL")["__dict__"]]
     names = {name: target for _, name, target in world.heap.edges_of_node(namespace)}
     assert names["setdefault"] == world.heap.node(dict.__dict__["setdefault"])
@@ -346,7 +347,7 @@ def test_wrappers_of_functions_name_what_they_wrap(world):
         assert id(outer) in heap.strong(wrapper)
 
 
-def test_a_memoryview_leads_to_its_buffer(world):
+def test_a_memoryview_refers_to_its_buffer(world):
     buffers = [node_id for _, _, node_id in world.heap.edges(world.memory)]
     managed = world.heap.node_of[buffers[0]]
     assert world.heap.node(world.memory.obj) in [
@@ -354,7 +355,7 @@ def test_a_memoryview_leads_to_its_buffer(world):
     ]
 
 
-def test_weak_references_are_weak_edges_and_hold_only_their_callback(world):
+def test_weak_references_are_weak_edges_and_their_callbacks_strong_ones(world):
     heap = world.heap
     assert ("WEAK", "", id(world.alive)) in heap.edges(world.weak)
     assert heap.strong(world.weak) == collections.Counter([id(outer)])
@@ -370,25 +371,25 @@ def test_a_suspended_generator_names_its_arguments(world):
     assert held["argument"] == id(world.a)
 
 
-def test_a_generator_holds_every_local_once(world):
-    targets = [t for kind, _, t in locals_of(world.heap, world.generator) if kind == "LOCAL"]
+def test_a_generator_refers_to_each_local_once(world):
+    targets = [t for kind, _, t in world.heap.edges(world.generator) if kind == "LOCAL"]
     same = [one for one in gc.get_objects() if type(one) is list and one == ["generator local"]]
     assert targets.count(id(world.a)) == 1
     assert sum(targets.count(id(one)) for one in same) == 1  # each core has one of its own
 
 
-def test_a_finished_generator_holds_nothing_any_more(world):
+def test_a_finished_generator_refers_to_no_locals(world):
     assert id(world.a) not in world.heap.strong(world.finished)
     assert NodeFlag.FINISHED in world.heap.flags(world.finished)
 
 
-def test_a_coroutine_names_its_arguments_and_holds_what_it_awaits(world):
+def test_a_coroutine_names_its_arguments_and_refers_to_the_awaited_future(world):
     held = generator_locals(world.heap, world.coroutine)
     assert held["future"] == id(world.future)
     assert held["note"] == id(world.a)
 
 
-def test_an_exception_leads_to_its_frames_and_their_locals(world):
+def test_an_exception_refers_to_its_frames_and_their_locals(world):
     heap, error = world.heap, world.error
     fields = heap.named(error, "INTERNAL")
     assert fields["args"] == id(error.args)
@@ -401,7 +402,7 @@ def test_an_exception_leads_to_its_frames_and_their_locals(world):
     assert held["local"] == id(error.args[1])
 
 
-def test_an_array_of_objects_holds_its_elements_and_a_view_only_its_base(world):
+def test_an_array_of_objects_refers_to_its_elements_and_a_view_only_to_its_base(world):
     heap = world.heap
     elements = [t for kind, _, t in heap.edges(world.objects) if kind == "INDEX"]
     assert elements == [id(world.a), id(world.b), id(None), id(world.a)]
@@ -414,11 +415,11 @@ def test_an_array_of_objects_holds_its_elements_and_a_view_only_its_base(world):
     assert heap.named(world.floats, "INTERNAL")["dtype"] == id(world.floats.dtype)
 
 
-def test_what_the_collector_does_not_look_into_still_holds_its_fields(world):
+def test_objects_without_traversal_still_have_edges_to_their_fields(world):
     assert world.heap.named(world.moment, "INTERNAL")["tzinfo"] == id(world.moment.tzinfo)
 
 
-def test_a_cache_of_results_names_them_by_the_type_of_their_key(world):
+def test_lru_cache_results_are_labelled_with_the_type_of_their_key(world):
     heap, cached = world.heap, world.cached
     assert heap.named(cached, "INTERNAL")["__wrapped__"] == id(cached.__wrapped__)
     by_key = [(name, target) for kind, name, target in heap.edges(cached) if kind == "KEY"]
@@ -435,14 +436,14 @@ def test_a_cache_of_results_names_them_by_the_type_of_their_key(world):
         *("generator", "coroutine", "error", "future", "done", "cached", "module", "default"),
     ),
 )
-def test_no_referent_is_lost(world, name):
+def test_no_referent_is_missing(world, name):
     shown = collections.Counter(map(id, gc.get_referents(getattr(world, name))))
     missing = shown - world.heap.strong(getattr(world, name))
     assert not {world.heap.node_of.get(one) for one in missing} - {None}
 
 
 @pytest.mark.parametrize("name", "abcd")
-def test_planted_leaves_are_explained_to_the_last_reference(world, name):
+def test_every_reference_to_a_planted_object_is_explained(world, name):
     assert world.heap.external(getattr(world, name)) == 0
 
 
@@ -459,14 +460,5 @@ def attributes(heap, obj):
     return found
 
 
-def locals_of(heap, generator):
-    """The edges that have a generator's variables: its own, or those of its frame (3.10)."""
-    if sys.version_info >= (3, 11):  # asking for the frame would make one, which stays
-        return heap.edges(generator)
-    frame = generator.gi_frame if type(generator) is types.GeneratorType else generator.cr_frame
-    return heap.edges(frame)
-
-
 def generator_locals(heap, generator):
-    edges = locals_of(heap, generator)
-    return {name: target for kind, name, target in edges if kind == "LOCAL"}
+    return heap.named(generator, "LOCAL")

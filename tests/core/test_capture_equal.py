@@ -7,6 +7,8 @@ import pytest
 
 from memlens._core.layout import SECTIONS
 
+pytestmark = pytest.mark.small_process
+
 TEXTS = [
     "plain " * 9,
     "l\xe4tin " * 9,
@@ -52,7 +54,7 @@ def test_equal_strings_and_bytes_are_in_one_group_each(captured):
     assert raw[0] == raw[1] != raw[2] == raw[3]
 
 
-def test_what_equals_nothing_is_in_no_group(captured):
+def test_a_string_without_an_equal_is_in_no_group(captured):
     kept, _, group_of = captured
     assert group_of(kept["lone"]) is None
     text, raw = kept["looks equal"]

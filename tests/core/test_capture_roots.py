@@ -13,15 +13,14 @@ import weakref
 import pytest
 
 from memlens._core.layout import NONE, NodeFlag, RootKind
-from tests.core.planted import PLANT, take
+from tests.core.heaps import PLANT, take
 
-READS_VARIABLES = sys.version_info >= (3, 12)  # of running frames; 3.10 by traversal
-SHOWS_VARIABLES = sys.version_info < (3, 11) or READS_VARIABLES
+pytestmark = pytest.mark.small_process
 
 
 def shows_variables(core):
-    """The C core reads the variables of running frames on every version."""
-    return SHOWS_VARIABLES or core.__name__.endswith("_native")
+    """Whether the core reads the variables of running frames: the pure one cannot in 3.11."""
+    return sys.version_info >= (3, 12) or core.__name__ == "C"
 
 
 class Holder:
@@ -52,6 +51,12 @@ def held_by_native_code():
         ctypes.pythonapi.Py_DecRef(ctypes.py_object(obj))
 
 
+@pytest.fixture(scope="module")
+def untouched(core):
+    """A heap in which nothing is planted."""
+    return take(core)
+
+
 def test_every_module_is_a_root_with_its_name(core):
     heap = take(core)
     names = {name for kind, name, _ in heap.roots() if kind == "MODULE"}
@@ -59,11 +64,10 @@ def test_every_module_is_a_root_with_its_name(core):
     assert ("MODULE", "gc", 0) in heap.roots(gc)
 
 
-def test_roots_come_best_names_first_and_are_the_edges_of_the_process(core):
-    heap = take(core)
-    kinds = [*heap.sections["root_kind"]]
+def test_roots_are_sorted_by_kind_and_are_the_edges_of_node_0(untouched):
+    kinds = [*untouched.sections["root_kind"]]
     assert kinds == sorted(kinds)
-    assert len(heap.edges_of_node(0)) == len(kinds)
+    assert len(untouched.edges_of_node(0)) == len(kinds)
 
 
 def test_entries_of_sys_modules_need_not_be_modules(core, monkeypatch):
@@ -75,7 +79,9 @@ def test_entries_of_sys_modules_need_not_be_modules(core, monkeypatch):
     assert ("MODULE", "planted_none", 0) in heap.roots(None)
 
 
-def test_what_only_native_code_holds_is_an_external_root_with_its_count(core, held_by_native_code):
+def test_an_object_held_only_by_native_code_is_an_external_root_with_its_count(
+    core, held_by_native_code
+):
     PLANT.it = held_by_native_code(["once"]), held_by_native_code(["thrice"], 3)
     heap = take(core)
     assert heap.external(PLANT.it[0]) == 1
@@ -98,7 +104,7 @@ def test_references_from_lists_attributes_and_cycles_are_explained(core):
         assert not NodeFlag.GARBAGE & heap.flags(obj)
 
 
-def test_a_thread_s_local_is_held_by_its_frame(core):
+def test_a_local_of_another_thread_is_referred_to_by_its_frame(core):
     started, done = threading.Event(), threading.Event()
     seen = []
 
@@ -122,7 +128,7 @@ def test_a_thread_s_local_is_held_by_its_frame(core):
         frame = sys._current_frames()[thread.ident]
         while frame.f_code.co_name != "worker_function":
             frame = frame.f_back
-        node = heap.frame_root(name_of(frame.f_code))
+        node = heap.frame_root(frame.f_code.co_qualname)
         local = find_list("only local")
         shared = find_list("shared")
         inner = seen[0]()
@@ -163,21 +169,20 @@ def test_the_stack_of_the_caller_is_in_the_frame_table_innermost_first(core):
     assert mine[1][3] == inner_function.__code__.co_firstlineno + 1
 
 
-def test_frames_of_the_capture_itself_are_left_out(core):
-    heap = take(core)
-    assert not [file for _, _, file, *_ in heap.frames() if "/memlens/_core/" in file]
-    assert NONE in heap.sections["root_frame"]
+def test_frames_of_the_capture_itself_are_left_out(untouched):
+    assert not [file for _, _, file, *_ in untouched.frames() if "/memlens/_core/" in file]
+    assert NONE in untouched.sections["root_frame"]
 
 
-def test_frames_of_the_caller_can_be_left_out(core):
-    everything, fewer = take(core), take(core, skip_frames=2)
+def test_frames_of_the_caller_can_be_left_out(core, untouched):
+    fewer = take(core, skip_frames=2)
     names = [function.rpartition(".")[2] for _, function, *_ in fewer.frames()]
-    assert "take" in [function for _, function, *_ in everything.frames()]
+    assert "take" in [function for _, function, *_ in untouched.frames()]
     assert "take" not in names
     assert "test_frames_of_the_caller_can_be_left_out" not in names
 
 
-def test_a_signal_handler_is_held_by_the_interpreter(core):
+def test_a_signal_handler_is_an_interpreter_root(core):
     def handler(number, frame):
         raise AssertionError
 
@@ -189,7 +194,7 @@ def test_a_signal_handler_is_held_by_the_interpreter(core):
     assert [kind for kind, *_ in heap.roots(handler)][:1] == ["INTERPRETER"]
 
 
-def test_the_exception_that_is_handled_is_held_by_the_interpreter(core):
+def test_the_exception_being_handled_is_an_interpreter_root(core):
     try:
         raise ValueError("handled")
     except ValueError as error:
@@ -197,19 +202,17 @@ def test_the_exception_that_is_handled_is_held_by_the_interpreter(core):
         assert "INTERPRETER" in [kind for kind, *_ in heap.roots(error)]
 
 
-def test_static_types_and_interned_strings_and_singletons_have_roots_of_their_own(core):
+def test_static_types_interned_strings_and_singletons_have_their_own_root_kinds(core):
+    name = sys.intern("planted_interned_name")
     heap = take(core)
     assert heap.roots(dict) == [("STATIC_TYPE", "", 0)]
     assert not heap.roots(Holder)
-    # On 3.11 None is no more than frozen into the interpreter: the cores may tell it otherwise.
+    # In 3.11 None is only frozen into the interpreter, and the cores may report it as either.
     assert {kind for kind, *_ in heap.roots(None)} <= {"IMMORTAL", "EXTERNAL"}
-    name = sys.intern("planted_interned_name")
-    assert {kind for kind, *_ in take(core).roots(name)} <= {"INTERNED"}
+    assert {kind for kind, *_ in heap.roots(name)} <= {"INTERNED"}
 
 
-def test_a_string_that_native_code_holds_is_not_taken_for_an_interned_one(
-    core, held_by_native_code
-):
+def test_a_string_held_by_native_code_is_not_reported_as_interned(core, held_by_native_code):
     PLANT.it = held_by_native_code("".join(["not ", "interned"]))
     assert take(core).external(PLANT.it) == 1
 
@@ -230,7 +233,7 @@ def test_frozen_objects_are_found(core):
     assert heap.external(holder.value) == 0
 
 
-def test_what_nothing_reaches_is_garbage(core):
+def test_unreachable_objects_are_garbage(core):
     gc.disable()
     try:
         first, second = Holder(None), Holder(None)
@@ -244,14 +247,14 @@ def test_what_nothing_reaches_is_garbage(core):
     finally:
         gc.enable()
     for address in addresses:
-        flags = NodeFlag(heap.sections["node_flags"][heap.node_of[address]])
+        flags = heap.flags_of_node(heap.node_of[address])
         assert NodeFlag.GARBAGE in flags
     assert NodeFlag.GARBAGE not in heap.flags(alive)
     assert NodeFlag.GARBAGE not in heap.flags(alive.value)
     gc.collect()
 
 
-def test_what_native_code_holds_is_not_garbage_nor_what_it_leads_to(core, held_by_native_code):
+def test_objects_reachable_from_native_code_are_not_garbage(core, held_by_native_code):
     chain = held_by_native_code(Holder(Holder(["end"])))
     reference = weakref.ref(chain)
     del chain
@@ -259,7 +262,7 @@ def test_what_native_code_holds_is_not_garbage_nor_what_it_leads_to(core, held_b
     assert NodeFlag.GARBAGE not in heap.flags(reference().value.value)
 
 
-def test_weak_references_keep_nothing_from_being_garbage(core):
+def test_objects_with_only_weak_references_are_garbage(core):
     gc.disable()
     try:
         lonely = Holder(None)
@@ -273,18 +276,14 @@ def test_weak_references_keep_nothing_from_being_garbage(core):
         gc.collect()
 
 
-def test_few_tracked_objects_are_left_to_native_code(core):
-    heap = take(core)
+def test_few_tracked_objects_are_external_roots(untouched):
+    heap = untouched
     tracked = [
         target
         for kind, target in zip(heap.sections["root_kind"], heap.sections["edge_target"])
         if kind == RootKind.EXTERNAL and heap.sections["node_flags"][target] & NodeFlag.TRACKED
     ]
     assert len(tracked) < 3000
-
-
-def name_of(code):
-    return code.co_qualname if sys.version_info >= (3, 11) else code.co_name
 
 
 def find_list(text):

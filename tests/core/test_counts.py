@@ -86,7 +86,7 @@ def test_counts_take_any_flat_buffer(core, column):
         ({4: 1 << 16}, "skip_flags must be from 0 to 65535, not 65536"),
     ],
 )
-def test_counts_refuse_what_does_not_fit(core, change, complaint):
+def test_counts_refuse_columns_that_do_not_fit(core, change, complaint):
     arguments = [array("I", [0, 1]), array("Q", [0, 10]), array("H", [0, 0]), 3, 0]
     for place, value in change.items():
         arguments[place] = value

@@ -9,9 +9,10 @@ from hypothesis import example, given, settings
 
 from memlens._core.layout import NONE
 
-from .conftest import NATIVE, PURE, load_implementations
+from .conftest import CAPTURE, GRAPH, PURE, load_implementations
 from .graphs import (
     ATTRIBUTE,
+    LENGTHS,
     WEAK,
     chain,
     doubly_linked,
@@ -21,8 +22,6 @@ from .graphs import (
     ladder,
     reached_nodes,
 )
-
-MILLION = 1_000_000
 
 
 def dominators_by_removal(graph):
@@ -45,9 +44,8 @@ def dominators_by_removal(graph):
     ["count_types", "dominator_tree", "match_nodes", "reverse_edges", "shortest_paths"],
 )
 def test_each_implementation_is_tested_with_its_own_functions(core, function, request):
-    module = {"pure": PURE, "native": NATIVE}[request.node.callspec.params["core"]]
-    kind = {PURE: types.FunctionType, NATIVE: types.BuiltinFunctionType}[module]
-    assert core.__name__ == module
+    module = {"pure": PURE, "C": GRAPH}[request.node.callspec.params["core"]]
+    kind = {PURE: types.FunctionType, GRAPH: types.BuiltinFunctionType}[module]
     assert type(getattr(core, function)) is kind
     assert getattr(core, function).__module__.startswith(module)
 
@@ -62,14 +60,18 @@ def missing(absent):
 
 
 def test_without_the_extension_only_pure_python_is_tested():
-    assert load_implementations(None, missing(NATIVE)) == {"pure": PURE}
-    assert load_implementations("1", missing(NATIVE)) == {"pure": PURE}
-    assert load_implementations(None, missing("")) == {"pure": PURE, "native": NATIVE}
+    for absent in (GRAPH, CAPTURE):
+        assert load_implementations(None, missing(absent)) == {"pure": PURE}
+        assert load_implementations("1", missing(absent)) == {"pure": PURE}
+    both = load_implementations(None, missing(""))
+    assert both["pure"] == PURE
+    assert both["C"].modules == (GRAPH, CAPTURE)
 
 
 def test_a_demanded_extension_that_is_missing_is_an_error():
-    with pytest.raises(ModuleNotFoundError, match="_native"):
-        load_implementations("0", missing(NATIVE))
+    for absent in (GRAPH, CAPTURE):
+        with pytest.raises(ModuleNotFoundError, match=absent):
+            load_implementations("0", missing(absent))
 
 
 @settings(max_examples=300, deadline=None)
@@ -112,17 +114,19 @@ def test_dominators_agree_with_networkx_on_thousands_of_nodes(core, edges_per_no
         assert retained_bytes[node] == len(networkx.descendants(tree, node)) + 1
 
 
-def test_a_linked_list_of_a_million_nodes_is_a_path_of_dominators(core):
-    graph = chain(MILLION)._replace(node_size=array("Q", range(MILLION)))
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_long_linked_list_is_a_path_of_dominators(core, length):
+    graph = chain(length)._replace(node_size=array("Q", range(length)))
     dominator, retained_bytes = core.dominator_tree(*graph)
-    assert dominator == array("I", [NONE, *range(MILLION - 1)])
-    assert retained_bytes == array("Q", list(accumulate(reversed(range(MILLION))))[::-1])
+    assert dominator == array("I", [NONE, *range(length - 1)])
+    assert retained_bytes == array("Q", list(accumulate(reversed(range(length))))[::-1])
 
 
-def test_pointers_back_do_not_change_the_dominators_of_a_linked_list(core):
-    dominator, retained_bytes = core.dominator_tree(*doubly_linked(MILLION))
-    assert dominator == array("I", [NONE, *range(MILLION - 1)])
-    assert retained_bytes == array("Q", range(MILLION, 0, -1))
+@pytest.mark.parametrize("length", LENGTHS)
+def test_pointers_back_do_not_change_the_dominators_of_a_linked_list(core, length):
+    dominator, retained_bytes = core.dominator_tree(*doubly_linked(length))
+    assert dominator == array("I", [NONE, *range(length - 1)])
+    assert retained_bytes == array("Q", range(length, 0, -1))
 
 
 def test_the_hub_of_a_star_dominates_its_leaves(core):
@@ -141,7 +145,7 @@ def test_no_rung_of_a_ladder_dominates_the_next(core):
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["chain first", "chain last"])
-def test_a_long_chain_that_ends_in_widely_held_objects_takes_no_quadratic_time(core, order):
+def test_a_long_chain_that_ends_in_shared_objects_takes_no_quadratic_time(core, order):
     # Climbing the chain step by step from each object at its end would take 10**10 steps.
     length = objects = 100_000
     first_object = 2 + length
@@ -224,7 +228,7 @@ def test_columns_that_do_not_fit_are_refused(core, column, value, complaint):
         core.dominator_tree(*graph._replace(**{column: value}))
 
 
-def test_what_is_no_buffer_is_refused(core):
+def test_a_list_is_refused_as_a_column(core):
     graph = graph_of([[1], [0]])
     with pytest.raises(TypeError, match="bytes-like"):
         core.dominator_tree(*graph._replace(edge_target=[1, 0]))

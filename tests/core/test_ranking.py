@@ -17,7 +17,7 @@ FLAGS = st.sampled_from([0, 1, 2, 32, 34, 0x8000])
     count=st.integers(0, 60),
     skip=st.sampled_from([0, 2, 34]),
 )
-def test_the_largest_are_the_first_of_all_in_order(core, rows, count, skip):
+def test_the_largest_nodes_come_first(core, rows, count, skip):
     values, flags = array("Q", [9, *(r[0] for r in rows)]), array("H", [0, *(r[1] for r in rows)])
     shown = [node for node in range(1, len(values)) if not flags[node] & skip]
     expected = sorted(shown, key=lambda node: (-values[node], node))[:count]
@@ -31,7 +31,7 @@ def test_the_largest_are_the_first_of_all_in_order(core, rows, count, skip):
     keys=st.lists(st.integers(0, (1 << 64) - 1), min_size=4, max_size=4),
     sized=st.lists(st.sampled_from([0, 1]), min_size=4, max_size=4),
 )
-def test_keys_are_of_the_type_and_of_the_size_where_it_is_fixed(core, rows, keys, sized):
+def test_identity_keys_combine_the_type_and_a_fixed_size(core, rows, keys, sized):
     types, sizes = array("I", [r[0] for r in rows]), array("Q", [r[1] for r in rows])
     found = core.identity_keys(types, sizes, array("Q", keys), array("B", sized))
     assert found.typecode == "Q"
@@ -54,7 +54,7 @@ def pairs(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(pair=pairs(), skip=st.sampled_from([0, 34]))
-def test_what_both_heaps_show_is_marked_in_both(core, pair, skip):
+def test_matched_nodes_are_marked_in_both_heaps(core, pair, skip):
     before, after, same = pair
     mark = 0x8000
     expected_before = [flag & ~mark for flag in before]

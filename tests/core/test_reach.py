@@ -19,7 +19,7 @@ def marked(data, count):
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), graph=graphs(max_nodes=30))
-def test_what_is_reached_without_some_nodes_is_what_networkx_reaches(core, data, graph):
+def test_nodes_reached_without_some_nodes_agree_with_networkx(core, data, graph):
     import networkx
 
     without = marked(data, graph.node_count)
@@ -34,7 +34,7 @@ def test_what_is_reached_without_some_nodes_is_what_networkx_reaches(core, data,
 
 @settings(max_examples=100, deadline=None)
 @given(graph=graphs(max_nodes=25))
-def test_without_one_node_it_agrees_with_the_dominators(core, graph):
+def test_nodes_reached_without_one_node_agree_with_the_dominators(core, graph):
     _, retained = core.dominator_tree(*graph)
     everything = core.reached_nodes(*graph.columns, bytes(graph.node_count))
     for node in range(1, graph.node_count):
@@ -52,7 +52,7 @@ def test_without_one_node_it_agrees_with_the_dominators(core, graph):
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), graph=graphs(max_nodes=30))
-def test_edges_between_marked_nodes_are_those_of_a_plain_look(core, data, graph):
+def test_edges_between_marked_nodes_agree_with_a_simple_search(core, data, graph):
     source, target = marked(data, graph.node_count), marked(data, graph.node_count)
     expected = [
         edge
@@ -88,7 +88,7 @@ def test_a_long_chain_is_cut_where_it_is_marked(core):
     assert sum(core.reached_nodes(*graph.columns, without)) == 50_000
 
 
-def test_the_process_itself_cannot_be_taken_away(core):
+def test_the_process_itself_cannot_be_removed(core):
     assert core.reached_nodes(*graph_of([[1], []]).columns, b"\1\0").tolist() == [1, 1]
 
 

@@ -336,6 +336,108 @@ def test_a_failing_allocation_leaves_the_old_block_known() -> None:
     """)
 
 
+# Bounds the address space, so that the system gives the sampler no memory.
+LIMITED = """
+import contextlib, gc, resource
+@contextlib.contextmanager
+def limited(extra_bytes):
+    with open("/proc/self/statm") as statm:
+        used = int(statm.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + extra_bytes, resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+def make(n):
+    return list(map(bytearray, [1000] * n))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS and /proc")
+def test_a_start_that_finds_no_memory_leaves_the_sampler_stopped() -> None:
+    run(
+        LIMITED
+        + """
+failures = 0
+for extra_bytes in range(0, 40 << 20, 128 << 10):
+    try:
+        with limited(extra_bytes):
+            sampler.start(1, 32768, 0)
+    except MemoryError:
+        failures += 1
+        health = sampler.health()
+        assert not health["running"] and health["live_samples"] == health["capacity"] == 0, health
+        assert health["object_hook"] == "off", health
+        continue
+    kept = make(100)
+    assert 200 <= live_of("make")[1] <= 204, (extra_bytes, live_of("make"))
+    del kept
+    assert live_of("make")[1] <= 2  # free lists
+    sampler.stop()
+assert 20 < failures < 300, failures
+"""
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS and /proc")
+def test_an_export_that_finds_no_memory_changes_nothing() -> None:
+    run(
+        LIMITED
+        + """
+sampler.start(1, 1 << 18, 0)
+kept = make(50_000)
+failures = 0
+for extra_bytes in range(0, 16 << 20, 128 << 10):
+    tables = None
+    try:
+        with limited(extra_bytes):
+            tables = sampler.sample_tables(0)
+    except MemoryError:
+        failures += 1
+assert 5 < failures < 128, failures
+tables = None
+assert 100_000 <= live_of("make")[1] <= 100_004, live_of("make")
+kept.clear()
+assert live_of("make")[1] <= 2, live_of("make")  # free lists
+sampler.stop()
+"""
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS and /proc")
+def test_full_tables_that_cannot_be_made_room_in_stay_whole() -> None:
+    run(
+        LIMITED
+        + """
+spaces = []
+for block in range(32):
+    text = "\\n".join(f"def h{i}(go): return go()" for i in range(1000))
+    spaces.append({})
+    exec(compile(text, f"file{block}.py", "exec"), spaces[-1])
+def leaf():
+    return bytearray(600)
+def call(spaces):
+    for space in spaces:
+        for i in range(1000):
+            space[names[i]](leaf)
+names = [f"h{i}" for i in range(1000)]
+sampler.start(1, 1 << 18, 0)
+with limited(256 << 10):
+    call(spaces[:22])
+full = sampler.health()
+assert full["compactions"] == 0 and full["unplaced_samples"] > 1000, full
+allocated = sum(row[4] for row in table())
+assert allocated > 22_000 * 600, allocated
+call(spaces[22:])
+health = sampler.health()
+assert health["compactions"] >= 1 and health["evicted_buckets"] > 1000, health
+allocated = sum(row[4] for row in table())
+assert allocated > 32_000 * 600, allocated
+sampler.stop()
+"""
+    )
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="places a block by what glibc's malloc does")
 def test_freeing_nothing_leaves_a_block_known_that_shares_nulls_bit_of_the_filter() -> None:
     out = run("""

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from memlens._core.layout import NONE
 
-from .graphs import ATTRIBUTE, WEAK, chain, graph_of, graphs, in_every_form, reached_nodes
-
-MILLION = 1_000_000
+from .graphs import ATTRIBUTE, LENGTHS, WEAK, chain, graph_of, graphs, in_every_form, reached_nodes
 
 
 def rows_of(offset, members):
@@ -76,10 +74,11 @@ def test_referrers_of_node_0_are_kept(core):
     assert rows_of(in_offset, in_source) == [[0, 1, 1], [0]]
 
 
-def test_a_linked_list_of_a_million_nodes_is_reversed(core):
-    in_offset, in_source = core.reverse_edges(*chain(MILLION).columns)
-    assert in_offset == array("Q", [0, *range(MILLION)])
-    assert in_source == array("I", range(MILLION - 1))
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_long_linked_list_is_reversed(core, length):
+    in_offset, in_source = core.reverse_edges(*chain(length).columns)
+    assert in_offset == array("Q", [0, *range(length)])
+    assert in_source == array("I", range(length - 1))
 
 
 @settings(max_examples=150, deadline=None)
@@ -130,9 +129,10 @@ def test_a_heap_without_roots_has_no_paths(core):
     assert core.shortest_paths(*graph.columns, b"").tolist() == [NONE, NONE, NONE]
 
 
-def test_the_path_through_a_linked_list_of_a_million_nodes_is_found(core):
-    first_edge = core.shortest_paths(*chain(MILLION).columns, b"\1")
-    assert first_edge == array("I", [NONE, *range(MILLION - 1)])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_the_path_through_a_long_linked_list_is_found(core, length):
+    first_edge = core.shortest_paths(*chain(length).columns, b"\1")
+    assert first_edge == array("I", [NONE, *range(length - 1)])
 
 
 @pytest.mark.parametrize("column", range(4))

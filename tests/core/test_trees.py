@@ -41,7 +41,7 @@ def ways_up(parents):
 
 @settings(max_examples=100, deadline=None)
 @given(parents=trees())
-def test_the_rows_of_children_say_what_the_column_says(core, parents):
+def test_children_rows_agree_with_the_parent_column(core, parents):
     offsets, children = core.children_rows(parents)
     assert (offsets.typecode, children.typecode) == ("Q", "I")
     assert len(offsets) == len(parents) + 1
@@ -52,7 +52,7 @@ def test_the_rows_of_children_say_what_the_column_says(core, parents):
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), parents=trees(), mask=st.integers(0, 0xFFFF))
-def test_flags_are_handed_down_to_all_that_a_node_dominates(core, data, parents, mask):
+def test_flags_are_inherited_by_all_dominated_nodes(core, data, parents, mask):
     flags = data.draw(columns(st.sampled_from([0, 0, 1, 2, 32, 0xFFFF]), len(parents), "H"))
     spread = core.spread_flags(parents, flags, mask)
     assert spread.typecode == "H"
@@ -65,7 +65,7 @@ def test_flags_are_handed_down_to_all_that_a_node_dominates(core, data, parents,
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), parents=trees())
-def test_the_nearest_marked_is_the_first_on_the_way_up(core, data, parents):
+def test_the_nearest_marked_node_is_the_first_on_the_way_up(core, data, parents):
     marks = data.draw(columns(st.sampled_from([0, 0, 1, 255]), len(parents), "B"))
     nearest = core.nearest_marked(parents, marks)
     assert nearest.typecode == "I"
@@ -90,7 +90,7 @@ def test_a_group_retains_its_topmost_members(core, data, graph):
     assert (found.typecode, found.tolist()) == ("Q", expected)
 
 
-def test_a_chain_of_any_depth_is_no_matter_of_recursion(core):
+def test_a_deep_chain_needs_no_recursion(core):
     count = 200_000
     parents = array("I", [NONE, *range(count - 1)])
     flags = array("H", [0, 0, 32]) + array("H", [0]) * (count - 3)
@@ -102,7 +102,7 @@ def test_a_chain_of_any_depth_is_no_matter_of_recursion(core):
     assert totals.tolist() == [count - 2, count - 1]
 
 
-def test_a_column_that_runs_in_circles_ends(core):
+def test_a_column_with_a_cycle_terminates(core):
     circle = array("I", [NONE, 2, 1])
     assert core.children_rows(circle)[1].tolist() == [2, 1]
     assert core.spread_flags(circle, array("H", [0, 1, 0]), 1).tolist() == [0, 1, 0]

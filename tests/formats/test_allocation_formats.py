@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections import Counter
@@ -164,7 +165,7 @@ def test_heapprofile_is_a_tree_with_unique_ids_and_the_sizes_of_its_rows(
     profile: AllocationProfile,
 ) -> None:
     data = heapprofile_dict(profile)
-    heapprofile_text(profile).encode()
+    assert json.loads(heapprofile_text(profile)) == data
     ids, total, stack = [], 0, [data["head"]]
     while stack:
         node = stack.pop()

@@ -1,16 +1,20 @@
 import os
 import stat
+import subprocess
+import sys
 from array import array
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.errors import OutputError, SnapshotFileError
+from memlens.errors import OptionError, OutputError, SnapshotFileError
 from memlens.heap.graph.snapshot_file import FORMAT_VERSION, MAGIC, SectionFile, write_sections
 from memlens.heap.snapshot import HeapSnapshot
 from tests.heap.test_graph import service
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 LARGEST = {"B": 2**8 - 1, "H": 2**16 - 1, "I": 2**32 - 1, "Q": 2**64 - 1}
 
 
@@ -33,7 +37,7 @@ JSON = st.recursive(
 
 
 @given(sections(), st.dictionaries(st.text(), JSON, max_size=4))
-def test_what_is_written_is_read_back(tmp_path_factory, written, facts):
+def test_sections_and_facts_round_trip(tmp_path_factory, written, facts):
     path = tmp_path_factory.mktemp("file") / "x.memlens"
     size = write_sections(path, written, facts)
     file = SectionFile(path)
@@ -47,7 +51,7 @@ def test_what_is_written_is_read_back(tmp_path_factory, written, facts):
     file.verify()
 
 
-def test_sections_are_aligned_so_that_a_mapping_can_be_cast():
+def test_sections_are_aligned_to_64_bytes():
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +70,7 @@ def saved(tmp_path):
     return path
 
 
-def test_a_snapshot_comes_back_with_its_retained_sizes(saved):
+def test_saved_snapshot_has_its_retained_sizes(saved):
     loaded = HeapSnapshot.load(saved)
     assert "node_retained" in loaded.graph.sections
     original = service().snapshot()
@@ -75,8 +79,8 @@ def test_a_snapshot_comes_back_with_its_retained_sizes(saved):
     assert loaded.facts == original.facts
 
 
-def test_the_largest_are_told_without_reading_what_is_large(saved):
-    """A damaged section shows when it is first used: these are not."""
+def test_largest_reads_no_large_section_of_a_file(saved):
+    # A damaged section is found on its first use, so these are never used.
     raw = bytearray(saved.read_bytes())
     file = SectionFile(saved)
     for name in ("node_dominator", "edge_target", "edge_offset", "node_flags"):
@@ -89,11 +93,11 @@ def test_the_largest_are_told_without_reading_what_is_large(saved):
     assert list(map(str, found)) == list(map(str, expected))
 
 
-def test_the_file_is_readable_by_its_owner_only(saved):
+def test_file_is_readable_by_its_owner_only(saved):
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
 
 
-def test_every_truncation_is_refused_with_a_reason(saved, tmp_path):
+def test_truncated_file_is_refused(saved, tmp_path):
     whole = saved.read_bytes()
     cut = tmp_path / "cut.memlens"
     for length in [*range(200), *range(200, len(whole), 97), len(whole) - 1]:
@@ -102,7 +106,7 @@ def test_every_truncation_is_refused_with_a_reason(saved, tmp_path):
             HeapSnapshot.load(cut)
 
 
-def test_every_flipped_byte_that_matters_is_noticed(saved, tmp_path):
+def test_flipped_byte_is_detected_or_in_padding(saved, tmp_path):
     whole = bytearray(saved.read_bytes())
     intact = {name: SectionFile(saved)[name].tobytes() for name in SectionFile(saved)}
     flipped = tmp_path / "flipped.memlens"
@@ -119,14 +123,91 @@ def test_every_flipped_byte_that_matters_is_noticed(saved, tmp_path):
         assert {name: file[name].tobytes() for name in file} == intact
 
 
-def test_a_foreign_file_is_refused(tmp_path):
+def test_verify_finds_a_damaged_section_that_no_view_has_read(saved):
+    raw = bytearray(saved.read_bytes())
+    _, start, _, _ = SectionFile(saved)._table["edge_target"]
+    HeapSnapshot.load(saved).verify()
+    service().snapshot().verify()
+    raw[start] ^= 0xFF
+    saved.write_bytes(raw)
+    snapshot = HeapSnapshot.load(saved)
+    with pytest.raises(SnapshotFileError, match="'edge_target' is damaged"):
+        snapshot.verify()
+
+
+def test_small_file_that_is_truncated_after_loading_is_still_read(saved):
+    expected = str(HeapSnapshot.load(saved).summary())
+    snapshot = HeapSnapshot.load(saved)
+    os.truncate(saved, 0)
+    assert str(snapshot.summary()) == expected
+
+
+TRUNCATED = """
+import os, sys
+from memlens.errors import SnapshotFileError
+from memlens.heap.graph import snapshot_file
+from memlens.heap.snapshot import HeapSnapshot
+
+snapshot_file.COPY_LIMIT_BYTES = 0
+snapshot = HeapSnapshot.load(sys.argv[1])
+os.truncate(sys.argv[1], 100)
+try:
+    print(snapshot.summary())
+except SnapshotFileError as error:
+    print("truncated while it was open" in str(error))
+"""
+
+
+def test_mapped_file_that_is_truncated_raises_an_error_and_does_not_kill_the_reader(saved):
+    done = subprocess.run(
+        [sys.executable, "-c", TRUNCATED, str(saved)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+    )
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
+
+
+def test_special_file_is_refused_without_waiting_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(SnapshotFileError, match="regular file"):
+            HeapSnapshot.load(path)
+
+
+def test_paths_may_be_bytes_and_must_not_contain_a_null_character(saved):
+    assert HeapSnapshot.load(os.fsencode(saved)).pid == 1
+    with pytest.raises(OptionError, match="null character"):
+        HeapSnapshot.load(f"{saved}\0")
+    with pytest.raises(OptionError, match="null character"):
+        service().snapshot().save(f"{saved}\0")
+    with pytest.raises(OptionError, match="must be a str"):
+        HeapSnapshot.load(12)
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), b"bytes"])
+def test_facts_that_json_cannot_represent_are_refused(tmp_path, value):
+    with pytest.raises(OptionError, match="JSON"):
+        write_sections(tmp_path / "x", {}, {"fact": value})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_facts_that_refer_to_themselves_are_refused(tmp_path):
+    facts = {}
+    facts["self"] = facts
+    with pytest.raises(OptionError, match="JSON"):
+        write_sections(tmp_path / "x", {}, facts)
+
+
+def test_file_of_another_program_is_refused(tmp_path):
     path = tmp_path / "photo.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
     with pytest.raises(SnapshotFileError, match="not a memlens snapshot"):
         HeapSnapshot.load(path)
 
 
-def test_a_newer_file_says_what_to_install(saved):
+def test_newer_format_asks_for_a_newer_memlens(saved):
     raw = bytearray(saved.read_bytes())
     raw[len(MAGIC) : len(MAGIC) + 4] = (FORMAT_VERSION + 1).to_bytes(4, "little")
     saved.write_bytes(raw)
@@ -134,25 +215,25 @@ def test_a_newer_file_says_what_to_install(saved):
         HeapSnapshot.load(saved)
 
 
-def test_a_missing_file_is_our_error(tmp_path):
+def test_missing_file_raises_snapshot_file_error(tmp_path):
     with pytest.raises(SnapshotFileError, match="No such file"):
         HeapSnapshot.load(tmp_path / "nowhere.memlens")
 
 
-def test_a_container_without_a_heap_is_refused(tmp_path):
+def test_file_without_heap_sections_is_refused(tmp_path):
     write_sections(tmp_path / "x.memlens", {}, {"pid": 1})
-    with pytest.raises(SnapshotFileError, match="not a whole heap"):
+    with pytest.raises(SnapshotFileError, match="incomplete heap"):
         HeapSnapshot.load(tmp_path / "x.memlens")
 
 
-def test_a_folder_that_is_not_there_is_our_error_and_leaves_nothing(tmp_path):
+def test_missing_folder_raises_output_error(tmp_path):
     with pytest.raises(OutputError, match="cannot write"):
         service().snapshot().save(tmp_path / "missing" / "x.memlens")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_full_disk_leaves_no_file_behind(tmp_path, monkeypatch):
+def test_full_disk_leaves_no_file(tmp_path, monkeypatch):
     target = tmp_path / "x.memlens"
     real_open = os.open
 

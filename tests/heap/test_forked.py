@@ -11,6 +11,7 @@ import threading
 import pytest
 
 import memlens
+import memlens.errors
 from memlens import _core
 from memlens.errors import CaptureError, CaptureTimeoutError, OptionError, OutputError
 
@@ -41,7 +42,7 @@ def children():
 
 
 @needs_native
-def test_a_forked_snapshot_knows_what_an_inline_one_knows():
+def test_forked_and_inline_snapshots_agree():
     SHELF["a"] = Planted()
     for mode in ("fork", "inline"):
         snapshot = memlens.take_heap_snapshot(mode=mode, reason="test")
@@ -54,7 +55,7 @@ def test_a_forked_snapshot_knows_what_an_inline_one_knows():
 
 
 @needs_native
-def test_without_a_path_no_file_is_left(tmp_path, monkeypatch):
+def test_snapshot_without_a_path_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     snapshot = memlens.take_heap_snapshot(mode="fork")
     assert list(tmp_path.iterdir()) == []
@@ -63,7 +64,7 @@ def test_without_a_path_no_file_is_left(tmp_path, monkeypatch):
 
 
 @needs_native
-def test_with_a_path_the_file_is_there_whole_and_private(tmp_path):
+def test_snapshot_with_a_path_writes_a_private_file(tmp_path):
     path = tmp_path / "heap.memlens"
     snapshot = memlens.take_heap_snapshot(path, mode="fork")
     assert [entry.name for entry in tmp_path.iterdir()] == ["heap.memlens"]
@@ -72,7 +73,7 @@ def test_with_a_path_the_file_is_there_whole_and_private(tmp_path):
 
 
 @needs_native
-def test_a_task_goes_on_while_the_program_does():
+def test_task_reports_progress_and_caches_its_result():
     task = memlens.start_heap_snapshot(reason="background")
     snapshot = task.result(timeout=60)
     assert task.done()
@@ -83,7 +84,7 @@ def test_a_task_goes_on_while_the_program_does():
 
 
 @needs_native
-def test_a_result_that_is_not_there_yet_can_be_waited_for_again():
+def test_result_can_be_called_again_after_a_timeout():
     task = memlens.start_heap_snapshot()
     with pytest.raises(CaptureTimeoutError, match="not ended within 0"):
         task.result(timeout=0)
@@ -91,7 +92,7 @@ def test_a_result_that_is_not_there_yet_can_be_waited_for_again():
 
 
 @needs_native
-def test_garbage_is_not_collected_but_marked_and_left_out():
+def test_garbage_is_marked_and_left_out_of_views():
     gc.disable()
     try:
         cycle = [Planted()]
@@ -109,7 +110,7 @@ def test_garbage_is_not_collected_but_marked_and_left_out():
 
 
 @needs_native
-def test_a_killed_child_is_a_clear_error_and_leaves_nothing(tmp_path):
+def test_killed_child_raises_capture_error_and_leaves_no_file(tmp_path):
     task = memlens.start_heap_snapshot(tmp_path / "heap.memlens")
     task.cancel()
     with pytest.raises(CaptureError, match="SIGKILL"):
@@ -119,7 +120,7 @@ def test_a_killed_child_is_a_clear_error_and_leaves_nothing(tmp_path):
 
 
 @needs_native
-def test_a_task_that_is_dropped_leaves_no_child_and_no_file(tmp_path):
+def test_deleted_task_leaves_no_child_and_no_file(tmp_path):
     task = memlens.start_heap_snapshot(tmp_path / "heap.memlens")
     del task
     gc.collect()
@@ -128,20 +129,20 @@ def test_a_task_that_is_dropped_leaves_no_child_and_no_file(tmp_path):
 
 
 @needs_native
-def test_a_folder_that_is_not_there_is_told_before_the_fork(tmp_path):
+def test_missing_folder_raises_output_error(tmp_path):
     with pytest.raises(OutputError, match="choose another folder"):
         memlens.take_heap_snapshot(tmp_path / "missing" / "x.memlens", mode="fork")
 
 
 @needs_native
-def test_a_disk_that_is_full_is_our_error_and_leaves_no_file(tmp_path):
+def test_full_disk_raises_output_error_and_leaves_no_file(tmp_path):
     script = f"""
         import resource, signal, memlens
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
             memlens.take_heap_snapshot({str(tmp_path / "x.memlens")!r}, mode="fork")
-        except memlens.OutputError as error:
+        except memlens.errors.OutputError as error:
             print("told:", error)
     """
     done = subprocess.run(
@@ -152,7 +153,7 @@ def test_a_disk_that_is_full_is_our_error_and_leaves_no_file(tmp_path):
 
 
 @needs_native
-def test_variables_of_other_threads_are_named_with_their_thread():
+def test_variables_of_other_threads_show_the_thread_name():
     ready, leave = threading.Event(), threading.Event()
     seen = []
 
@@ -177,17 +178,17 @@ def test_variables_of_other_threads_are_named_with_their_thread():
 
 
 @needs_native
-def test_facts_larger_than_a_pipe_arrive_whole():
+def test_facts_larger_than_a_pipe_are_complete():
     facts = {"note": "x" * 500_000}
     assert memlens.take_heap_snapshot(mode="fork", facts=facts).facts["note"] == facts["note"]
 
 
-def test_an_unknown_mode_is_refused():
+def test_unknown_mode_is_refused():
     with pytest.raises(OptionError, match="sideways"):
         memlens.take_heap_snapshot(mode="sideways")
 
 
-def test_fork_without_the_native_core_says_what_is_missing(monkeypatch):
+def test_fork_mode_without_the_native_core_is_refused(monkeypatch):
     monkeypatch.setattr(_core, "fork_capture", None)
     with pytest.raises(CaptureError, match="native core"):
         memlens.take_heap_snapshot(mode="fork")
@@ -196,7 +197,7 @@ def test_fork_without_the_native_core_says_what_is_missing(monkeypatch):
     assert memlens.take_heap_snapshot(mode="auto").facts["mode"] == "inline"
 
 
-def test_facts_are_json_and_say_which_process():
+def test_facts_are_json_and_identify_the_process():
     facts = memlens.take_heap_snapshot(facts={"build": "1.2.3"}).facts
     assert facts["pid"] == os.getpid()
     assert facts["build"] == "1.2.3"

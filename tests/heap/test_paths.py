@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag, RootKind
 from memlens.heap.graph.paths import RetentionPathFinder
@@ -5,13 +7,13 @@ from tests.heap.planted import Planter
 from tests.heap.test_graph import service
 
 
-def test_a_path_reads_like_the_expression_that_gets_there():
+def test_path_reads_like_a_python_expression():
     snapshot = service().snapshot()
     buffer = next(snapshot.find(lambda node: node.type_name == "bytearray"))
     assert str(snapshot.path_to(buffer)) == "app.registry._sessions['ada'].buffer"
 
 
-def test_a_path_tells_type_and_retained_size_of_each_hop():
+def test_tree_has_type_and_retained_size_of_each_hop():
     snapshot = service().snapshot()
     buffer = next(snapshot.find(lambda node: node.type_name == "bytearray"))
     path = snapshot.path_to(buffer)
@@ -22,7 +24,7 @@ def test_a_path_tells_type_and_retained_size_of_each_hop():
     assert path.to_dict()["text"] == str(path)
 
 
-def test_a_frame_says_thread_function_and_line():
+def test_frame_root_has_thread_function_and_line():
     p = Planter()
     frame, cache = p.node("frame"), p.node("dict", length=0)
     p.edge(frame, cache, K.LOCAL, "cache")
@@ -32,7 +34,7 @@ def test_a_frame_says_thread_function_and_line():
     assert path.root_kind == "frame"
 
 
-def test_a_closed_over_variable_is_named_once():
+def test_closure_variable_is_named_once():
     p = Planter()
     function, cells = p.node("function"), p.node("tuple", length=1)
     cell, payload = p.node("cell"), p.node("bytearray")
@@ -43,7 +45,7 @@ def test_a_closed_over_variable_is_named_once():
     assert str(p.snapshot().path_to(payload)) == "app.handler <closure 'payload'>"
 
 
-def test_positions_members_and_unnamed_references_have_a_text():
+def test_positions_members_and_unnamed_references_have_texts():
     p = Planter()
     items, members, thing, odd = p.node("list"), p.node("set"), p.node("app.T"), p.node("app.Odd")
     p.edge(items, members, K.INDEX, position=3)
@@ -53,7 +55,7 @@ def test_positions_members_and_unnamed_references_have_a_text():
     assert str(p.snapshot().path_to(odd)) == "app.items[3]{app.T} -> app.Odd"
 
 
-def test_independent_paths_share_no_holder():
+def test_independent_paths_share_no_referrer():
     p = Planter()
     thing = p.node("app.Thing")
     left, right, inner = p.node("dict"), p.node("dict"), p.node("list")
@@ -61,38 +63,51 @@ def test_independent_paths_share_no_holder():
     p.edge(right, inner, K.KEY, "'b'")
     p.edge(inner, thing, K.INDEX, position=0)
     p.module("app", left=left, right=right)
-    paths = p.snapshot().retention_paths(thing, count=5)
+    paths = p.snapshot().retention_paths(thing, limit=5)
     assert [str(path) for path in paths] == ["app.left['a']", "app.right['b'][0]"]
 
 
-def test_two_ways_through_one_holder_are_one_path():
+def test_two_references_from_one_referrer_are_one_path():
     p = Planter()
     holder, thing = p.node("app.Holder"), p.node("app.Thing")
     p.edge(holder, thing, K.ATTRIBUTE, "first")
     p.edge(holder, thing, K.ATTRIBUTE, "second")
     p.module("app", holder=holder)
-    assert len(p.snapshot().retention_paths(thing, count=5)) == 1
+    assert len(p.snapshot().retention_paths(thing, limit=5)) == 1
 
 
-def test_a_module_and_native_code_that_hold_one_object_are_two_paths():
+def test_module_and_external_reference_are_two_paths():
     p = Planter()
     thing = p.node("app.Thing")
     p.module("app", thing=thing)
     p.root(thing, RootKind.EXTERNAL, count=2)
-    paths = [str(path) for path in p.snapshot().retention_paths(thing, count=5)]
+    paths = [str(path) for path in p.snapshot().retention_paths(thing, limit=5)]
     assert paths == [
         "app.thing",
         "<app.Thing held by native code or the interpreter, 2 references>",
     ]
 
 
-def test_skipped_roots_do_not_count():
+def test_skipped_roots_are_ignored():
     p = Planter()
     frame, thing = p.node("frame"), p.node("app.Thing")
     p.edge(frame, thing, K.LOCAL, "thing")
     p.root(frame, RootKind.FRAME, frame=(7, "main", "app.py", 1))
     assert RetentionPathFinder(p.graph()).find(thing)
     assert RetentionPathFinder(p.graph(), skip_roots=[0]).find(thing) == []
+
+
+def test_very_long_path_is_shown_without_its_middle():
+    p = Planter()
+    nodes = [p.node("app.Node", 10) for _ in range(5000)]
+    for source, target in pairwise(nodes):
+        p.edge(source, target, K.ATTRIBUTE, "next")
+    p.module("app", head=nodes[0])
+    path = p.snapshot().path_to(nodes[-1])
+    assert len(path) == 5001
+    assert str(path).startswith("app.head.next") and str(path).endswith(".next")
+    assert " ...(4800 more)... " in str(path)
+    assert len(path.tree().splitlines()) == 1 + 100 + 1 + 100
 
 
 def test_garbage_has_no_path():
@@ -106,11 +121,11 @@ def test_garbage_has_no_path():
     assert snapshot.retention_paths(a) == []
 
 
-def test_a_cycle_on_the_way_does_not_hold_up_the_search():
+def test_search_ends_in_a_cyclic_graph():
     p = Planter()
     a, b, thing = p.node("app.A"), p.node("app.B"), p.node("app.Thing")
     p.edge(a, b, K.ATTRIBUTE, "b")
     p.edge(b, a, K.ATTRIBUTE, "a")
     p.edge(b, thing, K.ATTRIBUTE, "thing")
     p.module("app", a=a)
-    assert [str(path) for path in p.snapshot().retention_paths(thing, count=9)] == ["app.a.b.thing"]
+    assert [str(path) for path in p.snapshot().retention_paths(thing, limit=9)] == ["app.a.b.thing"]

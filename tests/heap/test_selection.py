@@ -47,7 +47,7 @@ def node_set(snapshot, nodes):
 
 @settings(max_examples=200, deadline=None)
 @given(heap=heaps())
-def test_a_set_retains_what_is_lost_without_it(heap):
+def test_set_retains_what_is_unreachable_without_it(heap):
     import networkx
 
     snapshot, graph, chosen = heap
@@ -62,7 +62,7 @@ def test_a_set_retains_what_is_lost_without_it(heap):
 
 @settings(max_examples=100, deadline=None)
 @given(count=st.integers(2, 30), data=st.data())
-def test_sets_combine_as_sets_do(count, data):
+def test_set_operations_agree_with_python_sets(count, data):
     p = Planter()
     for _ in range(count):
         p.root(p.node())
@@ -93,7 +93,7 @@ def test_selecting_by_type_and_size():
     assert snapshot.select().count == snapshot.summary().count
 
 
-def test_several_objects_retain_more_than_each_alone():
+def test_set_retains_more_than_the_sum_of_its_members():
     p = Planter()
     shared = p.node("bytearray", 1000)
     holders = [p.node("app.Holder", 10) for _ in range(2)]
@@ -106,7 +106,7 @@ def test_several_objects_retain_more_than_each_alone():
     assert "retain 1.00 KiB" in str(holding)
 
 
-def test_garbage_is_selected_when_asked_for_and_retains_itself():
+def test_garbage_is_selected_on_request_and_retains_itself():
     p = Planter()
     p.node("app.Lost", 77, flags=NodeFlag.GARBAGE)
     snapshot = p.snapshot()
@@ -115,14 +115,14 @@ def test_garbage_is_selected_when_asked_for_and_retains_itself():
     assert (lost.count, lost.shallow_bytes, lost.retained_bytes) == (1, 77, 77)
 
 
-def test_an_empty_set_has_a_table_and_no_bytes():
+def test_empty_set_has_a_table_and_no_bytes():
     empty = service().snapshot().select("nothing")
     assert empty.retained_bytes == empty.shallow_bytes == 0
     assert str(empty).startswith("0 objects")
     assert empty.to_dict()["largest"] == []
 
 
-def test_membership_is_of_nodes_of_this_snapshot():
+def test_node_of_another_snapshot_is_no_member():
     snapshot, other = service().snapshot(), service().snapshot()
     (first, *_) = sessions = snapshot.select("app.Session")
     assert first in sessions
@@ -131,19 +131,19 @@ def test_membership_is_of_nodes_of_this_snapshot():
     assert "app.Session" not in sessions
 
 
-def test_sets_of_two_snapshots_do_not_combine():
+def test_sets_of_two_snapshots_cannot_be_combined():
     with pytest.raises(NotInSnapshotError, match="different snapshots"):
         service().snapshot().select() & service().snapshot().select()
     with pytest.raises(TypeError):
         service().snapshot().select() & {1}
 
 
-def test_sizes_below_nothing_are_refused():
+def test_negative_sizes_are_refused():
     with pytest.raises(OptionError, match="min_retained_bytes is -1"):
         service().snapshot().select(min_retained_bytes=-1)
 
 
-def test_the_mask_is_no_more_than_a_byte_a_node():
+def test_mask_has_one_byte_for_each_node():
     snapshot = service().snapshot()
     assert sum(1 for _ in snapshot.select()) == snapshot.graph.node_count - 1
     assert array("B", snapshot.select()._mask)[0] == 0

@@ -44,7 +44,7 @@ def planted_snapshot(samples, **facts):
     return HeapSnapshot(HeapGraph(sections, graph.facts)), blobs
 
 
-def test_an_object_is_found_behind_its_collectors_header_and_inline_pointers():
+def test_object_is_found_after_its_header_in_the_block():
     snapshot, blobs = planted_snapshot(
         lambda at: [
             (at[0], 100, 1.0, OBJECT, [PUT]),
@@ -64,12 +64,12 @@ def test_an_object_is_found_behind_its_collectors_header_and_inline_pointers():
     assert node.allocated_at == (Frame(*SERVE), Frame(*PUT))
 
 
-def test_what_lies_behind_the_end_of_a_block_is_not_its_object():
+def test_object_after_the_end_of_a_block_is_not_matched():
     snapshot, blobs = planted_snapshot(lambda at: [(at[0] - 32, 32, 1.0, OBJECT, [PUT])])
     assert snapshot.graph.sites.path_of(blobs[0]) is None
 
 
-def test_buffers_and_blocks_freed_meanwhile_belong_to_no_object():
+def test_buffers_and_freed_blocks_belong_to_no_object():
     def samples(at):
         return [(at[0], 100, 1.0, MEM, [PUT]), (at[1], 100, 1.0, OBJECT, [PUT])]
 
@@ -80,7 +80,7 @@ def test_buffers_and_blocks_freed_meanwhile_belong_to_no_object():
     assert not snapshot.graph.sites.samples
 
 
-def test_lost_are_the_samples_that_were_freed_or_whose_address_was_taken_again():
+def test_freed_and_reused_blocks_are_lost_samples():
     before = tables([(16, 50, 1.0, OBJECT, [PUT]), (32, 50, 1.0, OBJECT, [PUT])])
     again = tables([(99, 50, 1.0, OBJECT, []), (64, 9, 1.0, OBJECT, []), (32, 50, 1.0, OBJECT, [])])
     assert lost_samples(before, before) == []
@@ -88,12 +88,12 @@ def test_lost_are_the_samples_that_were_freed_or_whose_address_was_taken_again()
     assert lost_samples(before, None) == [16, 32]
 
 
-def test_native_code_without_a_python_frame_has_a_name_too():
+def test_allocation_without_a_python_frame_has_a_native_frame():
     snapshot, blobs = planted_snapshot(lambda at: [(at[0], 100, 1.0, OBJECT, [])])
     assert str(snapshot.graph.sites.site_of(blobs[0])).startswith("<native>")
 
 
-def test_the_summary_by_site_weighs_samples_and_counts_what_they_retain_once():
+def test_summary_by_site_weights_samples():
     snapshot, _ = planted_snapshot(
         lambda at: [
             (at[0], 100, 0.5, OBJECT, [PUT]),
@@ -113,7 +113,7 @@ def test_the_summary_by_site_weighs_samples_and_counts_what_they_retain_once():
     assert all(len(line) <= 100 for line in str(summary).splitlines())
 
 
-def test_garbage_and_our_own_objects_are_left_out():
+def test_garbage_and_objects_of_memlens_are_left_out():
     planter = Planter()
     blob = planter.node("memlens.Own", 100, key="own", flags=NodeFlag.OWN)
     planter.module("app", one=blob)
@@ -123,10 +123,10 @@ def test_garbage_and_our_own_objects_are_left_out():
     assert len(HeapSnapshot(HeapGraph(sections, graph.facts)).summary(by="site")) == 0
 
 
-def test_a_snapshot_without_sites_says_how_to_get_them():
+def test_snapshot_without_sites_explains_how_to_record_them():
     snapshot = Planter().snapshot()
     assert snapshot.graph.sites is None
-    with pytest.raises(NotInSnapshotError, match="while allocations are sampled"):
+    with pytest.raises(NotInSnapshotError, match="MemoryProfiler or an AllocationProfiler"):
         snapshot.summary(by="site")
 
 
@@ -153,7 +153,7 @@ blocks = st.tuples(
 
 
 @given(st.lists(blocks, max_size=30, unique_by=lambda block: block[0]))
-def test_the_columns_say_what_the_sampler_said(samples):
+def test_site_sections_have_the_samples_of_the_sampler(samples):
     sections = site_sections(tables(samples))
     assert {name: column.typecode for name, column in sections.items()} == SITE_SECTIONS
     wanted = sorted(block for block in samples if block[3] == OBJECT)
@@ -218,7 +218,7 @@ print(json.dumps([memlens._core.IMPLEMENTATION, snapshot.facts["mode"]]))
 
 
 @pytest.mark.parametrize("mode", ["inline", "fork"])
-def test_every_kind_of_object_knows_who_allocated_it(mode, tmp_path):
+def test_every_kind_of_object_has_its_allocation_site(mode, tmp_path):
     need_sampler()
     if mode == "fork" and _core.fork_capture is None:
         pytest.skip("only the native core forks")
@@ -226,11 +226,11 @@ def test_every_kind_of_object_knows_who_allocated_it(mode, tmp_path):
     assert json.loads(run(source)) == [_core.IMPLEMENTATION, mode]
 
 
-def test_no_samples_are_read_where_nobody_samples():
+def test_no_samples_are_read_without_a_sampler():
     assert read_samples() is None
 
 
-def test_threads_that_allocate_and_free_meanwhile_are_never_given_anothers_site(tmp_path):
+def test_sites_are_right_while_other_threads_allocate(tmp_path):
     need_sampler()
     run(
         """

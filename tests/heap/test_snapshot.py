@@ -12,13 +12,13 @@ def rows(view):
     return {row.name: (row.count, row.shallow_bytes, row.retained_bytes) for row in view}
 
 
-def test_the_summary_counts_and_measures_each_type():
+def test_summary_has_count_and_sizes_of_each_type():
     summary = rows(service().snapshot().summary())
     assert summary["app.Session"] == (2, 100, 2100)
     assert summary["bytearray"] == (2, 2000, 2000)
 
 
-def test_what_a_type_retains_is_counted_once_though_it_nests():
+def test_nested_objects_of_a_type_are_retained_once():
     p = Planter()
     outer, inner = p.node("list", 100), p.node("list", 10)
     p.edge(outer, inner, K.INDEX)
@@ -26,7 +26,7 @@ def test_what_a_type_retains_is_counted_once_though_it_nests():
     assert rows(p.snapshot().summary())["list"] == (2, 110, 110)
 
 
-def test_garbage_and_memlens_itself_are_left_out_and_garbage_has_a_view():
+def test_garbage_and_objects_of_memlens_are_left_out():
     p = Planter()
     p.node("app.Lost", 77, flags=NodeFlag.GARBAGE)
     ours = p.node("memlens.Thing", 55, flags=NodeFlag.OWN)
@@ -37,14 +37,14 @@ def test_garbage_and_memlens_itself_are_left_out_and_garbage_has_a_view():
     assert not any(node.type_name.startswith("memlens") for node in snapshot.largest(50))
 
 
-def test_the_largest_come_first_by_retained_size():
+def test_largest_is_sorted_by_retained_size():
     largest = service().snapshot().largest(3)
     assert [node.type_name for node in largest] == ["module", "dict", "app.Registry"]
     sizes = [node.retained_bytes for node in largest]
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_a_file_knows_its_largest_without_looking_at_all(tmp_path):
+def test_largest_of_a_file_agrees_with_the_snapshot(tmp_path):
     from memlens.heap.snapshot import HeapSnapshot
 
     original = service().snapshot()
@@ -57,7 +57,7 @@ def test_a_file_knows_its_largest_without_looking_at_all(tmp_path):
     assert "dominators" not in vars(HeapSnapshot.load(tmp_path / "x.memlens").graph)
 
 
-def test_garbage_is_among_the_largest_when_asked_for():
+def test_largest_includes_garbage_on_request():
     p = Planter()
     lost = p.node("app.Lost", 10_000, flags=NodeFlag.GARBAGE)
     p.module("app")
@@ -65,7 +65,7 @@ def test_garbage_is_among_the_largest_when_asked_for():
     assert p.snapshot().largest(1, include_garbage=True)[0].index == lost
 
 
-def test_a_node_is_found_at_its_path():
+def test_node_at_finds_the_node_of_a_path():
     snapshot = service().snapshot()
     for text in ("app", "app.registry", "app.registry._sessions", "app.registry._sessions['ada']"):
         node = snapshot.node_at(text)
@@ -75,7 +75,7 @@ def test_a_node_is_found_at_its_path():
         assert snapshot.node_at(text) is None
 
 
-def test_a_path_in_a_circle_ends():
+def test_node_at_ends_in_a_cyclic_graph():
     p = Planter()
     a = p.node("app.A")
     p.edge(a, a, K.INTERNAL, "cell_contents")
@@ -83,7 +83,7 @@ def test_a_path_in_a_circle_ends():
     assert p.snapshot().node_at("app.a.b") is None
 
 
-def test_an_unknown_grouping_or_number_is_refused():
+def test_unknown_grouping_and_limit_below_one_are_refused():
     snapshot = service().snapshot()
     with pytest.raises(OptionError, match="colour"):
         snapshot.summary(by="colour")
@@ -91,7 +91,7 @@ def test_an_unknown_grouping_or_number_is_refused():
         snapshot.largest(0)
 
 
-def test_a_node_of_another_snapshot_or_out_of_range_is_refused():
+def test_node_of_another_snapshot_or_out_of_range_is_refused():
     snapshot, other = service().snapshot(), service().snapshot()
     with pytest.raises(NotInSnapshotError, match="another snapshot"):
         snapshot.retention_paths(other.largest(1)[0])
@@ -100,7 +100,7 @@ def test_a_node_of_another_snapshot_or_out_of_range_is_refused():
             snapshot.retention_paths(index)
 
 
-def test_no_line_of_a_view_is_longer_than_100_columns():
+def test_lines_of_views_have_at_most_100_columns():
     p = Planter()
     thing = p.node("app." + "Long" * 60, 10)
     p.module("app", thing=thing)
@@ -117,7 +117,7 @@ def grown(sessions, **facts):
     return p.snapshot(**facts)
 
 
-def test_a_comparison_counts_new_and_deleted_by_identity():
+def test_comparison_counts_new_and_deleted_objects_by_identity():
     comparison = compare_snapshots(grown(["a", "b"]), grown(["b", "c", "d"], timestamp=60.0))
     change = {c.type_name: c for c in comparison}["app.Session"]
     assert (change.count_before, change.count_after) == (2, 3)
@@ -130,24 +130,24 @@ def test_a_comparison_counts_new_and_deleted_by_identity():
     assert "app.Session" in str(comparison)
 
 
-def test_snapshots_of_two_processes_are_not_compared():
+def test_snapshots_of_two_processes_cannot_be_compared():
     with pytest.raises(ComparisonError, match="different processes"):
         compare_snapshots(grown(["a"]), grown(["a"], pid=2))
 
 
-def test_only_snapshots_are_compared():
+def test_only_snapshots_can_be_compared():
     with pytest.raises(OptionError, match="str"):
         compare_snapshots(grown(["a"]), "later")
 
 
-def test_a_container_that_only_grew_is_in_the_table():
+def test_container_that_only_grew_is_in_the_table():
     comparison = compare_snapshots(grown(["a"]), grown(["a", "b"]))
     change = {c.type_name: c for c in comparison}["dict"]
     assert (change.new_count, change.deleted_count, change.shallow_delta_bytes) == (0, 0, 8)
     assert "dict" in comparison.table()
 
 
-def test_what_became_garbage_is_deleted_and_what_was_reborn_is_new():
+def test_object_that_became_garbage_is_counted_as_deleted():
     def heap(flags):
         p = Planter()
         p.module("app", a=p.node("app.A", 10, key="a", flags=flags))

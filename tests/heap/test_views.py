@@ -1,4 +1,4 @@
-"""The views on planted heaps, where every number is known."""
+"""The views of planted heaps, where every number is known."""
 
 import json
 
@@ -40,16 +40,16 @@ def snapshot():
 # -- summary ---------------------------------------------------------------------------------------
 
 
-def test_what_memlens_holds_counts_in_no_type(snapshot):
+def test_objects_of_memlens_are_in_no_summary(snapshot):
     assert rows(snapshot.summary())["bytearray"] == (2, 2000, 2000)
 
 
-def test_garbage_is_in_the_summary_when_asked_for(snapshot):
+def test_garbage_is_in_the_summary_on_request(snapshot):
     assert "app.Lost" not in rows(snapshot.summary())
     assert rows(snapshot.summary(include_garbage=True))["app.Lost"] == (1, 77, 77)
 
 
-def test_a_summary_by_module_puts_the_types_of_a_module_together(snapshot):
+def test_summary_by_module_adds_up_the_types_of_a_module(snapshot):
     summary = rows(snapshot.summary("module"))
     assert summary["app"][:2] == (5, 48 + 2 * 50 + 30 + 500)
     assert summary["builtins"][0] == 2 + 2 + 2 + 2 + 1  # buffers, modules, dicts, a string
@@ -67,20 +67,20 @@ def test_a_summary_by_module_puts_the_types_of_a_module_together(snapshot):
         ("Odd", "builtins"),
     ],
 )
-def test_the_module_of_a_type_is_told_from_nested_classes(type_name, module):
+def test_module_of_a_type_excludes_enclosing_classes(type_name, module):
     p = Planter()
     p.root(p.node(type_name, 16))
     assert rows(p.snapshot().summary("module")) == {module: (1, 16, 16)}
 
 
-def test_a_module_that_is_imported_is_known_whatever_its_case():
+def test_imported_module_with_an_upper_case_name_is_recognized():
     p = Planter()
     p.root(p.node("app.Models.User.Meta", 16))
     p.module("app.Models")
     assert rows(p.snapshot().summary("module"))["app.Models"] == (1, 16, 16)
 
 
-def test_a_summary_by_size_has_powers_of_two():
+def test_summary_by_size_uses_powers_of_two():
     p = Planter()
     for size in (0, 1, 16, 31, 32, 1 << 20):
         p.root(p.node("object", size))
@@ -94,35 +94,35 @@ def test_a_summary_by_size_has_powers_of_two():
     }
 
 
-def test_a_summary_by_holder_names_what_refers_to_an_object(snapshot):
-    summary = rows(snapshot.summary("holder"))
+def test_summary_by_referrer_names_the_types_of_referrers(snapshot):
+    summary = rows(snapshot.summary("referrer"))
     assert summary["app.Session"] == (2, 2000, 2000)
     assert summary["dict"] == (2, 100, 2100)
     assert summary["app.Registry"][0] == 3  # sessions, the namespace, the title in the namespace
     assert summary["(external reference)"] == (1, 500, 500)
     assert summary["(module)"][0] == 2
-    assert "memlens" not in str(snapshot.summary("holder"))
+    assert "memlens" not in str(snapshot.summary("referrer"))
 
 
-def test_several_holders_are_named_together_and_garbage_has_none():
+def test_several_referrers_are_named_together_and_garbage_has_none():
     p = Planter()
     shared, lost = p.node("str", 10), p.node("str", 3, flags=NodeFlag.GARBAGE)
     for number in range(5):
-        holder = p.node(f"app.T{number % 2}", 1)
-        p.edge(holder, shared, K.ATTRIBUTE, "x")
-        p.root(holder)
+        referrer = p.node(f"app.T{number % 2}", 1)
+        p.edge(referrer, shared, K.ATTRIBUTE, "x")
+        p.root(referrer)
     assert lost
-    summary = rows(p.snapshot().summary("holder", include_garbage=True))
+    summary = rows(p.snapshot().summary("referrer", include_garbage=True))
     assert summary["app.T0, app.T1"] == (1, 10, 10)
     assert summary["(nothing: garbage)"] == (1, 3, 3)
     for number in range(5):
-        holder = p.node(f"app.U{number}", 1)
-        p.edge(holder, shared, K.ATTRIBUTE, "x")
-        p.root(holder)
-    assert rows(p.snapshot().summary("holder"))["(many types)"] == (1, 10, 10)
+        referrer = p.node(f"app.U{number}", 1)
+        p.edge(referrer, shared, K.ATTRIBUTE, "x")
+        p.root(referrer)
+    assert rows(p.snapshot().summary("referrer"))["(many types)"] == (1, 10, 10)
 
 
-def test_classes_of_one_name_are_one_row():
+def test_classes_with_the_same_name_are_one_row():
     p = Planter()
     outer, inner = p.node("app.A", 10), p.node("app.B", 1)
     p.edge(outer, inner, K.ATTRIBUTE, "x")
@@ -140,7 +140,7 @@ def test_classes_of_one_name_are_one_row():
 # -- statistics ------------------------------------------------------------------------------------
 
 
-def test_statistics_add_up_to_the_whole_heap(snapshot):
+def test_statistics_add_up_to_the_heap(snapshot):
     statistics = snapshot.statistics()
     assert statistics.shallow_bytes == snapshot.summary().shallow_bytes
     assert sum(row.share for row in statistics) == pytest.approx(1)
@@ -164,7 +164,7 @@ def labels(branch):
     return [child.label for child in branch]
 
 
-def test_containment_goes_from_kinds_of_roots_down_the_references(snapshot):
+def test_containment_has_the_kinds_of_roots_above_the_references(snapshot):
     top = snapshot.containment()
     assert labels(top) == ["module, 2", "external reference, 1"]
     modules = top.children()[0]
@@ -178,13 +178,13 @@ def test_containment_goes_from_kinds_of_roots_down_the_references(snapshot):
     assert labels(extra) == [".title   str"]  # the namespace is passed over
 
 
-def test_what_one_kind_of_roots_retains_is_in_its_row(snapshot):
+def test_retained_size_of_a_kind_of_roots_is_the_sum_of_its_roots(snapshot):
     modules, native = snapshot.containment()
     assert native.retained_bytes == 500
     assert modules.retained_bytes == sum(child.retained_bytes for child in modules)
 
 
-def test_containment_shows_garbage_when_asked_for(snapshot):
+def test_containment_shows_garbage_on_request(snapshot):
     *_, lost = snapshot.containment(include_garbage=True)
     assert lost.label == "garbage, 1"
     assert labels(lost) == ["app.Lost"]
@@ -199,7 +199,7 @@ def circle():
     return p.snapshot(), a
 
 
-def test_a_tree_that_runs_in_circles_ends_where_it_was_before():
+def test_tree_of_cyclic_references_stops_at_a_repeated_object():
     snapshot, a = circle()
     down = snapshot.containment().tree(depth=50)
     assert down.count(".b   app.B") == 1
@@ -209,7 +209,7 @@ def test_a_tree_that_runs_in_circles_ends_where_it_was_before():
     json.dumps(snapshot.containment().to_dict(depth=50))
 
 
-def test_the_dominator_tree_adds_up(snapshot):
+def test_retained_sizes_in_the_dominator_tree_add_up(snapshot):
     def check(branch):
         children = branch.children()
         own = branch.shallow_bytes
@@ -223,14 +223,14 @@ def test_the_dominator_tree_adds_up(snapshot):
         check(branch)
 
 
-def test_dominators_of_one_object_are_what_it_alone_keeps(snapshot):
+def test_dominators_of_an_object_are_the_nodes_it_dominates(snapshot):
     (registry, *_) = snapshot.select("app.Registry").largest(1)
     tree = snapshot.dominators(registry)
     assert labels(tree) == ["._sessions   dict (2 items)"]
     assert rows(tree.children()[0].by_type()) == {"app.Session": (2, 100, 2100)}
 
 
-def test_big_drops_are_where_memory_accumulates(snapshot):
+def test_big_drops_are_the_objects_where_memory_accumulates(snapshot):
     drops = snapshot.dominators().big_drops(min_share=0.35)
     assert [(d.node.type_name, d.retained_bytes, d.largest_child_bytes) for d in drops] == [
         ("dict", 2200, 1050),
@@ -243,7 +243,7 @@ def test_big_drops_are_where_memory_accumulates(snapshot):
             snapshot.dominators().big_drops(min_share=wrong)
 
 
-def test_retainers_lead_up_to_the_root(snapshot):
+def test_referrers_lead_up_to_the_root(snapshot):
     (buffer, *_) = snapshot.select("bytearray").largest(1)
     tree = snapshot.referrers(buffer)
     seen = []
@@ -261,7 +261,7 @@ def test_retainers_lead_up_to_the_root(snapshot):
     assert tree.node is None
 
 
-def test_a_tree_shows_so_many_branches_and_says_how_many_are_left():
+def test_tree_states_how_many_branches_the_limit_leaves_out():
     p = Planter()
     for size in range(1, 31):
         p.root(p.node("app.T", size))
@@ -292,14 +292,14 @@ VIEWS = {
     "summary": lambda s: s.summary(),
     "by module": lambda s: s.summary("module"),
     "by size": lambda s: s.summary("size"),
-    "by holder": lambda s: s.summary("holder"),
+    "by referrer": lambda s: s.summary("referrer"),
     "garbage": lambda s: s.garbage(),
     "statistics": lambda s: s.statistics(),
     "containment": lambda s: s.containment(include_garbage=True),
     "dominators": lambda s: s.dominators(),
     "by type": lambda s: s.dominators().by_type(),
     "big drops": lambda s: s.dominators().big_drops(),
-    "retainers": lambda s: s.referrers(s.largest(1)[0]),
+    "referrers": lambda s: s.referrers(s.largest(1)[0]),
     "selection": lambda s: s.select("*"),
     "duplicates": lambda s: s.duplicates(),
     "sparse": lambda s: s.sparse_collections(),
@@ -307,7 +307,7 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_view_prints_100_columns_and_speaks_json(name):
+def test_view_prints_at_most_100_columns_and_converts_to_json(name):
     view = VIEWS[name](with_everything())
     lines = str(view).splitlines()
     assert len(lines) >= 2
@@ -316,7 +316,7 @@ def test_a_view_prints_100_columns_and_speaks_json(name):
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_view_of_a_loaded_file_is_the_view_of_what_was_saved(name, tmp_path):
+def test_view_of_a_loaded_file_equals_the_view_of_the_saved_snapshot(name, tmp_path):
     from memlens.heap.snapshot import HeapSnapshot
 
     snapshot = with_everything()

@@ -1,4 +1,4 @@
-"""What is stored twice, and room that nobody uses: planted, and in real programs."""
+"""Duplicates and sparse collections, in planted heaps and in real programs."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def with_duplicates(**values):
     return p.snapshot()
 
 
-def test_all_but_the_largest_of_equal_strings_are_wasted():
+def test_all_but_the_largest_of_equal_strings_are_waste():
     duplicates = with_duplicates().duplicates()
     assert [(d.count, d.total_bytes, d.wasted_bytes) for d in duplicates] == [
         (3, 340, 200),
@@ -42,17 +42,17 @@ def test_all_but_the_largest_of_equal_strings_are_wasted():
     assert "app.text0" in str(duplicates)
 
 
-def test_garbage_counts_among_duplicates_when_asked_for():
+def test_garbage_is_among_duplicates_on_request():
     assert with_duplicates().duplicates(include_garbage=True)[0].count == 4
 
 
-def test_little_waste_can_be_left_out():
+def test_min_wasted_bytes_leaves_out_small_groups():
     assert len(with_duplicates().duplicates(min_wasted_bytes=100)) == 1
     with pytest.raises(OptionError, match="min_wasted_bytes"):
         with_duplicates().duplicates(min_wasted_bytes=-1)
 
 
-def test_the_text_is_shown_where_values_were_stored():
+def test_duplicates_show_the_text_if_values_were_stored():
     duplicates = with_duplicates(n1="hello\nworld").duplicates()
     assert duplicates[0].value == "hello\nworld"
     assert r"'hello\nworld'" in str(duplicates)
@@ -63,7 +63,7 @@ def without(snapshot, *names):
     return HeapSnapshot(HeapGraph(sections, snapshot.facts))
 
 
-def test_values_tell_duplicates_where_nothing_else_does():
+def test_duplicates_are_found_by_stored_values_without_groups():
     p = Planter()
     nodes = [p.node("str", 100) for _ in range(4)]
     raw = p.node("bytes", 100)
@@ -74,7 +74,7 @@ def test_values_tell_duplicates_where_nothing_else_does():
     assert [(d.value, d.nodes) for d in duplicates] == [("a", tuple(nodes[:2]))]
 
 
-def test_a_snapshot_that_tells_neither_is_refused():
+def test_duplicates_of_a_snapshot_without_groups_and_values_are_refused():
     bare = without(with_duplicates(), "equal_node", "equal_group")
     with pytest.raises(OptionError, match="values=True"):
         bare.duplicates()
@@ -99,7 +99,7 @@ print(json.dumps([str(snapshot.sparse_collections()), snapshot.sparse_collection
 """
 
 
-def test_a_real_program_shows_its_duplicates_and_its_empty_room(tmp_path):
+def test_duplicates_and_sparse_collections_of_a_real_program(tmp_path):
     done = subprocess.run(
         [sys.executable, "-bb", "-W", "error", "-c", PROGRAM, str(tmp_path / "x.memlens")],
         capture_output=True,
@@ -113,10 +113,10 @@ def test_a_real_program_shows_its_duplicates_and_its_empty_room(tmp_path):
     assert "__main__.SHED" in sparse[0]
     assert "__main__.DRAINED" in sparse[0]
     assert "__main__.FULL" not in sparse[0]
-    rows = {row["held_by"]: row for row in sparse[1]["rows"]}
+    rows = {row["path"]: row for row in sparse[1]["rows"]}
     assert rows["__main__.SHED"]["length"] == rows["__main__.DRAINED"]["length"] == 10
     text = (tmp_path / "x.memlens").read_bytes()
-    assert b"secretsecret" not in text  # equal, but nobody can tell what
+    assert b"secretsecret" not in text  # groups do not store the contents
 
 
 # -- sparse collections ----------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def collections(*rows, **options):
     return [(row.type_name, row.length, row.wasted_bytes > 0) for row in found]
 
 
-def test_only_what_is_far_from_full_is_listed():
+def test_only_sparse_collections_are_listed():
     rows = [("list", 56 + 8 * 1000, 10), ("list", 56 + 8 * 1000, 999), ("tuple", 9000, 1)]
     assert collections(*rows) == [("list", 10, True)]
     assert collections(*rows, max_fill=1, min_wasted_bytes=1) == [
@@ -144,8 +144,7 @@ def test_only_what_is_far_from_full_is_listed():
 
 @settings(max_examples=100, deadline=None)
 @given(length=st.integers(0, 3000), kept=st.integers(0, 3000))
-def test_a_fresh_container_needs_about_what_it_takes(length, kept):
-    """What CPython itself takes for a copy is the oracle."""
+def test_computed_size_of_a_fresh_copy_agrees_with_cpython(length, kept):
     kept = min(kept, length)
     exact = sys.getsizeof([None] * kept)
     assert _measure_list(exact, kept) == (kept, exact)
@@ -161,7 +160,7 @@ def test_a_fresh_container_needs_about_what_it_takes(length, kept):
         assert needed <= 1.01 * sys.getsizeof(type(full)(full)) + 64
 
 
-def test_the_room_of_dicts_is_that_of_their_table():
+def test_capacity_of_a_dict_is_that_of_its_table():
     for bits in range(3, 20):
         full = dict.fromkeys(range((1 << bits) * 2 // 3))
         capacity, needed = _measure_dict(sys.getsizeof(full), len(full))
@@ -169,7 +168,7 @@ def test_the_room_of_dicts_is_that_of_their_table():
         assert needed <= sys.getsizeof(full) <= needed * 1.1 + 16
 
 
-def test_a_dict_with_plain_string_keys_is_measured_too():
+def test_dict_with_string_keys_is_measured():
     full = {f"k{number}": number for number in range(1000)}
     capacity, needed = _measure_dict(sys.getsizeof(full), len(full))
     assert capacity >= 1000

@@ -10,6 +10,9 @@ import pytest
 import memlens
 from memlens.leaks.mentions import functions_mentioning
 
+pytestmark = pytest.mark.small_process
+
+KEPT = []
 SHELF = "SHELF_OF_THINGS"  # not as a name of this module's code
 NEAR = """
 SHELF_OF_THINGS = {}
@@ -42,18 +45,28 @@ def mentioning(module, name):
 
 def test_functions_in_the_holders_own_file_come_alone(modules):
     near, _ = modules
-    mentions = mentioning(near, SHELF)
-    assert [(one.function, one.location.line) for one in mentions] == [
+    (mention,) = mentioning(near, SHELF)
+    assert (mention.function, mention.location.line) == ("Keeper.keep", 4)
+    assert str(mention).endswith("near/__init__.py:4)")
+
+
+def test_the_code_of_a_module_mentions_names_while_it_is_alive(modules):
+    near, _ = modules
+    KEPT.append(compile(NEAR, near.__file__, "exec"))
+    try:
+        mentions = mentioning(near, SHELF)
+    finally:
+        KEPT.clear()
+    assert [(mention.function, mention.location.line) for mention in mentions] == [
         ("<module>", 1),
         ("Keeper.keep", 4),
-    ] or [one.function for one in mentions] == ["Keeper.keep"]  # a module's code may be gone
-    assert str(mentions[-1]).endswith("near/__init__.py:4)")
+    ]
 
 
 def test_where_the_own_file_has_none_a_few_others_do(modules):
     near, _ = modules
     del near.Keeper.keep
-    assert [one.function for one in mentioning(near, SHELF)] == ["elsewhere"]
+    assert [mention.function for mention in mentioning(near, SHELF)] == ["elsewhere"]
 
 
 def test_a_name_that_many_use_far_away_tells_nothing(modules):

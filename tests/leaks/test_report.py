@@ -3,7 +3,7 @@ import json
 import pytest
 
 from memlens._core.layout import EdgeKind as K
-from memlens.leaks.leak_report import make_leak_report
+from memlens.leaks.leak_report import find_leaks
 from tests.leaks.test_suspects import series, table_of
 
 
@@ -13,7 +13,7 @@ def test_what_grows_and_states_a_bound_is_told_as_such_and_is_no_suspect():
             "app", recent=table_of(p, n, container="collections.deque", kind=K.INDEX, bound=500)
         )
 
-    report = make_leak_report(series(plant))
+    report = find_leaks(series(plant))
     assert len(report) == 0
     (bounded,) = report.bounded
     assert (bounded.holder, bounded.holder_type) == ("app.recent", "collections.deque")
@@ -41,5 +41,5 @@ def test_types_that_grow_are_those_that_kept_what_they_gained_more_than_once(cou
         nodes = [p.node("app.Row", 100, key=("row", i)) for i in range(next(left))]
         p.module("app", **{f"row_{i}": node for i, node in enumerate(nodes)})
 
-    report = make_leak_report(series(plant, rounds=len(counts)))
+    report = find_leaks(series(plant, rounds=len(counts)))
     assert ("app.Row" in [change.type_name for change in report.growing_types]) == grows

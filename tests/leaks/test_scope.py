@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 import memlens
+import memlens.errors
 from memlens.errors import OptionError
-from memlens.leaks import scope as module
+from memlens.leaks import scopes as module
+
+pytestmark = pytest.mark.small_process
 
 
 class Request:
@@ -191,7 +194,7 @@ def test_options_below_one_are_refused(option):
 
 def test_a_snapshot_that_fails_is_counted_and_the_program_goes_on(monkeypatch):
     def fails(**options):
-        raise memlens.CaptureError("no")
+        raise memlens.errors.CaptureError("no")
 
     monkeypatch.setattr(module, "take_heap_snapshot", fails)
     report = repeat(lambda number: KEPT.append(Request()))
@@ -229,7 +232,7 @@ def test_the_memory_of_a_scope_is_bounded(monkeypatch):
 
 FORKS = """
 import os, threading, memlens
-from memlens.leaks import scope as module
+from memlens.leaks import scopes as module
 kept = []
 def repeat():
     for number in range(36):

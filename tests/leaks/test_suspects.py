@@ -6,8 +6,7 @@ import pytest
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag, RootKind
 from memlens.errors import ComparisonError, OptionError
-from memlens.leaks.leak_report import make_leak_report
-from memlens.leaks.suspects import find_leaks
+from memlens.leaks.leak_report import find_leaks
 from tests.heap.planted import Planter
 
 ROUNDS = 4
@@ -58,7 +57,7 @@ def test_the_order_of_the_snapshots_given_does_not_matter():
 def test_a_dict_that_stopped_growing_is_none():
     sizes = iter([10, 20, 30, 30])
     snapshots = series(lambda p, n: leaking_dict(p, next(sizes)))
-    assert find_leaks(snapshots) == []
+    assert list(find_leaks(snapshots)) == []
 
 
 def test_entries_that_come_and_go_are_none():
@@ -68,7 +67,7 @@ def test_entries_that_come_and_go_are_none():
             p.edge(table, p.node("app.Session", 100, key=i), K.KEY, "<str>")
         p.module("app", recent=table)
 
-    assert find_leaks(series(rolling)) == []
+    assert list(find_leaks(series(rolling))) == []
 
 
 @pytest.mark.parametrize("container", ["collections.deque", "functools._lru_cache_wrapper"])
@@ -79,7 +78,7 @@ def test_what_states_a_bound_is_none_even_while_it_fills(container):
             p.edge(table, p.node("app.Page", 100, key=i), K.INDEX, position=i)
         p.module("app", pages=table)
 
-    assert find_leaks(series(bounded)) == []
+    assert list(find_leaks(series(bounded))) == []
 
 
 def test_an_unbounded_lru_cache_is_named_by_the_cache_not_by_its_table():
@@ -101,7 +100,7 @@ def test_a_list_that_only_gained_memlens_objects_is_none():
             p.edge(snapshots, value, K.INDEX, position=i)
         p.module("app", snapshots=snapshots)
 
-    assert find_leaks(series(own)) == []
+    assert list(find_leaks(series(own))) == []
 
 
 def test_what_two_holders_share_is_shared_out():
@@ -257,9 +256,9 @@ def test_the_functions_that_use_the_holder_are_named():
 
 def test_holders_can_be_ignored_by_pattern_and_by_size():
     snapshots = series(leaking_dict)
-    assert find_leaks(snapshots, ignore=[r"app\.sess"]) == []
+    assert list(find_leaks(snapshots, ignore=[r"app\.sess"])) == []
     assert len(find_leaks(snapshots, ignore=[r"^other"])) == 1
-    assert find_leaks(snapshots, min_growth_bytes=10_000_000) == []
+    assert list(find_leaks(snapshots, min_growth_bytes=10_000_000)) == []
 
 
 def test_bad_options_are_refused():
@@ -280,7 +279,7 @@ def test_one_snapshot_or_two_processes_are_refused():
 
 
 def test_a_report_reads_in_plain_lines_of_at_most_100_columns_and_as_json():
-    report = make_leak_report(series(leaking_dict))
+    report = find_leaks(series(leaking_dict))
     text = str(report)
     assert "app.sessions grows: +30 elements" in text
     assert re.search(r"what to do\s+Bound it", text)
@@ -290,7 +289,7 @@ def test_a_report_reads_in_plain_lines_of_at_most_100_columns_and_as_json():
 
 def test_a_report_without_a_leak_says_so():
     sizes = iter([10, 10, 10, 10])
-    report = make_leak_report(series(lambda p, n: leaking_dict(p, next(sizes))))
+    report = find_leaks(series(lambda p, n: leaking_dict(p, next(sizes))))
     assert "No leak" in str(report)
 
 
@@ -333,7 +332,7 @@ def test_many_containers_that_fill_and_are_flushed_are_none():
                 p.edge(rows, p.node("app.Row", 100, key=(n, one, i)), K.INDEX, position=i)
         p.module("app", batches=table)
 
-    assert find_leaks(series(batches)) == []
+    assert list(find_leaks(series(batches))) == []
 
 
 def test_a_buffer_that_grows_in_its_own_memory_is_named():
@@ -354,7 +353,7 @@ def test_a_text_of_random_length_is_no_leak_though_it_may_rise():
         p.edge(owner, p.node("str", sizes[n], key=n), K.ATTRIBUTE, "last")
         p.module("app", state=owner)
 
-    assert find_leaks(series(message)) == []
+    assert list(find_leaks(series(message))) == []
 
 
 def test_a_list_filled_anew_each_time_is_no_leak_though_it_may_be_longer():
@@ -366,7 +365,7 @@ def test_a_list_filled_anew_each_time_is_no_leak_though_it_may_be_longer():
         p.edge(owner, rows, K.ATTRIBUTE, "rows")
         p.module("app", state=owner)
 
-    assert find_leaks(series(anew)) == []
+    assert list(find_leaks(series(anew))) == []
 
 
 def test_objects_that_native_code_holds_are_named_by_type_with_their_references():
@@ -405,5 +404,5 @@ def test_two_snapshots_do_not_take_imports_and_warm_caches_for_leaks():
         p.module("linecache", cache=table_of(p, n, "tuple"))
 
     snapshots = series(warming)
-    assert find_leaks(snapshots[:2]) == []
+    assert list(find_leaks(snapshots[:2])) == []
     assert [suspect.holder for suspect in find_leaks(snapshots)] == ["linecache.cache"]

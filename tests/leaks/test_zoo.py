@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parent
-CORES = ["1"] + (["0"] if importlib.util.find_spec("memlens._core._native") else [])
+CORES = ["1"] + (["0"] if importlib.util.find_spec("memlens._core._capture") else [])
 
 # What leaks: a pattern for its holder, one of the growing types, and the pattern's name.
 LEAKS = {

@@ -329,6 +329,7 @@ def _size(value, seen=None):
 
 
 @pytest.mark.parametrize("n", [32, 50, 64, 100, 127, 640])
+@pytest.mark.usefixtures("frozen_heap")
 def test_check_iterations_finds_a_step_that_keeps_objects(n):
     kept = []
     verdict = check_iterations(lambda: kept.append(object()), n)
@@ -336,6 +337,7 @@ def test_check_iterations_finds_a_step_that_keeps_objects(n):
     assert verdict.slope_bytes_per_hour == pytest.approx(max(1, n // 64))
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_check_iterations_accepts_a_step_that_keeps_a_bounded_number():
     kept = {}
 

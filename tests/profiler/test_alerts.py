@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 import memlens
+import memlens.errors
 from tests.clock import FakeClock
 from tests.heap.planted import Planter
 from tests.leaks.test_suspects import table_of
@@ -82,7 +83,7 @@ def test_trend_alert_without_a_callback_is_logged_and_not_analysed(tmp_path, mon
     def refuse(*args, **options):
         raise AssertionError("nobody requested an analysis")
 
-    monkeypatch.setattr("memlens.profiler.memory_profiler.make_leak_report", refuse)
+    monkeypatch.setattr("memlens.profiler.memory_profiler.find_leaks", refuse)
     service = Service(tmp_path, monkeypatch, snapshot_interval=600.0, on_alert=None)
     service.run(4)
     (record,) = caplog.records
@@ -167,7 +168,7 @@ def test_failing_callback_is_counted_and_logged_once(tmp_path, monkeypatch, capl
 
 def test_alert_is_delivered_if_no_snapshot_can_be_taken(tmp_path, monkeypatch):
     def fails(path, **options):
-        raise memlens.OutputError("the disk is full")
+        raise memlens.errors.OutputError("the disk is full")
 
     service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
     monkeypatch.setattr("memlens.profiler.snapshot_store.take_heap_snapshot", fails)
@@ -181,7 +182,7 @@ def test_alert_is_delivered_if_no_snapshot_can_be_taken(tmp_path, monkeypatch):
 
 def test_report_is_delivered_if_it_cannot_be_written(tmp_path, monkeypatch):
     def fails(report):
-        raise memlens.OutputError("the disk is full")
+        raise memlens.errors.OutputError("the disk is full")
 
     service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
     service.profiler._store.write = fails

@@ -11,7 +11,7 @@ import pytest
 
 import memlens
 from memlens.errors import OptionError, OutputError
-from memlens.leaks.leak_report import make_leak_report
+from memlens.leaks.leak_report import find_leaks
 from tests.clock import FakeClock
 from tests.profiler.planted import profiler_in
 
@@ -109,9 +109,9 @@ def analyses(monkeypatch):
 
     def count(snapshots, **options):
         counts.append(len(snapshots))
-        return make_leak_report(snapshots, **options)
+        return find_leaks(snapshots, **options)
 
-    monkeypatch.setattr("memlens.profiler.memory_profiler.make_leak_report", count)
+    monkeypatch.setattr("memlens.profiler.memory_profiler.find_leaks", count)
     return counts
 
 

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 import memlens
+import memlens.errors
 from memlens.structures import process_csv, process_json_lines
 from tests.clock import FakeClock
 
@@ -81,7 +82,9 @@ def test_file_readers_report_progress(tmp_path):
 
 def test_negative_total_is_refused():
     with (
-        pytest.raises(memlens.OptionError, match="total must be a whole number, 0 or more; got -1"),
+        pytest.raises(
+            memlens.errors.OptionError, match="total must be a whole number, 0 or more; got -1"
+        ),
         memlens.progress_bar("x", total=-1),
     ):
         pass

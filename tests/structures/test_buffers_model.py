@@ -1,4 +1,4 @@
-"""BufferPool against a model: which buffers are lent, what is in them, what becomes of each."""
+"""BufferPool against a model: leased buffers, their content and their release."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SIZE, COUNT = 64, 4
 
 
 class BuffersAgainstModel(RuleBasedStateMachine):
-    """The model: the views lent with what was written to each, and the views given back."""
+    """The model: the leased views with their content, and the released views."""
 
     def __init__(self):
         super().__init__()
         self.pool = BufferPool(SIZE, COUNT)
         self.lent = []  # [view, expected content]
         self.returned = []
-        self.left_behind = []  # slices that outlived their buffer
+        self.left_behind = []  # slices that are alive after the release of their buffer
 
     @precondition(lambda self: len(self.lent) < COUNT)
     @rule()

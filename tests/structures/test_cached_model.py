@@ -1,4 +1,4 @@
-"""The decorator against a model: what is remembered, for which instance, for how long."""
+"""@cached against a model: cached results by instance, with their age."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Refused(Exception):
 
 def make_service(clock):
     class Service:
-        """Counts what is computed; a result holds its service, as results of methods often do."""
+        """Counts computations. A result refers to its service, as results of methods often do."""
 
         def __init__(self):
             self.calls = []
@@ -48,7 +48,7 @@ def make_service(clock):
 
 
 class Model:
-    """What one method of one instance remembers: the newest entries, each with its time."""
+    """The cache of one method of one instance: the newest entries with their expiry."""
 
     def __init__(self):
         self.entries = OrderedDict()  # number -> (result, when it expires)
@@ -92,7 +92,7 @@ class CachedAgainstModel(RuleBasedStateMachine):
         if known is None and number == 5:
             with pytest.raises(Refused):
                 self.result_of(service, name, number)
-            assert len(service.calls) == before + 1  # an error is not remembered
+            assert len(service.calls) == before + 1  # an error is not cached
             return
         result = self.result_of(service, name, number)
         if known is not None:
@@ -143,4 +143,4 @@ class CachedAgainstModel(RuleBasedStateMachine):
 CachedAgainstModel.TestCase.settings = settings(
     max_examples=30, stateful_step_count=30, deadline=None
 )
-TestCachedAgainstModel = CachedAgainstModel.TestCase
+TestCachedAgainstModel = pytest.mark.usefixtures("frozen_heap")(CachedAgainstModel.TestCase)

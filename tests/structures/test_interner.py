@@ -1,4 +1,4 @@
-"""The interner against a dict, bounded and measured; and the estimate of sizes."""
+"""StringInterner against a dict, its bounds, and size_of."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from memlens.structures import StringInterner, size_of
 
 
 def fresh(text):
-    """Return an equal string that is another object, where the interpreter has one."""
+    """Return an equal string that is another object, if the interpreter creates one."""
     return "".join([text[:1], text[1:]])
 
 
 class InternerAgainstModel(RuleBasedStateMachine):
-    """The model: who was used how long ago. The newest half must always be known."""
+    """The model: strings by last use. The newest half must always be present."""
 
     def __init__(self):
         super().__init__()
@@ -53,7 +53,7 @@ class InternerAgainstModel(RuleBasedStateMachine):
 TestInternerAgainstModel = InternerAgainstModel.TestCase
 
 
-def test_json_keys_and_values_become_one_object():
+def test_equal_json_keys_and_values_become_one_object():
     interner = StringInterner(max_length=20)
     text = '{"kind": "alpha beta", "tags": ["alpha beta", {"kind": "x"}], "long": "%s"}' % (
         "y" * 30
@@ -88,7 +88,7 @@ def test_memory_is_bounded_and_threads_agree():
     assert used < stats.bytes + 1000 * 150 + 50_000
 
 
-def test_all_but_exact_strings_are_refused():
+def test_objects_other_than_exact_strings_are_refused():
     class Text(str):
         __slots__ = ()
 
@@ -108,7 +108,7 @@ class Record:
     st.sampled_from(["text", "bytes", "array", "list", "dict", "deque", "record", "view"]),
     st.integers(10_000, 60_000),
 )
-def test_the_estimate_is_near_what_was_allocated(kind, length):
+def test_size_estimate_is_close_to_traced_memory(kind, length):
     make = {
         "text": lambda: "x" * length,
         "bytes": lambda: bytes(length),
@@ -126,11 +126,11 @@ def test_the_estimate_is_near_what_was_allocated(kind, length):
         allocated = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    # The 1,000 are frames and free lists of the interpreter, on a first call.
+    # 1,000 bytes for frames and free lists of the interpreter at the first call.
     assert 0.8 * allocated - 1000 <= size_of(value) <= 1.35 * allocated + 1000
 
 
-def test_cycles_end_and_shared_objects_count_once():
+def test_size_of_handles_cycles_and_counts_shared_objects_once():
     loop = []
     loop.append(loop)
     assert size_of(loop) < 200

@@ -1,4 +1,4 @@
-"""The bounded cache against a model, under threads, and measured."""
+"""LRUCache against a model, with threads, and its measured memory."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memlens.structures import LRUCache
+from memlens.structures._entries import DUE
 
 KEYS = st.integers(0, 12)
 
@@ -29,7 +30,7 @@ class Clock:
 
 
 class CacheAgainstModel(RuleBasedStateMachine):
-    """The model is a plain ordered dict of (value, expiry), scanned in full at every step."""
+    """The model is an ordered dict of (value, expiry), scanned completely at every step."""
 
     def __init__(self):
         super().__init__()
@@ -126,7 +127,7 @@ def run_threads(count, target):
     def guarded(number):
         try:
             target(number)
-        except Exception as error:  # noqa: BLE001  # raised again in the test's thread
+        except Exception as error:  # noqa: BLE001  # raised again in the thread of the test
             errors.append(error)
 
     threads = [threading.Thread(target=guarded, args=(i,)) for i in range(count)]
@@ -166,7 +167,7 @@ def test_bounds_and_counts_hold_under_threads():
     assert stats.hits + stats.misses == sum(lookups)
 
 
-def test_one_computation_per_key_and_all_get_its_value():
+def test_concurrent_callers_share_one_computation():
     cache = LRUCache()
     calls, started, go_on = [], threading.Event(), threading.Event()
     results = []
@@ -190,14 +191,14 @@ def test_one_computation_per_key_and_all_get_its_value():
 
 
 def waiting_threads(cache, key, count):
-    """Wait until that many threads sleep for a computation."""
+    """Wait until that many threads wait for a computation."""
     while True:
         flight = cache._flights.by_key.get(key)
         if flight is not None and len(flight.waiters) == count:
             return
 
 
-def test_an_error_reaches_all_who_wait_and_is_not_kept():
+def test_error_reaches_all_waiters_and_is_not_stored():
     cache = LRUCache()
     errors = []
 
@@ -215,7 +216,7 @@ def test_an_error_reaches_all_who_wait_and_is_not_kept():
     assert cache.get_or_compute("key", lambda: 7) == 7
 
 
-def test_when_the_computing_thread_is_stopped_a_waiting_one_computes():
+def test_waiting_thread_computes_after_an_interrupt():
     cache = LRUCache()
     calls = []
 
@@ -239,7 +240,7 @@ def test_when_the_computing_thread_is_stopped_a_waiting_one_computes():
     assert len(calls) == 2
 
 
-def test_a_computation_that_needs_itself_is_refused_also_across_threads():
+def test_computation_that_waits_for_itself_is_refused():
     cache = LRUCache()
     with pytest.raises(RuntimeError, match="wait for itself"):
         cache.get_or_compute("a", lambda: cache.get_or_compute("a", int))
@@ -259,11 +260,11 @@ def test_a_computation_that_needs_itself_is_refused_also_across_threads():
             refused.append(number)
 
     run_threads(2, ask)
-    assert refused  # one is refused, and its error reaches the other
+    assert refused  # one thread is refused, and its error reaches the other
 
 
 @pytest.mark.parametrize("change", ["set", "delete", "clear"])
-def test_what_is_set_or_deleted_during_a_computation_wins(change):
+def test_change_during_a_computation_is_kept(change):
     cache = LRUCache()
 
     def compute():
@@ -279,7 +280,7 @@ def test_what_is_set_or_deleted_during_a_computation_wins(change):
     assert cache.get("key") == ("newer" if change == "set" else None)
 
 
-def test_a_failed_computation_leaves_no_reference_cycle():
+def test_failed_computation_leaves_no_reference_cycle():
     class Held:
         pass
 
@@ -330,7 +331,7 @@ def test_callbacks_and_destructors_run_without_the_lock():
     assert all(seen)
 
 
-def test_all_evicted_are_told_even_when_a_callback_raises():
+def test_all_evictions_are_reported_even_if_a_callback_raises():
     told = []
 
     def on_evict(key, value):
@@ -377,10 +378,10 @@ def test_measured_memory_stays_below_max_bytes(kind, ttl):
         tracemalloc.stop()
     assert stats.evictions > 0
     assert worst <= limit
-    assert worst >= limit / 3  # and the room is used
+    assert worst >= limit / 3  # the available memory is used
 
 
-def test_bounds_that_make_no_sense_are_refused():
+def test_bounds_out_of_range_are_refused():
     for arguments in (
         {"max_entries": 0},
         {"max_entries": -1},
@@ -398,7 +399,7 @@ def test_bounds_that_make_no_sense_are_refused():
         LRUCache(size_of=lambda value: -1)["key"] = 1
 
 
-def test_a_burst_of_expiries_makes_no_store_scan_the_cache():
+def test_store_drops_few_of_many_expired_entries():
     clock = Clock()
     cache = LRUCache(10_000, ttl=1.0, clock=clock)
     for key in range(5000):
@@ -408,3 +409,119 @@ def test_a_burst_of_expiries_makes_no_store_scan_the_cache():
     cache["new"] = 1
     assert before - len(cache._table.by_key) <= 4
     assert len(cache) == 1
+
+
+def test_store_visits_few_of_many_renewed_entries():
+    clock = Clock()
+    cache = LRUCache(10_000, ttl=1.0, clock=clock)
+    for now in (0.0, 0.5):  # the second store renews each entry
+        clock.now = now
+        for key in range(5000):
+            cache[key] = now
+    clock.now = 1.2
+    cache["new"] = 1
+    heap = cache._table.heap
+    assert sum(entry[DUE] > 1.2 for entry in heap) <= 5
+    assert len(cache) == 5001
+    clock.now = 1.6
+    assert len(cache) == 1
+
+
+def test_replaced_value_expires_by_its_own_ttl():
+    clock = Clock()
+    dropped = []
+    cache = LRUCache(10, ttl=10.0, on_evict=lambda *pair: dropped.append(pair), clock=clock)
+    cache.set("longer", 1)
+    cache.set("shorter", 1)
+    cache.set("never", 1)
+    cache.set("again", 1, ttl=None)
+    clock.now = 5.0
+    cache.set("longer", 2)
+    cache.set("shorter", 2, ttl=2.0)
+    cache.set("never", 2, ttl=None)
+    cache.set("again", 2)
+    clock.now = 8.0
+    assert dict(cache) == {"longer": 2, "never": 2, "again": 2}
+    cache.expire()
+    clock.now = 11.0
+    cache.expire()
+    assert dict(cache) == {"longer": 2, "never": 2, "again": 2}
+    assert dropped == [("shorter", 2)]
+    clock.now = 16.0
+    assert dict(cache) == {"never": 2}
+    cache.set("never", 3, ttl=1.0)
+    clock.now = 18.0
+    assert len(cache) == 0
+    assert [key for key, _ in dropped] == ["shorter", "longer", "again", "never"]
+
+
+def test_replacing_values_does_not_grow_the_expiry_heap():
+    cache = LRUCache(10, ttl=10.0, clock=Clock())
+    for number in range(1000):
+        cache[number % 5] = number
+    assert len(cache._table.heap) == 5
+
+
+def test_value_stored_while_the_expired_one_is_dropped_is_kept(monkeypatch):
+    clock = Clock()
+    cache = LRUCache(10, ttl=10.0, clock=clock)
+    cache["key"] = "old"
+    clock.now = 11.0
+    drop_expired = cache._drop_expired
+
+    def store_first(entry):
+        cache["key"] = "new"
+        drop_expired(entry)
+
+    monkeypatch.setattr(cache, "_drop_expired", store_first)
+    assert cache.get("key") is None  # it had expired at that time
+    assert cache.peek("key") == "new"
+    assert cache.stats().expirations == 0
+
+
+@pytest.mark.parametrize("change", ["pop", "set", "clear"])
+def test_key_removed_by_a_finaliser_during_a_lookup_or_store_is_no_error(change):
+    class Key:
+        """Runs an action at its next hash, as the collector may run a finaliser at any time."""
+
+        action = staticmethod(lambda: None)
+
+        def __hash__(self):
+            action, Key.action = Key.action, staticmethod(lambda: None)
+            action()
+            return 7
+
+    actions = {
+        "pop": lambda: cache.pop(key, None),
+        "set": lambda: cache.set(key, "from the finaliser"),
+        "clear": lambda: cache.clear(),
+    }
+    for ttl in (None, 10.0):
+        for method in ("set", "get", "pop", "delete"):
+            for place in range(1, 4):
+                cache, key = LRUCache(10, ttl=ttl), Key()
+                cache[key] = "first"
+                Key.action = staticmethod(_nth(place, actions[change], Key))
+                arguments = (key, "second") if method == "set" else (key,)
+                if method == "pop":
+                    arguments = (key, None)
+                getattr(cache, method)(*arguments)
+                Key.action = staticmethod(lambda: None)
+                if method == "set" and change != "clear":  # which may come after the store
+                    assert cache.peek(key) in ("second", "from the finaliser"), (ttl, place)
+                cache.expire()
+                assert len(cache) == len(cache._table.by_key) == len(dict(cache))
+
+
+def _nth(place, action, key_class):
+    """Return a function that runs an action at the call with the number ``place``."""
+
+    def run():
+        nonlocal place
+        place -= 1
+        if place == 0:
+            action()
+        else:
+            key_class.action = staticmethod(run)
+
+    return run

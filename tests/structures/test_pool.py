@@ -1,4 +1,4 @@
-"""Pools of objects and buffers, against a model, under threads and tasks."""
+"""ObjectPool and BufferPool against a model, with threads and tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memlens.structures import BufferPool, ObjectPool
 
 
 class Thing:
-    __hash__ = None  # objects are told apart by identity
+    __hash__ = None  # objects are compared by identity
 
     def __init__(self):
         self.dirty = False
@@ -102,7 +102,7 @@ PoolAgainstModel.TestCase.settings = settings(max_examples=60, stateful_step_cou
 TestPoolAgainstModel = PoolAgainstModel.TestCase
 
 
-def test_no_object_is_ever_with_two_threads_and_waiters_are_served():
+def test_object_is_never_leased_twice_and_waiters_are_served():
     pool = ObjectPool(Thing, initial_size=0, max_size=3)
     errors = []
 
@@ -156,7 +156,7 @@ def lose_one(pool):
 
 
 @pytest.mark.parametrize("factory", [Thing, list, lambda: bytearray(8)])
-def test_a_lost_object_is_reported_with_its_place_and_its_room_is_free(factory):
+def test_lost_object_is_reported_and_its_place_is_freed(factory):
     pool = ObjectPool(factory, initial_size=0, max_size=1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -170,7 +170,7 @@ def test_a_lost_object_is_reported_with_its_place_and_its_room_is_free(factory):
     pool.release(again)
 
 
-def test_objects_lost_without_a_bound_do_not_pile_up():
+def test_lost_objects_do_not_accumulate_without_a_bound():
     pool = ObjectPool(lambda: bytearray(1000), initial_size=0, frames=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -179,7 +179,7 @@ def test_objects_lost_without_a_bound_do_not_pile_up():
     assert pool.stats().total <= 128
 
 
-def test_what_is_out_is_listed_with_its_age_and_keeps_no_frame_alive():
+def test_unreleased_leases_have_an_age_and_keep_no_frame_alive():
     now = [0.0]
     pool = ObjectPool(Thing, clock=lambda: now[0])
     thing = pool.acquire()
@@ -191,7 +191,7 @@ def test_what_is_out_is_listed_with_its_age_and_keeps_no_frame_alive():
     assert not any(type(other).__name__ == "frame" for other in gc.get_referrers(thing)[1:])
 
 
-def test_errors_of_factory_reset_and_validate_leave_the_pool_in_order():
+def test_pool_stays_consistent_after_errors_of_its_functions():
     fail = []
 
     def step(name):
@@ -233,16 +233,16 @@ def test_errors_of_factory_reset_and_validate_leave_the_pool_in_order():
         pool.acquire()
 
 
-def test_a_lease_is_for_one_use():
+def test_lease_can_be_used_once():
     pool = ObjectPool(Thing)
     lease = pool.lease()
     with lease:
         pass
-    with pytest.raises(RuntimeError, match="one use"), lease:
+    with pytest.raises(RuntimeError, match="used once"), lease:
         pass
 
 
-def test_a_released_buffer_cannot_be_used_and_carries_nothing_over():
+def test_released_buffer_is_unusable_and_cleared():
     pool = BufferPool(64, 1)
     view = pool.acquire()
     view[:4] = b"abcd"
@@ -252,10 +252,10 @@ def test_a_released_buffer_cannot_be_used_and_carries_nothing_over():
     with pool.lease() as other:
         assert bytes(other) == bytes(64)
         with pytest.raises(ValueError, match="released before"):
-            pool.release(view)  # noticed although its memory is on loan again
+            pool.release(view)  # detected although its memory is on loan again
 
 
-def test_a_buffer_with_living_slices_is_not_used_again():
+def test_buffer_with_live_slices_is_not_reused():
     pool = BufferPool(64, 1)
     view = pool.acquire()
     part = view[:10]
@@ -267,7 +267,7 @@ def test_a_buffer_with_living_slices_is_not_used_again():
         assert bytes(part[:4]) == b"mine"
 
 
-def test_sizes_that_make_no_sense_are_refused():
+def test_sizes_out_of_range_are_refused():
     with pytest.raises(ValueError, match="size"):
         BufferPool(0, 1)
     with pytest.raises(ValueError, match="count"):

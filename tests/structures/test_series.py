@@ -161,9 +161,7 @@ def test_ranges_of_all_lengths_agree_with_bisect_on_a_list(added, repeats):
 
 @pytest.mark.parametrize("meanwhile", range(8))
 @pytest.mark.parametrize("added", [3, 4, 7, 9])
-def test_a_copy_shows_no_point_that_was_overwritten_while_it_was_made(
-    monkeypatch, added, meanwhile
-):
+def test_copy_has_no_point_that_was_overwritten_during_the_copy(monkeypatch, added, meanwhile):
     series = filled(5, range(added))
     points = list(series)
     unrolled = _ring.unrolled
@@ -180,26 +178,26 @@ def test_a_copy_shows_no_point_that_was_overwritten_while_it_was_made(
     assert copied == points[max(0, added + meanwhile - 5 - max(0, added - 5)) :]
 
 
-def test_a_range_that_does_not_wrap_shares_the_rings_memory():
+def test_range_that_does_not_wrap_shares_the_memory_of_the_ring():
     series = filled(10, range(5))
     _, values = series.range(1, 3)
     array = numpy.asarray(values)
     assert not array.flags.writeable
     series.clear()
-    for timestamp in range(20, 31):  # the ring of 11 slots comes round to the viewed slots
+    for timestamp in range(20, 31):  # the ring of 11 slots overwrites the viewed slots
         series.add(timestamp, -1.0)
     assert set(array.tolist()) == {-1.0}
 
 
-def test_a_range_that_wraps_is_a_copy_and_stays_as_it_was():
-    series = filled(4, range(7))  # 5 slots: points 5 and 6 are at the ring's beginning
+def test_range_that_wraps_is_a_copy():
+    series = filled(4, range(7))  # 5 slots: points 5 and 6 are at the start of the ring
     _, values = series.range(3, 6)
     for timestamp in range(7, 20):
         series.add(timestamp, -1.0)
     assert list(values) == [30.0, 40.0, 50.0, 60.0]
 
 
-def test_numpy_sees_the_values_without_a_copy_until_the_ring_wraps():
+def test_numpy_shares_the_values_until_the_ring_wraps():
     series = filled(10, range(6))
     array = numpy.asarray(series)
     assert array.dtype == numpy.float64
@@ -211,7 +209,7 @@ def test_numpy_sees_the_values_without_a_copy_until_the_ring_wraps():
     assert numpy.asarray(NumericTimeSeries(3)).tolist() == []
 
 
-def test_iterating_shows_the_points_as_they_were_when_it_began():
+def test_iteration_uses_a_copy():
     series = filled(3, range(3))
     points = iter(series)
     series.add(3, 30.0)
@@ -224,7 +222,7 @@ def test_iterating_shows_the_points_as_they_were_when_it_began():
 
 
 @pytest.mark.parametrize("timestamp", [nan, inf, -inf])
-def test_a_timestamp_must_be_finite(timestamp):
+def test_timestamp_must_be_finite(timestamp):
     series = NumericTimeSeries(3)
     rows = MultiSeries(("a",), 3)
     with pytest.raises(ValueError, match="finite number, not"):
@@ -234,7 +232,7 @@ def test_a_timestamp_must_be_finite(timestamp):
     assert len(series) == len(rows) == 0
 
 
-def test_equal_timestamps_are_allowed_and_all_found():
+def test_equal_timestamps_are_allowed_and_found():
     series = NumericTimeSeries(5)
     for value in range(3):
         series.add(7.0, value)
@@ -242,7 +240,7 @@ def test_equal_timestamps_are_allowed_and_all_found():
     assert list(series.window(0)[1]) == [0.0, 1.0, 2.0]
 
 
-def test_a_value_that_is_no_number_changes_nothing():
+def test_value_of_the_wrong_type_changes_nothing():
     series = filled(3, range(2))
     with pytest.raises(TypeError):
         series.add(5, "much")
@@ -258,7 +256,7 @@ def test_a_value_that_is_no_number_changes_nothing():
     assert rows.latest == (1.0, (3.0, 4.0))
 
 
-def test_wrong_arguments_are_refused_with_the_value_given():
+def test_bad_arguments_are_refused_with_their_value():
     with pytest.raises(ValueError, match="max_points must be at least 1, not 0"):
         NumericTimeSeries(0)
     with pytest.raises(TypeError):
@@ -281,7 +279,7 @@ def test_wrong_arguments_are_refused_with_the_value_given():
         rows["c"]
 
 
-def test_a_column_answers_the_questions_of_a_series_and_follows_it():
+def test_column_has_the_queries_of_a_series_and_shows_new_rows():
     rows = MultiSeries(("rss", "blocks"), 100)
     rss = rows["rss"]
     for second in range(150):
@@ -293,7 +291,7 @@ def test_a_column_answers_the_questions_of_a_series_and_follows_it():
     assert not hasattr(rss, "add")
 
 
-def test_a_point_costs_sixteen_bytes_and_adding_costs_no_memory():
+def test_point_takes_16_bytes_and_adding_allocates_nothing():
     series = NumericTimeSeries(1000)
     assert series.nbytes == 16 * 1001
     rows = MultiSeries(("a", "b", "c"), 1000)
@@ -311,7 +309,7 @@ def test_a_point_costs_sixteen_bytes_and_adding_costs_no_memory():
     assert grown < 1000
 
 
-def test_readers_in_other_threads_see_whole_points_in_order():
+def test_readers_in_other_threads_see_complete_points_in_order():
     series = NumericTimeSeries(50)
     failures: list[str] = []
     done = threading.Event()
@@ -362,7 +360,7 @@ class InterruptedClock:
         return self.value < other
 
 
-def test_a_search_that_the_writer_overtakes_is_done_again():
+def test_search_is_repeated_if_the_writer_overtakes_it():
     series = filled(4, range(4))
     left = [30]
 

@@ -26,7 +26,7 @@ def points(draw):
 
 
 @given(points(), st.lists(st.floats(0, 1), max_size=5))
-def test_a_summary_agrees_with_numpy(columns, fractions):
+def test_summary_agrees_with_numpy(columns, fractions):
     times, values = columns
     measured = [value for value in values if not isnan(value)]
     summary = summarize(times, values, fractions)
@@ -50,20 +50,20 @@ def test_a_summary_agrees_with_numpy(columns, fractions):
 @example([0.0, inf], 0.0)
 @example([-inf, 1.0, inf], 0.5)
 @example([-1.7e308, 1.7e308], 0.25)
-def test_a_quantile_stays_between_its_neighbours_whatever_the_values(values, fraction):
+def test_quantile_is_between_its_neighbours(values, fraction):
     times = array("d", range(len(values)))
     found = summarize(times, array("d", values), [fraction]).quantiles[fraction]
     place = fraction * (len(values) - 1)
     ordered = sorted(values)
     low, high = ordered[floor(place)], ordered[min(floor(place) + 1, len(values) - 1)]
     if isinf(low) and isinf(high) and low != high and place != floor(place):
-        assert isnan(found)  # between minus and plus infinity there is no telling
+        assert isnan(found)  # between minus and plus infinity
     else:
         slack = 1e-12 * max(abs(low), abs(high)) if not (isinf(low) or isinf(high)) else 0.0
         assert low - slack <= found <= high + slack
 
 
-def test_the_mean_of_values_whose_sum_overflows_is_still_right():
+def test_mean_is_correct_if_the_sum_overflows():
     times = array("d", range(4))
     assert summarize(times, array("d", [1e308] * 4), ()).mean == pytest.approx(1e308)
     assert isnan(summarize(times, array("d", [inf, -inf, 1, 2]), ()).mean)
@@ -71,14 +71,14 @@ def test_the_mean_of_values_whose_sum_overflows_is_still_right():
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.1, nan])
-def test_a_quantile_outside_zero_to_one_is_refused(fraction):
+def test_quantile_outside_0_to_1_is_refused(fraction):
     with pytest.raises(ValueError, match="between 0 and 1"):
         NumericTimeSeries(3).summary(quantiles=(fraction,))
 
 
 @given(points(), st.integers(4, 70))
 @settings(max_examples=200)
-def test_downsampling_keeps_ends_minimum_and_maximum_in_at_most_that_many_points(columns, count):
+def test_downsampling_keeps_ends_minimum_and_maximum(columns, count):
     times, values = columns
     all_points = list(zip(times, values, strict=True))
     measured = [point for point in all_points if not isnan(point[1])]
@@ -96,7 +96,7 @@ def test_downsampling_keeps_ends_minimum_and_maximum_in_at_most_that_many_points
         assert kept == measured
 
 
-def test_every_stretch_of_equal_duration_shows_its_peak_and_its_trough():
+def test_every_interval_keeps_its_peak_and_trough():
     times = array("d", range(1000))
     values = array("d", [0.0] * 1000)
     for stretch in range(10):
@@ -111,7 +111,7 @@ def test_every_stretch_of_equal_duration_shows_its_peak_and_its_trough():
     ]
 
 
-def test_downsampling_survives_one_instant_and_the_widest_span():
+def test_downsampling_handles_a_single_instant_and_the_widest_span():
     one_instant = keep_peaks(array("d", [5.0] * 50), array("d", range(50)), 4)
     assert list(one_instant[1]) == [0.0, 49.0]
     times = array("d", [-1.7e308, *[-1e300] * 9, *[1e300] * 9, 1.7e308])
@@ -119,7 +119,7 @@ def test_downsampling_survives_one_instant_and_the_widest_span():
     assert list(keep_peaks(times, values, 6)[1]) == [0.0, 9.0, -9.0, 5.0, 0.0]
 
 
-def test_downsampling_sees_the_peak_among_points_of_the_last_instant():
+def test_downsampling_keeps_the_peak_of_the_last_instant():
     times = array("d", [0, 1, 2, 3, 4, 5, 6, 6, 6, 6])
     values = array("d", [0, 0, 0, 0, 0, 0, 0, 7, -7, 0])
     assert list(keep_peaks(times, values, 6)[1]) == [0.0, 7.0, -7.0, 0.0]
@@ -141,7 +141,7 @@ def test_minimums_agree_with_grouping_by_whole_multiples_of_the_width(columns, w
     assert list(zip(*bucket_minimums(times, values, width), strict=True)) == expected
 
 
-def test_minimums_do_not_change_as_older_points_leave_the_ring():
+def test_minimums_do_not_change_when_older_points_leave_the_ring():
     series = NumericTimeSeries(100)
     for second in range(100):
         series.add(second, (second * 37) % 11)
@@ -153,6 +153,6 @@ def test_minimums_do_not_change_as_older_points_leave_the_ring():
 
 
 @pytest.mark.parametrize("width", [0.0, -1.0, nan, inf])
-def test_a_bucket_must_have_a_positive_width(width):
+def test_bucket_width_must_be_positive(width):
     with pytest.raises(ValueError, match="positive number"):
         NumericTimeSeries(3).minimums(width)

@@ -1,4 +1,4 @@
-"""Streams: right line by line, whatever the source, and in constant memory."""
+"""Streams of JSON Lines, batches and CSV: correct for all sources, in constant memory."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ JSON = st.recursive(
 
 
 @given(st.lists(JSON))
-def test_what_was_written_is_read_back(values):
+def test_written_values_are_read_back(values):
     text = "\n\n".join(json.dumps(value) for value in values)
     assert list(stream_json_lines(io.StringIO(text))) == values
     data = b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
     assert list(stream_json_lines(io.BytesIO(data))) == values
 
 
-def test_gzip_is_known_by_its_suffix(tmp_path):
+def test_gzip_is_selected_by_suffix(tmp_path):
     path = tmp_path / "a.jsonl.gz"
     with gzip.open(path, "wt") as file:
         file.write('{"a": 1}\n[2]')
     assert list(stream_json_lines(path)) == [{"a": 1}, [2]]
 
 
-def test_zstandard_is_known_by_its_suffix(tmp_path):
+def test_zstandard_is_selected_by_suffix(tmp_path):
     zstandard = pytest.importorskip("zstandard")
     path = tmp_path / "a.jsonl.zst"
     path.write_bytes(zstandard.compress(b'{"a": 1}\n[2]'))
@@ -49,14 +49,14 @@ def test_zstandard_is_known_by_its_suffix(tmp_path):
         assert file.read() == b"a,b\n1,2\n3,4\n"
 
 
-def test_without_a_module_for_it_zst_says_what_is_missing(tmp_path, monkeypatch):
+def test_zst_without_a_module_is_an_error_that_names_one(tmp_path, monkeypatch):
     for module in ("compression.zstd", "backports.zstd", "zstandard"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match="install zstandard"):
         stream_json_lines(tmp_path / "a.jsonl.zst")
 
 
-def test_bad_lines_stop_or_are_counted_with_their_numbers(tmp_path):
+def test_bad_lines_raise_or_are_counted_with_their_numbers(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'1\nbad\n\n"' + b"x" * 100 + b'"\n\xff\n5\n')
     with pytest.raises(ValueError, match=r"a\.jsonl, line 2"):
@@ -77,7 +77,7 @@ def test_bad_lines_stop_or_are_counted_with_their_numbers(tmp_path):
         process_json_lines(io.StringIO("5"), lambda value: 1 // (value - 5))
 
 
-def test_the_errors_kept_are_bounded_and_results_come_only_if_asked_for():
+def test_kept_errors_are_bounded_and_results_are_optional():
     text = "x\n" * 5000
     seen = []
     result = process_json_lines(io.StringIO(text), print, "skip", progress=seen.append)
@@ -91,7 +91,7 @@ def test_the_errors_kept_are_bounded_and_results_come_only_if_asked_for():
         stream_json_lines(io.StringIO(""), "ignore")
 
 
-def test_async_iteration_reads_the_same():
+def test_async_iteration_reads_the_same_objects():
     async def main():
         return [value async for value in stream_json_lines(io.StringIO("1\n" * 1000))]
 
@@ -169,7 +169,7 @@ def test_csv_is_transformed_and_the_target_replaced_at_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("bad", ["x,1,2\n", "x\n", 'x,"1\n'])
-def test_a_bad_row_leaves_the_old_target_and_no_temporary_file(tmp_path, bad):
+def test_bad_row_leaves_the_old_target_and_no_temporary_file(tmp_path, bad):
     source, target = tmp_path / "a.csv", tmp_path / "b.csv"
     source.write_text("name,count\nfine,1\n" + bad)
     target.write_text("old")
@@ -184,7 +184,7 @@ import resource, sys
 from memlens.structures import ChunkProcessor, process_csv, process_json_lines, stream_json_lines
 folder = sys.argv[1]
 import json, csv, asyncio
-limit = 40 * 2**20  # above what the process has now
+limit = 40 * 2**20  # above the current size of the process
 now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (now + limit, now + limit))
 line = json.dumps({"text": "x" * 1000, "number": 1})
@@ -207,7 +207,7 @@ except MemoryError:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_memory_is_constant_on_files_far_larger_than_the_allowance(tmp_path):
+def test_memory_is_constant_on_large_files(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path)], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""The cache that keeps nothing alive, against a model that knows who holds what."""
+"""WeakValueCache against a model of the references to its values."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Value:
 
 
 class WeakAgainstModel(RuleBasedStateMachine):
-    """The model: what the test still holds, and the two newest that the cache holds."""
+    """The model: the values that the test keeps, and the two newest that the cache keeps."""
 
     def __init__(self):
         super().__init__()
         self.cache = WeakValueCache(keep_newest=2)
-        self.held = {}  # key -> number, held by us
+        self.held = {}  # key -> number, kept by the test
         self.objects = {}
         self.newest = []  # keys, newest last
         self.numbers = {}
@@ -101,7 +101,7 @@ WeakAgainstModel.TestCase.settings = settings(max_examples=80, stateful_step_cou
 TestWeakAgainstModel = WeakAgainstModel.TestCase
 
 
-def test_values_may_die_during_iteration():
+def test_values_may_be_freed_during_iteration():
     cache = WeakValueCache()
     values = {number: Value(number) for number in range(100)}
     cache.update(values)
@@ -113,13 +113,13 @@ def test_values_may_die_during_iteration():
     assert len(cache) == len(values) == 50
 
 
-def test_values_that_allow_no_weak_references_are_refused_with_advice():
+def test_values_without_weak_references_are_refused():
     for value in (1, "text", (), [], {}, None):
-        with pytest.raises(TypeError, match="no weak references"):
+        with pytest.raises(TypeError, match="does not support weak references"):
             WeakValueCache()["key"] = value
 
 
-def test_a_value_may_die_while_another_thread_has_the_lock():
+def test_value_may_be_freed_while_another_thread_has_the_lock():
     cache = WeakValueCache()
     value = Value()
     cache["key"] = value
@@ -133,7 +133,7 @@ def test_a_value_may_die_while_another_thread_has_the_lock():
     thread = threading.Thread(target=hold)
     thread.start()
     assert holding.wait(10)
-    del value  # would hang here if a death waited for the lock
+    del value  # this would hang if freeing a value waited for the lock
     assert "key" not in cache
     done.set()
     thread.join()
@@ -141,7 +141,7 @@ def test_a_value_may_die_while_another_thread_has_the_lock():
     assert cache.stats().deaths == 1
 
 
-def test_threads_share_one_object_and_nothing_stays():
+def test_threads_share_one_object_and_no_entry_stays():
     cache = WeakValueCache()
     errors = []
 

@@ -1,4 +1,4 @@
-"""The core in pure Python: the reference that the C core is tested against, and its stand-in."""
+"""The core in pure Python: the reference for tests of the C core, and its replacement."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from memlens._core.pure.counts import (
     match_nodes,
 )
 from memlens._core.pure.dominators import dominator_tree
+from memlens._core.pure.places import place_keys
 from memlens._core.pure.reach import edges_between, grown_rows, reached_nodes
 from memlens._core.pure.search import reverse_edges, shortest_paths
 from memlens._core.pure.trees import (
@@ -32,6 +33,7 @@ __all__ = (
     "mark_matched",
     "match_nodes",
     "nearest_marked",
+    "place_keys",
     "reached_nodes",
     "retained_by_group",
     "reverse_edges",

@@ -1,8 +1,8 @@
-"""Looking at objects without running anybody's code.
+"""Inspect objects and classes without running code of the program.
 
-Attribute access on a class asks its metaclass, on an instance its ``__getattribute__``: both may be
-written in Python. What is here reads the same facts through the descriptors of the C types that
-define the fields, and asks for ``type(o)`` only.
+Attribute access may call the metaclass of a class or the ``__getattribute__`` of an instance, which
+can be Python code. These functions read the same fields through the descriptors of the C types that
+define them, and use ``type(obj)``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = (
     "module_namespace",
 )
 
-# What the C code of somebody's type may raise when an object is in no state to be looked at.
+# Errors that the C code of a type may raise for an object that is not initialized.
 FOREIGN_ERRORS = (
     *(ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError),
     *(NameError, OSError, ReferenceError, RuntimeError, SystemError, TypeError, ValueError),
@@ -55,18 +55,18 @@ _module_namespace = vars(ModuleType)["__dict__"].__get__
 
 
 def is_class(obj: object) -> bool:
-    """Tell whether ``obj`` is a class, as ``isinstance(obj, type)`` would without asking it."""
+    """Return whether ``obj`` is a class; unlike ``isinstance``, without running its code."""
     return bool(class_flags(type(obj)) & _IS_CLASS)
 
 
 def class_mro(cls: type) -> tuple[type, ...]:
-    """Return ``cls.__mro__``; empty while the class is being made."""
+    """Return ``cls.__mro__``; empty while the class is under construction."""
     mro = _mro(cls)
     return mro if type(mro) is tuple else ()
 
 
 def class_namespace(cls: type) -> dict[Any, Any]:
-    """Return the dict that is behind ``cls.__dict__``: to look at, never to change."""
+    """Return the dict behind ``cls.__dict__``, which callers must not change."""
     proxy = _proxy(cls)
     if type(proxy) is MappingProxyType:
         for referent in gc.get_referents(proxy):
@@ -77,14 +77,14 @@ def class_namespace(cls: type) -> dict[Any, Any]:
 
 
 def has_inline_values(cls: type) -> bool:
-    """Tell whether instances of ``cls`` have their attributes in an array, until asked for a dict.
+    """Return whether instances of ``cls`` store attributes in an array until a dict is needed.
 
-    3.13 has a flag for it. In 3.11 and 3.12 it is ``object.__new__`` that makes the array, for
-    classes whose dict is managed: so not where a base written in C makes the instances.
+    3.13 has a flag for it. In 3.11 and 3.12 ``object.__new__`` creates the array for classes with
+    a managed dict, so instances that a base written in C creates have none.
     """
     if sys.version_info >= (3, 13):
         return bool(class_flags(cls) & _INLINE_VALUES)
-    if sys.version_info < (3, 11) or not class_flags(cls) & _MANAGED_DICT:
+    if not class_flags(cls) & _MANAGED_DICT:
         return False
     for base in class_mro(cls):
         make = class_namespace(base).get("__new__")
@@ -94,7 +94,7 @@ def has_inline_values(cls: type) -> bool:
 
 
 def module_namespace(module: Any) -> dict[str, Any]:
-    """Return the dict behind ``module.__dict__``; an empty one for a module that is not made yet."""
+    """Return the dict behind ``module.__dict__``; empty for a module without one."""
     namespace = _module_namespace(module)
     return namespace if type(namespace) is dict else {}
 
@@ -106,7 +106,7 @@ def class_qualname(cls: type) -> str:
 
 
 def class_module(cls: type) -> str:
-    """Return ``cls.__module__``, or "" where a class has put something else there."""
+    """Return ``cls.__module__``, or "" if that is not a string."""
     try:
         module = _module(cls)
     except AttributeError:  # deleted from the class's namespace
@@ -123,12 +123,12 @@ def class_name(cls: type) -> str:
 
 
 def has_exact_keys(namespace: dict[Any, Any]) -> bool:
-    """Tell whether all keys are plain strings, so that a lookup cannot meet a foreign ``__eq__``."""
+    """Return whether all keys are exact strings, so that a lookup cannot call an ``__eq__``."""
     return {*map(id, map(type, [*namespace]))} <= _ONLY_STR
 
 
 def find_in_mro(cls: type, name: str) -> Any:
-    """Return what the class or its bases bind to ``name``, unbound; `KeyError` if none does."""
+    """Return the unbound value of ``name`` in the class or its bases; raise `KeyError` if none."""
     for base in class_mro(cls):
         namespace = class_namespace(base)
         if not has_exact_keys(namespace):

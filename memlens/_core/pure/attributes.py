@@ -1,12 +1,11 @@
-"""The names of instance attributes, found without materialising any ``__dict__``.
+"""Find the names of instance attributes without creating a ``__dict__``.
 
-From CPython 3.11 on, the attributes of an instance are an array beside it or inside it, in the order
-of the keys that all instances of the class share; a dict is made when somebody asks for
-``__dict__``, and stays. So it is never asked for. What the collector's traversal shows of an
-instance are the bare values. The names are guessed from the code of the class, which has to spell
-them out to set them, and each guess is verified: ``object.__getattribute__(obj, name)`` has to give
-the very object that traversal showed. A name is tried only where no class in the MRO binds it to
-something that could answer with code of its own.
+From CPython 3.11 on, the attributes of an instance are in an array, in the order of the keys that
+all instances of the class share. Accessing ``__dict__`` creates a dict that stays, so it is never
+accessed. Traversal by the collector yields the values without names. Candidate names come from the
+code of the class, which must contain them to set attributes. Each candidate is verified:
+``object.__getattribute__(obj, name)`` must return the same object as traversal. A name is not tried
+if a class in the MRO binds it to an object that may run Python code.
 """
 
 from __future__ import annotations
@@ -36,22 +35,21 @@ from memlens._core.pure.access import (
 
 __all__ = ("AttributeNames", "code_names")
 
-_SEARCHED_OBJECTS = 4000  # of one class or module, when looking for names
-_FULL_SEARCHES = 24  # of one class: after so many, only names that were found before are tried
+_SEARCHED_OBJECTS = 4000  # objects of one class or module to search for names
+_FULL_SEARCHES = 24  # searches for one class; after that, only names found before are tried
 _HOLDS_CODE = frozenset(
     map(
         id,
         (FunctionType, CodeType, CellType, tuple, property, classmethod, staticmethod, partial),
     )
 )
-# What a lookup on the instance may meet in the class without running code: the ``__get__`` of these
-# is written in C and calls nothing.
+# Types whose ``__get__`` is written in C and calls nothing, so that a lookup runs no Python code.
 _HARMLESS = frozenset(map(id, (FunctionType, staticmethod, MemberDescriptorType)))
 _get_attribute = object.__getattribute__
 
 
 def code_names(start: Iterable[Any], limit: int = _SEARCHED_OBJECTS) -> Iterator[str]:
-    """Yield the names that functions use, also those inside other functions and wrappers."""
+    """Yield the names that functions use, including nested functions and wrapped ones."""
     seen: set[int] = set()
     stack = [obj for obj in start if id(type(obj)) in _HOLDS_CODE]
     stack.reverse()
@@ -69,11 +67,11 @@ def code_names(start: Iterable[Any], limit: int = _SEARCHED_OBJECTS) -> Iterator
 
 
 class AttributeNames:
-    """The attribute names of one class, as far as they are found, and what each gives.
+    """The known and the candidate attribute names of one class.
 
-    ``usable`` is False where a class has keys in its namespace that are not plain strings: a lookup
-    could then meet an ``__eq__`` of somebody else's, so no name is ever tried. Without ``guess``
-    only ``__slots__`` are tried: there are no other attributes outside a ``__dict__``.
+    ``usable`` is False if a namespace of the class has keys that are not exact strings. A lookup
+    could then call an ``__eq__``, so no name is tried. Without ``guess`` only ``__slots__`` are
+    tried, because all other attributes are in a ``__dict__``.
     """
 
     def __init__(self, cls: type, *, guess: bool) -> None:
@@ -87,10 +85,10 @@ class AttributeNames:
         self._searches = 0
 
     def match(self, obj: Any, wanted: dict[int, int]) -> dict[int, list[str]]:
-        """Return the names of the attributes of ``obj`` that are wanted, by the id of their value.
+        """Return attribute names of ``obj`` by the id of their value.
 
-        ``wanted`` says how many names are wanted for each id. Names that a class binds as well come
-        last: their value may be the class's.
+        ``wanted`` has the number of names to find for each id. Names that a class binds too come
+        last, because their value may be that of the class.
         """
         found = self._look_up(obj, wanted, self._found)
         if self.usable and self._searches < _FULL_SEARCHES and _is_short(found, wanted):
@@ -104,15 +102,15 @@ class AttributeNames:
 
     @property
     def exhausted(self) -> bool:
-        """Whether only names that were found before are tried any more."""
+        """Whether only names found before are tried from now on."""
         return self._searches >= _FULL_SEARCHES
 
     def may_look_up(self, name: str) -> bool:
-        """Tell whether looking ``name`` up on an instance runs no code of anybody's."""
+        """Return whether looking up ``name`` on an instance runs no Python code."""
         return self.usable and self._binding(name) is not None
 
     def getter(self, names: list[str]) -> Callable[[Any], Iterable[Any]]:
-        """Return a function that gives the values of ``names``; AttributeError where one is unset."""
+        """Return a function that returns the values of ``names`` or raises AttributeError."""
         if self.plain_lookup and len(names) > 1:
             return operator.attrgetter(*names)
         return lambda obj: [_get_attribute(obj, name) for name in names]
@@ -145,7 +143,7 @@ class AttributeNames:
         return False
 
     def _all_candidates(self) -> dict[str, bool]:
-        """Return the names worth trying: name -> whether a class binds it to a plain value."""
+        """Return the candidate names, each with whether a class binds it to a plain value."""
         if self._candidates is None:
             names = dict.fromkeys(chain.from_iterable(map(_slots, self._namespaces)))
             if self._guess:
@@ -160,7 +158,7 @@ class AttributeNames:
         return self._candidates
 
     def _binding(self, name: str) -> bool | None:
-        """Return whether a class binds ``name``; None if what it binds might run code."""
+        """Return whether a class binds ``name``; None if a lookup might run code."""
         for namespace in self._namespaces:
             if name in namespace:
                 kind = type(namespace[name])
@@ -175,14 +173,14 @@ def _is_short(found: dict[int, list[str]], wanted: dict[int, int]) -> bool:
 
 
 def _slots(namespace: dict[str, Any]) -> list[str]:
-    """Return the attributes that ``__slots__`` has made; other members are fields of C types."""
+    """Return the attributes of ``__slots__``; other members are fields of C types."""
     if "__slots__" not in namespace:
         return []
     return [name for name, value in [*namespace.items()] if type(value) is MemberDescriptorType]
 
 
 def _annotated(namespace: dict[str, Any]) -> list[str]:
-    """Return the names that a class annotates, as dataclasses do; only if that is done already."""
+    """Return the annotated names of a class, unless they are not evaluated yet."""
     annotations = namespace.get("__annotations__")
     return [*annotations] if type(annotations) is dict and has_exact_keys(annotations) else []
 
@@ -198,7 +196,7 @@ def _is_descriptor(kind: type) -> bool:
 
 
 def _module_names(cls: type) -> list[str]:
-    """Return the names that the functions of the class's module use: factories set attributes too."""
+    """Return the names used in the module of a class: factory functions set attributes too."""
     module = sys.modules.get(class_module(cls))
     if type(module) is not ModuleType:
         return []

@@ -1,10 +1,9 @@
-"""Captures the live heap: walks it, weighs its references, finds its roots."""
+"""Capture the live heap: walk the objects, count references, find the roots."""
 
 from __future__ import annotations
 
 import gc
 import sys
-import time
 from array import array
 from itertools import chain
 from operator import attrgetter
@@ -12,15 +11,19 @@ from types import FunctionType
 from typing import Any
 
 from memlens._core.layout import SECTIONS, EdgeKind
+from memlens._core.pure.edge_sections import count_inbound, drop_hidden, edge_sections, find_reached
 from memlens._core.pure.edges import Plans
-from memlens._core.pure.equality import equal_sections
-from memlens._core.pure.explain import Explanations
-from memlens._core.pure.facts import node_flags, node_sizes
-from memlens._core.pure.graph import count_inbound, drop_hidden, edge_sections, find_reached
+from memlens._core.pure.equal_sections import equal_sections
 from memlens._core.pure.labels import StringTable, label
+from memlens._core.pure.node_sections import node_flags, node_sizes
 from memlens._core.pure.roots import Root, named_roots, remaining_roots
-from memlens._core.pure.running import RunningFrame, held_by_frames, own_fields, running_frames
-from memlens._core.pure.tables import (
+from memlens._core.pure.running_frames import (
+    RunningFrame,
+    held_by_frames,
+    own_fields,
+    running_frames,
+)
+from memlens._core.pure.table_sections import (
     container_sections,
     frame_sections,
     name_sections,
@@ -28,12 +31,14 @@ from memlens._core.pure.tables import (
     type_sections,
     value_sections,
 )
+from memlens._core.pure.tracked_objects import tracked_objects
+from memlens._core.pure.unexplained_references import Explanations
 from memlens._core.pure.walk import Walk, WalkedHeap
 
 __all__ = ("capture",)
 
-# The interpreter gives objects that it never frees a reference count beyond any real one: 3.11 about
-# 1e9 for what is frozen into it, 3.12 and 3.13 2**32 - 1 for immortal objects.
+# The reference count of objects that are never freed is higher than any real one: about 1e9 for the
+# frozen objects of 3.11, and 2**32 - 1 for immortal objects of 3.12 and 3.13.
 _IMMORTAL_FROM = 1 << 29
 
 
@@ -42,75 +47,21 @@ def capture(
 ) -> dict[str, array[int]]:
     """Capture the heap of this process as the sections of `memlens._core.layout`.
 
-    ``values``: also the text of strings, bytes and numbers, and of dict keys that are. Frames of
-    code in files whose name starts with ``own_prefix`` are left out, and the ``skip_frames``
-    innermost other ones of the calling thread. The collector is off meanwhile.
+    ``values``: include the text of strings, bytes and numbers, also as dict keys. Frames of code
+    in files whose path starts with ``own_prefix`` are left out, and so are the ``skip_frames``
+    innermost other frames of the calling thread. The collector is disabled during the capture.
 
-    Beside the sections, ``failed_node`` has the objects that the C code of their type did not let
-    be looked at; their references have no names.
+    In addition to the sections, ``failed_node`` has the objects whose type raised an error; their
+    references have no names.
     """
     was_enabled = gc.isenabled()
     gc.disable()
-    interval = sys.getswitchinterval()
     try:
-        _keep_other_threads_waiting(interval)
-        # First of all: what is made after this is not in the list, so the capture is not in itself.
-        # And in this frame, which is known as ours: the list has the frames, too (3.10). Without
-        # variables for it to close over: their cells would be in the list as well.
-        tracked = [
-            obj
-            for obj in gc.get_objects()
-            if type(obj) is not tuple
-            or (len(obj) not in _GROWING and len(_referents(obj)) == len(obj))
-        ]
-        _let_other_threads_run(interval)
-        return _capture(tracked, values, own_prefix, skip_frames)
+        # Get the list first, so that it contains no objects of the capture itself.
+        return _capture(tracked_objects(), values, own_prefix, skip_frames)
     finally:
-        sys.setswitchinterval(interval)
         if was_enabled:
             gc.enable()
-
-
-def _growing_sizes() -> frozenset[int]:
-    """Return the lengths that a tuple goes through while it is made from an iterator.
-
-    From ``PySequence_Tuple``, the same in 3.10 to 3.13.
-    """
-    sizes, size = set(), 10
-    while size < 1 << 40:
-        sizes.add(size)
-        size += 10
-        size += size >> 2
-    return frozenset(sizes)
-
-
-_GROWING = _growing_sizes()
-_referents = gc.get_referents
-_UNINTERRUPTED_SECONDS = 60.0
-
-
-def _keep_other_threads_waiting(interval: float) -> None:
-    """Make sure that no other thread runs until the list of tracked objects is sorted out.
-
-    A tuple that another thread is filling, in ``tuple(generator)``, is in that list, and is resized
-    in place at the end, which fails as long as anybody else refers to it. So nothing may run between
-    getting the list and dropping such tuples from it: those with empty slots, and those of a length
-    at which a tuple that is being made may be full (finished ones are found through their holders).
-
-    A thread that waits for the interpreter asks for it after the switch interval. With one set that
-    is longer than this may take, on the busiest machine, the sleep is for those that wait already to
-    begin again.
-    """
-    if len(sys._current_frames()) > 1:
-        sys.setswitchinterval(max(interval, _UNINTERRUPTED_SECONDS))
-        time.sleep(min(interval, 0.02))
-
-
-def _let_other_threads_run(interval: float) -> None:
-    """Go back to the usual interval; who waits for the end of the long one is woken at once."""
-    if sys.getswitchinterval() != interval:
-        sys.setswitchinterval(interval)
-        time.sleep(0)
 
 
 def _capture(
@@ -158,33 +109,36 @@ def _walk(
 ) -> tuple[WalkedHeap, list[Root], int]:
     """Return the heap, its named roots, and how many nodes were reached from those."""
     named = named_roots(frames)
-    walk.from_objects([one.obj for one in named])
+    walk.from_objects([root.obj for root in named])
     walk.from_objects(held_by_frames(frames))
     known = len(walk.objects)
-    walk.from_objects(tracked)  # what only native code holds, and garbage
+    walk.from_objects(tracked)  # adds garbage and objects that only native code refers to
     tracked.clear()
     walk.from_weak_references()
     heap = walk.finish()
     number = heap.number
-    roots = [Root(one.kind, strings[one.name], number[id(one.obj)], 0, one.frame) for one in named]
+    roots = [
+        Root(root.kind, strings[root.name], number[id(root.obj)], 0, root.frame) for root in named
+    ]
     return heap, roots, known
 
 
 def _weigh(
     heap: WalkedHeap, inbound: list[int], strings: StringTable, frames: list[RunningFrame], own: str
 ) -> tuple[dict[int, int], set[int]]:
-    """Return the references to each node that the heap does not explain, and the immortal nodes.
+    """Return the number of unexplained references of each node, and the immortal nodes.
 
-    The capture itself still holds names and frames, once each, beside the list of all objects.
+    The references of the capture itself are subtracted: to names and frames, one each, and from
+    the list of all objects.
     """
     fields, count = own_fields(own), sys.getrefcount
     held_once = chain(strings, map(attrgetter("frame"), frames))
-    # The fields by the frames and by our list; the function here and by ``map``.
+    # Fields are referred to by frames and by the list; ``getrefcount`` by this frame and ``map``.
     for held in chain(held_once, fields, fields, [count, count]):
         inbound[heap.number.get(id(held), 0)] += 1
     del held, held_once
     counts = [*map(count, heap.objects)]
-    added = counts[0]  # by the list of all objects and by the count itself
+    added = counts[0]  # references from the list of all objects and from the call
     excess = {
         node: count - known - added
         for node, (count, known) in enumerate(zip(counts, inbound))
@@ -193,6 +147,6 @@ def _weigh(
     excess.pop(0, None)
     for node in [node for node in excess if type(heap.objects[node]) is FunctionType]:
         if any(heap.objects[node].__code__ is field for field in fields):
-            excess[node] -= 1  # it runs, below us
+            excess[node] -= 1  # its frame is running below this one
     immortal = {node for node in excess if counts[node] >= _IMMORTAL_FROM}
     return {node: left for node, left in excess.items() if left and node not in immortal}, immortal

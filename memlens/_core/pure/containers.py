@@ -1,7 +1,7 @@
-"""What built-in containers hold: the elements, with the label of each.
+"""The references of built-in containers: the elements and their labels.
 
-The functions work on instances of subclasses too: they go through the C methods of the built-in
-type, never through what a subclass has put in their place.
+The functions also work on instances of subclasses, because they call the C methods of the built-in
+type and never methods of the subclass.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def list_items(obj: Any) -> Expansion:
 
 
 def tuple_items(obj: Any) -> Expansion:
-    """Return the elements of a plain tuple.
+    """Return the elements of an exact tuple.
 
-    Not by copying it: another thread may be filling it, and a slot that is still empty must not be
-    read. Traversal leaves such slots out. It goes backwards (3.10 to 3.13).
+    The tuple is not copied, because another thread may be filling it and empty slots must not be
+    read. Traversal skips empty slots; it runs backwards (3.11 to 3.13).
     """
     items = _referents(obj)
     items.reverse()
@@ -57,7 +57,7 @@ def tuple_items(obj: Any) -> Expansion:
 
 
 def tuple_subclass_items(obj: Any) -> Expansion:
-    """Return the elements of an instance of a tuple's subclass; it is made in one step."""
+    """Return the elements of an instance of a tuple subclass, which is never partially filled."""
     items = [*tuple.__iter__(obj)]
     return items, index_labels(len(items))
 
@@ -81,7 +81,7 @@ def deque_items(obj: Any) -> Expansion:
 
 
 def ordered_items(plan: Callable[[Any], Expansion]) -> Callable[[Any], Expansion]:
-    """Return the plan of an OrderedDict: the list that keeps the order holds each key once more."""
+    """Return the plan of an OrderedDict, whose list of the order refers to each key once more."""
 
     def expand(obj: Any) -> Expansion:
         targets, labels = plan(obj)
@@ -109,36 +109,36 @@ _LARGEST_KNOWN = max(_COMBINED_SIZES)
 
 
 def is_split(obj: dict[Any, Any]) -> bool:
-    """Tell whether a dict shares its keys with the instances of a class, judged by its size.
+    """Return whether a dict shares its keys with the instances of a class, judged by its size.
 
-    Such a dict is the ``__dict__`` of an instance, and does not hold its keys: the class does.
+    Such a dict is the ``__dict__`` of an instance. The class refers to the keys, the dict does not.
     """
     size_bytes = dict.__sizeof__(obj)
     return size_bytes < _LARGEST_KNOWN and size_bytes not in _COMBINED_SIZES
 
 
 class Namespaces:
-    """Expands dicts, and knows which of them are namespaces, whose keys are names."""
+    """Expands dicts and records which of them are namespaces, whose keys are names."""
 
     def __init__(self, attribute: NameLabels, keys: KeyLabels) -> None:
         self._attribute = attribute
         self._keys = keys
         self._str_key = None if keys.shows_values else array("I", [keys.of("")])
-        self.claimed: set[int] = set()  # ids of the dicts that are somebody's ``__dict__``
-        self.labelled: set[int] = set()  # those of them that were expanded as such
+        self.claimed: set[int] = set()  # ids of the dicts that are the ``__dict__`` of an object
+        self.labelled: set[int] = set()  # claimed dicts that were expanded with attribute labels
         self._shapes: dict[tuple[str, ...], array[int]] = {}  # keys -> labels
-        self.embedded: list[dict[Any, Any]] = []  # dicts that share their values with an instance
+        self.embedded: list[dict[Any, Any]] = []  # dicts whose values are inside an instance
 
     def expand(self, obj: Any) -> Expansion:
-        """Return keys and values of a dict. Traversal hides the keys where all are strings."""
+        """Return keys and values of a dict. Traversal skips the keys if all are strings."""
         keys, values = [*dict.keys(obj)], [*dict.values(obj)]
-        if len(keys) != len(values):  # another thread has changed it in between
+        if len(keys) != len(values):  # another thread changed the dict in between
             keys, values = _snapshot(obj)
         if not values:
             return values, EMPTY
         only_str = {*map(id, map(type, keys))} == _ONLY_STR
         if only_str and _SHARES_EMBEDDED_VALUES and not _referents(obj):
-            # The values are inside an instance, and the instance shows them.
+            # The values are inside an instance, whose expansion includes them.
             self.embedded.append(obj)
             return [], EMPTY
         if id(obj) in self.claimed:
@@ -153,7 +153,7 @@ class Namespaces:
         return keys + values, _ITEM * len(keys) + labels
 
     def clear(self) -> None:
-        """Let go of all objects."""
+        """Release all objects."""
         self.embedded.clear()
         self._shapes.clear()
 
@@ -174,6 +174,6 @@ class Namespaces:
 
 
 def _snapshot(obj: dict[Any, Any]) -> tuple[list[Any], list[Any]]:
-    """Return keys and values of one moment: nothing else runs while the items are copied."""
+    """Return consistent keys and values: no other thread runs while the items are copied."""
     items = [*dict.items(obj)]
     return [key for key, _ in items], [value for _, value in items]

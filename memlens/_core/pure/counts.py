@@ -1,4 +1,4 @@
-"""What is counted, ranked or matched node by node, without following an edge."""
+"""Functions that count, rank or match nodes without following edges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from memlens._core.layout import NONE
-from memlens._core.pure.search import read_column, read_sizes
+from memlens._core.pure.columns import (
+    MAX_FLAGS,
+    read_column,
+    read_flags,
+    read_sizes,
+    read_skipped,
+)
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -19,11 +25,8 @@ __all__ = (
     "largest_nodes",
     "mark_matched",
     "match_nodes",
-    "read_flags",
-    "read_skipped",
 )
 
-_MAX_FLAGS = 0xFFFF  # ``node_flags`` is a column of u16
 _KEY_MASK = (1 << 64) - 1
 
 
@@ -34,11 +37,11 @@ def count_types(
     type_count: int,
     skip_flags: int = 0,
 ) -> tuple[array[int], array[int]]:
-    """How many objects there are of each type, and their shallow size.
+    """Return the number of objects of each type, and their total shallow size.
 
-    Nodes with any bit of ``skip_flags`` are left out, and so is node 0, which is no object.
+    Nodes with any bit of ``skip_flags`` are ignored, and so is node 0, which is not an object.
     Returns two columns of ``type_count`` rows (``"Q"``): the counts, and the sizes in bytes.
-    Raises `ValueError` for columns that do not fit together and types that are not in the table.
+    Raises `ValueError` for inconsistent columns and types that are not in the table.
     """
     types = read_column(node_type, "I", "node_type").tolist()
     if not types:
@@ -61,11 +64,11 @@ def count_types(
 def largest_nodes(
     node_value: ReadableBuffer, node_flags: ReadableBuffer, count: int, skip_flags: int = 0
 ) -> array[int]:
-    """The ``count`` nodes with the highest values, highest first, of equal ones the lower node.
+    """Return the ``count`` nodes with the highest values, highest first, then by node number.
 
     ``node_value`` is a column of ``"Q"``: retained sizes, for instance. Nodes with any bit of
     ``skip_flags`` and node 0 are left out; fewer than ``count`` are returned where there are no
-    more. Raises `ValueError` for columns that do not fit together and a negative count.
+    more. Raises `ValueError` for inconsistent columns and a negative count.
     """
     values = read_column(node_value, "Q", "node_value").tolist()
     flags = read_flags(node_flags, len(values))
@@ -82,11 +85,11 @@ def identity_keys(
     type_key: ReadableBuffer,
     type_is_sized: ReadableBuffer,
 ) -> array[int]:
-    """A 64-bit key for each node, as `match_nodes` takes it: of its type, and its size if fixed.
+    """Return a 64-bit key for each node, for `match_nodes`: of its type, and its size if fixed.
 
     ``type_key`` (``"Q"``) and ``type_is_sized`` (``"B"``) have a row for each type; to the key of
     a type whose objects never change their size, the size is added, modulo 2**64. Raises
-    `ValueError` for columns that do not fit together and types that are not in the table.
+    `ValueError` for inconsistent columns and types that are not in the table.
     """
     types = read_column(node_type, "I", "node_type").tolist()
     sizes = read_sizes(node_size, len(types))
@@ -112,12 +115,12 @@ def mark_matched(
     skip_flags: int,
     mark: int,
 ) -> tuple[array[int], array[int]]:
-    """Both heaps' flags with the bits ``mark`` added to what both have, and removed elsewhere.
+    """Return the flags of two heaps, with the bits ``mark`` set exactly on the matched nodes.
 
     ``same`` is what `match_nodes` returned: for each node of ``b`` a node of ``a`` or `NONE`. A
     pair is marked where neither has any bit of ``skip_flags``; so, with ``skip_flags | mark`` left
     out, `count_types` counts the new objects of ``b`` and the deleted ones of ``a``. Returns two
-    columns (``"H"``). Raises `ValueError` for columns that do not fit together.
+    columns (``"H"``). Raises `ValueError` for inconsistent columns.
     """
     matched = read_column(same, "I", "same").tolist()
     marked_b = read_flags(flags_b, len(matched), "flags_b")
@@ -127,7 +130,7 @@ def mark_matched(
         raise ValueError(f"same names node {highest} of only {len(marked_a)} nodes")
     read_skipped(skip_flags, "skip_flags")
     read_skipped(mark, "mark")
-    clear = _MAX_FLAGS ^ mark
+    clear = MAX_FLAGS ^ mark
     marked_a = [flag & clear for flag in marked_a]
     marked_b = [flag & clear for flag in marked_b]
     skipped = skip_flags & clear
@@ -144,12 +147,12 @@ def match_nodes(
     address_b: ReadableBuffer,
     key_b: ReadableBuffer,
 ) -> array[int]:
-    """Which node of heap ``a`` each node of heap ``b`` was: same address, same 64-bit key.
+    """Return for each node of heap ``b`` the node of heap ``a`` with the same address and key.
 
-    The key (``"Q"``) tells an object from another that got its address later; the caller makes it
-    from what does not change in an object's life. Returns for each node of ``b`` the node of
-    ``a``, or `NONE`. Node 0, the process, is always matched by node 0 and by nothing else.
-    Raises `ValueError` for columns that do not fit together, and for an address twice in ``a``.
+    The key (``"Q"``) distinguishes an object from a later one at the same address; the caller makes
+    it from properties that never change. Returns `NONE` for a node without a match. Node 0, the
+    process, always and only matches node 0.
+    Raises `ValueError` for inconsistent columns, and for an address twice in ``a``.
     """
     addresses_a, keys_a = _read_identities(address_a, key_a, "a")
     addresses_b, keys_b = _read_identities(address_b, key_b, "b")
@@ -167,7 +170,7 @@ def match_nodes(
 def _read_identities(
     address: ReadableBuffer, key: ReadableBuffer, heap: str
 ) -> tuple[list[int], list[int]]:
-    """The address and the key of each node of one heap."""
+    """Return the address and the key of each node of one heap."""
     addresses = read_column(address, "Q", f"address_{heap}").tolist()
     keys = read_column(key, "Q", f"key_{heap}").tolist()
     if not addresses:
@@ -175,17 +178,3 @@ def _read_identities(
     if len(keys) != len(addresses):
         raise ValueError(f"key_{heap} has {len(keys)} entries for {len(addresses)} nodes")
     return addresses, keys
-
-
-def read_flags(node_flags: ReadableBuffer, node_count: int, name: str = "node_flags") -> list[int]:
-    """The flags of each node, checked."""
-    flags = read_column(node_flags, "H", name).tolist()
-    if len(flags) != node_count:
-        raise ValueError(f"{name} has {len(flags)} entries for {node_count} nodes")
-    return flags
-
-
-def read_skipped(flags: int, name: str) -> None:
-    """Check a set of flags. Raises `ValueError` for one that no node can have."""
-    if not 0 <= flags <= _MAX_FLAGS:
-        raise ValueError(f"{name} must be from 0 to {_MAX_FLAGS}, not {flags}")

@@ -1,4 +1,4 @@
-"""Dominators of the heap graph: who alone keeps what alive, and how much that is.
+"""Immediate dominators and retained sizes of the heap graph.
 
 Node ``d`` dominates node ``v`` when every path from node 0 to ``v`` goes through ``d``: without
 ``d``, ``v`` would be freed. The nearest such ``d`` is the immediate dominator, the parent of ``v``
@@ -16,7 +16,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 from memlens._core.layout import NONE
-from memlens._core.pure.search import group_by_target, read_edges, read_sizes, strong_targets
+from memlens._core.pure.columns import group_by_target, read_edges, read_sizes, strong_targets
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -30,12 +30,12 @@ def dominator_tree(
     edge_label: ReadableBuffer,
     node_size: ReadableBuffer,
 ) -> tuple[array[int], array[int]]:
-    """The immediate dominator and the retained size of each node. Weak edges are left out.
+    """Return the immediate dominator and the retained size of each node. Weak edges are ignored.
 
     Returns two columns by node: the dominators (``"I"``; `NONE` for node 0 and for what it does not
     reach) and the retained sizes in bytes (``"Q"``; of a node that is not reached its shallow
     size, of node 0 the sum of all that it reaches). Takes time O(m log n) whatever the graph.
-    Raises `ValueError` for columns that do not fit together.
+    Raises `ValueError` for inconsistent columns.
     """
     edges = read_edges(edge_offset, edge_target, edge_label)
     sizes = read_sizes(node_size, edges.node_count)
@@ -162,7 +162,7 @@ def _compress_path(source: int, number: int, above: list[int], least: list[int])
 
 
 def _find_common_ancestors(parent: list[int], semi: list[int]) -> list[int]:
-    """The immediate dominator of each number: its parent's nearest dominator not above ``semi``.
+    """Return the immediate dominator of each number: the nearest one of its parent up to ``semi``.
 
     The published algorithm climbs the dominator tree one step at a time, which is quadratic when
     the end of a long chain holds many objects that something near the start holds too. So each

@@ -1,9 +1,8 @@
-"""What an object refers to, and what each reference is called: one plan for each type.
+"""Plans: for each type, a function that returns the references of an object and their labels.
 
-A plan is a function from an object to its strong references and their labels, in step. What the
-collector's traversal shows is completed by what it hides (keys of dicts, constants of code objects,
-what static types hold, elements of numpy arrays), so that an object's edges are the references it
-holds, each once.
+A plan returns two parallel sequences: the targets of strong references, and the labels. References
+that the collector's traversal skips are added (keys of dicts, constants of code objects, fields of
+static types, elements of numpy arrays), so that each reference of an object is an edge exactly once.
 """
 
 from __future__ import annotations
@@ -37,7 +36,6 @@ from memlens._core.pure.access import (
     class_namespace,
     module_namespace,
 )
-from memlens._core.pure.arrays import hidden_plan
 from memlens._core.pure.containers import (
     Expansion,
     Namespaces,
@@ -59,6 +57,7 @@ from memlens._core.pure.functions import (
 )
 from memlens._core.pure.instances import InstanceLabels
 from memlens._core.pure.labels import EMPTY, KeyLabels, NameLabels, StringTable, label
+from memlens._core.pure.untraversed import hidden_plan
 
 __all__ = ("Expand", "Plans")
 
@@ -82,7 +81,7 @@ _ONLY_VALUES = frozenset(map(id, (int, float, bool, type(None))))
 
 
 class Plans:
-    """The plans of one capture, and what they note beside the edges."""
+    """The plans of one capture, and what they record in addition to edges."""
 
     def __init__(self, strings: StringTable, *, values: bool) -> None:
         self.attribute = NameLabels(EdgeKind.ATTRIBUTE, strings)
@@ -93,7 +92,7 @@ class Plans:
         self.namespaces = Namespaces(self.attribute, self.keys)
         self.mentions: set[int] = set()  # ids of the tuples of names that code uses
         self.closures: dict[int, Any] = {}  # id of a closure's tuple -> the code that names it
-        self.weak: list[tuple[Any, Any]] = []  # a weak reference, what it refers to
+        self.weak: list[tuple[Any, Any]] = []  # weak references and their targets
         expand_dict = self.namespaces.expand
         self._contents: dict[int, Expand] = {
             id(list): list_items,
@@ -120,7 +119,7 @@ class Plans:
         }
 
     def plan(self, cls: type) -> Expand | None:
-        """Return the plan for the instances of ``cls``; None where they refer to nothing."""
+        """Return the plan for the instances of ``cls``; None if they have no references."""
         if id(cls) in _ATOMS:
             return None
         exact = self._exact.get(id(cls))
@@ -137,7 +136,7 @@ class Plans:
         return content or self._untraversed_plan(cls)
 
     def clear(self) -> None:
-        """Let go of all objects and classes; the plans refer back here, a cycle."""
+        """Release all objects and classes, which breaks the cycle between this object and the plans."""
         self._contents.clear()
         self._exact.clear()
         self.weak.clear()
@@ -146,7 +145,7 @@ class Plans:
         self.namespaces.clear()
 
     def _object_plan(self, cls: type, content: Expand | None) -> Expand:
-        """Return a plan that completes what traversal shows of an object."""
+        """Return a plan that completes the traversal of an object."""
         names = InstanceLabels(cls, self.attribute, self.internal)
         layouts, is_same = names.layouts, operator.is_
         complete = self._completion(cls, names)
@@ -175,7 +174,7 @@ class Plans:
     def _completion(
         self, cls: type, names: InstanceLabels
     ) -> Callable[[Any, list[Any]], Expansion]:
-        """Return a function that labels referents, and adds the class where it is not shown."""
+        """Return a function that labels referents and adds the class if traversal skips it."""
         claim = self.namespaces.claimed.add
         class_label = array("I", [self.internal["__class__"]])
         is_heap_type = bool(class_flags(cls) & HEAP_TYPE)
@@ -184,17 +183,17 @@ class Plans:
             labels, own_dict = names.label(obj, referents)
             if own_dict is not None:
                 claim(id(own_dict))
-            # An instance holds its class if that was made at run time, shown or not.
-            if is_heap_type and not any(one is cls for one in reversed(referents)):
+            # An instance refers to its class if that is a heap type, even if traversal skips it.
+            if is_heap_type and not any(target is cls for target in reversed(referents)):
                 return [*referents, cls], labels + class_label
             return referents, labels
 
         return complete
 
     def _untraversed_plan(self, cls: type) -> Expand | None:
-        """Return a plan for what the collector does not look into: C members that hold objects."""
+        """Return a plan for types without traversal: their C members that refer to objects."""
         if class_name(cls) == "functools._lru_list_elem":
-            return None  # the cache shows what its links hold, the class included
+            return None  # the plan of the cache includes the references of its links
         getters = [
             (self.internal[name], descriptor.__get__)
             for base in class_mro(cls)
@@ -211,7 +210,8 @@ class Plans:
             labels = array("I", [class_label] if is_heap_type else [])
             for field_label, get in getters:
                 value = get(obj)
-                # What is made anew at each look is not held; numbers may be C fields.
+                # A value that is created on each access is not referred to by the object. Numbers
+                # may be C fields.
                 if id(type(value)) not in _ONLY_VALUES and value is get(obj):
                     targets.append(value)
                     labels.append(field_label)
@@ -228,7 +228,7 @@ class Plans:
     def _expand_module(self, obj: Any) -> Expansion:
         namespace = module_namespace(obj)
         if _SHOWS_FREED_OBJECTS and obj is sys.modules.get("_asyncio"):
-            # Asking for the referents of this one corrupts the list of freed objects among them.
+            # Its traversal includes a list of freed objects, which getting the referents corrupts.
             self.namespaces.claimed.add(id(namespace))
             return [namespace], array("I", [self.internal["__dict__"]])
         targets = _referents(obj)
@@ -241,29 +241,29 @@ class Plans:
         return targets, labels
 
     def _expand_class(self, cls: Any) -> Expansion:
-        """Return what every class holds; the instance plan adds what traversal shows beyond."""
+        """Return the references that every class has; the plan of instances adds the others."""
         if not class_flags(cls) & READY:
             return [], EMPTY
         namespace = class_namespace(cls)
         self.namespaces.claimed.add(id(namespace))
         parts = {"__dict__": namespace, "__mro__": _mro(cls), "__bases__": _bases(cls)}
-        if class_flags(cls) & HEAP_TYPE:  # the others were given a pointer, not a reference
+        if class_flags(cls) & HEAP_TYPE:  # static types have a borrowed pointer
             parts["__base__"] = _base(cls)
         held = {name: part for name, part in parts.items() if part is not None}
         return [*held.values()], array("I", map(self.internal.__getitem__, held))
 
 
 def _without(referents: list[Any], explained: list[Any]) -> list[Any]:
-    """Return the referents that are left when each explained one is taken out once."""
+    """Return the referents without the explained ones, each removed once."""
     if not explained:
         return referents
     counts: dict[int, int] = {}
-    for one in explained:
-        counts[id(one)] = counts.get(id(one), 0) + 1
+    for target in explained:
+        counts[id(target)] = counts.get(id(target), 0) + 1
     rest = []
-    for one in referents:
-        if counts.get(id(one), 0):
-            counts[id(one)] -= 1
+    for target in referents:
+        if counts.get(id(target), 0):
+            counts[id(target)] -= 1
         else:
-            rest.append(one)
+            rest.append(target)
     return rest

@@ -1,16 +1,15 @@
-"""What functions, their code, their frames and the caches around them refer to.
+"""The references of functions, code objects, frames and ``lru_cache`` wrappers.
 
-Traversal shows a function's fields in a fixed order (3.10 to 3.13), the empty ones left out: code,
-globals, builtins, module, defaults, kwdefaults, doc, name, ``__dict__``, closure, annotations, then
-(3.12) type parameters, and the qualified name. Two of them are found by their place, because asking
-for them makes them: the getters of ``__dict__`` and ``__annotations__`` create a dict that stays.
+Traversal yields the fields of a function in a fixed order (3.11 to 3.13) without the empty ones:
+code, globals, builtins, module, defaults, kwdefaults, doc, name, ``__dict__``, closure, annotations,
+type parameters (3.12) and the qualified name. ``__dict__`` and ``__annotations__`` are found by
+position, because their getters create a dict that stays.
 """
 
 from __future__ import annotations
 
 import gc
 import operator
-import sys
 from array import array
 from collections.abc import Callable
 from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
@@ -21,7 +20,7 @@ from memlens._core.pure.access import class_name, is_class
 from memlens._core.pure.containers import Expansion, Namespaces
 from memlens._core.pure.instances import InstanceLabels
 from memlens._core.pure.labels import EMPTY, KeyLabels, NameLabels, label
-from memlens._core.pure.suspended import frame_items, generator_items
+from memlens._core.pure.suspended_frames import frame_items, generator_items
 
 __all__ = ("CODE_OF", "cache_plan", "cell_plan", "code_plan", "frame_plan", "function_plan")
 
@@ -43,7 +42,7 @@ _get_attribute = object.__getattribute__
 def function_plan(
     internal: NameLabels, namespaces: Namespaces, closures: dict[int, Any]
 ) -> Callable[[Any], Expansion]:
-    """Return the plan of functions; closures that it meets are noted with their code."""
+    """Return the plan of functions, which records closures and their code."""
     before = [internal[name] for name in _BEFORE_DICT]
 
     def expand(obj: Any) -> Expansion:
@@ -65,7 +64,7 @@ def function_plan(
 def _after_name(
     function: Any, rest: list[Any], closure: Any, internal: NameLabels, namespaces: Namespaces
 ) -> list[int]:
-    """Return the labels of what follows the name among a function's referents."""
+    """Return the labels of the referents after the name of a function."""
     labels = [label(EdgeKind.INTERNAL)] * len(rest)
     end = len(rest)
     for name, get in _AT_THE_END:
@@ -86,7 +85,7 @@ def _after_name(
 
 
 def _is_function_dict(function: Any, rest: list[Any], closure: Any) -> bool:
-    """Tell a function's ``__dict__`` from its annotations, where one of them stands alone."""
+    """Return whether ``rest[0]`` is the ``__dict__`` of a function, not its annotations."""
     if len(rest) > 1:
         return rest[1] is closure or type(rest[1]) in (dict, tuple)
     for name, value in [*rest[0].items()][:1]:
@@ -102,10 +101,10 @@ def _is_function_dict(function: Any, rest: list[Any], closure: Any) -> bool:
 def cache_plan(
     internal: NameLabels, keys: KeyLabels, namespaces: Namespaces
 ) -> Callable[[Any], Expansion]:
-    """Return the plan of what ``functools.lru_cache`` makes.
+    """Return the plan of ``functools.lru_cache`` wrappers.
 
-    It shows its class, then key, result and link class of each entry of a bounded cache, then its
-    fields. The links themselves, which it holds beside the dict that finds them, it hides.
+    Traversal yields the class, then key, result and link class of each entry of a bounded cache,
+    then the fields. It skips the links, to which the wrapper and its dict refer.
     """
     item = label(EdgeKind.ITEM)
 
@@ -123,7 +122,7 @@ def cache_plan(
         labels.extend(map(internal.__getitem__, names))
         labels.extend([label(EdgeKind.INTERNAL)] * (len(targets) - len(labels)))
         if type(cache) is dict:
-            links = [one for one in [*cache.values()] if _is_link_class(type(one))]
+            links = [link for link in [*cache.values()] if _is_link_class(type(link))]
             targets += links
             labels.extend([internal["link"]] * len(links))
         return targets, labels
@@ -138,16 +137,12 @@ def _is_link_class(obj: Any) -> bool:
     return is_class(obj) and class_name(obj) == "functools._lru_list_elem"
 
 
-# The members of code objects that are kept there; the other getters make what they give.
+# The fields of code objects. The other getters create new objects.
 _CODE_FIELDS = (
     *("co_consts", "co_names", "co_filename", "co_name", "co_linetable"),
-    *(
-        ("co_qualname", "co_exceptiontable")
-        if sys.version_info >= (3, 11)
-        else ("co_code", "co_varnames", "co_freevars", "co_cellvars")
-    ),
+    *("co_qualname", "co_exceptiontable"),
 )
-# Generators by the id of their type: what gives their code.
+# The getter of the code object by the id of a generator type.
 CODE_OF = {
     id(GeneratorType): GeneratorType.__dict__["gi_code"].__get__,
     id(CoroutineType): CoroutineType.__dict__["cr_code"].__get__,
@@ -156,7 +151,7 @@ CODE_OF = {
 
 
 def code_plan(internal: NameLabels, mentions: set[int]) -> Callable[[Any], Expansion]:
-    """Return the plan of code objects, whose fields traversal hides; ``co_names`` are noted."""
+    """Return the plan of code objects, which have no traversal, and record ``co_names``."""
     get = operator.attrgetter(*_CODE_FIELDS)
     labels = array("I", map(internal.__getitem__, _CODE_FIELDS))
     place = _CODE_FIELDS.index("co_names")
@@ -170,7 +165,7 @@ def code_plan(internal: NameLabels, mentions: set[int]) -> Callable[[Any], Expan
 
 
 def cell_plan(internal: NameLabels) -> Callable[[Any], Expansion]:
-    """Return the plan of the cells that closures are made of."""
+    """Return the plan of the cells of closures."""
     labels = array("I", [internal["cell_contents"]])
 
     def expand(obj: Any) -> Expansion:

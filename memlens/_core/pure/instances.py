@@ -1,8 +1,8 @@
-"""Labels for what the collector's traversal shows of objects with fields: instances above all.
+"""Labels for the referents of instances and other objects with fields.
 
-Traversal gives bare referents. Their names come from accessors that run no foreign code: the names
-of attributes (`memlens._core.pure.attributes`), the descriptors of C fields. A referent gets a name
-when the accessor gives the same object; what no accessor gives keeps the empty name.
+Traversal yields referents without names. Names come from accessors that run no Python code: the
+names of attributes (`memlens._core.pure.attributes`) and the descriptors of C fields. A referent
+gets a name if an accessor returns the same object; otherwise its name is empty.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ __all__ = ("InstanceLabels", "c_fields")
 Accessor: TypeAlias = "Callable[[Any], Any]"
 Getter: TypeAlias = "Callable[[Any], Iterable[Any]]"
 
-_LAYOUTS = 4  # remembered for one class and one number of referents
+_LAYOUTS = 4  # kept for one class and one number of referents
 _UNNAMED = label(EdgeKind.INTERNAL)
 _dict_offset = type.__dict__["__dictoffset__"].__get__
 _get_attribute = object.__getattribute__
 
-# Getters of C types that only return what a field holds. All others are left alone: some make new
-# objects that stay (``__dict__``, ``__annotations__``, ``gi_frame``), some call Python
-# (``property.__name__`` asks the function).
+# Getters of C types that only return the value of a field. Others are not used: some create objects
+# that stay (``__dict__``, ``__annotations__``, ``gi_frame``), and some run Python code
+# (``property.__name__`` calls the function).
 _PLAIN_GETTERS: dict[str, tuple[str, ...]] = {
     "function": ("__code__", "__defaults__", "__kwdefaults__", "__name__", "__qualname__"),
     "builtin_function_or_method": ("__self__",),
@@ -80,11 +80,12 @@ def c_fields(cls: type) -> dict[str, Accessor]:
 
 
 class InstanceLabels:
-    """Labels the referents of the instances of one class; remembers what it learned from them.
+    """Labels the referents of the instances of one class and caches what it finds.
 
-    ``layouts`` has, by the number of referents, a getter of attribute values and the labels that
-    hold where it gives the very referents: most instances of a class look alike. ``dict_alone`` has
-    the labels of a ``__dict__`` and the class, ``only_dict`` tells that two referents are those.
+    Most instances of a class have the same layout. ``layouts`` has, by the number of referents, a
+    getter of attribute values, and the labels to use if it returns exactly the referents.
+    ``dict_alone`` has the labels of a ``__dict__`` and the class; ``only_dict`` is true if two
+    referents can only be these.
     """
 
     def __init__(self, cls: type, attribute: NameLabels, internal: NameLabels) -> None:
@@ -102,7 +103,7 @@ class InstanceLabels:
         self.dict_alone = array("I", [self._dict_label, self._class_label])
 
     def label(self, obj: Any, referents: list[Any]) -> tuple[array[int], dict[Any, Any] | None]:
-        """Return one label for each of ``referents``, and the one that is the ``__dict__``."""
+        """Return the labels of ``referents``, and the referent that is the ``__dict__`` or None."""
         if len(referents) == 2 and referents[1] is self._cls and self._has_dict:
             if self._is_own_dict(obj, referents[0]):
                 return self.dict_alone, referents[0]
@@ -133,7 +134,7 @@ class InstanceLabels:
             labels[place] = self._attribute[name]
         fields = self._match_fields(obj, places, labels)
         own_dict = self._match_dict(obj, referents, labels)
-        made = array("I", [_UNNAMED if one is None else one for one in labels])
+        made = array("I", [_UNNAMED if found is None else found for found in labels])
         if own_dict is None:
             self._learn(names, fields, made)
         return made, own_dict
@@ -172,12 +173,12 @@ class InstanceLabels:
         return None
 
     def _is_own_dict(self, obj: Any, referent: Any) -> bool:
-        """Tell whether a referent is the instance's ``__dict__``.
+        """Return whether a referent is the ``__dict__`` of an instance.
 
-        Up to 3.10, and for classes that keep a pointer to a dict, there is nothing else that it
-        could be once the slots are named. Where values may be inline it could be the value of an
-        attribute without a known name: then it is the ``__dict__`` if it shares the class's keys,
-        or if looking up its first key on the instance gives its first value.
+        For classes with a pointer to a dict, any dict that is not in a slot is the
+        ``__dict__``. If values may be inline, the dict could be the value of an attribute with an
+        unknown name. Then it is the ``__dict__`` if it shares the keys of the class, or if looking
+        up its first key on the instance returns its first value.
         """
         if type(referent) is not dict:
             return False
@@ -195,10 +196,9 @@ class InstanceLabels:
     def _learn(
         self, names: dict[int, str], fields: list[tuple[int, Accessor]], labels: array[int]
     ) -> None:
-        """Keep the labels for the instances to come, with what proves that they fit.
+        """Cache the labels with the checks that show whether they fit another instance.
 
-        Where some values stay without a name, however often one was looked for, the others are
-        proof enough.
+        If some values have no name after many searches, the checks of the others suffice.
         """
         places = [*range(len(labels) - 1)]
         at_the_end = bool(labels) and labels[-1] == self._class_label

@@ -1,4 +1,4 @@
-"""Strings by number, and the labels of edges."""
+"""String numbers, and the labels of edges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from memlens._core.layout import LABEL_BITS, MAX_PAYLOAD, EdgeKind
 __all__ = (
     "EMPTY",
     "KEY_TEXT_LIMIT",
-    "VALUE_TEXT_LIMIT",
     "KeyLabels",
     "NameLabels",
     "StringTable",
@@ -21,19 +20,18 @@ __all__ = (
 
 EMPTY = array("I")
 KEY_TEXT_LIMIT = 80  # characters
-VALUE_TEXT_LIMIT = 200  # characters
-_LONGEST_INT_BITS = 600  # more digits than either limit shows
+_LONGEST_INT_BITS = 600  # more digits than the limits show
 _SHOWN_AS_REPR = frozenset({id(int), id(float), id(bool), id(type(None))})
 _indices = array("I", [position << LABEL_BITS | EdgeKind.INDEX for position in range(1024)])
 
 
 def label(kind: EdgeKind, payload: int = 0) -> int:
-    """Return one label as `memlens._core.layout` packs it."""
+    """Return a label as defined by `memlens._core.layout`."""
     return payload << LABEL_BITS | kind
 
 
 def index_labels(count: int) -> array[int]:
-    """Return the labels of positions 0 to ``count - 1``; the last payload stands for all beyond."""
+    """Return the labels of positions 0 to ``count - 1``; larger ones use the last payload."""
     if count <= len(_indices):
         return _indices[:count]
     step = 1 << LABEL_BITS
@@ -52,7 +50,7 @@ class StringTable(dict[str, int]):
         return number
 
     def sections(self) -> dict[str, array[int]]:
-        """Return the two sections that hold the strings."""
+        """Return the two sections of strings."""
         encoded = [text.encode("utf-8", "surrogatepass") for text in self]
         offsets = array("Q", [0])
         end = 0
@@ -63,7 +61,7 @@ class StringTable(dict[str, int]):
 
 
 class NameLabels(dict[str, int]):
-    """The labels of one kind, by the name that they carry."""
+    """The labels of one kind, by name."""
 
     def __init__(self, kind: EdgeKind, strings: StringTable) -> None:
         super().__init__()
@@ -76,7 +74,7 @@ class NameLabels(dict[str, int]):
 
 
 def shown_value(value: Any, limit: int) -> str | None:
-    """Return the text of a plain string, bytes or number, shortened; None for all else."""
+    """Return the shortened text of an exact string, bytes or number; None for other objects."""
     kind = type(value)
     if kind is str:
         return repr(value[:limit])[:limit]
@@ -90,7 +88,7 @@ def shown_value(value: Any, limit: int) -> str | None:
 
 
 class KeyLabels:
-    """The labels of dict keys that are data: their type, or their text where values are wanted."""
+    """The labels of dict keys that are data: their type, or their text if values are stored."""
 
     def __init__(self, strings: StringTable, *, values: bool) -> None:
         self._strings = strings
@@ -98,7 +96,7 @@ class KeyLabels:
         self._by_type: dict[int, int] = {}
 
     def of(self, key: Any) -> int:
-        """Return the label of the value that is stored under ``key``."""
+        """Return the label of the value of ``key``."""
         if self.shows_values:
             text = shown_value(key, KEY_TEXT_LIMIT)
             if text is not None:

@@ -1,4 +1,4 @@
-"""What is reached without some nodes, and the edges that lead from some nodes to others."""
+"""Nodes that stay reachable without some nodes, edges between sets, and rows that grew."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from memlens._core.layout import NONE
-from memlens._core.pure.search import read_column, read_edges, strong_targets
-from memlens._core.pure.trees import read_marks
+from memlens._core.pure.columns import read_column, read_edges, read_marks, strong_targets
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -22,11 +21,11 @@ def reached_nodes(
     edge_label: ReadableBuffer,
     without: ReadableBuffer,
 ) -> array[int]:
-    """What node 0 still reaches over strong edges when the marked nodes are taken away.
+    """Return the nodes that node 0 reaches over strong edges without the marked nodes.
 
-    ``without`` is a byte a node (``"B"``), not 0 for those taken away; a mark on node 0 counts for
-    nothing. Returns a byte a node, 1 for what is reached (node 0 always). What was reached before
-    and is not now, the marked nodes included, is what these retain together. Raises `ValueError`
+    ``without`` is a byte for each node (``"B"``), not 0 for the marked ones; node 0 is never
+    removed. Returns a byte for each node, 1 for the reached ones. The marked nodes retain together
+    the nodes that are not reached any more, including themselves. Raises `ValueError`
     for columns that do not fit together.
     """
     edges = read_edges(edge_offset, edge_target, edge_label)
@@ -54,10 +53,10 @@ def edges_between(
     source_mark: ReadableBuffer,
     target_mark: ReadableBuffer,
 ) -> array[int]:
-    """The strong edges that lead from a marked source to a marked target, ascending.
+    """Return the strong edges from marked sources to marked targets, ascending.
 
-    Both marks are a byte a node (``"B"``). Returns positions in ``edge_target`` (``"I"``). Raises
-    `ValueError` for columns that do not fit together.
+    Both marks are a byte for each node (``"B"``). Returns positions in ``edge_target`` (``"I"``).
+    Raises `ValueError` for inconsistent columns.
     """
     edges = read_edges(edge_offset, edge_target, edge_label)
     sources = read_marks(source_mark, edges.node_count, "source_mark")
@@ -75,11 +74,11 @@ def edges_between(
 def grown_rows(
     edge_offset_a: ReadableBuffer, edge_offset_b: ReadableBuffer, same: ReadableBuffer
 ) -> array[int]:
-    """The nodes of heap ``b`` that have more edges than the same object had in ``a``, ascending.
+    """Return the nodes of heap ``b`` with more edges than the same object in ``a``, ascending.
 
     ``same`` is what `match_nodes` returned: for each node of ``b`` a node of ``a`` or `NONE`.
-    Node 0 is left out. Returns nodes (``"I"``). Raises `ValueError` for columns that do not fit
-    together.
+    Node 0 is left out. Returns nodes (``"I"``). Raises `ValueError` for inconsistent
+    columns.
     """
     old_offset = read_column(edge_offset_a, "Q", "edge_offset_a").tolist()
     offset = read_column(edge_offset_b, "Q", "edge_offset_b").tolist()

@@ -1,4 +1,4 @@
-"""Why objects are alive: the named roots, and what their reference counts say beyond that."""
+"""The roots: those with a name, and those that only reference counts reveal."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 
 from memlens._core.layout import RootKind
 from memlens._core.pure.access import HEAP_TYPE, class_flags, is_class
-from memlens._core.pure.interpreter import asked_for, recognised
+from memlens._core.pure.interpreter_roots import asked_for, recognised
 from memlens._core.pure.labels import StringTable
-from memlens._core.pure.running import RunningFrame
+from memlens._core.pure.running_frames import RunningFrame
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("NamedObject", "Root", "function_name", "named_roots", "remaining_roots")
 
 
 class Root(NamedTuple):
-    """One reason for being alive, as the layout has it, but for ``frame``: -1 where there is none.
+    """A root as in the layout, except that ``frame`` is -1 if there is none.
 
     ``name`` is the number of a string.
     """
@@ -24,13 +24,13 @@ class Root(NamedTuple):
     kind: int
     name: int
     node: int
-    # Hides tuple.count, which nothing here asks for.
+    # Overrides tuple.count, which is not used.
     count: int = 0  # type: ignore[assignment]
     frame: int = -1
 
 
 class NamedObject(NamedTuple):
-    """An object that has to be alive; ``frame`` is a row in the frame table."""
+    """An object that is a root; ``frame`` is a row in the frame table."""
 
     kind: int
     name: str
@@ -39,15 +39,15 @@ class NamedObject(NamedTuple):
 
 
 def named_roots(frames: list[RunningFrame]) -> list[NamedObject]:
-    """Return the roots that have a name, modules first."""
+    """Return the roots with a name, modules first."""
     roots = [
         NamedObject(int(RootKind.MODULE), name, module)
         for name, module in [*sys.modules.items()]
         if type(name) is str
     ]
     roots += [
-        NamedObject(int(RootKind.FRAME), function_name(one.frame.f_code), one.frame, row)
-        for row, one in enumerate(frames)
+        NamedObject(int(RootKind.FRAME), function_name(running.frame.f_code), running.frame, row)
+        for row, running in enumerate(frames)
     ]
     roots += [NamedObject(int(RootKind.INTERPRETER), name, held) for name, held in asked_for()]
     roots += [NamedObject(int(RootKind.STATIC_TYPE), "", cls) for cls in _static_types()]
@@ -55,13 +55,13 @@ def named_roots(frames: list[RunningFrame]) -> list[NamedObject]:
 
 
 def function_name(code: Any) -> str:
-    """Return the most telling name that a code object has."""
-    name = code.co_qualname if sys.version_info >= (3, 11) else code.co_name
+    """Return the qualified name of a code object."""
+    name = code.co_qualname
     return name if type(name) is str else "?"
 
 
 def _static_types() -> list[type]:
-    """Return the classes that are not made at run time, found from ``object`` downwards."""
+    """Return the static types, found through ``__subclasses__`` from ``object`` down."""
     seen: dict[int, type] = {id(object): object}
     stack: list[type] = [object]
     while stack:
@@ -74,16 +74,16 @@ def _static_types() -> list[type]:
 
 
 def _singletons() -> set[int]:
-    """Return the ids of the values that the interpreter makes once and never frees."""
+    """Return the ids of the objects that the interpreter creates once and never frees."""
     small = [*range(-5, 257), None, True, False, ..., NotImplemented, (), "", b""]
-    return {id(one) for one in small}
+    return {id(obj) for obj in small}
 
 
 def _is_interned(text: str, *, immortal: bool) -> bool:
-    """Tell whether the interpreter's table of interned strings has this very string.
+    """Return whether this string object is in the interpreter's table of interned strings.
 
-    3.12 makes interned strings immortal, and whether an immortal one is interned cannot be seen
-    there. Before, a copy can be interned just to see, because it stays only as long as it lives.
+    In 3.12 interned strings are immortal, and an immortal string cannot be checked, so it counts
+    as interned. Before 3.12 a copy is interned for the check: it lives only as long as in use.
     """
     if sys.version_info >= (3, 13):
         return sys._is_interned(text)
@@ -99,9 +99,9 @@ def remaining_roots(
     immortal: set[int],
     strings: StringTable,
 ) -> list[Root]:
-    """Return the roots that only reference counts show: what the heap does not explain."""
+    """Return the roots that the heap does not explain, found by reference counts."""
     left = dict(excess)
-    # Running, or being held by the interpreter, is one of the references.
+    # A running frame, or the interpreter, accounts for one reference.
     for root in named:
         if root.kind in (RootKind.FRAME, RootKind.INTERPRETER):
             left[root.node] = left.get(root.node, 0) - 1
@@ -110,10 +110,10 @@ def remaining_roots(
         roots.append(Root(int(RootKind.INTERPRETER), strings[name], node))
         left[node] -= 1
     static = {root.node for root in named if root.kind == RootKind.STATIC_TYPE}
-    once_for_all = _singletons()
-    known = {heap.number[one] for one in once_for_all if one in heap.number}
+    singletons = _singletons()
+    known = {heap.number[key] for key in singletons if key in heap.number}
     for node in {*left, *immortal, *known} - static:
-        kind = _kind(heap.objects[node], once_for_all, immortal=node in immortal)
+        kind = _kind(heap.objects[node], singletons, immortal=node in immortal)
         if kind != RootKind.EXTERNAL:
             roots.append(Root(int(kind), 0, node))
         elif left[node] > 0:
@@ -121,18 +121,18 @@ def remaining_roots(
     return sorted(roots)
 
 
-def _kind(obj: Any, once_for_all: set[int], *, immortal: bool) -> RootKind:
+def _kind(obj: Any, singletons: set[int], *, immortal: bool) -> RootKind:
     if is_class(obj) and not class_flags(obj) & HEAP_TYPE:
         return RootKind.STATIC_TYPE
     if type(obj) is str and _is_interned(obj, immortal=immortal):
         return RootKind.INTERNED
-    if immortal or id(obj) in once_for_all or _is_cached_character(obj):
+    if immortal or id(obj) in singletons or _is_cached_character(obj):
         return RootKind.IMMORTAL
     return RootKind.EXTERNAL
 
 
 def _is_cached_character(obj: Any) -> bool:
-    """Tell whether this is one of the strings or bytes of one character that are made only once."""
+    """Return whether this is a one-character string or bytes object that the interpreter caches."""
     if type(obj) is str and len(obj) == 1 and obj < "\u0100":
         return chr(ord(obj)) is obj
     return type(obj) is bytes and len(obj) == 1

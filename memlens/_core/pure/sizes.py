@@ -1,10 +1,10 @@
-"""Shallow sizes in bytes, without running anybody's ``__sizeof__``.
+"""Shallow sizes in bytes, without running a ``__sizeof__`` written in Python.
 
-The size of an object is what ``sys.getsizeof`` gives where ``__sizeof__`` is a C method; a method
-written in Python is passed over, and the next one in the MRO counts. That includes the collector's
-header and, from 3.11 on, the two words before an instance with a managed ``__dict__``. It leaves out
-the array of attribute values that 3.11 and 3.12 keep beside an instance and 3.13 at its end, which
-is added here as an estimate.
+The size of an object is the result of ``sys.getsizeof`` if ``__sizeof__`` is a C method. A method
+written in Python is skipped in favour of the next one in the MRO. The size includes the collector's
+header and, from 3.11 on, the two words before an instance with a managed ``__dict__``. An estimate
+is added for the array of attribute values, which is outside an instance in 3.11 and 3.12 and at its
+end in 3.13.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _C_METHODS = (MethodDescriptorType, WrapperDescriptorType)
 
 
 def sizer(cls: type) -> Sizer:
-    """Return the function that gives the size of the instances of ``cls``."""
+    """Return the function that computes the size of instances of ``cls``."""
     overridden = False
     for base in class_mro(cls):
         namespace = class_namespace(base)
@@ -52,7 +52,7 @@ def _header_bytes(cls: type) -> int:
     flags = class_flags(cls)
     if not flags & TRAVERSED:
         return 0
-    pre_header = sys.version_info >= (3, 11) and flags & _HAS_PRE_HEADER and flags & HEAP_TYPE
+    pre_header = flags & _HAS_PRE_HEADER and flags & HEAP_TYPE
     return _GC_HEADER_BYTES + (2 * _WORD if pre_header else 0)
 
 
@@ -64,11 +64,11 @@ def _from_method(method: Any, header_bytes: int) -> Sizer:
 
 
 def inline_values_bytes(shared_keys: int) -> int:
-    """Return about how much the values of one instance take besides its ``sys.getsizeof``.
+    """Estimate the size of the inline values of an instance, beyond its ``sys.getsizeof``.
 
-    The array has room for one key more than the class has seen, once the class has made some
-    instances; the first few dozen have up to 30 slots. Before the values come the insertion order,
-    a byte a slot, and two (3.13: four) bytes of counts, rounded up to a word.
+    After some instances the array has one slot more than the class has keys; before, it has up to
+    30 slots. The values follow the insertion order, a byte for each slot, and two (3.13: four)
+    bytes of counts, rounded up to a word.
     """
     slots = min(shared_keys + 1, _MAX_SHARED_KEYS)
     counts = 4 if sys.version_info >= (3, 13) else 2
@@ -77,10 +77,9 @@ def inline_values_bytes(shared_keys: int) -> int:
 
 
 def split_dict_bytes(length: int) -> int:
-    """Return about how much the ``__dict__`` of an instance takes that shares its class's keys.
+    """Estimate the size of the ``__dict__`` of an instance that shares the keys of its class.
 
-    ``sys.getsizeof`` counts a value for every key that the class could still get. In 3.13 the values
-    stay in the instance.
+    ``sys.getsizeof`` counts a value for each possible key. In 3.13 the values stay in the instance.
     """
     size = dict.__basicsize__ + _GC_HEADER_BYTES
     return size if sys.version_info >= (3, 13) else size + inline_values_bytes(length)

@@ -1,7 +1,7 @@
-"""Over the dominator tree: its rows of children, and what goes from a node down to all below it.
+"""Functions over the dominator tree: rows of children, and what a node passes to all below it.
 
-All walks start at the nodes without a parent and follow rows of children, so none depends on the
-numbering of nodes, and none can run in circles whatever the column says.
+All walks start at the nodes without a parent and follow rows of children. So they do not depend on
+the numbering of nodes, and they end even if the column contains a cycle.
 """
 
 from __future__ import annotations
@@ -11,8 +11,14 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from memlens._core.layout import NONE
-from memlens._core.pure.counts import read_flags, read_skipped
-from memlens._core.pure.search import group_by_target, read_column
+from memlens._core.pure.columns import (
+    group_by_target,
+    read_column,
+    read_flags,
+    read_groups,
+    read_marks,
+    read_skipped,
+)
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -21,20 +27,20 @@ __all__ = ("children_rows", "nearest_marked", "retained_by_group", "spread_flags
 
 
 def children_rows(dominator: ReadableBuffer) -> tuple[array[int], array[int]]:
-    """The nodes that each node immediately dominates, as compressed rows.
+    """Return the nodes that each node immediately dominates, as compressed rows.
 
     Returns the offsets (``"Q"``, one more than there are nodes) and the children (``"I"``), within
-    a row ascending. Raises `ValueError` for a column that names nodes which are not there.
+    a row ascending. Raises `ValueError` for a column that names nodes that do not exist.
     """
     offset, children = _rows(_read_dominator(dominator))
     return array("Q", offset), array("I", children)
 
 
 def spread_flags(dominator: ReadableBuffer, node_flags: ReadableBuffer, mask: int) -> array[int]:
-    """The flags of all nodes, those of ``mask`` handed down to all that a node dominates.
+    """Return the flags of all nodes, with those of ``mask`` copied to all dominated nodes.
 
-    Returns a column like ``node_flags`` (``"H"``). Raises `ValueError` for columns that do not fit
-    together, and for a mask that is not of 16 bits.
+    Returns a column like ``node_flags`` (``"H"``). Raises `ValueError` for inconsistent
+    columns, and for a mask that is not of 16 bits.
     """
     parents = _read_dominator(dominator)
     flags = read_flags(node_flags, len(parents))
@@ -51,10 +57,10 @@ def spread_flags(dominator: ReadableBuffer, node_flags: ReadableBuffer, mask: in
 
 
 def nearest_marked(dominator: ReadableBuffer, mark: ReadableBuffer) -> array[int]:
-    """For each node itself, or else its nearest dominator, that is marked; else `NONE`.
+    """Return for each node its nearest marked dominator, which may be itself, or `NONE`.
 
-    ``mark`` is a byte a node (``"B"``), not 0 for the marked ones. Returns a column of nodes
-    (``"I"``). Raises `ValueError` for columns that do not fit together.
+    ``mark`` is a byte for each node (``"B"``), not 0 for the marked ones. Returns a column of nodes
+    (``"I"``). Raises `ValueError` for inconsistent columns.
     """
     parents = _read_dominator(dominator)
     marks = read_marks(mark, len(parents), "mark")
@@ -76,12 +82,12 @@ def retained_by_group(
     node_flags: ReadableBuffer,
     skip_flags: int = 0,
 ) -> array[int]:
-    """The bytes that each group of nodes retains, nothing counted twice within a group.
+    """Return the bytes that each group of nodes retains, without counting any byte twice.
 
     A node counts with its retained size for its group (``"I"``) unless one of its dominators is of
     the same group and counts. Nodes with any bit of ``skip_flags`` do not count, and neither does
-    node 0. Returns a column of ``group_count`` rows (``"Q"``). Raises `ValueError` for columns
-    that do not fit together and groups that are not there.
+    node 0. Returns a column of ``group_count`` rows (``"Q"``). Raises `ValueError` for
+    inconsistent columns and groups that do not exist.
     """
     parents = _read_dominator(dominator)
     groups = read_groups(group, len(parents), group_count)
@@ -106,7 +112,7 @@ def _add_reached(
     counted: list[bool],
     totals: list[int],
 ) -> None:
-    """Add what node 0 dominates, in one walk down, knowing the groups above each node."""
+    """Add the nodes that node 0 dominates, in one walk that tracks the groups above a node."""
     offset, children = _rows(parents)
     open_count = [0] * len(totals)  # of each group, the counted nodes on the way down
     stack = children[offset[0] : offset[1]] if parents[0] == NONE else []
@@ -124,24 +130,6 @@ def _add_reached(
                 open_count[own] += 1
                 stack.append(~node)
             stack += children[start:end]
-
-
-def read_marks(mark: ReadableBuffer, node_count: int, name: str) -> memoryview:
-    """A byte for each node, checked."""
-    marks = read_column(mark, "B", name)
-    if len(marks) != node_count:
-        raise ValueError(f"{name} has {len(marks)} entries for {node_count} nodes")
-    return marks
-
-
-def read_groups(group: ReadableBuffer, node_count: int, group_count: int) -> list[int]:
-    """The group of each node, checked."""
-    groups = read_column(group, "I", "group").tolist()
-    if len(groups) != node_count:
-        raise ValueError(f"group has {len(groups)} entries for {node_count} nodes")
-    if max(groups) >= group_count:
-        raise ValueError(f"group names group {max(groups)} of only {group_count} groups")
-    return groups
 
 
 def _read_dominator(dominator: ReadableBuffer) -> list[int]:
@@ -164,7 +152,7 @@ def _rows(parents: list[int]) -> tuple[list[int], list[int]]:
 
 
 def _from_the_top(parents: list[int], offset: list[int], children: list[int]) -> list[int]:
-    """The nodes in an order in which each comes after its parent."""
+    """Return the nodes in an order in which parents come before children."""
     order = [node for node, parent in enumerate(parents) if parent == NONE]
     for node in order:
         order += children[offset[node] : offset[node + 1]]

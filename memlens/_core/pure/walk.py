@@ -1,4 +1,4 @@
-"""The walk over the heap: numbers objects in depth-first order and notes their references."""
+"""The walk over the heap: number objects in depth-first order and record their references."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from memlens._core.pure.access import FOREIGN_ERRORS
 from memlens._core.pure.edges import Expand, Plans
-from memlens._core.pure.running import variable_names
+from memlens._core.pure.running_frames import variable_names
 
 __all__ = ("Walk", "WalkedHeap")
 
@@ -17,14 +17,14 @@ _UNKNOWN = object()
 
 
 class WalkedHeap(NamedTuple):
-    """What a walk has found. Nothing but ``objects`` holds the objects any more.
+    """The result of a walk. Only ``objects`` refers to the objects.
 
-    ``objects`` has every object by node, node 0 being the process; ``number`` finds the node of an
-    ``id()``, 0 for what is hidden. The edges of node ``v`` are ``starts[v] : starts[v + 1]`` of
+    ``objects`` has every object by node, node 0 being the process; ``number`` maps an ``id()`` to
+    its node, 0 for hidden objects. The edges of node ``v`` are ``starts[v] : starts[v + 1]`` of
     ``targets`` and ``labels``; ``weak`` has pairs of nodes. ``types`` has the nodes of the classes
-    that have instances, in the order of their first one. ``namespaces`` are the dicts whose keys are
-    names, ``embedded`` those dicts that share their values with an instance, and ``failed`` the
-    objects whose type's C code raised an error, so that their references have no names.
+    with instances, in the order of their first instance. ``namespaces`` are the dicts whose keys
+    are names, ``embedded`` the dicts that share their values with an instance, and ``failed`` the
+    objects whose type raised an error, so that their references have no names.
     """
 
     objects: list[Any]
@@ -40,9 +40,9 @@ class WalkedHeap(NamedTuple):
 
 
 class Walk:
-    """A walk that is under way.
+    """A walk in progress.
 
-    While it holds an object, the object's id is not given to another one.
+    It keeps all objects alive, so that their ids stay unique.
     """
 
     def __init__(self, plans: Plans, hidden: Iterable[int]) -> None:
@@ -58,7 +58,7 @@ class Walk:
         self._weak_done = 0
 
     def from_objects(self, start: list[Any]) -> None:
-        """Walk from each of ``start``, in order. Nothing recurses: the depth has no limit."""
+        """Walk from each of ``start``, in order, without recursion."""
         stack = start[::-1]
         number, objects, edges = self._number, self.objects, self._edges
         labels, by_type = self._labels, self._by_type
@@ -90,7 +90,7 @@ class Walk:
             stack += targets
 
     def from_weak_references(self) -> None:
-        """Walk from what only weak references refer to."""
+        """Walk from the objects that only weak references refer to."""
         weak = self._plans.weak
         while self._weak_done < len(weak):
             pending = [target for _, target in weak[self._weak_done :]]
@@ -98,7 +98,7 @@ class Walk:
             self.from_objects(pending)
 
     def finish(self) -> WalkedHeap:
-        """Let go of everything but the objects themselves, and return what was found."""
+        """Release everything except the objects, and return the result."""
         number = self._number
         self._label_late_namespaces()
         self._label_closures()
@@ -115,8 +115,8 @@ class Walk:
             self._labels,
             [(number[id(source)], number[id(target)]) for source, target in self._plans.weak],
             [number[cls] for cls in self._by_type],
-            [number[one] for one in namespaces.claimed if one in number],
-            [number[id(one)] for one in namespaces.embedded],
+            [number[key] for key in namespaces.claimed if key in number],
+            [number[id(embedded)] for embedded in namespaces.embedded],
             self._failed,
         )
         self._by_type.clear()
@@ -130,25 +130,25 @@ class Walk:
         return targets, array("I", [0]) * len(targets)
 
     def _label_late_namespaces(self) -> None:
-        """Name the entries of the dicts that were reached before their owner."""
+        """Label the entries of namespaces that were expanded before their owner."""
         namespaces = self._plans.namespaces
-        for one in namespaces.claimed - namespaces.labelled:
-            start, end = self._edges_of(one)
+        for key in namespaces.claimed - namespaces.labelled:
+            start, end = self._edges_of(key)
             middle = (start + end) // 2
             self._labels[middle:end] = namespaces.names(self._edges[start:middle])
 
     def _label_closures(self) -> None:
-        """Name the cells of closures after the variables that the code uses."""
-        for one, code in self._plans.closures.items():
-            start, end = self._edges_of(one)
+        """Label the cells of closures with the names of the variables."""
+        for key, code in self._plans.closures.items():
+            start, end = self._edges_of(key)
             names = variable_names(code)[start - end :] if end > start else []
             if len(names) == end - start:
                 self._labels[start:end] = array("I", map(self._plans.cell.__getitem__, names))
 
     def _label_mentions(self) -> None:
-        """Name the entries of ``co_names`` by themselves: which code uses which name is no data."""
-        for one in self._plans.mentions:
-            start, end = self._edges_of(one)
+        """Label the entries of ``co_names`` with the names themselves, which are code and not data."""
+        for key in self._plans.mentions:
+            start, end = self._edges_of(key)
             names = self._edges[start:end]
             if all(type(name) is str for name in names):
                 self._labels[start:end] = array("I", map(self._plans.internal.__getitem__, names))

@@ -10,6 +10,7 @@ from os import PathLike
 from typing import Any
 
 from memlens._frame import Frame
+from memlens._options import check_callable, check_number, check_text, shown
 from memlens._text import format_bytes
 from memlens.allocations.options import check_limit
 from memlens.allocations.profile.call_tree import CallNode, call_tree
@@ -23,6 +24,7 @@ from memlens.allocations.profile.rows import (
     module_frame,
     ordered,
 )
+from memlens.errors import OptionError
 
 __all__ = ("AllocationProfile", "ProfileFacts")
 
@@ -116,8 +118,14 @@ class AllocationProfile:
 
         ``file`` keeps rows that have a frame in a file matching this pattern (``*`` and ``?``);
         ``exclude_file`` drops them. ``thread`` and ``domain`` are names. ``where`` is called with
-        each row and returns whether to keep it.
+        each row and returns whether to keep it. Raises OptionError for a condition of another type.
         """
+        names = {"file": file, "exclude_file": exclude_file, "thread": thread, "domain": domain}
+        for name, value in names.items():
+            if value is not None:
+                check_text(name, value)
+        if where is not None:
+            check_callable("where", where)
         kept = [
             row
             for row in self.rows
@@ -130,7 +138,12 @@ class AllocationProfile:
         return AllocationProfile(kept, replace(self.facts))
 
     def compare(self, other: AllocationProfile) -> AllocationComparison:
-        """Return the changes from this profile (before) to ``other`` (after), by call path."""
+        """Return the changes from this profile (before) to ``other`` (after), by call path.
+
+        Raises OptionError if ``other`` is not a profile.
+        """
+        if not isinstance(other, AllocationProfile):
+            raise OptionError(f"other must be an AllocationProfile; got {shown(other)}")
         return compare_rows(self.by_call_path(), other.by_call_path())
 
     def table(self, limit: int | None = 20, by: str = "live_bytes") -> str:
@@ -157,8 +170,10 @@ class AllocationProfile:
     def tree_text(self, by: str = "live_bytes", *, min_percent: float = 1.0) -> str:
         """Return the call tree as indented text, without branches below ``min_percent``.
 
-        The frames of the import system are left out: each import has half a dozen of them.
+        The frames of the import system are left out: each import has half a dozen of them. Raises
+        OptionError for a percentage that is not 0 to 100.
         """
+        check_number("min_percent", min_percent, 0, 100)
         from memlens.allocations.profile.profile_text import tree_text, without_import_system
 
         rows = [row._replace(call_path=without_import_system(row.call_path)) for row in self.rows]

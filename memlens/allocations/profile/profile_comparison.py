@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from memlens._frame import CallPath, path_order, traced_as_ours
-from memlens._text import columns, format_bytes, format_change
+from memlens._options import check_number
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_change
 from memlens.allocations.options import check_limit
 from memlens.allocations.profile.profile_text import path_text
 from memlens.allocations.profile.rows import AllocationRow, check_measure
@@ -28,17 +30,20 @@ class AllocationDifference(NamedTuple):
 
     def change(self, by: str = "live_bytes") -> float | None:
         """Return the value of one measure after minus its value before."""
+        check_measure(by)
         before, after = getattr(self.before, by), getattr(self.after, by)
         return None if before is None or after is None else after - before
 
     def change_stderr(self, by: str = "live_bytes") -> float | None:
         """Return the standard error of `change`. Assumes independent samples: an upper bound."""
+        check_measure(by)
         before = getattr(self.before, by + "_stderr")
         after = getattr(self.after, by + "_stderr")
         return None if before is None or after is None else sqrt(before**2 + after**2)
 
     def is_significant(self, by: str = "live_bytes", errors: float = 3.0) -> bool:
-        """Return whether the change is larger than ``errors`` standard errors."""
+        """Return whether the change is larger than ``errors`` standard errors (0 or more)."""
+        check_number("errors", errors, 0)
         change, error = self.change(by), self.change_stderr(by)
         return change is not None and error is not None and abs(change) > errors * error
 
@@ -52,39 +57,31 @@ class AllocationDifference(NamedTuple):
         return f"<AllocationDifference: {change} at {path_text(self.call_path)}>"
 
 
-class AllocationComparison:
+class AllocationComparison(Rows[AllocationDifference]):
     """The changes between two profiles: a sequence, largest growth of live bytes first."""
 
-    def __init__(self, differences: list[AllocationDifference]) -> None:
-        self._differences = tuple(differences)
+    __slots__ = ()
+
+    headers = ("live", "± stderr", "", "call path (innermost first)")
 
     def top(self, limit: int | None = 20, by: str = "live_bytes") -> list[AllocationDifference]:
         """Return the ``limit`` call paths that grew most by one of the four measures."""
-        check_measure(by)
-        return sorted(
-            self._differences, key=lambda d: (-(d.change(by) or 0.0), path_order(d.call_path))
-        )[: check_limit(limit)]
+        return _ordered(self.rows, check_measure(by))[: check_limit(limit)]
 
-    def __iter__(self) -> Iterator[AllocationDifference]:
-        return iter(self._differences)
+    def _cells(self, row: AllocationDifference) -> tuple[str, ...]:
+        return (
+            format_change(row.change() or 0.0),
+            format_bytes(row.change_stderr() or 0.0),
+            "" if row.is_significant() else "~",
+            path_text(row.call_path),
+        )
 
-    def __len__(self) -> int:
-        return len(self._differences)
-
-    def __getitem__(self, index: int) -> AllocationDifference:
-        return self._differences[index]
-
-    def __str__(self) -> str:
-        rows = [
-            (
-                format_change(difference.change() or 0.0),
-                format_bytes(difference.change_stderr() or 0.0),
-                "" if difference.is_significant() else "~",
-                path_text(difference.call_path),
-            )
-            for difference in self.top()
-        ]
-        return columns(("live", "± stderr", "", "call path (innermost first)"), rows)
+    def _row_to_dict(self, row: AllocationDifference) -> dict[str, Any]:
+        return {
+            "call_path": [frame._asdict() for frame in row.call_path],
+            "before": row.before.to_dict(),
+            "after": row.after.to_dict(),
+        }
 
     def __repr__(self) -> str:
         change = sum(difference.change() or 0.0 for difference in self)
@@ -99,7 +96,12 @@ def compare_rows(before: list[AllocationRow], after: list[AllocationRow]) -> All
         AllocationDifference(path, old.get(path, _nothing(path)), new.get(path, _nothing(path)))
         for path in {**old, **new}
     ]
-    return AllocationComparison(AllocationComparison(differences).top(len(differences)))
+    return AllocationComparison(_ordered(differences, "live_bytes"))
+
+
+def _ordered(differences: Iterable[AllocationDifference], by: str) -> list[AllocationDifference]:
+    """Return differences by one measure, the largest growth first."""
+    return sorted(differences, key=lambda d: (-(d.change(by) or 0.0), path_order(d.call_path)))
 
 
 def _nothing(path: CallPath) -> AllocationRow:

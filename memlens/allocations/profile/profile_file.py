@@ -9,16 +9,28 @@ the numbers of a row) and ``rows``, each ``[[frame numbers, outermost first], nu
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from os import PathLike
 from typing import Any, TypeAlias
 
 from memlens._atomic import write_whole
 from memlens._frame import Frame
+from memlens._options import check_path
 from memlens.allocations.profile.profile_facts import ProfileFacts
 from memlens.allocations.profile.rows import AllocationRow
+from memlens.allocations.stored_values import (
+    MAX_INTEGER,
+    MAX_NUMBER,
+    MAX_SECONDS,
+    items_at,
+    stored_boolean,
+    stored_integer,
+    stored_list,
+    stored_number,
+    stored_text,
+)
 from memlens.errors import SnapshotFileError
 
 __all__ = (
@@ -55,19 +67,20 @@ def profile_to_dict(rows: Iterable[AllocationRow], facts: ProfileFacts) -> dict[
 
 def profile_from_dict(data: object) -> ProfileParts:
     """Return the rows and facts from `profile_to_dict`. Raises SnapshotFileError."""
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    if type(data) is not dict or data.get("format") != FORMAT:
         raise SnapshotFileError(f"not an allocation profile: its format is not {FORMAT!r}")
-    if data.get("version") != VERSION:
-        raise SnapshotFileError(
-            f"version {data.get('version')!r} is not supported; install a newer memlens"
-        )
+    version = data.get("version")
+    if type(version) is int and VERSION < version <= MAX_INTEGER:
+        raise SnapshotFileError(f"version {version} is not supported; install a newer memlens")
     try:
-        frames = [_frame(*parts) for parts in data["frames"]]
-        if tuple(data["fields"]) != _FIELDS:
-            raise ValueError("the fields of its rows are others")
-        rows = [_row(frames, *row) for row in data["rows"]]
-        return rows, ProfileFacts(**data["facts"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        stored_integer(version, VERSION, VERSION)
+        if data.keys() != {"format", "version", "facts", "frames", "fields", "rows"}:
+            raise ValueError("expected format, version, facts, frames, fields and rows")
+        if data["fields"] != list(_FIELDS):
+            raise ValueError(f"expected the fields {', '.join(_FIELDS)}")
+        frames = [_frame(row) for row in stored_list(data["frames"])]
+        return [_row(frames, row) for row in stored_list(data["rows"])], _facts(data["facts"])
+    except ValueError as error:
         raise SnapshotFileError(f"a damaged allocation profile: {error}") from error
 
 
@@ -75,16 +88,17 @@ def save_profile(
     rows: Iterable[AllocationRow], facts: ProfileFacts, path: str | PathLike[str]
 ) -> int:
     """Write a profile to a file and return its size in bytes. Raises OutputError."""
-    text = json.dumps(profile_to_dict(rows, facts), separators=(",", ":"))
-    return write_whole(path, text.encode())
+    name = check_path("path", path)
+    text = json.dumps(profile_to_dict(rows, facts), separators=(",", ":"), allow_nan=False)
+    return write_whole(name, text.encode())
 
 
 def load_profile(path: str | PathLike[str]) -> ProfileParts:
     """Read rows and facts of a profile. Raises SnapshotFileError if the file cannot be used."""
-    name = os.fspath(path)
+    name = check_path("path", path)
     try:
-        with open(path, encoding="utf-8", errors="surrogatepass") as file:
-            data = json.load(file)
+        with open(name, encoding="utf-8", errors="surrogatepass") as file:
+            data = json.load(file, parse_constant=_refuse_constant)
     except OSError as error:
         raise SnapshotFileError(f"cannot read {name!r}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -95,35 +109,72 @@ def load_profile(path: str | PathLike[str]) -> ProfileParts:
         raise SnapshotFileError(f"{name}: {error}") from error
 
 
-def _frame(function: object, file: object, line: object) -> Frame:
-    if not (function is None or isinstance(function, str)) or not isinstance(file, str):
-        raise ValueError("a frame without names")
-    if not isinstance(line, int) or isinstance(line, bool):
-        raise ValueError("a frame without a line")
-    return Frame(function, file, line)
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a finite number")
 
 
-def _row(frames: list[Frame], path: object, *numbers: object) -> AllocationRow:
-    if not isinstance(path, list) or len(numbers) != len(_FIELDS):
-        raise ValueError("a row of another length")
-    for name, number in zip(_FIELDS, numbers, strict=True):
-        if not _fits(name, number):
-            raise ValueError(f"{name} is {number!r}")
-    if any(not isinstance(i, int) or not 0 <= i < len(frames) for i in path):
-        raise ValueError("a call path names a frame that is not there")
-    *values, widening = numbers
-    fields = dict(zip(_FIELDS, [*values, tuple(_list(widening))], strict=True))
-    return AllocationRow(tuple(frames[i] for i in path), **fields)  # type: ignore[arg-type]  # checked above
+def _frame(row: object) -> Frame:
+    function, file, line = stored_list(row, 3)
+    return Frame(
+        None if function is None else stored_text(function),
+        stored_text(file),
+        stored_integer(line),
+    )
 
 
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+def _row(frames: list[Frame], row: object) -> AllocationRow:
+    path, *values = stored_list(row, 1 + len(_FIELDS))
+    fields = {name: _CHECKS[name](value) for name, value in zip(_FIELDS, values, strict=True)}
+    return AllocationRow(items_at(frames, path), **fields)
 
 
-def _fits(name: str, value: object) -> bool:
-    if name == "widening":
-        numbers = _list(value)
-        return len(numbers) == 4 and all(isinstance(number, float | int) for number in numbers)
-    if value is None:
-        return name not in ("live_bytes", "live_bytes_stderr", "live_count", "live_count_stderr")
-    return isinstance(value, str if name in ("thread", "domain") else (int, float))
+def _facts(facts: object) -> ProfileFacts:
+    if type(facts) is not dict or facts.keys() != _FACTS.keys():
+        raise ValueError(f"expected facts with {', '.join(_FACTS)}")
+    return ProfileFacts(**{name: check(facts[name]) for name, check in _FACTS.items()})
+
+
+def _source(value: object) -> str:
+    if value not in ("sampling", "tracemalloc"):
+        raise ValueError(f"unknown source {stored_text(value)!r:.60}")
+    return stored_text(value)
+
+
+def _widening(value: object) -> tuple[float, ...]:
+    return tuple(stored_number(number, MAX_VARIANCE) for number in stored_list(value, 4))
+
+
+def _or_none(check: Callable[[object], Any]) -> Callable[[object], Any]:
+    return lambda value: None if value is None else check(value)
+
+
+MAX_VARIANCE = MAX_NUMBER**2
+_seconds = partial(stored_number, maximum=MAX_SECONDS)
+_CHECKS: dict[str, Callable[[object], Any]] = {
+    "live_bytes": stored_number,
+    "live_bytes_stderr": stored_number,
+    "live_count": stored_number,
+    "live_count_stderr": stored_number,
+    "allocated_bytes": _or_none(stored_number),
+    "allocated_bytes_stderr": _or_none(stored_number),
+    "allocated_count": _or_none(stored_number),
+    "allocated_count_stderr": _or_none(stored_number),
+    "live_samples": stored_integer,
+    "allocated_samples": _or_none(stored_integer),
+    "oldest_seconds": _or_none(_seconds),
+    "mean_age_seconds": _or_none(_seconds),
+    "thread": _or_none(stored_text),
+    "domain": _or_none(stored_text),
+    "widening": _widening,
+}
+_FACTS: dict[str, Callable[[object], Any]] = {
+    "source": _source,
+    "interval_bytes": partial(stored_integer, minimum=1),
+    "started_at": _seconds,
+    "duration_seconds": _seconds,
+    "pid": stored_integer,
+    "python": stored_text,
+    "rss_bytes": _or_none(stored_integer),
+    "dropped_samples": stored_integer,
+    "hooks_bypassed": stored_boolean,
+}

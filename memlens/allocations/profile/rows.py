@@ -7,8 +7,8 @@ from math import sqrt
 from typing import Any, NamedTuple, TypeVar
 
 from memlens._frame import CallPath, Frame, path_order, traced_as_ours
+from memlens._options import check_choice
 from memlens._text import format_bytes, format_count
-from memlens.errors import OptionError
 
 __all__ = (
     "FEW_SAMPLES",
@@ -91,9 +91,7 @@ class AllocationRow(NamedTuple):
 
 def check_measure(by: str) -> str:
     """Return ``by`` if it is one of `MEASURES`. Raises OptionError otherwise."""
-    if by not in MEASURES:
-        raise OptionError(f"unknown measure by={by!r}: use one of {', '.join(MEASURES)}")
-    return by
+    return check_choice("by", by, MEASURES)
 
 
 def measure_of(row: AllocationRow, by: str) -> float:

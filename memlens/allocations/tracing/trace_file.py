@@ -2,7 +2,7 @@ r"""Read and write the file of a trace store: checksummed JSON, never pickle.
 
 The first line is ASCII: ``memlens-traces``, the version of the format, the length of the JSON text
 in bytes, the length of the rest of the file in bytes, and the SHA-256 of that rest in hexadecimal.
-The rest is the JSON text, compressed by zlib::
+The rest is the JSON text, compressed by zlib (stored if it would compress more than 16 times)::
 
     {"files":     [name, ...],
      "frames":    [[function or null, index in files, line], ...],
@@ -19,38 +19,63 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, BinaryIO
 
 from memlens._atomic import write_whole
 from memlens._frame import CallPath, Frame
+from memlens._options import check_path
+from memlens.allocations.options import MAX_FRAMES
+from memlens.allocations.stored_values import (
+    MAX_SECONDS,
+    items_at,
+    stored_integer,
+    stored_list,
+    stored_number,
+    stored_text,
+)
 from memlens.allocations.tracing.traces import TracedMemory
-from memlens.errors import SnapshotFileError
+from memlens.errors import OutputError, SnapshotFileError
 
 __all__ = ("FORMAT_VERSION", "MAGIC", "load_traces", "save_traces")
 
 MAGIC = b"memlens-traces"
 FORMAT_VERSION = 1
-MAX_TEXT_BYTES = 1 << 30  # limits how far a small compressed file can expand
+MAX_TEXT_BYTES = 1 << 30
+# Reading takes memory in proportion to the text, so a small file must not contain a huge text. Text
+# that compresses better than this (deep recursion) is stored without compression.
+MAX_EXPANSION = 16
+FREE_TEXT_BYTES = 1 << 20  # a text of this length may compress better
 _MAX_HEADER_BYTES = 256
-_FACTS: dict[str, tuple[type, ...]] = {
-    "label": (str,),
-    "taken_at": (float, int),
-    "pid": (int,),
-    "python": (str,),
-    "frame_limit": (int,),
-    "traced_bytes": (int,),
-    "tracing_bytes": (int,),
+# The fields of a capture beside its columns, with the check of each.
+_FACTS: dict[str, Callable[[object], Any]] = {
+    "label": stored_text,
+    "taken_at": partial(stored_number, maximum=MAX_SECONDS),
+    "pid": stored_integer,
+    "python": stored_text,
+    "frame_limit": partial(stored_integer, minimum=1, maximum=MAX_FRAMES),
+    "traced_bytes": stored_integer,
+    "tracing_bytes": stored_integer,
 }
 
 
 def save_traces(path: str | os.PathLike[str], captures: Sequence[TracedMemory]) -> int:
     """Write captures to ``path`` and return the number of bytes written.
 
-    The file is replaced as a whole. Raises ``OutputError`` if it cannot be written.
+    The file is replaced as a whole. Raises ``OutputError`` if it cannot be written,
+    ``OptionError`` for a bad path.
     """
+    name = check_path("path", path)
     text = json.dumps(_document(captures), separators=(",", ":"), allow_nan=False).encode()
+    if len(text) > MAX_TEXT_BYTES:
+        raise OutputError(
+            f"cannot write {name!r}: {len(text)} bytes of text, the maximum is {MAX_TEXT_BYTES};"
+            " save fewer captures or use fewer frames"
+        )
     payload = zlib.compress(text, 6)
+    if len(text) > _longest_text(len(payload)):
+        payload = zlib.compress(text, 0)
     header = b"%s %d %d %d %s\n" % (
         MAGIC,
         FORMAT_VERSION,
@@ -58,7 +83,7 @@ def save_traces(path: str | os.PathLike[str], captures: Sequence[TracedMemory]) 
         len(payload),
         _digest(payload),
     )
-    return write_whole(path, header + payload)
+    return write_whole(name, header + payload)
 
 
 def load_traces(path: str | os.PathLike[str]) -> tuple[TracedMemory, ...]:
@@ -67,17 +92,17 @@ def load_traces(path: str | os.PathLike[str]) -> tuple[TracedMemory, ...]:
     Raises ``SnapshotFileError`` for a file that cannot be read, is of another kind, truncated,
     damaged or of a newer format.
     """
-    path = os.fspath(path)
+    name = check_path("path", path)
     try:
-        with open(path, "rb") as file:
-            text = _read_text(path, file)
+        with open(name, "rb") as file:
+            text = _read_text(name, file)
     except OSError as error:
-        raise SnapshotFileError(f"cannot read {path!r}: {error.strerror or error}") from error
+        raise SnapshotFileError(f"cannot read {name!r}: {error.strerror or error}") from error
     try:
         return _captures(json.loads(text, parse_constant=_refuse_constant))
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SnapshotFileError(
-            f"{path}: its content is not what memlens writes ({type(error).__name__}: {error})"
+            f"{name}: its content is not what memlens writes ({error})"
         ) from error
 
 
@@ -100,56 +125,35 @@ def _number(known: dict[Any, int], key: Any) -> int:
     return known.setdefault(key, len(known))
 
 
-def _captures(document: dict[str, Any]) -> tuple[TracedMemory, ...]:
-    files = [_typed(name, str) for name in _rows(document["files"])]
-    frames = [_frame(files, row) for row in _rows(document["frames"])]
-    paths = [
-        tuple(frames[_whole(i)] for i in _rows(row, minimum=1)) for row in _rows(document["paths"])
-    ]
-    return tuple(_capture(paths, described) for described in _rows(document["captures"]))
+def _captures(document: Any) -> tuple[TracedMemory, ...]:
+    """Check a document and return its captures, which share file names, frames and paths."""
+    if type(document) is not dict or document.keys() != {"files", "frames", "paths", "captures"}:
+        raise ValueError("expected an object with files, frames, paths and captures")
+    files = [stored_text(name) for name in stored_list(document["files"])]
+    frames = [_frame(files, row) for row in stored_list(document["frames"])]
+    paths = [items_at(frames, row) for row in stored_list(document["paths"])]
+    if not all(paths):
+        raise ValueError("a call path has no frames")
+    return tuple(_capture(paths, described) for described in stored_list(document["captures"]))
 
 
-def _capture(paths: list[CallPath], described: dict[str, Any]) -> TracedMemory:
-    facts = {name: _typed(described[name], *types) for name, types in _FACTS.items()}
-    for name in ("frame_limit", "traced_bytes", "tracing_bytes"):
-        _whole(facts[name])
-    traces = [_trace(row) for row in _rows(described["traces"])]
+def _capture(paths: list[CallPath], described: Any) -> TracedMemory:
+    if type(described) is not dict or described.keys() != {*_FACTS, "traces"}:
+        raise ValueError(f"expected a capture with {', '.join(_FACTS)} and traces")
+    facts = {name: check(described[name]) for name, check in _FACTS.items()}
+    traces = [stored_list(row, 3) for row in stored_list(described["traces"])]
     return TracedMemory(
         **facts,
-        paths=tuple(paths[index] for index, _, _ in traces),
-        sizes_bytes=tuple(size for _, size, _ in traces),
-        counts=tuple(count for _, _, count in traces),
+        paths=items_at(paths, [row[0] for row in traces]),
+        sizes_bytes=tuple([stored_integer(row[1]) for row in traces]),
+        counts=tuple([stored_integer(row[2]) for row in traces]),
     )
 
 
-def _frame(files: list[str], row: list[Any]) -> Frame:
-    function, file, line = _rows(row)
-    return Frame(_typed(function, str, type(None)), files[_whole(file)], _whole(line))
-
-
-def _trace(row: list[Any]) -> tuple[int, int, int]:
-    index, size, count = _rows(row)
-    return _whole(index), _whole(size), _whole(count)
-
-
-def _rows(value: Any, minimum: int = 0) -> list[Any]:
-    rows: list[Any] = _typed(value, list)
-    if len(rows) < minimum:
-        raise ValueError(f"expected a list of {minimum} or more items")
-    return rows
-
-
-def _whole(value: Any) -> int:
-    number: int = _typed(value, int)
-    if number < 0:
-        raise ValueError(f"{number} is negative")
-    return number
-
-
-def _typed(value: Any, *types: type) -> Any:
-    if type(value) not in types:  # not isinstance: true and false are not numbers
-        raise TypeError(f"expected {types[0].__name__}, got {type(value).__name__}")
-    return value
+def _frame(files: list[str], row: object) -> Frame:
+    function, file, line = stored_list(row, 3)
+    (name,) = items_at(files, [file])
+    return Frame(None if function is None else stored_text(function), name, stored_integer(line))
 
 
 def _refuse_constant(name: str) -> float:
@@ -164,9 +168,10 @@ def _read_text(path: str, file: BinaryIO) -> bytes:
         raise SnapshotFileError(
             f"{path}: {what} ({rest_bytes} bytes after its first line, {payload_bytes} expected)"
         )
-    if max(text_bytes, payload_bytes) > MAX_TEXT_BYTES:
+    if text_bytes > _longest_text(payload_bytes):
         raise SnapshotFileError(
-            f"{path}: {text_bytes} bytes of text, the maximum is {MAX_TEXT_BYTES}"
+            f"{path}: {text_bytes} bytes of text, the maximum is {_longest_text(payload_bytes)} for"
+            f" a payload of {payload_bytes} bytes"
         )
     file.seek(start)
     payload = file.read(payload_bytes)
@@ -177,12 +182,18 @@ def _read_text(path: str, file: BinaryIO) -> bytes:
     return _decompressed(path, payload, text_bytes)
 
 
+def _longest_text(payload_bytes: int) -> int:
+    """Return the maximum length of the text in a payload of this size, in bytes."""
+    return min(MAX_TEXT_BYTES, max(FREE_TEXT_BYTES, MAX_EXPANSION * payload_bytes))
+
+
 def _decompressed(path: str, payload: bytes, text_bytes: int) -> bytes:
+    stream = zlib.decompressobj()
     try:
-        text = zlib.decompressobj().decompress(payload, text_bytes + 1)
+        text = stream.decompress(payload, text_bytes + 1)
     except zlib.error as error:
         raise SnapshotFileError(f"{path}: cannot be decompressed: {error}") from error
-    if len(text) != text_bytes:
+    if len(text) != text_bytes or not stream.eof or stream.unused_data:
         raise SnapshotFileError(
             f"{path}: its text is not {text_bytes} bytes long as its header says"
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from memlens._frame import CallPath, Frame, path_order, traced_as_ours
+from memlens._rows import Rows
 from memlens._text import (
     PLAIN_WIDTH,
-    columns,
     format_bytes,
     format_change,
     format_count,
@@ -24,6 +24,7 @@ __all__ = (
     "rank_groups",
 )
 
+Row = TypeVar("Row")
 Groups = dict[CallPath, tuple[int, int]]  # bytes and blocks of each call path
 
 
@@ -104,100 +105,108 @@ class TraceDifference(NamedTuple):
         }
 
 
-class TraceStatistics:
+class _TraceRows(Rows[Row]):
+    """A table of call paths, of which the constructor keeps only the first ``limit`` rows."""
+
+    __slots__ = ("omitted",)
+
+    indent = "  "
+
+    def __init__(self, ranked: Sequence[Row], limit: int | None) -> None:
+        super().__init__(ranked[:limit])
+        self.omitted = len(ranked) - len(self.rows)
+
+    def __str__(self) -> str:
+        if self.rows:
+            return f"{self.title}\n{self.table(len(self.rows))}"
+        hidden = f"\n  ... and {format_count(self.omitted)} more" if self.omitted else ""
+        return self.title + hidden
+
+    def _hidden_count(self, limit: int) -> int:
+        return max(0, super()._hidden_count(limit)) + self.omitted
+
+
+class TraceStatistics(_TraceRows[TraceStatistic]):
     """The largest groups of a `TracedMemory`: a sequence of `TraceStatistic`, largest first.
 
     ``total_bytes`` and ``total_count`` are sums over all groups. ``omitted`` is the number of
     groups that the limit left out of ``rows``.
     """
 
-    __slots__ = ("omitted", "rows", "total_bytes", "total_count")
+    __slots__ = ("total_bytes", "total_count")
+
+    headers = ("size", "blocks", "where")
 
     def __init__(self, ranked: Sequence[TraceStatistic], limit: int | None) -> None:
-        self.rows = tuple(ranked[:limit])
-        self.omitted = len(ranked) - len(self.rows)
+        super().__init__(ranked, limit)
         self.total_bytes = sum(row.size_bytes for row in ranked)
         self.total_count = sum(row.block_count for row in ranked)
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    @property
+    def title(self) -> str:
+        """The totals in one line."""
+        total = format_count(self.total_count)
+        return f"{format_bytes(self.total_bytes)} traced, {_blocks(total, self.total_count)}"
 
-    def __iter__(self) -> Iterator[TraceStatistic]:
-        return iter(self.rows)
+    def _lines(self, row: TraceStatistic) -> Iterator[Sequence[str]]:
+        numbers = format_bytes(row.size_bytes), format_count(row.block_count)
+        return _path_lines(numbers, row.call_path)
 
-    def __getitem__(self, position: int) -> TraceStatistic:
-        return self.rows[position]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the table as JSON-ready values."""
+    def _totals(self) -> dict[str, Any]:
         return {
             "total_bytes": self.total_bytes,
             "total_count": self.total_count,
             "omitted": self.omitted,
-            "rows": [row.to_dict() for row in self.rows],
         }
 
-    def __str__(self) -> str:
-        total = format_count(self.total_count)
-        title = f"{format_bytes(self.total_bytes)} traced, {_blocks(total, self.total_count)}"
-        cells = [
-            (format_bytes(row.size_bytes), format_count(row.block_count), row.call_path)
-            for row in self.rows
-        ]
-        return _table(title, ("size", "blocks"), cells, self.omitted)
+    def _row_to_dict(self, row: TraceStatistic) -> dict[str, Any]:
+        return row.to_dict()
 
     def __repr__(self) -> str:
         size = format_bytes(self.total_bytes)
         return f"<TraceStatistics: {len(self) + self.omitted} groups, {size}>"
 
 
-class TraceComparison:
+class TraceComparison(_TraceRows[TraceDifference]):
     """The changes between two captures: a sequence of `TraceDifference`, largest first.
 
     ``difference_bytes`` and ``difference_count`` are sums over all groups. ``omitted`` is the
     number of changed groups that the limit left out of ``rows``.
     """
 
-    __slots__ = ("difference_bytes", "difference_count", "omitted", "rows")
+    __slots__ = ("difference_bytes", "difference_count")
+
+    headers = ("growth", "size", "new blocks", "blocks", "where")
 
     def __init__(self, ranked: Sequence[TraceDifference], limit: int | None) -> None:
-        self.rows = tuple(ranked[:limit])
-        self.omitted = len(ranked) - len(self.rows)
+        super().__init__(ranked, limit)
         self.difference_bytes = sum(row.difference_bytes for row in ranked)
         self.difference_count = sum(row.difference_count for row in ranked)
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    @property
+    def title(self) -> str:
+        """The change of all groups together in one line."""
+        blocks = _blocks(_signed(self.difference_count), self.difference_count)
+        return f"{format_change(self.difference_bytes)} traced, {blocks}"
 
-    def __iter__(self) -> Iterator[TraceDifference]:
-        return iter(self.rows)
+    def _lines(self, row: TraceDifference) -> Iterator[Sequence[str]]:
+        numbers = (
+            format_change(row.difference_bytes),
+            format_bytes(row.after_bytes),
+            _signed(row.difference_count),
+            format_count(row.after_count),
+        )
+        return _path_lines(numbers, row.call_path)
 
-    def __getitem__(self, position: int) -> TraceDifference:
-        return self.rows[position]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the table as JSON-ready values."""
+    def _totals(self) -> dict[str, Any]:
         return {
             "difference_bytes": self.difference_bytes,
             "difference_count": self.difference_count,
             "omitted": self.omitted,
-            "rows": [row.to_dict() for row in self.rows],
         }
 
-    def __str__(self) -> str:
-        blocks = _blocks(_signed(self.difference_count), self.difference_count)
-        title = f"{format_change(self.difference_bytes)} traced, {blocks}"
-        cells = [
-            (
-                format_change(row.difference_bytes),
-                format_bytes(row.after_bytes),
-                _signed(row.difference_count),
-                format_count(row.after_count),
-                row.call_path,
-            )
-            for row in self.rows
-        ]
-        return _table(title, ("growth", "size", "new blocks", "blocks"), cells, self.omitted)
+    def _row_to_dict(self, row: TraceDifference) -> dict[str, Any]:
+        return row.to_dict()
 
     def __repr__(self) -> str:
         change = format_change(self.difference_bytes)
@@ -227,20 +236,12 @@ def _change_order(row: TraceDifference) -> tuple[Any, ...]:
     return -abs(size), -size, -abs(count), -count, path_order(row.call_path)
 
 
-def _table(
-    title: str, headers: Sequence[str], cells: Iterable[tuple[Any, ...]], omitted: int
-) -> str:
-    rows: list[list[str]] = []
-    for *numbers, path in cells:
-        rows.append([*numbers, str(path[-1])])
-        blank = [""] * len(numbers)
-        rows.extend([*blank, f"  from {frame}"] for frame in reversed(path[:-1]))
-    lines = [title]
-    if rows:
-        lines.append(columns([*headers, "where"], rows, indent="  "))
-    if omitted:
-        lines.append(f"  and {format_count(omitted)} more")
-    return "\n".join(lines)
+def _path_lines(numbers: Sequence[str], path: CallPath) -> Iterator[Sequence[str]]:
+    """Yield the line of a row, then one line for each caller in its call path."""
+    yield [*numbers, str(path[-1])]
+    blank = [""] * len(numbers)
+    for frame in reversed(path[:-1]):
+        yield [*blank, f"  from {frame}"]
 
 
 def _line(what: str, frame: Frame) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from memlens._frame import CallPath, Frame, printable
+from memlens._options import shown
 from memlens._text import format_bytes
 from memlens.allocations.options import GroupBy, check_group_by, check_limit
 from memlens.allocations.tracing.filters import FileFilter
@@ -17,7 +18,7 @@ from memlens.allocations.tracing.trace_table import (
     compare_groups,
     rank_groups,
 )
-from memlens.errors import ComparisonError, TracingError
+from memlens.errors import ComparisonError, OptionError, TracingError
 
 if TYPE_CHECKING:  # tracemalloc imports pickle, so it is imported only where it is used
     import tracemalloc
@@ -131,6 +132,9 @@ def compare_traces(
     """
     check_group_by(group_by)
     check_limit(limit)
+    for name, memory in (("before", before), ("after", after)):
+        if not isinstance(memory, TracedMemory):
+            raise OptionError(f"{name} must be a TracedMemory; got {shown(memory)}")
     if group_by == "traceback" and before.frame_limit != after.frame_limit:
         raise ComparisonError(
             f"the captures keep {before.frame_limit} and {after.frame_limit} frames of a call path,"

@@ -1,37 +1,50 @@
-"""A snapshot by a forked child: the parent stops for the fork alone, then goes on.
+"""Capture by a forked child, so that the program pauses only for the fork.
 
-The child has a frozen copy of the heap. It runs C only, writes the file and exits without running
-any handler. The parent sends it the facts, reads its progress, waits within a bound, reaps it, and
-gives the file its name when it is whole.
+The child has a frozen copy of the heap. It runs only C code, writes the file and exits without
+running exit handlers. The parent sends the facts to the child, reads its progress, waits for a
+limited time, reaps the child, and renames the complete file.
+
+A task may be used by several threads, by signal handlers and by finalizers: the lock is reentrant
+and never held while waiting, and no state is lost between a system call and storing its result.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import struct
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from memlens import _core
+from memlens._atomic import PendingFile
 from memlens._core.sampler_api import OwnWork, read_samples
+from memlens._uninterrupted import call_and_store
 from memlens.errors import CaptureError, CaptureTimeoutError, OutputError
+from memlens.heap.capture.child_process import ChildProcess
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
+from memlens.heap.graph.snapshot_file import facts_text
 from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("SnapshotProgress", "SnapshotTask")
 
-MAX_SECONDS = 600.0  # then the child is killed
+MAX_SECONDS = 600.0  # after this time the child is killed
+_LONGEST_WAIT_SECONDS = 1.0  # then look again: another thread may have finished the task
+_WAIT_WITHOUT_PIDFD_SECONDS = 0.05  # another process may keep the pipe of the child open
 _RECORD = struct.Struct("=6Q")  # stage, objects, edges, bytes, nanoseconds, errno
+_READ_BYTES = _RECORD.size * 1024
+_EVENTS = (select.POLLIN, select.POLLOUT)  # of the ends of the pipes
 _STAGES = ("starting", "walking", "dominators", "writing", "done", "failed")
 
 
 class SnapshotProgress(NamedTuple):
-    """How far a forked capture is: its stage in a word, what it found, what it wrote, in bytes."""
+    """The progress of a forked capture: stage, objects and edges found, bytes written, age."""
 
     stage: str
     object_count: int
@@ -42,200 +55,307 @@ class SnapshotProgress(NamedTuple):
 
 
 class SnapshotTask:
-    """A snapshot that a child process is taking; the program goes on meanwhile.
+    """A snapshot that a forked child takes while the program continues.
 
-    `done` and `progress` look; `result` waits for the ``HeapSnapshot``. A task that is dropped
-    kills its child. Made by ``memlens.start_heap_snapshot``.
+    `done` and `progress` return immediately; `result` waits for the `HeapSnapshot`. Deleting the
+    task kills the child. Created by ``memlens.start_heap_snapshot``. A copy of the task in a forked
+    process neither waits for the child nor kills it.
     """
 
     def __init__(
         self, path: str | None, facts: Mapping[str, Any], *, values: bool, own_prefix: str
     ) -> None:
-        self._path = path
-        self._pid = 0
+        self._owner = os.getpid()
+        self._lock = threading.RLock()
+        self._uses = 0  # calls in progress, all of one thread; the outermost closes descriptors
+        self._values = values
+        self._is_named = path is not None
         self._snapshot: HeapSnapshot | None = None
         self._error: CaptureError | OutputError | None = None
-        self._said = b""
-        self._temporary, file = _open_temporary(path)
-        own_work = OwnWork.begin()
-        facts_end, self._send = os.pipe()
-        self._progress_end, child_end = os.pipe()
+        self._ended = False
+        self._message = b""
+        self._sent: list[int] = []  # bytes of the message
+        self._parts: list[bytes] = []  # of the progress
+        self._pids: list[int] = []
+        self._child: ChildProcess | None = None
+        self._ends: list[int] = []  # of pipes: progress to read, facts to write
+        facts_text(facts)  # refuse bad facts before anything is created
+        self._file = PendingFile(_temporary_target() if path is None else path)
         try:
-            assert _core.fork_capture is not None
+            self._start(facts, own_prefix)
+        except BaseException as error:
+            self._abandon()
+            if isinstance(error, OSError) and not isinstance(error, OutputError):
+                raise CaptureError(
+                    f"cannot fork a child to capture the heap: {error.strerror or error}"
+                ) from error
+            raise
+
+    def _start(self, facts: Mapping[str, Any], own_prefix: str) -> None:
+        """Fork the child and send the facts as far as the pipe has room."""
+        if not self._is_named:
+            os.unlink(self._file.name)  # so that nothing is left even if this process is killed
+        child_ends: list[int] = []
+        own_work = OwnWork.begin()
+        try:
+            for parent_place in (0, 1):
+                reading, writing = os.pipe()
+                self._ends.append((reading, writing)[parent_place])
+                child_ends.append((writing, reading)[parent_place])
             before = read_samples()
             sites = () if before is None else _packed(site_sections(before))
             started = time.perf_counter()
-            self._pid = _core.fork_capture(
-                file, child_end, facts_end, values=values, own_prefix=own_prefix, more=sites
-            )
+            self._fork(child_ends, own_prefix, sites)
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
-        except BaseException as error:
-            self._close_pipes()
-            _unlink(self._temporary)
-            if isinstance(error, OSError):
-                raise CaptureError(f"cannot fork a child to capture the heap: {error}") from error
-            raise
         finally:
             OwnWork.end(own_work)
-            for end in (file, child_end, facts_end):
+            for end in child_ends:
                 os.close(end)
         self._deadline = time.monotonic() + MAX_SECONDS
+        self._child = ChildProcess(self._pids[0])
         lost = [] if before is None else lost_samples(before, read_samples())
-        record = {**facts, "pause_seconds": pause, "lost_samples": lost}
-        text = json.dumps(record).encode()
-        self._unsent = struct.pack("=I", len(text)) + text
-        os.set_blocking(self._send, False)  # a pipe holds so much, and the child reads at its end
+        text = facts_text({**facts, "pause_seconds": pause, "lost_samples": lost}).encode()
+        self._message = struct.pack("=I", len(text)) + text
+        for end in self._ends:
+            os.set_blocking(end, False)  # the child reads the facts only after the walk
 
-    # -- looking ---------------------------------------------------------------------------------
+    def _fork(self, child_ends: list[int], own_prefix: str, sites: tuple[Any, ...]) -> None:
+        assert _core.fork_capture is not None
+        fork = partial(_core.fork_capture, values=self._values, own_prefix=own_prefix, more=sites)
+        call_and_store(self._pids, fork, self._file.descriptor, *child_ends)
+
+    # -- the interface ---------------------------------------------------------------------------
 
     def done(self) -> bool:
-        """Tell whether the child has ended, well or not."""
-        if self._pid:
-            self._pump(0.0)
-        return not self._pid
+        """Return whether the child has ended, successfully or not."""
+        self._advance()
+        return self._ended
 
     @property
     def progress(self) -> SnapshotProgress:
-        """How far the child is, by its last word."""
-        if self._pid:
-            self._pump(0.0)
-        whole = len(self._said) - len(self._said) % _RECORD.size
-        if not whole:
-            return SnapshotProgress(_STAGES[0], 0, 0, 0, 0.0, 0)
-        record = _RECORD.unpack_from(self._said, whole - _RECORD.size)
-        stage, objects, edges, written, nanoseconds, error = record
-        return SnapshotProgress(_STAGES[stage], objects, edges, written, nanoseconds / 1e9, error)
+        """The latest progress that the child has reported."""
+        self._advance()
+        return self._latest_progress()
 
     def result(self, timeout: float | None = None) -> HeapSnapshot:
-        """Wait for the snapshot, ``timeout`` seconds at the most, and return it.
+        """Wait for the snapshot and return it.
 
-        Raises ``CaptureTimeoutError`` when the time is over (the child goes on, and can be waited
-        for again, 10 minutes in all), ``CaptureError`` where the child failed, crashed or was
-        killed, ``OutputError`` where it could not write.
+        ``timeout``: seconds; by default until the child is 10 minutes old. Raises
+        ``CaptureTimeoutError`` when the time is over (the child continues, and `result` can be
+        called again), ``CaptureError`` if the child failed, crashed or was killed, or if the task
+        belongs to another process, ``OutputError`` if the file could not be written.
         """
+        if not self._is_owner():
+            raise CaptureError(
+                f"this snapshot task belongs to process {self._owner}, which forked this one"
+            )
         end = self._deadline if timeout is None else time.monotonic() + timeout
-        while self._pid:
+        self._advance()
+        while not self._ended:
             left = end - time.monotonic()
-            if left <= 0 and not self.done():
+            if left <= 0 and timeout is not None:
                 raise CaptureTimeoutError(
                     f"the capture has not ended within {timeout} s ({self.progress.stage})"
                 )
-            self._pump(max(left, 0.0))
+            self._wait(max(left, 0.0))
+            self._advance()
         if self._error is not None:
             raise self._error
-        if self._snapshot is None:
-            self._snapshot = self._open()
+        with self._entered():
+            if self._snapshot is None:
+                self._snapshot = self._open()
         return self._snapshot
 
     def cancel(self) -> None:
-        """Kill the child, where it has not ended; `result` then says so."""
-        if self._pid:
-            os.kill(self._pid, signal.SIGKILL)
-            self._reap()
+        """Kill the child if it is running; `result` then raises ``CaptureError``."""
+        if not self._is_owner():
+            return
+        while not self._ended:
+            with self._entered():
+                if self._child is not None:
+                    self._child.kill()
+            self._wait(_WAIT_WITHOUT_PIDFD_SECONDS)
+            self._advance()
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else f"running, {self._latest_progress().stage}"
+        return f"<SnapshotTask: {state}>"
 
     def __del__(self) -> None:
-        if getattr(self, "_pid", 0):
-            self.cancel()
+        if not hasattr(self, "_file"):
+            return
+        if self._is_owner():
+            self._abandon()
+        else:  # a copy in a forked process: only its own descriptors
+            self._release()
+            self._file.close()
 
     # -- the child -------------------------------------------------------------------------------
 
-    def _pump(self, seconds: float) -> None:
-        """Send and read what there is, wait ``seconds`` for more at the most; reap at the end."""
-        if time.monotonic() > self._deadline:
-            os.kill(self._pid, signal.SIGKILL)
-        writers = [self._send] if self._unsent else []
-        readable, writable, _ = select.select([self._progress_end], writers, [], min(seconds, 1.0))
-        if writable:
-            self._write()
-        if readable:
-            part = os.read(self._progress_end, 1 << 16)
-            self._said += part
-            if not part:  # the child has closed its end, which it does by ending
-                self._reap()
+    def _is_owner(self) -> bool:
+        return os.getpid() == self._owner
 
-    def _write(self) -> None:
-        try:
-            self._unsent = self._unsent[os.write(self._send, self._unsent) :]
-        except BrokenPipeError:
-            self._unsent = b""  # the child is gone: reading will tell how
-        if not self._unsent:
-            os.close(self._send)
-            self._send = -1
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Exclude other threads; close the descriptors after the last use."""
+        with self._lock:
+            self._uses += 1
+            try:
+                yield
+            finally:
+                self._uses -= 1
+                if self._ended and not self._uses:
+                    self._release()
 
-    def _reap(self) -> None:
-        pid, self._pid = self._pid, 0
-        try:
-            _, status = os.waitpid(pid, 0)
-        except ChildProcessError:
-            status = 0  # somebody else reaps all children: the child's last word has to do
-        said = self.progress
-        self._close_pipes()
-        if status == 0 and said.stage == "done":
-            self._finish()
-        else:
-            _unlink(self._temporary)
-            self._error = _failure(os.waitstatus_to_exitcode(status), said)
+    def _wait(self, seconds: float) -> None:
+        """Wait until the child sends something, can receive something, or has ended."""
+        waiting = select.poll()  # select() cannot handle descriptors from 1024 on
+        child = self._child
+        longest = _LONGEST_WAIT_SECONDS
+        if child is None or child.descriptor < 0:
+            longest = _WAIT_WITHOUT_PIDFD_SECONDS
+        elif not self._ended:
+            waiting.register(child.descriptor, select.POLLIN)
+        ends = self._ends[:]
+        if len(ends) == len(_EVENTS):
+            is_wanted = not self._parts or self._parts[-1], sum(self._sent) < len(self._message)
+            for end, event, wanted in zip(ends, _EVENTS, is_wanted, strict=True):
+                if wanted:
+                    waiting.register(end, event)
+        waiting.poll(min(seconds, longest) * 1000)
 
-    def _finish(self) -> None:
-        if self._path is None:
+    def _advance(self) -> None:
+        """Exchange data with the child without waiting; finish the task if the child has ended."""
+        if self._ended or not self._is_owner():
             return
+        with self._entered():
+            if self._ended or self._child is None:
+                return
+            if time.monotonic() > self._deadline:
+                self._child.kill()
+            self._send_facts()
+            self._read_progress()
+            if self._child.poll():
+                self._read_progress()
+                self._finish(self._child)
+
+    def _send_facts(self) -> None:
+        """Send as much of the facts as the pipe takes."""
         try:
-            os.replace(self._temporary, self._path)
-        except OSError as error:
-            _unlink(self._temporary)
-            self._error = OutputError(f"cannot write {self._path!r}: {error.strerror}")
+            while len(left := self._message[sum(self._sent) :]):
+                call_and_store(self._sent, os.write, self._ends[1], left)
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._message = b""  # the child has ended; its exit status says why
+
+    def _read_progress(self) -> None:
+        """Read the records that the child has written."""
+        try:
+            while not self._parts or self._parts[-1]:
+                call_and_store(self._parts, os.read, self._ends[0], _READ_BYTES)
+        except BlockingIOError:
+            pass
+
+    def _latest_progress(self) -> SnapshotProgress:
+        # Records are written whole. A signal handler may have stored a later one first.
+        records = [record for part in self._parts for record in _RECORD.iter_unpack(part)]
+        if not records:
+            return SnapshotProgress(_STAGES[0], 0, 0, 0, 0.0, 0)
+        stage, objects, edges, written, nanoseconds, error = max(
+            records, key=lambda record: (record[0], record[4])
+        )
+        return SnapshotProgress(_STAGES[stage], objects, edges, written, nanoseconds / 1e9, error)
+
+    def _finish(self, child: ChildProcess) -> None:
+        """Rename the file, or record why there is none. May be repeated after an interruption."""
+        said = self._latest_progress()
+        if child.exit_code == 0 or (child.exit_code is None and said.stage == "done"):
+            if self._is_named:
+                try:
+                    self._file.rename()
+                except OutputError as error:
+                    self._error = error
+        else:
+            self._error = _failure(child.exit_code, said, values=self._values)
+            if self._is_named:
+                self._file.delete()
+        self._ended = True
 
     def _open(self) -> HeapSnapshot:
-        if self._path is not None:
-            return HeapSnapshot.load(self._path)
+        if self._is_named:
+            return HeapSnapshot.load(self._file.target)
+        return HeapSnapshot.from_descriptor(self._file.descriptor)
+
+    def _release(self) -> None:
+        """Close the descriptors of the pipes, the child and the file."""
+        while self._ends:
+            os.close(self._ends.pop())
+        if self._child is not None:
+            self._child.close()
+        if self._is_named or self._snapshot is not None or self._error is not None:
+            self._file.close()
+
+    def _abandon(self) -> None:
+        """Kill and reap the child and delete what is unfinished, even if that is interrupted."""
         try:
-            return HeapSnapshot.load(self._temporary)
+            if self._child is None and self._pids:
+                self._child = ChildProcess(self._pids[0])
+            if self._child is not None and not self._ended:
+                self._child.kill()
+                try:
+                    self._child.wait()
+                except BaseException:  # raised by a signal handler
+                    self._child.wait()
+                    raise
         finally:
-            _unlink(self._temporary)  # the mapping keeps it
+            if not self._ended:
+                self._ended = True
+                self._error = CaptureError("the capture was abandoned before it had started")
+                if self._is_named:
+                    self._file.delete()
+            self._release()
+            self._file.close()
 
-    def _close_pipes(self) -> None:
-        for end in (self._send, self._progress_end):
-            if end >= 0:
-                os.close(end)
-        self._send = self._progress_end = -1
 
-
-def _open_temporary(path: str | None) -> tuple[str, int]:
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+def _temporary_target() -> str:
+    """Return a path in the folder for temporary files."""
     try:
-        if path is None:
-            descriptor, name = tempfile.mkstemp(prefix="memlens-", suffix=".part")
-            return name, descriptor
-        name = f"{path}.{os.getpid()}-{time.monotonic_ns()}.part"
-        return name, os.open(name, flags, 0o600)
+        return os.path.join(tempfile.gettempdir(), "memlens")
     except OSError as error:
-        raise OutputError(
-            f"cannot write {path or tempfile.gettempdir()!r}: {error.strerror};"
-            " choose another folder or free space"
-        ) from error
+        raise OutputError(f"cannot write a temporary file: {error.strerror or error}") from error
 
 
 def _packed(sections: Mapping[str, Any]) -> tuple[tuple[str, str, bytes], ...]:
-    """Return sections as the child writes them; it is little-endian machines alone that fork."""
+    """Return sections as bytes for the child. Only little-endian machines fork."""
     return tuple((name, column.typecode, column.tobytes()) for name, column in sections.items())
 
 
-def _failure(exit_code: int, said: SnapshotProgress) -> CaptureError | OutputError:
+def _failure(
+    exit_code: int | None, said: SnapshotProgress, *, values: bool
+) -> CaptureError | OutputError:
     if said.stage == "failed" and said.errno:
-        text = f"the capturing child failed while {said.seconds:.1f} s old: "
+        text = f"the capturing child failed after {said.seconds:.1f} s: "
         text += os.strerror(said.errno)
         return OutputError(text) if said.written_bytes or said.errno == 28 else CaptureError(text)
-    if exit_code < 0:
-        name = signal.Signals(-exit_code).name
+    if exit_code is None:
         return CaptureError(
-            f"the capturing child was ended by {name} while {said.stage}; this process is unharmed."
-            " A native extension whose traversal crashes does this; mode 'inline' would crash too"
+            f"the capturing child ended while {said.stage}, and other code of this program has"
+            " reaped it, so that its exit status is unknown"
         )
-    return CaptureError(f"the capturing child ended with {exit_code} while {said.stage}")
+    if exit_code < 0:
+        end = f"was killed by {signal.Signals(-exit_code).name} while {said.stage}"
+    else:
+        end = f"exited with status {exit_code} while {said.stage}"
+    return CaptureError(
+        f"the capturing child {end}; this process is unharmed. {_advice(said, values)}"
+    )
 
 
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass  # renamed, or never made
+def _advice(said: SnapshotProgress, values: bool) -> str:
+    if said.stage == "starting" and values:
+        return (
+            "With values=True the child runs the fork handlers of libraries, and those of some"
+            " (grpc, for example) end the child; use mode='inline', or leave the values out"
+        )
+    return "A native extension with a faulty traversal can cause this; mode 'inline' would crash"

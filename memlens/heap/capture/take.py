@@ -1,4 +1,4 @@
-"""take_heap_snapshot: the live process, once, as a value."""
+"""take_heap_snapshot: capture the heap of this process as a value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from memlens import _core
 from memlens._core.sampler_api import OwnWork, read_samples
-from memlens._package import PACKAGE_FOLDER
+from memlens._package import CODE_FOLDER
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.capture.forked import SnapshotTask
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
@@ -22,8 +22,8 @@ from memlens.heap.snapshot import HeapSnapshot
 __all__ = ("collect_garbage", "start_heap_snapshot", "take_heap_snapshot")
 
 _MODES = ("auto", "fork", "inline")
-_MAX_ROUNDS = 3  # of collection: what finalisers let go needs another one
-# The same for all snapshots of one process; with the pid it tells a forked child from its parent.
+_MAX_ROUNDS = 3  # of collections: finalizers may release objects that need another round
+# Identifies this process in its snapshots. A forked child inherits it but has another pid.
 _PROCESS = os.urandom(8).hex()
 
 
@@ -36,23 +36,25 @@ def take_heap_snapshot(
     reason: str = "manual",
     facts: Mapping[str, Any] | None = None,
 ) -> HeapSnapshot:
-    """Capture every object of this process, and who refers to whom.
+    """Capture all objects of this process and their references.
 
-    ``path``: also save it there. ``mode``: ``"fork"`` captures in a forked child, so that this
-    process stops for the fork alone; ``"inline"`` within this process, which stops meanwhile;
-    ``"auto"`` forks on Linux where the native core is there. ``collect``: collect garbage first (by
-    default when inline; forked, what nothing reaches is marked and left out of views). ``values``:
-    store the text of strings and numbers and the keys of dicts, which are left out otherwise.
-    ``reason``: a word for the record. ``facts``: JSON-ready values to record beside ours.
+    - ``path``: also save the snapshot there.
+    - ``mode``: ``"fork"`` captures in a forked child, so that this process pauses only for the
+      fork. ``"inline"`` captures in this process and pauses it. ``"auto"`` forks on Linux if the
+      native core is available.
+    - ``collect``: collect garbage first. The default is yes for an inline capture. A forked one
+      marks garbage instead, and views leave it out.
+    - ``values``: store the text of strings and numbers and the keys of dicts.
+    - ``reason``: a word to record. ``facts``: JSON-ready values to record.
 
-    Taken while allocations are sampled (`MemoryProfiler`, `AllocationProfiler`), it knows where the
-    sampled ones of its objects were allocated: ``summary(by="site")``, `Node.allocated_at`.
+    While a `MemoryProfiler` or `AllocationProfiler` samples allocations, the snapshot also records
+    where the sampled objects were allocated: ``summary(by="site")``, `Node.allocated_at`.
 
     Runs no code of the program's objects. Raises ``OptionError`` for an unknown mode,
-    ``CaptureError`` where the heap cannot be captured, ``OutputError`` where it cannot be saved.
+    ``CaptureError`` if the heap cannot be captured, ``OutputError`` if it cannot be saved.
     """
     forks = _forks(mode)
-    own_work = OwnWork.begin()  # no context manager: it would be an object of the heap
+    own_work = OwnWork.begin()  # a context manager would be an object in the heap
     try:
         if forks:
             task = start_heap_snapshot(
@@ -74,7 +76,7 @@ def _take_inline(
     collected = collect_garbage() if collect is not False else None
     sites, lost = {}, []
     before = read_samples()
-    sections: dict[str, Any] = _core.capture(values=values, own_prefix=PACKAGE_FOLDER)
+    sections: dict[str, Any] = _core.capture(values=values, own_prefix=CODE_FOLDER)
     if before is not None:
         lost = lost_samples(before, read_samples())
         sites = site_sections(before)
@@ -92,20 +94,21 @@ def start_heap_snapshot(
     reason: str = "manual",
     facts: Mapping[str, Any] | None = None,
 ) -> SnapshotTask:
-    """Start a snapshot in a forked child and return at once; options as of `take_heap_snapshot`.
+    """Start a snapshot in a forked child and return immediately.
 
-    Raises ``CaptureError`` where this platform or core cannot fork, or the fork fails.
+    The options are those of `take_heap_snapshot`. Raises ``CaptureError`` if the core cannot fork
+    or the fork fails, ``OutputError`` if the file cannot be created.
     """
     _forks("fork")
     started = time.perf_counter()
     collected = collect_garbage() if collect else None
     record = _facts("fork", reason, values, collected, time.perf_counter() - started, facts)
     target = None if path is None else os.fspath(path)
-    return SnapshotTask(target, record, values=values, own_prefix=PACKAGE_FOLDER)
+    return SnapshotTask(target, record, values=values, own_prefix=CODE_FOLDER)
 
 
 def collect_garbage() -> dict[str, int]:
-    """Collect until nothing more is freed, at most 3 rounds; return rounds and objects freed."""
+    """Collect garbage until nothing is freed, at most 3 times; return rounds and freed objects."""
     freed: list[int] = []
     while len(freed) < _MAX_ROUNDS and (not freed or freed[-1]):
         freed.append(gc.collect())
@@ -113,14 +116,14 @@ def collect_garbage() -> dict[str, int]:
 
 
 def _forks(mode: str) -> bool:
-    """Tell whether a mode means a forked capture here; refuse what cannot be."""
+    """Return whether a mode means a forked capture. Raises if the mode cannot be used."""
     if mode not in _MODES:
         raise OptionError(f"unknown mode {mode!r}: choose one of {', '.join(_MODES)}")
     if mode == "fork" and _core.fork_capture is None:
         raise CaptureError(
-            "mode 'fork' needs the native core, which this memlens does not have; use mode 'auto'"
+            "mode 'fork' needs the native core, which is not installed; use mode 'auto'"
         )
-    # A forked child of a macOS process may not use the system's frameworks: inline there.
+    # On macOS a forked child must not use system frameworks, so captures are inline there.
     return mode == "fork" or (
         mode == "auto" and _core.fork_capture is not None and sys.platform == "linux"
     )

@@ -1,13 +1,13 @@
 """Where the objects of a snapshot were allocated: the join of the sampler's table with the heap.
 
-A sample is a block; an object begins 0, 16, 32 or 48 bytes into its block, behind the collector's
-header and what an instance keeps before it. Only some of the objects are sampled, one in about 512
-KiB of them, each standing for as many as its weight says. Buffers (the items of a list, the table
-of a dict, the bytes of a bytearray) are blocks of their own and belong to no node.
+A sample is a memory block. An object starts 0, 16, 32 or 48 bytes into its block, after the
+collector's header and the words that precede an instance. About one object in 512 KiB is sampled;
+its weight is the number of objects that it represents. Buffers (the items of a list, the table of a
+dict, the bytes of a bytearray) are separate blocks and belong to no node.
 
-`site_sections` writes the table down before a heap is captured, by block; a forked child then
-writes what its parent has read. `lost_samples`, after the capture, tells which blocks were freed
-meanwhile. `AllocationSites` finds the nodes, when somebody asks.
+`site_sections` copies the sampler's table before a heap is captured; a forked child writes the copy
+that its parent has read. After the capture, `lost_samples` returns the blocks that were freed in the
+meantime. `AllocationSites` finds the nodes on demand.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from memlens._core.layout import SITE_SECTIONS
 from memlens._core.sampler_api import COLUMNS, DOMAINS
 from memlens._frame import NATIVE_FRAME, CallPath, Frame, path_order
 from memlens._text import format_bytes, format_count
+from memlens.heap.graph.stored_text import stored_text
 
 __all__ = ("AllocationSites", "SiteShare", "lost_samples", "site_sections")
 
@@ -33,10 +34,10 @@ _OBJECT_DOMAIN = DOMAINS.index("object")
 
 @dataclass(frozen=True, slots=True)
 class SiteShare:
-    """What of some objects was allocated at one place: estimates from samples.
+    """An estimate of how many of some objects were allocated at one call path.
 
-    ``call_path``: the calls that lead there, the line that allocated last. ``count`` and
-    ``shallow_bytes`` are what the ``sample_count`` sampled objects stand for.
+    ``call_path``: the calls, the allocating line last. ``count`` and ``shallow_bytes`` are the
+    numbers that the ``sample_count`` sampled objects represent.
     """
 
     call_path: CallPath
@@ -53,7 +54,7 @@ class SiteShare:
         )
 
     def path_text(self) -> str:
-        """Return the calls in one line, the one that allocated first."""
+        """Return the calls in one line, the allocating call first."""
         return " <- ".join(frame.short() for frame in reversed(self.call_path))
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,8 +70,8 @@ class SiteShare:
 class AllocationSites:
     """The allocation sites of one captured heap, by node.
 
-    ``sections`` holds those of `SITE_SECTIONS`; ``node_address`` the address of each node; ``lost``
-    the addresses of blocks that do not count (`lost_samples`).
+    ``sections`` has the columns of `SITE_SECTIONS`, ``node_address`` the address of each node and
+    ``lost`` the addresses of blocks to leave out (see `lost_samples`).
     """
 
     def __init__(
@@ -80,11 +81,14 @@ class AllocationSites:
         self._node_address = node_address
         self._lost = frozenset(lost)
 
+    def __repr__(self) -> str:
+        return f"<AllocationSites: {len(self._columns['site_address']):,} samples>"
+
     @cached_property
     def samples(self) -> dict[int, int]:
-        """The sampled nodes, ascending, each with the row of its sample."""
+        """The row of the sample of each sampled node; nodes ascending."""
         columns = self._columns
-        rows: dict[int, int] = {}  # where an object of a sampled block may begin
+        rows: dict[int, int] = {}  # by the addresses where an object in a sampled block may start
         blocks = zip(columns["site_address"], columns["site_size"], strict=True)
         for row, (address, size_bytes) in enumerate(blocks):
             if address in self._lost:
@@ -104,8 +108,7 @@ class AllocationSites:
         columns = self._columns
         data = bytes(columns["site_string_bytes"])
         texts = [
-            data[start:end].decode("utf-8", "surrogatepass")
-            for start, end in pairwise(columns["site_string_offset"])
+            stored_text(data, start, end) for start, end in pairwise(columns["site_string_offset"])
         ]
         places = zip(
             columns["site_function"], columns["site_file"], columns["site_line"], strict=True
@@ -119,19 +122,19 @@ class AllocationSites:
         ]
 
     def path_of(self, node: int) -> CallPath | None:
-        """Return the call path that allocated a node; None for one that was not sampled."""
+        """Return the call path that allocated a node, None if it was not sampled."""
         row = self.samples.get(node)
         return None if row is None else self.call_paths[self._columns["site_stack"][row]]
 
     def site_of(self, node: int) -> Frame | None:
-        """Return the line that allocated a node; None for one that was not sampled."""
+        """Return the call that allocated a node, None if it was not sampled."""
         path = self.path_of(node)
         return None if path is None else path[-1]
 
     def shares(self, nodes: Iterable[int], depth: int) -> list[SiteShare]:
-        """Return where some nodes were allocated, most bytes first; empty where none was sampled.
+        """Return where nodes were allocated, most bytes first; empty if none was sampled.
 
-        ``depth``: how many calls tell places apart, counted from the line that allocated.
+        ``depth``: the number of innermost calls by which allocations are grouped.
         """
         columns, samples = self._columns, self.samples
         sums: dict[CallPath, tuple[float, float, int]] = {}
@@ -152,7 +155,7 @@ class AllocationSites:
 
 
 def site_sections(tables: Mapping[str, bytes]) -> dict[str, array[Any]]:
-    """Return `SITE_SECTIONS` of what `memlens._core.sampler_api.read_samples` has given."""
+    """Return the `SITE_SECTIONS` of tables read by `memlens._core.sampler_api.read_samples`."""
     columns = _columns(tables)
     stacks = _Stacks(columns)
     rows = []
@@ -172,10 +175,11 @@ def site_sections(tables: Mapping[str, bytes]) -> dict[str, array[Any]]:
 
 
 def lost_samples(before: Mapping[str, bytes], after: Mapping[str, bytes] | None) -> list[int]:
-    """Return the addresses of the blocks sampled before a capture that were freed since.
+    """Return the addresses of sampled blocks that were freed during a capture.
 
-    During it or until ``after`` was read: what has such an address in the captured heap may be
-    another object. All of them where sampling has ended since (None).
+    An object at such an address in the captured heap may be a different one. ``before`` and
+    ``after`` were read before and after the capture. If ``after`` is None, because sampling has
+    stopped, all blocks are returned.
     """
     old = _columns(before)
     lost = set(zip(old["sample_sequence"], old["sample_address"], strict=True))
@@ -191,7 +195,7 @@ def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 class _Stacks:
-    """The stacks, frames and strings that are used, numbered anew: a snapshot keeps no others."""
+    """Renumbers the stacks, frames and strings in use, so that a snapshot stores only those."""
 
     def __init__(self, columns: Mapping[str, Any]) -> None:
         self._columns = columns

@@ -1,7 +1,7 @@
-"""The dominator tree of a heap: who alone keeps whom alive.
+"""The dominator tree of a heap: immediate dominators and retained sizes.
 
-Node ``d`` dominates node ``v`` when every path from the roots to ``v`` passes ``d``: were ``d``
-freed, ``v`` would be too. The retained size of a node is the size of all that it dominates.
+Node ``d`` dominates node ``v`` when every path from the roots to ``v`` goes through ``d``, so that
+freeing ``d`` frees ``v``. The retained size of a node is the total size of the nodes it dominates.
 """
 
 from __future__ import annotations
@@ -10,26 +10,28 @@ from array import array
 from collections.abc import Iterator
 from functools import cached_property
 
-from memlens import _core
-from memlens._core.layout import NONE
+from memlens.heap.graph import checked_core
 
 __all__ = ("DominatorTree",)
 
 
 class DominatorTree:
-    """Immediate dominators and retained sizes of all nodes, and the tree that they make.
+    """The dominator tree of all nodes, with their retained sizes.
 
-    ``dominator``: for each node the node that immediately dominates it, ``NONE`` for node 0 and
-    for garbage. ``retained``: for each node the bytes that it keeps alive, itself included.
+    ``dominator``: the immediate dominator of each node, ``NONE`` for node 0 and for garbage.
+    ``retained``: the retained size of each node in bytes, including the node itself.
     """
 
     def __init__(self, dominator: memoryview, retained: memoryview) -> None:
         self.dominator = dominator
         self.retained = retained
 
+    def __repr__(self) -> str:
+        return f"<DominatorTree of {len(self.dominator):,} nodes>"
+
     @cached_property
     def _child_rows(self) -> tuple[array[int], array[int]]:
-        return _core.children_rows(self.dominator)
+        return checked_core.children_rows(self.dominator)
 
     def children(self, node: int) -> array[int]:
         """Return the nodes that ``node`` immediately dominates, in node order."""
@@ -37,19 +39,12 @@ class DominatorTree:
         return children[offsets[node] : offsets[node + 1]]
 
     def subtree(self, node: int) -> Iterator[int]:
-        """Yield all that a node dominates, itself first."""
+        """Yield the node and all nodes that it dominates, the node first."""
         stack = [node]
         while stack:
             node = stack.pop()
             yield node
             stack.extend(self.children(node))
-
-    def ancestors(self, node: int) -> Iterator[int]:
-        """Yield the dominators of a node from the nearest up, without node 0 and itself."""
-        node = self.dominator[node]
-        while node not in (0, NONE):
-            yield node
-            node = self.dominator[node]
 
     def retained_by_group(
         self,
@@ -58,12 +53,12 @@ class DominatorTree:
         flags: memoryview | array[int],
         skip_flags: int = 0,
     ) -> array[int]:
-        """Return the bytes retained by each group of nodes; ``group`` gives each node's group.
+        """Return the bytes retained by each group of nodes; ``group`` has the group of each node.
 
-        A node counts for its group unless a dominator of it is of the same group: nothing counts
-        twice within a group. Nodes with any bit of ``skip_flags`` do not count. Garbage counts with
-        its shallow size, which is its retained size here.
+        A node is counted for its group unless one of its dominators is in the same group, so no
+        byte is counted twice within a group. Nodes with any bit of ``skip_flags`` are not counted.
+        Garbage is counted with its shallow size, which is its retained size here.
         """
-        return _core.retained_by_group(
+        return checked_core.retained_by_group(
             self.dominator, self.retained, group, group_count, flags, skip_flags
         )

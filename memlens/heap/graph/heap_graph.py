@@ -1,8 +1,8 @@
 """HeapGraph: every object of a process at one instant, and what refers to what.
 
-A struct of arrays, immutable, laid out as `memlens._core.layout` says. Node 0 is the process; its
-edges are the roots. Whatever is derived (dominators, referrers, paths, the address index) is
-computed by the core when first asked for, and kept.
+An immutable struct of arrays in the layout of `memlens._core.layout`. Node 0 is the process; its
+edges are the roots. Derived data (dominators, referrers, paths, the address index) is computed by
+the core on first use and cached.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from memlens import _core
 from memlens._core.layout import (
     DERIVED_SECTIONS,
+    KIND_MASK,
     LABEL_BITS,
     LARGEST_STORED,
     NO_BOUND,
@@ -27,26 +27,34 @@ from memlens._core.layout import (
     NodeFlag,
     RootKind,
 )
-from memlens._frame import Frame
+from memlens._frame import Frame, is_library_file
 from memlens.errors import SnapshotFileError
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.allocation_sites import AllocationSites
 from memlens.heap.graph.dominator_tree import DominatorTree
 from memlens.heap.graph.snapshot_file import SectionFile
+from memlens.heap.graph.stored_text import stored_text
+from memlens.heap.graph.validation import (
+    CheckedSections,
+    check_facts,
+    check_structure,
+    item_count,
+)
 
 __all__ = ("Edge", "HeapGraph")
 
-_KIND_MASK = (1 << LABEL_BITS) - 1
 _WEAK = int(EdgeKind.WEAK)
-# Good names first: a path from a module or a frame tells more than one from the intern table.
+# Search order: a path from a module or a frame is more useful than one from the intern table.
 _ROOT_TIER = {
     RootKind.MODULE: 0,
-    RootKind.FRAME: 1,
-    RootKind.INTERPRETER: 2,
-    RootKind.STATIC_TYPE: 3,
-    RootKind.INTERNED: 4,
-    RootKind.IMMORTAL: 4,
-    RootKind.EXTERNAL: 5,
+    RootKind.FRAME: 1,  # up to 200: see `HeapGraph._root_tier`
+    RootKind.INTERPRETER: 201,
+    RootKind.STATIC_TYPE: 202,
+    RootKind.INTERNED: 203,
+    RootKind.IMMORTAL: 203,
+    RootKind.EXTERNAL: 204,
 }
+_MAX_RANKED_DEPTH = 99
 
 
 class Edge(NamedTuple):
@@ -59,13 +67,8 @@ class Edge(NamedTuple):
     position: int  # of EdgeKind.INDEX; 0 otherwise
 
 
-def _item_count(sections: Mapping[str, Any], name: str) -> int:
-    # Of a file without checking the section: that takes 50 ms for ten million objects.
-    return sections.item_count(name) if isinstance(sections, SectionFile) else len(sections[name])
-
-
 def _column(name: str) -> cached_property[memoryview]:
-    # Looked up when first used: a mapped file checks a section then, and not before.
+    # Looked up on first use, because that is when a mapped file verifies the section.
     return cached_property(lambda graph: memoryview(graph.sections[name]))
 
 
@@ -94,28 +97,27 @@ class HeapGraph:
     frame_file = _column("frame_file")
     frame_line = _column("frame_line")
     frame_depth = _column("frame_depth")
-    _string_offset = _column("string_offset")
-    _string_bytes = _column("string_bytes")
 
     def __init__(self, sections: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-        missing = sorted(SECTIONS.keys() - sections.keys())
-        if missing:
-            raise SnapshotFileError(f"not a whole heap: without the section {missing[0]!r}")
-        self.sections = sections
+        check_structure(sections)
+        self.sections = CheckedSections(sections) if isinstance(sections, SectionFile) else sections
         self.facts = dict(facts)
-        if _item_count(sections, "edge_offset") != self.node_count + 1:
-            raise SnapshotFileError("not a whole heap: its rows of edges do not fit its nodes")
+        if isinstance(sections, SectionFile):
+            check_facts(facts)
+
+    def __repr__(self) -> str:
+        return f"<HeapGraph: {self.node_count:,} nodes, {self.edge_count:,} edges>"
 
     # -- sizes -----------------------------------------------------------------------------------
 
     @cached_property
     def node_count(self) -> int:
-        """The number of nodes, with node 0."""
-        return _item_count(self.sections, "node_type")
+        """The number of nodes, including node 0."""
+        return item_count(self.sections, "node_type")
 
     @property
     def edge_count(self) -> int:
-        """The number of references, with those of node 0 to the roots."""
+        """The number of references, including those from node 0 to the roots."""
         return len(self.edge_target)
 
     @property
@@ -126,31 +128,52 @@ class HeapGraph:
     # -- strings and names -----------------------------------------------------------------------
 
     def string(self, number: int) -> str:
-        """Return one of the stored strings."""
-        start, end = self._string_offset[number], self._string_offset[number + 1]
-        return bytes(self._string_bytes[start:end]).decode("utf-8", "surrogatepass")
+        """Return one of the stored strings; a very long one is cut."""
+        offsets = self._peek("string_offset")
+        if number + 1 >= len(offsets):
+            raise self._out_of_range("string", number, len(offsets) - 1)
+        return stored_text(self._peek("string_bytes"), offsets[number], offsets[number + 1])
+
+    def _peek(self, name: str) -> Any:
+        """Return a section for a lookup that needs no check of all its values."""
+        sections = self.sections
+        return sections.peek(name) if isinstance(sections, CheckedSections) else sections[name]
+
+    def _out_of_range(self, what: str, number: int, count: int) -> SnapshotFileError:
+        return SnapshotFileError(f"inconsistent heap: {what} {number} of only {count}")
+
+    @property
+    def string_count(self) -> int:
+        """The number of stored strings."""
+        return len(self._peek("string_offset")) - 1
 
     @cached_property
     def type_names(self) -> list[str]:
         """The qualified name of each row of the type table."""
-        return [self.string(number) for number in self.type_name]
+        texts: dict[int, str] = {}  # many types may share a long name
+        for number in self.type_name:
+            if number not in texts:
+                texts[number] = self.string(number)
+        return [texts[number] for number in self.type_name]
 
     def type_of(self, node: int) -> str:
         """Return the qualified type name of a node: ``app.models.User``, ``dict``."""
-        return self.type_names[self.node_type[node]]
+        row: int = self._peek("node_type")[node]
+        names = self.type_names
+        if row >= len(names):
+            raise self._out_of_range("type", row, len(names))
+        return names[row]
 
     def _named(self, node: int) -> tuple[int, int, int] | None:
         place = self._row("name_node", node)
         if place is None:
             return None
-        text, file, line = (
-            self.sections[f"name_{part}"][place] for part in ("text", "file", "line")
-        )
+        text, file, line = (self._peek(f"name_{part}")[place] for part in ("text", "file", "line"))
         return text, file, line
 
     def _row(self, column: str, node: int) -> int | None:
-        """Find a node's row in a sparse column: sorted, and too large for a dict to be made."""
-        nodes = self.sections[column]
+        """Return a node's row in a sorted sparse column, which is too large to copy to a dict."""
+        nodes = self._peek(column)
         place = bisect_left(nodes, node)
         return place if place < len(nodes) and nodes[place] == node else None
 
@@ -169,22 +192,22 @@ class HeapGraph:
     def length_of(self, node: int) -> int | None:
         """Return the number of elements of a built-in container, None for anything else."""
         place = self._row("container_node", node)
-        return None if place is None else self.sections["container_length"][place]
+        return None if place is None else self._peek("container_length")[place]
 
     def bound_of(self, node: int) -> int | None:
-        """Return the most elements that a container says it keeps (``maxlen``, ``maxsize``)."""
+        """Return the maximum length that a container declares (``maxlen``, ``maxsize``), or None."""
         place = self._row("container_node", node)
-        bound = NO_BOUND if place is None else self.sections["container_bound"][place]
+        bound = NO_BOUND if place is None else self._peek("container_bound")[place]
         return None if bound == NO_BOUND else bound
 
     def value_of(self, node: int) -> str | None:
-        """Return the text of a string, bytes or number, where values were asked for at capture."""
+        """Return the text of a string, bytes or number; None unless values were captured."""
         place = self._row("value_node", node)
-        return None if place is None else self.string(self.sections["value_text"][place])
+        return None if place is None else self.string(self._peek("value_text")[place])
 
     @cached_property
     def sites(self) -> AllocationSites | None:
-        """Where sampled objects were allocated; None where allocations were not sampled."""
+        """Where sampled objects were allocated; None if allocations were not sampled."""
         if not SITE_SECTIONS.keys() <= self.sections.keys():
             return None
         lost = self.facts.get("lost_samples", ())
@@ -193,9 +216,9 @@ class HeapGraph:
     # -- edges -----------------------------------------------------------------------------------
 
     def edge(self, index: int, source: int) -> Edge:
-        """Return edge ``index`` of ``edge_target``, which leaves ``source``."""
+        """Return edge ``index`` of ``edge_target``, an edge of node ``source``."""
         label = self.edge_label[index]
-        kind = EdgeKind(label & _KIND_MASK)
+        kind = EdgeKind(label & KIND_MASK)
         payload = label >> LABEL_BITS
         target = self.edge_target[index]
         if kind is EdgeKind.INDEX:
@@ -203,38 +226,40 @@ class HeapGraph:
         return Edge(source, target, kind, self.string(payload), 0)
 
     def edges(self, node: int) -> Iterator[Edge]:
-        """Yield the references of a node, the weak ones too."""
+        """Yield the references of a node, including weak ones."""
         for index in range(self.edge_offset[node], self.edge_offset[node + 1]):
             yield self.edge(index, node)
 
     def targets(self, node: int) -> list[int]:
-        """Return what a node refers to, weakly or not, once per reference."""
+        """Return the targets of all references of a node, including weak ones."""
         return self.edge_target[self.edge_offset[node] : self.edge_offset[node + 1]].tolist()
 
     def strong_targets(self, node: int) -> list[int]:
-        """Return what a node keeps alive, once per reference."""
+        """Return the targets of the strong references of a node."""
         start, end = self.edge_offset[node], self.edge_offset[node + 1]
         return [
             target
             for target, label in zip(
                 self.edge_target[start:end], self.edge_label[start:end], strict=True
             )
-            if label & _KIND_MASK != _WEAK
+            if label & KIND_MASK != _WEAK
         ]
 
     @cached_property
     def referrer_rows(self) -> tuple[memoryview, memoryview]:
-        """What keeps each node alive directly: offsets by node, and the sources of its edges."""
-        offsets, sources = _core.reverse_edges(self.edge_offset, self.edge_target, self.edge_label)
+        """The strong referrers of each node: offsets by node, and the sources of its edges."""
+        offsets, sources = checked_core.reverse_edges(
+            self.edge_offset, self.edge_target, self.edge_label
+        )
         return memoryview(offsets), memoryview(sources)
 
     def referrers(self, node: int) -> list[int]:
-        """Return the nodes that keep a node alive directly, ascending, each once."""
+        """Return the nodes with a strong reference to a node, ascending, each once."""
         offsets, sources = self.referrer_rows
         return sorted(set(sources[offsets[node] : offsets[node + 1]].tolist()))
 
     def edge_source(self, index: int) -> int:
-        """Return the node that edge ``index`` leaves (a binary search)."""
+        """Return the source of edge ``index``, by binary search."""
         low, high = 0, self.node_count
         while low < high:  # the last node whose row begins at or before index
             middle = (low + high) // 2
@@ -246,38 +271,53 @@ class HeapGraph:
 
     @cached_property
     def path_edges(self) -> memoryview:
-        """For each node the edge by which the best shortest path from a root reaches it."""
-        tiers = bytes(_ROOT_TIER[RootKind(kind)] for kind in self.root_kind)
+        """For each node, the last edge of the best shortest path from a root."""
+        tiers = bytes(map(self._root_tier, range(self.root_count_total)))
         return memoryview(
-            _core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)
+            checked_core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)
         )
+
+    def _root_tier(self, root: int) -> int:
+        """Rank a root as the start of a path: lower is better.
+
+        Of running frames the program's come before those of libraries, and the outermost first: it
+        lives longest, so that the same object has the same path in the next snapshot.
+        """
+        tier, frame = _ROOT_TIER[RootKind(self.root_kind[root])], self.root_frame[root]
+        if frame == NONE:
+            return tier
+        depth = min(self.frame_depth[frame], _MAX_RANKED_DEPTH)
+        of_library = is_library_file(self.string(self.frame_file[frame]))
+        return tier + _MAX_RANKED_DEPTH * (1 + of_library) - depth
 
     # -- dominators ------------------------------------------------------------------------------
 
     @cached_property
     def dominators(self) -> DominatorTree:
-        """Who alone keeps whom alive, and the retained sizes."""
+        """Immediate dominators and retained sizes."""
         if "node_dominator" in self.sections and "node_retained" in self.sections:
             columns = self.sections["node_dominator"], self.sections["node_retained"]
         else:
-            columns = _core.dominator_tree(
+            columns = checked_core.dominator_tree(
                 self.edge_offset, self.edge_target, self.edge_label, self.node_size
             )
         return DominatorTree(memoryview(columns[0]), memoryview(columns[1]))
 
-    def largest(self, count: int, include_garbage: bool = False) -> list[int]:
-        """Return the ``count`` nodes that retain the most, largest first; memlens's own left out.
+    def largest(self, limit: int, include_garbage: bool = False) -> list[int]:
+        """Return up to ``limit`` nodes with the largest retained sizes, without memlens's own.
 
-        A file stores the first of them, so that it answers without looking at all.
+        A file stores the first `LARGEST_STORED` of them, so that it need not scan all nodes.
         """
         stored = self.sections.get("node_largest")
-        if stored is not None and not include_garbage and count <= LARGEST_STORED:
-            return list(stored[:count])
+        if stored is not None and not include_garbage and limit <= LARGEST_STORED:
+            return list(stored[:limit])
         hidden = int(NodeFlag.OWN if include_garbage else NodeFlag.OWN | NodeFlag.GARBAGE)
-        return _core.largest_nodes(self.dominators.retained, self.flags, count, hidden).tolist()
+        return checked_core.largest_nodes(
+            self.dominators.retained, self.flags, limit, hidden
+        ).tolist()
 
     def stored_sections(self) -> dict[str, tuple[str, Any]]:
-        """Return all that a file holds, by section: the typecode and the buffer."""
+        """Return the typecode and the buffer of each section that a file stores."""
         derived = {
             "node_dominator": self.dominators.dominator,
             "node_retained": self.dominators.retained,
@@ -289,28 +329,30 @@ class HeapGraph:
         return sections | {name: (DERIVED_SECTIONS[name], derived[name]) for name in derived}
 
     def retained_bytes(self, node: int) -> int:
-        """Return what would be freed if this node were: its retained size in bytes."""
+        """Return the retained size of a node in bytes: what would be freed with it."""
         return self._retained[node]
 
     @cached_property
     def _retained(self) -> memoryview:
-        # A file's own column: the dominators beside it may not be needed at all.
+        # Use a file's stored column: the dominators are often not needed.
         stored = self.sections.get("node_retained")
         return self.dominators.retained if stored is None else memoryview(stored)
 
     @cached_property
     def flags(self) -> array[int]:
-        """The flags of all nodes, ``OWN`` spread to all that memlens alone keeps alive."""
-        return _core.spread_flags(self.dominators.dominator, self.node_flags, int(NodeFlag.OWN))
+        """The flags of all nodes; ``OWN`` also marks what only memlens's own objects keep alive."""
+        return checked_core.spread_flags(
+            self.dominators.dominator, self.node_flags, int(NodeFlag.OWN)
+        )
 
     def has(self, node: int, flag: NodeFlag) -> bool:
-        """Tell whether a node has a flag."""
+        """Return whether a node has a flag."""
         return bool(self.flags[node] & flag)
 
     # -- finding nodes ---------------------------------------------------------------------------
 
     def find_address(self, address: int) -> int | None:
-        """Return the node of the object whose ``id()`` was ``address``, if it was captured."""
+        """Return the node of the object whose ``id()`` was ``address``, or None."""
         try:
             return self._addresses.index(address)
         except ValueError:
@@ -319,7 +361,3 @@ class HeapGraph:
     @cached_property
     def _addresses(self) -> array[int]:
         return array("Q", self.node_address.tobytes())
-
-    def is_reachable(self, node: int) -> bool:
-        """Tell whether a root reaches the node; what none reaches is garbage."""
-        return node == 0 or self.dominators.dominator[node] != NONE

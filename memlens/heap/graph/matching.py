@@ -1,9 +1,9 @@
-"""Which object of one snapshot is which of another of the same process.
+"""Match the objects of two snapshots of one process.
 
-Two nodes are the same object when address, type and fingerprint agree. The fingerprint of an object
-whose size never changes is its size; of anything else its type alone. An address that was freed
-and given to another object of the same type and size looks like the same object: rare enough not
-to matter in a sum, and never the only evidence of a suspect.
+Two nodes are the same object when their address and key agree. The key is made from the type, and
+also from the size for types whose objects never change size. A new object of the same type and size
+at a reused address is taken for the old one. That is too rare to matter in a sum, and is never the
+only evidence for a suspect.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 import zlib
 from array import array
 
-from memlens import _core
 from memlens._core.layout import NONE
 from memlens.errors import ComparisonError
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("check_same_process", "match_graphs")
@@ -29,22 +29,22 @@ def check_same_process(*graphs: HeapGraph) -> None:
     if len(processes) > 1:
         pids = ", ".join(sorted(str(pid) for pid, _ in processes))
         raise ComparisonError(
-            f"these snapshots are of different processes (pid {pids});"
-            " compare snapshots that one process took of itself"
+            f"these snapshots were taken in different processes (pid {pids});"
+            " compare snapshots of one process"
         )
 
 
 def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
     """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
-    return _core.match_nodes(
+    return checked_core.match_nodes(
         before.node_address, identity_keys(before), after.node_address, identity_keys(after)
     )
 
 
 def identity_keys(graph: HeapGraph) -> array[int]:
-    """Return a 64-bit key a node: of its type, and of its size where that is fixed."""
+    """Return a 64-bit key for each node, made from its type and, if that is fixed, its size."""
     rows = range(len(graph.type_names))
-    return _core.identity_keys(
+    return checked_core.identity_keys(
         graph.node_type,
         graph.node_size,
         array("Q", [_type_key(graph, row) for row in rows]),

@@ -1,20 +1,20 @@
-"""Node: one object of a snapshot, as a person looks at it."""
+"""Node: a handle to one object of a snapshot."""
 
 from __future__ import annotations
 
 from memlens._core.layout import NodeFlag
 from memlens._frame import CallPath, Frame
-from memlens._text import format_bytes, format_count
+from memlens._text import format_bytes, format_count, printable
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("Node",)
 
 
 class Node:
-    """One object of a snapshot: a light handle, made when asked for.
+    """One object of a snapshot: a small handle that reads the graph on demand.
 
-    ``index`` is its number in the graph. Two handles are equal when they name the same object of
-    the same snapshot.
+    ``index`` is the number of the object in the graph. Two handles are equal when they refer to
+    the same object of the same snapshot.
     """
 
     __slots__ = ("graph", "index")
@@ -45,12 +45,12 @@ class Node:
 
     @property
     def shallow_bytes(self) -> int:
-        """The bytes of the object itself."""
+        """The size of the object itself, in bytes."""
         return self.graph.node_size[self.index]
 
     @property
     def retained_bytes(self) -> int:
-        """The bytes that would be freed with it."""
+        """The retained size in bytes: what would be freed with the object."""
         return self.graph.retained_bytes(self.index)
 
     @property
@@ -60,7 +60,7 @@ class Node:
 
     @property
     def bound(self) -> int | None:
-        """The most elements that the container says it keeps: ``maxlen``, ``maxsize``."""
+        """The maximum length that the container declares (``maxlen``, ``maxsize``), or None."""
         return self.graph.bound_of(self.index)
 
     @property
@@ -70,13 +70,13 @@ class Node:
 
     @property
     def allocated_at(self) -> CallPath | None:
-        """The call path that allocated it, the outermost call first; None if it was not sampled."""
+        """The call path of the allocation, the outermost call first; None if it was not sampled."""
         sites = self.graph.sites
         return sites.path_of(self.index) if sites is not None else None
 
     @property
     def garbage(self) -> bool:
-        """Whether no root reached it: the next full collection would have freed it."""
+        """Whether the object was unreachable: the next full collection would have freed it."""
         return self.graph.has(self.index, NodeFlag.GARBAGE)
 
     def __eq__(self, other: object) -> bool:
@@ -94,4 +94,5 @@ class Node:
         what = f"{self.type_name} {self.name}" if self.name else self.type_name
         if self.length is not None:
             what += f" ({format_count(self.length)} items)"
-        return f"{what} at {self.address:#x}, retains {format_bytes(self.retained_bytes)}"
+        size = format_bytes(self.retained_bytes)
+        return printable(f"{what} at {self.address:#x}, retains {size}")

@@ -1,6 +1,6 @@
-"""Retention paths: from a root to an object, one hop a reference.
+"""Retention paths: from a root to an object, one hop for each reference.
 
-A path is a value: text and sizes, no graph behind it. Weak references are never part of one.
+A path is a value: text and sizes without a reference to the graph. Paths contain no weak references.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from memlens._core.layout import NONE, EdgeKind, NodeFlag, RootKind
-from memlens._text import format_bytes, middle_cut
+from memlens._text import format_bytes, middle_cut, printable
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.root_names import root_kind, root_text
 
 __all__ = ("Hop", "RetentionPath", "RetentionPathFinder", "reference_text")
 
-# A backward search gives up after this many objects: what takes longer is held by half the heap.
+# A backward search stops after this many objects. An object that needs more has too many referrers
+# for a path to be useful.
 SEARCH_LIMIT = 300_000
+SHOWN_HOPS = 100  # at each end of a path; a linked list may have millions
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One step of a path: the reference taken, and the object it leads to.
+    """One step of a path: a reference and its target.
 
-    ``text`` is the reference as Python would write it (``.name``, ``[key]``); ``node`` the object's
-    number in the snapshot, -1 where the path was found without one. Sizes are in bytes;
-    ``retained_bytes`` is None where no snapshot told it.
+    ``text`` is the reference in Python syntax (``.name``, ``[key]``). ``node`` is the number of the
+    target in the snapshot, -1 if the path was found without a snapshot; then ``retained_bytes`` is
+    None. Sizes are in bytes.
     """
 
     text: str
@@ -40,9 +42,9 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class RetentionPath:
-    """How an object is kept alive: a root, and the references from it to the object.
+    """A chain of references from a root that keeps an object alive.
 
-    ``str()`` is one line, ``app.CACHE['user-123'].buffer``; `tree` is a drawing with sizes.
+    ``str()`` is one line, ``app.CACHE['user-123'].buffer``; `tree` draws one line for each hop.
     """
 
     root: str
@@ -50,24 +52,20 @@ class RetentionPath:
     hops: tuple[Hop, ...]
 
     def __str__(self) -> str:
-        return self.root + "".join(hop.text for hop in self.hops)
+        texts = [hop.text for hop in self.hops if hop.text]
+        return printable(self.root + "".join(_without_middle(texts, " ...({} more)... ")))
 
     def __len__(self) -> int:
         return len(self.hops)
 
     def tree(self, width: int = 100) -> str:
-        """Return the path as a drawing, a line a hop: reference, type and retained size."""
-        lines = [middle_cut(f"{self.root}   ({self.root_kind})", width)]
-        depth = 0
-        for hop in self.hops:
-            if not hop.text:
-                continue  # an implementation detail between two named hops
-            size = hop.shallow_bytes if hop.retained_bytes is None else hop.retained_bytes
-            verb = "shallow" if hop.retained_bytes is None else "retains"
-            line = f"└── {hop.text}   {hop.type_name}, {verb} {format_bytes(size)}"
-            lines.append(middle_cut("    " * min(depth, 12) + line, width))
-            depth += 1
-        return "\n".join(lines)
+        """Return a drawing with one line for each hop: reference, type and retained size."""
+        # Hops without a text are internal references between two named ones.
+        lines = [_hop_line(hop) for hop in self.hops if hop.text]
+        shown = _without_middle(lines, "... {} more")
+        indented = ["    " * min(depth, 12) + line for depth, line in enumerate(shown)]
+        drawn = [f"{self.root}   ({self.root_kind})", *indented]
+        return "\n".join(middle_cut(printable(line), width) for line in drawn)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the path as JSON-ready values."""
@@ -88,40 +86,57 @@ class RetentionPath:
         }
 
 
+def _hop_line(hop: Hop) -> str:
+    size = hop.shallow_bytes if hop.retained_bytes is None else hop.retained_bytes
+    verb = "shallow" if hop.retained_bytes is None else "retains"
+    return f"└── {hop.text}   {hop.type_name}, {verb} {format_bytes(size)}"
+
+
+def _without_middle(texts: list[str], mark: str) -> list[str]:
+    """Return texts, of very many only the first and the last with a mark between them."""
+    hidden_count = len(texts) - 2 * SHOWN_HOPS
+    if hidden_count <= 0:
+        return texts
+    return [*texts[:SHOWN_HOPS], mark.format(hidden_count), *texts[-SHOWN_HOPS:]]
+
+
 class RetentionPathFinder:
     """Finds retention paths in one heap graph.
 
-    ``skip_roots``: roots that shall not count, by number (the caller's own frame, for instance).
+    ``skip_roots``: the numbers of roots to ignore, for example the frame of the caller.
     """
 
     def __init__(self, graph: HeapGraph, *, skip_roots: Collection[int] = ()) -> None:
         self.graph = graph
         self.skip_roots = frozenset(skip_roots)
 
-    def find(self, node: int, count: int = 3) -> list[RetentionPath]:
-        """Return up to ``count`` independent paths to ``node``, the best first.
+    def __repr__(self) -> str:
+        return f"<RetentionPathFinder for {self.graph!r}>"
 
-        Independent: two paths share no object but the node, the root and a module's namespace. The
-        list is empty for garbage.
+    def find(self, node: int, limit: int = 3) -> list[RetentionPath]:
+        """Return up to ``limit`` independent paths to ``node``, the best first.
+
+        Two paths are independent if they share no object except the node, the root and the
+        namespace of a module. The list is empty for garbage.
         """
         paths: list[RetentionPath] = []
         used: set[int] = set()
-        holders: set[int] = set()  # direct ones: a module's namespace may hold it only once more
-        while len(paths) < count:
+        referrers: set[int] = set()  # direct ones: a module's namespace may be used only once
+        while len(paths) < limit:
             edges = self._first_path(node) if not paths else None
             if edges is None or not self._allowed(edges):
-                edges = self._search_back(node, used, holders)
+                edges = self._search_back(node, used, referrers)
             if edges is None:
                 break
             paths.append(describe_path(self.graph, edges))
-            if len(edges) == 1:  # the node is a root itself: ban this root only
+            if len(edges) == 1:  # the node itself is a root: exclude only this root
                 used.add(-1 - edges[0])
             used.update(self._interior(edges, node))
-            holders.add(self.graph.edge_source(edges[-1]))
+            referrers.add(self.graph.edge_source(edges[-1]))
         return paths
 
     def path_to(self, node: int) -> RetentionPath | None:
-        """Return the best path to a node, None for garbage: one lookup after the first call."""
+        """Return the best path to a node, None for garbage. Fast after the first call."""
         edges = self._first_path(node)
         return None if edges is None else describe_path(self.graph, edges)
 
@@ -129,7 +144,7 @@ class RetentionPathFinder:
         return edges[0] not in self.skip_roots
 
     def _first_path(self, node: int) -> list[int] | None:
-        """Follow the tree of the one breadth-first search from ``node`` up to node 0."""
+        """Follow the tree of the breadth-first search from ``node`` up to node 0."""
         path_edges = self.graph.path_edges
         edges: list[int] = []
         while node:
@@ -141,7 +156,7 @@ class RetentionPathFinder:
         return edges[::-1]
 
     def _interior(self, edges: Sequence[int], node: int) -> Iterable[int]:
-        """The objects that a further path must avoid: those that a fix would cut."""
+        """Yield the objects that further paths must avoid."""
         graph = self.graph
         root = graph.edge_target[edges[0]]
         namespaces = {
@@ -155,9 +170,9 @@ class RetentionPathFinder:
                 yield target
 
     def _search_back(
-        self, node: int, used: Collection[int], holders: Collection[int]
+        self, node: int, used: Collection[int], referrers: Collection[int]
     ) -> list[int] | None:
-        """Breadth-first from ``node`` over its referrers to the nearest root of the best kind."""
+        """Search breadth-first over referrers for the nearest root of the best kind."""
         graph = self.graph
         next_hop: dict[int, int] = {node: node}  # towards the node
         queue = deque([node])
@@ -167,7 +182,7 @@ class RetentionPathFinder:
             for source in graph.referrers(at):
                 if source == 0:
                     best = self._better_root(at, len(next_hop), used, best)
-                elif at == node and source in holders:
+                elif at == node and source in referrers:
                     continue
                 elif source not in next_hop and source not in used:
                     next_hop[source] = at
@@ -204,7 +219,7 @@ class RetentionPathFinder:
     _root_index: dict[int, list[int]] | None = None
 
     def _edge_between(self, source: int, target: int) -> int:
-        """The best-named of the edges from source to target."""
+        """Return the edge from source to target, one with a name if there is any."""
         graph = self.graph
         start, end = graph.edge_offset[source], graph.edge_offset[source + 1]
         indices = [i for i in range(start, end) if graph.edge_target[i] == target]
@@ -212,7 +227,7 @@ class RetentionPathFinder:
 
 
 def describe_path(graph: HeapGraph, edges: Sequence[int]) -> RetentionPath:
-    """Return a path, given as edges from node 0 down, as a value."""
+    """Return the `RetentionPath` of a chain of edges that starts at node 0."""
     steps = [graph.edge(index, graph.edge_source(index)) for index in edges[1:]]
     root = edges[0]
     hops = tuple(
@@ -234,10 +249,10 @@ def _hop(graph: HeapGraph, edge: Edge, following: Edge | None) -> Hop:
 
 
 def reference_text(edge: Edge, following: Edge | None, target_type: str) -> str:
-    """Return a reference as Python would write it; ``""`` where the next one says it all.
+    """Return a reference in Python syntax; ``""`` if the following reference implies it.
 
-    ``.x`` for an attribute, not ``.__dict__['x']``; a closed-over variable at the cell, not at the
-    tuple before it or the content behind it.
+    An attribute is ``.x``, not ``.__dict__['x']``. A closed-over variable is named at its cell, not
+    at the tuple before it or the content behind it.
     """
     if edge.kind is EdgeKind.ATTRIBUTE:
         return f".{edge.name or '<attribute>'}"
@@ -251,14 +266,14 @@ def reference_text(edge: Edge, following: Edge | None, target_type: str) -> str:
         return f" <closure {edge.name!r}>"
     if edge.kind is EdgeKind.ITEM:
         return f"{{{edge.name or target_type}}}"
-    if following is not None and (edge.name, following.kind) in _SAID_BY_THE_NEXT:
+    if following is not None and (edge.name, following.kind) in _IMPLIED_BY_NEXT:
         return ""
     if edge.name == "cell_contents":
         return ""
     return f".{edge.name}" if edge.name else f" -> {target_type}"
 
 
-_SAID_BY_THE_NEXT = {
+_IMPLIED_BY_NEXT = {
     ("__dict__", EdgeKind.ATTRIBUTE),
     ("__closure__", EdgeKind.CELL),
 }

@@ -1,4 +1,4 @@
-"""Roots in words: why an object is alive without another object that holds it."""
+"""The texts of roots: why an object is alive without a referrer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _KIND_NAMES = {
 
 
 def root_kind(graph: HeapGraph, root: int) -> str:
-    """Return the kind of a root in words: ``module``, ``frame``, ``external reference``..."""
+    """Return the name of a root's kind: ``module``, ``frame``, ``external reference``..."""
     return _KIND_NAMES[RootKind(graph.root_kind[root])]
 
 
 def root_text(graph: HeapGraph, root: int) -> str:
-    """Return a root as a path begins with it: a module's name, a frame, what native code holds."""
+    """Return the text of a root at the start of a path: a module, a frame, a native reference."""
     kind = RootKind(graph.root_kind[root])
     name = graph.string(graph.root_name[root])
     if kind is RootKind.MODULE:
@@ -43,7 +43,7 @@ def root_text(graph: HeapGraph, root: int) -> str:
 
 
 def frame_text(graph: HeapGraph, frame: int) -> str:
-    """Return a running frame: ``thread 'MainThread' frame handler (app.py:42)``."""
+    """Return the text of a running frame: ``thread 'MainThread' frame handler (app.py:42)``."""
     thread = graph.frame_thread[frame]
     names = graph.facts.get("threads", {})
     label = names.get(str(thread), str(thread))

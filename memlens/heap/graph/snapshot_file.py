@@ -5,13 +5,15 @@ Layout, little-endian throughout:
 - a header of 64 bytes: magic ``MEMLENS\\0``, version u32, section count u32, file size u64, CRC-32
   u32 of the section table, CRC-32 u32 of the header's bytes before this field, zeros;
 - the section table, 64 bytes a section: name (32 bytes, padded with zeros), typecode (8 bytes,
-  padded with zeros: a letter of ``array``), offset u64, size in bytes u64, CRC-32 u32, zeros;
+  padded with zeros: a typecode of ``array``), offset u64, size in bytes u64, CRC-32 u32, zeros;
 - the sections, each at a multiple of 64 bytes; ``facts`` is UTF-8 JSON, the rest is what
-  `memlens._core.layout` and `memlens.heap.graph.heap_graph` say.
+  `memlens._core.layout` defines.
 
-A file is opened by ``mmap`` and read without a copy; a section is checked when it is first used.
-Nothing is ever unpickled. A file is written under a temporary name in its folder and renamed when
-it is whole, readable by its owner only.
+The checksum of a section is verified on first use. Nothing is ever unpickled. Files up to
+`COPY_LIMIT_BYTES` are read into memory. Larger ones are mapped and read without a copy; their size is
+checked again before a section is used, because reading beyond the end of a file that was truncated
+kills the process. A file is written under a temporary name in the same folder, readable by its owner
+only, and renamed once it is complete.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import stat
 import struct
 import sys
 import zlib
@@ -26,14 +29,17 @@ from array import array
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from memlens.errors import OutputError, SnapshotFileError
+from memlens._atomic import checked_path, open_whole
+from memlens.errors import OptionError, SnapshotFileError
 
-__all__ = ("FORMAT_VERSION", "MAGIC", "SectionFile", "write_sections")
+__all__ = ("FORMAT_VERSION", "MAGIC", "SectionFile", "facts_text", "write_sections")
 
 MAGIC = b"MEMLENS\0"
 FORMAT_VERSION = 1
 ALIGNMENT = 64
 MAX_SECTIONS = 4096
+COPY_LIMIT_BYTES = 1 << 26
+MAX_FACTS_BYTES = 1 << 24  # the limit of the forked child
 
 _HEADER = struct.Struct("<8sIIQI")  # magic, version, section count, file size, table checksum
 _CHECKSUM = struct.Struct("<I")
@@ -42,21 +48,53 @@ _ITEM_SIZES = {"B": 1, "H": 2, "I": 4, "Q": 8, "d": 8}
 
 
 class SectionFile(Mapping[str, memoryview]):
-    """The sections of one file, by name, each a read-only ``memoryview`` of its typecode.
+    """The sections of one file by name, each a read-only ``memoryview`` of its typecode.
 
-    Raises ``SnapshotFileError`` for a file that is not ours, is truncated, damaged or newer; damage
-    within a section shows when that section is first used, or by `verify`.
+    Raises ``SnapshotFileError`` for a file that is no memlens snapshot, is truncated or damaged, or
+    was written by a newer version. Damage inside a section is found on its first use or by `verify`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
-        self._map = _map_file(self.path)
-        self._view = memoryview(self._map)
+        self.path = checked_path(path)
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would block
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+        try:
+            self._read(descriptor, copy_limit_bytes=COPY_LIMIT_BYTES)
+        finally:
+            os.close(descriptor)
+
+    @classmethod
+    def from_descriptor(cls, descriptor: int) -> SectionFile:
+        """Open the file of a descriptor, which has no name and may be closed afterwards."""
+        file = cls.__new__(cls)
+        file.path = "<snapshot without a file>"
+        file._read(descriptor, copy_limit_bytes=0)
+        return file
+
+    def _read(self, descriptor: int, *, copy_limit_bytes: int) -> None:
+        self._map: mmap.mmap | None = None
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise SnapshotFileError(f"{self.path}: not a regular file")
+            if status.st_size == 0:
+                raise SnapshotFileError(f"{self.path}: the file is empty, not a memlens snapshot")
+            if status.st_size <= copy_limit_bytes:
+                with open(descriptor, "rb", closefd=False) as file:
+                    self._view = memoryview(file.read())
+            else:
+                self._map = mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_READ)
+                self._view = memoryview(self._map)
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
         self._table = _read_table(self.path, self._view)
         self._checked: dict[str, memoryview] = {}
 
     def __getitem__(self, name: str) -> memoryview:
         if name not in self._checked:
+            self._check_size()
             typecode, start, size_bytes, checksum = self._table[name]
             raw = self._view[start : start + size_bytes]
             if zlib.crc32(raw) != checksum:
@@ -68,14 +106,28 @@ class SectionFile(Mapping[str, memoryview]):
             self._checked[name] = cast(typecode)
         return self._checked[name]
 
+    def _check_size(self) -> None:
+        """Raise if a mapped file has been truncated: reading it would kill the process (SIGBUS)."""
+        if self._map is not None and self._map.size() < len(self._view):
+            raise SnapshotFileError(
+                f"{self.path}: the file was truncated while it was open; copy the file again"
+            )
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._table  # the inherited method would read the section
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
 
     def __len__(self) -> int:
         return len(self._table)
 
+    def typecode(self, name: str) -> str:
+        """Return the typecode of a section without reading its contents."""
+        return self._table[name][0]
+
     def item_count(self, name: str) -> int:
-        """Return the number of integers in a section, which does not need its contents."""
+        """Return the number of items in a section without reading its contents."""
         typecode, _, size_bytes, _ = self._table[name]
         return size_bytes // _ITEM_SIZES[typecode]
 
@@ -85,17 +137,17 @@ class SectionFile(Mapping[str, memoryview]):
         return len(self._view)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the file says of itself and of the process: the JSON object ``facts``."""
+        """Return the JSON object ``facts``: what was recorded about the process and the capture."""
         try:
             facts = json.loads(bytes(self["facts"]))
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, RecursionError) as error:
             raise SnapshotFileError(f"{self.path}: its facts cannot be read: {error}") from error
         if type(facts) is not dict:
             raise SnapshotFileError(f"{self.path}: its facts are not a JSON object")
         return facts
 
     def verify(self) -> None:
-        """Check every section now; raises ``SnapshotFileError`` at the first that is damaged."""
+        """Verify the checksum of every section. Raises ``SnapshotFileError`` for a damaged one."""
         for name in self:
             self[name]
 
@@ -107,42 +159,33 @@ def write_sections(
 
     The file appears whole or not at all. Raises ``OutputError`` where it cannot be written.
     """
-    path = os.fspath(path)
-    temporary = f"{path}.{os.getpid()}.part"
     body = {name: (typecode, _raw(buffer)) for name, (typecode, buffer) in sections.items()}
-    body["facts"] = ("B", memoryview(json.dumps(facts).encode()))
+    body["facts"] = ("B", memoryview(facts_text(facts).encode()))
     table, file_size = _layout(body)
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(_header(len(body), file_size, table))
-            file.write(table)
-            for _, raw in body.values():
-                file.write(bytes(-file.tell() % ALIGNMENT))
-                file.write(raw)
-            file.flush()
-            if (
-                file.tell() != file_size
-            ):  # a short write without an error: a full disk on some systems
-                raise OSError(f"only {file.tell()} of {file_size} bytes could be written")
-        os.replace(temporary, path)
-    except OSError as error:
-        _remove_quietly(temporary)
-        raise OutputError(
-            f"cannot write {path!r}: {error.strerror or error}; choose another folder or free space"
-        ) from error
+    with open_whole(path) as file:
+        file.write(_header(len(body), file_size, table))
+        file.write(table)
+        for _, raw in body.values():
+            file.write(bytes(-file.tell() % ALIGNMENT))
+            file.write(raw)
+        if file.tell() != file_size:  # a short write without an error, as some systems do
+            raise OSError(f"only {file.tell()} of {file_size} bytes could be written")
     return file_size
 
 
-def _map_file(path: str) -> mmap.mmap:
+def facts_text(facts: Mapping[str, Any]) -> str:
+    """Return facts as JSON. Raises ``OptionError`` for facts that JSON cannot represent."""
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size == 0:
-                raise SnapshotFileError(f"{path}: the file is empty, not a memlens snapshot")
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise SnapshotFileError(f"cannot read {path!r}: {error.strerror or error}") from error
+        text = json.dumps(facts, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError(f"facts must be JSON-ready values: {error}") from error
+    if len(text) > MAX_FACTS_BYTES:
+        raise OptionError(f"facts take {len(text)} bytes as JSON: the maximum is {MAX_FACTS_BYTES}")
+    return text
+
+
+def _unreadable(path: str, error: OSError) -> SnapshotFileError:
+    return SnapshotFileError(f"cannot read {path!r}: {error.strerror or error}")
 
 
 def _read_table(path: str, view: memoryview) -> dict[str, tuple[str, int, int, int]]:
@@ -168,7 +211,10 @@ def _read_table(path: str, view: memoryview) -> dict[str, tuple[str, int, int, i
     raw = view[ALIGNMENT : ALIGNMENT * (1 + count)]
     if zlib.crc32(raw) != table_checksum:
         raise SnapshotFileError(f"{path}: its section table is damaged")
-    return dict(_read_entry(path, raw, index, file_size) for index in range(count))
+    table = dict(_read_entry(path, raw, index, file_size) for index in range(count))
+    if len(table) != count:
+        raise SnapshotFileError(f"{path}: its section table has the same name twice")
+    return table
 
 
 def _read_entry(
@@ -178,7 +224,7 @@ def _read_entry(
     code = typecode.rstrip(b"\0").decode("ascii", "replace")
     item_size = _ITEM_SIZES.get(code)
     if item_size is None or size % item_size or offset + size > file_size or offset % ALIGNMENT:
-        raise SnapshotFileError(f"{path}: section {index} of its table makes no sense")
+        raise SnapshotFileError(f"{path}: entry {index} of its section table is invalid")
     return name.rstrip(b"\0").decode("ascii", "replace"), (code, offset, size, checksum)
 
 
@@ -205,10 +251,3 @@ def _raw(buffer: Any) -> memoryview:
         swapped.byteswap()
         view = memoryview(swapped)
     return view.cast("B")
-
-
-def _remove_quietly(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass  # it was never made, or the folder is gone: the error that led here says more

@@ -1,1 +1,1 @@
-"""The views of a snapshot: one question a file, each a value that prints as a plain table."""
+"""The views of a snapshot. Each is a value that prints as a plain table."""

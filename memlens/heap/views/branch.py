@@ -1,4 +1,4 @@
-"""Branch: one place in a tree of objects that one can go down, computed as one goes."""
+"""Branch: a node of a tree of objects whose children are computed on demand."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from typing import Any
 
-from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
-from memlens._text import columns, format_bytes, format_count
+from memlens._core.layout import KIND_MASK, LABEL_BITS, NONE, EdgeKind, NodeFlag
+from memlens._text import columns, format_bytes, format_count, printable
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.node import Node
 from memlens.heap.graph.paths import reference_text
-from memlens.heap.views.visibility import check_limit, is_shown
+from memlens.heap.views.visibility import check_min, is_shown
 
 __all__ = (
     "Branch",
@@ -25,15 +25,13 @@ __all__ = (
     "process_bytes",
 )
 
-_KIND_MASK = (1 << LABEL_BITS) - 1
-
 
 class Branch(ABC):
-    """One place in a tree of objects: an object or a group, and what is below it.
+    """An object or a group of objects in a tree, with the branches below it.
 
-    ``label`` says what it is, ``node`` which object (None for a group), ``count`` how many objects
-    it stands for. Sizes are in bytes. Iterating yields the branches below, the largest retained
-    size first. ``str()`` draws two levels of ten.
+    ``label`` is its text, ``node`` the object (None for a group) and ``count`` the number of objects
+    that it represents. Sizes are in bytes. Iterating yields the branches below, the largest
+    retained size first. ``str()`` draws two levels with ten branches each.
     """
 
     __slots__ = ("count", "graph", "label", "node", "retained_bytes", "shallow_bytes")
@@ -60,31 +58,32 @@ class Branch(ABC):
 
     @abstractmethod
     def _below(self, limit: int | None) -> tuple[Sequence[Branch], int]:
-        """Return the first ``limit`` branches below, all for None, and how many there are."""
+        """Return the first ``limit`` branches below (all for None) and their total number."""
 
     def children(self, limit: int | None = None) -> list[Branch]:
         """Return the ``limit`` largest branches below, all by default, largest first."""
         if limit is not None:
-            check_limit("limit", limit, 1)
+            check_min("limit", limit, 1)
         return list(self._below(limit)[0])
 
     def __iter__(self) -> Iterator[Branch]:
         return iter(self.children())
 
     def tree(self, depth: int = 2, limit: int = 10) -> str:
-        """Return a table, ``depth`` levels below this one, ``limit`` branches each."""
-        check_limit("depth", depth, 0)
-        check_limit("limit", limit, 1)
+        """Return a table of ``depth`` levels below this branch, ``limit`` branches each."""
+        check_min("depth", depth, 0)
+        check_min("limit", limit, 1)
         return columns(("retained", "shallow", "object"), self._rows(depth, limit, 0))
 
     def __str__(self) -> str:
         return self.tree()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.label}: {format_bytes(self.retained_bytes)}>"
+        label = printable(self.label)
+        return f"<{type(self).__name__} {label}: {format_bytes(self.retained_bytes)}>"
 
     def to_dict(self, depth: int = 2, limit: int = 10) -> dict[str, Any]:
-        """Return ``depth`` levels below this one, ``limit`` branches each, as JSON-ready values."""
+        """Return ``depth`` levels below, ``limit`` branches each, as JSON-ready values."""
         value: dict[str, Any] = {
             "label": self.label,
             "type": self.node.type_name if self.node else None,
@@ -112,14 +111,14 @@ class Branch(ABC):
 
 
 def object_text(graph: HeapGraph, index: int) -> str:
-    """Return what an object is in a few words: ``module app``, ``dict (2 items)``."""
+    """Return a short description of an object: ``module app``, ``dict (2 items)``."""
     node = Node(graph, index)
     text = f"{node.type_name} {node.name}" if node.name else node.type_name
     return text if node.length is None else f"{text} ({format_count(node.length)} items)"
 
 
 def largest_first(graph: HeapGraph, nodes: Iterable[int], limit: int | None) -> list[int]:
-    """Return the ``limit`` nodes that retain the most, largest first; all for None."""
+    """Return the ``limit`` nodes with the largest retained sizes (all for None), largest first."""
     retained = graph.dominators.retained
 
     def rank(node: int) -> tuple[int, int]:
@@ -129,9 +128,9 @@ def largest_first(graph: HeapGraph, nodes: Iterable[int], limit: int | None) -> 
 
 
 def best_edges(graph: HeapGraph, source: int) -> dict[int, int]:
-    """Return the best-named strong reference of an object to each of its targets, by edge number.
+    """Return the edge number of the best-named strong reference to each target of an object.
 
-    A namespace is passed over: its values are found as attributes of its owner.
+    The namespace of an object is replaced by the attributes in it.
     """
     found: dict[int, int] = {}
     _add_edges(graph, source, found)
@@ -146,22 +145,22 @@ def best_edges(graph: HeapGraph, source: int) -> dict[int, int]:
 def _add_edges(
     graph: HeapGraph, source: int, found: dict[int, int], only: EdgeKind | None = None
 ) -> None:
-    # Numbers only: an object may have millions of references, of which ten are shown.
+    # Edge numbers, not Edge values: an object may have millions of references.
     start, end = graph.edge_offset[source], graph.edge_offset[source + 1]
     targets, labels = graph.edge_target[start:end], graph.edge_label[start:end]
     weak, by_position = int(EdgeKind.WEAK), int(EdgeKind.INDEX)
-    poor: set[int] = set()
+    unnamed: set[int] = set()
     for index, (target, label) in enumerate(zip(targets, labels, strict=True), start):
-        kind = label & _KIND_MASK
+        kind = label & KIND_MASK
         if kind == weak or (only is not None and kind != only):
             continue
         is_named = kind == by_position or label >> LABEL_BITS
-        if target not in found or (is_named and target in poor):
+        if target not in found or (is_named and target in unnamed):
             found[target] = index
             if is_named:
-                poor.discard(target)
+                unnamed.discard(target)
             else:
-                poor.add(target)
+                unnamed.add(target)
 
 
 def edge_to(graph: HeapGraph, source: int, target: int) -> Edge | None:
@@ -169,15 +168,15 @@ def edge_to(graph: HeapGraph, source: int, target: int) -> Edge | None:
     start, end = graph.edge_offset[source], graph.edge_offset[source + 1]
     edges = [
         graph.edge(start + place, source)
-        for place, one in enumerate(graph.edge_target[start:end])
-        if one == target
+        for place, other in enumerate(graph.edge_target[start:end])
+        if other == target
     ]
     strong = [edge for edge in edges if edge.kind is not EdgeKind.WEAK]
     return min(strong, key=lambda e: not e.name and e.kind is not EdgeKind.INDEX, default=None)
 
 
 def labelled_object(graph: HeapGraph, edge: Edge) -> str:
-    """Return a reference and what it leads to: ``.registry   app.Registry``."""
+    """Return the text of a reference and its target: ``.registry   app.Registry``."""
     what = object_text(graph, edge.target)
     if edge.kind is EdgeKind.ITEM:
         return what
@@ -186,7 +185,7 @@ def labelled_object(graph: HeapGraph, edge: Edge) -> str:
 
 
 def process_bytes(graph: HeapGraph) -> int:
-    """Return what the process keeps alive, memlens's own objects left out."""
+    """Return the retained size of the process without memlens's own objects."""
     below = graph.dominators.children(0)
     return sum(graph.retained_bytes(node) for node in below if is_shown(graph, node))
 

@@ -1,4 +1,4 @@
-"""Containment: the heap from its roots down, along the references."""
+"""Containment: the tree of references from the roots down."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ("Containment", "ContainmentGroup", "containment_of")
 
 
 class ContainmentGroup(Branch):
-    """The process, above the kinds of roots; or the roots of one kind, above the objects.
+    """The process, with the kinds of roots below it; or one kind, with its roots below it.
 
-    What a kind retains is what the process would lose with its roots one by one: an object that
-    two roots hold is in neither.
+    The retained size of a kind is the sum over its roots, without the objects that several roots
+    keep alive together.
     """
 
     __slots__ = ("_members", "_texts")
@@ -38,7 +38,7 @@ class ContainmentGroup(Branch):
         self._texts: dict[int, str] = {}
 
     def named(self, texts: dict[int, str]) -> ContainmentGroup:
-        """Give the members the names that they have as roots; return the group itself."""
+        """Set the labels of the members and return the group."""
         self._texts = texts
         return self
 
@@ -54,24 +54,24 @@ class ContainmentGroup(Branch):
 
 
 class Containment(Branch):
-    """One object of the containment tree; below it, what it refers to.
+    """An object of the containment tree, with the objects that it refers to below it.
 
-    A reference chain may run in circles, and so may the tree: ``repeated`` tells that the object
-    was passed on the way down; ``tree`` and ``to_dict`` stop there.
+    References may form cycles. ``repeated`` is true for an object that is also above in the tree;
+    ``tree`` and ``to_dict`` stop there.
     """
 
-    __slots__ = ("_way",)
+    __slots__ = ("_above",)
 
     def __init__(
-        self, graph: HeapGraph, label: str, index: int, way: frozenset[int] = frozenset()
+        self, graph: HeapGraph, label: str, index: int, above: frozenset[int] = frozenset()
     ) -> None:
         super().__init__(graph, label, index)
-        self._way = way
+        self._above = above
 
     @property
     def repeated(self) -> bool:
-        """Whether the same object is above on the way down."""
-        return self.node is not None and self.node.index in self._way
+        """Whether the same object is above in the tree."""
+        return self.node is not None and self.node.index in self._above
 
     def _below(self, limit: int | None) -> tuple[Sequence[Branch], int]:
         assert self.node is not None
@@ -80,16 +80,16 @@ class Containment(Branch):
         graph, index = self.graph, self.node.index
         edges = best_edges(graph, index)
         shown = [target for target in edges if not graph.flags[target] & NodeFlag.OWN]
-        way = self._way | {index}
+        above = self._above | {index}
         branches = []
         for target in largest_first(graph, shown, limit):
             text = labelled_object(graph, graph.edge(edges[target], index))
-            branches.append(Containment(graph, text, target, way))
+            branches.append(Containment(graph, text, target, above))
         return branches, len(shown)
 
 
 def containment_of(graph: HeapGraph, *, include_garbage: bool = False) -> ContainmentGroup:
-    """Return the process with its kinds of roots, the best named first, then garbage if asked."""
+    """Return the process with its kinds of roots, and garbage if included."""
     roots: dict[RootKind, dict[int, str]] = {}
     for root, node in enumerate(graph.edge_target[: graph.root_count_total]):
         if is_shown(graph, node):
@@ -100,13 +100,13 @@ def containment_of(graph: HeapGraph, *, include_garbage: bool = False) -> Contai
         name = f"{_kind_text(graph, kind)}, {format_count(len(roots[kind]))}"
         groups.append(_group(graph, name, [*roots[kind]]).named(roots[kind]))
     if include_garbage:
-        lost = [
+        garbage = [
             node
             for node in shown_nodes(graph, hidden_flags(True))
             if graph.flags[node] & NodeFlag.GARBAGE
         ]
-        if lost:
-            groups.append(_group(graph, f"garbage, {format_count(len(lost))}", lost))
+        if garbage:
+            groups.append(_group(graph, f"garbage, {format_count(len(garbage))}", garbage))
     return ContainmentGroup(
         graph,
         f"process {graph.facts['pid']}",

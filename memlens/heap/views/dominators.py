@@ -1,12 +1,13 @@
-"""Dominators: who alone keeps whom alive, as a tree, and where in it memory accumulates."""
+"""Dominators: the dominator tree, and the objects in it where memory accumulates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from memlens._text import columns, format_bytes, format_count
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_count
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.node import Node
@@ -20,16 +21,16 @@ from memlens.heap.views.branch import (
     process_bytes,
 )
 from memlens.heap.views.summary import Summary, SummaryRow
-from memlens.heap.views.visibility import check_limit, is_shown, with_rest
+from memlens.heap.views.visibility import is_shown
 
 __all__ = ("BigDrop", "BigDrops", "Dominators", "dominators_of")
 
 
 class Dominators(Branch):
-    """One object of the dominator tree; below it, what only it keeps alive.
+    """An object of the dominator tree, with the objects that it immediately dominates below it.
 
-    The retained sizes of the branches below, and the object's own size, add up to its retained
-    size (but for what views leave out). The topmost branch is the process itself.
+    The shallow size of the object and the retained sizes below it add up to its retained size,
+    except for objects that views leave out. The root of the tree is the process.
     """
 
     __slots__ = ()
@@ -52,13 +53,13 @@ class Dominators(Branch):
         return branches, len(shown)
 
     def _by_path(self, node: int) -> str:
-        """Name what several objects hold, or a root, by the best path to it."""
+        """Return the label of a root, or of an object with several referrers: its best path."""
         path = RetentionPathFinder(self.graph).path_to(node)
         text = object_text(self.graph, node)
         return text if path is None or not len(path) else f"{path}   {text}"
 
     def by_type(self) -> Summary:
-        """Return the branches below grouped by type: how many, and the bytes that they retain."""
+        """Return the branches below grouped by type, the largest retained size first."""
         graph = self.graph
         totals: dict[str, list[int]] = {}
         for node in self._shown():
@@ -67,20 +68,20 @@ class Dominators(Branch):
             row[1] += graph.node_size[node]
             row[2] += graph.retained_bytes(node)
         rows = [SummaryRow(name, *row) for name, row in totals.items()]
-        return Summary(f"Kept alive by {self.label} alone, directly", rows, order="retained")
+        return Summary(f"Immediately dominated by {self.label}", rows, order="retained")
 
     def big_drops(self, min_share: float = 0.01, ratio: float = 0.7) -> BigDrops:
-        """Return where memory accumulates: large objects with no branch that is nearly as large.
+        """Return the objects in which memory accumulates.
 
-        Of the objects below this one that retain at least ``min_share`` of what it retains, those
-        whose largest branch retains less than ``ratio`` times what they do: Eclipse MAT's
-        accumulation points. Raises ``OptionError`` for numbers that are not from 0 to 1.
+        These are the objects below this one that retain at least ``min_share`` of its retained
+        size and whose largest branch retains less than ``ratio`` of theirs (the accumulation points
+        of Eclipse MAT). Raises ``OptionError`` unless both are above 0 and at most 1.
         """
         for name, value in (("min_share", min_share), ("ratio", ratio)):
             if not 0 < value <= 1:
                 raise OptionError(f"{name} is {value}: it must be above 0 and at most 1")
         graph = self.graph
-        least = max(1, min_share * self.retained_bytes)
+        min_bytes = max(1, min_share * self.retained_bytes)
         start = self.node.index if self.node else 0
         drops, stack = [], [start]
         while stack:
@@ -96,13 +97,13 @@ class Dominators(Branch):
                         len(children),
                     )
                 )
-            stack += [n for n, size in zip(children, sizes, strict=True) if size >= least]
+            stack += [n for n, size in zip(children, sizes, strict=True) if size >= min_bytes]
         return BigDrops(graph, drops)
 
 
 @dataclass(frozen=True, slots=True)
 class BigDrop:
-    """An object in which memory accumulates, with the bytes of its largest branch below."""
+    """An object in which memory accumulates, and the retained size of its largest child."""
 
     node: Node
     retained_bytes: int
@@ -110,59 +111,36 @@ class BigDrop:
     child_count: int
 
 
-class BigDrops:
+class BigDrops(Rows[BigDrop]):
     """The objects in which memory accumulates, the largest first."""
 
+    headers = ("retained", "largest below", "below", "object")
+
     def __init__(self, graph: HeapGraph, rows: list[BigDrop]) -> None:
+        super().__init__(sorted(rows, key=lambda row: (-row.retained_bytes, row.node.index)))
         self._finder = RetentionPathFinder(graph)
-        self.rows = tuple(sorted(rows, key=lambda row: (-row.retained_bytes, row.node.index)))
 
-    def __iter__(self) -> Iterator[BigDrop]:
-        return iter(self.rows)
+    def _cells(self, row: BigDrop) -> tuple[str, ...]:
+        return (
+            format_bytes(row.retained_bytes),
+            format_bytes(row.largest_child_bytes),
+            format_count(row.child_count),
+            f"{row.node.type_name}   {self._finder.path_to(row.node.index)}",
+        )
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> BigDrop:
-        return self.rows[index]
-
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` as a plain table, with the path that leads to each."""
-        check_limit("limit", limit, 1)
-        rows = [
-            (
-                format_bytes(row.retained_bytes),
-                format_bytes(row.largest_child_bytes),
-                format_count(row.child_count),
-                f"{row.node.type_name}   {self._finder.path_to(row.node.index)}",
-            )
-            for row in self.rows[:limit]
-        ]
-        table = columns(("retained", "largest below", "below", "object"), rows)
-        return with_rest(table, len(self.rows), limit)
-
-    def __str__(self) -> str:
-        return self.table()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all rows as JSON-ready values."""
+    def _row_to_dict(self, row: BigDrop) -> dict[str, Any]:
         return {
-            "rows": [
-                {
-                    "type": row.node.type_name,
-                    "address": row.node.address,
-                    "path": str(self._finder.path_to(row.node.index)),
-                    "retained_bytes": row.retained_bytes,
-                    "largest_child_bytes": row.largest_child_bytes,
-                    "child_count": row.child_count,
-                }
-                for row in self.rows
-            ]
+            "type": row.node.type_name,
+            "address": row.node.address,
+            "path": str(self._finder.path_to(row.node.index)),
+            "retained_bytes": row.retained_bytes,
+            "largest_child_bytes": row.largest_child_bytes,
+            "child_count": row.child_count,
         }
 
 
 def dominators_of(graph: HeapGraph, index: int = 0) -> Dominators:
-    """Return the dominator tree below a node; 0 is the process."""
+    """Return the dominator tree below a node; node 0 is the process."""
     if index:
         return Dominators(graph, object_text(graph, index), index)
     name = f"process {graph.facts['pid']}"

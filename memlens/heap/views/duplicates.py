@@ -1,4 +1,4 @@
-"""Duplicates: equal strings and bytes that are stored more than once, and what that wastes."""
+"""Duplicates: equal strings and bytes that are stored more than once, and the wasted bytes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from memlens._core.pure.labels import VALUE_TEXT_LIMIT
-from memlens._text import columns, format_bytes, format_count, middle_cut
+from memlens._core.layout import VALUE_TEXT_LIMIT
+from memlens._text import format_bytes, format_count, middle_cut
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.views.visibility import check_limit, hidden_flags, is_shown, with_rest
+from memlens.heap.views.visibility import check_min, hidden_flags, is_shown
 from memlens.heap.views.waste import WasteView
 
 __all__ = ("DuplicateGroup", "Duplicates", "duplicates_of")
@@ -22,8 +22,8 @@ _SHOWN_VALUE = 60
 class DuplicateGroup:
     """Objects of one type with equal contents.
 
-    ``wasted_bytes``: what would be saved if all but the largest of them went. ``value``: the
-    contents, shortened; None unless the snapshot was taken with values. ``nodes``: the objects.
+    ``wasted_bytes``: the bytes saved if only the largest of them were kept. ``value``: the
+    shortened contents; None unless the snapshot was taken with values. ``nodes``: the objects.
     """
 
     type_name: str
@@ -35,34 +35,15 @@ class DuplicateGroup:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """What decides between groups that waste the same."""
+        """The sort key of groups that waste the same number of bytes."""
         return self.nodes
 
 
 class Duplicates(WasteView[DuplicateGroup]):
     """Groups of equal strings and bytes, the most wasted bytes first."""
 
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` groups: with their value, or the path to one of them."""
-        check_limit("limit", limit, 1)
-        rows = [
-            (
-                format_bytes(row.wasted_bytes),
-                format_count(row.count),
-                format_bytes(row.total_bytes / row.count),
-                row.type_name,
-                self._example(row),
-            )
-            for row in self.rows[:limit]
-        ]
-        right = (True, True, True, False, False)
-        headers = ("wasted", "count", "each", "type", "value, or where one is")
-        return with_rest(columns(headers, rows, right=right), len(self.rows), limit)
-
-    def _example(self, row: DuplicateGroup) -> str:
-        if row.value is not None:
-            return middle_cut(ascii(row.value), _SHOWN_VALUE)
-        return self._place(row.nodes[0])
+    headers = ("wasted", "count", "each", "type", "value, or path to one")
+    aligned_right = (True, True, True, False, False)
 
     @property
     def title(self) -> str:
@@ -72,25 +53,32 @@ class Duplicates(WasteView[DuplicateGroup]):
             " values of strings and bytes that are stored more than once"
         )
 
-    def __str__(self) -> str:
-        return f"{self.title}\n\n{self.table()}"
+    def _cells(self, row: DuplicateGroup) -> tuple[str, ...]:
+        return (
+            format_bytes(row.wasted_bytes),
+            format_count(row.count),
+            format_bytes(row.total_bytes / row.count),
+            row.type_name,
+            self._example(row),
+        )
 
-    def to_dict(self, limit: int = 1000) -> dict[str, Any]:
-        """Return the total and the first ``limit`` groups as JSON-ready values."""
+    def _example(self, row: DuplicateGroup) -> str:
+        """Return the value, or the path to one of the objects where values were not stored."""
+        if row.value is not None:
+            return middle_cut(ascii(row.value), _SHOWN_VALUE)
+        return self._place(row.nodes[0])
+
+    def _totals(self) -> dict[str, Any]:
+        return {"wasted_bytes": self.wasted_bytes, "group_count": len(self.rows)}
+
+    def _row_to_dict(self, row: DuplicateGroup) -> dict[str, Any]:
         return {
-            "wasted_bytes": self.wasted_bytes,
-            "group_count": len(self.rows),
-            "rows": [
-                {
-                    "type": row.type_name,
-                    "count": row.count,
-                    "total_bytes": row.total_bytes,
-                    "wasted_bytes": row.wasted_bytes,
-                    "value": row.value,
-                    "example": None if row.value is not None else self._example(row),
-                }
-                for row in self.rows[:limit]
-            ],
+            "type": row.type_name,
+            "count": row.count,
+            "total_bytes": row.total_bytes,
+            "wasted_bytes": row.wasted_bytes,
+            "value": row.value,
+            "example": None if row.value is not None else self._example(row),
         }
 
 
@@ -98,7 +86,7 @@ def duplicates_of(
     graph: HeapGraph, *, min_wasted_bytes: int = 1, include_garbage: bool = False
 ) -> Duplicates:
     """Group equal strings and bytes: see `HeapSnapshot.duplicates`."""
-    check_limit("min_wasted_bytes", min_wasted_bytes, 0)
+    check_min("min_wasted_bytes", min_wasted_bytes, 0)
     hidden = hidden_flags(include_garbage)
     groups: dict[Any, list[int]] = {}
     for node, group in _equal_groups(graph):
@@ -115,7 +103,7 @@ def duplicates_of(
 
 
 def _equal_groups(graph: HeapGraph) -> Iterator[tuple[int, Any]]:
-    """Yield objects with something that is the same for equal ones."""
+    """Yield nodes, each with a key that is the same for equal objects."""
     sections = graph.sections
     if "equal_node" in sections and "equal_group" in sections:
         yield from zip(sections["equal_node"], sections["equal_group"], strict=True)
@@ -123,13 +111,13 @@ def _equal_groups(graph: HeapGraph) -> Iterator[tuple[int, Any]]:
         yield from _equal_values(graph)
     else:
         raise OptionError(
-            "this snapshot does not tell which strings are equal: it was written by a core or a"
+            "this snapshot does not record which strings are equal: it was written by a core or a"
             " version that does not compare them; take it with values=True"
         )
 
 
 def _equal_values(graph: HeapGraph) -> Iterator[tuple[int, Any]]:
-    """Yield what has a value that is stored whole: shortened ones may differ in the rest."""
+    """Yield nodes by their stored value. Shortened values are skipped: the rest may differ."""
     kinds = [name if name in ("str", "bytes") else "" for name in graph.type_names]
     sections = graph.sections
     for node, text in zip(sections["value_node"], sections["value_text"], strict=True):

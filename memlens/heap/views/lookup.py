@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from memlens._text import printable
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import reference_text
 from memlens.heap.graph.root_names import root_text
@@ -13,9 +14,9 @@ __all__ = ("find_path",)
 
 
 def find_path(graph: HeapGraph, text: str) -> int | None:
-    """Return the node to which a path leads that reads as ``text``; None where there is none.
+    """Return the node at the path with this text; None if there is none.
 
-    Paths begin with a root, as `RetentionPath` prints them, and pass no object twice.
+    A path starts with a root, as `RetentionPath` prints it.
     """
     for root, node in sorted(_roots(graph, text), key=lambda found: -len(found[0])):
         found = _follow(graph, node, text[len(root) :])
@@ -26,13 +27,13 @@ def find_path(graph: HeapGraph, text: str) -> int | None:
 
 def _roots(graph: HeapGraph, text: str) -> Iterator[tuple[str, int]]:
     for root, node in enumerate(graph.edge_target[: graph.root_count_total]):
-        name = root_text(graph, root)
+        name = printable(root_text(graph, root))
         if text.startswith(name):
             yield name, node
 
 
 def _follow(graph: HeapGraph, start: int, text: str) -> int | None:
-    """Search depth-first, the longest match first: a key may look like the beginning of another."""
+    """Search depth-first, longest match first: one key may be a prefix of another."""
     stack = [(start, text)]
     seen: set[tuple[int, int]] = set()
     while stack:
@@ -44,7 +45,8 @@ def _follow(graph: HeapGraph, start: int, text: str) -> int | None:
         seen.add((node, len(rest)))
         steps = []
         for target, index in best_edges(graph, node).items():
-            step = reference_text(graph.edge(index, node), None, graph.type_of(target))
+            edge = graph.edge(index, node)
+            step = printable(reference_text(edge, None, graph.type_of(target)))
             if rest.startswith(step):
                 steps.append((len(step), target, rest[len(step) :]))
         steps.sort()

@@ -1,4 +1,4 @@
-"""NodeSet: some objects of one snapshot, to put together with others and to weigh."""
+"""NodeSet: a set of objects of one snapshot, with set operations and total sizes."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from functools import cached_property
 from itertools import compress
 from typing import Any
 
-from memlens import _core
 from memlens._core.layout import NONE
 from memlens._text import columns, format_bytes, format_count
 from memlens.errors import NotInSnapshotError
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.node import Node
 from memlens.heap.views.branch import largest_first
 from memlens.heap.views.summary import Summary, SummaryRow, type_groups
-from memlens.heap.views.visibility import check_limit, hidden_flags, with_rest
+from memlens.heap.views.visibility import check_min, hidden_flags, with_rest
 
 __all__ = ("NodeSet", "select_nodes")
 
 
 class NodeSet:
-    """Some objects of one snapshot: ``a & b``, ``a | b``, ``a - b``, ``a ^ b``, ``node in a``.
+    """A set of objects of one snapshot: ``a & b``, ``a | b``, ``a - b``, ``a ^ b``, ``node in a``.
 
-    Iterating yields each `Node` in the order of the graph; ``len`` counts them. ``str()`` is a
-    table of the 20 that retain the most. Sizes are in bytes.
+    Iterating yields a `Node` for each object in the order of the graph. ``str()`` is a table of the
+    20 objects with the largest retained sizes. Sizes are in bytes.
     """
 
     def __init__(self, graph: HeapGraph, mask: bytes) -> None:
         self.graph = graph
-        self._mask = mask  # a byte a node, 0 or 1: set operations are those of one large integer
+        self._mask = (
+            mask  # one byte for each node, 0 or 1: set operations work on one large integer
+        )
 
     @property
     def count(self) -> int:
@@ -41,44 +43,46 @@ class NodeSet:
 
     @property
     def shallow_bytes(self) -> int:
-        """The bytes of the objects themselves."""
+        """The total shallow size, in bytes."""
         return sum(compress(self.graph.node_size, self._mask))
 
     @property
     def retained_bytes(self) -> int:
-        """The bytes that would be freed if all these objects were: exact, each byte once."""
+        """The exact retained size of the set in bytes: what would be freed with all its objects."""
         return self.retained.shallow_bytes
 
     @cached_property
     def retained(self) -> NodeSet:
-        """All objects that would be freed if these were, themselves included.
+        """All objects that would be freed with the objects of this set, including them.
 
-        Found by a search from the roots that leaves these out: what several of them hold together
-        belongs to it, though none of them retains it alone.
+        Found by a search from the roots that skips this set, so objects that only several members
+        together keep alive are included.
         """
         graph = self.graph
         if not any(self._mask):
             return self
-        left = _core.reached_nodes(
+        reached = checked_core.reached_nodes(
             graph.edge_offset, graph.edge_target, graph.edge_label, self._mask
         )
         dominator = graph.dominators.dominator
         freed = bytearray(
-            parent != NONE and not is_left for parent, is_left in zip(dominator, left, strict=True)
+            parent != NONE and not is_reached
+            for parent, is_reached in zip(dominator, reached, strict=True)
         )
         return NodeSet(graph, bytes(freed)) | self
 
-    def largest(self, n: int = 10) -> list[Node]:
-        """Return the ``n`` objects that retain the most, largest first."""
-        check_limit("n", n, 1)
-        return [Node(self.graph, node) for node in largest_first(self.graph, self._indices(), n)]
+    def largest(self, limit: int = 10) -> list[Node]:
+        """Return the ``limit`` objects with the largest retained sizes, largest first."""
+        check_min("limit", limit, 1)
+        nodes = largest_first(self.graph, self._indices(), limit)
+        return [Node(self.graph, node) for node in nodes]
 
     def by_type(self) -> Summary:
-        """Return the objects grouped by type; within a group nothing is retained twice."""
+        """Return the objects grouped by type."""
         graph = self.graph
         flags = array("H", map(operator.not_, self._mask))
         group, names = type_groups(graph)
-        counts, sizes = _core.count_types(group, graph.node_size, flags, len(names), 1)
+        counts, sizes = checked_core.count_types(group, graph.node_size, flags, len(names), 1)
         retained = graph.dominators.retained_by_group(group, len(names), flags, 1)
         rows = [
             SummaryRow(name, *numbers)
@@ -88,7 +92,7 @@ class NodeSet:
         return Summary(self._title(), rows)
 
     def table(self, limit: int = 20) -> str:
-        """Return the ``limit`` objects that retain the most as a plain table."""
+        """Return the ``limit`` objects with the largest retained sizes as a plain table."""
         rows = [
             (
                 format_bytes(node.retained_bytes),
@@ -167,7 +171,7 @@ class NodeSet:
         if not isinstance(other, NodeSet):
             return NotImplemented
         if other.graph is not self.graph:
-            raise NotInSnapshotError("these sets are of different snapshots: nodes are not shared")
+            raise NotInSnapshotError("these sets are of different snapshots and cannot be combined")
         combined = combine(
             int.from_bytes(self._mask, "little"), int.from_bytes(other._mask, "little")
         )
@@ -182,9 +186,9 @@ def select_nodes(
     min_retained_bytes: int = 0,
     include_garbage: bool = False,
 ) -> NodeSet:
-    """Return the objects that pass all tests: see `HeapSnapshot.select`."""
-    check_limit("min_shallow_bytes", min_shallow_bytes, 0)
-    check_limit("min_retained_bytes", min_retained_bytes, 0)
+    """Return the objects that meet all conditions: see `HeapSnapshot.select`."""
+    check_min("min_shallow_bytes", min_shallow_bytes, 0)
+    check_min("min_retained_bytes", min_retained_bytes, 0)
     hidden = hidden_flags(include_garbage)
     selected = NodeSet(graph, bytes(not flag & hidden for flag in graph.flags)) - _process(graph)
     if type_name is not None:

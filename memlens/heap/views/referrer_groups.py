@@ -1,7 +1,7 @@
-"""Grouping by holder: the types of what refers to an object, and the kinds of roots.
+"""Grouping by referrer: the types of an object's referrers, and the kinds of its roots.
 
-An attribute belongs to its instance, class or module: where a namespace dict refers to an object,
-the holder is the owner of that dict.
+An attribute belongs to its instance, class or module: the owner of a namespace dict counts as the
+referrer of the objects in that dict.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
-from memlens import _core
 from memlens._core.layout import EdgeKind, NodeFlag
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.root_names import root_kind
 
-__all__ = ("holder_groups",)
+__all__ = ("referrer_groups",)
 
-_MAX_NAMED = 3  # kinds of holders in one name; what has more is held by "many types"
+_MAX_NAMED = 3  # types in the name of a group; objects with more are in the group "(many types)"
 _NAMESPACE, _OWN = int(NodeFlag.NAMESPACE), int(NodeFlag.OWN)
 _MANY = "(many types)"
 _NOTHING = "(nothing: garbage)"
 
 
-def holder_groups(graph: HeapGraph) -> tuple[array[int], list[str]]:
-    """Return a group for each node, by the set of the types that hold it, and the groups' names."""
+def referrer_groups(graph: HeapGraph) -> tuple[array[int], list[str]]:
+    """Return the group of each node, by the types of its referrers, and the names of the groups."""
     kinds = _Kinds(graph)
     names: dict[str, int] = {}
     group_of: dict[frozenset[int] | int, int] = {}
@@ -32,21 +32,21 @@ def holder_groups(graph: HeapGraph) -> tuple[array[int], list[str]]:
     kind_by_edge = array("I", map(kinds.of_node.__getitem__, sources))
     start = offsets[0]
     for node, end in enumerate(offsets[1:]):
-        held_by: frozenset[int] | int
+        referrers: frozenset[int] | int
         if end - start == 1 and sources[start]:
-            held_by = kind_by_edge[start]  # nearly all; a set for each would cost
+            referrers = kind_by_edge[start]  # most nodes; a set for each would be slow
         else:
-            held_by = kinds.together(node, kind_by_edge[start:end])
-        group = group_of.get(held_by)
+            referrers = kinds.together(node, kind_by_edge[start:end])
+        group = group_of.get(referrers)
         if group is None:
-            group = group_of[held_by] = names.setdefault(kinds.text(held_by), len(names))
+            group = group_of[referrers] = names.setdefault(kinds.text(referrers), len(names))
         groups[node] = group
         start = end
     return groups, list(names)
 
 
 class _Kinds:
-    """The kinds of holders: a number each, and its name."""
+    """The kinds of referrers (types and kinds of roots), with a number and a name for each."""
 
     def __init__(self, graph: HeapGraph) -> None:
         self._names = [*graph.type_names, "memlens"]
@@ -55,12 +55,12 @@ class _Kinds:
         self._roots = self._by_root(graph)
 
     def together(self, node: int, kinds: Iterable[int]) -> frozenset[int]:
-        """Return the kinds that hold a node: of its referrers, and of its roots."""
+        """Return the kinds of the referrers and the roots of a node."""
         found = {*kinds, *self._roots.get(node, ())} - {0}
         return frozenset(found - {self._own} or found)
 
     def text(self, kinds: frozenset[int] | int) -> str:
-        """Return the name of one kind, or of several together."""
+        """Return the name of one kind or of a set of kinds."""
         if isinstance(kinds, int):
             return self._names[kinds]
         texts = sorted({self._names[kind] for kind in kinds})
@@ -72,7 +72,7 @@ class _Kinds:
         kind_of = array("I", graph.node_type)
         namespaces = bytearray(1 if flag & _NAMESPACE else 0 for flag in graph.node_flags)
         everything = b"\1" * graph.node_count
-        to_namespaces = _core.edges_between(
+        to_namespaces = checked_core.edges_between(
             graph.edge_offset, graph.edge_target, graph.edge_label, everything, namespaces
         )
         is_dict: dict[int, bool] = {}  # by label

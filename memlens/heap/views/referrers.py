@@ -1,4 +1,4 @@
-"""Referrers: what refers to an object, and what refers to that, up to the roots."""
+"""Referrers: the tree of referrers from an object up to the roots."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ __all__ = ("Referrers", "referrers_of")
 
 
 class Referrers(Branch):
-    """An object, and below it the objects that refer to it, each with the reference that it has.
+    """An object, with its referrers below it; the label of a referrer shows the reference.
 
-    What is a root ends in a branch without a node. References run in circles, and so may the
-    tree: ``repeated`` tells that the object was passed on the way; drawings stop there.
+    A root is a branch without a node. References may form cycles. ``repeated`` is true for an
+    object that is also above in the tree; ``tree`` and ``to_dict`` stop there.
     """
 
-    __slots__ = ("_way",)
+    __slots__ = ("_above",)
 
     def __init__(
         self,
         graph: HeapGraph,
         label: str,
         index: int | None,
-        way: frozenset[int] = frozenset(),
+        above: frozenset[int] = frozenset(),
     ) -> None:
         if index is None:
             super().__init__(graph, label, None, shallow_bytes=0, retained_bytes=0)
         else:
             super().__init__(graph, label, index)
-        self._way = way
+        self._above = above
 
     @property
     def repeated(self) -> bool:
-        """Whether the same object was passed on the way."""
-        return self.node is not None and self.node.index in self._way
+        """Whether the same object is above in the tree."""
+        return self.node is not None and self.node.index in self._above
 
     def _below(self, limit: int | None) -> tuple[Sequence[Branch], int]:
         if self.node is None or self.repeated:
             return [], 0
         graph, index = self.graph, self.node.index
-        way = self._way | {index}
+        above = self._above | {index}
         branches: list[Branch] = [
-            Referrers(graph, root_text(graph, root), None, way)
+            Referrers(graph, root_text(graph, root), None, above)
             for root, target in enumerate(graph.edge_target[: graph.root_count_total])
             if target == index
         ]
-        holders = [
+        referrers = [
             node for node in graph.referrers(index) if node and not graph.flags[node] & NodeFlag.OWN
         ]
-        total = len(branches) + len(holders)
+        total = len(branches) + len(referrers)
         room = None if limit is None else max(0, limit - len(branches))
-        for node in largest_first(graph, holders, room):
-            branches.append(Referrers(graph, _reference(graph, node, index), node, way))
+        for node in largest_first(graph, referrers, room):
+            branches.append(Referrers(graph, _reference(graph, node, index), node, above))
         return branches[:limit], total
 
 
@@ -68,5 +68,5 @@ def _reference(graph: HeapGraph, source: int, target: int) -> str:
 
 
 def referrers_of(graph: HeapGraph, index: int) -> Referrers:
-    """Return a node with the tree of what refers to it."""
+    """Return the tree of referrers of a node."""
     return Referrers(graph, object_text(graph, index), index)

@@ -1,4 +1,4 @@
-"""A summary by allocation site: which lines allocated what is alive."""
+"""Summary by allocation site: the lines that allocated the live objects."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ("summarise_sites",)
 def summarise_sites(graph: HeapGraph, *, include_garbage: bool = False) -> Summary:
     """Group the sampled objects by the line that allocated them: see `HeapSnapshot.summary`.
 
-    Count and shallow bytes are what they stand for; retained bytes are their own. Raises
-    ``NotInSnapshotError`` where allocations were not sampled.
+    Counts and shallow sizes are estimates for all objects; retained sizes are of the sampled
+    objects only. Raises ``NotInSnapshotError`` if allocations were not sampled.
     """
     sites = graph.sites
     if sites is None:
         raise NotInSnapshotError(
-            "this snapshot knows no allocation sites: take it while allocations are sampled, by a"
-            " MemoryProfiler or an AllocationProfiler with the C core"
+            "this snapshot has no allocation sites: take it while a MemoryProfiler or an"
+            " AllocationProfiler with the C core samples allocations"
         )
     hidden = hidden_flags(include_garbage)
     shown = [node for node in sites.samples if is_shown(graph, node, hidden)]
@@ -39,13 +39,13 @@ def summarise_sites(graph: HeapGraph, *, include_garbage: bool = False) -> Summa
         f"Allocation sites of process {graph.facts['pid']}: about"
         f" {format_count(sum(row.count for row in rows))} objects,"
         f" {format_bytes(sum(row.shallow_bytes for row in rows))}\n(estimates from"
-        f" {format_count(len(shown))} sampled objects; retained is by those alone)"
+        f" {format_count(len(shown))} sampled objects; retained sizes are of those only)"
     )
     return Summary(title, rows, "allocated at")
 
 
 def _retained(graph: HeapGraph, order: list[Frame], nodes: list[int]) -> dict[Frame, int]:
-    """Return the bytes that the sampled objects of each site keep alive, none counted twice."""
+    """Return the bytes retained by the sampled objects of each site."""
     sites = graph.sites
     assert sites is not None
     groups = {site: number for number, site in enumerate(order, start=1)}

@@ -1,8 +1,7 @@
-"""Sparse collections: dicts, sets and lists with far more room than their elements need.
+"""Sparse collections: dicts, sets and lists that use little of their capacity.
 
-A container that once was full keeps its room: ``clear`` and ``pop`` of all but a few elements
-leave the table of a dict or set as large as it was. What a new copy would take is computed by the
-rules of CPython's containers.
+A container does not shrink when elements are removed one by one: the table of a dict or set stays
+as large as it was. The size of a fresh copy is computed by the rules of CPython's containers.
 """
 
 from __future__ import annotations
@@ -11,26 +10,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from memlens._text import columns, format_bytes, format_count
+from memlens._text import format_bytes, format_count
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.node import Node
-from memlens.heap.views.visibility import check_limit, hidden_flags, is_shown, with_rest
+from memlens.heap.views.visibility import check_min, hidden_flags, is_shown
 from memlens.heap.views.waste import WasteView
 
 __all__ = ("SparseCollection", "SparseCollections", "sparse_collections_of")
 
 _POINTER_BYTES = 8
-_DICT_BYTES = 64  # of a dict without its table, the collector's header included
-_SET_BYTES = 216  # of a set whose elements lie within: up to 4
+_DICT_BYTES = 64  # a dict without its table, including the collector's header
+_SET_BYTES = 216  # a set with its built-in table, which holds up to 4 elements
 _MIN_TABLE_BITS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class SparseCollection:
-    """A container with room for ``capacity`` elements of which ``length`` are there.
+    """A container with ``length`` elements and a capacity of ``capacity`` elements.
 
-    ``wasted_bytes`` is what a new copy of it would not take.
+    ``wasted_bytes`` is the number of bytes that a fresh copy would save.
     """
 
     node: Node
@@ -42,59 +41,50 @@ class SparseCollection:
 
     @property
     def fill(self) -> float:
-        """The part of the room that is used, from 0 to 1."""
-        return self.length / self.capacity
+        """The share of the capacity in use, from 0 to 1."""
+        return self.length / self.capacity if self.capacity > 0 else 1.0
 
     @property
     def order(self) -> int:
-        """What decides between containers that waste the same."""
+        """The sort key of containers that waste the same number of bytes."""
         return self.node.index
 
 
 class SparseCollections(WasteView[SparseCollection]):
-    """Containers that waste room, the most wasted bytes first."""
+    """Containers that waste memory, the most wasted bytes first."""
 
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` as a plain table, with the path that leads to each."""
-        check_limit("limit", limit, 1)
-        rows = [
-            (
-                format_bytes(row.wasted_bytes),
-                format_count(row.length),
-                format_count(row.capacity),
-                row.type_name,
-                self._place(row.node.index),
-            )
-            for row in self.rows[:limit]
-        ]
-        right = (True, True, True, False, False)
-        table = columns(("wasted", "length", "room", "type", "held by"), rows, right=right)
-        return with_rest(table, len(self.rows), limit)
+    headers = ("wasted", "length", "capacity", "type", "path")
+    aligned_right = (True, True, True, False, False)
 
-    def __str__(self) -> str:
-        title = (
-            f"{format_bytes(self.wasted_bytes)} are empty room in {format_count(len(self.rows))}"
+    @property
+    def title(self) -> str:
+        """The total in one line."""
+        return (
+            f"{format_bytes(self.wasted_bytes)} are unused in {format_count(len(self.rows))}"
             " sparse collections"
         )
-        return f"{title}\n\n{self.table()}"
 
-    def to_dict(self, limit: int = 1000) -> dict[str, Any]:
-        """Return the total and the first ``limit`` containers as JSON-ready values."""
+    def _cells(self, row: SparseCollection) -> tuple[str, ...]:
+        return (
+            format_bytes(row.wasted_bytes),
+            format_count(row.length),
+            format_count(row.capacity),
+            row.type_name,
+            self._place(row.node.index),
+        )
+
+    def _totals(self) -> dict[str, Any]:
+        return {"wasted_bytes": self.wasted_bytes, "collection_count": len(self.rows)}
+
+    def _row_to_dict(self, row: SparseCollection) -> dict[str, Any]:
         return {
-            "wasted_bytes": self.wasted_bytes,
-            "collection_count": len(self.rows),
-            "rows": [
-                {
-                    "type": row.type_name,
-                    "address": row.node.address,
-                    "length": row.length,
-                    "capacity": row.capacity,
-                    "shallow_bytes": row.shallow_bytes,
-                    "wasted_bytes": row.wasted_bytes,
-                    "held_by": self._place(row.node.index),
-                }
-                for row in self.rows[:limit]
-            ],
+            "type": row.type_name,
+            "address": row.node.address,
+            "length": row.length,
+            "capacity": row.capacity,
+            "shallow_bytes": row.shallow_bytes,
+            "wasted_bytes": row.wasted_bytes,
+            "path": self._place(row.node.index),
         }
 
 
@@ -105,10 +95,10 @@ def sparse_collections_of(
     min_wasted_bytes: int = 1024,
     include_garbage: bool = False,
 ) -> SparseCollections:
-    """Find containers that waste room: see `HeapSnapshot.sparse_collections`."""
+    """Find containers that waste memory: see `HeapSnapshot.sparse_collections`."""
     if not 0 <= max_fill <= 1:
         raise OptionError(f"max_fill is {max_fill}: it must be from 0 to 1")
-    check_limit("min_wasted_bytes", min_wasted_bytes, 0)
+    check_min("min_wasted_bytes", min_wasted_bytes, 0)
     hidden = hidden_flags(include_garbage)
     measure = [_MEASURES.get(name) for name in graph.type_names]
     rows = []
@@ -128,13 +118,13 @@ def sparse_collections_of(
 
 
 def _measure_list(size: int, length: int) -> tuple[int, int]:
-    """Return the elements that a list of this size has room for, and the bytes that it needs."""
+    """Return the capacity of a list of this size, and the bytes that ``length`` elements need."""
     header = 56
     return (size - header) // _POINTER_BYTES, header + _POINTER_BYTES * length
 
 
 def _measure_set(size: int, length: int) -> tuple[int, int]:
-    table = (size - _SET_BYTES) // (2 * _POINTER_BYTES)  # 0: the elements lie within
+    table = (size - _SET_BYTES) // (2 * _POINTER_BYTES)  # 0: the built-in table is used
     capacity = max(table, 8) * 3 // 5
     bits = _MIN_TABLE_BITS
     while (1 << bits) * 3 // 5 < length:
@@ -144,7 +134,7 @@ def _measure_set(size: int, length: int) -> tuple[int, int]:
 
 
 def _measure_dict(size: int, length: int) -> tuple[int, int]:
-    """As `_measure_list`; which table it is follows from its size: only a few are possible."""
+    """Return the same as `_measure_list`. The size determines the table: few are possible."""
     if size <= _DICT_BYTES:
         return max(length, 1), size
     bits, entry = min(
@@ -159,7 +149,7 @@ def _measure_dict(size: int, length: int) -> tuple[int, int]:
 
 
 def _dict_bytes(bits: int, entry_words: int) -> int:
-    """Return the bytes of a dict whose table has ``2**bits`` slots and entries of so many words."""
+    """Return the size of a dict with ``2**bits`` slots and entries of ``entry_words`` words."""
     index_bytes = 1 if bits <= 7 else 2 if bits <= 15 else 4 if bits <= 31 else 8
     entries = (1 << bits) * 2 // 3
     return _DICT_BYTES + 32 + (index_bytes << bits) + entries * entry_words * _POINTER_BYTES

@@ -1,16 +1,16 @@
-"""Statistics: what the heap is made of, by kind of thing."""
+"""Statistics: the heap by kind of object."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from memlens import _core
 from memlens._core.layout import NONE, NodeFlag
-from memlens._text import columns, format_bytes, format_count
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_count
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.views.visibility import hidden_flags
 
@@ -48,7 +48,7 @@ _NAMESPACE, _HEAP_TYPE = int(NodeFlag.NAMESPACE), int(NodeFlag.HEAP_TYPE)
 
 @dataclass(frozen=True, slots=True)
 class StatisticsRow:
-    """One kind of thing: how many, their bytes, and their share of the heap, from 0 to 1."""
+    """One kind of object: the count, the bytes and the share of the heap from 0 to 1."""
 
     kind: str
     count: int
@@ -56,21 +56,17 @@ class StatisticsRow:
     share: float
 
 
-class Statistics:
-    """The heap by kind of thing, most bytes first; each object is of one kind.
+class Statistics(Rows[StatisticsRow]):
+    """The heap by kind of object, most bytes first; each object is of one kind.
 
-    ``namespaces`` are the dicts behind modules, classes and instances; ``instances`` the objects
-    of all other classes.
+    ``namespaces`` are the dicts behind modules, classes and instances; ``instances`` are the
+    objects of classes made at run time that belong to no other kind.
     """
 
+    headers = ("count", "bytes", "share", "kind")
+
     def __init__(self, rows: list[StatisticsRow]) -> None:
-        self.rows = tuple(sorted(rows, key=lambda row: (-row.shallow_bytes, row.kind)))
-
-    def __iter__(self) -> Iterator[StatisticsRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
+        super().__init__(sorted(rows, key=lambda row: (-row.shallow_bytes, row.kind)))
 
     @property
     def count(self) -> int:
@@ -82,31 +78,26 @@ class Statistics:
         """The bytes of all kinds."""
         return sum(row.shallow_bytes for row in self.rows)
 
-    def __str__(self) -> str:
-        rows = [
-            (
-                format_count(row.count),
-                format_bytes(row.shallow_bytes),
-                f"{100 * row.share:.1f}%",
-                row.kind,
-            )
-            for row in self.rows
-        ]
-        title = f"{format_count(self.count)} objects, {format_bytes(self.shallow_bytes)}"
-        return f"{title}\n\n{columns(('count', 'bytes', 'share', 'kind'), rows)}"
+    @property
+    def title(self) -> str:
+        """The totals in one line."""
+        return f"{format_count(self.count)} objects, {format_bytes(self.shallow_bytes)}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all rows as JSON-ready values."""
-        return {
-            "count": self.count,
-            "shallow_bytes": self.shallow_bytes,
-            "rows": [asdict(row) for row in self.rows],
-        }
+    def _cells(self, row: StatisticsRow) -> tuple[str, ...]:
+        return (
+            format_count(row.count),
+            format_bytes(row.shallow_bytes),
+            f"{100 * row.share:.1f}%",
+            row.kind,
+        )
+
+    def _totals(self) -> dict[str, Any]:
+        return {"count": self.count, "shallow_bytes": self.shallow_bytes}
 
 
 def statistics_of(graph: HeapGraph, *, include_garbage: bool = False) -> Statistics:
-    """Count the objects of a heap by kind of thing."""
-    counts, sizes = _core.count_types(
+    """Count the objects of a heap by kind."""
+    counts, sizes = checked_core.count_types(
         _kind_by_node(graph),
         graph.node_size,
         graph.flags,
@@ -143,6 +134,6 @@ def _kind_by_node(graph: HeapGraph) -> array[int]:
 
 
 def _type_kind(graph: HeapGraph, type_node: int) -> str:
-    """Return the kind of what is of no type in the table, by whether its class is static."""
+    """Return the kind of a type that `_KINDS` does not list."""
     is_heap_type = type_node != NONE and graph.node_flags[type_node] & _HEAP_TYPE
     return _INSTANCES if is_heap_type else _BUILT_IN

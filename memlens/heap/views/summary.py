@@ -1,29 +1,30 @@
-"""Summary: all objects in groups, with the bytes of each group and what it keeps alive."""
+"""Summary: the objects in groups, with the shallow and retained size of each group."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Union
 
-from memlens import _core
 from memlens._core.layout import NodeFlag, RootKind
-from memlens._text import columns, format_bytes, format_count, format_duration
+from memlens._rows import Rows
+from memlens._text import format_bytes, format_count, format_duration, printable
 from memlens.errors import OptionError
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.views.referrer_groups import holder_groups
-from memlens.heap.views.visibility import hidden_flags, with_rest
+from memlens.heap.views.referrer_groups import referrer_groups
+from memlens.heap.views.visibility import hidden_flags
 
 __all__ = ("GROUPINGS", "Summary", "SummaryRow", "garbage_of", "summarise", "type_groups")
 
-_OUTSIDE = 1 << 15  # a bit of no NodeFlag: what a view counts only for its absence
+_OUTSIDE = 1 << 15  # marks the objects that are not garbage; not a NodeFlag
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """One group of objects: how many, their own bytes, and the bytes that they keep alive."""
+    """One group of objects: the count, and the shallow and retained size in bytes."""
 
     name: str
     count: int
@@ -31,29 +32,27 @@ class SummaryRow:
     retained_bytes: int
 
 
-class Summary:
+class Summary(Rows[SummaryRow]):
     """Objects by group, the largest shallow size first; ``str()`` is a table of 20 rows.
 
-    ``by`` is the grouping. Within a group nothing is retained twice; groups nest in each other, so
-    their retained bytes add up to more than the heap. ``order`` is ``"shallow"`` or ``"retained"``.
+    ``by`` is the grouping. Within a group no byte is retained twice. Groups may contain each other,
+    so their retained bytes can add up to more than the heap. ``order`` is ``"shallow"`` or
+    ``"retained"``.
     """
 
     def __init__(
         self, title: str, rows: Iterable[SummaryRow], by: str = "type", *, order: str = "shallow"
     ) -> None:
-        self.title = title
-        self.by = by
         size = attrgetter(f"{order}_bytes")
-        self.rows = tuple(sorted(rows, key=lambda r: (-size(r), -r.count, r.name)))
+        super().__init__(sorted(rows, key=lambda r: (-size(r), -r.count, r.name)))
+        self._title = title
+        self.by = by
+        self.headers = ("count", "shallow", "retained", by)
 
-    def __iter__(self) -> Iterator[SummaryRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> SummaryRow:
-        return self.rows[index]
+    @property
+    def title(self) -> str:
+        """The totals in one or two lines."""
+        return self._title
 
     @property
     def count(self) -> int:
@@ -65,26 +64,16 @@ class Summary:
         """The bytes of the objects in all groups."""
         return sum(row.shallow_bytes for row in self.rows)
 
-    def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` rows as a plain table of at most 100 columns."""
-        rows = [
-            (
-                format_count(row.count),
-                format_bytes(row.shallow_bytes),
-                format_bytes(row.retained_bytes),
-                row.name,
-            )
-            for row in self.rows[:limit]
-        ]
-        table = columns(("count", "shallow", "retained", self.by), rows)
-        return with_rest(table, len(self.rows), limit)
+    def _cells(self, row: SummaryRow) -> tuple[str, ...]:
+        return (
+            format_count(row.count),
+            format_bytes(row.shallow_bytes),
+            format_bytes(row.retained_bytes),
+            row.name,
+        )
 
-    def __str__(self) -> str:
-        return f"{self.title}\n\n{self.table()}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all rows as JSON-ready values."""
-        return {"title": self.title, "by": self.by, "rows": [asdict(row) for row in self.rows]}
+    def _totals(self) -> dict[str, Any]:
+        return {"title": self.title, "by": self.by}
 
 
 def summarise(graph: HeapGraph, by: str = "type", *, include_garbage: bool = False) -> Summary:
@@ -95,28 +84,30 @@ def summarise(graph: HeapGraph, by: str = "type", *, include_garbage: bool = Fal
         )
     hidden = hidden_flags(include_garbage)
     group, names = GROUPINGS[by](graph)
-    counts, sizes = _core.count_types(group, graph.node_size, graph.flags, len(names), hidden)
+    counts, sizes = checked_core.count_types(
+        group, graph.node_size, graph.flags, len(names), hidden
+    )
     retained = graph.dominators.retained_by_group(group, len(names), graph.flags, hidden)
     rows = _filled(zip(names, counts, sizes, retained, strict=True))
     facts = graph.facts
     title = (
         f"Heap of process {facts['pid']}: {format_count(sum(row.count for row in rows))} objects,"
         f" {format_bytes(sum(row.shallow_bytes for row in rows))}"
-        f" (captured in {format_duration(float(facts['pause_seconds']))}, {facts['reason']})"
+        f" (captured in {format_duration(float(facts['pause_seconds']))}, {printable(facts['reason'])})"
     )
     return Summary(title, rows, by)
 
 
 def garbage_of(graph: HeapGraph) -> Summary:
-    """Return what no root reached, by type; its retained size is its shallow size."""
+    """Return the unreachable objects by type; their retained size is their shallow size."""
     garbage, own = int(NodeFlag.GARBAGE), int(NodeFlag.OWN)
     flags = array("H", [0 if f & garbage and not f & own else _OUTSIDE for f in graph.flags])
     group, names = type_groups(graph)
-    counts, sizes = _core.count_types(group, graph.node_size, flags, len(names), _OUTSIDE)
+    counts, sizes = checked_core.count_types(group, graph.node_size, flags, len(names), _OUTSIDE)
     rows = _filled(zip(names, counts, sizes, sizes, strict=True))
     title = (
         f"Garbage: {format_count(sum(row.count for row in rows))} objects,"
-        f" {format_bytes(sum(row.shallow_bytes for row in rows))} that no root reaches"
+        f" {format_bytes(sum(row.shallow_bytes for row in rows))} unreachable"
     )
     return Summary(title, rows)
 
@@ -125,21 +116,21 @@ def _filled(columns_of_rows: Iterable[tuple[str, int, int, int]]) -> list[Summar
     return [SummaryRow(*row) for row in columns_of_rows if row[1]]
 
 
-# -- groupings: a group for each node, and the name of each group ----------------------------------
+# -- groupings: the group of each node, and the names of the groups ----------------------------------
 
 _Groups = tuple[Union[memoryview, "array[int]"], list[str]]
 
 
 def type_groups(graph: HeapGraph) -> _Groups:
-    """Return the type of each node as a group, and the names; types of one name are one group."""
+    """Group by type; types with the same name are one group."""
     names = graph.type_names
     if len({*names}) == len(names):
         return graph.node_type, names
-    return _regrouped(graph, names)  # a class that was defined twice
+    return _regrouped(graph, names)  # two classes have the same name
 
 
 def _by_module(graph: HeapGraph) -> _Groups:
-    """By the module where the type was defined; ``builtins`` for what names none."""
+    """Group by the module where the type is defined; ``builtins`` if its name has no module."""
     modules = {
         graph.string(name)
         for name, kind in zip(graph.root_name, graph.root_kind, strict=True)
@@ -153,7 +144,7 @@ def _module_of(type_name: str, modules: Collection[str]) -> str:
     for length in range(len(parts), 0, -1):
         if ".".join(parts[:length]) in modules:
             return ".".join(parts[:length])
-    # Not imported under its name: classes around a class are in upper case by custom.
+    # The module is not in sys.modules. Enclosing classes are recognized by their upper case.
     while len(parts) > 1 and parts[-1][:1].isupper():
         parts.pop()
     return ".".join(parts) or "builtins"
@@ -166,7 +157,7 @@ def _regrouped(graph: HeapGraph, name_by_row: list[str]) -> _Groups:
 
 
 def _by_size(graph: HeapGraph) -> _Groups:
-    """By shallow size, in powers of two."""
+    """Group by shallow size, in powers of two."""
     group = array("I", map(int.bit_length, graph.node_size))
     names = ["0 B", *(_range_text(bits) for bits in range(1, max(group) + 1))]
     return group, names
@@ -181,5 +172,5 @@ GROUPINGS: dict[str, Callable[[HeapGraph], _Groups]] = {
     "type": type_groups,
     "module": _by_module,
     "size": _by_size,
-    "holder": holder_groups,
+    "referrer": referrer_groups,
 }

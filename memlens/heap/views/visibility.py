@@ -1,4 +1,4 @@
-"""Which objects a view shows: the program's own, and garbage where that is asked for."""
+"""Which objects a view shows: those of the program, and garbage on request."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from memlens._core.layout import NodeFlag
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
 
-__all__ = ("HIDDEN", "check_limit", "hidden_flags", "is_shown", "shown_nodes", "with_rest")
+__all__ = ("HIDDEN", "check_min", "hidden_flags", "is_shown", "shown_nodes", "with_rest")
 
 HIDDEN = int(NodeFlag.OWN | NodeFlag.GARBAGE)
 _OWN = int(NodeFlag.OWN)
 
 
 def hidden_flags(include_garbage: bool) -> int:
-    """Return the flags of what a view leaves out: memlens's own always, garbage unless asked."""
+    """Return the flags of the objects to hide: memlens's own, and garbage unless included."""
     return _OWN if include_garbage else HIDDEN
 
 
 def is_shown(graph: HeapGraph, node: int, hidden: int = HIDDEN) -> bool:
-    """Tell whether a node is an object that a view shows; node 0 is none."""
+    """Return whether a view shows a node. Node 0 is not an object and never shown."""
     return node != 0 and not graph.flags[node] & hidden
 
 
@@ -32,14 +32,14 @@ def shown_nodes(graph: HeapGraph, hidden: int = HIDDEN) -> Iterator[int]:
     return compress(range(graph.node_count), shown)
 
 
-def check_limit(name: str, value: float, least: float) -> None:
-    """Raise ``OptionError`` for a number below the least that makes sense."""
-    if not value >= least:
-        raise OptionError(f"{name} is {value}: it must be at least {least}")
+def check_min(name: str, value: float, minimum: float) -> None:
+    """Raise ``OptionError`` for a value below the minimum."""
+    if not value >= minimum:
+        raise OptionError(f"{name} is {value}: it must be at least {minimum}")
 
 
-def with_rest(table: str, total: int, limit: int, what: str = "") -> str:
-    """Return a table with a last line that tells how many rows were left out, if any were."""
+def with_rest(table: str, total: int, limit: int) -> str:
+    """Return a table with a last line that states how many rows were left out, if any."""
     if total <= limit:
         return table
-    return f"{table}\n... and {total - limit:,} more{' ' if what else ''}{what}"
+    return f"{table}\n... and {total - limit:,} more"

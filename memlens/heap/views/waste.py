@@ -1,10 +1,11 @@
-"""What the views of wasted memory share: rows by the bytes that they waste, and where they are."""
+"""WasteView: the base of the views of wasted memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeVar
 
+from memlens._rows import Rows
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPathFinder
 
@@ -22,25 +23,20 @@ class _Row(Protocol):
 Row = TypeVar("Row", bound=_Row)
 
 
-class WasteView(Generic[Row]):
-    """Rows of waste, the most wasted bytes first; rows that waste the same by their ``order``."""
+class WasteView(Rows[Row]):
+    """Rows of waste, the most wasted bytes first; equal ones are sorted by their ``order``."""
 
     def __init__(self, graph: HeapGraph, rows: Iterable[Row]) -> None:
+        super().__init__(sorted(rows, key=lambda row: (-row.wasted_bytes, row.order)))
         self._finder = RetentionPathFinder(graph)
-        self.rows = tuple(sorted(rows, key=lambda row: (-row.wasted_bytes, row.order)))
 
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Row:
-        return self.rows[index]
+    def to_dict(self, limit: int | None = 1000) -> dict[str, Any]:
+        """Return the totals and the first ``limit`` rows as JSON-ready values."""
+        return super().to_dict(limit)
 
     @property
     def wasted_bytes(self) -> int:
-        """What could be saved in all."""
+        """The total number of wasted bytes."""
         return sum(row.wasted_bytes for row in self.rows)
 
     def _place(self, node: int) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from memlens._core.layout import NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.growth import HIDDEN, Growth, Holder, rises
+from memlens.leaks.growth import HIDDEN, Growth, Holder
 
 __all__ = ("growing_garbage",)
+
+_MIN_OBJECTS = 10  # more in each interval
 
 
 def growing_garbage(growth: Growth) -> Holder | None:
@@ -14,14 +18,16 @@ def growing_garbage(growth: Growth) -> Holder | None:
 
     None where a snapshot collected first, or where the collector runs: then it takes it away.
     """
-    if not all(_uncollected(graph) for graph in growth.graphs):
+    if not all(_is_uncollected(graph) for graph in growth.graphs):
         return None
     found = [_garbage(graph) for graph in growth.graphs]
     counts = tuple(map(len, found))
-    return Holder(0, "garbage", counts, found[-1], found[-1]) if rises(counts) else None
+    if any(after - before < _MIN_OBJECTS for before, after in pairwise(counts)):
+        return None
+    return Holder(0, "garbage", 0, counts, found[-1], found[-1])
 
 
-def _uncollected(graph: HeapGraph) -> bool:
+def _is_uncollected(graph: HeapGraph) -> bool:
     return graph.facts.get("collected") is None and graph.facts.get("gc_enabled") is False
 
 

@@ -5,15 +5,16 @@ No object of the heap refers to them: their reference counts say that something 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from memlens._core.layout import NONE, RootKind
-from memlens.leaks.growth import HIDDEN, Growth, Holder, rises
+from memlens.leaks.detectors.accumulating_places import follow_elements
+from memlens.leaks.gates import is_leak
+from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("held_natively", "references_from_outside")
 
 
-def held_natively(growth: Growth, holders: Collection[Holder]) -> list[Holder]:
+def held_natively(growth: Growth, holders: Iterable[Holder]) -> list[Holder]:
     """Return a holder for each type of which ever more objects are held from outside the heap.
 
     Objects that a known holder has gained are its own: an extension may refer to them besides.
@@ -21,14 +22,18 @@ def held_natively(growth: Growth, holders: Collection[Holder]) -> list[Holder]:
     explained: set[int] = set()
     for holder in holders:
         explained.update(holder.gained)
-    steps = range(1, len(growth.graphs))
-    by_type = [_new_external(growth, step) for step in steps]
+        explained.update(holder.entries)
     found = []
-    for type_name, nodes in by_type[-1].items():
-        nodes = [node for node in nodes if node not in explained]
-        counts = (0, *(len(one.get(type_name, ())) for one in by_type[:-1]), len(nodes))
-        if rises(counts):
-            found.append(Holder(nodes[0], "native", counts, nodes))
+    for key, nodes in growth.places(growth.end).external.items():
+        through = [set(growth.places(step).external.get(key, ())) for step in range(growth.end)]
+        through.append(set(nodes) - explained)
+        lengths = [len(one) for one in through]
+        if lengths[-1] <= lengths[0]:
+            continue
+        contents, arrival = follow_elements(growth, through, lengths)
+        entries = [node for node, when in arrival.items() if when]
+        if is_leak(contents) and entries:
+            found.append(Holder(entries[0], "native", 0, tuple(lengths), entries))
     return found
 
 
@@ -40,17 +45,3 @@ def references_from_outside(growth: Growth, nodes: Collection[int]) -> int:
         for root, target in enumerate(graph.edge_target[: graph.root_count_total])
         if target in wanted
     )
-
-
-def _new_external(growth: Growth, step: int) -> dict[str, list[int]]:
-    """Group the nodes of a graph that only native code holds and that were not in the first."""
-    graph, same = growth.graphs[step], growth.in_first(step)
-    dominator, flags = graph.dominators.dominator, graph.flags
-    groups: dict[str, list[int]] = {}
-    for root, kind in enumerate(graph.root_kind):
-        if kind != RootKind.EXTERNAL:
-            continue
-        node = graph.edge_target[root]
-        if same[node] == NONE and dominator[node] == 0 and not flags[node] & HIDDEN:
-            groups.setdefault(graph.type_of(node), []).append(node)
-    return groups

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from memlens._core.layout import EdgeKind, NodeFlag
+from memlens._frame import is_library_file
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.growth import Growth, Holder
-from memlens.leaks.mentions import Mention
+from memlens.leaks.mentions import Mention, functions_calling
 
 __all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Diagnosis")
 
@@ -40,6 +41,7 @@ class Case:
     holder: Holder
     subject: int  # the node that the suspect is named after
     path: RetentionPath
+    text: str  # what the suspect is called
     mentions: Sequence[Mention] = ()
 
     @property
@@ -117,16 +119,24 @@ class Case:
         marked = sum(1 for node in self.values if self.graph.has(node, flag))
         return marked * 2 > len(self.values)
 
-    def _distance(self, mention: Mention) -> tuple[bool, bool]:
-        """Order mentions: of the owner's class first; what makes the container is less telling."""
+    def _distance(self, mention: Mention) -> tuple[bool, bool, bool, bool]:
+        """Order mentions: the program's code first, then what adds, then the owner's class."""
         owners = {hop.type_name.rpartition(".")[2] for hop in self.path.hops[:-1]}
         outer = mention.function.rpartition(".")[0].rpartition(".")[2]
-        return outer not in owners, mention.function.endswith(("__init__", "<module>"))
+        return (
+            is_library_file(mention.location.file),
+            mention.function.endswith(("__init__", "<module>")),
+            not mention.adds,
+            outer not in owners,
+        )
 
     def where(self) -> str:
-        """Say which code to look at."""
+        """Say which code to look at: what adds to the holder, and the program's calls of that."""
         if not self.mentions:
             return ""
-        first = sorted(self.mentions, key=self._distance)
-        some = "; ".join(str(mention) for mention in first[:3])
-        return f" Look at the code that uses {self.name}: {some}."
+        first = sorted(self.mentions, key=self._distance)[:3]
+        text = f" Look at the code that uses {self.name}: {'; '.join(map(str, first))}"
+        callers = functions_calling(self.graph, first[0]) if first[0].adds else []
+        if callers:
+            text += f"; called by {'; '.join(map(str, callers))}"
+        return f"{text}."

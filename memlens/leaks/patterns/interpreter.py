@@ -17,7 +17,7 @@ __all__ = (
     "tracebacks",
 )
 
-_CONTAINERS = ("container", "slot", "cluster", "late")
+_CONTAINERS = ("container", "slot", "cluster")
 _LOOKED_AT = 100  # of many entries
 
 

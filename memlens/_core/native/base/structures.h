@@ -1,0 +1,87 @@
+/* Structures of C types that CPython and numpy do not publish. They are the same from 3.10 to 3.13.
+ *
+ * capture/types.c compares their sizes: a type with a smaller basic size is not read by them. */
+#ifndef MEMLENS_BASE_STRUCTURES_H
+#define MEMLENS_BASE_STRUCTURES_H
+
+#include "base/compat.h"
+
+#if MEMLENS_SUPPORTED
+
+#include <datetime.h>
+
+typedef struct { /* Modules/_collectionsmodule.c */
+    PyObject_VAR_HEAD
+    void *leftblock, *rightblock;
+    Py_ssize_t leftindex, rightindex;
+    size_t state;
+    Py_ssize_t maxlen;
+} Deque;
+
+enum { DEQUE_BLOCK_ITEMS = 64, DEQUE_BLOCK_BYTES = (64 + 2) * 8 };
+
+typedef struct LruLink { /* Modules/_functoolsmodule.c */
+    PyObject_HEAD
+    struct LruLink *previous, *next;
+    Py_hash_t hash;
+    PyObject *key, *result;
+} LruLink;
+
+typedef struct {
+    LruLink root; /* its type and count are the cache's own */
+    void *wrapper;
+    int typed;
+    PyObject *cache;
+    Py_ssize_t hits;
+    PyObject *function;
+    Py_ssize_t maxsize;
+} LruCache;
+
+typedef struct { /* Modules/arraymodule.c */
+    PyObject_VAR_HEAD
+    char *items;
+    Py_ssize_t allocated;
+    const struct {
+        char typecode;
+        int item_bytes;
+    } *description;
+} PlainArray;
+
+typedef struct { /* Modules/_io/bytesio.c */
+    PyObject_HEAD
+    PyObject *text;
+} BytesBuffer;
+
+typedef struct { /* Modules/_threadmodule.c, up to 3.12 */
+    PyObject_HEAD
+    void *lock;
+    PyObject *weak_references;
+    char locked;
+} Lock;
+
+typedef struct { /* numpy/ndarraytypes.h: the same in numpy 1 and 2 */
+    PyObject_HEAD
+    char *data;
+    int dimensions;
+    Py_ssize_t *shape, *strides;
+    PyObject *base;
+    PyObject *dtype;
+    int flags;
+} Array;
+
+typedef struct {
+    PyObject_HEAD
+    PyTypeObject *type;
+    char kind, code, byteorder, former_flags;
+    int type_number;
+    int item_bytes_1;         /* numpy 1 */
+    int alignment_1;
+    Py_ssize_t item_bytes_2;  /* numpy 2, after 64 bits of flags */
+} ArrayType;
+_Static_assert(offsetof(ArrayType, item_bytes_1) == 32, "numpy 1");
+_Static_assert(offsetof(ArrayType, item_bytes_2) == 40, "numpy 2");
+
+enum { ARRAY_C_ORDER = 1, ARRAY_F_ORDER = 2, ARRAY_OWNS_DATA = 4, ARRAY_OF_OBJECTS = 17 };
+
+#endif /* MEMLENS_SUPPORTED */
+#endif

@@ -1,0 +1,55 @@
+/* capture(): as Python calls it. */
+#include "base/compat.h"
+
+#if MEMLENS_SUPPORTED
+
+#include "capture/facts.h"
+#include "capture/module.h"
+#include "capture/run.h"
+#include "capture/sections.h"
+#include "io/sections.h"
+
+static PyObject *
+sections_as_dict(ModuleState *state, Buffer *sections)
+{
+    PyObject *found = PyDict_New();
+    for (int i = 0; i < SECTION_COUNT && found != NULL; i++) {
+        PyObject *view = section_view((PyTypeObject *)state->section_type, &sections[i],
+                                      section_names[i].typecode);
+        if (view == NULL || PyDict_SetItemString(found, section_names[i].name, view) < 0) {
+            Py_CLEAR(found);
+        }
+        Py_XDECREF(view);
+    }
+    free_sections(sections);
+    return found;
+}
+
+PyObject *
+capture_capture(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"values", "own_prefix", "skip_frames", NULL};
+    ModuleState *state = module_state(module);
+    PyObject *own_prefix = NULL;
+    Py_ssize_t skip_frames = 0;
+    int values = 0;
+    Facts facts;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pUn:capture", names, &values, &own_prefix,
+                                     &skip_frames)
+        || prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0
+        || make_frame_objects(&facts) < 0) {
+        return NULL;
+    }
+    Capture *capture = PyMem_RawMalloc(sizeof *capture);
+    if (capture == NULL) {
+        return PyErr_NoMemory();
+    }
+    Buffer sections[SECTION_COUNT];
+    int failed = capture_init(capture, &facts) < 0 || capture_run(capture) < 0
+                 || take_sections(capture, sections) < 0;
+    capture_free(capture);
+    PyMem_RawFree(capture);
+    return failed ? PyErr_NoMemory() : sections_as_dict(state, sections);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* What a capture needs of Python: it is read before the capture begins. */
+#ifndef MEMLENS_CAPTURE_FACTS_H
+#define MEMLENS_CAPTURE_FACTS_H
+
+#include "base/compat.h"
+
+/* All pointers are borrowed. */
+typedef struct {
+    int numpy_major;
+    traverseproc python_traverse; /* of all classes made by a class statement */
+    PyObject *modules;
+    PyObject *builtins;
+    PyObject *sys_dict;
+    PyObject *sys_module;
+    PyObject *gc_dict;
+    PyObject *warnings_dict;
+    PyObject *signal_handlers[65]; /* by number; NULL where there is none in Python */
+    struct gc_generation *generations; /* the collector's lists, read only */
+    PyThreadState *thread;             /* the calling one */
+    char own_prefix[4096];
+    char own_package[16]; /* what is defined in its modules is memlens's own */
+    int values;
+    int skip_frames;
+} Facts;
+
+/* Read all facts. Returns -1 with an exception set on failure. */
+int prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_frames,
+                  traverseproc python_traverse);
+
+/* tp_traverse of all classes that a class statement makes; NULL with an exception set on
+ * failure. */
+traverseproc find_python_traverse(void);
+
+/* Create the frame object of each running frame. Returns -1 with an exception set on failure. */
+int make_frame_objects(const Facts *facts);
+
+#endif

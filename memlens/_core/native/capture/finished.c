@@ -1,0 +1,165 @@
+/* Whether an object has finished its work: closed files and sockets, ended tasks and threads.
+ *
+ * Only C functions are called that read a field and return a constant. Generators have no test:
+ * their reader sets the flag (edges_frames.c). */
+#include "base/compat.h"
+
+#if MEMLENS_SUPPORTED
+
+#include "capture/finished.h"
+#include "base/lookup.h"
+#include "base/structures.h"
+#include "base/text.h"
+#include "capture/names.h"
+#include "capture/types.h"
+
+static PyGetSetDef *
+find_getter(PyTypeObject *type, const char *name)
+{
+    for (PyGetSetDef *def = type->tp_getset; def != NULL && def->name != NULL; def++) {
+        if (strcmp(def->name, name) == 0) {
+            return def;
+        }
+    }
+    return NULL;
+}
+
+static PyCFunction
+find_method(PyTypeObject *type, const char *name)
+{
+    for (PyMethodDef *def = type->tp_methods; def != NULL && def->ml_name != NULL; def++) {
+        if (strcmp(def->ml_name, name) == 0 && def->ml_flags == METH_NOARGS) {
+            return def->ml_meth;
+        }
+    }
+    return NULL;
+}
+
+static PyMemberDef *
+find_member(PyTypeObject *type, const char *name)
+{
+    for (PyMemberDef *def = type->tp_members; def != NULL && def->name != NULL; def++) {
+        if (strcmp(def->name, name) == 0) {
+            return def;
+        }
+    }
+    return NULL;
+}
+
+static void *
+find_how(PyTypeObject *type, const KnownType *row)
+{
+    void *found;
+    switch (row->finish_kind) {
+    case BY_GETTER:
+        return find_getter(type, row->finish_name);
+    case BY_METHOD:
+        found = (void *)find_method(type, row->finish_name);
+        return found != NULL || type->tp_base == NULL
+                   ? found
+                   : (void *)find_method(type->tp_base, row->finish_name);
+    case BY_INNER:
+        return find_member(type, row->finish_name);
+    default:
+        return NULL;
+    }
+}
+
+static int
+is_thread_class(PyTypeObject *type)
+{
+    return type->tp_flags & Py_TPFLAGS_HEAPTYPE
+           && text_equals(((PyHeapTypeObject *)type)->ht_qualname, "Thread")
+           && text_equals(type_module(type), "threading");
+}
+
+FinishTest
+find_finish_test(const Facts *facts, PyTypeObject *type)
+{
+    FinishTest test = {type, NULL, NO_TEST};
+    for (PyTypeObject *base = type; base != NULL; base = base->tp_base) {
+        if (is_thread_class(base)) {
+            test.kind = BY_THREAD;
+            return test;
+        }
+        const KnownType *row = known_type(facts, base);
+        if (row != NULL && row->finish_kind != NO_TEST) {
+            test.how = find_how(base, row);
+            test.kind = test.how != NULL || row->finish_kind == BY_DESCRIPTOR ? row->finish_kind
+                                                                              : NO_TEST;
+            return test;
+        }
+    }
+    return test;
+}
+
+/* Whether a C function has returned True. An error counts as False. */
+static int
+take_truth(PyObject *answer)
+{
+    int is_true = answer == Py_True;
+    if (answer == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(answer);
+    return is_true;
+}
+
+static int
+handle_is_done(PyObject *handle)
+{
+    PyCFunction is_done;
+    if (handle == NULL || strcmp(Py_TYPE(handle)->tp_name, "_thread._ThreadHandle") != 0) {
+        return 0;
+    }
+    is_done = find_method(Py_TYPE(handle), "is_done");
+    return is_done != NULL && take_truth(is_done(handle, NULL));
+}
+
+static int
+thread_has_ended(PyObject *thread, PyTypeObject *type)
+{
+    if (COMPAT_THREAD_HAS_HANDLE) {
+        return handle_is_done(attribute_get(thread, type, "_handle"));
+    }
+    if (attribute_get(thread, type, "_is_stopped") == Py_True) {
+        return 1;
+    }
+    PyObject *lock = attribute_get(thread, type, "_tstate_lock");
+    return lock != NULL && strcmp(Py_TYPE(lock)->tp_name, "_thread.lock") == 0
+           && !((Lock *)lock)->locked;
+}
+
+static int
+inner_has_finished(const Facts *facts, PyObject *object, const FinishTest *test)
+{
+    PyObject *inner = *(PyObject **)((char *)object + ((PyMemberDef *)test->how)->offset);
+    if (inner == NULL) {
+        return 0;
+    }
+    FinishTest inner_test = find_finish_test(facts, Py_TYPE(inner));
+    return has_finished(facts, inner, &inner_test);
+}
+
+int
+has_finished(const Facts *facts, PyObject *object, const FinishTest *test)
+{
+    switch (test->kind) {
+    case BY_GETTER: {
+        PyGetSetDef *def = test->how;
+        return take_truth(def->get(object, def->closure));
+    }
+    case BY_METHOD:
+        return take_truth(((PyCFunction)test->how)(object, NULL));
+    case BY_INNER:
+        return inner_has_finished(facts, object, test);
+    case BY_DESCRIPTOR: /* -1 once closed */
+        return *(int *)((char *)object + sizeof(PyObject)) < 0;
+    case BY_THREAD:
+        return thread_has_ended(object, test->type);
+    default:
+        return 0;
+    }
+}
+
+#endif

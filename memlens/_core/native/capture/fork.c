@@ -1,0 +1,115 @@
+/* fork_capture(): a capture by a forked child. The parent stops for the fork alone. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* _Fork */
+#endif
+#include "base/compat.h"
+
+#if MEMLENS_SUPPORTED
+
+#include "capture/child.h"
+#include "capture/module.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Fork without the handlers of pthread_atfork: they stop thread pools and take locks, and the child
+ * uses nothing that they protect. With values it is different: their texts come from Python's
+ * allocators, and only fork() leaves malloc usable in the child. */
+static pid_t
+plain_fork(int values)
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+    return values ? fork() : _Fork();
+#else
+    return fork();
+#endif
+}
+
+static pid_t
+fork_child(Child *child)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    child->parent = getpid();
+    child->started = now_nanoseconds();
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* no handler of Python's may run in the child */
+    pid_t pid = plain_fork(child->capture.facts.values);
+    if (pid == 0) {
+        run_child(child, &before);
+    }
+    int error = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return pid;
+}
+
+/* Sections to write as they are: a tuple of (name, typecode, bytes). The names and bytes live at
+ * least as long as the tuple. */
+static int
+take_more(Child *child, PyObject *more)
+{
+    Py_ssize_t count = more == NULL ? 0 : PyTuple_GET_SIZE(more);
+    if (count > MOST_MORE) {
+        PyErr_Format(PyExc_ValueError, "more: at most %d sections, not %zd", MOST_MORE, count);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        ContainerSection *section = &child->more[i];
+        const char *data;
+        Py_ssize_t bytes;
+        int typecode;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(more, i), "sCy#", &section->name, &typecode, &data,
+                              &bytes)) {
+            return -1;
+        }
+        section->typecode = (char)typecode;
+        section->data = data;
+        section->bytes = (size_t)bytes;
+    }
+    child->more_count = (size_t)count;
+    return 0;
+}
+
+PyObject *
+capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[]
+        = {"file_fd", "progress_fd", "facts_fd", "values", "own_prefix", "skip_frames", "more", NULL};
+    ModuleState *state = module_state(module);
+    PyObject *own_prefix = NULL, *more = NULL;
+    Py_ssize_t skip_frames = 0;
+    int values = 0, file_fd, progress_fd, facts_fd;
+    Facts facts;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!:fork_capture", names, &file_fd,
+                                     &progress_fd, &facts_fd, &values, &own_prefix, &skip_frames,
+                                     &PyTuple_Type, &more)
+        || prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0
+        || make_frame_objects(&facts) < 0) {
+        return NULL;
+    }
+    Child *child = mmap(NULL, sizeof *child, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                        -1, 0);
+    if (child == MAP_FAILED) {
+        return PyErr_NoMemory();
+    }
+    child->file_fd = file_fd;
+    child->progress_fd = progress_fd;
+    child->facts_fd = facts_fd;
+    child->capture.facts = facts;
+    if (take_more(child, more) < 0) {
+        munmap(child, sizeof *child);
+        return NULL;
+    }
+    pid_t pid = fork_child(child);
+    int error = errno;
+    munmap(child, sizeof *child);
+    if (pid < 0) {
+        errno = error;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return PyLong_FromPid(pid);
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* What is counted, keyed or matched node by node. */
+#ifndef MEMLENS_GRAPH_COUNTS_H
+#define MEMLENS_GRAPH_COUNTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+void add_up_types(const uint32_t *type, const uint64_t *size, const uint16_t *flags,
+                  uint64_t node_count, unsigned skip_flags, uint64_t *counts, uint64_t *bytes);
+
+/* Returns 0; -1 when there is no memory; 1 for an address twice in heap a. */
+int match_addresses(const uint64_t *address_a, const uint64_t *key_a, uint64_t count_a,
+                    const uint64_t *address_b, const uint64_t *key_b, uint64_t count_b,
+                    uint32_t *matched);
+
+/* A 64-bit key for each node: of its type, plus its size where the type is sized. */
+void make_identity_keys(const uint32_t *type, const uint64_t *size, const uint64_t *type_key,
+                        const uint8_t *type_is_sized, size_t node_count, uint64_t *keys);
+
+/* Clear the bits of `mark` everywhere; set them for each pair of `same` in which neither node has a
+ * bit of `skip_flags`. */
+void mark_pairs(const uint32_t *same, size_t count_b, uint16_t *flags_a, size_t count_a,
+                uint16_t *flags_b, unsigned skip_flags, unsigned mark);
+
+#endif

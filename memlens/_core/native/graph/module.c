@@ -1,0 +1,112 @@
+/* memlens._core._graph: the computations over a captured graph, in C.
+ *
+ * Only the public C API and plain arrays, so it builds for every CPython, also for one that the
+ * capture does not know and for a free-threaded one. Multi-phase initialisation; all state is in
+ * the module and nobody writes to it after the import. */
+#include "graph/module.h"
+
+static int
+module_exec(PyObject *module)
+{
+    PyObject *array_module = PyImport_ImportModule("array");
+    if (array_module == NULL) {
+        return -1;
+    }
+    ModuleState *state = module_state(module);
+    state->array_type = PyObject_GetAttrString(array_module, "array");
+    Py_DECREF(array_module);
+    return state->array_type == NULL ? -1 : 0;
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    Py_VISIT(module_state(module)->array_type);
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    Py_CLEAR(module_state(module)->array_type);
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    module_clear(module);
+}
+
+#define FUNCTION(name, doc)                                                                         \
+    {#name, (PyCFunction)(void (*)(void))graph_##name, METH_VARARGS | METH_KEYWORDS, doc}
+
+static PyMethodDef module_functions[] = {
+    FUNCTION(dominator_tree, "dominator_tree(edge_offset, edge_target, edge_label, node_size)\n--\n\n"
+             "The immediate dominator and the retained size of each node. Weak edges are left out."),
+    FUNCTION(reverse_edges, "reverse_edges(edge_offset, edge_target, edge_label)\n--\n\n"
+             "The referrers of each node, weak edges left out."),
+    FUNCTION(shortest_paths,
+             "shortest_paths(edge_offset, edge_target, edge_label, root_tier)\n--\n\n"
+             "A shortest path from node 0 to each node, from the best root that reaches it at all."),
+    FUNCTION(count_types,
+             "count_types(node_type, node_size, node_flags, type_count, skip_flags=0)\n--\n\n"
+             "How many objects there are of each type, and their shallow size."),
+    FUNCTION(match_nodes, "match_nodes(address_a, key_a, address_b, key_b)\n--\n\n"
+             "Which node of heap ``a`` each node of heap ``b`` was: same address, same 64-bit key."),
+    FUNCTION(children_rows, "children_rows(dominator)\n--\n\n"
+             "The nodes that each node immediately dominates, as compressed rows."),
+    FUNCTION(spread_flags, "spread_flags(dominator, node_flags, mask)\n--\n\n"
+             "The flags of all nodes, those of ``mask`` handed down to all that a node dominates."),
+    FUNCTION(nearest_marked, "nearest_marked(dominator, mark)\n--\n\n"
+             "For each node itself, or else its nearest dominator, that is marked."),
+    FUNCTION(retained_by_group,
+             "retained_by_group(dominator, retained, group, group_count, node_flags,"
+             " skip_flags=0)\n--\n\n"
+             "The bytes that each group of nodes retains, nothing counted twice within a group."),
+    FUNCTION(reached_nodes, "reached_nodes(edge_offset, edge_target, edge_label, without)\n--\n\n"
+             "What node 0 still reaches over strong edges without the marked nodes."),
+    FUNCTION(edges_between,
+             "edges_between(edge_offset, edge_target, edge_label, source_mark, target_mark)\n--\n\n"
+             "The strong edges that lead from a marked source to a marked target."),
+    FUNCTION(grown_rows, "grown_rows(edge_offset_a, edge_offset_b, same)\n--\n\n"
+             "The nodes of heap ``b`` that have more edges than the same object had in ``a``."),
+    FUNCTION(place_keys,
+             "place_keys(edge_offset, edge_target, edge_label, path_edges, node_type, string_key,"
+             " type_key, root_key, anchor_node, anchor_key, namespace_string)\n--\n\n"
+             "The place of each node as a 64-bit key, and which nodes repeat one above them."),
+    FUNCTION(largest_nodes, "largest_nodes(node_value, node_flags, count, skip_flags=0)\n--\n\n"
+             "The ``count`` nodes with the highest values, highest first, of equal ones the lower node."),
+    FUNCTION(identity_keys, "identity_keys(node_type, node_size, type_key, type_is_sized)\n--\n\n"
+             "A 64-bit key for each node: of its type, and its size if fixed."),
+    FUNCTION(mark_matched, "mark_matched(same, flags_a, flags_b, skip_flags, mark)\n--\n\n"
+             "Both heaps' flags with the bits ``mark`` added to what both have."),
+    {NULL, NULL, 0, NULL},
+};
+
+/* No slot for sub-interpreters: the default refuses those with a GIL of their own. */
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "memlens._core._graph",
+    .m_doc = "Computations over a captured graph: the same functions as memlens._core.pure.",
+    .m_size = sizeof(ModuleState),
+    .m_methods = module_functions,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__graph(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

@@ -1,0 +1,125 @@
+"""Recognize finished objects: closed files and sockets, ended generators, tasks and threads.
+
+The state is read through descriptors of the C types, because a subclass may override them.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from types import FunctionType
+from typing import Any, TypeAlias
+
+from memlens._core.pure.access import class_mro, class_name, class_namespace, find_in_mro
+from memlens._core.pure.functions import CODE_OF
+
+__all__ = ("finished_test",)
+
+Test: TypeAlias = "Callable[[Any], bool]"
+
+_get_attribute = object.__getattribute__
+# The field of the underlying file of a buffered or text file, which has the state.
+_INNER_FIELD = {
+    "_io.TextIOWrapper": "buffer",
+    "_io.BufferedReader": "raw",
+    "_io.BufferedWriter": "raw",
+    "_io.BufferedRandom": "raw",
+}
+
+
+def finished_test(cls: type) -> Test | None:
+    """Return the function that checks whether an instance of ``cls`` is finished, or None."""
+    get_code = CODE_OF.get(id(cls))
+    if get_code is not None:
+        return _generator_test(get_code)
+    for base in class_mro(cls):
+        make = _MAKERS.get(class_name(base))
+        if make is not None:
+            return make(cls, base)
+    return None
+
+
+def _generator_test(get_code: Callable[[Any], Any]) -> Test:
+    """Return the test for generators: after its end, one refers to no frame or function.
+
+    ``gi_frame`` is not used: it creates a frame object that stays.
+    """
+
+    def has_ended(obj: Any) -> bool:
+        held = gc.get_referents(obj)
+        code = get_code(obj)
+        return not any(
+            type(first) is FunctionType and second is code for first, second in pairwise(held)
+        )
+
+    return has_ended
+
+
+def _closed_test(cls: type, base: type) -> Test:
+    closed = class_namespace(base)["closed"].__get__
+    return lambda obj: bool(closed(obj))
+
+
+def _outer_file_test(cls: type, base: type) -> Test:
+    get_inner = class_namespace(base)[_INNER_FIELD[class_name(base)]].__get__
+
+    def is_closed(obj: Any) -> bool:
+        inner = get_inner(obj)
+        test = finished_test(type(inner))
+        return test is not None and test(inner)
+
+    return is_closed
+
+
+def _socket_test(cls: type, base: type) -> Test:
+    fileno = class_namespace(base)["fileno"]
+    return lambda obj: bool(fileno(obj) == -1)
+
+
+def _future_test(cls: type, base: type) -> Test:
+    done = class_namespace(base)["done"]
+    return lambda obj: bool(done(obj))
+
+
+def _thread_test(cls: type, base: type) -> Test | None:
+    """Return the test for threads, which reads attributes set by ``threading``."""
+    name = "_handle" if sys.version_info >= (3, 13) else "_is_stopped"
+    try:
+        find_in_mro(cls, name)
+    except KeyError:
+        pass  # only the instance has it, so a lookup runs no code
+    except LookupError:
+        return None
+    else:
+        return None
+
+    def has_ended(obj: Any) -> bool:
+        state = _get_attribute(obj, name)
+        if type(state) is bool:  # up to 3.12; set only by join() or is_alive()
+            return state or _is_released(_get_attribute(obj, "_tstate_lock"))
+        if class_name(type(state)) != "_thread._ThreadHandle":
+            return False
+        return bool(class_namespace(type(state))["is_done"](state))
+
+    return has_ended
+
+
+def _is_released(lock: Any) -> bool:
+    """Return whether the lock that a thread keeps while it runs has been released."""
+    return class_name(type(lock)) == "_thread.lock" and not class_namespace(type(lock))["locked"](
+        lock
+    )
+
+
+_MAKERS: dict[str, Callable[[type, type], Test | None]] = {
+    "_io.FileIO": _closed_test,
+    "_io.BytesIO": _closed_test,
+    "_io.StringIO": _closed_test,
+    **dict.fromkeys(_INNER_FIELD, _outer_file_test),
+    "_socket.socket": _socket_test,
+    "_asyncio.Future": _future_test,
+    "_asyncio.Task": _future_test,
+    "threading.Thread": _thread_test,
+}

@@ -1,0 +1,102 @@
+"""Objects that the interpreter itself refers to, as far as they can be queried or recognized."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+from memlens._core.pure.access import class_name, module_namespace
+from memlens._core.pure.walk import WalkedHeap
+
+__all__ = ("asked_for", "recognised")
+
+_WARNINGS_STATE = ("filters", "_onceregistry", "_defaultaction")
+_KNOWN_TYPES = {"_contextvars.Context": "context of a thread", "Context": "context of a thread"}
+_MAX_ENTRIES = 4096  # larger dicts are not examined
+
+
+def asked_for() -> Iterator[tuple[str, Any]]:
+    """Yield the objects that public functions return, with a name for each."""
+    yield "sys.modules", sys.modules
+    collector = _module("gc")
+    for name in ("garbage", "callbacks"):
+        if name in collector:
+            yield f"gc.{name}", collector[name]
+    for name, hook in (("sys.settrace", sys.gettrace()), ("sys.setprofile", sys.getprofile())):
+        if hook is not None:
+            yield name, hook
+    for thread, exception in sys._current_exceptions().items():
+        # 3.11 gives (type, value, traceback).
+        value = exception[1] if type(exception) is tuple else exception
+        if value is not None:
+            yield f"exception that thread {thread} handles", value
+    signals = _module("_signal")
+    get_handler = signals.get("getsignal")
+    if type(get_handler) is BuiltinFunctionType:
+        for number in range(1, signals["NSIG"]):
+            handler = get_handler(number)
+            if handler is not None and type(handler) is not int:
+                yield f"handler of signal {number}", handler
+
+
+def recognised(heap: WalkedHeap, excess: dict[int, int]) -> list[tuple[str, int]]:
+    """Return the name and node of objects with unexplained references from the interpreter.
+
+    These are the objects to which ``sys``, ``builtins``, ``importlib`` and ``warnings`` keep
+    pointers, and tables that are recognized by their contents.
+    """
+    known = {id(obj): name for name, obj in _kept_pointers()}
+    found = []
+    for node in excess:
+        obj = heap.objects[node]
+        name = known.get(id(obj)) or _KNOWN_TYPES.get(class_name(type(obj))) or _by_content(obj)
+        if name:
+            found.append((name, node))
+    return found
+
+
+def _module(name: str) -> dict[str, Any]:
+    module = sys.modules.get(name)
+    return module_namespace(module) if type(module) is ModuleType else {}
+
+
+def _kept_pointers() -> Iterator[tuple[str, Any]]:
+    for name in ("sys", "builtins"):
+        yield f"{name}.__dict__", _module(name)
+    yield "builtins.__import__", _module("builtins").get("__import__")
+    yield "importlib", sys.modules.get("_frozen_importlib")
+    yield "__main__", sys.modules.get("__main__")
+    state = _module("_warnings")
+    for name in _WARNINGS_STATE:
+        yield f"warnings.{name.lstrip('_')}", state.get(name)
+
+
+def _by_content(obj: Any) -> str:
+    """Return the name of a table of the interpreter that is recognized by its entries, or ""."""
+    if type(obj) is list and len(obj) > 1 and obj[1] is sys:
+        return "modules by index"
+    if type(obj) is list and obj and all(_is_search_function(entry) for entry in [*obj]):
+        return "codec search path"
+    if type(obj) is not dict or not 0 < len(obj) <= _MAX_ENTRIES:
+        return ""
+    entries = [*obj.items()]
+    if all(class_name(type(definition)) == "moduledef" for _, definition in entries):
+        return "extension modules"
+    if any(type(key) is not str for key, _ in entries):
+        return ""
+    if all(class_name(type(value)) == "codecs.CodecInfo" for _, value in entries):
+        return "codec cache"
+    key, value = entries[0]
+    if key == "strict" and type(value) is BuiltinFunctionType:
+        return "codec error handlers"
+    if key.startswith("thread.local.") or key == "Py_Repr":
+        return "thread-local storage"
+    # The interpreter keeps a copy of the namespace of extension modules with single-phase init.
+    module = sys.modules.get(value) if key == "__name__" and type(value) is str else None
+    return f"saved copy of {value}" if module is not None and _module(value) is not obj else ""
+
+
+def _is_search_function(obj: Any) -> bool:
+    return type(obj) is FunctionType and obj.__code__.co_name == "search_function"

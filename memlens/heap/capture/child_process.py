@@ -1,0 +1,99 @@
+"""ChildProcess: signal and reap one child safely, whatever else the program does.
+
+Other code of the program may reap all children, and the system may then give the pid to another
+process. On Linux a pidfd refers to this child and no other. Elsewhere a child that was reaped by
+other code is recognized before it is signalled.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from typing import Any
+
+from memlens._uninterrupted import call_and_store
+
+__all__ = ("ChildProcess",)
+
+
+class ChildProcess:
+    """A forked child of this process.
+
+    ``exit_code`` is negative for a signal, and None if the child is running or other code has
+    reaped it. Call `close` at the end.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.has_ended = False
+        self.exit_code: int | None = None
+        self.descriptor = -1  # a pidfd, or -1 where there are none
+        self._results: list[Any] = []
+        with suppress(AttributeError, OSError):  # not Linux, an old kernel, or no free descriptor
+            self.descriptor = os.pidfd_open(pid)
+            try:  # Linux 5.3 has pidfds that cannot be waited for
+                os.waitid(os.P_PIDFD, self.descriptor, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                pass  # reaped by other code
+            except OSError:
+                self.close()
+
+    def __repr__(self) -> str:
+        return f"<ChildProcess {self.pid}: {'ended' if self.has_ended else 'running'}>"
+
+    def kill(self) -> None:
+        """Kill the child if it is running."""
+        if self.has_ended:
+            return
+        with suppress(ProcessLookupError):
+            if self.descriptor >= 0:
+                signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
+            elif not self.poll():
+                os.kill(self.pid, signal.SIGKILL)
+
+    def poll(self) -> bool:
+        """Reap the child if it has ended; return whether it has."""
+        return self._reap(os.WNOHANG)
+
+    def wait(self) -> None:
+        """Wait until the child has ended, and reap it."""
+        self._reap(0)
+
+    def close(self) -> None:
+        """Close the descriptor of the child."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _reap(self, options: int) -> bool:
+        if self.has_ended:
+            return True
+        try:
+            if self.descriptor >= 0:
+                call_and_store(
+                    self._results, os.waitid, os.P_PIDFD, self.descriptor, os.WEXITED | options
+                )
+            else:
+                call_and_store(self._results, os.waitpid, self.pid, options)
+        except ChildProcessError:
+            pass  # reaped: by other code, or by a call that a signal handler has interrupted
+        else:
+            if not _is_final(self._results[-1]):
+                self._results.pop()
+                return False
+        self.exit_code = _exit_code(self._results[-1]) if self._results else None
+        self.has_ended = True
+        return True
+
+
+def _is_final(result: Any) -> bool:
+    """Return whether the result of ``waitid`` or ``waitpid`` is that of a child that has ended."""
+    return result is not None and (type(result) is not tuple or result[0] != 0)
+
+
+def _exit_code(result: Any) -> int:
+    if type(result) is tuple:
+        return os.waitstatus_to_exitcode(result[1])
+    status: int = result.si_status
+    return status if result.si_code == os.CLD_EXITED else -status

@@ -1,0 +1,114 @@
+"""Questions about one live object that the collector's lists answer, without a snapshot.
+
+The search and the pictures are those of objgraph. The search needs little memory, but it sees
+neither untracked referrers nor retained sizes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import pairwise
+from types import FrameType
+from typing import Any
+
+from memlens._core.layout import KIND_MASK, LABEL_BITS, EdgeKind
+from memlens._core.pure.access import class_name
+from memlens._core.pure.edges import Plans
+from memlens._core.pure.labels import StringTable
+from memlens._package import CODE_FOLDER
+from memlens.errors import MissingExtraError
+from memlens.heap.graph.heap_graph import Edge
+from memlens.heap.graph.paths import Hop, RetentionPath, reference_text
+
+__all__ = ("draw_referrers", "find_live_path")
+
+
+def find_live_path(
+    obj: object, max_depth: int = 20, *, values: bool = False
+) -> RetentionPath | None:
+    """Return a shortest path from a module to ``obj``, found by objgraph; None if there is none.
+
+    Takes no snapshot, but each step scans all tracked objects, and untracked referrers are not
+    found. Retained sizes are None. ``values``: show the keys of dicts.
+    """
+    import objgraph
+
+    chain = objgraph.find_backref_chain(
+        obj, objgraph.is_proper_module, max_depth=max_depth, extra_ignore=_own_frame_ids()
+    )
+    if not chain or not objgraph.is_proper_module(chain[0]):
+        return None
+    edges: list[Edge] = []
+    for source, target in pairwise(chain):
+        is_namespace = bool(edges) and edges[-1].name == "__dict__"
+        edges.append(_live_edge(source, target, is_namespace=is_namespace, values=values))
+    following = [*edges[1:], None]
+    hops = tuple(map(_live_hop, edges, following, chain[1:]))
+    return RetentionPath(chain[0].__name__, "module", hops)
+
+
+def draw_referrers(obj: object, path: str | os.PathLike[str], *, max_depth: int = 5) -> str:
+    """Draw the referrers of ``obj`` with objgraph; return the path of the picture.
+
+    The suffix selects the format: ``.dot`` is text for Graphviz; ``.png``, ``.svg`` and ``.pdf``
+    need the ``dot`` program of Graphviz. Raises ``MissingExtraError`` if it is not installed.
+    """
+    import shutil
+
+    import objgraph
+
+    target = os.fspath(path)
+    if not target.endswith(".dot") and shutil.which("dot") is None:
+        raise MissingExtraError(
+            "drawing this format needs the 'dot' program of Graphviz; install Graphviz or draw to"
+            " a file with the suffix .dot"
+        )
+    objgraph.show_backrefs(
+        [obj], max_depth=max_depth, filename=target, extra_ignore=_own_frame_ids()
+    )
+    return target
+
+
+def _own_frame_ids() -> list[int]:
+    """Return the ids of the running frames of memlens, which the search must ignore."""
+    frame: FrameType | None = sys._getframe(1)
+    ids = []
+    while frame is not None and frame.f_code.co_filename.startswith(CODE_FOLDER):
+        ids.append(id(frame))
+        frame = frame.f_back
+    return ids
+
+
+def _live_hop(edge: Edge, following: Edge | None, target: Any) -> Hop:
+    name = class_name(type(target))
+    text = reference_text(edge, following, name)
+    return Hop(text, edge.kind.name.lower(), name, -1, object.__sizeof__(target), None)
+
+
+def _live_edge(source: Any, target: Any, *, is_namespace: bool, values: bool) -> Edge:
+    """Return the best-named reference from source to target, named as in a capture."""
+    strings = StringTable()
+    plans = Plans(strings, values=values or is_namespace)
+    plan = plans.plan(type(source))
+    targets, labels = plan(source) if plan is not None else ([], ())
+    texts = [*strings]
+    plans.clear()
+    found = [
+        _decode(label, texts)
+        for candidate, label in zip(targets, labels, strict=True)
+        if candidate is target
+    ]
+    if not found:
+        return Edge(-1, -1, EdgeKind.INTERNAL, "", 0)
+    edge = min(found, key=lambda e: (e.kind is EdgeKind.ITEM, not e.name))
+    if is_namespace and edge.kind is EdgeKind.KEY:
+        return edge._replace(kind=EdgeKind.ATTRIBUTE, name=edge.name.strip("'"))
+    return edge
+
+
+def _decode(label: int, texts: list[str]) -> Edge:
+    kind, payload = EdgeKind(label & KIND_MASK), label >> LABEL_BITS
+    if kind is EdgeKind.INDEX:
+        return Edge(-1, -1, kind, "", payload)
+    return Edge(-1, -1, kind, texts[payload], 0)

@@ -1,0 +1,244 @@
+"""Places that accumulate elements: containers that grow in place, or that longer ones replace.
+
+A place is followed through the snapshots by its key, and its containers by their identity. So it
+does not matter whether one list grows, whether a tuple is rebuilt each time, or whether each of
+many instances keeps a little more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.leaks.gates import Contents, is_initial_load, is_leak, onset_of
+from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
+
+__all__ = ("accumulating_places", "elements_of", "follow_elements", "members_through_time")
+
+_MAX_PLACES = 400  # looked at closely; of more, those that gained the most elements
+_SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
+_MAX_SINGLE = 3  # containers of one place that are looked at on their own
+_MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
+
+
+def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
+    """Yield the holders among the containers; ``known`` collects their nodes."""
+    for members in _candidates(growth):
+        holder = _holder(growth, members) or _single(growth, members)
+        if holder is not None and known.isdisjoint(holder.members or (holder.node,)):
+            known.update(holder.members or (holder.node,))
+            yield holder
+
+
+def _candidates(growth: Growth) -> list[list[int]]:
+    """Return the containers of each place whose length has risen, most elements gained first."""
+    last = growth.places(growth.end)
+    before = growth.places(growth.end - 1)
+    gains: dict[int, int] = {}
+    for key, length in last.lengths.items():
+        gained = length - before.lengths.get(key, length)
+        if gained > 0:
+            gains[key] = gained
+    for key, nodes in last.containers.items():  # the path to a container may have changed
+        if key not in gains:
+            gained = sum(max(0, _gain(growth, node)) for node in nodes)
+            if gained > 0:
+                gains[key] = gained
+    ordered = sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]
+    return [last.containers[key] for key in ordered]
+
+
+def _gain(growth: Growth, node: int) -> int:
+    was = growth.earlier(node, growth.end)
+    if was == NONE:
+        return 0
+    return length_in(growth.last, node) - length_in(growth.graphs[-2], was)
+
+
+def members_through_time(growth: Growth, members: Collection[int]) -> list[list[int]]:
+    """Return the containers of a place in each snapshot of its life, the last ones first found.
+
+    Those that have the key of the place then, and those that are the same objects as members.
+    """
+    keys = {growth.places(growth.end).keys[node] for node in members}
+    through = [list(members)]
+    for step in range(growth.end - 1, -1, -1):
+        earlier = {growth.earlier(node, step + 1) for node in through[-1]} - {NONE}
+        if len(members) != 1 or not earlier:  # a single one that lives is followed itself
+            for key in keys:
+                earlier.update(growth.places(step).containers.get(key, ()))
+        if not earlier:
+            break
+        through.append(sorted(earlier))
+    return through[::-1]
+
+
+def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
+    """Return what containers refer to: the keys of a mapping, the elements of anything else."""
+    keys: set[int] = set()
+    values: set[int] = set()
+    flags = graph.flags
+    for node in nodes:
+        row = slice(graph.edge_offset[node], graph.edge_offset[node + 1])
+        for target, label in zip(graph.edge_target[row], graph.edge_label[row], strict=True):
+            kind = label & KIND_MASK
+            if flags[target] & HIDDEN:
+                continue
+            if kind == EdgeKind.ITEM:
+                keys.add(target)
+            elif kind != EdgeKind.WEAK:
+                values.add(target)
+    return keys if len(keys) * 2 >= len(values) else values
+
+
+def follow_elements(
+    growth: Growth, elements: Sequence[set[int]], lengths: Sequence[int]
+) -> tuple[Contents, dict[int, int]]:
+    """Follow the elements of a place through the last ``len(elements)`` snapshots.
+
+    Returns its contents, and for each element that is there at the end the position of the snapshot
+    in which it came, 0 for the first of the place's life.
+    """
+    start = growth.end + 1 - len(elements)
+    arrival = dict.fromkeys(elements[0], 0)
+    added, removed = [], []
+    for position in range(1, len(elements)):
+        same = growth.same[start + position - 1]
+        now = {node: arrival.get(same[node], position) for node in elements[position]}
+        stayed = sum(1 for when in now.values() if when < position)
+        added.append(len(now) - stayed)
+        removed.append(len(arrival) - stayed)
+        arrival = now
+    kept = [0] * len(added)
+    for when in arrival.values():
+        if when:
+            kept[when - 1] += 1
+    return Contents(lengths, added, removed, kept, growth.seconds[start:]), arrival
+
+
+def _holder(growth: Growth, members: list[int]) -> Holder | None:
+    """Return the holder that the containers of a place are, None where they are no leak."""
+    through = members_through_time(growth, members)
+    is_late = 2 <= len(through) <= _SHORT_HISTORY and len(through) < len(growth.graphs)
+    if is_late:  # it was empty before it existed: of a short program there is no more to see
+        holder = _holder_over(growth, members, [[], *through])
+        if holder is not None:
+            return holder
+    if len(through) < min(3, len(growth.graphs)):
+        return None
+    return _holder_over(growth, members, through)
+
+
+def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -> Holder | None:
+    """Return the holder of a place with these containers in the last ``len(through)`` snapshots."""
+    lengths = [
+        sum(length_in(graph, node) for node in nodes)
+        for graph, nodes in zip(growth.graphs[-len(through) :], through, strict=True)
+    ]
+    onset = onset_of(lengths)
+    through, lengths = through[onset:], lengths[onset:]
+    start = growth.end + 1 - len(through)
+    graphs = growth.graphs[start:]
+    if lengths[-1] <= lengths[0]:
+        return None
+    elements = [elements_of(g, nodes) for g, nodes in zip(graphs, through, strict=True)]
+    contents, arrival = follow_elements(growth, elements, lengths)
+    if not elements[-1] and _holds_our_objects(growth.last, members):
+        return None
+    if len(members) == 1 and len(elements[-1]) * 2 < lengths[-1]:
+        # One object many times, or small integers: there are no elements to follow.
+        steps = contents.steps
+        contents = replace(contents, added=steps, removed=[0] * len(steps), kept=steps)
+        arrival = {}
+    if not through[0] and is_initial_load(contents):
+        return None
+    contents = replace(contents, bytes_grown=_retained_growth(graphs, through))
+    if not is_leak(contents) or not _is_beyond_imports(growth, members, contents.steps, start):
+        return None
+    if len(members) > 1 and not _get_longer(through, lengths):
+        return None  # more containers, not longer ones: what holds them accumulates
+    grown = _grown_members(growth, members, start)
+    if len(grown) > 1:
+        shape = "cluster"
+    else:
+        shape = "slot" if growth.births[-1][grown[0]] > start + (not through[0]) else "container"
+    return Holder(
+        grown[0],
+        shape,
+        start,
+        tuple(lengths),
+        _new_entries(growth, grown, arrival, start),
+        members=tuple(grown) if shape == "cluster" else (),
+    )
+
+
+def _holds_our_objects(graph: HeapGraph, members: Iterable[int]) -> bool:
+    own = int(NodeFlag.OWN)
+    return any(graph.flags[target] & own for node in members for target in graph.targets(node))
+
+
+def _single(growth: Growth, members: list[int]) -> Holder | None:
+    """Return one container that grows where the others of its place come and go."""
+    if len(members) < 2:
+        return None
+    for node in sorted(members, key=lambda node: -_gain(growth, node))[:_MAX_SINGLE]:
+        if _gain(growth, node) > 0 and (holder := _holder(growth, [node])) is not None:
+            return holder
+    return None
+
+
+def _retained_growth(graphs: Sequence[HeapGraph], through: list[list[int]]) -> int:
+    first, last = (sum(graphs[at].retained_bytes(node) for node in through[at]) for at in (0, -1))
+    return last - first
+
+
+def _is_beyond_imports(
+    growth: Growth, members: list[int], steps: Sequence[int], start: int
+) -> bool:
+    """Tell whether growth is more than imports and a program's own start bring about."""
+    if not any(growth.last.has(node, NodeFlag.NAMESPACE) for node in members):
+        return True
+    if min(steps) < _MIN_ATTRIBUTES:
+        return False
+    imports = growth.imports[start:]
+    quiet = [
+        step for step, while_importing in zip(steps, imports, strict=True) if not while_importing
+    ]
+    return not any(imports) or (len(quiet) >= 2 and min(quiet) >= _MIN_ATTRIBUTES)
+
+
+def _get_longer(through: list[list[int]], lengths: list[int]) -> bool:
+    """Tell whether the containers of a place get longer, rather than more."""
+    more = max(0, len(through[-1]) - len(through[0]))
+    if not through[0]:
+        return _get_longer(through[1:], lengths[1:])
+    is_longer = lengths[-1] * len(through[0]) > 1.05 * lengths[0] * len(through[-1])
+    return is_longer and lengths[-1] - lengths[0] >= 3 * more
+
+
+def _grown_members(growth: Growth, members: list[int], start: int) -> list[int]:
+    """Return the containers that are longer than at the start, the longest first."""
+    grown = [node for node in members if _is_longer(growth, node, start)] or members
+    return sorted(grown, key=lambda node: -length_in(growth.last, node))
+
+
+def _is_longer(growth: Growth, node: int, start: int) -> bool:
+    first = growth.births[-1][node]
+    if first > start:
+        return True
+    return length_in(growth.last, node) > length_in(growth.graphs[first], growth.history(node)[0])
+
+
+def _new_entries(
+    growth: Growth, members: list[int], arrival: dict[int, int], start: int
+) -> list[int]:
+    """Return what was added since the start: of a mapping, keys and values."""
+    flags = growth.last.flags
+    found: dict[int, None] = {}
+    for node in members:
+        for target in growth.last.strong_targets(node):
+            if (arrival.get(target) or growth.is_new(target, start)) and not flags[target] & HIDDEN:
+                found[target] = None
+    return list(found)

@@ -1,0 +1,127 @@
+"""Gates: what the contents of a place through several snapshots say about a leak.
+
+A leak keeps what it gains. So it is not enough that a container is longer each time: what was added
+in each interval must still be there at the end, the growth must exceed what comings and goings
+bring about by chance, and it must not be running out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+__all__ = ("Contents", "is_initial_load", "is_leak", "is_steady", "onset_of", "rates", "slows_down")
+
+_MIN_KEPT = 0.5  # of what was added in an interval, at the end
+_MIN_NET = 0.4  # of all that was added
+_MIN_SIGMAS = 3.0  # of a random walk with as many comings and goings
+_SETTLING = 0.4  # the last rate, as a share of the first
+_SIGMAS_OF_COUNTS = 2.0
+_MIN_INTERVALS_SINCE_ONSET = 3
+_LOADED = 0.4  # the rate after the start of a place, as a share of the rate at its start
+_MIN_ELEMENTS = 3  # gained in an interval; fewer are the noise of any running program
+_MIN_LAST_SHARE = 0.25  # the growth in the last interval, as a share of the mean
+_HEAVY_BYTES = 1 << 20  # an interval: then fewer elements count, too
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The contents of a place in each snapshot of its life.
+
+    ``lengths``: elements in each. ``added`` and ``removed``: in each interval. ``kept``: of those
+    added in each interval, how many are there at the end. ``seconds``: when the snapshots were
+    taken. ``bytes_grown`` is the growth of what the place keeps alive, where it is known.
+    """
+
+    lengths: Sequence[int]
+    added: Sequence[int]
+    removed: Sequence[int]
+    kept: Sequence[int]
+    seconds: Sequence[float]
+    bytes_grown: int = 0
+
+    @property
+    def steps(self) -> list[int]:
+        """The growth in each interval."""
+        return [after - before for before, after in pairwise(self.lengths)]
+
+
+def is_leak(contents: Contents) -> bool:
+    """Tell whether a place gains elements in every interval and keeps them."""
+    steps = contents.steps
+    if not steps or not _rises(contents):
+        return False
+    net, added, removed = sum(steps), sum(contents.added), sum(contents.removed)
+    if removed and (net < _MIN_NET * added or net < _MIN_SIGMAS * math.sqrt(added + removed)):
+        return False
+    if any(
+        kept < _MIN_KEPT * gained
+        for kept, gained in zip(contents.kept, contents.added, strict=True)
+    ):
+        return False
+    return not slows_down(steps, contents.seconds)
+
+
+def _rises(contents: Contents) -> bool:
+    """Tell whether the length rises by enough in each interval; one in four may tell nothing."""
+    steps = contents.steps
+    quiet = sum(1 for step in steps if step <= 0)
+    if steps[-1] <= 0 or quiet > len(steps) // 4 or min(steps) < 0 < quiet:
+        return False
+    fair = _MIN_LAST_SHARE * sum(steps) / len(steps)
+    if sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet) and steps[-1] >= max(_MIN_ELEMENTS, fair):
+        return True
+    is_heavy = contents.bytes_grown >= _HEAVY_BYTES * len(steps)
+    return is_heavy and not sum(contents.removed) and len(steps) >= 3
+
+
+def onset_of(lengths: Sequence[int]) -> int:
+    """Return the position from which a length rises in every interval, 0 where that is too short.
+
+    What did not grow at first may have begun to leak later; three intervals must show it.
+    """
+    onset = 0
+    for position, (before, after) in enumerate(pairwise(lengths), start=1):
+        if after <= before:
+            onset = position
+    return onset if len(lengths) - onset > _MIN_INTERVALS_SINCE_ONSET else 0
+
+
+def rates(steps: Sequence[float], seconds: Sequence[float]) -> list[float]:
+    """Return the growth a second in each interval."""
+    return [
+        step / max(after - before, 1e-9)
+        for step, (before, after) in zip(steps, pairwise(seconds), strict=True)
+    ]
+
+
+def slows_down(steps: Sequence[float], seconds: Sequence[float]) -> bool:
+    """Tell whether growth is running out: a cache that fills, keys that were nearly all seen.
+
+    Both the growth a second and the growth an interval must tell it: intervals may differ on
+    purpose, or because the machine is busy with other things in one of them.
+    """
+    if len(steps) < 3:
+        return False
+    for series in (rates(steps, seconds), steps):
+        if series[-1] > _SETTLING * series[0] or series[-1] > min(series) * 1.2:
+            return False
+    first, last = steps[0], steps[-1]
+    return first - last > _SIGMAS_OF_COUNTS * math.sqrt(max(first + last, 1))
+
+
+def is_initial_load(contents: Contents) -> bool:
+    """Tell whether most of what is there came before the second snapshot, at a higher rate."""
+    first, *_, last = rates(contents.steps, contents.seconds)
+    return last < _LOADED * first
+
+
+def is_steady(sizes: Sequence[int]) -> bool:
+    """Tell whether something grows by about as much each time, which takes four snapshots.
+
+    For what has no elements to follow: a text that is replaced may be longer by chance.
+    """
+    steps = [after - before for before, after in pairwise(sizes)]
+    return len(steps) >= 3 and min(steps) * 2 * len(steps) >= sum(steps) > 0

@@ -1,0 +1,59 @@
+"""Paths for people: begin at the task, thread or function that a reader knows.
+
+The shortest path to a local of a coroutine leads through the machinery of its event loop, and one to
+a local of a thread through its bootstrap. What a reader knows is the function whose local it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+from memlens._core.layout import NONE, EdgeKind
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.paths import RetentionPath
+from memlens.leaks.places import SUSPENDED, code_of
+
+__all__ = ("path_for_people",)
+
+_FRAME = re.compile(r"^thread (?P<thread>'.*?'|\d+) frame (?P<function>.+) \((?P<place>[^()]*)\)$")
+_TASKS = frozenset({"_asyncio.Task", "asyncio.tasks.Task"})
+
+
+def path_for_people(graph: HeapGraph, path: RetentionPath) -> RetentionPath:
+    """Return a path from the innermost suspended or running frame on it, or the path itself."""
+    for position in range(len(path.hops) - 2, -1, -1):
+        hop = path.hops[position]
+        if hop.type_name in SUSPENDED and path.hops[position + 1].kind == "local":
+            return _from_suspended(graph, path, position)
+        if hop.type_name == "frame" and path.hops[position + 1].kind == "local":
+            name = _running_function(graph, hop.node)
+            if name:
+                return RetentionPath(name, "frame", path.hops[position + 1 :])
+    match = _FRAME.match(path.root)
+    if match is None:
+        return path
+    thread = match["thread"]
+    prefix = "" if thread == "'MainThread'" else f"thread {thread} "
+    hops = path.hops
+    if match["function"] == "<module>":
+        return path
+    return RetentionPath(f"{prefix}{match['function']}()", path.root_kind, hops)
+
+
+def _from_suspended(graph: HeapGraph, path: RetentionPath, position: int) -> RetentionPath:
+    hop = path.hops[position]
+    code = code_of(graph, hop.node)
+    name = code[0] if code else hop.type_name
+    is_task = position > 0 and path.hops[position - 1].type_name in _TASKS
+    kind = "task" if is_task else hop.type_name
+    return RetentionPath(f"{kind} {name}()", kind, path.hops[position + 1 :])
+
+
+def _running_function(graph: HeapGraph, node: int) -> str:
+    for edge in graph.edges(node):
+        if edge.kind is EdgeKind.INTERNAL and edge.name == "f_code":
+            return f"{graph.name_of(edge.target)}()"
+    for root, frame in enumerate(graph.root_frame):
+        if graph.edge_target[root] == node and frame != NONE:
+            return f"{graph.string(graph.frame_function[frame])}()"
+    return ""

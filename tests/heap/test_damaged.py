@@ -1,0 +1,257 @@
+"""Malformed files raise our errors only, whichever view reads them, and take no excessive memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from memlens._core.layout import LABEL_BITS, EdgeKind
+from memlens._rows import Rows
+from memlens.errors import MemlensError, SnapshotFileError
+from memlens.heap.snapshot import HeapSnapshot
+from memlens.heap.views.node_set import NodeSet
+from tests.heap.damaged import mutate, stored, whole_heap, write_damaged
+
+EXAMPLES = int(os.environ.get("MEMLENS_DAMAGED_FILES", "400"))
+
+
+def nodes_of(snapshot):
+    return list(snapshot.select("*"))[:12]
+
+
+def every_node(snapshot):
+    for node in nodes_of(snapshot):
+        str(node), repr(node), node.location, node.value, node.bound, node.garbage
+        node.allocated_at, node.shallow_bytes, node.address
+        for edge in snapshot.graph.edges(node.index):
+            str(edge)
+        snapshot.graph.targets(node.index), snapshot.graph.referrers(node.index)
+
+
+def every_path(snapshot):
+    for node in nodes_of(snapshot):
+        for path in snapshot.retention_paths(node):
+            str(path), path.tree(), json.dumps(path.to_dict())
+
+
+def whole_tree(tree):
+    str(tree), tree.tree(6, 20), json.dumps(tree.to_dict(6, 20)), tree.children()
+
+
+VIEWS = {
+    **{
+        f"by {by}": lambda s, by=by: s.summary(by)
+        for by in ("type", "module", "size", "referrer", "site")
+    },
+    "with garbage": lambda s: s.summary(include_garbage=True),
+    "garbage": lambda s: s.garbage(),
+    "statistics": lambda s: s.statistics(),
+    "containment": lambda s: whole_tree(s.containment(include_garbage=True)),
+    "dominators": lambda s: whole_tree(s.dominators()),
+    "below": lambda s: [whole_tree(s.dominators(node)) for node in nodes_of(s)],
+    "by dominated type": lambda s: s.dominators().by_type(),
+    "big drops": lambda s: s.dominators().big_drops(min_share=0.0001, ratio=1),
+    "referrers": lambda s: [whole_tree(s.referrers(node)) for node in nodes_of(s)],
+    "largest": lambda s: [str(node) for node in s.largest(5)],
+    "largest of all": lambda s: [str(node) for node in s.largest(5, include_garbage=True)],
+    "selection": lambda s: s.select("*", min_shallow_bytes=1, min_retained_bytes=1),
+    "set": lambda s: (s.select("dict") | s.select("app.*")).by_type(),
+    "duplicates": lambda s: s.duplicates(),
+    "sparse": lambda s: s.sparse_collections(max_fill=1, min_wasted_bytes=1),
+    "nodes": every_node,
+    "paths": every_path,
+    "lookup": lambda s: s.node_at("app.registry._sessions['ada']"),
+    "find": lambda s: list(s.find(lambda node: bool(node.name))),
+    "facts": lambda s: (s.timestamp, s.reason, s.pid, s.pause_seconds, s.total_bytes, repr(s)),
+    "comparison": lambda s: s.compare(s),
+    "verify": lambda s: s.verify(),
+    "what is saved": lambda s: s.graph.stored_sections(),
+}
+
+
+def look_at(value):
+    """Print and export what a view returns."""
+    if isinstance(value, (Rows, NodeSet)):
+        str(value), repr(value), json.dumps(value.to_dict(20)), list(value)
+
+
+def errors_of(path):
+    """Yield the views that raise an error that is not ours, with the error."""
+    for name, view in VIEWS.items():
+        try:
+            look_at(view(HeapSnapshot.load(path)))
+        except MemlensError:
+            pass
+        except Exception as error:  # noqa: BLE001 - the test reports it
+            yield name, error
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return stored(whole_heap())
+
+
+def test_every_view_reads_the_undamaged_file(tmp_path, parts):
+    write_damaged(tmp_path / "x", *parts)
+    snapshot = HeapSnapshot.load(tmp_path / "x")
+    for view in VIEWS.values():
+        look_at(view(snapshot))
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_damaged_file_raises_only_our_errors(tmp_path, parts, part):
+    found = []
+    for seed in range(part, EXAMPLES, 8):
+        sections, facts, what = mutate(*parts, random.Random(seed))
+        write_damaged(tmp_path / "x", sections, facts)
+        found += [
+            f"{seed} ({what}), {name}: {error!r}" for name, error in errors_of(tmp_path / "x")
+        ]
+    assert not found, "\n".join(found[:20])
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, parts):
+    sections = {name: (code, column[:]) for name, (code, column) in parts[0].items()}
+    text = sections["string_bytes"][1]
+    raw = text.tobytes()
+    for name in (b"app.Session", b"registry", b"app.Registry", b"/app/work.py", b"work"):
+        raw = raw.replace(name, b"\x1b[2J\x07"[: len(name)].ljust(len(name), b"x"))
+    sections["string_bytes"] = "B", type(text)("B", raw)
+    facts = {**parts[1], "reason": "\x1b[2Jevil\x07", "threads": {"7": "\x1bthread"}}
+    write_damaged(tmp_path / "x", sections, facts)
+    snapshot = HeapSnapshot.load(tmp_path / "x")
+    shown = []
+    for name, view in VIEWS.items():
+        if name not in ("what is saved", "verify"):
+            value = view(snapshot)
+            shown += [str(value), repr(value)]
+    for node in snapshot.select("*"):
+        shown += [
+            str(node),
+            repr(node),
+            str(snapshot.referrers(node)),
+            str(snapshot.dominators(node)),
+        ]
+        for path in snapshot.retention_paths(node):
+            shown += [str(path), path.tree()]
+            if "__dict__" not in str(path):  # a lookup passes over namespaces
+                assert snapshot.node_at(str(path)) is not None
+    assert any("\\x1b[2J" in text for text in shown)
+    for text in shown:
+        assert text.replace("\n", "").isprintable(), text
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("node_type", lambda column: column[:-1]),
+        ("node_type", lambda column: [*column[:-1], 4000]),
+        ("edge_target", lambda column: [*column[:-1], 4000]),
+        ("edge_offset", lambda column: [0, *column[1:-1][::-1], column[-1]]),
+        ("node_dominator", lambda column: [column[0], 2, 1, *column[3:]]),
+        ("root_kind", lambda column: [*column[:-1], 0]),
+        ("root_frame", lambda column: [*column[:-1], 77]),
+        ("container_node", lambda column: column[::-1]),
+        ("string_offset", lambda column: column[::-1]),
+        ("site_stack", lambda column: [*column[:-1], 9]),
+        ("site_weight", lambda column: [float("nan"), *column[1:]]),
+        ("node_largest", lambda column: [*column[:-1], 4000]),
+    ],
+)
+def test_verify_names_what_is_inconsistent(tmp_path, parts, name, values):
+    sections, facts = dict(parts[0]), parts[1]
+    code, column = sections[name]
+    sections[name] = code, type(column)(code, values(column.tolist()))
+    write_damaged(tmp_path / "x", sections, facts)
+    with pytest.raises(SnapshotFileError, match=r"inconsistent|has \d+ items"):
+        HeapSnapshot.load(tmp_path / "x").verify()
+
+
+@pytest.mark.parametrize("name", ["pid", "timestamp", "reason", "pause_seconds"])
+def test_file_without_a_fact_or_with_a_wrong_one_is_refused_at_once(tmp_path, parts, name):
+    for wrong in (None, [], {}, True, float("nan")):
+        write_damaged(tmp_path / "x", parts[0], {**parts[1], name: wrong})
+        with pytest.raises(SnapshotFileError, match=f"the fact '{name}' is"):
+            HeapSnapshot.load(tmp_path / "x")
+    write_damaged(tmp_path / "x", parts[0], {k: v for k, v in parts[1].items() if k != name})
+    with pytest.raises(SnapshotFileError, match=f"the fact '{name}' is missing"):
+        HeapSnapshot.load(tmp_path / "x")
+
+
+BOUNDED = """
+import resource, sys
+from memlens.heap.snapshot import HeapSnapshot
+from memlens.heap.views.node_set import NodeSet
+import tests.heap.test_damaged as views
+usage = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = usage()
+for name, view in views.VIEWS.items():
+    try:
+        views.look_at(view(HeapSnapshot.load(sys.argv[1])))
+    except views.MemlensError as error:
+        pass
+print(usage() - before)
+"""
+
+
+def with_types_of_one_long_name(parts):
+    """Return a heap of 60,000 types, all with the same name of 500 KB."""
+    sections = {name: (code, column[:]) for name, (code, column) in parts[0].items()}
+    text, offsets = sections["string_bytes"][1], sections["string_offset"][1]
+    text.frombytes(b"x" * 500_000)
+    offsets.append(len(text))
+    number = len(offsets) - 2
+    for name, value in (("type_name", number), ("type_node", 0xFFFF_FFFF)):
+        sections[name][1].extend([value] * 60_000)
+    return sections, parts[1]
+
+
+def with_edges_of_one_long_name(parts):
+    """Return a chain of 20,000 objects whose references all have the same name of 500 KB."""
+    sections = {name: (code, column[:]) for name, (code, column) in parts[0].items()}
+    text, offsets = sections["string_bytes"][1], sections["string_offset"][1]
+    text.frombytes(b"y" * 500_000)
+    offsets.append(len(text))
+    label = (len(offsets) - 2) << LABEL_BITS | EdgeKind.ATTRIBUTE
+    first = len(sections["node_type"][1])
+    count = 20_000
+    for name in ("node_address", "node_type", "node_size", "node_flags"):
+        column = sections[name][1]
+        column.extend([column[5]] * count)
+    sections["node_size"][1][first:] = type(text)("Q", range(100, 100 + count))
+    targets, labels, rows = (sections[f"edge_{n}"][1] for n in ("target", "label", "offset"))
+    for row in range(1, len(rows)):
+        rows[row] += 1
+    targets.insert(rows[1] - 1, first)  # the chain starts at a root
+    labels.insert(rows[1] - 1, EdgeKind.INTERNAL)
+    for name, value in (("kind", 1), ("name", 0), ("count", 0), ("frame", 0xFFFF_FFFF)):
+        sections[f"root_{name}"][1].append(value)
+    for node in range(first, first + count):
+        if node + 1 < first + count:
+            targets.append(node + 1)
+            labels.append(label)
+        rows.append(len(targets))
+    for name in ("node_dominator", "node_retained", "node_largest"):
+        del sections[name]
+    return sections, parts[1]
+
+
+@pytest.mark.parametrize("grow", [with_types_of_one_long_name, with_edges_of_one_long_name])
+def test_small_file_does_not_take_excessive_memory(tmp_path, parts, grow):
+    path = tmp_path / "x"
+    write_damaged(path, *grow(parts))
+    assert path.stat().st_size < 3 << 20
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(BOUNDED), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 300, "MiB"

@@ -1,0 +1,68 @@
+"""memlens recognizes its own frames wherever it is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from memlens import _core
+
+PACKAGE = Path(_core.__file__).resolve().parent.parent
+SCRIPT = """
+import sys
+import memlens
+
+def frames_of(mode):
+    graph = memlens.take_heap_snapshot(mode=mode).graph
+    return [graph.string(number) for number in graph.frame_file]
+
+for mode in sys.argv[1:]:
+    print(mode, [name for name in frames_of(mode) if "memlens" in name])
+kept = [bytearray(100_000)]
+print(len(memlens.why_alive(kept[0])), memlens.retained_size(kept[0]) < 200_000)
+"""
+
+
+def needs_native(name, problem=None):
+    marks = [pytest.mark.skipif(_core.IMPLEMENTATION == "pure", reason="needs the native core")]
+    if problem:
+        marks.append(pytest.mark.xfail(strict=True, reason=problem))
+    return pytest.param("native", name, marks=marks, id=f"native-{name}")
+
+
+@pytest.mark.parametrize(
+    ("core", "folder"),
+    [
+        *(
+            ("pure", name)
+            for name in ("plain", "grün", "雪", "\N{SNOWMAN} 🐍", "undecodable\udcff")
+        ),
+        needs_native("plain"),
+        needs_native("grün", "the C core compares characters with UTF-8"),
+        needs_native("雪", "the C core compares characters with UTF-8"),
+        needs_native("undecodable\udcff", "the C core cannot encode the name of the folder"),
+    ],
+)
+def test_own_frames_are_left_out_in_any_folder(tmp_path, core, folder):
+    root = tmp_path / folder
+    try:
+        root.mkdir()
+    except OSError:
+        pytest.skip("this file system cannot store the name")
+    shutil.copytree(PACKAGE, root / "memlens", ignore=shutil.ignore_patterns("__pycache__"))
+    modes = ["inline", "fork"] if core == "native" else ["inline"]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *modes],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root), "MEMLENS_PURE": "01"[core == "pure"]},
+    )
+    lines = done.stdout.splitlines()
+    assert lines == [*(f"{mode} []" for mode in modes), "1 True"], done.stderr

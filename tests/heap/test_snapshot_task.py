@@ -1,0 +1,290 @@
+"""SnapshotTask in hostile programs: descriptors, forks, threads, signals, and other reapers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from memlens import _core
+
+pytestmark = pytest.mark.skipif(
+    _core.fork_capture is None, reason="only the native core can capture in a forked child"
+)
+
+PRELUDE = """
+import gc, os, resource, signal, sys, threading
+import memlens
+from memlens.errors import CaptureError, MemlensError, OutputError
+from memlens.heap.capture import forked
+folder = sys.argv[1]
+
+def target(name="x.memlens"):
+    return os.path.join(folder, name)
+
+def no_children():
+    try:
+        return os.waitpid(-1, os.WNOHANG) and False
+    except ChildProcessError:
+        return True
+"""
+
+
+def run(script, folder, timeout=120):
+    """Run a script in a process of its own; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(script), str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_descriptors_from_1024_on(tmp_path):
+    script = """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard > 0 else 4096, hard))
+    null = os.open(os.devnull, os.O_RDONLY)
+    while os.dup(null) < 1100:
+        pass
+    task = memlens.start_heap_snapshot(target())
+    assert min(task._ends) > 1024
+    print(task.result(60).object_count > 1000)
+    """
+    assert run(script, tmp_path) == ["True"]
+
+
+def test_fork_of_another_thread_while_the_pipes_are_open_does_not_delay_the_result(tmp_path):
+    # The other child keeps the ends of the capturing child open, so no end of file arrives.
+    script = """
+    real_fork, others = forked._core.fork_capture, []
+
+    def fork_capture(*arguments, **options):
+        pid = os.fork()
+        if pid == 0:
+            while True:
+                signal.pause()
+        others.append(pid)
+        return real_fork(*arguments, **options)
+
+    forked._core.fork_capture = fork_capture
+    try:
+        for without_pidfd in (False, True):
+            task = memlens.start_heap_snapshot(target())
+            if without_pidfd:
+                task._child.close()
+            print(task.result(60).object_count > 1000, task.progress.stage)
+    finally:
+        for pid in others:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    """
+    assert run(script, tmp_path) == ["True", "done"] * 2
+
+
+def test_copy_of_a_task_in_a_forked_process_does_not_touch_the_child(tmp_path):
+    script = """
+    task = memlens.start_heap_snapshot(target())
+    os.kill(task._child.pid, signal.SIGSTOP)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            try:
+                task.result(5)
+            except CaptureError as error:
+                assert "belongs to process" in str(error)
+                task.cancel()
+                task.done()
+                del task, error
+                gc.collect()
+                status = 0
+        finally:
+            os._exit(status)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    os.kill(task._child.pid, signal.SIGCONT)
+    print(task.result(60).object_count > 1000, os.listdir(folder))
+    """
+    assert run(script, tmp_path) == ["0", "True", "['x.memlens']"]
+
+
+def test_no_free_descriptor_is_our_error_and_leaks_nothing(tmp_path):
+    script = """
+    memlens.take_heap_snapshot(target("first"), mode="fork")
+    os.unlink(target("first"))
+    used = lambda: sorted(map(int, os.listdir("/proc/self/fd")))[:-1]
+    before, results = used(), set()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for free in range(12):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(before) + 1 + free, hard))
+        for path in (target(), None):
+            try:
+                memlens.take_heap_snapshot(path, mode="fork")
+                results.add("snapshot")
+            except (CaptureError, OutputError) as error:
+                assert "Too many open files" in str(error) or "temporary file" in str(error), error
+                results.add("error")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        gc.collect()
+        assert used() == before, (free, used(), before)
+        assert os.listdir(folder) in ([], ["x.memlens"])
+        assert no_children()
+    print(*sorted(results))
+    """
+    assert run(script, tmp_path) == ["error", "snapshot"]
+
+
+def test_several_threads_may_use_one_task(tmp_path):
+    script = """
+    for round in range(8):
+        task = memlens.start_heap_snapshot(target() if round % 2 else None)
+        results, start = [], threading.Barrier(6)
+
+        def use(number):
+            start.wait()
+            if number == 5 and round > 3:
+                task.cancel()
+            while number % 2 and not task.done():
+                task.progress
+            try:
+                results.append(task.result(60))
+            except CaptureError as error:
+                assert "SIGKILL" in str(error), error
+                results.append(None)
+
+        threads = [threading.Thread(target=use, args=(number,)) for number in range(6)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        assert len(results) == 6 and len(set(map(id, results))) == 1
+        assert round > 3 or results[0] is not None
+    print(no_children())
+    """
+    assert run(script, tmp_path) == ["True"]
+
+
+@pytest.mark.parametrize("uses_pidfd", [True, False])
+def test_child_that_other_code_has_reaped_is_never_signalled(tmp_path, uses_pidfd):
+    script = f"""
+    signalled = []
+    for finish in (True, False):
+        task = memlens.start_heap_snapshot(target())
+        pid = task._child.pid
+        if not {uses_pidfd}:
+            task._child.close()
+        if not finish:
+            os.kill(pid, signal.SIGKILL)
+        if finish:  # the facts have to be sent before the child can end
+            while task._message[sum(task._sent):]:
+                task._send_facts()
+        os.waitpid(pid, 0)
+        real_kill = os.kill
+        os.kill = lambda *arguments: signalled.append(arguments)
+        try:
+            task.cancel()
+        finally:
+            os.kill = real_kill
+        try:
+            print(task.result(5).object_count > 1000)
+        except CaptureError as error:
+            print("reaped" in str(error))
+    print(signalled, no_children())
+    """
+    assert run(script, tmp_path) == ["True", "True", "[]", "True"]
+
+
+def test_raising_signal_handler_leaves_no_zombie_and_no_temporary_file(tmp_path):
+    script = """
+    class Interrupt(Exception):
+        pass
+
+    def interrupt(number, frame):
+        raise Interrupt
+
+    signal.signal(signal.SIGALRM, interrupt)
+    interrupted = 0
+    for round in range(60):
+        task = None
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0005 * (round + 1))
+            task = memlens.start_heap_snapshot(target())
+            task.result(60)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except Interrupt:
+            interrupted += 1
+            if round % 2 and task is not None:
+                assert task.result(60).object_count > 1000
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        del task
+    gc.collect()
+    print(interrupted > 5, no_children(), set(os.listdir(folder)) <= {"x.memlens"})
+    """
+    assert run(script, tmp_path) == ["True", "True", "True"]
+
+
+def test_signal_handler_may_use_the_task_that_the_program_waits_for(tmp_path):
+    script = """
+    seen = []
+
+    def handle(number, frame):
+        task.done()
+        seen.append(task.progress.stage)
+        if len(seen) == 5:
+            task.result(60)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+
+    signal.signal(signal.SIGALRM, handle)
+    for round in range(5):
+        task = memlens.start_heap_snapshot(target() if round % 2 else None)
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        snapshot = task.result(60)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        assert snapshot.object_count > 1000
+        snapshot.verify()
+    print(len(seen) >= 5, no_children())
+    """
+    assert run(script, tmp_path) == ["True", "True"]
+
+
+def test_fork_handler_of_a_library_that_ends_the_child_is_explained(tmp_path):
+    # grpc registers such a handler. Only a child that stores values runs fork handlers.
+    script = """
+    import ctypes
+    libc = ctypes.CDLL(None)
+    abort = ctypes.cast(libc.abort, ctypes.c_void_p)
+    libc.__register_atfork(None, None, abort, None)
+    print(memlens.take_heap_snapshot(mode="fork").object_count > 1000)
+    try:
+        memlens.take_heap_snapshot(target(), mode="fork", values=True)
+    except CaptureError as error:
+        print("SIGABRT" in str(error), "mode='inline'" in str(error), "grpc" in str(error))
+    print(os.listdir(folder))
+    """
+    if not sys.platform.startswith("linux") or not hasattr(os, "pidfd_open"):
+        pytest.skip("uses a function of glibc")
+    assert run(script, tmp_path) == ["True", "True", "True", "True", "[]"]
+
+
+def test_temporary_file_without_a_name_is_not_left_even_by_a_kill(tmp_path):
+    script = """
+    import tempfile
+    tempfile.tempdir = folder
+    task = memlens.start_heap_snapshot()
+    print(os.listdir(folder))
+    sys.stdout.flush()
+    os.kill(task._child.pid, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(script), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["[]"]
+    assert os.listdir(tmp_path) == []

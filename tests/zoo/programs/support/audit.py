@@ -1,0 +1,3 @@
+"""An audit trail that any part of a program may append to."""
+
+EVENTS = []
