@@ -189,6 +189,7 @@ def test_unreleased_leases_have_an_age_and_keep_no_frame_alive():
     assert "test_pool.py" in lease.where[0]
     assert pool.unreleased(min_seconds=6.0) == ()
     assert not any(type(other).__name__ == "frame" for other in gc.get_referrers(thing)[1:])
+    pool.release(thing)
 
 
 def test_pool_stays_consistent_after_errors_of_its_functions():
