@@ -14,7 +14,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder, reference_text
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.patterns.case import Case
-from memlens.leaks.people_paths import path_for_people
+from memlens.leaks.people_paths import path_for_people, short_text
 from memlens.leaks.stated_bounds import BoundedHolder, stated_bound, warms_up
 
 __all__ = ("name_holders", "place_of")
@@ -72,7 +72,7 @@ def _case(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Case |
     if found is None:
         return None
     path = path_for_people(graph, found)
-    text = place_of(path) if len(holder.members) > 1 else str(path)
+    text = place_of(path) if len(holder.members) > 1 else short_text(path)
     if holder.shape == "chain":
         text += _chain_link(graph, holder)
     elif holder.shape == "cluster":

@@ -13,9 +13,10 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.places import SUSPENDED, code_of
 
-__all__ = ("path_for_people",)
+__all__ = ("path_for_people", "short_text")
 
 _FRAME = re.compile(r"^thread (?P<thread>'.*?'|\d+) frame (?P<function>.+) \((?P<place>[^()]*)\)$")
+_PLACE = re.compile(r"\(\) \([^()]*\)$")
 _TASKS = frozenset({"_asyncio.Task", "asyncio.tasks.Task"})
 
 
@@ -37,7 +38,12 @@ def path_for_people(graph: HeapGraph, path: RetentionPath) -> RetentionPath:
     hops = path.hops
     if match["function"] == "<module>":
         return path
-    return RetentionPath(f"{prefix}{match['function']}()", path.root_kind, hops)
+    return RetentionPath(f"{prefix}{match['function']}() ({match['place']})", path.root_kind, hops)
+
+
+def short_text(path: RetentionPath) -> str:
+    """Return a path as text without the line of its frame: what a suspect is called."""
+    return _PLACE.sub("()", path.root) + "".join(hop.text for hop in path.hops)
 
 
 def _from_suspended(graph: HeapGraph, path: RetentionPath, position: int) -> RetentionPath:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from memlens._core.layout import NodeFlag
+from memlens._frame import CallPath
 from memlens._options import check_count, check_number, check_regexes
+from memlens._package import CODE_FOLDER
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
@@ -159,7 +161,12 @@ def _growth(ordered: list[HeapSnapshot]) -> Growth:
 
 
 def _is_smaller_in(graph: HeapGraph, case: Case) -> bool:
-    """Tell whether the holder of a case exists in a later graph with fewer elements."""
+    """Tell whether the holder of a case exists in a later graph with fewer elements.
+
+    Only of what modules hold: the address of a variable that is gone may be used again.
+    """
+    if case.path.root_kind != "module":
+        return False
     same = match_graphs(case.graph, graph)
     try:
         node = same.index(case.holder.node)
@@ -206,7 +213,14 @@ def _suspect(case: Case) -> LeakSuspect:
 def _sites(graph: HeapGraph, holder: Holder) -> tuple[SiteShare, ...]:
     if graph.sites is None:
         return ()
-    return tuple(graph.sites.shares(holder.gained, _SITE_FRAMES)[:_MAX_SITES])
+    shares = graph.sites.shares(holder.gained, _SITE_FRAMES)[:_MAX_SITES]
+    return tuple(replace(share, call_path=_of_the_program(share.call_path)) for share in shares)
+
+
+def _of_the_program(path: CallPath) -> CallPath:
+    """Return the calls since the last one of memlens, which may have started the program."""
+    ours = [place for place, frame in enumerate(path) if frame.file.startswith(CODE_FOLDER)]
+    return path[ours[-1] + 1 :] if ours and ours[-1] + 1 < len(path) else path
 
 
 def _growing_types(case: Case) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ class ProfilerReport:
             "first": self.first.to_dict() if self.first else None,
             "last": self.last.to_dict() if self.last else None,
             "snapshots": [record.to_dict() for record in self.snapshots],
-            "leaks": self.leaks.to_dict() if self.leaks else None,
+            "leaks": self.leaks.to_dict() if self.leaks is not None else None,
             "detectors": [detector.to_dict() for detector in self.detectors],
             "allocations": self.allocations.to_dict(_PATHS_IN_DICT) if self.allocations else None,
         }

@@ -74,13 +74,13 @@ class BoundedStorage(ComputingMapping[K, V]):
         It is changed without a call in between, since a finaliser may run after any call.
         """
         if ttl is None:
-            now, expires = 0.0, None
+            now, expires = None, None
         else:
             now = self._clock()
             expires = now + ttl
         size_bytes = self._checked_size(key, value) if self._measured else 0
         if key not in self._table.by_key:
-            self._store(new_entry(key, value, expires, size_bytes))
+            self._store(new_entry(key, value, expires, size_bytes), now)
             return
         replaced = GONE
         dropped: list[tuple[K, V]] = []
@@ -105,10 +105,10 @@ class BoundedStorage(ComputingMapping[K, V]):
                     entry[4] = size_bytes
                     if self._flights.by_key:
                         self._flights.supersede(key)
-                    if heap and heap[0][0] <= now:  # DUE
+                    if heap and now is not None and heap[0][0] <= now:  # DUE
                         self._pop_expired(now, _EXPIRED_PER_STORE, dropped)
         if replaced is GONE:
-            self._store(new_entry(key, value, expires, size_bytes))
+            self._store(new_entry(key, value, expires, size_bytes), now)
             return
         del replaced  # its destructor must run without the lock
         if dropped:
@@ -129,8 +129,11 @@ class BoundedStorage(ComputingMapping[K, V]):
             return require_count("the result of size_of()", self._size_of(value), minimum=0)
         return default_size_of(key) + default_size_of(value) + ENTRY_BYTES
 
-    def _store(self, entry: Entry, flight: Flight[V] | None = None) -> None:
-        """Make room and add an entry. A computed entry is added only if its flight is current."""
+    def _store(self, entry: Entry, now: float | None, flight: Flight[V] | None = None) -> None:
+        """Make room and add an entry. A computed entry is added only if its flight is current.
+
+        ``now`` is the time, None if it was not read yet.
+        """
         dropped: list[tuple[K, V]] = []
         replaced = None
         with self._lock:
@@ -141,16 +144,17 @@ class BoundedStorage(ComputingMapping[K, V]):
                 return
             old = self._table.by_key.get(entry[KEY])
             replaced = None if old is None else self._table.remove(old)
-            self._make_room(entry[SIZE], dropped)
+            self._make_room(entry[SIZE], now, dropped)
             late = self._table.insert(entry)
         del replaced, late  # their destructors must run without the lock
         if dropped:
             self._report_evicted(dropped)
 
-    def _make_room(self, size_bytes: int, dropped: list[tuple[K, V]]) -> None:
+    def _make_room(self, size_bytes: int, now: float | None, dropped: list[tuple[K, V]]) -> None:
         table = self._table
-        if table.may_expire():
-            self._pop_expired(self._clock(), _EXPIRED_PER_STORE, dropped)
+        if table.heap:
+            now = self._clock() if now is None else now
+            self._pop_expired(now, _EXPIRED_PER_STORE, dropped)
         room_bytes = self._max_bytes - size_bytes
         by_key = table.by_key
         while by_key and (len(by_key) >= self._max_entries or table.size_bytes > room_bytes):
@@ -160,12 +164,13 @@ class BoundedStorage(ComputingMapping[K, V]):
                 self._evictions += 1
 
     def _keep(self, key: K, value: V, flight: Flight[V]) -> None:
-        expires = None if self._ttl is None else self._clock() + self._ttl
+        now = None if self._ttl is None else self._clock()
+        expires = None if now is None or self._ttl is None else now + self._ttl
         size_bytes = self._measure(key, value) if self._measured else 0
         if size_bytes > self._max_bytes:
             self._count_oversized()
         else:
-            self._store(new_entry(key, value, expires, size_bytes), flight)
+            self._store(new_entry(key, value, expires, size_bytes), now, flight)
 
     def _count_oversized(self) -> None:
         with self._lock:

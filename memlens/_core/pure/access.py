@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from types import BuiltinFunctionType, MappingProxyType, ModuleType
+from types import BuiltinFunctionType, CodeType, MappingProxyType, ModuleType
 from typing import Any
 
 __all__ = (
@@ -24,6 +24,7 @@ __all__ = (
     "class_namespace",
     "class_qualname",
     "find_in_mro",
+    "function_code",
     "has_exact_keys",
     "has_inline_values",
     "is_class",
@@ -97,6 +98,18 @@ def module_namespace(module: Any) -> dict[str, Any]:
     """Return the dict behind ``module.__dict__``; empty for a module without one."""
     namespace = _module_namespace(module)
     return namespace if type(namespace) is dict else {}
+
+
+def function_code(function: Any) -> CodeType | None:
+    """Return the code of a function; None if the collector has cleared the function.
+
+    In 3.10 the getters of a cleared function read null pointers. The code is cleared first, and
+    traversal yields it first.
+    """
+    for referent in gc.get_referents(function)[:1]:
+        if type(referent) is CodeType:
+            return referent
+    return None
 
 
 def class_qualname(cls: type) -> str:

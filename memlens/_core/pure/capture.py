@@ -11,6 +11,7 @@ from types import FunctionType
 from typing import Any
 
 from memlens._core.layout import SECTIONS, EdgeKind
+from memlens._core.pure.access import function_code
 from memlens._core.pure.edge_sections import count_inbound, drop_hidden, edge_sections, find_reached
 from memlens._core.pure.edges import Plans
 from memlens._core.pure.equal_sections import equal_sections
@@ -146,7 +147,8 @@ def _weigh(
     }
     excess.pop(0, None)
     for node in [node for node in excess if type(heap.objects[node]) is FunctionType]:
-        if any(heap.objects[node].__code__ is field for field in fields):
+        code = function_code(heap.objects[node])
+        if code is not None and any(code is field for field in fields):
             excess[node] -= 1  # its frame is running below this one
     immortal = {node for node in excess if counts[node] >= _IMMORTAL_FROM}
     return {node: left for node, left in excess.items() if left and node not in immortal}, immortal

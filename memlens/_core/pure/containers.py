@@ -22,6 +22,7 @@ __all__ = (
     "deque_items",
     "is_split",
     "list_items",
+    "list_subclass_items",
     "set_items",
     "tuple_items",
     "tuple_subclass_items",
@@ -38,7 +39,20 @@ _referents = gc.get_referents
 
 
 def list_items(obj: Any) -> Expansion:
-    """Return the elements of a list."""
+    """Return the elements of an exact list.
+
+    The list is not copied, because C code may be filling it and empty slots must not be read.
+    Traversal skips empty slots; it runs backwards (3.10 to 3.13).
+    """
+    items = _referents(obj)
+    items.reverse()
+    if len(items) != len(obj):
+        return items, _UNNAMED * len(items)
+    return items, index_labels(len(items))
+
+
+def list_subclass_items(obj: Any) -> Expansion:
+    """Return the elements of an instance of a list subclass, which has no empty slots."""
     items = list.copy(obj)
     return items, index_labels(len(items))
 

@@ -42,6 +42,7 @@ from memlens._core.pure.containers import (
     deque_items,
     frozenset_items,
     list_items,
+    list_subclass_items,
     ordered_items,
     set_items,
     tuple_items,
@@ -95,7 +96,7 @@ class Plans:
         self.weak: list[tuple[Any, Any]] = []  # weak references and their targets
         expand_dict = self.namespaces.expand
         self._contents: dict[int, Expand] = {
-            id(list): list_items,
+            id(list): list_subclass_items,
             id(tuple): tuple_subclass_items,
             id(dict): expand_dict,
             id(OrderedDict): ordered_items(expand_dict),

@@ -85,7 +85,10 @@ def _future_test(cls: type, base: type) -> Test:
 
 def _thread_test(cls: type, base: type) -> Test | None:
     """Return the test for threads, which reads attributes set by ``threading``."""
-    name = "_handle" if sys.version_info >= (3, 13) else "_is_stopped"
+    if sys.version_info >= (3, 14):
+        name = "_os_thread_handle"
+    else:
+        name = "_handle" if sys.version_info >= (3, 13) else "_is_stopped"
     try:
         find_in_mro(cls, name)
     except KeyError:

@@ -16,13 +16,21 @@ from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType
 from typing import Any
 
 from memlens._core.layout import EdgeKind
-from memlens._core.pure.access import class_name, is_class
+from memlens._core.pure.access import class_name, function_code, is_class
 from memlens._core.pure.containers import Expansion, Namespaces
 from memlens._core.pure.instances import InstanceLabels
 from memlens._core.pure.labels import EMPTY, KeyLabels, NameLabels, label
 from memlens._core.pure.suspended_frames import frame_items, generator_items
 
-__all__ = ("CODE_OF", "cache_plan", "cell_plan", "code_plan", "frame_plan", "function_plan")
+__all__ = (
+    "CODE_OF",
+    "cache_plan",
+    "cell_plan",
+    "code_plan",
+    "frame_plan",
+    "function_plan",
+    "has_cache_dict",
+)
 
 _BEFORE_DICT = (
     *("__code__", "__globals__", "__builtins__", "__module__"),
@@ -48,6 +56,8 @@ def function_plan(
     def expand(obj: Any) -> Expansion:
         targets = gc.get_referents(obj)
         labels = array("I")
+        if function_code(obj) is None:
+            return targets, array("I", [label(EdgeKind.INTERNAL)]) * len(targets)
         for value, name in zip(_get_before(obj), before):
             if len(labels) < len(targets) and targets[len(labels)] is value:
                 labels.append(name)
@@ -110,6 +120,8 @@ def cache_plan(
 
     def expand(obj: Any) -> Expansion:
         targets = gc.get_referents(obj)
+        if not has_cache_dict(targets):  # the collector is clearing it
+            return targets, array("I", [label(EdgeKind.INTERNAL)]) * len(targets)
         labels = array("I", [internal["__class__"]])
         while len(labels) + 2 < len(targets) and _is_link_class(targets[len(labels) + 2]):
             key_label = keys.of(targets[len(labels)])
@@ -128,6 +140,14 @@ def cache_plan(
         return targets, labels
 
     return expand
+
+
+def has_cache_dict(referents: list[Any]) -> bool:
+    """Return whether an ``lru_cache`` wrapper, given its referents, still has its dict."""
+    place = 1
+    while place + 2 < len(referents) and _is_link_class(referents[place + 2]):
+        place += 3
+    return place < len(referents) and type(referents[place]) is dict
 
 
 _CACHE_FIELDS = ("cache", "__wrapped__", "", "", "", "__dict__")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from memlens._core.pure.access import class_name, module_namespace
+from memlens._core.pure.access import class_name, function_code, module_namespace
+from memlens._core.pure.containers import list_items
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("asked_for", "recognised")
@@ -75,10 +76,8 @@ def _kept_pointers() -> Iterator[tuple[str, Any]]:
 
 def _by_content(obj: Any) -> str:
     """Return the name of a table of the interpreter that is recognized by its entries, or ""."""
-    if type(obj) is list and len(obj) > 1 and obj[1] is sys:
-        return "modules by index"
-    if type(obj) is list and obj and all(_is_search_function(entry) for entry in [*obj]):
-        return "codec search path"
+    if type(obj) is list:
+        return _list_name(obj)
     if type(obj) is not dict or not 0 < len(obj) <= _MAX_ENTRIES:
         return ""
     entries = [*obj.items()]
@@ -98,5 +97,15 @@ def _by_content(obj: Any) -> str:
     return f"saved copy of {value}" if module is not None and _module(value) is not obj else ""
 
 
+def _list_name(obj: list[Any]) -> str:
+    items, _ = list_items(obj)  # another thread or C code may be filling it
+    if len(items) > 1 and items[1] is sys:
+        return "modules by index"
+    if items and all(map(_is_search_function, items)):
+        return "codec search path"
+    return ""
+
+
 def _is_search_function(obj: Any) -> bool:
-    return type(obj) is FunctionType and obj.__code__.co_name == "search_function"
+    code = function_code(obj) if type(obj) is FunctionType else None
+    return code is not None and code.co_name == "search_function"

@@ -20,8 +20,10 @@ from memlens._core.pure.access import (
     class_mro,
     class_name,
     class_namespace,
+    function_code,
     module_namespace,
 )
+from memlens._core.pure.functions import has_cache_dict
 from memlens._core.pure.labels import StringTable, shown_value
 from memlens._core.pure.owner_bounds import add_owner_bounds
 from memlens._core.pure.roots import Root, function_name
@@ -135,7 +137,8 @@ def _deque_bound(obj: Any) -> int:
 
 def _cache_info(obj: Any) -> tuple[int, int]:
     """Return size and bound of an lru_cache, unless ``cache_info`` would call a foreign class."""
-    if not any(held is functools._CacheInfo for held in gc.get_referents(obj)):
+    held = gc.get_referents(obj)
+    if not has_cache_dict(held) or not any(value is functools._CacheInfo for value in held):
         return 0, NO_BOUND
     _, _, bound, size = functools._lru_cache_wrapper.cache_info(obj)
     return size, NO_BOUND if bound is None else bound
@@ -194,7 +197,10 @@ def _namer(cls: type) -> Callable[[Any], tuple[str, str, int]] | None:
 
 
 def _name_function(function: Any) -> tuple[str, str, int]:
-    module, name, code = function.__module__, function.__qualname__, function.__code__
+    code = function_code(function)
+    if code is None:
+        return "", "", 0
+    module, name = function.__module__, function.__qualname__
     full = f"{module}.{name}" if type(module) is str else name
     return full, code.co_filename, code.co_firstlineno
 

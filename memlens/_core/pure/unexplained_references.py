@@ -14,7 +14,7 @@ from typing import Any
 from weakref import ReferenceType
 
 from memlens._core.layout import EdgeKind
-from memlens._core.pure.access import has_inline_values, is_class, module_namespace
+from memlens._core.pure.access import function_code, has_inline_values, is_class, module_namespace
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.running_frames import RunningFrame, bound_variables, variable_names
 from memlens._core.pure.suspended_frames import IS_GENERATOR
@@ -26,7 +26,6 @@ _UNNAMED = label(EdgeKind.INTERNAL)
 _OPTIMIZED = 0x01
 _bases = type.__dict__["__bases__"].__get__
 _cell_contents = CellType.__dict__["cell_contents"].__get__
-_code_of = FunctionType.__dict__["__code__"].__get__
 _globals_of = FunctionType.__dict__["__globals__"].__get__
 
 
@@ -183,7 +182,8 @@ class Explanations:
     def _unexplained_functions(self) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
         for node in self.nodes_with_excess(FunctionType):
-            found.setdefault(id(_code_of(self._heap.objects[node])), []).append(node)
+            code = function_code(self._heap.objects[node])
+            found.setdefault(id(code), []).append(node)
         return found
 
     def _unexplained_cells(self) -> dict[int, list[int]]:

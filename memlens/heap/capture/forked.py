@@ -28,7 +28,9 @@ from memlens._core.sampler_api import OwnWork, read_samples
 from memlens._uninterrupted import call_and_store
 from memlens.errors import CaptureError, CaptureTimeoutError, OutputError
 from memlens.heap.capture.child_process import ChildProcess
+from memlens.heap.capture.hashed_names import hash_names
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
+from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.snapshot_file import facts_text
 from memlens.heap.snapshot import HeapSnapshot
 
@@ -63,13 +65,22 @@ class SnapshotTask:
     """
 
     def __init__(
-        self, path: str | None, facts: Mapping[str, Any], *, values: bool, own_prefix: str
+        self,
+        path: str | None,
+        facts: Mapping[str, Any],
+        *,
+        values: bool,
+        hashes_names: bool = False,
+        own_prefix: str,
     ) -> None:
         self._owner = os.getpid()
         self._lock = threading.RLock()
         self._uses = 0  # calls in progress, all of one thread; the outermost closes descriptors
         self._values = values
-        self._is_named = path is not None
+        # The names that the child writes must not appear under a name of a file if hashes are wanted.
+        self._is_named = path is not None and not hashes_names
+        self._hashed_target = path
+        self._hashes_names = hashes_names
         self._snapshot: HeapSnapshot | None = None
         self._error: CaptureError | OutputError | None = None
         self._ended = False
@@ -80,7 +91,7 @@ class SnapshotTask:
         self._child: ChildProcess | None = None
         self._ends: list[int] = []  # of pipes: progress to read, facts to write
         facts_text(facts)  # refuse bad facts before anything is created
-        self._file = PendingFile(_temporary_target() if path is None else path)
+        self._file = PendingFile(path if self._is_named and path else _temporary_target())
         try:
             self._start(facts, own_prefix)
         except BaseException as error:
@@ -271,16 +282,26 @@ class SnapshotTask:
         """Rename the file, or record why there is none. May be repeated after an interruption."""
         said = self._latest_progress()
         if child.exit_code == 0 or (child.exit_code is None and said.stage == "done"):
-            if self._is_named:
-                try:
-                    self._file.rename()
-                except OutputError as error:
-                    self._error = error
+            try:
+                self._publish()
+            except OutputError as error:
+                self._error = error
         else:
             self._error = _failure(child.exit_code, said, values=self._values)
             if self._is_named:
                 self._file.delete()
         self._ended = True
+
+    def _publish(self) -> None:
+        """Give the file its name, or write a file with hashed names."""
+        if self._is_named:
+            self._file.rename()
+        elif self._hashes_names:
+            graph = HeapSnapshot.from_descriptor(self._file.descriptor).graph
+            snapshot = HeapSnapshot(HeapGraph(*hash_names(graph.sections, graph.facts)))
+            if self._hashed_target is not None:
+                snapshot.save(self._hashed_target)
+            self._snapshot = snapshot
 
     def _open(self) -> HeapSnapshot:
         if self._is_named:

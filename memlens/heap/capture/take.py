@@ -11,17 +11,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from memlens import _core
+from memlens._atomic import checked_path
 from memlens._core.sampler_api import OwnWork, read_samples
 from memlens._package import CODE_FOLDER
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.capture.forked import SnapshotTask
+from memlens.heap.capture.hashed_names import hash_names
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.snapshot_file import facts_text
 from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("collect_garbage", "start_heap_snapshot", "take_heap_snapshot")
 
+_NAMES = ("plain", "hashed")
 _MODES = ("auto", "fork", "inline")
+_OWN_FACTS = frozenset(
+    "collected core freeze_count gc_enabled lost_samples mode names pause_seconds pid platform process"
+    " python reason threads timestamp values".split()
+)
 _MAX_ROUNDS = 3  # of collections: finalizers may release objects that need another round
 # Identifies this process in its snapshots. A forked child inherits it but has another pid.
 _PROCESS = os.urandom(8).hex()
@@ -33,6 +41,7 @@ def take_heap_snapshot(
     mode: str = "auto",
     collect: bool | None = None,
     values: bool = False,
+    names: str = "plain",
     reason: str = "manual",
     facts: Mapping[str, Any] | None = None,
 ) -> HeapSnapshot:
@@ -45,12 +54,15 @@ def take_heap_snapshot(
     - ``collect``: collect garbage first. The default is yes for an inline capture. A forked one
       marks garbage instead, and views leave it out.
     - ``values``: store the text of strings and numbers and the keys of dicts.
-    - ``reason``: a word to record. ``facts``: JSON-ready values to record.
+    - ``names``: ``"hashed"`` replaces every word of a name that is not an identifier of the
+      program's code files by a keyed hash: names that were made from data cannot be read.
+    - ``reason``: a word to record. ``facts``: JSON-ready values to record, under names that memlens
+      does not use itself.
 
     While a `MemoryProfiler` or `AllocationProfiler` samples allocations, the snapshot also records
     where the sampled objects were allocated: ``summary(by="site")``, `Node.allocated_at`.
 
-    Runs no code of the program's objects. Raises ``OptionError`` for an unknown mode,
+    Runs no code of the program's objects. Raises ``OptionError`` for an option that is not valid,
     ``CaptureError`` if the heap cannot be captured, ``OutputError`` if it cannot be saved.
     """
     forks = _forks(mode)
@@ -58,10 +70,10 @@ def take_heap_snapshot(
     try:
         if forks:
             task = start_heap_snapshot(
-                path, collect=collect, values=values, reason=reason, facts=facts
+                path, collect=collect, values=values, names=names, reason=reason, facts=facts
             )
             return task.result()
-        snapshot = _take_inline(collect, values, reason, facts)
+        snapshot = _take_inline(collect, values, names, reason, facts)
         if path is not None:
             snapshot.save(path)
         return snapshot
@@ -70,8 +82,9 @@ def take_heap_snapshot(
 
 
 def _take_inline(
-    collect: bool | None, values: bool, reason: str, facts: Mapping[str, Any] | None
+    collect: bool | None, values: bool, names: str, reason: str, facts: Mapping[str, Any] | None
 ) -> HeapSnapshot:
+    _check_options(values, names, facts)
     started = time.perf_counter()
     collected = collect_garbage() if collect is not False else None
     sites, lost = {}, []
@@ -83,7 +96,10 @@ def _take_inline(
     pause_seconds = time.perf_counter() - started
     record = _facts("inline", reason, values, collected, pause_seconds, facts)
     record["lost_samples"] = lost
-    return HeapSnapshot(HeapGraph({**sections, **sites}, record))
+    sections |= sites
+    if names == "hashed":
+        sections, record = hash_names(sections, record)
+    return HeapSnapshot(HeapGraph(sections, record))
 
 
 def start_heap_snapshot(
@@ -91,6 +107,7 @@ def start_heap_snapshot(
     *,
     collect: bool | None = None,
     values: bool = False,
+    names: str = "plain",
     reason: str = "manual",
     facts: Mapping[str, Any] | None = None,
 ) -> SnapshotTask:
@@ -100,11 +117,26 @@ def start_heap_snapshot(
     or the fork fails, ``OutputError`` if the file cannot be created.
     """
     _forks("fork")
+    _check_options(values, names, facts)
     started = time.perf_counter()
     collected = collect_garbage() if collect else None
     record = _facts("fork", reason, values, collected, time.perf_counter() - started, facts)
-    target = None if path is None else os.fspath(path)
-    return SnapshotTask(target, record, values=values, own_prefix=CODE_FOLDER)
+    target = None if path is None else checked_path(path)
+    hashes_names = names == "hashed"
+    return SnapshotTask(
+        target, record, values=values, hashes_names=hashes_names, own_prefix=CODE_FOLDER
+    )
+
+
+def _check_options(values: bool, names: str, facts: Mapping[str, Any] | None) -> None:
+    if names not in _NAMES:
+        raise OptionError(f"unknown names {names!r}: choose one of {', '.join(_NAMES)}")
+    if values and names == "hashed":
+        raise OptionError("values=True stores data as text: it cannot be used with names='hashed'")
+    own = sorted(_OWN_FACTS.intersection(facts or ()))
+    if own:
+        raise OptionError(f"the fact {own[0]!r} is recorded by memlens: use another name")
+    facts_text(facts or {})
 
 
 def collect_garbage() -> dict[str, int]:

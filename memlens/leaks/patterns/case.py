@@ -133,7 +133,8 @@ class Case:
     def where(self) -> str:
         """Say which code to look at: what adds to the holder, and the program's calls of that."""
         if not self.mentions:
-            return ""
+            function, _, place = self.path.root.partition("() ")
+            return f" Look at {function.split()[-1]} {place}." if place else ""
         first = sorted(self.mentions, key=self._distance)[:3]
         text = f" Look at the code that uses {self.name}: {'; '.join(map(str, first))}"
         callers = functions_calling(self.graph, first[0]) if first[0].adds else []

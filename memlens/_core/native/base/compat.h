@@ -550,8 +550,14 @@ compat_raised_exception(PyThreadState *thread, PyObject **parts)
 #endif
 }
 
-/* Whether threading.Thread has a _handle that tells whether it has ended, instead of a lock. */
-enum { COMPAT_THREAD_HAS_HANDLE = MEMLENS_MINOR >= 13 };
+/* The attribute of threading.Thread that tells whether it has ended; NULL where that is a lock. */
+#if MEMLENS_MINOR >= 14
+#define COMPAT_THREAD_HANDLE "_os_thread_handle"
+#elif MEMLENS_MINOR == 13
+#define COMPAT_THREAD_HANDLE "_handle"
+#else
+#define COMPAT_THREAD_HANDLE NULL
+#endif
 
 /* ---- other built-in types -------------------------------------------------------------------- */
 

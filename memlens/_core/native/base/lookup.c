@@ -9,7 +9,7 @@
 PyObject *
 namespace_get(PyObject *dict, const char *name)
 {
-    if (dict == NULL || !PyDict_Check(dict)) {
+    if (dict == NULL || !PyDict_Check(dict) || ((PyDictObject *)dict)->ma_keys == NULL) {
         return NULL;
     }
     CompatEntries entries = compat_entries(((PyDictObject *)dict)->ma_keys);
@@ -17,7 +17,7 @@ namespace_get(PyObject *dict, const char *name)
     for (Py_ssize_t i = 0; i < entries.count; i++) {
         PyObject *key = compat_entry_key(&entries, i);
         PyObject *value = split != NULL ? split[i] : compat_entry_value(&entries, i);
-        if (value != NULL && Py_TYPE(key) == &PyUnicode_Type && text_equals(key, name)) {
+        if (value != NULL && key != NULL && Py_TYPE(key) == &PyUnicode_Type && text_equals(key, name)) {
             return value;
         }
     }

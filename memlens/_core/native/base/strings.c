@@ -156,7 +156,7 @@ grow_objects(StringTable *strings)
 uint32_t
 strings_add_object(StringTable *strings, PyObject *text)
 {
-    if (text == NULL || !text_is_readable(text)) {
+    if (!text_is_readable(text)) {
         return 0;
     }
     Known *known = (Known *)strings->objects.data;

@@ -9,7 +9,7 @@
 int
 text_is_readable(PyObject *text)
 {
-    return PyUnicode_Check(text) && compat_text_is_ready(text);
+    return text != NULL && PyUnicode_Check(text) && compat_text_is_ready(text);
 }
 
 int
@@ -40,7 +40,7 @@ append_utf8(Buffer *bytes, PyObject *text)
 int
 text_starts_with(PyObject *text, const char *ascii)
 {
-    if (text == NULL || !text_is_readable(text)) {
+    if (!text_is_readable(text)) {
         return 0;
     }
     Py_ssize_t length = (Py_ssize_t)strlen(ascii);

@@ -25,6 +25,21 @@ sections_as_dict(ModuleState *state, Buffer *sections)
     return found;
 }
 
+static PyObject *
+capture_with(ModuleState *state, const Facts *facts)
+{
+    Capture *capture = PyMem_RawMalloc(sizeof *capture);
+    if (capture == NULL) {
+        return PyErr_NoMemory();
+    }
+    Buffer sections[SECTION_COUNT];
+    int failed = capture_init(capture, facts) < 0 || capture_run(capture) < 0
+                 || take_sections(capture, sections) < 0;
+    capture_free(capture);
+    PyMem_RawFree(capture);
+    return failed ? PyErr_NoMemory() : sections_as_dict(state, sections);
+}
+
 PyObject *
 capture_capture(PyObject *module, PyObject *args, PyObject *kwargs)
 {
@@ -35,21 +50,16 @@ capture_capture(PyObject *module, PyObject *args, PyObject *kwargs)
     int values = 0;
     Facts facts;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pUn:capture", names, &values, &own_prefix,
-                                     &skip_frames)
-        || prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0
-        || make_frame_objects(&facts) < 0) {
+                                     &skip_frames)) {
         return NULL;
     }
-    Capture *capture = PyMem_RawMalloc(sizeof *capture);
-    if (capture == NULL) {
-        return PyErr_NoMemory();
+    int was_on = PyGC_Disable(), failed;
+    failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
+    PyObject *found = failed ? NULL : capture_with(state, &facts);
+    if (was_on) {
+        PyGC_Enable();
     }
-    Buffer sections[SECTION_COUNT];
-    int failed = capture_init(capture, &facts) < 0 || capture_run(capture) < 0
-                 || take_sections(capture, sections) < 0;
-    capture_free(capture);
-    PyMem_RawFree(capture);
-    return failed ? PyErr_NoMemory() : sections_as_dict(state, sections);
+    return found;
 }
 
 #endif

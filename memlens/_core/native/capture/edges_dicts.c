@@ -35,6 +35,9 @@ type_key_label(Capture *capture, PyObject *key)
 uint32_t
 key_label(Capture *capture, PyObject *key)
 {
+    if (key == NULL) {
+        return label_of(KEY, 0);
+    }
     if (capture->facts.values) {
         uint32_t number = shown_key(capture, key);
         if (number != 0 && number <= MAX_PAYLOAD) {
@@ -47,7 +50,7 @@ key_label(Capture *capture, PyObject *key)
 static uint32_t
 value_label(Capture *capture, PyObject *key, int is_namespace)
 {
-    if (is_namespace && Py_TYPE(key) == &PyUnicode_Type) {
+    if (is_namespace && key != NULL && Py_TYPE(key) == &PyUnicode_Type) {
         return named_label(capture, ATTRIBUTE, key);
     }
     return key_label(capture, key);
@@ -59,7 +62,7 @@ add_keys(Capture *capture, const CompatEntries *entries)
 {
     for (Py_ssize_t i = 0; i < entries->count; i++) {
         if (compat_entry_value(entries, i) != NULL) {
-            add_edge(capture, compat_entry_key(entries, i), label_of(ITEM, 0));
+            add_optional_edge(capture, compat_entry_key(entries, i), label_of(ITEM, 0));
         }
     }
 }
@@ -95,7 +98,7 @@ dict_content(Capture *capture, PyObject *object, const Plan *plan)
     int names = is_namespace(capture, capture->index);
     (void)plan;
     add_length(capture, (uint64_t)dict->ma_used, NO_BOUND);
-    if (compat_values_are_inline(dict)) {
+    if (dict->ma_keys == NULL || compat_values_are_inline(dict)) {
         return; /* the instance refers to its values, and its class to the keys */
     }
     if (compat_split_values(dict) != NULL) {
@@ -115,7 +118,7 @@ void
 relabel_dict(Capture *capture, PyObject *object, uint32_t *label)
 {
     PyDictObject *dict = (PyDictObject *)object;
-    if (!compat_values_are_inline(dict)) {
+    if (dict->ma_keys != NULL && !compat_values_are_inline(dict)) {
         add_values(capture, dict, 1, compat_split_values(dict) == NULL ? label + dict->ma_used : label);
     }
 }

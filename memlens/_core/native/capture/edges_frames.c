@@ -34,7 +34,7 @@ frame_content(Capture *capture, PyObject *object, const Plan *plan)
     }
     add_all_named(capture, fields, compat_frame_object_fields((PyFrameObject *)object, fields));
     CompatFrame *frame = compat_frame_of_object((PyFrameObject *)object);
-    PyCodeObject *code = compat_frame_code(frame);
+    PyCodeObject *code = frame == NULL ? NULL : compat_frame_code(frame);
     if (code == NULL) {
         return;
     }

@@ -51,7 +51,7 @@ function_content(Capture *capture, PyObject *object, const Plan *plan)
         note_namespace(capture, function->func_dict);
         add_edge(capture, function->func_dict, capture->label_dict);
     }
-    if (function->func_closure != NULL) {
+    if (function->func_closure != NULL && code != NULL) {
         uint32_t index = capture_index(capture, function->func_closure);
         add_named(capture, function->func_closure, "__closure__");
         capture->failed |= push_u64(&capture->closures, index) < 0
@@ -59,6 +59,10 @@ function_content(Capture *capture, PyObject *object, const Plan *plan)
     }
     if (module_is_own(capture, function->func_module)) {
         capture->flags |= FLAG_OWN;
+    }
+    if (code == NULL) { /* the collector has taken it away (3.10) */
+        add_name(capture, function_name(capture, function), 0, 0);
+        return;
     }
     add_name(capture, function_name(capture, function), string_of(capture, code->co_filename),
              line_of(code));

@@ -15,7 +15,7 @@ add_items(Capture *capture, PyObject **items, Py_ssize_t count)
         return;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (items[i] != NULL) { /* another thread may be filling it */
+        if (items[i] != NULL) { /* C code may be filling it */
             add_edge(capture, items[i], index_label(i));
         }
     }
@@ -49,7 +49,7 @@ set_content(Capture *capture, PyObject *object, const Plan *plan)
         capture->size += (uint64_t)(set->mask + 1) * sizeof(setentry);
     }
     add_length(capture, (uint64_t)set->used, NO_BOUND);
-    for (Py_ssize_t i = 0; i <= set->mask; i++) {
+    for (Py_ssize_t i = 0; i <= set->mask && set->table != NULL; i++) {
         setentry *entry = &set->table[i];
         if (entry->key != NULL && entry->hash != -1) { /* -1: the mark of a deleted entry */
             add_edge(capture, entry->key, label_of(ITEM, 0));

@@ -35,7 +35,8 @@ deque_content(Capture *capture, PyObject *object, const Plan *plan)
 static void
 add_links(Capture *capture, LruCache *cache)
 {
-    for (LruLink *link = cache->root.next; link != &cache->root; link = link->next) {
+    for (LruLink *link = cache->root.next; link != NULL && link != &cache->root;
+         link = link->next) {
         add_edge(capture, (PyObject *)link, text_label(capture, INTERNAL, "link"));
         if (claim(capture, link->key)) {
             add_edge(capture, link->key, label_of(ITEM, 0));
@@ -69,7 +70,9 @@ lru_cache_content(Capture *capture, PyObject *object, const Plan *plan)
         add_links(capture, cache);
     }
     add_unclaimed(capture, label_of(INTERNAL, 0));
-    add_length(capture, (uint64_t)((PyDictObject *)cache->cache)->ma_used,
+    /* The collector may have taken the dict away. */
+    Py_ssize_t length = cache->cache == NULL ? 0 : ((PyDictObject *)cache->cache)->ma_used;
+    add_length(capture, (uint64_t)length,
                cache->maxsize < 0 ? NO_BOUND : (uint64_t)cache->maxsize);
 }
 
@@ -90,7 +93,9 @@ plain_array_content(Capture *capture, PyObject *object, const Plan *plan)
 {
     PlainArray *array = (PlainArray *)object;
     (void)plan;
-    capture->size += (uint64_t)array->allocated * (uint64_t)array->description->item_bytes;
+    if (array->description != NULL) {
+        capture->size += (uint64_t)array->allocated * (uint64_t)array->description->item_bytes;
+    }
 }
 
 void
@@ -105,7 +110,7 @@ ordered_dict_rest(Capture *capture, PyObject *object)
 {
     /* struct _odictobject: the table of nodes has a pointer for each place in the dict's own. */
     PyDictObject *dict = (PyDictObject *)object;
-    size_t places = compat_keys_index_places(dict->ma_keys);
+    size_t places = dict->ma_keys == NULL ? 0 : compat_keys_index_places(dict->ma_keys);
     capture->size += places * sizeof(void *) + (size_t)dict->ma_used * 4 * sizeof(void *);
     add_unclaimed(capture, label_of(ITEM, 0)); /* the linked list holds each key again */
 }

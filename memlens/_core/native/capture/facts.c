@@ -102,6 +102,26 @@ read_signal_handlers(Facts *facts)
     }
 }
 
+/* Since 3.11 a frame object is created only on request. Running frames are nodes of the graph,
+ * so their objects are requested before the walk. */
+static int
+make_frame_objects(void)
+{
+    PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+    for (; thread != NULL; thread = PyThreadState_Next(thread)) {
+        PyFrameObject *frame = PyThreadState_GetFrame(thread);
+        while (frame != NULL) {
+            PyFrameObject *back = PyFrame_GetBack(frame);
+            Py_DECREF(frame);
+            frame = back;
+        }
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int
 prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_frames,
               traverseproc python_traverse)
@@ -112,6 +132,9 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
         return -1;
     }
     if (own_prefix != NULL && copy_prefix(facts, own_prefix) < 0) {
+        return -1;
+    }
+    if (make_frame_objects() < 0) { /* first: what follows is borrowed */
         return -1;
     }
     strcpy(facts->own_package, "memlens");
@@ -129,26 +152,6 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
     facts->numpy_major = numpy_major(facts->modules);
     facts->generations = find_generations();
     return facts->generations == NULL ? -1 : 0;
-}
-
-/* Since 3.11 a frame object is created only on request. Running frames are nodes of the graph,
- * so their objects are requested before the walk. */
-int
-make_frame_objects(const Facts *facts)
-{
-    PyThreadState *thread = PyInterpreterState_ThreadHead(facts->thread->interp);
-    for (; thread != NULL; thread = PyThreadState_Next(thread)) {
-        PyFrameObject *frame = PyThreadState_GetFrame(thread);
-        while (frame != NULL) {
-            PyFrameObject *back = PyFrame_GetBack(frame);
-            Py_DECREF(frame);
-            frame = back;
-        }
-        if (PyErr_Occurred()) {
-            return -1;
-        }
-    }
-    return 0;
 }
 
 #endif

@@ -23,15 +23,14 @@ typedef struct {
     int skip_frames;
 } Facts;
 
-/* Read all facts. Returns -1 with an exception set on failure. */
+/* Create the frame object of each running frame and read all facts. The collector must be off, from
+ * here to the end of the walk: what it frees may be what a fact points to. Returns -1 with an
+ * exception set on failure. */
 int prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_frames,
                   traverseproc python_traverse);
 
 /* tp_traverse of all classes that a class statement makes; NULL with an exception set on
  * failure. */
 traverseproc find_python_traverse(void);
-
-/* Create the frame object of each running frame. Returns -1 with an exception set on failure. */
-int make_frame_objects(const Facts *facts);
 
 #endif

@@ -87,6 +87,11 @@ find_finish_test(const Facts *facts, PyTypeObject *type)
             test.how = find_how(base, row);
             test.kind = test.how != NULL || row->finish_kind == BY_DESCRIPTOR ? row->finish_kind
                                                                               : NO_TEST;
+            /* The inner file is a member, or in later releases a getter. */
+            if (row->finish_kind == BY_INNER && test.how == NULL) {
+                test.how = find_getter(base, row->finish_name);
+                test.kind = test.how != NULL ? BY_INNER_GETTER : NO_TEST;
+            }
             return test;
         }
     }
@@ -119,8 +124,8 @@ handle_is_done(PyObject *handle)
 static int
 thread_has_ended(PyObject *thread, PyTypeObject *type)
 {
-    if (COMPAT_THREAD_HAS_HANDLE) {
-        return handle_is_done(attribute_get(thread, type, "_handle"));
+    if (COMPAT_THREAD_HANDLE != NULL) {
+        return handle_is_done(attribute_get(thread, type, COMPAT_THREAD_HANDLE));
     }
     if (attribute_get(thread, type, "_is_stopped") == Py_True) {
         return 1;
@@ -131,14 +136,26 @@ thread_has_ended(PyObject *thread, PyTypeObject *type)
 }
 
 static int
-inner_has_finished(const Facts *facts, PyObject *object, const FinishTest *test)
+inner_has_finished(const Facts *facts, PyObject *inner)
 {
-    PyObject *inner = *(PyObject **)((char *)object + ((PyMemberDef *)test->how)->offset);
     if (inner == NULL) {
         return 0;
     }
     FinishTest inner_test = find_finish_test(facts, Py_TYPE(inner));
     return has_finished(facts, inner, &inner_test);
+}
+
+/* A file that was detached has no inner file: its getter fails. */
+static int
+asked_inner_has_finished(const Facts *facts, PyObject *object, PyGetSetDef *def)
+{
+    PyObject *inner = def->get(object, def->closure);
+    if (inner == NULL) {
+        PyErr_Clear();
+    }
+    int finished = inner_has_finished(facts, inner);
+    Py_XDECREF(inner); /* the object holds it too */
+    return finished;
 }
 
 int
@@ -152,7 +169,10 @@ has_finished(const Facts *facts, PyObject *object, const FinishTest *test)
     case BY_METHOD:
         return take_truth(((PyCFunction)test->how)(object, NULL));
     case BY_INNER:
-        return inner_has_finished(facts, object, test);
+        return inner_has_finished(
+            facts, *(PyObject **)((char *)object + ((PyMemberDef *)test->how)->offset));
+    case BY_INNER_GETTER:
+        return asked_inner_has_finished(facts, object, test->how);
     case BY_DESCRIPTOR: /* -1 once closed */
         return *(int *)((char *)object + sizeof(PyObject)) < 0;
     case BY_THREAD:

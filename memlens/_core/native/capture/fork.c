@@ -72,32 +72,19 @@ take_more(Child *child, PyObject *more)
     return 0;
 }
 
-PyObject *
-capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
+/* Fork with these facts. Returns the child's process id, or NULL with an exception set. */
+static PyObject *
+fork_with(const Facts *facts, const int *files, PyObject *more)
 {
-    static char *names[]
-        = {"file_fd", "progress_fd", "facts_fd", "values", "own_prefix", "skip_frames", "more", NULL};
-    ModuleState *state = module_state(module);
-    PyObject *own_prefix = NULL, *more = NULL;
-    Py_ssize_t skip_frames = 0;
-    int values = 0, file_fd, progress_fd, facts_fd;
-    Facts facts;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!:fork_capture", names, &file_fd,
-                                     &progress_fd, &facts_fd, &values, &own_prefix, &skip_frames,
-                                     &PyTuple_Type, &more)
-        || prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0
-        || make_frame_objects(&facts) < 0) {
-        return NULL;
-    }
     Child *child = mmap(NULL, sizeof *child, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                         -1, 0);
     if (child == MAP_FAILED) {
         return PyErr_NoMemory();
     }
-    child->file_fd = file_fd;
-    child->progress_fd = progress_fd;
-    child->facts_fd = facts_fd;
-    child->capture.facts = facts;
+    child->file_fd = files[0];
+    child->progress_fd = files[1];
+    child->facts_fd = files[2];
+    child->capture.facts = *facts;
     if (take_more(child, more) < 0) {
         munmap(child, sizeof *child);
         return NULL;
@@ -110,6 +97,30 @@ capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     return PyLong_FromPid(pid);
+}
+
+PyObject *
+capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[]
+        = {"file_fd", "progress_fd", "facts_fd", "values", "own_prefix", "skip_frames", "more", NULL};
+    ModuleState *state = module_state(module);
+    PyObject *own_prefix = NULL, *more = NULL;
+    Py_ssize_t skip_frames = 0;
+    int values = 0, files[3];
+    Facts facts;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!:fork_capture", names, &files[0],
+                                     &files[1], &files[2], &values, &own_prefix, &skip_frames,
+                                     &PyTuple_Type, &more)) {
+        return NULL;
+    }
+    int was_on = PyGC_Disable(), failed;
+    failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
+    PyObject *pid = failed ? NULL : fork_with(&facts, files, more);
+    if (was_on) {
+        PyGC_Enable();
+    }
+    return pid;
 }
 
 #endif

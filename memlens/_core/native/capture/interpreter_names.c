@@ -34,7 +34,7 @@ name_of_list(const Capture *capture, PyObject *list)
         return "modules by index";
     }
     for (Py_ssize_t i = 0; i < Py_SIZE(list); i++) {
-        if (!PyFunction_Check(items[i])
+        if (items[i] == NULL || !PyFunction_Check(items[i])
             || !text_equals(((PyFunctionObject *)items[i])->func_name, "search_function")) {
             return NULL;
         }
@@ -51,7 +51,7 @@ name_of_dict(const Capture *capture, PyObject *dict)
         key = compat_entry_key(&entries, i);
         value = compat_entry_value(&entries, i);
     }
-    if (value == NULL || !PyUnicode_CheckExact(key)) {
+    if (value == NULL || key == NULL || !PyUnicode_CheckExact(key)) {
         return NULL;
     }
     if (text_equals(key, "strict") && PyCFunction_Check(value)) {
@@ -74,6 +74,7 @@ name_by_content(const Capture *capture, PyObject *object)
         return Py_SIZE(object) > 0 ? name_of_list(capture, object) : NULL;
     }
     if (Py_TYPE(object) == &PyDict_Type && ((PyDictObject *)object)->ma_used != 0
+        && ((PyDictObject *)object)->ma_keys != NULL
         && compat_split_values((PyDictObject *)object) == NULL) {
         return name_of_dict(capture, object);
     }

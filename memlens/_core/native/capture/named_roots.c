@@ -42,7 +42,7 @@ add_modules(Capture *capture)
     CompatEntries entries = compat_entries(((PyDictObject *)modules)->ma_keys);
     for (Py_ssize_t i = 0; i < entries.count; i++) {
         PyObject *name = compat_entry_key(&entries, i), *module = compat_entry_value(&entries, i);
-        if (module == NULL || !PyUnicode_CheckExact(name)) {
+        if (module == NULL || name == NULL || !PyUnicode_CheckExact(name)) {
             continue;
         }
         uint32_t number = strings_add_object(&capture->strings, name);

@@ -19,7 +19,7 @@ note_shown(PyObject *target, void *arg)
 void
 list_shown(Capture *capture, PyObject *object, traverseproc traverse)
 {
-    capture->scratch.size = 0;
+    capture->scratch.size = capture->scratch_next = 0;
     traverse(object, note_shown, capture);
 }
 
@@ -28,11 +28,16 @@ claim(Capture *capture, PyObject *target)
 {
     PyObject **shown = ITEMS(capture->scratch, PyObject *);
     size_t count = COUNT(capture->scratch, PyObject *);
-    for (size_t i = 0; i < count; i++) {
-        if (shown[i] == target) {
-            shown[i] = NULL;
+    /* Readers claim in the order of the traversal, or nearly so: each search begins where the last
+     * one ended. */
+    size_t place = capture->scratch_next < count ? capture->scratch_next : 0;
+    for (size_t left = target == NULL ? 0 : count; left > 0; left--) {
+        if (shown[place] == target) {
+            shown[place] = NULL;
+            capture->scratch_next = place + 1;
             return 1;
         }
+        place = place + 1 == count ? 0 : place + 1;
     }
     return 0;
 }

@@ -91,6 +91,7 @@ struct Capture {
     Buffer relabel;    /* u32 index: dicts that turned out to be namespaces after their edges */
     Buffer stack;      /* u64 pairs: edges still to follow */
     Buffer scratch;    /* PyObject *: what a traversal shows */
+    size_t scratch_next; /* where the next claim begins to look */
     Buffer text;       /* a string that is being put together */
 
     PyTypeObject *last_type;

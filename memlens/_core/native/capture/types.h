@@ -11,6 +11,7 @@ enum {
     BY_GETTER,     /* a getter returns True, which only reads a field */
     BY_METHOD,     /* a method without arguments returns True, which only reads fields */
     BY_INNER,      /* the object in a member has finished */
+    BY_INNER_GETTER, /* the object that a getter returns has finished; no row names it */
     BY_DESCRIPTOR, /* the file descriptor, the first field, is negative */
     BY_THREAD      /* a threading.Thread */
 };
