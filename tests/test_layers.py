@@ -25,7 +25,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
-        {"_text", "_options", "_fork", "_log"},
+        {"_text", "_options", "_fork", "_log", "_own_memory"},
         {"errors", "_package", "_lazy", "_uninterrupted"},
     ],
     "memlens.heap": [
@@ -78,6 +78,7 @@ ONLY = {
     "_options": {"errors"},
     "_fork": set(),
     "_log": set(),
+    "_own_memory": set(),
     "_lazy": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

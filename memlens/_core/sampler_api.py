@@ -40,6 +40,7 @@ __all__ = (
     "DOMAINS",
     "OwnWork",
     "load_sampler",
+    "pymalloc_statistics",
     "read_samples",
     "why_unavailable",
 )
@@ -152,6 +153,13 @@ class OwnWork:
         sampler = _loaded()
         if began and sampler is not None:
             sampler.suppress(False)
+
+
+def pymalloc_statistics() -> str | None:
+    """Return pymalloc's statistics although the sampler hooks it; None if no sampler is loaded."""
+    sampler = _loaded()
+    text: str | None = None if sampler is None else sampler.pymalloc_statistics()
+    return text
 
 
 def _loaded() -> ModuleType | None:

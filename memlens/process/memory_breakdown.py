@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from memlens._core.sampler_api import pymalloc_statistics
+from memlens._own_memory import own_memory
 from memlens._text import columns, format_bytes
 
 __all__ = ("MemoryBreakdown", "MemoryPart", "breakdown")
@@ -50,6 +52,7 @@ class MemoryBreakdown:
     ``objects`` are Python objects of at most 512 bytes; larger ones come from malloc, which does
     not distinguish them from native memory. Free memory of the allocators is counted as mapped;
     some of it may not be resident, so ``rest`` is a lower bound, and None if the parts exceed RSS.
+    ``own`` is the memory of snapshots that memlens has open; the other parts do not include it.
     """
 
     rss: MemoryPart
@@ -59,6 +62,7 @@ class MemoryBreakdown:
     malloc_free: MemoryPart
     file_mappings: MemoryPart
     stacks: MemoryPart
+    own: MemoryPart
     rest: MemoryPart
     allocated_blocks: int
 
@@ -72,13 +76,14 @@ class MemoryBreakdown:
             self.malloc_free,
             self.file_mappings,
             self.stacks,
+            self.own,
             self.rest,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers and their sources as JSON-ready values."""
         fields = ["rss", "objects", "pymalloc_free", "malloc_in_use", "malloc_free"]
-        fields += ["file_mappings", "stacks", "rest"]
+        fields += ["file_mappings", "stacks", "own", "rest"]
         out: dict[str, Any] = {
             f"{field}_bytes": getattr(self, field).size_bytes for field in fields
         }
@@ -119,8 +124,9 @@ def breakdown() -> MemoryBreakdown:
     milliseconds for a heap of gigabytes. A part that the platform does not report is None, with
     the reason in its ``source``.
     """
+    own = own_memory()
     pymalloc = _pymalloc_parts()
-    malloc = _malloc_parts()
+    malloc = _malloc_parts(own.copied_bytes)
     mappings, why = _mappings()
     if mappings is None:
         rss = _rss_of_psutil()
@@ -130,8 +136,10 @@ def breakdown() -> MemoryBreakdown:
         rss = MemoryPart("resident (RSS)", resident, _SMAPS)
         stacks, of_threads = _stacks(mappings)
         named = [m for m in mappings if m.name.startswith("/") and m not in of_threads]
-        files = MemoryPart("file mappings", sum(m.rss_bytes for m in named), _SMAPS)
-    known = (*pymalloc, *malloc, files, stacks)
+        mapped_bytes = sum(m.rss_bytes for m in named) - own.mapped_bytes
+        files = MemoryPart("file mappings", max(mapped_bytes, 0), _SMAPS)
+    own_part = MemoryPart("memlens: open snapshots", own.total_bytes, "memlens")
+    known = (*pymalloc, *malloc, files, stacks, own_part)
     return MemoryBreakdown(rss, *known, _rest(rss, known), sys.getallocatedblocks())
 
 
@@ -174,11 +182,17 @@ def _number(pattern: str, text: str) -> int | None:
 
 def _pymalloc_statistics() -> tuple[str | None, str]:
     """Return pymalloc's statistics ('' if it is not in use), or None and the reason."""
-    read = _pymalloc_reader()
-    if read is None:
-        return None, "this Python or C library cannot report pymalloc's statistics"
-    text = read()
-    return (None, "no memory for pymalloc's statistics") if text is None else (text, "")
+    text = pymalloc_statistics()  # of the sampler, whose hook hides pymalloc from CPython
+    if text is None:
+        read = _pymalloc_reader()
+        if read is None:
+            return None, "this Python or C library cannot report pymalloc's statistics"
+        text = read()
+    if text is None:
+        return None, "no memory for pymalloc's statistics"
+    if not text and sys.getallocatedblocks() > 0:  # pymalloc has blocks, so it is in use
+        return None, "hidden by hooks on the allocator, for example tracemalloc's"
+    return text, ""
 
 
 @cache  # ctypes makes classes for each library handle, which only the garbage collector frees
@@ -213,7 +227,7 @@ def _pymalloc_reader() -> Callable[[], str | None] | None:
 # -- malloc -------------------------------------------------------------------------------------
 
 
-def _malloc_parts() -> tuple[MemoryPart, MemoryPart]:
+def _malloc_parts(own_bytes: int) -> tuple[MemoryPart, MemoryPart]:
     names = ("malloc in use", "free in malloc")
     read = _malloc_reader()
     if read is None:
@@ -221,7 +235,7 @@ def _malloc_parts() -> tuple[MemoryPart, MemoryPart]:
         return MemoryPart(names[0], None, why), MemoryPart(names[1], None, why)
     in_use, free = read()
     return (
-        MemoryPart(names[0], in_use, f"{_MALLOC}: larger objects, native"),
+        MemoryPart(names[0], max(in_use - own_bytes, 0), f"{_MALLOC}: larger objects, native"),
         MemoryPart(names[1], free, _MALLOC),
     )
 

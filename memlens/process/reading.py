@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from memlens._own_memory import own_memory
 from memlens._text import format_bytes, format_count
 from memlens.errors import ReadingError
 from memlens.process.limits import LIMIT_SOURCES, memory_limit
@@ -43,9 +44,9 @@ class MemoryReading:
 
     * ``timestamp``: seconds of the wall clock; ``monotonic_seconds``: seconds of the monotonic
       clock, for differences.
-    * ``rss_bytes``: resident memory; ``vms_bytes``: address space; ``shared_bytes``: resident
-      memory shared with files or other processes; ``uss_bytes``: memory that would become free if
-      the process ended.
+    * ``rss_bytes``: resident memory, without that of snapshots which memlens has open:
+      ``own_bytes``. ``vms_bytes``: address space; ``shared_bytes``: resident memory shared with
+      files or other processes; ``uss_bytes``: memory that would become free if the process ended.
     * ``minor_page_faults``, ``major_page_faults``: totals; a major fault waits for the disk.
     * ``num_children``, ``children_rss_bytes``: of all descendants; shared pages count in each.
     * ``allocated_blocks``: live blocks of the interpreter's small object allocator.
@@ -63,6 +64,7 @@ class MemoryReading:
     monotonic_seconds: float
     pid: int
     rss_bytes: int
+    own_bytes: int
     vms_bytes: int
     shared_bytes: int | None
     uss_bytes: int | None
@@ -88,6 +90,8 @@ class MemoryReading:
         parts = [f"RSS {format_bytes(self.rss_bytes)}"]
         if self.limit_bytes is not None:
             parts[0] += f" of {format_bytes(self.limit_bytes)} ({self.limit_source})"
+        if self.own_bytes:
+            parts.append(f"{format_bytes(self.own_bytes)} of open snapshots")
         if self.uss_bytes is not None:
             parts.append(f"USS {format_bytes(self.uss_bytes)}")
         parts.append(f"{format_count(self.allocated_blocks)} blocks")
@@ -177,6 +181,7 @@ def read_memory(*, uss: bool = False, children: bool = False) -> MemoryReading:
     """
     pid = os.getpid()
     process, memory = _measured_process(pid)
+    own_bytes = own_memory().total_bytes
     minor_faults, major_faults = _page_faults()
     descendants = _answer(lambda: process.children(recursive=True)) if children else None
     statistics = gc.get_stats()
@@ -185,7 +190,8 @@ def read_memory(*, uss: bool = False, children: bool = False) -> MemoryReading:
         timestamp=time.time(),
         monotonic_seconds=time.monotonic(),
         pid=pid,
-        rss_bytes=memory.rss,
+        rss_bytes=max(memory.rss - own_bytes, 0),
+        own_bytes=own_bytes,
         vms_bytes=memory.vms,
         shared_bytes=getattr(memory, "shared", None),
         uss_bytes=getattr(_answer(process.memory_full_info), "uss", None) if uss else None,

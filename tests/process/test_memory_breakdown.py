@@ -15,6 +15,7 @@ import pytest
 
 from memlens.process import memory_breakdown
 from memlens.process.memory_breakdown import breakdown, parse_smaps
+from tests.sampler import need_sampler
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -142,6 +143,44 @@ def test_source_says_that_objects_are_in_malloc_without_pymalloc():
         PYTHONMALLOC="malloc",
     )
     assert "pymalloc is not in use" in printed
+
+
+def test_objects_are_counted_while_allocations_are_sampled():
+    need_sampler()
+    printed = in_child("""
+        import memlens
+        from memlens._core.sampler_api import load_sampler
+        from memlens.process import breakdown
+        before = breakdown().objects
+        with memlens.AllocationProfiler(4096) as profiler:
+            kept = [object() for _ in range(100_000)]
+            during = breakdown()
+            more = [bytes(1000) for _ in range(1000)]
+            health = load_sampler().health()
+            sampled = profiler.profile().total.live_bytes
+        grown = during.objects.size_bytes - before.size_bytes
+        print(during.objects.source == before.source, 1_600_000 <= grown < 3_000_000)
+        print(health["object_hook"], sampled > 1_000_000)
+    """)
+    assert printed == "True True\ninstalled True\n"
+
+
+@pytest.mark.parametrize("loads_sampler", [False, True])
+def test_objects_are_unknown_while_another_tool_hooks_the_allocator(loads_sampler):
+    if loads_sampler:
+        need_sampler()
+    printed = in_child(f"""
+        import tracemalloc
+        from memlens._core.sampler_api import load_sampler
+        from memlens.process import breakdown
+        tracemalloc.start()
+        if {loads_sampler}:
+            load_sampler()
+        whole = breakdown()
+        print(whole.objects.size_bytes, whole.objects.source)
+        print(whole.rest.size_bytes)
+    """)
+    assert printed == ("None hidden by hooks on the allocator, for example tracemalloc's\nNone\n")
 
 
 def test_unknown_part_is_none_and_its_source_says_why(monkeypatch):

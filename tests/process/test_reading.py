@@ -31,6 +31,7 @@ readings = st.builds(
     monotonic_seconds=seconds,
     pid=counts,
     rss_bytes=counts,
+    own_bytes=counts,
     vms_bytes=counts,
     shared_bytes=told,
     uss_bytes=told,

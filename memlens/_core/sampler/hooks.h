@@ -11,6 +11,7 @@
 #define MEMLENS_SAMPLER_HOOKS_H
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "tracker.h"
 
@@ -283,6 +284,24 @@ hooks_stop(void)
     for (uint32_t domain = 0; domain < DOMAIN_COUNT; domain++) {
         hook_remove(domain);
     }
+}
+
+/* Calls a function that neither allocates nor frees objects, nor lets go of the GIL, while the hook
+ * on the object domain is off. Otherwise blocks would pass by the hook unseen. */
+static int
+hooks_bypass_objects(int (*function)(FILE *), FILE *stream)
+{
+    PyMemAllocatorEx ours;
+    Hook *top = hook_on_top(DOMAIN_COUNT - 1);
+    PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &ours);
+    if (top != NULL) {
+        PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &top->inner);
+    }
+    int result = function(stream);
+    if (top != NULL) {
+        PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &ours);
+    }
+    return result;
 }
 
 /* How the hooks of a domain stand, in a word for `health()`. */

@@ -18,6 +18,9 @@
 
 #if SAMPLER_SUPPORTED
 
+#include <dlfcn.h>
+#include <stdio.h>
+
 #include "export.h"
 #include "hooks.h"
 
@@ -261,6 +264,36 @@ health(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         (unsigned long long)counters.lost_tables);
 }
 
+PyDoc_STRVAR(pymalloc_statistics_doc,
+             "pymalloc_statistics()\n--\n\nThe text of pymalloc's own statistics, '' if it is not in "
+             "use, None if this Python\ncannot report them. CPython reports them only while nothing "
+             "hooks pymalloc, so the hook of this\nmodule is bypassed meanwhile.");
+
+static PyObject *
+pymalloc_statistics(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    /* Looked up at run time: a Python without pymalloc does not have it. */
+    int (*print_statistics)(FILE *) =
+        (int (*)(FILE *))dlsym(RTLD_DEFAULT, "_PyObject_DebugMallocStats");
+    if (print_statistics == NULL) {
+        Py_RETURN_NONE;
+    }
+    char *text = NULL;
+    size_t length = 0;
+    FILE *stream = open_memstream(&text, &length);
+    if (stream == NULL) {
+        return PyErr_NoMemory();
+    }
+    bool used = hooks_bypass_objects(print_statistics, stream);
+    if (fclose(stream) != 0) {
+        free(text);
+        return PyErr_NoMemory();
+    }
+    PyObject *result = PyUnicode_DecodeUTF8(text, used ? (Py_ssize_t)length : 0, "replace");
+    free(text);
+    return result;
+}
+
 static PyMethodDef methods[] = {
     {"start", start, METH_VARARGS, start_doc},
     {"stop", stop, METH_NOARGS, stop_doc},
@@ -272,6 +305,7 @@ static PyMethodDef methods[] = {
     {"sample_tables", sample_tables, METH_O, sample_tables_doc},
     {"threads", threads, METH_NOARGS, threads_doc},
     {"health", health, METH_NOARGS, health_doc},
+    {"pymalloc_statistics", pymalloc_statistics, METH_NOARGS, pymalloc_statistics_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -30,6 +30,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from memlens._atomic import checked_path, open_whole
+from memlens._own_memory import hold_copy, hold_mapping
 from memlens.errors import OptionError, SnapshotFileError
 
 __all__ = ("FORMAT_VERSION", "MAGIC", "SectionFile", "facts_text", "write_sections")
@@ -83,10 +84,13 @@ class SectionFile(Mapping[str, memoryview]):
                 raise SnapshotFileError(f"{self.path}: the file is empty, not a memlens snapshot")
             if status.st_size <= copy_limit_bytes:
                 with open(descriptor, "rb", closefd=False) as file:
-                    self._view = memoryview(file.read())
+                    content = file.read()
+                self._view = memoryview(content)
+                hold_copy(self, len(content))
             else:
                 self._map = mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_READ)
                 self._view = memoryview(self._map)
+                hold_mapping(self._map)
         except OSError as error:
             raise _unreadable(self.path, error) from error
         self._table = _read_table(self.path, self._view)
