@@ -9,7 +9,7 @@ import pytest
 
 import memlens
 from memlens.allocations.profile.allocation_profile import AllocationProfile
-from tests.cli.test_main import run
+from tests.cli.test_main import call, run
 from tests.heap.planted import Planter
 from tests.sampler import need_sampler
 from tests.test_files import make_profile
@@ -46,9 +46,9 @@ def test_run_shows_allocations_and_keeps_the_profile(tmp_path, script):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["allocations"]["call_paths"]
 
-    shown = run("allocations", "out/allocations.json", cwd=tmp_path)
+    shown = call("allocations", "out/allocations.json", cwd=tmp_path)
     assert "fill (filling.py:5)" in shown.stdout
-    as_json = json.loads(run("allocations", "--json", "out/allocations.json", cwd=tmp_path).stdout)
+    as_json = json.loads(call("allocations", "--json", "out/allocations.json", cwd=tmp_path).stdout)
     assert as_json["facts"]["interval_bytes"] == 512 * 1024
     assert "fill" in [frame["function"] for frame in as_json["call_paths"][0]["call_path"]]
 
@@ -73,12 +73,12 @@ def test_traces_are_shown(tmp_path):
         kept = [bytes(1000) for _ in range(100)]
         store.take("one")
     memlens.export(store, tmp_path / "t.traces")
-    done = run("allocations", "t.traces", cwd=tmp_path)
+    done = call("allocations", "t.traces", cwd=tmp_path)
     assert "test_allocations.py" in done.stdout
-    assert json.loads(run("allocations", "--json", "t.traces", cwd=tmp_path).stdout)
+    assert json.loads(call("allocations", "--json", "t.traces", cwd=tmp_path).stdout)
     assert len(kept) == 100
     memlens.export(memlens.TraceStore(), tmp_path / "empty.traces")
-    done = run("allocations", "empty.traces", cwd=tmp_path)
+    done = call("allocations", "empty.traces", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no captures" in done.stderr
 
@@ -86,11 +86,11 @@ def test_traces_are_shown(tmp_path):
 def test_error_for_the_wrong_kind_of_file_names_the_right_command(tmp_path):
     Planter().snapshot().save(tmp_path / "heap.memlens")
     make_profile().save(tmp_path / "p.json")
-    done = run("allocations", "heap.memlens", cwd=tmp_path)
+    done = call("allocations", "heap.memlens", cwd=tmp_path)
     assert done.returncode == 2
     assert "use: memlens report heap.memlens" in done.stderr
-    done = run("report", "p.json", cwd=tmp_path)
+    done = call("report", "p.json", cwd=tmp_path)
     assert done.returncode == 2
     assert "is an allocation profile" in done.stderr
     assert "use: memlens allocations p.json" in done.stderr
-    assert run("allocations", "nothing.json", cwd=tmp_path).returncode == 2
+    assert call("allocations", "nothing.json", cwd=tmp_path).returncode == 2
