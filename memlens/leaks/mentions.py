@@ -55,7 +55,7 @@ def functions_mentioning(graph: HeapGraph, name: str, subject: int) -> list[Ment
 
 
 def functions_calling(graph: HeapGraph, mention: Mention) -> list[Mention]:
-    """Return the functions in other files that mention a function by its name, if they are few.
+    """Return the program's functions in other files that mention a function, if they are few.
 
     A library's registry is filled by the library; the code to look at is what calls it.
     """
@@ -67,7 +67,7 @@ def functions_calling(graph: HeapGraph, mention: Mention) -> list[Mention]:
         for caller in _all_mentions(graph, name)
         if caller.location.file != mention.location.file
     }
-    found = {caller for caller in found if not is_library_file(caller.location.file)} or found
+    found = {caller for caller in found if not is_library_file(caller.location.file)}
     return sorted(found, key=lambda caller: caller.location[1:]) if len(found) <= _FEW else []
 
 

@@ -20,6 +20,7 @@ __all__ = ("accumulating_places", "elements_of", "follow_elements", "members_thr
 _MAX_PLACES = 400  # looked at closely; of more, those that gained the most elements
 _SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
 _MAX_SINGLE = 3  # containers of one place that are looked at on their own
+_MORE = 1.1  # containers of a place in the last snapshot, relative to the one before
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
 
@@ -157,7 +158,7 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
     contents = replace(contents, bytes_grown=_retained_growth(graphs, through))
     if not is_leak(contents) or not _is_beyond_imports(growth, members, contents.steps, start):
         return None
-    if len(members) > 1 and not _get_longer(through, lengths):
+    if len(members) > 1 and not _get_longer(growth, members, through, lengths):
         return None  # more containers, not longer ones: what holds them accumulates
     grown = _grown_members(growth, members, start)
     if len(grown) > 1:
@@ -209,13 +210,21 @@ def _is_beyond_imports(
     return not any(imports) or (len(quiet) >= 2 and min(quiet) >= _MIN_ATTRIBUTES)
 
 
-def _get_longer(through: list[list[int]], lengths: list[int]) -> bool:
-    """Tell whether the containers of a place get longer, rather than more."""
-    more = max(0, len(through[-1]) - len(through[0]))
+def _get_longer(
+    growth: Growth, members: list[int], through: list[list[int]], lengths: list[int]
+) -> bool:
+    """Tell whether the containers of a place get longer, rather than more.
+
+    Where there are more of them, those that existed before must have gained most of the growth:
+    what comes with each new object is held by what holds the object.
+    """
+    count = len(through[-1])
+    if count > _MORE * len(through[-2]):
+        gained = sum(max(0, _gain(growth, node)) for node in members)
+        return gained * 2 >= lengths[-1] - lengths[-2]
     if not through[0]:
-        return _get_longer(through[1:], lengths[1:])
-    is_longer = lengths[-1] * len(through[0]) > 1.05 * lengths[0] * len(through[-1])
-    return is_longer and lengths[-1] - lengths[0] >= 3 * more
+        return True
+    return lengths[-1] * len(through[0]) > 1.05 * lengths[0] * count
 
 
 def _grown_members(growth: Growth, members: list[int], start: int) -> list[int]:
