@@ -239,7 +239,8 @@ def test_idle_profiler_has_one_thread_and_all_its_threads_are_named_memlens(tmp_
             threads = set(threading.enumerate()) - {threading.main_thread()}
             return sorted(thread.name for thread in threads)
         seen = []
-        profiler = memlens.MemoryProfiler("out", on_alert=lambda report: None)
+        options = {"on_alert": lambda report: None, "allocations": None}
+        profiler = memlens.MemoryProfiler("out", **options)
         assert names() == []
         with profiler:
             profiler._worker.wait()
