@@ -30,8 +30,12 @@ class FailureLog:
         self.last_error: str | None = None
         self._logged: frozenset[str] = frozenset()
 
-    def note(self, what: str, error: BaseException) -> None:
-        """Count a failure. ``what`` says what failed, and is logged once. Never raises."""
+    def note(self, what: str, error: BaseException, *, with_traceback: bool = True) -> None:
+        """Count a failure. ``what`` says what failed, and is logged once. Never raises.
+
+        ``with_traceback`` adds the traceback to the log: for failures that somebody must debug, not
+        for a full disk.
+        """
         self.count += 1
         try:
             self.last_error = f"{type(error).__name__}: {error}"[:_MAX_TEXT]
@@ -39,7 +43,10 @@ class FailureLog:
             self.last_error = type(error).__name__
         if what not in self._logged:
             self._logged |= {what}
-            _warn(f"{what}: {self.last_error}; further failures are only counted", error)
+            _warn(
+                f"{what}: {self.last_error}; further failures are only counted",
+                error if with_traceback else None,
+            )
 
 
 def warn_once(message: str) -> None:

@@ -30,6 +30,12 @@ def test_first_failure_of_each_kind_is_logged_and_all_are_counted(caplog):
     assert (failures.count, failures.last_error) == (4, "ValueError: x")
 
 
+def test_traceback_can_be_left_out(caplog):
+    failures = _log.FailureLog()
+    failures.note("the disk is full", OSError("a"), with_traceback=False)
+    assert caplog.records[0].exc_info is None
+
+
 def test_cleared_log_reports_the_next_failure_again(caplog):
     failures = _log.FailureLog()
     failures.note("the disk is full", OSError("a"))

@@ -9,7 +9,7 @@ from typing import Any
 from memlens._fork import ForkSafeLock
 from memlens._log import FailureLog
 from memlens._options import check_boolean, check_callable, check_count, check_seconds
-from memlens.errors import OptionError
+from memlens.errors import MemlensError, OptionError
 from memlens.process.gc_pauses import new_gc_pauses
 from memlens.process.reading import READING_COLUMNS, MemoryReading, prepare_readings
 from memlens.process.sampling_thread import SamplingThread, process_thread
@@ -211,7 +211,12 @@ class MemorySampler:
     def fail(self, error: BaseException) -> None:
         """Count a reading that could not be taken. Called by the sampling thread."""
         self._reading_errors += 1
-        self._failures.note("the memory sampler could not take or deliver a reading", error)
+        is_expected = isinstance(error, (MemlensError, MemoryError))
+        self._failures.note(
+            "the memory sampler could not take or deliver a reading",
+            error,
+            with_traceback=not is_expected,
+        )
 
     def forget_parent(self) -> None:
         """Drop the readings and counters of the parent process. Called in a forked child."""

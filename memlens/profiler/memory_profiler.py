@@ -222,7 +222,10 @@ class MemoryProfiler:
 
     def _note_failure(self, error: BaseException) -> None:
         """Count a failure of the worker: a missing folder, a full disk, a failing callback."""
-        self._failures.note("the memory profiler could not finish its work", error)
+        is_expected = isinstance(error, (MemlensError, MemoryError))
+        self._failures.note(
+            "the memory profiler could not finish its work", error, with_traceback=not is_expected
+        )
 
     # -- snapshots -------------------------------------------------------------------------------
 
