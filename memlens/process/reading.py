@@ -51,8 +51,7 @@ class MemoryReading:
     * ``num_children``, ``children_rss_bytes``: of all descendants; shared pages count in each.
     * ``allocated_blocks``: live blocks of the interpreter's small object allocator.
     * ``gc_counts``: the counters that are compared with the thresholds of the generations;
-      ``gc_collections``, ``gc_collected``, ``gc_uncollectable``: totals by generation;
-      ``gc_frozen``: objects in the permanent generation.
+      ``gc_collections``, ``gc_collected``, ``gc_uncollectable``: totals by generation.
     * ``gc_pauses``, ``gc_pause_seconds``, ``gc_longest_pause_seconds``: the collections while a
       `MemorySampler` was running; None in a reading that was taken without one. Without the C
       extension the seconds are None.
@@ -78,7 +77,6 @@ class MemoryReading:
     gc_collections: Generations
     gc_collected: Generations
     gc_uncollectable: Generations
-    gc_frozen: int
     gc_pauses: int | None
     gc_pause_seconds: float | None
     gc_longest_pause_seconds: float | None
@@ -205,7 +203,6 @@ def read_memory(*, uss: bool = False, children: bool = False) -> MemoryReading:
         gc_collections=_by_generation(statistics, "collections"),
         gc_collected=_by_generation(statistics, "collected"),
         gc_uncollectable=_by_generation(statistics, "uncollectable"),
-        gc_frozen=gc.get_freeze_count(),
         gc_pauses=None,
         gc_pause_seconds=None,
         gc_longest_pause_seconds=None,

@@ -27,7 +27,7 @@ __all__ = ("collect_garbage", "start_heap_snapshot", "take_heap_snapshot")
 _NAMES = ("plain", "hashed")
 _MODES = ("auto", "fork", "inline")
 _OWN_FACTS = frozenset(
-    "collected core freeze_count gc_enabled lost_samples mode names pause_seconds pid platform process"
+    "collected core gc_enabled lost_samples mode names pause_seconds pid platform process"
     " python reason threads timestamp values".split()
 )
 _MAX_ROUNDS = 3  # of collections: finalizers may release objects that need another round
@@ -181,7 +181,6 @@ def _facts(
         "core": _core.IMPLEMENTATION,
         "python": sys.version.split()[0],
         "platform": sys.platform,
-        "freeze_count": gc.get_freeze_count(),
         "gc_enabled": gc.isenabled(),
         "threads": {str(thread.ident): thread.name for thread in threading.enumerate()},
         **(more or {}),
