@@ -51,7 +51,7 @@ class MemorySampler:
 
     All samplers of the process share one daemon thread, ``memlens-sampler``; each gets readings at
     its own interval. `start` takes the first reading in the caller's thread. The newest
-    ``max_readings`` are kept (264 bytes each, allocated by the constructor; the default covers
+    ``max_readings`` are kept (256 bytes each, allocated by the constructor; the default covers
     twelve hours). A sampler can be started and stopped repeatedly; `stop` keeps its readings.
 
     ``uss`` and ``children`` request the numbers that cost more, see `memlens.process.read_memory`.

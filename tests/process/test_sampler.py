@@ -326,5 +326,5 @@ def test_sampling_does_not_leak():
 
 
 def test_documented_memory_per_reading_is_right():
-    assert 8 * (len(READING_COLUMNS) + 1) == 264
-    assert "264 bytes" in MemorySampler.__doc__
+    assert 8 * (len(READING_COLUMNS) + 1) == 256
+    assert "256 bytes" in MemorySampler.__doc__
