@@ -132,9 +132,11 @@ class Case:
 
     def where(self) -> str:
         """Say which code to look at: what adds to the holder, and the program's calls of that."""
+        function, _, place = self.path.root.partition("() ")
+        if place:  # a local: its function is what adds to it, or hands it on
+            return f" Look at {function.split()[-1]} {place}."
         if not self.mentions:
-            function, _, place = self.path.root.partition("() ")
-            return f" Look at {function.split()[-1]} {place}." if place else ""
+            return ""
         first = sorted(self.mentions, key=self._distance)[:3]
         text = f" Look at the code that uses {self.name}: {'; '.join(map(str, first))}"
         callers = functions_calling(self.graph, first[0]) if first[0].adds else []
