@@ -246,6 +246,7 @@ def test_signal_handler_may_use_the_task_that_the_program_waits_for(tmp_path):
         signal.setitimer(signal.ITIMER_REAL, 0)
         assert snapshot.object_count > 1000
         snapshot.verify()
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)  # the last handler may have set the timer again
     print(len(seen) >= 5, no_children())
     """
     assert run(script, tmp_path) == ["True", "True"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import struct
 import tempfile
 import threading
@@ -20,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from memlens import _core
 from memlens._atomic import PendingFile
@@ -28,6 +27,12 @@ from memlens._core.sampler_api import OwnWork, read_samples
 from memlens._uninterrupted import call_and_store
 from memlens.errors import CaptureError, CaptureTimeoutError, OutputError
 from memlens.heap.capture.child_process import ChildProcess
+from memlens.heap.capture.child_progress import (
+    READ_BYTES,
+    SnapshotProgress,
+    failure_of,
+    latest_progress,
+)
 from memlens.heap.capture.hashed_names import hash_names
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -39,21 +44,7 @@ __all__ = ("SnapshotProgress", "SnapshotTask")
 MAX_SECONDS = 600.0  # after this time the child is killed
 _LONGEST_WAIT_SECONDS = 1.0  # then look again: another thread may have finished the task
 _WAIT_WITHOUT_PIDFD_SECONDS = 0.05  # another process may keep the pipe of the child open
-_RECORD = struct.Struct("=6Q")  # stage, objects, edges, bytes, nanoseconds, errno
-_READ_BYTES = _RECORD.size * 1024
 _EVENTS = (select.POLLIN, select.POLLOUT)  # of the ends of the pipes
-_STAGES = ("starting", "walking", "dominators", "writing", "done", "failed")
-
-
-class SnapshotProgress(NamedTuple):
-    """The progress of a forked capture: stage, objects and edges found, bytes written, age."""
-
-    stage: str
-    object_count: int
-    edge_count: int
-    written_bytes: int
-    seconds: float
-    errno: int
 
 
 class SnapshotTask:
@@ -264,19 +255,12 @@ class SnapshotTask:
         """Read the records that the child has written."""
         try:
             while not self._parts or self._parts[-1]:
-                call_and_store(self._parts, os.read, self._ends[0], _READ_BYTES)
+                call_and_store(self._parts, os.read, self._ends[0], READ_BYTES)
         except BlockingIOError:
             pass
 
     def _latest_progress(self) -> SnapshotProgress:
-        # Records are written whole. A signal handler may have stored a later one first.
-        records = [record for part in self._parts for record in _RECORD.iter_unpack(part)]
-        if not records:
-            return SnapshotProgress(_STAGES[0], 0, 0, 0, 0.0, 0)
-        stage, objects, edges, written, nanoseconds, error = max(
-            records, key=lambda record: (record[0], record[4])
-        )
-        return SnapshotProgress(_STAGES[stage], objects, edges, written, nanoseconds / 1e9, error)
+        return latest_progress(self._parts)
 
     def _finish(self, child: ChildProcess) -> None:
         """Rename the file, or record why there is none. May be repeated after an interruption."""
@@ -287,7 +271,7 @@ class SnapshotTask:
             except OutputError as error:
                 self._error = error
         else:
-            self._error = _failure(child.exit_code, said, values=self._values)
+            self._error = failure_of(child.exit_code, said, values=self._values)
             if self._is_named:
                 self._file.delete()
         self._ended = True
@@ -350,33 +334,3 @@ def _temporary_target() -> str:
 def _packed(sections: Mapping[str, Any]) -> tuple[tuple[str, str, bytes], ...]:
     """Return sections as bytes for the child. Only little-endian machines fork."""
     return tuple((name, column.typecode, column.tobytes()) for name, column in sections.items())
-
-
-def _failure(
-    exit_code: int | None, said: SnapshotProgress, *, values: bool
-) -> CaptureError | OutputError:
-    if said.stage == "failed" and said.errno:
-        text = f"the capturing child failed after {said.seconds:.1f} s: "
-        text += os.strerror(said.errno)
-        return OutputError(text) if said.written_bytes or said.errno == 28 else CaptureError(text)
-    if exit_code is None:
-        return CaptureError(
-            f"the capturing child ended while {said.stage}, and other code of this program has"
-            " reaped it, so that its exit status is unknown"
-        )
-    if exit_code < 0:
-        end = f"was killed by {signal.Signals(-exit_code).name} while {said.stage}"
-    else:
-        end = f"exited with status {exit_code} while {said.stage}"
-    return CaptureError(
-        f"the capturing child {end}; this process is unharmed. {_advice(said, values)}"
-    )
-
-
-def _advice(said: SnapshotProgress, values: bool) -> str:
-    if said.stage == "starting" and values:
-        return (
-            "With values=True the child runs the fork handlers of libraries, and those of some"
-            " (grpc, for example) end the child; use mode='inline', or leave the values out"
-        )
-    return "A native extension with a faulty traversal can cause this; mode 'inline' would crash"

@@ -166,18 +166,17 @@ class CheckedSections(Mapping[str, memoryview]):
 
     def __init__(self, file: SectionFile) -> None:
         self.file = file
-        self._checked: set[str] = set()
+        self._passed: set[Callable[[CheckedSections], None]] = set()
 
     def __getitem__(self, name: str) -> memoryview:
         column = self.file[name]
-        if name not in self._checked:
-            check = _CHECKS.get(name)
-            if check is not None:
-                try:
-                    check(self)
-                except SnapshotFileError as error:
-                    raise SnapshotFileError(f"{self.file.path}: {error}") from error
-            self._checked.add(name)
+        check = _CHECKS.get(name)
+        if check is not None and check not in self._passed:
+            try:
+                check(self)
+            except SnapshotFileError as error:
+                raise SnapshotFileError(f"{self.file.path}: {error}") from error
+            self._passed.add(check)
         return column
 
     def __contains__(self, name: object) -> bool:
