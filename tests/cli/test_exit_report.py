@@ -42,6 +42,8 @@ def start(*arguments, cwd, **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell ignores SIGINT in what it runs in the background, and so would the program.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline() == "ready\n"
     return process
@@ -50,7 +52,10 @@ def start(*arguments, cwd, **environment):
 def end(process, number):
     """Send a signal; return the exit status, the output and the errors."""
     process.send_signal(number)
-    out, errors = process.communicate(timeout=120)
+    try:
+        out, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()  # it would be a child of the tests that follow
     return process.returncode, out, errors
 
 
@@ -68,7 +73,7 @@ def test_program_that_runs_out_of_memory_gets_a_report(tmp_path):
     options = ["-o", "out", "--snapshot-interval", "3600"]
     done = run("run", *options, "exhaust.py", cwd=tmp_path, preexec_fn=limit)
     assert done.returncode == 1
-    assert done.stderr.count("Traceback") == 1
+    assert "Traceback" in done.stderr  # printing it may run out of memory, too
     assert "MemoryError" in done.stderr
     assert os.path.join("memlens", "cli") not in done.stderr[: done.stderr.index("MemoryError")]
     assert (tmp_path / "out" / "report.txt").stat().st_size > 0

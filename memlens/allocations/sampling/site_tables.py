@@ -117,7 +117,7 @@ def rows_of(
                 ),
                 live_samples=live_samples,
                 allocated_samples=allocated.samples,
-                oldest_seconds=_age(now_ns, columns["live_oldest_ns"][i], live_samples),
+                oldest_seconds=_age(now_ns, columns["live_oldest_ns"][i], min(live_samples, 1)),
                 mean_age_seconds=_age(now_ns * live_samples, births_ns, live_samples),
                 thread=_thread(columns, i, names),
                 domain=DOMAINS[columns["bucket_domain"][i]],
