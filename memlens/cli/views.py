@@ -10,7 +10,7 @@ from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.summary import GROUPINGS, Summary
-from memlens.leaks.leak_report import find_leaks
+from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 
 __all__ = ("add_leak_commands", "add_view_commands")
 
@@ -105,13 +105,13 @@ def _address(text: str) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     snapshots = [load_snapshot(path) for path in arguments.files]
-    value = snapshots[0].summary() if len(snapshots) == 1 else find_leaks(snapshots)
+    value = snapshots[0].summary() if len(snapshots) == 1 else _leaks_between(snapshots)
     print_value(value, arguments.json)
     return 0
 
 
 def _leaks(arguments: argparse.Namespace) -> int:
-    report = find_leaks([load_snapshot(path) for path in arguments.files])
+    report = _leaks_between([load_snapshot(path) for path in arguments.files])
     print_value(report, arguments.json)
     return 0
 
@@ -220,3 +220,8 @@ def _diff(arguments: argparse.Namespace) -> int:
     text = f"{comparison.title}\n\n{comparison.table(arguments.limit)}"
     print_value(value, arguments.json, text)
     return 0
+
+
+def _leaks_between(snapshots: list[HeapSnapshot]) -> LeakReport:
+    min_growth_bytes = STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0
+    return find_leaks(snapshots, min_growth_bytes=min_growth_bytes)

@@ -14,8 +14,9 @@ from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth
 from memlens.process.detector.alert import LeakAlert
 
-__all__ = ("LeakReport", "find_leaks")
+__all__ = ("STARTUP_GROWTH_BYTES", "LeakReport", "find_leaks")
 
+STARTUP_GROWTH_BYTES = 64 * 1024  # of two snapshots: imports and caches that fill grow by less
 _SHOWN = 5
 _TYPES_SHOWN = 3
 _TWO_SNAPSHOTS = (

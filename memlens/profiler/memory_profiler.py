@@ -15,7 +15,7 @@ from memlens._log import FailureLog
 from memlens._options import check_callable, check_regexes, check_seconds, check_text, shown
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.leak_report import LeakReport, find_leaks
+from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
@@ -28,7 +28,6 @@ from memlens.profiler.worker import Worker
 __all__ = ("MemoryProfiler",)
 
 _MIN_SNAPSHOTS_FOR_ALERT = 3  # two cannot distinguish a leak from one-time growth
-_STARTUP_GROWTH_BYTES = 64 * 1024  # two snapshots: ignore imports and caches that fill
 _MAX_KNOWN_HOLDERS = 1000
 _STOP_SECONDS = 5.0  # how long stop() waits for a snapshot in progress
 
@@ -265,7 +264,7 @@ class MemoryProfiler:
                 leaks = find_leaks(
                     snapshots,
                     ignore=self.ignore,
-                    min_growth_bytes=_STARTUP_GROWTH_BYTES if len(records) == 2 else 0,
+                    min_growth_bytes=STARTUP_GROWTH_BYTES if len(records) == 2 else 0,
                 )
         first, last = self._first, self._last
         if first is None and records:

@@ -66,7 +66,12 @@ def members_through_time(growth: Growth, members: Collection[int]) -> list[list[
     keys = {growth.places(growth.end).keys[node] for node in members}
     through = [list(members)]
     for step in range(growth.end - 1, -1, -1):
-        earlier = {growth.earlier(node, step + 1) for node in through[-1]} - {NONE}
+        earlier = {
+            was
+            for node in through[-1]
+            if (was := growth.earlier(node, step + 1)) != NONE
+            and _is_continued(growth, step, was, node)
+        }
         if len(members) != 1 or not earlier:  # a single one that lives is followed itself
             for key in keys:
                 earlier.update(growth.places(step).containers.get(key, ()))
@@ -74,6 +79,19 @@ def members_through_time(growth: Growth, members: Collection[int]) -> list[list[
             break
         through.append(sorted(earlier))
     return through[::-1]
+
+
+def _is_continued(growth: Growth, step: int, was: int, now: int) -> bool:
+    """Tell whether a container is the same as one at its address before, by place or contents.
+
+    The address of a container that was freed is soon used again by another of its type.
+    """
+    if growth.places(step).keys[was] == growth.places(step + 1).keys[now]:
+        return True
+    held = elements_of(growth.graphs[step], [was])
+    same = growth.same[step]
+    kept = sum(1 for node in elements_of(growth.graphs[step + 1], [now]) if same[node] in held)
+    return bool(held) and kept * 2 >= len(held)
 
 
 def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
