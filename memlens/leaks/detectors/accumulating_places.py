@@ -26,7 +26,10 @@ _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it 
 
 def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
     """Yield the holders among the containers; ``known`` collects their nodes."""
-    for members in _candidates(growth):
+    for found in _candidates(growth):
+        members = [node for node in found if not _holds_our_objects(growth.last, [node])]
+        if not members:
+            continue
         holder = _holder(growth, members) or _single(growth, members)
         if holder is not None and known.isdisjoint(holder.members or (holder.node,)):
             known.update(holder.members or (holder.node,))
@@ -164,8 +167,6 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
         return None
     elements = [elements_of(g, nodes) for g, nodes in zip(graphs, through, strict=True)]
     contents, arrival = follow_elements(growth, elements, lengths)
-    if not elements[-1] and _holds_our_objects(growth.last, members):
-        return None
     if len(members) == 1 and len(elements[-1]) * 2 < lengths[-1]:
         # One object many times, or small integers: there are no elements to follow.
         steps = contents.steps
