@@ -36,7 +36,7 @@ def add_run_command(commands: Any) -> None:
         "--snapshot-interval",
         type=positive_seconds,
         metavar="S",
-        help="seconds between snapshots (default: 1, 2, 4, 8 and so on up to an hour)",
+        help="seconds between snapshots (default: 0.25, then twice as long each time, up to an hour)",
     )
     parser.add_argument(
         "--allocations",
