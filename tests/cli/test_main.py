@@ -22,7 +22,8 @@ CACHE = {}
 def work(i):
     CACHE[i] = bytearray(2000)
 i = 0
-while len(glob.glob("out/heap-*.memlens")) < 4:
+end = time.monotonic() + 3  # it works on while snapshots are taken, and the last one is not its end
+while time.monotonic() < end or len(glob.glob("out/heap-*.memlens")) < 4:
     work(i); i += 1
     time.sleep(0.002)
 print("done", sys.argv[1:])
