@@ -27,7 +27,7 @@ _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it 
 def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
     """Yield the holders among the containers; ``known`` collects their nodes."""
     for found in _candidates(growth):
-        members = [node for node in found if not _holds_our_objects(growth.last, [node])]
+        members = [node for node in found if not _holds_our_objects(growth.last, node)]
         if not members:
             continue
         holder = _holder(growth, members) or _single(growth, members)
@@ -194,9 +194,11 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
     )
 
 
-def _holds_our_objects(graph: HeapGraph, members: Iterable[int]) -> bool:
+def _holds_our_objects(graph: HeapGraph, node: int) -> bool:
+    """Tell whether most of what a container refers to is memlens's own."""
     own = int(NodeFlag.OWN)
-    return any(graph.flags[target] & own for node in members for target in graph.targets(node))
+    targets = graph.targets(node)
+    return sum(1 for target in targets if graph.flags[target] & own) * 2 > len(targets)
 
 
 def _single(growth: Growth, members: list[int]) -> Holder | None:
