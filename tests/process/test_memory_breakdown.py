@@ -128,13 +128,16 @@ def test_file_descriptors_are_unchanged():
 
 def test_breakdown_does_not_leak():
     breakdown()
-    before = breakdown()
-    for _ in range(100):
-        breakdown()
-    after = breakdown()
-    assert after.allocated_blocks - before.allocated_blocks < 100  # others make some in between
-    if before.malloc_in_use.size_bytes is not None:
-        assert after.malloc_in_use.size_bytes - before.malloc_in_use.size_bytes < 50_000
+    grown = []
+    for _ in range(3):  # others allocate in between, once or twice; a leak does it each time
+        before = breakdown()
+        for _ in range(100):
+            breakdown()
+        after = breakdown()
+        blocks = after.allocated_blocks - before.allocated_blocks
+        in_use = (after.malloc_in_use.size_bytes or 0) - (before.malloc_in_use.size_bytes or 0)
+        grown.append((blocks < 100, in_use < 50_000))
+    assert (True, True) in grown
 
 
 def test_source_says_that_objects_are_in_malloc_without_pymalloc():
