@@ -142,7 +142,7 @@ prepare() {
         fi
         rm -rf --one-file-system "$half_made"
         mkdir -p "$(dirname "$dir")"
-        log=$dir.log
+        log=$dir.making.log
         : >"$log"
         trap 'rm -rf --one-file-system "$half_made"' EXIT
         make_root "$half_made"
