@@ -205,6 +205,16 @@ class HeapGraph:
         place = self._row("value_node", node)
         return None if place is None else self.string(self._peek("value_text")[place])
 
+    def prefix_of(self, node: int) -> int | None:
+        """Return the keyed hash of the beginning of a large text or buffer, None if unknown.
+
+        Equal in two snapshots of one process where the beginning is.
+        """
+        if "prefix_node" not in self.sections:
+            return None
+        place = self._row("prefix_node", node)
+        return None if place is None else self._peek("prefix_hash")[place]
+
     @cached_property
     def sites(self) -> AllocationSites | None:
         """Where sampled objects were allocated; None if allocations were not sampled."""

@@ -45,10 +45,15 @@ _PARALLEL = (
     ("name_node", "name_text", "name_file", "name_line"),
     ("value_node", "value_text"),
     ("equal_node", "equal_group"),
+    ("prefix_node", "prefix_hash"),
     ("site_address", "site_size", "site_weight", "site_stack"),
     ("site_function", "site_file", "site_line"),
 )
-_TOGETHER = (frozenset(OPTIONAL_SECTIONS), frozenset(SITE_SECTIONS))
+_TOGETHER = (
+    frozenset(("equal_node", "equal_group")),
+    frozenset(("prefix_node", "prefix_hash")),
+    frozenset(SITE_SECTIONS),
+)
 _ROOT_KINDS = bytes(RootKind)
 _MAX_EPOCH_SECONDS = 1e12
 _MAX_WEIGHT = 1e15
@@ -305,7 +310,7 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
     "root_frame": _check_root_frames,
     **{
         name: _check_sparse(name)
-        for name in ("container_node", "name_node", "value_node", "equal_node")
+        for name in ("container_node", "name_node", "value_node", "equal_node", "prefix_node")
     },
     "string_offset": _check_offsets("string_offset", "string_bytes"),
     "site_stack": _check_site_rows("site_stack", "site_stack_offset", 1),

@@ -14,6 +14,14 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+/* The hash of bytes, with the key of the process; not in a public header before 3.14. */
+#if PY_VERSION_HEX < 0x030E0000
+PyAPI_FUNC(Py_hash_t) _Py_HashBytes(const void *, Py_ssize_t);
+#define compat_hash_bytes _Py_HashBytes
+#else
+#define compat_hash_bytes Py_HashBuffer
+#endif
+
 #define MEMLENS_BUILDS "CPython 3.11 to 3.13, 3.14.5 and later, and 3.15, on 64-bit systems, with the GIL"
 
 /* 3.14.0 to 3.14.4 have another collector, which keeps its lists in another order. The releases

@@ -82,6 +82,8 @@ enum {
     STRING_BYTES,
     EQUAL_NODE,
     EQUAL_GROUP,
+    PREFIX_NODE,
+    PREFIX_HASH,
     SECTION_COUNT
 };
 

@@ -176,6 +176,8 @@ take_sections(Capture *capture, Buffer *sections)
     move(&sections[STRING_BYTES], &capture->strings.bytes);
     move(&sections[EQUAL_NODE], &capture->equal_node);
     move(&sections[EQUAL_GROUP], &capture->equal_group);
+    move(&sections[PREFIX_NODE], &capture->prefix_node);
+    move(&sections[PREFIX_HASH], &capture->prefix_hash);
     return 0;
 }
 

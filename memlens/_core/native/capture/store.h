@@ -80,6 +80,7 @@ struct Capture {
     Buffer values;     /* u32 pairs: node, string */
     Buffer text_hashes; /* u32: of the contents of each str and bytes, in the order of nodes */
     Buffer equal_node, equal_group; /* u32 */
+    Buffer prefix_node, prefix_hash; /* u32 */
     Buffer frames;     /* FrameRow */
     Buffer roots;      /* Root */
     Buffer hidden;     /* u32 index: references of frames that are left out */

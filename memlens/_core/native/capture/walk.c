@@ -8,6 +8,7 @@
 #include "capture/equal.h"
 #include "capture/finished.h"
 #include "capture/plans.h"
+#include "capture/prefixes.h"
 #include "capture/types.h"
 #include "capture/values.h"
 
@@ -81,6 +82,7 @@ read_object(Capture *capture, uint32_t index)
     if (plan->is_compared) {
         note_contents(capture, object);
     }
+    note_prefix(capture, object, plan);
     if (plan->finish.kind != NO_TEST && has_finished(&capture->facts, object, &plan->finish)) {
         capture->flags |= FLAG_FINISHED;
     }
