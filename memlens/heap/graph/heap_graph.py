@@ -215,6 +215,12 @@ class HeapGraph:
         place = self._row("prefix_node", node)
         return None if place is None else self._peek("prefix_hash")[place]
 
+    def prefixes(self) -> Iterator[tuple[int, int]]:
+        """Yield each node with a hash of its beginning, and the hash."""
+        if "prefix_node" in self.sections:
+            sections = self.sections
+            yield from zip(sections["prefix_node"], sections["prefix_hash"], strict=True)
+
     @cached_property
     def sites(self) -> AllocationSites | None:
         """Where sampled objects were allocated; None if allocations were not sampled."""

@@ -21,6 +21,7 @@ _MAX_PLACES = 400  # looked at closely; of more, those that gained the most elem
 _SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
 _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MORE = 1.1  # containers of a place in the last snapshot, relative to the one before
+_MAX_COMPARED = 20_000  # tuples, with what was at their addresses before
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
 
@@ -127,8 +128,8 @@ def follow_elements(
     arrival = dict.fromkeys(elements[0], 0)
     added, removed = [], []
     for position in range(1, len(elements)):
-        same = growth.same[start + position - 1]
-        now = {node: arrival.get(same[node], position) for node in elements[position]}
+        before = _the_same_before(growth, start + position, elements[position])
+        now = {node: arrival.get(before[node], position) for node in elements[position]}
         stayed = sum(1 for when in now.values() if when < position)
         added.append(len(now) - stayed)
         removed.append(len(arrival) - stayed)
@@ -138,6 +139,23 @@ def follow_elements(
         if when:
             kept[when - 1] += 1
     return Contents(lengths, added, removed, kept, growth.seconds[start:]), arrival
+
+
+def _the_same_before(growth: Growth, step: int, nodes: Collection[int]) -> dict[int, int]:
+    """Return for each node the same object's node one snapshot before ``step``, or ``NONE``.
+
+    Addresses are used again, most of all those of tuples. A tuple never changes, so one that refers
+    to other objects than before is a new one.
+    """
+    same = growth.same[step - 1]
+    found = {node: same[node] for node in nodes}
+    earlier, graph = growth.graphs[step - 1], growth.graphs[step]
+    kinds = {row for row, name in enumerate(graph.type_names) if name == "tuple"}
+    kept = [node for node in nodes if same[node] != NONE and graph.node_type[node] in kinds]
+    for node in kept[:_MAX_COMPARED]:
+        if [same[target] for target in graph.targets(node)] != earlier.targets(found[node]):
+            found[node] = NONE
+    return found
 
 
 def _holder(growth: Growth, members: list[int]) -> Holder | None:

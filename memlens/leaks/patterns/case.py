@@ -16,6 +16,7 @@ from memlens.leaks.mentions import Mention, functions_calling
 
 __all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Diagnosis")
 
+_MAX_CALLERS = 3  # that a suggestion names
 LRU_CACHE = "functools._lru_cache_wrapper"
 FUNCTIONS = frozenset({"function", "method", "builtin_function_or_method", "functools.partial"})
 DATA = frozenset(
@@ -139,7 +140,11 @@ class Case:
             return ""
         first = sorted(self.mentions, key=self._distance)[:3]
         text = f" Look at the code that uses {self.name}: {'; '.join(map(str, first))}"
-        callers = functions_calling(self.graph, first[0]) if first[0].adds else []
+        adding = [mention for mention in first if mention.adds] or first
+        callers = [
+            caller for mention in adding for caller in functions_calling(self.graph, mention)
+        ]
+        callers = [one for one in dict.fromkeys(callers) if one not in first][:_MAX_CALLERS]
         if callers:
             text += f"; called by {'; '.join(map(str, callers))}"
         return f"{text}."
