@@ -50,7 +50,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
-        {"suspects", "scope_report", "growing_types"},
+        {"suspects", "scope_report", "growing_types", "unexplained"},
         {"naming", "find_growth"},
         {"patterns"},
         {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
