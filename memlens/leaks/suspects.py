@@ -36,6 +36,7 @@ _PLAIN = DATA | {
 _MAX_TYPES = 5
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
+_MIN_INTERVALS_RUNNING = 3  # that show a leak, whatever becomes of it at the end of the program
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 
@@ -132,8 +133,9 @@ def explain_growth(
 def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]]:
     """Return the holders that accumulate, the largest share first, and the bounded ones.
 
-    At the end of a program the variables of its functions are gone. So the snapshots before the
-    last one are looked at, too; what is smaller at the end than before is no leak.
+    At the end of a program the variables of its functions are gone, and what it closes is empty. So
+    the snapshots before the last one are looked at, too. What is smaller at the end than before was
+    seen growing over three intervals at least.
     """
     at_end = _growth(ordered)
     cases, bounded = name_holders(at_end, find_growth(at_end))
@@ -145,7 +147,11 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     cases += [
         case
         for case in earlier
-        if case.text not in known and not _is_smaller_in(ordered[-1].graph, case)
+        if case.text not in known
+        and (
+            running.end - case.holder.start >= _MIN_INTERVALS_RUNNING
+            or not _is_smaller_in(ordered[-1].graph, case)
+        )
     ]
     texts = {holder.holder for holder in bounded}
     bounded += [holder for holder in bounded_then if holder.holder not in texts]
