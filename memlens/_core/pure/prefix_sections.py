@@ -7,7 +7,6 @@ snapshot.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +20,6 @@ _MIN_NODE_BYTES = 512
 _MIN_ARRAY_BYTES = 1280  # of numpy
 _PREFIX_BYTES = 256
 _PREFIX_CHARACTERS = 128
-_UTF_32 = f"utf-32-{sys.byteorder[0]}e"
 
 
 def prefix_sections(
@@ -53,7 +51,8 @@ def _of_text(text: str) -> bytes:
     """Return the characters, so that a str that gets wider ones keeps its beginning."""
     if len(text) < _PREFIX_CHARACTERS:
         return b""
-    return text[:_PREFIX_CHARACTERS].encode(_UTF_32, "surrogatepass")
+    # Not by a codec, whose module would be imported by the capture.
+    return array("I", map(ord, text[:_PREFIX_CHARACTERS])).tobytes()
 
 
 def _of_buffer(buffer: Any) -> bytes:
