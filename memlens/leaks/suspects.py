@@ -24,7 +24,7 @@ from memlens.leaks.growth import Growth, Holder, informative_steps, length_in
 from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.naming import name_holders
 from memlens.leaks.patterns import Case, recognise
-from memlens.leaks.patterns.case import DATA
+from memlens.leaks.patterns.case import DATA, named_base
 from memlens.leaks.places import PlaceIndex
 from memlens.leaks.stated_bounds import BoundedHolder
 
@@ -258,6 +258,11 @@ def _types_of(graph: HeapGraph, holder: Holder) -> tuple[Counter[str], Counter[s
     namespace = int(NodeFlag.NAMESPACE)
     names = graph.type_names
     entries: Counter[str] = Counter()
+    names = [*names]
+    made = {*holder.gained, *holder.entries}
+    for kind, node in enumerate(graph.type_node):
+        if node in made:  # a class that was made at run time
+            names[kind] = named_base(graph, node, made) or names[kind]
     for kind, count in Counter(row[node] for node in holder.entries).items():
         entries[names[kind]] += count
     size_of_row = dict.fromkeys(row, 0)

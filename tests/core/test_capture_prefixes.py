@@ -22,10 +22,7 @@ def grown(value):
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, lambda raw: raw.decode("latin-1"), list])
 def test_what_is_appended_keeps_the_hash_of_the_beginning(core, kind):
-    if kind is list:
-        kept = [array("d", range(200))]
-    else:
-        kept = [kind(BYTES)]
+    kept = [array("d", range(200))] if kind is list else [kind(BYTES)]
     kept.append(grown(kept[0]))
     before, after = prefixes(core, *kept)
     assert before == after is not None

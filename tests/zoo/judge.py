@@ -75,9 +75,7 @@ def verdict(case: Case, suspects: list[dict], said: str | None = None) -> str:
     return "in top 5" if any(fits(case, one) for one in suspects[:5]) else "found, not explained"
 
 
-def suspects_of(
-    case: Case, form: str, seconds: float, seed: int
-) -> tuple[list[dict], str | None]:
+def suspects_of(case: Case, form: str, seconds: float, seed: int) -> tuple[list[dict], str | None]:
     """Run a program in one form; return the suspects, and the verdict of a report.
 
     Raises ``RuntimeError`` if the program fails.
@@ -120,8 +118,9 @@ def suspects_of(
 
 
 def suspects_in(report: dict) -> tuple[list[dict], str | None]:
-    """Return the suspects and the verdict of a profiler's report; raises ``RuntimeError`` if none was looked for.
+    """Return the suspects and the verdict of a profiler's report.
 
+    Raises ``RuntimeError`` if none was looked for.
     ``leaks`` is None where nothing was found, too: the number of snapshots tells the difference.
     """
     count = len(report["snapshots"])

@@ -140,8 +140,8 @@ class HeapGraph:
         column = self._peeked.get(name)
         if column is None:
             sections = self.sections
-            is_file = isinstance(sections, CheckedSections)
-            column = self._peeked[name] = sections.peek(name) if is_file else sections[name]
+            peek = sections.peek if isinstance(sections, CheckedSections) else sections.__getitem__
+            column = self._peeked[name] = peek(name)
         return column
 
     def _out_of_range(self, what: str, number: int, count: int) -> SnapshotFileError:

@@ -193,7 +193,9 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
         arrival = {}
     if not through[0] and is_initial_load(contents):
         return None
-    contents = replace(contents, bytes_grown=_retained_growth(graphs, through))
+    contents = replace(
+        contents, bytes_grown=_retained_growth(graphs, through), is_born=not through[0]
+    )
     if not is_leak(contents) or not _is_beyond_imports(growth, members, contents.steps, start):
         return None
     if len(members) > 1 and not _get_longer(growth, members, through, lengths):

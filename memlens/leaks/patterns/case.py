@@ -14,7 +14,7 @@ from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.mentions import Mention, functions_calling
 
-__all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Diagnosis")
+__all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Diagnosis", "named_base")
 
 _MAX_EDGES = 20_000  # looked at; of more, a sample
 _MAX_CALLERS = 3  # that a suggestion names
@@ -33,6 +33,20 @@ class Diagnosis:
     pattern: str | None
     evidence: str
     suggestion: str
+
+
+def named_base(graph: HeapGraph, node: int, made: Collection[int]) -> str:
+    """Return the name of the nearest base of a class that is not among those made at run time.
+
+    ``""`` where that is ``object``: such a class has only its own name.
+    """
+    while node in made:
+        base = next((edge.target for edge in graph.edges(node) if edge.name == "__base__"), None)
+        if base is None:
+            return ""
+        node = base
+    name = graph.name_of(node)
+    return "" if name == "object" else name
 
 
 def _by_name(graph: HeapGraph, rows: Counter[int]) -> Counter[str]:
