@@ -18,6 +18,7 @@ from memlens.process.detector.alert import LeakAlert
 __all__ = ("STARTUP_GROWTH_BYTES", "LeakReport", "find_leaks")
 
 STARTUP_GROWTH_BYTES = 64 * 1024  # of two snapshots: imports and caches that fill grow by less
+_FEW_INTERVALS = 2  # of growth without a holder: that may still be a start
 _SHOWN = 5
 _TYPES_SHOWN = 3
 _TWO_SNAPSHOTS = (
@@ -64,7 +65,8 @@ class LeakReport(Sequence[LeakSuspect]):
         Two snapshots cannot distinguish a leak from one-time growth. A leak is certain when the
         suspects explain most of the growth over three intervals or more.
         """
-        if self.snapshot_count < 3:
+        few = self.unexplained is not None and self.unexplained.intervals == _FEW_INTERVALS
+        if self.snapshot_count < 3 or few:
             return "low"
         if self.verdict == "leak":
             explained = sum(suspect.retained_growth_bytes for suspect in self.suspects)

@@ -22,7 +22,10 @@ __all__ = ("MALLOC_FACT", "UnexplainedGrowth", "unexplained_growth")
 MALLOC_FACT = "malloc_bytes"  # in use, when the snapshot was taken
 _MIN_BYTES = 1 << 20  # in all
 _MIN_STEP_BYTES = 64 << 10  # in each interval
-_MIN_INTERVALS = 3
+_MIN_INTERVALS = 2
+_FEW_INTERVALS = 2  # then the growth must be large in each, which says little all the same
+_MIN_STEP_OF_FEW_BYTES = 1 << 20
+_MIN_LAST_SHARE_OF_FEW = 0.75
 _MIN_LAST_SHARE = 0.25  # the growth in the last interval, as a share of the mean
 _MIN_BLOCKS = 1000
 _SERIES = {
@@ -40,13 +43,15 @@ class UnexplainedGrowth:
 
     ``growth_bytes``: of the ``series``: ``malloc`` (in use), ``resident``, or the name of a series
     of readings whose trend is a leak. ``objects_bytes``: the growth of all objects in it. ``blocks``:
-    how many more blocks were allocated than objects seen; 0 where that is few.
+    how many more blocks were allocated than objects seen; 0 where that is few. ``intervals``: in how
+    many it grew.
     """
 
     series: str
     growth_bytes: int
     objects_bytes: int
     blocks: int = 0
+    intervals: int = 0
 
     def __str__(self) -> str:
         what = _SERIES.get(self.series, self.series)
@@ -93,16 +98,19 @@ def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | N
         if not _rises(beyond, seconds):
             return None
         growth = (used[-1] or 0) - (used[0] or 0)
-        return UnexplainedGrowth(series, growth, objects[-1] - objects[0], _blocks(chosen))
+        gained = objects[-1] - objects[0]
+        return UnexplainedGrowth(series, growth, gained, _blocks(chosen), len(chosen) - 1)
     return None
 
 
 def _rises(sizes: Sequence[int], seconds: Sequence[float]) -> bool:
     steps = [after - before for before, after in pairwise(sizes)]
     total = sum(steps)
-    if total < _MIN_BYTES or min(steps) < _MIN_STEP_BYTES:
+    is_few = len(steps) <= _FEW_INTERVALS
+    if total < _MIN_BYTES or min(steps) < (_MIN_STEP_OF_FEW_BYTES if is_few else _MIN_STEP_BYTES):
         return False
-    return steps[-1] >= _MIN_LAST_SHARE * total / len(steps) and not slows_down(steps, seconds)
+    share = _MIN_LAST_SHARE_OF_FEW if is_few else _MIN_LAST_SHARE
+    return steps[-1] >= share * total / len(steps) and not slows_down(steps, seconds)
 
 
 def _large_bytes(snapshot: HeapSnapshot) -> int:

@@ -46,13 +46,19 @@ def test_memory_that_grows_without_objects_is_said(series_name):
         [10, 20, 26, 26, 26],  # once
         [10, 20, 28, 31, 32],  # runs out
         [10, 20, 22, 21, 24],  # falls in between
-        [10, 20, 22, 24],  # two intervals
+        [10, 20, 21],  # one interval
+        [10, 20, 24, 26],  # two that may be a start
     ],
 )
 def test_memory_that_settles_is_no_leak(used):
     report = find_leaks(snapshots_of(used))
     assert (report.verdict, report.unexplained) == ("no leak", None)
     assert "No leak" in str(report)
+
+
+def test_two_intervals_are_told_with_low_confidence():
+    report = find_leaks(snapshots_of([10, 20, 22, 24]))
+    assert (report.verdict, report.confidence) == ("unexplained growth", "low")
 
 
 def test_what_objects_explain_is_not_unexplained():
