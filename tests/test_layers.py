@@ -65,7 +65,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations"},
-        {"exit_report", "output", "script"},
+        {"exit_report", "last_moment", "output", "script"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.

@@ -38,6 +38,7 @@ _MAX_TYPES = 5
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
 _MIN_INTERVALS_RUNNING = 3  # that show a leak, whatever becomes of it at the end of the program
+_MAX_AFTER_RETURN = 1  # snapshots between the return of the main function and the exit
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 
@@ -143,7 +144,7 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     cases, bounded = name_holders(at_end, find_growth(at_end))
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
         return cases, bounded
-    running = _growth(ordered[:-1], indexes)
+    running = _growth(_while_running(ordered), indexes)
     known = {case.text for case in cases}
     earlier, bounded_then = name_holders(running, find_growth(running))
     cases += [
@@ -159,6 +160,18 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     bounded += [holder for holder in bounded_then if holder.holder not in texts]
     cases.sort(key=lambda case: -case.holder.share_bytes)
     return cases, bounded
+
+
+def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
+    """Return the snapshots before the end of a program.
+
+    Those up to the return of its main function, if it was seen: a snapshot may come between that
+    and the exit, and shows no variable either.
+    """
+    returns = [at for at, snapshot in enumerate(ordered) if snapshot.reason == "return"]
+    if returns and len(ordered) - 2 - returns[-1] <= _MAX_AFTER_RETURN and returns[-1] >= 2:
+        return ordered[: returns[-1] + 1]
+    return ordered[:-1]
 
 
 def _growth(ordered: list[HeapSnapshot], indexes: dict[int, PlaceIndex]) -> Growth:
