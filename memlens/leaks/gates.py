@@ -59,6 +59,8 @@ def is_leak(contents: Contents) -> bool:
     net, added, removed = sum(steps), sum(contents.added), sum(contents.removed)
     if removed and (net < _MIN_NET * added or net < _MIN_SIGMAS * math.sqrt(added + removed)):
         return False
+    if len(steps) == 1 and removed > _MIN_KEPT * contents.lengths[0]:
+        return False  # emptied in between, and fuller by chance
     if any(
         kept < _MIN_KEPT * gained
         for kept, gained in zip(contents.kept, contents.added, strict=True)
@@ -125,8 +127,8 @@ def slows_down(steps: Sequence[float], seconds: Sequence[float]) -> bool:
 
 def is_initial_load(contents: Contents) -> bool:
     """Tell whether most of what is there came before the second snapshot, at a higher rate."""
-    first, *_, last = rates(contents.steps, contents.seconds)
-    return last < _LOADED * first
+    series = rates(contents.steps, contents.seconds)
+    return series[-1] < _LOADED * series[0]
 
 
 def is_even(steps: Sequence[float]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from memlens import _core
-from memlens._core.layout import NONE, EdgeKind, RootKind
+from memlens._core.layout import NONE, EdgeKind, NodeFlag, RootKind
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("MIN_BUFFER_BYTES", "SUSPENDED", "TRIE_NODES", "PlaceIndex", "code_of")
@@ -56,7 +56,8 @@ class PlaceIndex:
         sized = graph.sections["container_node"]
         yield from sized
         known = set(sized)
-        offset, kinds = graph.edge_offset, graph.node_type
+        offset, kinds, flags = graph.edge_offset, graph.node_type, graph.flags
+        classes = int(NodeFlag.HEAP_TYPE)  # of any metaclass
         skipped = {
             row
             for row, name in enumerate(graph.type_names)
@@ -64,7 +65,7 @@ class PlaceIndex:
         }
         for node in range(1, graph.node_count):
             many = offset[node + 1] - offset[node] >= _MIN_REFERENCES
-            if many and node not in known and kinds[node] not in skipped:
+            if many and not (node in known or kinds[node] in skipped or flags[node] & classes):
                 yield node
 
     @cached_property

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from memlens._text import columns, format_bytes, format_change, format_duration
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.leaks.leak_report import LeakReport
+from memlens.leaks.unexplained import UnexplainedGrowth
 from memlens.process.detector.alert import DetectorReport
 from memlens.process.reading import MemoryReading
 
-__all__ = ("ProfilerReport", "SnapshotRecord")
+__all__ = ("ProfilerReport", "SnapshotRecord", "with_trend")
 
 _PATHS_IN_TEXT = 5  # lines and call paths of the allocation profile
 _PATHS_IN_DICT = 20
@@ -126,3 +127,16 @@ class ProfilerReport:
         ]
         headers = ("taken", "objects", "pause", "resident", "reason", "file")
         return columns(headers, rows, right=(False, True, True, True, False, False))
+
+
+def with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> LeakReport:
+    """Return the report with what the trend of the readings says: one verdict for both."""
+    if leaks.suspects or leaks.unexplained is not None:
+        return leaks
+    for detector in detectors:
+        if detector.verdict.is_leak:
+            growth = UnexplainedGrowth(
+                detector.series, round(detector.verdict.growth_bytes), leaks.heap_growth_bytes
+            )
+            return replace(leaks, unexplained=growth)
+    return leaks

@@ -21,6 +21,7 @@ _MAX_PLACES = 400  # looked at closely; of more, those that gained the most elem
 _SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
 _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MORE = 1.1  # containers of a place in the last snapshot, relative to the one before
+_MIN_HELD_BYTES, _MIN_HELD_SHARE = 1 << 20, 0.5  # by a place that only the last of two shows
 _MAX_COMPARED = 20_000  # tuples, with what was at their addresses before
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
@@ -43,7 +44,7 @@ def _candidates(growth: Growth) -> list[list[int]]:
     before = growth.places(growth.end - 1)
     gains: dict[int, int] = {}
     for key, length in last.lengths.items():
-        gained = length - before.lengths.get(key, length)
+        gained = length - before.lengths.get(key, 0 if len(growth.graphs) == 2 else length)
         if gained > 0:
             gains[key] = gained
     for key, nodes in last.containers.items():  # the path to a container may have changed
@@ -167,9 +168,23 @@ def _holder(growth: Growth, members: list[int]) -> Holder | None:
         holder = _holder_over(growth, members, [[], *through])
         if holder is not None:
             return holder
+    if len(growth.graphs) == 2 and len(through) == 1:
+        holder = _holder_over(growth, members, [[], *through])
+        return holder if holder is not None and _is_most_of_the_growth(growth, members) else None
     if len(through) < min(3, len(growth.graphs)):
         return None
     return _holder_over(growth, members, through)
+
+
+def _is_most_of_the_growth(growth: Growth, members: list[int]) -> bool:
+    """Tell whether a place that two snapshots show once, in the last, holds most of what is new.
+
+    Any program makes containers as it starts. One that holds most of a large growth is told, with
+    the low confidence of two snapshots.
+    """
+    held = sum(growth.last.retained_bytes(node) for node in members)
+    grown = sum(growth.last.node_size) - sum(growth.graphs[0].node_size)
+    return held >= _MIN_HELD_BYTES and held >= _MIN_HELD_SHARE * grown
 
 
 def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -> Holder | None:
