@@ -211,7 +211,7 @@ class HeapGraph:
         return None if place is None else self.string(self._peek("value_text")[place])
 
     def prefix_of(self, node: int) -> int | None:
-        """Return the keyed hash of the beginning of a large text or buffer, None if unknown.
+        """Return the keyed hash of the beginning of a text or a large buffer, None if unknown.
 
         Equal in two snapshots of one process where the beginning is.
         """
@@ -219,12 +219,6 @@ class HeapGraph:
             return None
         place = self._row("prefix_node", node)
         return None if place is None else self._peek("prefix_hash")[place]
-
-    def prefixes(self) -> Iterator[tuple[int, int]]:
-        """Yield each node with a hash of its beginning, and the hash."""
-        if "prefix_node" in self.sections:
-            sections = self.sections
-            yield from zip(sections["prefix_node"], sections["prefix_hash"], strict=True)
 
     @cached_property
     def sites(self) -> AllocationSites | None:

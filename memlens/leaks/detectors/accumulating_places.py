@@ -22,7 +22,7 @@ _SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
 _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MORE = 1.1  # containers of a place in the last snapshot, relative to the one before
 _MIN_HELD_BYTES, _MIN_HELD_SHARE = 1 << 20, 0.5  # by a place that only the last of two shows
-_MAX_COMPARED = 20_000  # tuples, with what was at their addresses before
+_MAX_COMPARED = 20_000  # tuples and texts, with what was at their addresses before
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
 
@@ -146,16 +146,23 @@ def follow_elements(
 def _the_same_before(growth: Growth, step: int, nodes: Collection[int]) -> dict[int, int]:
     """Return for each node the same object's node one snapshot before ``step``, or ``NONE``.
 
-    Addresses are used again, most of all those of tuples. A tuple never changes, so one that refers
-    to other objects than before is a new one.
+    Addresses are used again, most of all those of small objects. A tuple never changes, so one that
+    refers to other objects than before is a new one, and so is a text with another beginning.
     """
     same = growth.same[step - 1]
     found = {node: same[node] for node in nodes}
     earlier, graph = growth.graphs[step - 1], growth.graphs[step]
     kinds = {row for row, name in enumerate(graph.type_names) if name == "tuple"}
-    kept = [node for node in nodes if same[node] != NONE and graph.node_type[node] in kinds]
+    texts = {row for row, name in enumerate(graph.type_names) if name in ("str", "bytes")}
+    compared = kinds | texts
+    kept = [node for node in nodes if same[node] != NONE and graph.node_type[node] in compared]
     for node in kept[:_MAX_COMPARED]:
-        if [same[target] for target in graph.targets(node)] != earlier.targets(found[node]):
+        if graph.node_type[node] in texts:
+            is_same = graph.prefix_of(node) == earlier.prefix_of(found[node])
+        else:
+            targets = [same[target] for target in graph.targets(node)]
+            is_same = targets == earlier.targets(found[node])
+        if not is_same:
             found[node] = NONE
     return found
 
