@@ -10,6 +10,7 @@ from memlens._text import format_bytes, format_change, format_duration, labelled
 from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growing_types import growing_types
+from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth
 from memlens.process.detector.alert import LeakAlert
@@ -33,6 +34,7 @@ class LeakReport(Sequence[LeakSuspect]):
     grew too, but states a bound. Sizes are in bytes, ``seconds`` is the time from the first
     snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
     was made. ``min_growth_bytes``: what grew by less was left out.
+    ``pytest_records``: what pytest keeps of each test until the end, None outside a run of tests.
     """
 
     pid: int
@@ -44,6 +46,7 @@ class LeakReport(Sequence[LeakSuspect]):
     alert: LeakAlert | None = None
     bounded: tuple[BoundedHolder, ...] = ()
     min_growth_bytes: int = 0
+    pytest_records: PytestRecords | None = None
 
     def __iter__(self) -> Iterator[LeakSuspect]:
         return iter(self.suspects)
@@ -104,9 +107,10 @@ class LeakReport(Sequence[LeakSuspect]):
 
     def _bounded_text(self) -> list[str]:
         """Say what grew and is no leak: a reader who sees it grow wonders."""
-        if not self.bounded:
+        known = [*self.bounded[:_SHOWN], *([self.pytest_records] if self.pytest_records else [])]
+        if not known:
             return []
-        text = "; ".join(map(str, self.bounded[:_SHOWN]))
+        text = "; ".join(map(str, known))
         return [labelled("Not leaks:", text, label_width=11, indent="")]
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,6 +132,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "alert": self.alert.to_dict() if self.alert else None,
             "bounded": [one.to_dict() for one in self.bounded],
             "min_growth_bytes": self.min_growth_bytes,
+            "pytest_records": self.pytest_records.to_dict() if self.pytest_records else None,
         }
 
 
@@ -153,7 +158,7 @@ def find_leaks(
     ``OptionError`` for a bad option.
     """
     snapshots = list(snapshots)
-    suspects, bounded = explain_growth(snapshots, ignore, min_growth_bytes, limit)
+    suspects, bounded, records = explain_growth(snapshots, ignore, min_growth_bytes, limit)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
     comparison = ordered[0].compare(ordered[-1])
     return LeakReport(
@@ -166,4 +171,5 @@ def find_leaks(
         alert=alert,
         bounded=tuple(bounded),
         min_growth_bytes=min_growth_bytes,
+        pytest_records=records,
     )
