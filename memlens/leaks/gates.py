@@ -33,7 +33,8 @@ class Contents:
 
     ``lengths``: elements in each. ``added`` and ``removed``: in each interval. ``kept``: of those
     added in each interval, how many are there at the end. ``seconds``: when the snapshots were
-    taken. ``bytes_grown`` is the growth of what the place keeps alive, where it is known.
+    taken. ``bytes_grown`` is the growth of what the place keeps alive, where it is known. ``is_born``:
+    in the first snapshot the place did not exist.
     """
 
     lengths: Sequence[int]
@@ -42,6 +43,7 @@ class Contents:
     kept: Sequence[int]
     seconds: Sequence[float]
     bytes_grown: int = 0
+    is_born: bool = False
 
     @property
     def steps(self) -> list[int]:
@@ -75,7 +77,7 @@ def _rises(contents: Contents) -> bool:
     if sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet) and steps[-1] >= max(_MIN_ELEMENTS, fair):
         return True
     is_heavy = contents.bytes_grown >= _HEAVY_BYTES * len(steps)
-    return is_heavy and not sum(contents.removed) and len(steps) >= 3
+    return is_heavy and not sum(contents.removed) and len(steps) - contents.is_born >= 3
 
 
 def onset_of(lengths: Sequence[int]) -> int:

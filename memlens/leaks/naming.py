@@ -72,7 +72,7 @@ def _case(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Case |
     found = finder.path_to(subject)
     if found is None:
         return None
-    path = path_for_people(graph, found)
+    path = path_for_people(graph, found, finder)
     text = place_of(path) if len(holder.members) > 1 else short_text(path)
     if holder.shape == "chain":
         text += _chain_link(graph, holder)

@@ -22,13 +22,25 @@ def grown(value):
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, lambda raw: raw.decode("latin-1"), list])
 def test_what_is_appended_keeps_the_hash_of_the_beginning(core, kind):
-    if kind is list:
-        kept = [array("d", range(200))]
-    else:
-        kept = [kind(BYTES)]
+    kept = [array("d", range(200))] if kind is list else [kind(BYTES)]
     kept.append(grown(kept[0]))
     before, after = prefixes(core, *kept)
     assert before == after is not None
+
+
+def test_arrays_of_numpy_that_own_numbers_in_order_have_one(core):
+    numpy = pytest.importorskip("numpy")
+    array = numpy.arange(500.0)
+    longer = numpy.append(array, [1.0] * 300)
+    others = [longer[50:], array.reshape(20, 25).T.copy(order="F"), longer.astype(object)]
+    others.append(longer.astype("datetime64[s]"))
+    before, after, *rest = prefixes(core, array, longer, *others)
+    assert before == after is not None
+    assert rest == [None] * len(others)
+
+
+def test_zeros_may_not_have_been_written_yet(core):
+    assert prefixes(core, bytearray(2000), bytes(2000)) == [None, None]
 
 
 def test_another_beginning_has_another_hash(core):

@@ -15,9 +15,9 @@ from memlens._core.pure.access import function_code
 from memlens._core.pure.edge_sections import count_inbound, drop_hidden, edge_sections, find_reached
 from memlens._core.pure.edges import Plans
 from memlens._core.pure.equal_sections import equal_sections
-from memlens._core.pure.prefix_sections import prefix_sections
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.node_sections import node_flags, node_sizes
+from memlens._core.pure.prefix_sections import prefix_sections
 from memlens._core.pure.roots import Root, named_roots, remaining_roots
 from memlens._core.pure.running_frames import (
     RunningFrame,

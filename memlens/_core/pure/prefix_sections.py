@@ -7,34 +7,39 @@ snapshot.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from memlens._core.pure.untraversed import find_class, numpy_prefix_reader
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("prefix_sections",)
 
 _MIN_NODE_BYTES = 512
+_MIN_ARRAY_BYTES = 1280  # of numpy
 _PREFIX_BYTES = 256
 _PREFIX_CHARACTERS = 128
-_UTF_32 = f"utf-32-{sys.byteorder[0]}e"
 
 
 def prefix_sections(
     heap: WalkedHeap, node_type: Sequence[int], node_size: Sequence[int]
 ) -> dict[str, array[int]]:
-    """Return the hash of the beginning of each large str, bytes, bytearray and array."""
+    """Return the hash of the beginning of each large str, bytes, bytearray, array and numpy array."""
     readers: dict[int, Callable[[Any], bytes]] = {}
+    smallest: dict[int, int] = {}
+    array_type = find_class("numpy", "ndarray")
     for row, number in enumerate(heap.types, 1):
         cls = heap.objects[number]
         reader = next((read for known, read in _READERS.items() if known is cls), None)
+        if cls is array_type:
+            reader = numpy_prefix_reader(cls, _of_buffer)
         if reader is not None:
             readers[row] = reader
+            smallest[row] = _MIN_ARRAY_BYTES if cls is array_type else _MIN_NODE_BYTES
     nodes, hashes = array("I"), array("I")
     for node, row in enumerate(node_type):
-        if row in readers and node_size[node] >= _MIN_NODE_BYTES:
+        if row in readers and node_size[node] >= smallest[row]:
             prefix = readers[row](heap.objects[node])
             if prefix:
                 nodes.append(node)
@@ -46,12 +51,15 @@ def _of_text(text: str) -> bytes:
     """Return the characters, so that a str that gets wider ones keeps its beginning."""
     if len(text) < _PREFIX_CHARACTERS:
         return b""
-    return text[:_PREFIX_CHARACTERS].encode(_UTF_32, "surrogatepass")
+    # Not by a codec, whose module would be imported by the capture.
+    return array("I", map(ord, text[:_PREFIX_CHARACTERS])).tobytes()
 
 
-def _of_buffer(buffer: bytes | bytearray | array[Any]) -> bytes:
+def _of_buffer(buffer: Any) -> bytes:
     with memoryview(buffer) as view, view.cast("B") as data:
-        return bytes(data[:_PREFIX_BYTES]) if len(data) >= _PREFIX_BYTES else b""
+        prefix = bytes(data[:_PREFIX_BYTES])
+    # Zeros may just not have been written yet.
+    return prefix if len(prefix) == _PREFIX_BYTES and any(prefix) else b""
 
 
 _READERS: dict[type, Callable[[Any], bytes]] = {

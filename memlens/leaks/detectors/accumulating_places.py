@@ -67,15 +67,18 @@ def members_through_time(growth: Growth, members: Collection[int]) -> list[list[
 
     Those that have the key of the place then, and those that are the same objects as members.
     """
-    keys = {growth.places(growth.end).keys[node] for node in members}
+    now = growth.places(growth.end).keys
+    keys = {now[node] for node in members}
     through = [list(members)]
     for step in range(growth.end - 1, -1, -1):
+        same, before = growth.same[step], growth.places(step).keys
         earlier = {
             was
             for node in through[-1]
-            if (was := growth.earlier(node, step + 1)) != NONE
-            and _is_continued(growth, step, was, node)
+            if (was := same[node]) != NONE
+            and (before[was] == now[node] or _keeps_contents(growth, step, was, node))
         }
+        now = before
         if len(members) != 1 or not earlier:  # a single one that lives is followed itself
             for key in keys:
                 earlier.update(growth.places(step).containers.get(key, ()))
@@ -85,13 +88,11 @@ def members_through_time(growth: Growth, members: Collection[int]) -> list[list[
     return through[::-1]
 
 
-def _is_continued(growth: Growth, step: int, was: int, now: int) -> bool:
-    """Tell whether a container is the same as one at its address before, by place or contents.
+def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
+    """Tell whether a container at another place is the same as one at its address before.
 
     The address of a container that was freed is soon used again by another of its type.
     """
-    if growth.places(step).keys[was] == growth.places(step + 1).keys[now]:
-        return True
     held = elements_of(growth.graphs[step], [was])
     same = growth.same[step]
     kept = sum(1 for node in elements_of(growth.graphs[step + 1], [now]) if same[node] in held)
@@ -192,7 +193,9 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
         arrival = {}
     if not through[0] and is_initial_load(contents):
         return None
-    contents = replace(contents, bytes_grown=_retained_growth(graphs, through))
+    contents = replace(
+        contents, bytes_grown=_retained_growth(graphs, through), is_born=not through[0]
+    )
     if not is_leak(contents) or not _is_beyond_imports(growth, members, contents.steps, start):
         return None
     if len(members) > 1 and not _get_longer(growth, members, through, lengths):

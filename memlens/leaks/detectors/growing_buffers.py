@@ -101,27 +101,22 @@ def _many(growth: Growth, key: int, nodes: list[int]) -> Holder | None:
         return None
     if extents[-1] - extents[0] < _MIN_GROWTH_OF_MANY * extents[0]:
         return None
-    if not _grows(growth, extents, start, _most_stay(growth, nodes, start)):
+    if not _grows(growth, extents, start, _most_stay(growth.graphs[start:], through)):
         return None
     ordered = sorted(nodes, key=lambda node: -growth.last.node_size[node])
     return Holder(ordered[0], "buffer", start, tuple(extents), [], members=tuple(ordered))
 
 
-def _most_stay(growth: Growth, nodes: Sequence[int], start: int) -> list[bool | None]:
-    """Tell for each interval whether most of the buffers of a place begin as before."""
-    found: list[bool | None] = []
-    now: Sequence[int] = nodes
-    for step in range(growth.end, start, -1):
-        before = [growth.earlier(node, step) for node in now]
-        pairs = [
-            (growth.graphs[step - 1].prefix_of(was), growth.graphs[step].prefix_of(node))
-            for was, node in zip(before, now, strict=True)
-            if was != NONE
-        ]
-        told = [was == prefix for was, prefix in pairs if was is not None and prefix is not None]
-        found.append(sum(told) * 2 > len(told) if told else None)
-        now = [was for was in before if was != NONE]
-    return found[::-1]
+def _most_stay(graphs: Sequence[HeapGraph], through: Sequence[list[int]]) -> list[bool | None]:
+    """Tell for each interval whether most of the beginnings in a place are still there."""
+    beginnings = [
+        [prefix for node in nodes if (prefix := graph.prefix_of(node)) is not None]
+        for graph, nodes in zip(graphs, through, strict=True)
+    ]
+    return [
+        len(set(after).intersection(before)) * 2 > len(set(before)) if before and after else None
+        for before, after in pairwise(beginnings)
+    ]
 
 
 def _through_time(growth: Growth, node: int, key: int) -> tuple[int, list[int]]:

@@ -10,9 +10,10 @@
 #include "capture/prefixes.h"
 #include "base/structures.h"
 #include "base/text.h"
+#include "capture/edges_numpy.h"
 #include "capture/edges_stdlib.h"
 
-enum { MIN_NODE_BYTES = 512, PREFIX_BYTES = 256, PREFIX_CHARACTERS = 128 };
+enum { MIN_NODE_BYTES = 512, MIN_ARRAY_BYTES = 1280, PREFIX_BYTES = 256, PREFIX_CHARACTERS = 128 };
 
 /* The characters, not the bytes: a str that gets wider characters keeps its beginning. */
 static int
@@ -34,15 +35,29 @@ text_prefix_hash(PyObject *text, Py_hash_t *hash)
 static int
 bytes_prefix_hash(const char *data, Py_ssize_t length, Py_hash_t *hash)
 {
-    if (data == NULL || length < PREFIX_BYTES) {
-        return 0;
+    if (data == NULL || length < PREFIX_BYTES
+        || (data[0] == 0 && memcmp(data, data + 1, PREFIX_BYTES - 1) == 0)) {
+        return 0; /* zeros may just not have been written yet */
     }
     *hash = compat_hash_bytes(data, PREFIX_BYTES);
     return 1;
 }
 
+/* Numbers in C order only: other arrays have no beginning that an append would keep. */
 static int
-prefix_hash(PyObject *object, const Plan *plan, Py_hash_t *hash)
+array_prefix_hash(PyObject *object, Py_hash_t *hash)
+{
+    const Array *array = (const Array *)object;
+    const ArrayType *dtype = (const ArrayType *)array->dtype;
+    if (dtype == NULL || strchr("biufc", dtype->kind) == NULL || !(array->flags & ARRAY_C_ORDER)
+        || !(array->flags & ARRAY_OWNS_DATA) || array->dimensions < 1) {
+        return 0;
+    }
+    return bytes_prefix_hash(array->data, PREFIX_BYTES, hash);
+}
+
+static int
+prefix_hash(PyObject *object, const Plan *plan, uint64_t size, Py_hash_t *hash)
 {
     if (PyUnicode_CheckExact(object)) {
         return text_prefix_hash(object, hash);
@@ -59,6 +74,10 @@ prefix_hash(PyObject *object, const Plan *plan, Py_hash_t *hash)
                && bytes_prefix_hash(array->items, Py_SIZE(object) * array->description->item_bytes,
                                     hash);
     }
+    if (plan->content == ndarray_content && plan->known == plan->type
+        && size >= MIN_ARRAY_BYTES) {
+        return array_prefix_hash(object, hash);
+    }
     return 0;
 }
 
@@ -66,7 +85,7 @@ void
 note_prefix(Capture *capture, PyObject *object, const Plan *plan)
 {
     Py_hash_t hash;
-    if (capture->size >= MIN_NODE_BYTES && prefix_hash(object, plan, &hash)) {
+    if (capture->size >= MIN_NODE_BYTES && prefix_hash(object, plan, capture->size, &hash)) {
         capture->failed |= push_u32(&capture->prefix_node, capture->node) < 0
                            || push_u32(&capture->prefix_hash, (uint32_t)hash) < 0;
     }
