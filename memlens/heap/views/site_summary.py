@@ -18,7 +18,8 @@ def summarise_sites(graph: HeapGraph, *, include_garbage: bool = False) -> Summa
     """Group the sampled objects by the line that allocated them: see `HeapSnapshot.summary`.
 
     Counts and shallow sizes are estimates for all objects; retained sizes are of the sampled
-    objects only, each counted where it was allocated. Raises ``NotInSnapshotError`` if allocations were not sampled.
+    objects only, each counted where it was allocated. Raises ``NotInSnapshotError`` if allocations
+    were not sampled.
     """
     sites = graph.sites
     if sites is None:
