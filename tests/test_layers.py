@@ -51,7 +51,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.leaks": [
         {"leak_report", "scopes"},
         {"suspects", "scope_report", "growing_types", "unexplained"},
-        {"naming", "find_growth", "gained_types"},
+        {"naming", "find_growth", "gained_types", "pytest_records"},
         {"patterns"},
         {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},

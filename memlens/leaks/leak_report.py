@@ -10,6 +10,7 @@ from memlens._text import format_bytes, format_change, format_duration, labelled
 from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growing_types import growing_types
+from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth
 from memlens.leaks.unexplained import UnexplainedGrowth, unexplained_growth
@@ -35,7 +36,8 @@ class LeakReport(Sequence[LeakSuspect]):
     grew too, but states a bound. Sizes are in bytes, ``seconds`` is the time from the first
     snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
     was made. ``min_growth_bytes``: what grew by less was left out. ``unexplained``: memory that grew
-    while no object did, where no suspect is found.
+    while no object did, where no suspect is found. ``pytest_records``: what pytest keeps of each test
+    until the end, None outside a run of tests.
     """
 
     pid: int
@@ -47,6 +49,7 @@ class LeakReport(Sequence[LeakSuspect]):
     alert: LeakAlert | None = None
     bounded: tuple[BoundedHolder, ...] = ()
     min_growth_bytes: int = 0
+    pytest_records: PytestRecords | None = None
     unexplained: UnexplainedGrowth | None = None
 
     @property
@@ -138,9 +141,10 @@ class LeakReport(Sequence[LeakSuspect]):
 
     def _bounded_text(self) -> list[str]:
         """Say what grew and is no leak: a reader who sees it grow wonders."""
-        if not self.bounded:
+        known = [*self.bounded[:_SHOWN], *([self.pytest_records] if self.pytest_records else [])]
+        if not known:
             return []
-        text = "; ".join(map(str, self.bounded[:_SHOWN]))
+        text = "; ".join(map(str, known))
         return [labelled("Not leaks:", text, label_width=11, indent="")]
 
     def to_dict(self) -> dict[str, Any]:
@@ -162,6 +166,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "alert": self.alert.to_dict() if self.alert else None,
             "bounded": [one.to_dict() for one in self.bounded],
             "min_growth_bytes": self.min_growth_bytes,
+            "pytest_records": self.pytest_records.to_dict() if self.pytest_records else None,
             "unexplained": self.unexplained.to_dict() if self.unexplained else None,
             "verdict": self.verdict,
             "confidence": self.confidence,
@@ -190,7 +195,7 @@ def find_leaks(
     ``OptionError`` for a bad option.
     """
     snapshots = list(snapshots)
-    suspects, bounded = explain_growth(snapshots, ignore, min_growth_bytes, limit)
+    suspects, bounded, records = explain_growth(snapshots, ignore, min_growth_bytes, limit)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
     comparison = ordered[0].compare(ordered[-1])
     return LeakReport(
@@ -203,5 +208,6 @@ def find_leaks(
         alert=alert,
         bounded=tuple(bounded),
         min_growth_bytes=min_growth_bytes,
-        unexplained=None if suspects else unexplained_growth(ordered),
+        pytest_records=records,
+        unexplained=None if suspects or records else unexplained_growth(ordered),
     )

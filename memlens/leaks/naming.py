@@ -26,6 +26,7 @@ _WEAK_REFERENCES = frozenset(
 )
 # What imports leave with the interpreter; two snapshots cannot distinguish it from a leak.
 _INTERPRETERS_OWN = DATA | {"type", "function", "builtin_function_or_method", "module", "dict"}
+_MIN_INTERVALS_OF_IMPORTS = 3
 _NAMELESS = ("native", "garbage")
 _WILD = "[*]"
 
@@ -115,6 +116,8 @@ def _is_noise(case: Case) -> bool:
     if _holds_only_weakly(case):
         return True
     imports = growth.imports[holder.start :]
+    if holder.start and all(imports) and len(imports) < _MIN_INTERVALS_OF_IMPORTS:
+        return True  # all of its life is a time of imports, which fill tables of many kinds
     is_early = len(growth.graphs) == 2 or (any(imports) and len(imports) - sum(imports) < 2)
     return is_early and warms_up(growth.last, holder, case.path)
 

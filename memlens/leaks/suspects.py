@@ -23,6 +23,7 @@ from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.naming import name_holders
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.places import PlaceIndex
+from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.stated_bounds import BoundedHolder
 
 __all__ = ("LeakSuspect", "explain_growth")
@@ -103,16 +104,18 @@ def explain_growth(
     ignore: Iterable[str] = (),
     min_growth_bytes: int = 0,
     limit: int = 20,
-) -> tuple[list[LeakSuspect], list[BoundedHolder]]:
-    """Return the suspects, the largest share first, and the holders that grew but state a bound.
+) -> tuple[list[LeakSuspect], list[BoundedHolder], PytestRecords | None]:
+    """Return the suspects, the largest share first, and what grew but is no leak.
 
-    Options and errors are those of `memlens.find_leaks`.
+    That is: the holders that state a bound, and the records of pytest. Options and errors are
+    those of `memlens.find_leaks`.
     """
     ordered = _in_order(snapshots)
     patterns = check_regexes("ignore", ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
     cases, bounded = _cases(ordered)
+    cases, records = split_pytest_records(cases)
     suspects: list[LeakSuspect] = []
     for case in cases:
         if case.holder.share_bytes >= min_growth_bytes and not any(
@@ -121,7 +124,7 @@ def explain_growth(
             suspects.append(_suspect(case))
             if len(suspects) == limit:
                 break
-    return suspects, bounded
+    return suspects, bounded, records
 
 
 def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]]:

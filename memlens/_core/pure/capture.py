@@ -45,13 +45,15 @@ _IMMORTAL_FROM = 1 << 29
 
 
 def capture(
-    *, values: bool = False, own_prefix: str = "", skip_frames: int = 0
+    *, values: bool = False, own_prefix: str = "", skip_frames: int = 0, blocks: bytes = b""
 ) -> dict[str, array[int]]:
     """Capture the heap of this process as the sections of `memlens._core.layout`.
 
     ``values``: include the text of strings, bytes and numbers, also as dict keys. Frames of code
     in files whose path starts with ``own_prefix`` are left out, and so are the ``skip_frames``
     innermost other frames of the calling thread. The collector is disabled during the capture.
+
+    ``blocks``: addresses of memory blocks whose owners are wanted; only the C core finds them.
 
     In addition to the sections, ``failed_node`` has the objects whose type raised an error; their
     references have no names.

@@ -46,12 +46,14 @@ _PARALLEL = (
     ("value_node", "value_text"),
     ("equal_node", "equal_group"),
     ("prefix_node", "prefix_hash"),
+    ("block_node", "block_address"),
     ("site_address", "site_size", "site_weight", "site_stack"),
     ("site_function", "site_file", "site_line"),
 )
 _TOGETHER = (
     frozenset(("equal_node", "equal_group")),
     frozenset(("prefix_node", "prefix_hash")),
+    frozenset(("block_node", "block_address")),
     frozenset(SITE_SECTIONS),
 )
 _ROOT_KINDS = bytes(RootKind)
@@ -291,6 +293,11 @@ def _check_weights(sections: CheckedSections) -> None:
         raise SnapshotFileError("inconsistent heap: section 'site_weight' is out of range")
 
 
+def _check_block_nodes(sections: CheckedSections) -> None:
+    nodes = sections.peek("block_node")
+    _check_range("block_node", nodes, sections.item_count("node_type"))
+
+
 def _check_range(name: str, values: Any, limit: int) -> None:
     largest = max(chain(values, (-1,)))
     if largest >= limit:
@@ -320,4 +327,5 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
     "site_file": _check_site_rows("site_file", "site_string_offset", 1),
     "site_string_offset": _check_offsets("site_string_offset", "site_string_bytes"),
     "site_weight": _check_weights,
+    "block_node": _check_block_nodes,
 }

@@ -34,4 +34,6 @@ const SectionName section_names[SECTION_COUNT] = {
     [EQUAL_GROUP] = {"equal_group", 'I'},
     [PREFIX_NODE] = {"prefix_node", 'I'},
     [PREFIX_HASH] = {"prefix_hash", 'I'},
+    [BLOCK_NODE] = {"block_node", 'I'},
+    [BLOCK_ADDRESS] = {"block_address", 'Q'},
 };

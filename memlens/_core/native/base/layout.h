@@ -84,6 +84,8 @@ enum {
     EQUAL_GROUP,
     PREFIX_NODE,
     PREFIX_HASH,
+    BLOCK_NODE,
+    BLOCK_ADDRESS,
     SECTION_COUNT
 };
 

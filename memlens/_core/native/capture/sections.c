@@ -178,6 +178,8 @@ take_sections(Capture *capture, Buffer *sections)
     move(&sections[EQUAL_GROUP], &capture->equal_group);
     move(&sections[PREFIX_NODE], &capture->prefix_node);
     move(&sections[PREFIX_HASH], &capture->prefix_hash);
+    move(&sections[BLOCK_NODE], &capture->block_node);
+    move(&sections[BLOCK_ADDRESS], &capture->block_address);
     return 0;
 }
 

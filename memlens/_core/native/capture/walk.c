@@ -4,6 +4,7 @@
 #if MEMLENS_SUPPORTED
 
 #include "capture/walk.h"
+#include "capture/blocks.h"
 #include "capture/edges_objects.h"
 #include "capture/equal.h"
 #include "capture/finished.h"
@@ -83,6 +84,9 @@ read_object(Capture *capture, uint32_t index)
         note_contents(capture, object);
     }
     note_prefix(capture, object, plan);
+    if (capture->facts.block_count != 0) {
+        note_blocks(capture, object, plan);
+    }
     if (plan->finish.kind != NO_TEST && has_finished(&capture->facts, object, &plan->finish)) {
         capture->flags |= FLAG_FINISHED;
     }
