@@ -78,9 +78,10 @@ def run_profiled(
     """Run a program under the profiler, print the report to stderr, and return its exit code.
 
     ``output_dir`` keeps the snapshots and the report; without it nothing is kept. By default the
-    ``snapshot_interval`` doubles from one second to an hour. Allocations are always sampled, so
-    that suspects show their allocation sites; ``show_allocations`` also reports and keeps the
-    profile. ``SystemExit`` of the program passes.
+    ``snapshot_interval`` doubles from a quarter of a second to an hour. From Python 3.12 on, a
+    snapshot is also taken before a function that the program's module called returns. Allocations
+    are always sampled, so that suspects show their allocation sites; ``show_allocations`` also
+    reports and keeps the profile. ``SystemExit`` of the program passes.
     """
     with ExitStack() as stack:
         folder = output_dir or stack.enter_context(
