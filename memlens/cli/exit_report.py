@@ -65,12 +65,18 @@ class ExitReport:
         self.has_begun = True
         if self._reserve is not None:
             self._reserve.close()
-        _attempt(lambda: self._profiler.stop(last_snapshot="exit"))
+        with _shown_while_working("taking the last snapshot"):
+            _attempt(lambda: self._profiler.stop(last_snapshot="exit"))
         _attempt(self._report)
+
+    def note_last_moment(self) -> None:
+        """Take a snapshot while the variables of a function that returns are alive."""
+        _attempt(lambda: self._profiler.take_snapshot("return"))
 
     def _report(self) -> None:
         try:
-            report = self._profiler.report()
+            with _shown_while_working(f"analysing {len(self._profiler.snapshots)} snapshots"):
+                report = self._profiler.report()
         except (MemlensError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -160,6 +166,20 @@ def report_on_sigterm(report: ExitReport, clean_up: Callable[[], object]) -> Ite
         if was_interrupted and os.getpid() == pid:
             clean_up()
             os.kill(pid, signal.SIGTERM)
+
+
+@contextmanager
+def _shown_while_working(what: str) -> Iterator[None]:
+    """Say on a terminal what takes time, and clear the line when it is done."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    text = f"memlens: {what} ..."
+    print(text, end="", flush=True, file=sys.stderr)
+    try:
+        yield
+    finally:
+        print(f"\r{' ' * len(text)}\r", end="", flush=True, file=sys.stderr)
 
 
 def _attempt(step: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from memlens.cli.exit_report import ExitReport, report_on_sigterm
+from memlens.cli.last_moment import last_moments
 from memlens.cli.output import add_json, positive_seconds
 from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
 from memlens.errors import CaptureError, MemlensError
@@ -102,7 +103,8 @@ def run_profiled(
         outcome = _Outcome()
         with report_on_sigterm(report, stack.close):
             try:
-                outcome.run(program)
+                with last_moments(program.code, report.note_last_moment):
+                    outcome.run(program)
             finally:
                 report.finish()
     return outcome.exit_code()
