@@ -220,10 +220,10 @@ def sweep_leftovers(folder: str | os.PathLike[str]) -> list[str]:
     """Delete the temporary files of writers that were killed; return their names.
 
     Files of running writers, of other users and of other programs are kept. Does nothing if the
-    folder does not exist.
+    folder does not exist or cannot be read now, for example because all descriptors are in use.
     """
     swept = []
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(checked_path(folder)) as found:
+    with suppress(OSError), os.scandir(checked_path(folder)) as found:
         for entry in found:
             if _LEFTOVER.fullmatch(entry.name) and _remove_if_abandoned(entry.path):
                 swept.append(entry.name)
