@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedWriter
 from types import TracebackType
 
-from memlens._uninterrupted import call_and_store
+from memlens._uninterrupted import call_and_store, close_all
 from memlens.errors import OptionError, OutputError
 
 __all__ = (
@@ -66,6 +66,7 @@ class PendingFile:
         self.target = checked_path(target)
         self._owner = os.getpid()
         self._descriptors: list[int] = []
+        self.name = ""
         self._is_finished = False
         with _output_errors(self.target):
             self._create()
@@ -163,8 +164,7 @@ class PendingFile:
 
     def close(self) -> None:
         """Close the descriptor, which releases the lock; may be called again."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        close_all(self._descriptors)
 
 
 @contextmanager
