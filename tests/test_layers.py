@@ -66,6 +66,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"main"},
         {"demo", "run", "views", "allocations"},
         {"exit_report", "last_moment", "output", "script"},
+        {"child_reports"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import signal
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from memlens.cli.exit_report import ExitReport, report_on_sigterm
@@ -21,6 +24,7 @@ __all__ = ("add_run_command", "run_profiled")
 
 _FIRST_INTERVAL_SECONDS = 0.25
 _MAX_INTERVAL_SECONDS = 3600
+_MAX_SNAPSHOTS = 60  # of the program and its children together
 
 
 def add_run_command(commands: Any) -> None:
@@ -84,13 +88,12 @@ def run_profiled(
     reports and keeps the profile. ``SystemExit`` of the program passes.
     """
     with ExitStack() as stack:
-        folder = output_dir or stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="memlens-run-")
-        )
+        folder = output_dir or stack.enter_context(_temporary_folder())
         profiler = MemoryProfiler(
             folder,
             sample_interval=1.0,
             snapshot_interval=snapshot_interval or _doubling_interval,
+            max_snapshots=_MAX_SNAPSHOTS,
         )
         report = ExitReport(
             profiler,
@@ -109,6 +112,18 @@ def run_profiled(
             finally:
                 report.finish()
     return outcome.exit_code()
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """Yield a folder that is deleted at the end by the process that created it, not by its children."""
+    folder = tempfile.mkdtemp(prefix="memlens-run-")
+    pid = os.getpid()
+    try:
+        yield folder
+    finally:
+        if os.getpid() == pid:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(profiler: MemoryProfiler) -> None:

@@ -252,6 +252,11 @@ class MemoryProfiler:
         """Open the kept snapshots, oldest first."""
         return self._store.load()
 
+    def snapshots_of_children(self) -> list[list[str]]:
+        """Return the kept snapshot files of each forked child of this process, oldest first."""
+        with self._lock:
+            return self._store.paths_of_children()
+
     # -- leaks -----------------------------------------------------------------------------------
 
     def report(self) -> ProfilerReport:
