@@ -7,6 +7,7 @@ program is slowed down. On 3.11 the last snapshot of the running program is the 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -73,6 +74,7 @@ class _Watch:
         self._take, self._clock = take, clock
         self._started = self._taken = clock()
         self._watched: set[CodeType] = set()
+        self._pid = os.getpid()
 
     def start(self) -> None:
         monitoring = _monitoring()
@@ -102,6 +104,8 @@ class _Watch:
         is_coroutine = code.co_flags & CO_COROUTINE
         if not is_coroutine and (caller is None or caller.f_code is not self._module_code):
             return _monitoring().DISABLE
+        if os.getpid() != self._pid:
+            return None  # a forked child reports for itself
         now = self._clock()
         if now - self._taken >= max(_MIN_SECONDS, _MIN_SHARE * (now - self._started)):
             self._take()
