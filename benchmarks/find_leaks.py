@@ -108,7 +108,8 @@ def analyse(paths: list[str], *, profile: bool) -> tuple[float, float, int, str]
     """Return seconds, CPU seconds, extra bytes at the peak, and what the analysis prints."""
     command = [sys.executable, "-c", ANALYSIS, ROOT, str(profile), *paths]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
-        assert one.stdin is not None and one.stdout is not None
+        assert one.stdin is not None
+        assert one.stdout is not None
         while "python" not in Path(f"/proc/{one.pid}/cmdline").read_text():
             time.sleep(0.01)
         time.sleep(1.0)  # memlens is imported

@@ -105,7 +105,9 @@ def test_groups(core, data, count):
     assert keys.tolist() == sorted(set(keys))
     for row, one in enumerate(keys):
         members = nodes[offset[row] : offset[row + 1]].tolist()
-        assert members == [n for n in range(count) if key[n] == one and mark[n] and not flags[n] & 2]
+        assert members == [
+            n for n in range(count) if key[n] == one and mark[n] and not flags[n] & 2
+        ]
         assert members
 
 

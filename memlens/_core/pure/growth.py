@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,7 @@ def mark_born(
     return array(
         "B",
         bytes(
-            born > since and not flag & skip_flags
-            for born, flag in zip(births, flags, strict=True)
+            born > since and not flag & skip_flags for born, flag in zip(births, flags, strict=True)
         ),
     )
 
@@ -110,6 +110,6 @@ def share_sizes(
         "Q",
         [
             sum(sizes[node] // count[node] for node in nodes[start:end])
-            for start, end in zip(offset, offset[1:], strict=False)
+            for start, end in itertools.pairwise(offset)
         ],
     )

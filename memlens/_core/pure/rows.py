@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import le, lt
 from typing import TYPE_CHECKING
 
@@ -76,10 +76,7 @@ def node_lengths(
         raise ValueError("container_node and container_length must have the same length")
     check_ascending(containers, "container_node", edges.node_count)
     offset, weak = edges.offset, edges.weak
-    lengths = [
-        end - start - sum(weak[start:end])
-        for start, end in zip(offset, offset[1:], strict=False)
-    ]
+    lengths = [end - start - sum(weak[start:end]) for start, end in pairwise(offset)]
     for node, length in zip(containers, known, strict=True):
         lengths[node] = length
     return array("I", [min(length, NONE) for length in lengths])
@@ -96,10 +93,7 @@ def row_sums(
     offset, nodes = read_rows(row_offset, row_node, len(values))
     return array(
         "Q",
-        [
-            sum(values[node] for node in nodes[start:end])
-            for start, end in zip(offset, offset[1:], strict=False)
-        ],
+        [sum(values[node] for node in nodes[start:end]) for start, end in pairwise(offset)],
     )
 
 
@@ -131,7 +125,7 @@ def row_gains(
                 for node in nodes[start:end]
                 if matched[node] != NONE
             )
-            for start, end in zip(offset, offset[1:], strict=False)
+            for start, end in pairwise(offset)
         ],
     )
 

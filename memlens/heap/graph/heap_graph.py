@@ -272,6 +272,12 @@ class HeapGraph:
     @cached_property
     def path_edges(self) -> memoryview:
         """For each node, the last edge of the best shortest path from a root."""
+        return self.find_path_edges()
+
+    def find_path_edges(self) -> memoryview:
+        """Return `path_edges` without keeping them, if they are not there already."""
+        if "path_edges" in self.__dict__:
+            return self.path_edges
         tiers = bytes(map(self._root_tier, range(self.root_count_total)))
         return memoryview(
             checked_core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)

@@ -45,11 +45,9 @@ def _candidates(growth: Growth) -> list[list[int]]:
         gained = length - before.lengths.get(key, length)
         if gained > 0:
             gains[key] = gained
-    for key, nodes in last.containers.items():  # the path to a container may have changed
-        if key not in gains:
-            gained = sum(max(0, _gain(growth, node)) for node in nodes)
-            if gained > 0:
-                gains[key] = gained
+    for key, gained in last.gains(before, growth.same[-1]).items():
+        if gained and key not in gains:  # the path to a container may have changed
+            gains[key] = gained
     ordered = sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]
     return [last.containers[key] for key in ordered]
 
@@ -183,7 +181,7 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
     if len(grown) > 1:
         shape = "cluster"
     else:
-        shape = "slot" if growth.births[-1][grown[0]] > start + (not through[0]) else "container"
+        shape = "slot" if growth.births[grown[0]] > start + (not through[0]) else "container"
     return Holder(
         grown[0],
         shape,
@@ -255,7 +253,7 @@ def _grown_members(growth: Growth, members: list[int], start: int) -> list[int]:
 
 
 def _is_longer(growth: Growth, node: int, start: int) -> bool:
-    first = growth.births[-1][node]
+    first = growth.births[node]
     if first > start:
         return True
     return length_in(growth.last, node) > length_in(growth.graphs[first], growth.history(node)[0])
