@@ -100,6 +100,12 @@ class Growth:
         """Return the same object one snapshot before ``step``, or ``NONE``."""
         return self.same[step - 1][node]
 
+    def length(self, node: int, step: int) -> int:
+        """Return the number of elements of an object of a snapshot, or else of its references."""
+        if step >= self.end - 1:  # asked for many, and known
+            return self.places(step).node_lengths[node]
+        return length_in(self.graphs[step], node)
+
     def history(self, node: int) -> list[int]:
         """Return an object's nodes, from the snapshot of its birth to the last."""
         nodes = [node]

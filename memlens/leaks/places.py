@@ -27,6 +27,8 @@ _WITHOUT_ELEMENTS = frozenset(
 TRIE_NODES = "hamt"  # of contextvars: made anew each time one is set
 _MIN_REFERENCES = 8  # an object that no length is known of, and that refers to so many
 MIN_BUFFER_BYTES = 512
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+_KIND_FACTOR = 0x9E37_79B9_7F4A_7C15  # spreads the few kinds of roots over 64 bits
 
 
 class PlaceRows(Mapping[int, list[int]]):
@@ -166,7 +168,7 @@ def _place_keys(graph: HeapGraph, path_edges: memoryview) -> tuple[array[int], a
         graph.node_type,
         strings,
         array("Q", [strings[number] for number in graph.type_name]),
-        array("Q", [_root_key(graph, root) for root in range(graph.root_count_total)]),
+        _root_keys(graph, strings),
         array("I", [node for node, _ in anchors]),
         array("Q", [key for _, key in anchors]),
         strings.index(namespace) if namespace in strings else NONE >> 3,
@@ -210,6 +212,12 @@ def _frame_key(function: str, file: str) -> int:
     return _text_key(f"frame {function} {file}")
 
 
-def _root_key(graph: HeapGraph, root: int) -> int:
-    kind = RootKind(graph.root_kind[root])
-    return _text_key(f"{kind.name} {graph.string(graph.root_name[root])}")
+def _root_keys(graph: HeapGraph, strings: array[int]) -> array[int]:
+    """Return a key for each root: of its kind and its name."""
+    return array(
+        "Q",
+        [
+            strings[name] ^ kind * _KIND_FACTOR & _MASK
+            for kind, name in zip(graph.root_kind, graph.root_name, strict=True)
+        ],
+    )

@@ -50,7 +50,8 @@ def place_keys(
 
     Returns columns of u64 and u8. Raises `ValueError` for columns that do not fit together.
     """
-    offset = read_edges(edge_offset, edge_target, edge_label).offset
+    edges = read_edges(edge_offset, edge_target, edge_label)
+    offset = edges.offset
     label = read_column(edge_label, "I", "edge_label")
     path = read_column(path_edges, "I", "path_edges").tolist()
     kinds = read_column(node_type, "I", "node_type")
@@ -61,6 +62,8 @@ def place_keys(
     anchors = dict(zip(nodes, read_column(anchor_key, "Q", "anchor_key"), strict=True))
     count = len(offset) - 1
     _check(count, path, kinds, label, strings, types, nodes)
+    if any(edge != NONE and edges.target[edge] != node for node, edge in enumerate(path)):
+        raise ValueError("path_edges names an edge that leads elsewhere")
     if len(roots) != offset[1]:
         raise ValueError("root_key must have an entry for each edge of node 0")
     row_length = map(sub, offset[1:], offset)

@@ -56,7 +56,7 @@ def _gain(growth: Growth, node: int) -> int:
     was = growth.earlier(node, growth.end)
     if was == NONE:
         return 0
-    return length_in(growth.last, node) - length_in(growth.graphs[-2], was)
+    return growth.length(node, growth.end) - growth.length(was, growth.end - 1)
 
 
 def members_through_time(growth: Growth, members: Collection[int]) -> list[list[int]]:
@@ -249,14 +249,14 @@ def _get_longer(
 def _grown_members(growth: Growth, members: list[int], start: int) -> list[int]:
     """Return the containers that are longer than at the start, the longest first."""
     grown = [node for node in members if _is_longer(growth, node, start)] or members
-    return sorted(grown, key=lambda node: -length_in(growth.last, node))
+    return sorted(grown, key=lambda node: -growth.length(node, growth.end))
 
 
 def _is_longer(growth: Growth, node: int, start: int) -> bool:
     first = growth.births[node]
     if first > start:
         return True
-    return length_in(growth.last, node) > length_in(growth.graphs[first], growth.history(node)[0])
+    return growth.length(node, growth.end) > growth.length(growth.history(node)[0], first)
 
 
 def _new_entries(
