@@ -32,7 +32,8 @@ class LeakReport(Sequence[LeakSuspect]):
     snapshots or more, those that grew more than once and kept what they gained. ``bounded``: what
     grew too, but states a bound. Sizes are in bytes, ``seconds`` is the time from the first
     snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
-    was made. ``min_growth_bytes``: what grew by less was left out.
+    was made. ``min_growth_bytes``: what grew by less was left out. ``not_analysed``: why the
+    snapshots were not analysed, where that is so; then there are no suspects.
     """
 
     pid: int
@@ -44,6 +45,7 @@ class LeakReport(Sequence[LeakSuspect]):
     alert: LeakAlert | None = None
     bounded: tuple[BoundedHolder, ...] = ()
     min_growth_bytes: int = 0
+    not_analysed: str = ""
 
     def __iter__(self) -> Iterator[LeakSuspect]:
         return iter(self.suspects)
@@ -64,6 +66,10 @@ class LeakReport(Sequence[LeakSuspect]):
         return f"<LeakReport: {len(self)} suspects over {self.snapshot_count} snapshots>"
 
     def __str__(self) -> str:
+        if self.not_analysed:
+            head = f"Process {self.pid}: {self.snapshot_count} snapshots were not analysed:"
+            head += f" {self.not_analysed}"
+            return f"{self.alert}\n\n{head}" if self.alert else head
         head = (
             f"Process {self.pid}: {self.snapshot_count} snapshots over"
             f" {format_duration(self.seconds)}, the heap changed by"
@@ -128,6 +134,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "alert": self.alert.to_dict() if self.alert else None,
             "bounded": [one.to_dict() for one in self.bounded],
             "min_growth_bytes": self.min_growth_bytes,
+            "not_analysed": self.not_analysed,
         }
 
 
