@@ -20,6 +20,7 @@ from memlens.profiler.snapshot_store import SnapshotStore
 
 __all__ = ("Alerts",)
 
+_MANY = 1000  # holders, in the search for one
 _MIN_SNAPSHOTS_FOR_ALERT = 3  # two cannot distinguish a leak from one-time growth
 
 
@@ -58,18 +59,17 @@ class Alerts:
         if on_alert is None:
             if alert is not None:
                 self.count += 1
-                self.open.add(self._unexplained(alert))
+                self.open.add(self._unexplained(alert), time.time())
                 self._log(alert)
             return
         if alert is None and len(self._store.records) < _MIN_SNAPSHOTS_FOR_ALERT:
             return
         with OwnWork():
             report = self._analyse(alert)
-        if not report.not_analysed:
-            self.open.confirm(report)
+        self._test_open()
         if alert is None and not self.open.has_news(report):
             return
-        self.open.add(report)
+        self.open.add(report, time.time())
         self.count += 1
         try:
             with self._lock, OwnWork():
@@ -77,6 +77,27 @@ class Alerts:
         except MemlensError as error:
             self._note_failure(error)
         on_alert(report)
+
+    def _test_open(self) -> None:
+        """Look whether the holders of the first report that is due have grown since.
+
+        Only one a time: the others are due at the next snapshot.
+        """
+        now = time.time()
+        for one in self.open.to_test(now):
+            with self._lock:
+                self._store.paths()
+                records = [
+                    record for record in self._store.records if record.timestamp >= one.since
+                ]
+            if not records or records[-1].timestamp - records[0].timestamp < one.report.seconds:
+                continue
+            pair = [records[0].path, records[-1].path]
+            with OwnWork():
+                growth = self.analysis.run([pair], limit=_MANY).report
+            if growth is not None:
+                self.open.test(one, growth, records[-1].timestamp)
+            return
 
     def withdraw(
         self, on_withdrawn: Callable[[LeakReport], object] | None, *, is_leaking: bool

@@ -60,11 +60,12 @@ class Analysis:
         self,
         choices: Sequence[Sequence[str]],
         ignore: Sequence[str] = (),
-        min_growth_bytes: int = 0,
+        limit: int = 20,
     ) -> Answer:
         """Look for leaks in the first choice of snapshot files that shows any.
 
-        Never raises for what happens in the child: the answer says it.
+        ``ignore`` and ``limit`` are those of `find_leaks`. Never raises for what happens in the
+        child: the answer says it.
         """
         reason = _STOPPED if self.is_stopped else _why_not(sys.executable)
         if reason:
@@ -72,7 +73,7 @@ class Analysis:
         request = {
             "choices": [list(paths) for paths in choices],
             "ignore": list(ignore),
-            "min_growth_bytes": min_growth_bytes,
+            "limit": limit,
             "max_bytes": self._max_bytes or _bytes_for(choices),
             "max_seconds": self._max_seconds,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,9 +24,7 @@ _NICENESS = 10
 _RESERVED_BYTES = 1 << 20  # freed when memory is out, so that this can be said
 
 
-def analyse(
-    choices: list[list[str]], ignore: tuple[str, ...], min_growth_bytes: int
-) -> LeakReport | None:
+def analyse(choices: list[list[str]], ignore: Sequence[str], limit: int) -> LeakReport | None:
     """Look for leaks in the first choice of snapshot files that shows any.
 
     Returns the report of the last choice where none does; None where no choice has two files.
@@ -34,7 +33,7 @@ def analyse(
     for paths in choices:
         if len(paths) >= 2:
             snapshots = [HeapSnapshot.load(path) for path in paths]
-            report = find_leaks(snapshots, ignore=ignore, min_growth_bytes=min_growth_bytes)
+            report = find_leaks(snapshots, ignore=ignore, limit=limit)
             if report.suspects:
                 break
     return report
@@ -46,7 +45,7 @@ def main() -> None:
     _limit(request["max_bytes"], request["max_seconds"])
     reserve = bytearray(_RESERVED_BYTES)
     try:
-        report = analyse(request["choices"], tuple(request["ignore"]), request["min_growth_bytes"])
+        report = analyse(request["choices"], request["ignore"], request["limit"])
         answer: dict[str, Any] = {"report": to_plain(report)}
     except MemoryError:
         del reserve

@@ -58,8 +58,8 @@ class MemoryProfiler:
       ``"tracemalloc"`` is exact and makes the program several times slower. None is off.
     * ``on_alert``: called with a ``LeakReport``. With None snapshots are only analysed by `report`,
       and an alert of the trend is logged as a warning with the snapshots to analyse.
-    * ``on_withdrawn``: called with a ``LeakReport`` that ``on_alert`` received, when two later
-      analyses find none of its holders and memory does not leak any more.
+    * ``on_withdrawn``: called with a ``LeakReport`` that ``on_alert`` received and that turned out
+      wrong: none of its holders grew for as long a time again, or its trend is over.
     * ``alert_interval``: minimum seconds between two alerts of the trend of the readings.
     * ``limit``: the memory in bytes at which the process ends. None is the limit of the container
       or the machine. Memory that rises steeply against it gives an alert at once.
@@ -234,6 +234,7 @@ class MemoryProfiler:
             self._next_alert = now + self._alert_interval
             self._worker.submit("alert", lambda: self._check_for_leaks("alert", alert))
         elif now >= self._next_snapshot:
+            self._periodic_count += 1
             self._schedule_next()
             self._worker.submit("periodic", self._periodic)
         elif self._alerts.open.has_trends and not self._detectors.is_leaking:
@@ -249,7 +250,6 @@ class MemoryProfiler:
         return check_seconds("snapshot_interval", seconds, allow_infinity=True)
 
     def _periodic(self) -> None:
-        self._periodic_count += 1
         self._check_for_leaks("periodic" if self._store.records else "startup")
 
     def _note_failure(self, error: BaseException) -> None:

@@ -1,23 +1,36 @@
-"""OpenAlerts: the reports that were given and still hold, and those that later ones contradict.
+"""OpenAlerts: the reports that were given and still hold, and those that turned out wrong.
 
-An early alert may turn out wrong: a cache was still being filled, a pool still grew. When two
-analyses in succession do not find any of its holders again, and the trend that was its reason is
-over, a report is withdrawn.
+An early alert may be wrong: a cache was still being filled, a pool still grew. A report is withdrawn
+when, over as long a time as it covered, none of its holders has grown since; where it has no holder,
+when the trend that was its reason is over. That no later analysis confirms a holder is not enough:
+a slow leak may not show in every one.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 from memlens.leaks.leak_report import LeakReport
 
-__all__ = ("OpenAlerts",)
+__all__ = ("OpenAlert", "OpenAlerts")
 
-_MAX_MISSES = 2  # analyses in succession that do not confirm any holder
 _MAX_OPEN = 100
-_MAX_HOLDERS = 1000
 _MAX_WITHDRAWN = 20
+_NUMBER_OF = re.compile(r"^\d+ × ")  # of the containers of a place, which changes
+
+
+@dataclass(slots=True)
+class OpenAlert:
+    """A report that was given, and since when it is to be tested (wall-clock seconds).
+
+    ``is_refuted``: none of its holders has grown for as long as the report covered.
+    """
+
+    report: LeakReport
+    since: float
+    is_refuted: bool = False
 
 
 class OpenAlerts:
@@ -28,10 +41,7 @@ class OpenAlerts:
 
     def clear(self) -> None:
         """Forget all, as in a forked child."""
-        self._misses: dict[int, int] = {}  # by the number of an open report
-        self._open: dict[int, LeakReport] = {}
-        self._known: set[str] = set()
-        self._given = 0
+        self._open: deque[OpenAlert] = deque(maxlen=_MAX_OPEN)
         self._withdrawn: deque[LeakReport] = deque(maxlen=_MAX_WITHDRAWN)
 
     @property
@@ -42,28 +52,29 @@ class OpenAlerts:
     @property
     def has_trends(self) -> bool:
         """Whether a report is open whose reason was a trend."""
-        return any(report.alert is not None for report in self._open.values())
+        return any(one.report.alert is not None for one in list(self._open))
 
     def has_news(self, report: LeakReport) -> bool:
         """Tell whether a report names a holder that no open one names."""
-        return any(suspect.holder not in self._known for suspect in report)
+        known = set().union(*(_holders(one.report) for one in self._open))
+        return not _holders(report) <= known
 
-    def add(self, report: LeakReport) -> None:
+    def add(self, report: LeakReport, now: float) -> None:
         """Add a report that is given now."""
-        self._given += 1
-        self._open[self._given] = report
-        self._misses[self._given] = 0
-        if len(self._known) < _MAX_HOLDERS:
-            self._known.update(_holders(report))
-        if len(self._open) > _MAX_OPEN:
-            self._close(next(iter(self._open)))
+        self._open.append(OpenAlert(report, now))
 
-    def confirm(self, later: LeakReport) -> None:
-        """Count which open reports a later analysis confirms, and which it does not."""
-        found = _holders(later)
-        for number, report in self._open.items():
-            confirmed = not found.isdisjoint(_holders(report))
-            self._misses[number] = 0 if confirmed else self._misses[number] + 1
+    def to_test(self, now: float) -> list[OpenAlert]:
+        """Return the reports with holders that were given, or confirmed, long enough ago."""
+        return [
+            one
+            for one in self._open
+            if one.report.suspects and not one.is_refuted and now - one.since >= one.report.seconds
+        ]
+
+    def test(self, alert: OpenAlert, growth: LeakReport, now: float) -> None:
+        """Confirm or refute a report by what has grown since it was given or confirmed."""
+        alert.is_refuted = _holders(growth).isdisjoint(_holders(alert.report))
+        alert.since = now
 
     def withdraw(self, *, is_leaking: bool) -> list[LeakReport]:
         """Close and return the reports that do not hold any more.
@@ -71,22 +82,16 @@ class OpenAlerts:
         ``is_leaking``: whether a trend still shows a leak; then no report for a trend is withdrawn.
         """
         over = [
-            number
-            for number, report in self._open.items()
-            if (report.alert is None or not is_leaking)
-            and (not report.suspects or self._misses[number] >= _MAX_MISSES)
+            one
+            for one in self._open
+            if (one.is_refuted or not one.report.suspects)
+            and (one.report.alert is None or not is_leaking)
         ]
-        reports = [self._close(number) for number in over]
-        self._withdrawn.extend(reports)
-        return reports
-
-    def _close(self, number: int) -> LeakReport:
-        report = self._open.pop(number)
-        del self._misses[number]
-        others: Iterable[set[str]] = map(_holders, self._open.values())
-        self._known.difference_update(_holders(report) - set().union(*others))
-        return report
+        for one in over:
+            self._open.remove(one)
+            self._withdrawn.append(one.report)
+        return [one.report for one in over]
 
 
 def _holders(report: LeakReport) -> set[str]:
-    return {suspect.holder for suspect in report}
+    return {_NUMBER_OF.sub("", suspect.holder) for suspect in report}

@@ -22,9 +22,9 @@ MIB = 1 << 20
 STEP_SECONDS = 10.0
 
 
-def in_this_process(self, choices, ignore=(), min_growth_bytes=0):
+def in_this_process(self, choices, ignore=(), limit=20):
     """Analyse without the start of a process, of which test_analysis.py has the tests."""
-    return Answer(analyse(choices, ignore, min_growth_bytes))
+    return Answer(analyse(choices, ignore, limit))
 
 
 class Service:
@@ -304,7 +304,8 @@ def test_a_process_that_cannot_be_started_is_said_and_the_alert_is_given(
 ):
     service = Service(tmp_path, monkeypatch, snapshot_interval=1200.0)
     monkeypatch.setattr(
-        "memlens.profiler.alerts.Analysis.run", lambda *rest: Answer(None, "there is none")
+        "memlens.profiler.alerts.Analysis.run",
+        lambda *rest, **options: Answer(None, "there is none"),
     )
     service.run(4)
     (report,) = service.alerts

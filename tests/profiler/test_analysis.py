@@ -9,6 +9,7 @@ import threading
 import pytest
 
 import memlens
+import memlens.errors
 from memlens.profiler import analysis
 from memlens.profiler.analysis import Analysis
 from memlens.profiler.analysis_child import analyse
@@ -37,7 +38,7 @@ def test_the_result_is_that_of_this_process(paths):
     assert [suspect.holder for suspect in expected] == ["app.sessions"]
 
 
-def test_a_report_of_sampled_objects_survives_the_pipe(paths):
+def test_a_report_survives_the_pipe(paths):
     report = memlens.find_leaks([memlens.load(path) for path in paths])
     assert from_plain(to_plain(report)) == report
     with pytest.raises(TypeError, match="object cannot be sent"):
@@ -46,13 +47,15 @@ def test_a_report_of_sampled_objects_survives_the_pipe(paths):
 
 def test_options_are_passed_on(paths):
     assert Analysis().run([paths], ignore=["sessions"]).report.suspects == ()
-    assert Analysis().run([paths], min_growth_bytes=1 << 40).report.suspects == ()
+    with pytest.raises(memlens.errors.OptionError):
+        analyse([paths], (), 0)
+    assert "limit" in Analysis().run([paths], limit=0).reason
 
 
 def test_the_first_choice_that_shows_a_leak_is_taken(paths):
     assert Analysis().run([paths[:1], paths[1:]]).report.snapshot_count == 3
     assert Analysis().run([paths[:1]]) == analysis.Answer(None)
-    assert analyse([paths[:1]], (), 0) is None
+    assert analyse([paths[:1]], (), 20) is None
 
 
 def test_a_file_that_is_gone_is_the_reason(paths):
