@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +23,8 @@ from memlens._options import (
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
-from memlens.process.detector.alert import LeakAlert
+from memlens.leaks.unexplained import UnexplainedGrowth
+from memlens.process.detector.alert import DetectorReport, LeakAlert
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.alerts import Alerts
@@ -306,6 +308,8 @@ class MemoryProfiler:
         if first is not None and last is not None:
             seconds = last.timestamp - first.timestamp
         detectors = self._detectors.report()
+        if leaks is not None:
+            leaks = _with_trend(leaks, detectors)
         return ProfilerReport(
             os.getpid(),
             self.is_running,
@@ -360,3 +364,16 @@ class MemoryProfiler:
 def _stretching(count: int) -> float:
     """Return 10 seconds to the first periodic snapshot, twice as many to each further one."""
     return min(_FIRST_INTERVAL_SECONDS * 2.0 ** min(count, 20), _MAX_INTERVAL_SECONDS)
+
+
+def _with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> LeakReport:
+    """Return the report with what the trend of the readings says: one verdict for both."""
+    if leaks.suspects or leaks.unexplained is not None:
+        return leaks
+    for detector in detectors:
+        if detector.verdict.is_leak:
+            growth = UnexplainedGrowth(
+                detector.series, round(detector.verdict.growth_bytes), leaks.heap_growth_bytes
+            )
+            return replace(leaks, unexplained=growth)
+    return leaks

@@ -14,8 +14,10 @@ from memlens.heap.comparison import TypeChange
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.paths import Hop, RetentionPath
 from memlens.leaks.leak_report import LeakReport
+from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect
+from memlens.leaks.unexplained import UnexplainedGrowth
 
 __all__ = ("from_plain", "to_plain")
 
@@ -27,9 +29,11 @@ _TYPES: dict[str, type[Any]] = {
         Hop,
         LeakReport,
         LeakSuspect,
+        PytestRecords,
         RetentionPath,
         SiteShare,
         TypeChange,
+        UnexplainedGrowth,
     )
 }
 _TYPE = "type of value"
