@@ -73,11 +73,19 @@ def _rises(contents: Contents) -> bool:
     quiet = sum(1 for step in steps if step <= 0)
     if steps[-1] <= 0 or quiet > len(steps) // 4 or min(steps) < 0 < quiet:
         return False
-    fair = _MIN_LAST_SHARE * sum(steps) / len(steps)
-    if sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet) and steps[-1] >= max(_MIN_ELEMENTS, fair):
+    enough = sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet) and steps[-1] >= _MIN_ELEMENTS
+    if enough and _is_fair(steps, contents.seconds):
         return True
     is_heavy = contents.bytes_grown >= _HEAVY_BYTES * len(steps)
     return is_heavy and not sum(contents.removed) and len(steps) - contents.is_born >= 3
+
+
+def _is_fair(steps: Sequence[int], seconds: Sequence[float]) -> bool:
+    """Tell whether the last interval shows its share of the growth, by itself or for its length."""
+    if steps[-1] >= _MIN_LAST_SHARE * sum(steps) / len(steps):
+        return True
+    mean_rate = sum(steps) / max(seconds[-1] - seconds[0], 1e-9)
+    return rates(steps, seconds)[-1] >= _MIN_LAST_SHARE * mean_rate
 
 
 def onset_of(lengths: Sequence[int]) -> int:

@@ -287,19 +287,32 @@ class MemoryProfiler:
         """Open the kept snapshots, oldest first."""
         return self._store.load()
 
+    def snapshots_of_children(self) -> list[list[str]]:
+        """Return the kept snapshot files of each forked child of this process, oldest first."""
+        with self._lock:
+            return self._store.paths_of_children()
+
     # -- leaks -----------------------------------------------------------------------------------
 
     def report(self) -> ProfilerReport:
-        """Return the results so far, with an analysis of the kept snapshots for leaks."""
+        """Return the results so far, with an analysis of the kept snapshots for leaks.
+
+        A snapshot that is taken while the caller waits for the report is not analysed: the caller
+        did nothing in that interval, so it would tell that nothing grows any more.
+        """
+        asked = time.time()
         with self._lock, OwnWork():
             snapshots = self._store.load()
             records = self.snapshots
+            before = [snapshot for snapshot in snapshots if snapshot.timestamp <= asked]
+            if len(before) >= 2:
+                snapshots = before
             leaks = None
-            if len(records) >= 2:
+            if len(snapshots) >= 2:
                 leaks = find_leaks(
                     snapshots,
                     ignore=self.ignore,
-                    min_growth_bytes=STARTUP_GROWTH_BYTES if len(records) == 2 else 0,
+                    min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
                 )
         first, last = self._first, self._last
         if first is None and records:

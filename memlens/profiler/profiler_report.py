@@ -23,7 +23,8 @@ class SnapshotRecord:
     """A snapshot that a profiler took and keeps on disk.
 
     ``reading`` is the memory of the process just before the snapshot, None if the system does not
-    report it; ``pause_seconds`` is the time for which the program was stopped.
+    report it; ``pause_seconds`` is the time for which the program was stopped. ``path`` is empty in
+    a report of ``run`` that keeps no files.
     """
 
     path: str
@@ -130,7 +131,9 @@ class ProfilerReport:
             for record in self.snapshots
         ]
         headers = ("taken", "objects", "pause", "resident", "reason", "file")
-        return columns(headers, rows, right=(False, True, True, True, False, False))
+        width = len(headers) if any(record.path for record in self.snapshots) else len(headers) - 1
+        right = (False, True, True, True, False, False)
+        return columns(headers[:width], [row[:width] for row in rows], right=right[:width])
 
 
 def _subject(report: LeakReport) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from memlens._atomic import make_folder, sweep_leftovers, write_whole
 from memlens._log import warn_once
 from memlens._options import check_bytes, check_count, check_path
-from memlens.errors import OutputError, ReadingError
+from memlens.errors import OutputError, ReadingError, SnapshotFileError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport
@@ -114,6 +114,21 @@ class SnapshotStore:
         self.records = [record for record in self.records if os.path.exists(record.path)]
         return [record.path for record in self.records]
 
+    def paths_of_children(self) -> list[list[str]]:
+        """Return the snapshot files of each process that was forked from this one, oldest first.
+
+        That is: of other processes whose files are newer than the first snapshot of this one.
+        Snapshots of the same folder by unrelated processes are left out by what they record.
+        """
+        if not self.records:
+            return []
+        first = HeapSnapshot.load(self.records[0].path)
+        files: dict[tuple[int, str], list[str]] = {}
+        for file in list_files(self.folder):
+            if file.kind == "heap" and file.pid != os.getpid():
+                files.setdefault(file.owner, []).append(file.path)
+        return [paths for paths in files.values() if _is_child(paths, first)]
+
     def load(self) -> list[HeapSnapshot]:
         """Open the kept snapshots, oldest first. Forgets those that the user has deleted."""
         return [HeapSnapshot.load(path) for path in self.paths()]
@@ -181,6 +196,16 @@ class SnapshotStore:
             oldest = self._reports.pop(0)
             _delete(oldest)
             _delete(_text_path(oldest))
+
+
+def _is_child(paths: list[str], first: HeapSnapshot) -> bool:
+    """Tell whether files are of a forked child of the process that took a snapshot."""
+    try:
+        snapshot = HeapSnapshot.load(paths[0])
+    except SnapshotFileError:
+        return False
+    same = snapshot.graph.facts.get("process") == first.graph.facts.get("process")
+    return same and snapshot.timestamp >= first.timestamp
 
 
 def _of_ended_processes(files: list[OwnedFile]) -> list[OwnedFile]:
