@@ -59,8 +59,10 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.profiler": [
         {"memory_profiler"},
-        {"snapshot_store"},
+        {"alerts"},
+        {"snapshot_store", "analysis", "analysis_child"},
         {"allocation_source", "file_owner", "profiler_report", "trend_detectors", "worker"},
+        {"open_alerts", "plain_values", "steep_rise"},
     ],
     "memlens.cli": [
         {"main"},

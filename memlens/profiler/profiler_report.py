@@ -51,7 +51,7 @@ class ProfilerReport:
 
     ``seconds`` is the time between the ``first`` and the ``last`` reading. ``leaks`` is None with
     fewer than two snapshots, ``allocations`` if they were not profiled. ``detectors`` has one
-    report for each series.
+    report for each series. ``withdrawn`` has the alerts that later snapshots did not confirm.
     """
 
     pid: int
@@ -63,6 +63,7 @@ class ProfilerReport:
     leaks: LeakReport | None
     detectors: tuple[DetectorReport, ...] = ()
     allocations: AllocationProfile | None = None
+    withdrawn: tuple[LeakReport, ...] = ()
 
     def __repr__(self) -> str:
         suspects = "no leak analysis" if self.leaks is None else f"{len(self.leaks)} suspects"
@@ -79,6 +80,9 @@ class ProfilerReport:
             parts.append("Leaks cannot be determined from fewer than two snapshots.")
         else:
             parts.append(str(self.leaks))
+        parts += [
+            f"Withdrawn, not confirmed later: {_subject(report)}" for report in self.withdrawn
+        ]
         if self.allocations is not None:
             parts.append(f"Allocations: {self.allocations.text(_PATHS_IN_TEXT)}")
         return "\n\n".join(parts)
@@ -95,6 +99,7 @@ class ProfilerReport:
             "leaks": self.leaks.to_dict() if self.leaks is not None else None,
             "detectors": [detector.to_dict() for detector in self.detectors],
             "allocations": self.allocations.to_dict(_PATHS_IN_DICT) if self.allocations else None,
+            "withdrawn": [report.to_dict() for report in self.withdrawn],
         }
 
     def _memory_line(self) -> str:
@@ -143,3 +148,8 @@ def with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> Leak
             )
             return replace(leaks, unexplained=growth)
     return leaks
+
+
+def _subject(report: LeakReport) -> str:
+    holders = ", ".join(suspect.holder for suspect in report)
+    return holders or str(report.alert).partition("\n")[0]

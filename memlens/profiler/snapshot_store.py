@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -110,6 +109,11 @@ class SnapshotStore:
         self._delete_old_snapshots()
         return record
 
+    def paths(self) -> list[str]:
+        """Return the kept snapshots, oldest first. Forgets those that the user has deleted."""
+        self.records = [record for record in self.records if os.path.exists(record.path)]
+        return [record.path for record in self.records]
+
     def paths_of_children(self) -> list[list[str]]:
         """Return the snapshot files of each process that was forked from this one, oldest first.
 
@@ -127,22 +131,23 @@ class SnapshotStore:
 
     def load(self) -> list[HeapSnapshot]:
         """Open the kept snapshots, oldest first. Forgets those that the user has deleted."""
-        self.records = [record for record in self.records if os.path.exists(record.path)]
-        return [HeapSnapshot.load(record.path) for record in self.records]
+        return [HeapSnapshot.load(path) for path in self.paths()]
 
-    def load_since(self, since: float) -> Iterator[list[HeapSnapshot]]:
-        """Yield sequences of snapshots in which to search for growth since ``since``, best first.
+    def paths_since(self, since: float) -> list[list[str]]:
+        """Return sequences of snapshots in which to search for growth since ``since``, best first.
 
         ``since`` is an estimate in wall-clock seconds. A leak that began after the baseline did not
         grow in every interval from there. At least three snapshots are needed to distinguish growth
         from a one-time event.
         """
-        snapshots = self.load()
-        after = sum(1 for snapshot in snapshots if snapshot.timestamp >= since)
-        counts = dict.fromkeys((after, after + 1, 3, len(snapshots)))
-        for count in counts:
-            if 3 <= count <= len(snapshots) or count == len(snapshots):
-                yield snapshots[-count:]
+        paths = self.paths()
+        after = sum(1 for record in self.records if record.timestamp >= since)
+        counts = dict.fromkeys((after, after + 1, 3, len(paths)))
+        return [
+            paths[-count:]
+            for count in counts
+            if 3 <= count <= len(paths) or (count and count == len(paths))
+        ]
 
     def write(self, report: LeakReport) -> str:
         """Write a report as text and as JSON; return the path of the JSON file."""

@@ -47,11 +47,9 @@ def _candidates(growth: Growth) -> list[list[int]]:
         gained = length - before.lengths.get(key, 0 if len(growth.graphs) == 2 else length)
         if gained > 0:
             gains[key] = gained
-    for key, nodes in last.containers.items():  # the path to a container may have changed
-        if key not in gains:
-            gained = sum(max(0, _gain(growth, node)) for node in nodes)
-            if gained > 0:
-                gains[key] = gained
+    for key, gained in last.gains(before, growth.same[-1]).items():
+        if gained and key not in gains:  # the path to a container may have changed
+            gains[key] = gained
     ordered = sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]
     return [last.containers[key] for key in ordered]
 
@@ -60,7 +58,7 @@ def _gain(growth: Growth, node: int) -> int:
     was = growth.earlier(node, growth.end)
     if was == NONE:
         return 0
-    return length_in(growth.last, node) - length_in(growth.graphs[-2], was)
+    return growth.length(node, growth.end) - growth.length(was, growth.end - 1)
 
 
 def members_through_time(growth: Growth, members: Collection[int]) -> list[list[int]]:
@@ -226,7 +224,7 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
     if len(grown) > 1:
         shape = "cluster"
     else:
-        shape = "slot" if growth.births[-1][grown[0]] > start + (not through[0]) else "container"
+        shape = "slot" if growth.births[grown[0]] > start + (not through[0]) else "container"
     return Holder(
         grown[0],
         shape,
@@ -294,14 +292,14 @@ def _get_longer(
 def _grown_members(growth: Growth, members: list[int], start: int) -> list[int]:
     """Return the containers that are longer than at the start, the longest first."""
     grown = [node for node in members if _is_longer(growth, node, start)] or members
-    return sorted(grown, key=lambda node: -length_in(growth.last, node))
+    return sorted(grown, key=lambda node: -growth.length(node, growth.end))
 
 
 def _is_longer(growth: Growth, node: int, start: int) -> bool:
-    first = growth.births[-1][node]
+    first = growth.births[node]
     if first > start:
         return True
-    return length_in(growth.last, node) > length_in(growth.graphs[first], growth.history(node)[0])
+    return growth.length(node, growth.end) > growth.length(growth.history(node)[0], first)
 
 
 def _new_entries(
