@@ -50,12 +50,13 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
+        {"baselines"},
         {"suspects", "scope_report", "growing_types"},
         {"naming", "find_growth"},
         {"patterns"},
         {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},
-        {"gates", "places"},
+        {"gates", "places", "fingerprints", "origins"},
     ],
     "memlens.profiler": [
         {"memory_profiler"},

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 from memlens._text import format_bytes, format_change, format_duration, labelled
 from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.baselines import Baseline, KnownSuspect
 from memlens.leaks.growing_types import growing_types
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth
@@ -32,7 +34,8 @@ class LeakReport(Sequence[LeakSuspect]):
     snapshots or more, those that grew more than once and kept what they gained. ``bounded``: what
     grew too, but states a bound. Sizes are in bytes, ``seconds`` is the time from the first
     snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
-    was made. ``min_growth_bytes``: what grew by less was left out.
+    was made. ``min_growth_bytes``: what grew by less was left out. ``gone``: what the baseline knows
+    and was not found.
     """
 
     pid: int
@@ -44,6 +47,7 @@ class LeakReport(Sequence[LeakSuspect]):
     alert: LeakAlert | None = None
     bounded: tuple[BoundedHolder, ...] = ()
     min_growth_bytes: int = 0
+    gone: tuple[KnownSuspect, ...] = ()
 
     def __iter__(self) -> Iterator[LeakSuspect]:
         return iter(self.suspects)
@@ -77,7 +81,9 @@ class LeakReport(Sequence[LeakSuspect]):
         if self.snapshot_count == 2:
             head += f"\n{_TWO_SNAPSHOTS}"
         if not self.suspects:
-            return "\n".join([f"{head}\n{self._verdict()}", *self._bounded_text()])
+            return "\n".join(
+                [f"{head}\n{self._verdict()}", *self._bounded_text(), *self._gone_text()]
+            )
         count = len(self.suspects)
         head += f"\n{count} suspect{'s' if count > 1 else ''}, the largest first:"
         blocks = [
@@ -85,7 +91,7 @@ class LeakReport(Sequence[LeakSuspect]):
         ]
         if count > _SHOWN:
             blocks.append(f"... and {count - _SHOWN} more")
-        blocks += self._bounded_text()
+        blocks += self._bounded_text() + self._gone_text()
         return "\n\n".join([head, *blocks])
 
     def _verdict(self) -> str:
@@ -109,6 +115,23 @@ class LeakReport(Sequence[LeakSuspect]):
         text = "; ".join(map(str, self.bounded[:_SHOWN]))
         return [labelled("Not leaks:", text, label_width=11, indent="")]
 
+    def _gone_text(self) -> list[str]:
+        """Say which known suspects were not found."""
+        if not self.gone:
+            return []
+        text = "; ".join(map(str, self.gone[:_SHOWN]))
+        if len(self.gone) > _SHOWN:
+            text += f"; and {len(self.gone) - _SHOWN} more"
+        return [labelled("Gone:", text, label_width=11, indent="")]
+
+    def against(self, baseline: Baseline) -> LeakReport:
+        """Return the report with each suspect marked as new or known, and what is gone."""
+        suspects = tuple(
+            replace(suspect, is_known=suspect.fingerprint in baseline) for suspect in self.suspects
+        )
+        gone = baseline.gone(suspect.fingerprint for suspect in suspects)
+        return replace(self, suspects=suspects, gone=gone)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
         return {
@@ -128,6 +151,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "alert": self.alert.to_dict() if self.alert else None,
             "bounded": [one.to_dict() for one in self.bounded],
             "min_growth_bytes": self.min_growth_bytes,
+            "gone": [one.to_dict() for one in self.gone],
         }
 
 
@@ -138,14 +162,17 @@ def find_leaks(
     min_growth_bytes: int = 0,
     limit: int = 20,
     alert: LeakAlert | None = None,
+    baseline: Baseline | str | os.PathLike[str] | None = None,
 ) -> LeakReport:
     """Look for what accumulates objects over snapshots of one process, the largest share first.
 
     ``snapshots``: two or more of one process, in any order; three or more distinguish a leak from
     one-time growth. A holder's history begins where the holder begins, which may be after the first
-    snapshot. ``ignore``: regular expressions; a suspect whose holder matches one is left out.
+    snapshot. ``ignore``: regular expressions and fingerprints; a suspect whose holder matches one,
+    or whose fingerprint is one, is left out.
     ``min_growth_bytes``: leave out what grew by less. ``limit``: the maximum number of suspects.
-    ``alert``: the trend that is the reason for looking, kept in the report.
+    ``alert``: the trend that is the reason for looking, kept in the report. ``baseline``: what is
+    already known, or the file of it, so that the report says what is new, known and gone.
 
     The result prints as a report, and is a sequence of `LeakSuspect`.
 
@@ -153,10 +180,11 @@ def find_leaks(
     ``OptionError`` for a bad option.
     """
     snapshots = list(snapshots)
+    known = Baseline.of(baseline)
     suspects, bounded = explain_growth(snapshots, ignore, min_growth_bytes, limit)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
     comparison = ordered[0].compare(ordered[-1])
-    return LeakReport(
+    report = LeakReport(
         pid=ordered[-1].pid,
         snapshot_count=len(ordered),
         seconds=comparison.seconds,
@@ -167,3 +195,4 @@ def find_leaks(
         bounded=tuple(bounded),
         min_growth_bytes=min_growth_bytes,
     )
+    return report if known is None else report.against(known)

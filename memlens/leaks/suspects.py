@@ -10,7 +10,7 @@ from typing import Any
 
 from memlens._core.layout import NodeFlag
 from memlens._frame import CallPath
-from memlens._options import check_count, check_number, check_regexes
+from memlens._options import check_count, check_number, check_regexes, check_texts
 from memlens._package import CODE_FOLDER
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
@@ -20,9 +20,11 @@ from memlens.heap.graph.matching import check_same_process, match_graphs
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.find_growth import find_growth
+from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
 from memlens.leaks.growth import Growth, Holder, informative_steps, length_in
 from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.naming import name_holders
+from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.patterns.case import DATA
 from memlens.leaks.stated_bounds import BoundedHolder
@@ -50,6 +52,8 @@ class LeakSuspect:
     ``growth_bytes_per_hour`` is None over less than a minute. ``growing_types``: what it gained,
     most first. ``pattern`` is None where no rule knows the case. ``sites``: which call paths
     allocated what it gained, most bytes first; empty where allocations were not sampled.
+    ``fingerprint`` is equal for the same leak in other runs, and ``origin`` tells whose code holds
+    it. ``is_known`` tells whether the baseline contains it; None without a baseline.
     """
 
     holder: str
@@ -64,6 +68,14 @@ class LeakSuspect:
     evidence: str
     suggestion: str
     sites: tuple[SiteShare, ...] = ()
+    fingerprint: str = ""
+    origin: Origin = PROGRAM
+    is_known: bool | None = None
+
+    @property
+    def status(self) -> str | None:
+        """``"known"`` or ``"new"``; None without a baseline."""
+        return None if self.is_known is None else "known" if self.is_known else "new"
 
     def __str__(self) -> str:
         rate = (
@@ -80,6 +92,7 @@ class LeakSuspect:
             *(("allocated at", str(share)) for share in self.sites),
             ("pattern", f"{self.pattern or 'unknown'}: {self.evidence}"),
             ("what to do", self.suggestion),
+            ("id", ", ".join(filter(None, (self.fingerprint, self.status, f"in {self.origin}")))),
         ]
         width = max(len(label) for label, _ in fields) + 1
         lines = [labelled(label, text, label_width=width) for label, text in fields]
@@ -100,6 +113,9 @@ class LeakSuspect:
             "evidence": self.evidence,
             "suggestion": self.suggestion,
             "sites": [share.to_dict() for share in self.sites],
+            "fingerprint": self.fingerprint,
+            "origin": self.origin.to_dict(),
+            "status": self.status,
         }
 
 
@@ -114,16 +130,22 @@ def explain_growth(
     Options and errors are those of `memlens.find_leaks`.
     """
     ordered = _in_order(snapshots)
-    patterns = check_regexes("ignore", ignore)
+    ignore = check_texts("ignore", ignore)
+    fingerprints = {text for text in ignore if is_fingerprint(text)}
+    patterns = check_regexes("ignore", [text for text in ignore if text not in fingerprints])
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
     cases, bounded = _cases(ordered)
     suspects: list[LeakSuspect] = []
+    origins: dict[HeapGraph, OriginFinder] = {}
     for case in cases:
         if case.holder.share_bytes >= min_growth_bytes and not any(
             pattern.search(case.text) for pattern in patterns
         ):
-            suspects.append(_suspect(case))
+            finder = origins.setdefault(case.graph, OriginFinder(case.graph))
+            suspect = _suspect(case, finder)
+            if suspect.fingerprint not in fingerprints:
+                suspects.append(suspect)
             if len(suspects) == limit:
                 break
     return suspects, bounded
@@ -188,17 +210,19 @@ def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
     return sorted(ordered, key=lambda snapshot: snapshot.timestamp)
 
 
-def _suspect(case: Case) -> LeakSuspect:
+def _suspect(case: Case, origins: OriginFinder) -> LeakSuspect:
     growth, graph, holder = case.growth, case.graph, case.holder
     case = replace(case, mentions=functions_mentioning(graph, case.name, case.subject))
     diagnosis = recognise(case)
     bytes_grown = round(holder.share_bytes)
     seconds = growth.seconds[-1] - growth.seconds[holder.start]
+    holder_type, types = graph.type_of(case.subject), _growing_types(case)
+    place = case.text if case.path.root_kind == "garbage" else stable_place(case.path)
     return LeakSuspect(
         holder=case.text,
-        holder_type=graph.type_of(case.subject),
+        holder_type=holder_type,
         path=case.path,
-        growing_types=_growing_types(case),
+        growing_types=types,
         count_growth=holder.count_growth,
         retained_growth_bytes=bytes_grown,
         retained_bytes=graph.retained_bytes(case.subject),
@@ -207,6 +231,8 @@ def _suspect(case: Case) -> LeakSuspect:
         evidence=diagnosis.evidence,
         suggestion=diagnosis.suggestion,
         sites=_sites(graph, holder),
+        fingerprint=fingerprint_of(place, (holder_type, *types[:1]), diagnosis.pattern),
+        origin=origins.origin_of(case.path, types),
     )
 
 

@@ -15,6 +15,7 @@ from memlens._log import FailureLog
 from memlens._options import check_callable, check_regexes, check_seconds, check_text, shown
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.reading import MemoryReading
@@ -44,7 +45,9 @@ class MemoryProfiler:
       those of other processes that use it. Snapshots of processes that have ended are deleted
       first. A running process keeps at least its first snapshot, the baseline, and its newest.
     * ``max_reports``: how many leak reports are kept in the folder, each as text and JSON.
-    * ``ignore``: regular expressions; holders whose name matches one are not reported.
+    * ``ignore``: regular expressions and fingerprints; holders whose name matches one, and suspects
+      whose fingerprint is one, are not reported.
+    * ``baseline``: the known suspects, or the file of them; reports say what is new, known and gone.
     * ``allocations``: ``"sampling"`` profiles allocations, one sample in
       ``allocation_interval_bytes`` on average, so that suspects show their allocation sites.
       Without the C sampler it is off, which is logged once and shown by `health`.
@@ -78,6 +81,7 @@ class MemoryProfiler:
         max_snapshot_bytes: int = 1 << 30,
         max_reports: int = 20,
         ignore: tuple[str, ...] = (),
+        baseline: Baseline | str | os.PathLike[str] | None = None,
         alert_interval: float = 3600.0,
         window_size: int | None = None,
         warmup_seconds: float = 900.0,
@@ -92,6 +96,7 @@ class MemoryProfiler:
         if on_alert is not None:
             check_callable("on_alert", on_alert)
         self.on_alert = on_alert
+        self.baseline = Baseline.of(baseline)
         self.ignore = tuple(pattern.pattern for pattern in check_regexes("ignore", ignore))
         self._store = SnapshotStore(
             output_dir,
@@ -264,6 +269,7 @@ class MemoryProfiler:
                 leaks = find_leaks(
                     snapshots,
                     ignore=self.ignore,
+                    baseline=self.baseline,
                     min_growth_bytes=STARTUP_GROWTH_BYTES if len(records) == 2 else 0,
                 )
         first, last = self._first, self._last
@@ -333,7 +339,9 @@ class MemoryProfiler:
             report = LeakReport(self._pid, len(self._store.records), 0.0, 0, (), (), alert)
             for snapshots in choices:
                 if len(snapshots) >= 2:
-                    report = find_leaks(snapshots, ignore=self.ignore, alert=alert)
+                    report = find_leaks(
+                        snapshots, ignore=self.ignore, alert=alert, baseline=self.baseline
+                    )
                 if report.suspects:
                     break
         return report
