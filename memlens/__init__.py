@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from memlens.leaks.leak_report import LeakReport, find_leaks
     from memlens.leaks.scopes import scope
     from memlens.leaks.suspects import LeakSuspect
+    from memlens.lifetimes.closing import watch_closed
+    from memlens.lifetimes.expectations import assert_collected, expect_collected
     from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
     from memlens.process.memory_breakdown import breakdown
     from memlens.process.reading import read_memory
@@ -59,9 +61,11 @@ __all__ = (
     "MemoryProfiler",
     "MemorySampler",
     "TraceStore",
+    "assert_collected",
     "breakdown",
     "check_iterations",
     "compare_snapshots",
+    "expect_collected",
     "export",
     "find_leaks",
     "load",
@@ -73,6 +77,7 @@ __all__ = (
     "scope",
     "start_heap_snapshot",
     "take_heap_snapshot",
+    "watch_closed",
     "why_alive",
 )
 
@@ -90,6 +95,8 @@ _HOMES = {
     "memlens.leaks.leak_report": ("LeakReport", "find_leaks"),
     "memlens.leaks.scopes": ("scope",),
     "memlens.leaks.suspects": ("LeakSuspect",),
+    "memlens.lifetimes.closing": ("watch_closed",),
+    "memlens.lifetimes.expectations": ("assert_collected", "expect_collected"),
     "memlens.process.detector.leak_detector": ("MemoryLeakDetector", "check_iterations"),
     "memlens.process.memory_breakdown": ("breakdown",),
     "memlens.process.reading": ("read_memory",),

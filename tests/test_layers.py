@@ -20,6 +20,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"cli", "integrations"},
         {"demo"},
         {"profiler", "decorators", "files"},
+        {"lifetimes", "stuck"},
         {"report", "formats"},
         {"leaks"},
         {"process", "allocations", "heap"},
@@ -57,6 +58,11 @@ LAYERS: dict[str, list[set[str]]] = {
         {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},
         {"gates", "places", "fingerprints", "origins"},
+    ],
+    "memlens.lifetimes": [
+        {"closing", "libraries", "requests", "test_cases", "pytest_plugin"},
+        {"expectations"},
+        {"late_objects"},
     ],
     "memlens.profiler": [
         {"memory_profiler"},

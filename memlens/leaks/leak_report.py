@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import Any, Self, overload
 
 from memlens._text import format_bytes, format_change, format_duration, labelled
 from memlens.heap.comparison import TypeChange
@@ -124,7 +124,7 @@ class LeakReport(Sequence[LeakSuspect]):
             text += f"; and {len(self.gone) - _SHOWN} more"
         return [labelled("Gone:", text, label_width=11, indent="")]
 
-    def against(self, baseline: Baseline) -> LeakReport:
+    def against(self, baseline: Baseline) -> Self:
         """Return the report with each suspect marked as new or known, and what is gone."""
         suspects = tuple(
             replace(suspect, is_known=suspect.fingerprint in baseline) for suspect in self.suspects

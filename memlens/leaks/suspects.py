@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -29,7 +30,9 @@ from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.patterns.case import DATA
 from memlens.leaks.stated_bounds import BoundedHolder
 
-__all__ = ("LeakSuspect", "explain_growth")
+__all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "is_ignored")
+
+OVERDUE = "overdue"  # the pattern of suspects that keep expected objects alive
 
 # Of equal numbers, what is more telling than these comes first.
 _PLAIN = DATA | {
@@ -85,9 +88,16 @@ class LeakSuspect:
         )
         elements = f"+{format_count(self.count_growth)} elements, " if self.count_growth else ""
         what = f"{self.holder} grows: {elements}+{format_bytes(self.retained_growth_bytes)}{rate}"
+        is_late = self.pattern == OVERDUE
+        if is_late:
+            what = f"{self.holder} keeps {format_count(self.count_growth)} overdue alive"
         fields = [
-            ("holder", f"{self.holder_type}, retains {format_bytes(self.retained_bytes)}"),
-            ("gains", ", ".join(self.growing_types)),
+            (
+                "holder",
+                f"{self.holder_type}, {'what is overdue retains' if is_late else 'retains'}"
+                f" {format_bytes(self.retained_bytes)}",
+            ),
+            ("keeps" if is_late else "gains", ", ".join(self.growing_types)),
             ("held by", str(self.path)),
             *(("allocated at", str(share)) for share in self.sites),
             ("pattern", f"{self.pattern or 'unknown'}: {self.evidence}"),
@@ -131,8 +141,7 @@ def explain_growth(
     """
     ordered = _in_order(snapshots)
     ignore = check_texts("ignore", ignore)
-    fingerprints = {text for text in ignore if is_fingerprint(text)}
-    patterns = check_regexes("ignore", [text for text in ignore if text not in fingerprints])
+    fingerprints, patterns = _ignored(ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
     cases, bounded = _cases(ordered)
@@ -149,6 +158,21 @@ def explain_growth(
             if len(suspects) == limit:
                 break
     return suspects, bounded
+
+
+def _ignored(ignore: Iterable[str]) -> tuple[set[str], tuple[re.Pattern[str], ...]]:
+    """Divide what is to be ignored into fingerprints and regular expressions for holders."""
+    texts = tuple(ignore)
+    fingerprints = {text for text in texts if is_fingerprint(text)}
+    return fingerprints, check_regexes("ignore", [t for t in texts if t not in fingerprints])
+
+
+def is_ignored(suspect: LeakSuspect, ignore: Iterable[str]) -> bool:
+    """Tell whether a suspect's fingerprint or holder is among those to be ignored."""
+    fingerprints, patterns = _ignored(ignore)
+    return suspect.fingerprint in fingerprints or any(
+        pattern.search(suspect.holder) for pattern in patterns
+    )
 
 
 def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]]:

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -17,6 +18,8 @@ from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
+from memlens.leaks.suspects import is_ignored
+from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
@@ -61,8 +64,9 @@ class MemoryProfiler:
     An alert is given when the trend of the readings shows a leak: a snapshot is taken and compared
     with the earlier ones, and ``alert`` of the report holds the slope and the time until the limit.
     With ``on_alert``, each snapshot is also compared with the earlier ones, and an alert is given
-    when a holder is first found growing over three or more snapshots. This analysis runs in the
-    process and competes with its threads for the interpreter.
+    when a holder is first found growing over three or more snapshots. Objects of
+    `memlens.expect_collected` that are late are reported, too, as an ``OverdueReport``. The analysis
+    runs in the process and competes with its threads for the interpreter.
 
     Snapshots and alerts are handled by the thread ``memlens-worker``, which a slow ``on_alert``
     delays, but not the sampling. `start` and `stop` can be repeated; the object is a context
@@ -207,6 +211,8 @@ class MemoryProfiler:
             alert = self._detectors.take_alert()
             self._next_alert = now + self._alert_interval
             self._worker.submit("alert", lambda: self._check_for_leaks("alert", alert))
+        elif EXPECTED.has_new_overdue:
+            self._worker.submit("overdue", self._report_overdue)
         elif now >= self._next_snapshot:
             self._schedule_next()
             self._worker.submit("periodic", self._periodic)
@@ -317,6 +323,27 @@ class MemoryProfiler:
         if len(self._known_holders) < _MAX_KNOWN_HOLDERS:
             self._known_holders |= new_holders
         self._alert_count += 1
+        try:
+            with self._lock:
+                self._store.write(report)
+        except MemlensError as error:
+            self._note_failure(error)
+        self.on_alert(report)
+
+    def _report_overdue(self) -> None:
+        """Report the objects of `memlens.expect_collected` that are late."""
+        with self._lock, OwnWork():
+            report = EXPECTED.overdue()
+        if self.baseline is not None:
+            report = report.against(self.baseline)
+        kept = tuple(one for one in report if not is_ignored(one, self.ignore))
+        if not kept:
+            return
+        report = replace(report, suspects=kept)
+        self._alert_count += 1
+        if self.on_alert is None:
+            logging.getLogger("memlens").warning("%s", report)
+            return
         try:
             with self._lock:
                 self._store.write(report)
