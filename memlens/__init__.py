@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from memlens.process.sampler import MemorySampler
     from memlens.profiler.memory_profiler import MemoryProfiler
     from memlens.progress import progress_bar
+    from memlens.stuck.stuck_report import stuck_tasks
 
 __version__ = "0.1.0"
 
@@ -76,6 +77,7 @@ __all__ = (
     "retained_size",
     "scope",
     "start_heap_snapshot",
+    "stuck_tasks",
     "take_heap_snapshot",
     "watch_closed",
     "why_alive",
@@ -103,5 +105,6 @@ _HOMES = {
     "memlens.process.sampler": ("MemorySampler",),
     "memlens.profiler.memory_profiler": ("MemoryProfiler",),
     "memlens.progress": ("progress_bar",),
+    "memlens.stuck.stuck_report": ("stuck_tasks",),
 }
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

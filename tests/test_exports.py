@@ -48,6 +48,7 @@ PUBLIC_MODULES = (
     "memlens.process",
     "memlens.profiler",
     "memlens.structures",
+    "memlens.stuck",
 )
 
 

@@ -64,6 +64,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"expectations"},
         {"late_objects"},
     ],
+    "memlens.stuck": [{"stuck_report"}, {"wakeable"}, {"waiters"}, {"labelled_edges"}],
     "memlens.profiler": [
         {"memory_profiler"},
         {"snapshot_store"},

@@ -12,6 +12,7 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.summary import GROUPINGS, Summary
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, find_leaks
+from memlens.stuck.stuck_report import stuck_tasks
 
 __all__ = ("add_leak_commands", "add_view_commands")
 
@@ -67,6 +68,8 @@ def add_view_commands(commands: Any) -> None:
         "--objects", type=positive_integer, default=1, help="how many objects (default: 1)"
     )
     _add_limit(paths, 3, "independent paths to show for each object")
+
+    _view(commands, "stuck", "show tasks and threads that nothing can wake any more", _stuck)
 
     duplicates = _view(
         commands, "duplicates", "show equal strings and the memory they waste", _duplicates
@@ -212,6 +215,11 @@ def _duplicates(arguments: argparse.Namespace) -> int:
     value = duplicates.to_dict(arguments.limit) if arguments.json else {}
     text = "" if arguments.json else f"{duplicates.title}\n\n{duplicates.table(arguments.limit)}"
     print_value(value, arguments.json, text)
+    return 0
+
+
+def _stuck(arguments: argparse.Namespace) -> int:
+    print_value(stuck_tasks(load_snapshot(arguments.file)), arguments.json)
     return 0
 
 
