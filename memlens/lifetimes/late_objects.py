@@ -134,6 +134,7 @@ def _suspect(graph: HeapGraph, key: _Key, group: Sequence[_Found]) -> LeakSuspec
     oldest = max(group, key=lambda found: found.late.age).late
     count = len(group)
     subject = f"{format_count(count)} objects" if count > 1 else "1 object"
+    given = f" within {format_duration(oldest.within)}" if oldest.within else ""
     return LeakSuspect(
         holder=holder,
         holder_type=_holder_type(graph, first),
@@ -144,8 +145,8 @@ def _suspect(graph: HeapGraph, key: _Key, group: Sequence[_Found]) -> LeakSuspec
         retained_bytes=retained,
         growth_bytes_per_hour=None,
         pattern=OVERDUE,
-        evidence=f"{subject} of type {type_name} should be gone ({reason}) within"
-        f" {format_duration(oldest.within)}, the oldest for {format_duration(oldest.age)}",
+        evidence=f"{subject} of type {type_name} should be gone ({reason}){given},"
+        f" the oldest for {format_duration(oldest.age)}",
         suggestion=f"Remove the reference from {holder} when the object is no longer needed, or"
         " make it weak.",
         fingerprint=fingerprint_of(place, (type_name, reason), OVERDUE),
