@@ -35,7 +35,6 @@ __all__ = (
 )
 
 DEFAULT_SECONDS = 5.0
-_MIN_PRUNED = 1024  # entries; objects that died in their own finalizer leave their entry behind
 
 
 class _Reference(weakref.ref[Any]):
@@ -70,7 +69,6 @@ class Expectations:
         self._entries: dict[int, tuple[_Reference, float, float, str, int]] = {}
         self._reported: set[int] = set()
         self._numbers = count()
-        self._prune_at = _MIN_PRUNED
         entries, reported = self._entries, self._reported
 
         def forget(reference: _Reference) -> None:
@@ -114,23 +112,13 @@ class Expectations:
         except TypeError:
             raise _not_referenceable(obj) from None
         key = reference.key = id(obj)
-        entries = self._entries
         deadline = self._clock() + within
-        entries[key] = reference, deadline, within, reason, next(self._numbers)
-        if len(entries) > self._prune_at:
-            self._prune()
+        self._entries[key] = reference, deadline, within, reason, next(self._numbers)
 
     def withdraw(self, obj: object) -> None:
         """Stop following an object: it is used again."""
         self._entries.pop(id(obj), None)
         self._reported.discard(id(obj))
-
-    def _prune(self) -> None:
-        """Drop the entries of objects that died without the callback of their reference."""
-        for key, entry in list(self._entries.items()):
-            if entry[0]() is None:
-                self._entries.pop(key, None)
-        self._prune_at = max(_MIN_PRUNED, 2 * len(self._entries))
 
     @property
     def has_new_overdue(self) -> bool:

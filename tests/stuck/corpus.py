@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import json
 import queue
+import signal
 import sys
 import threading
 
@@ -137,6 +138,24 @@ def plant_callback():
     registry["background"] = background
 
 
+class App:
+    def __init__(self):
+        self.tasks = []
+
+    def stop(self):
+        for task in self.tasks:
+            task.cancel()
+
+
+def plant_signal_handler():
+    async def stuck_until_a_signal():
+        await future()
+
+    app = App()
+    app.tasks.append(asyncio.create_task(stuck_until_a_signal()))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, app.stop)
+
+
 STUCK = [
     stuck_lost_future, stuck_forgotten_queue, stuck_full_queue, stuck_event, stuck_condition,
     stuck_semaphore, stuck_gather, stuck_waiter_of_task, stuck_shield, stuck_wait, stuck_group,
@@ -264,6 +283,10 @@ async def client(port):
     writer.close()
 
 
+async def gathers_a_stuck_task_and_a_sleeper():
+    await asyncio.gather(stuck_lost_future(), sleeper())
+
+
 async def waits_for_a_sleeper():
     await asyncio.gather(asyncio.create_task(sleeper()), sleeper())
 
@@ -272,7 +295,7 @@ HEALTHY = [
     sleeper, with_a_timeout, with_wait_for, with_wait_for_a_task, first_of_two, wait_with_timeout,
     gathers_under_a_timeout, completed_under_a_timeout, global_queue, global_event, answers,
     local_queue_with_a_producer, later, in_a_thread, from_a_thread, concurrent_future, subprocess,
-    server, waits_for_a_sleeper,
+    server, waits_for_a_sleeper, gathers_a_stuck_task_and_a_sleeper,
 ]  # fmt: skip
 
 
@@ -339,6 +362,7 @@ async def main():
     plant_lock_cycle()
     plant_mutual_wait()
     plant_callback()
+    plant_signal_handler()
     plant_threads()
     await settle()
     live = memlens.stuck_tasks()
