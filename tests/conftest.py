@@ -9,9 +9,13 @@ import pytest
 
 from tests.small_process import WORKER, SmallProcesses
 
+# Markers of tests that run only if an option of this name is given.
+OPTIONAL = {"slow": "storms and long soaks", "services": "real servers"}
+
 
 def pytest_addoption(parser):
-    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+    for name, what in OPTIONAL.items():
+        parser.addoption(f"--{name}", action="store_true", help=f"run the tests of {what}, too")
 
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis loads the profile that was asked for
@@ -38,12 +42,11 @@ def make_examples_reproducible():
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("slow"):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    off = [name for name in OPTIONAL if not config.getoption(name)]
+    left_out = {item for item in items if any(map(item.get_closest_marker, off))}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

@@ -52,8 +52,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.leaks": [
         {"leak_report", "scopes"},
         {"baselines"},
-        {"suspects", "scope_report", "growing_types"},
-        {"naming", "find_growth"},
+        {"suspects", "scope_report", "growing_types", "unexplained"},
+        {"naming", "find_growth", "pytest_records"},
         {"patterns"},
         {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},

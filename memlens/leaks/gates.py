@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ("Contents", "is_initial_load", "is_leak", "is_steady", "onset_of", "rates", "slows_down")
+__all__ = ("Contents", "is_even", "is_initial_load", "is_leak", "onset_of", "rates", "slows_down")
 
 _MIN_KEPT = 0.5  # of what was added in an interval, at the end
 _MIN_NET = 0.4  # of all that was added
@@ -23,6 +23,7 @@ _MIN_INTERVALS_SINCE_ONSET = 3
 _LOADED = 0.4  # the rate after the start of a place, as a share of the rate at its start
 _MIN_ELEMENTS = 3  # gained in an interval; fewer are the noise of any running program
 _MIN_LAST_SHARE = 0.25  # the growth in the last interval, as a share of the mean
+_MAX_UNEVEN = 0.25  # of the mean step
 _HEAVY_BYTES = 1 << 20  # an interval: then fewer elements count, too
 
 
@@ -32,7 +33,8 @@ class Contents:
 
     ``lengths``: elements in each. ``added`` and ``removed``: in each interval. ``kept``: of those
     added in each interval, how many are there at the end. ``seconds``: when the snapshots were
-    taken. ``bytes_grown`` is the growth of what the place keeps alive, where it is known.
+    taken. ``bytes_grown`` is the growth of what the place keeps alive, where it is known. ``is_born``:
+    in the first snapshot the place did not exist.
     """
 
     lengths: Sequence[int]
@@ -41,6 +43,7 @@ class Contents:
     kept: Sequence[int]
     seconds: Sequence[float]
     bytes_grown: int = 0
+    is_born: bool = False
 
     @property
     def steps(self) -> list[int]:
@@ -74,7 +77,7 @@ def _rises(contents: Contents) -> bool:
     if sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet) and steps[-1] >= max(_MIN_ELEMENTS, fair):
         return True
     is_heavy = contents.bytes_grown >= _HEAVY_BYTES * len(steps)
-    return is_heavy and not sum(contents.removed) and len(steps) >= 3
+    return is_heavy and not sum(contents.removed) and len(steps) - contents.is_born >= 3
 
 
 def onset_of(lengths: Sequence[int]) -> int:
@@ -118,10 +121,11 @@ def is_initial_load(contents: Contents) -> bool:
     return last < _LOADED * first
 
 
-def is_steady(sizes: Sequence[int]) -> bool:
-    """Tell whether something grows by about as much each time, which takes four snapshots.
+def is_even(steps: Sequence[float]) -> bool:
+    """Tell whether each step is about the mean.
 
-    For what has no elements to follow: a text that is replaced may be longer by chance.
+    For what has no elements to follow. Four sizes in rising order come about by chance once in 24
+    times, four in steps that are so even once in about 600 times.
     """
-    steps = [after - before for before, after in pairwise(sizes)]
-    return len(steps) >= 3 and min(steps) * 2 * len(steps) >= sum(steps) > 0
+    mean = sum(steps) / len(steps)
+    return all(abs(step - mean) <= _MAX_UNEVEN * mean for step in steps)

@@ -53,17 +53,23 @@ class Holder:
 class Growth:
     """Snapshots of one process in time order, with the identity of every object through them.
 
-    ``seconds``: when each was taken, on one clock.
+    ``seconds``: when each was taken, on one clock. ``indexes``: the places of graphs by their
+    ``id()``, which analyses of the same graphs may share.
     """
 
-    def __init__(self, graphs: Sequence[HeapGraph], seconds: Sequence[float]) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[HeapGraph],
+        seconds: Sequence[float],
+        indexes: dict[int, PlaceIndex] | None = None,
+    ) -> None:
         self.graphs = graphs
         self.seconds = list(seconds)
         self.last = graphs[-1]
         # For each node of graph k + 1 the same object's node in graph k, or NONE.
         self.same = [match_graphs(before, after) for before, after in pairwise(graphs)]
         self.births = self._birth_columns()
-        self._places: dict[int, PlaceIndex] = {}
+        self._indexes = {} if indexes is None else indexes
 
     def _birth_columns(self) -> list[array[int]]:
         """For each graph and node, the snapshot in which the object was first seen."""
@@ -80,9 +86,11 @@ class Growth:
 
     def places(self, step: int) -> PlaceIndex:
         """Return the places of one snapshot."""
-        if step not in self._places:
-            self._places[step] = PlaceIndex(self.graphs[step], HIDDEN)
-        return self._places[step]
+        graph = self.graphs[step]
+        index = self._indexes.get(id(graph))
+        if index is None:
+            index = self._indexes[id(graph)] = PlaceIndex(graph, HIDDEN)
+        return index
 
     @cached_property
     def new(self) -> bytes:

@@ -12,13 +12,16 @@ from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline, KnownSuspect
 from memlens.leaks.growing_types import growing_types
+from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth
+from memlens.leaks.unexplained import UnexplainedGrowth, unexplained_growth
 from memlens.process.detector.alert import LeakAlert
 
 __all__ = ("STARTUP_GROWTH_BYTES", "LeakReport", "find_leaks")
 
 STARTUP_GROWTH_BYTES = 64 * 1024  # of two snapshots: imports and caches that fill grow by less
+_FEW_INTERVALS = 2  # of growth without a holder: that may still be a start
 _SHOWN = 5
 _TYPES_SHOWN = 3
 _TWO_SNAPSHOTS = (
@@ -34,8 +37,10 @@ class LeakReport(Sequence[LeakSuspect]):
     snapshots or more, those that grew more than once and kept what they gained. ``bounded``: what
     grew too, but states a bound. Sizes are in bytes, ``seconds`` is the time from the first
     snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
-    was made. ``min_growth_bytes``: what grew by less was left out. ``gone``: what the baseline knows
-    and was not found.
+    was made. ``min_growth_bytes``: what grew by less was left out. ``unexplained``: memory that grew
+    while no object did, where no suspect is found. ``pytest_records``: what pytest keeps of each test
+    until the end, None outside a run of tests. ``gone``: what the baseline
+    knows and was not found.
     """
 
     pid: int
@@ -47,7 +52,35 @@ class LeakReport(Sequence[LeakSuspect]):
     alert: LeakAlert | None = None
     bounded: tuple[BoundedHolder, ...] = ()
     min_growth_bytes: int = 0
+    pytest_records: PytestRecords | None = None
+    unexplained: UnexplainedGrowth | None = None
     gone: tuple[KnownSuspect, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """``leak``, ``unexplained growth``, ``no leak``, or ``unknown`` with too few snapshots."""
+        if self.suspects:
+            return "leak"
+        if self.unexplained or self.alert:
+            return "unexplained growth"
+        return "no leak" if self.snapshot_count > 2 else "unknown"
+
+    @property
+    def confidence(self) -> str:
+        """How far the verdict can be trusted: ``high``, ``medium`` or ``low``.
+
+        Two snapshots cannot distinguish a leak from one-time growth. A leak is certain when the
+        suspects explain most of the growth over three intervals or more.
+        """
+        few = self.unexplained is not None and self.unexplained.intervals == _FEW_INTERVALS
+        if self.snapshot_count < 3 or few:
+            return "low"
+        if self.verdict == "leak":
+            explained = sum(suspect.retained_growth_bytes for suspect in self.suspects)
+            is_certain = explained * 2 >= self.heap_growth_bytes
+        else:
+            is_certain = self.verdict == "no leak" or self.alert is not None
+        return "high" if is_certain and self.snapshot_count > 3 else "medium"
 
     def __iter__(self) -> Iterator[LeakSuspect]:
         return iter(self.suspects)
@@ -85,6 +118,7 @@ class LeakReport(Sequence[LeakSuspect]):
                 [f"{head}\n{self._verdict()}", *self._bounded_text(), *self._gone_text()]
             )
         count = len(self.suspects)
+        head += f"\nLeak, confidence {self.confidence}."
         head += f"\n{count} suspect{'s' if count > 1 else ''}, the largest first:"
         blocks = [
             f"{rank}. {suspect}" for rank, suspect in enumerate(self.suspects[:_SHOWN], start=1)
@@ -96,6 +130,9 @@ class LeakReport(Sequence[LeakSuspect]):
 
     def _verdict(self) -> str:
         """Say that nothing is suspect; of two snapshots, say also what there is more of."""
+        if self.unexplained is not None:
+            text = f"Growth without a holder, confidence {self.confidence}. {self.unexplained}"
+            return labelled("", text, label_width=0, indent="")
         leak = "No holder" if self.alert or self.snapshot_count == 2 else "No leak: no holder"
         bound = " without a bound" if self.bounded else ""
         size = f" by {format_bytes(self.min_growth_bytes)}" if self.min_growth_bytes else ""
@@ -110,9 +147,10 @@ class LeakReport(Sequence[LeakSuspect]):
 
     def _bounded_text(self) -> list[str]:
         """Say what grew and is no leak: a reader who sees it grow wonders."""
-        if not self.bounded:
+        known = [*self.bounded[:_SHOWN], *([self.pytest_records] if self.pytest_records else [])]
+        if not known:
             return []
-        text = "; ".join(map(str, self.bounded[:_SHOWN]))
+        text = "; ".join(map(str, known))
         return [labelled("Not leaks:", text, label_width=11, indent="")]
 
     def _gone_text(self) -> list[str]:
@@ -151,6 +189,10 @@ class LeakReport(Sequence[LeakSuspect]):
             "alert": self.alert.to_dict() if self.alert else None,
             "bounded": [one.to_dict() for one in self.bounded],
             "min_growth_bytes": self.min_growth_bytes,
+            "pytest_records": self.pytest_records.to_dict() if self.pytest_records else None,
+            "unexplained": self.unexplained.to_dict() if self.unexplained else None,
+            "verdict": self.verdict,
+            "confidence": self.confidence,
             "gone": [one.to_dict() for one in self.gone],
         }
 
@@ -181,7 +223,7 @@ def find_leaks(
     """
     snapshots = list(snapshots)
     known = Baseline.of(baseline)
-    suspects, bounded = explain_growth(snapshots, ignore, min_growth_bytes, limit)
+    suspects, bounded, records = explain_growth(snapshots, ignore, min_growth_bytes, limit)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
     comparison = ordered[0].compare(ordered[-1])
     report = LeakReport(
@@ -194,5 +236,7 @@ def find_leaks(
         alert=alert,
         bounded=tuple(bounded),
         min_growth_bytes=min_growth_bytes,
+        pytest_records=records,
+        unexplained=None if suspects or records else unexplained_growth(ordered),
     )
     return report if known is None else report.against(known)

@@ -24,6 +24,7 @@ _WEAK_KEYS = frozenset({"int", "str", "tuple"})  # what weak dictionaries and re
 _WEAK_REFERENCES = frozenset(
     f"weakref.{name}" for name in "ReferenceType ref KeyedRef WeakMethod ProxyType".split()
 )
+_MIN_INTERVALS_OF_IMPORTS = 3
 _NAMELESS = ("native", "garbage")
 _WILD = "[*]"
 
@@ -71,7 +72,7 @@ def _case(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Case |
     found = finder.path_to(subject)
     if found is None:
         return None
-    path = path_for_people(graph, found)
+    path = path_for_people(graph, found, finder)
     text = place_of(path) if len(holder.members) > 1 else short_text(path)
     if holder.shape == "chain":
         text += _chain_link(graph, holder)
@@ -110,6 +111,8 @@ def _is_noise(case: Case) -> bool:
     if _holds_only_weakly(case):
         return True
     imports = growth.imports[holder.start :]
+    if holder.start and all(imports) and len(imports) < _MIN_INTERVALS_OF_IMPORTS:
+        return True  # all of its life is a time of imports, which fill tables of many kinds
     is_early = len(growth.graphs) == 2 or (any(imports) and len(imports) - sum(imports) < 2)
     return is_early and warms_up(growth.last, holder, case.path)
 

@@ -86,6 +86,9 @@ class OriginFinder:
                 yield self._of_type(hop.type_name)
         if path.root_kind == "module":
             yield self._of_module(path.root)
+        if path.root_kind == "context variable":
+            yield self._of_module(path.root.split()[-1])
+            return
         match = _NAMED_FUNCTION.match(path.root)
         if match is not None and path.root_kind != "garbage":
             yield self._of_function(match["function"])

@@ -10,20 +10,31 @@ import re
 
 from memlens._core.layout import NONE, EdgeKind
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.paths import RetentionPath
-from memlens.leaks.places import SUSPENDED, code_of
+from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
+from memlens.leaks.places import SUSPENDED, TRIE_NODES, code_of
 
 __all__ = ("path_for_people", "short_text")
 
 _FRAME = re.compile(r"^thread (?P<thread>'.*?'|\d+) frame (?P<function>.+) \((?P<place>[^()]*)\)$")
 _PLACE = re.compile(r"\(\) \([^()]*\)$")
+_CONTEXT_VARIABLES = frozenset({"_contextvars.ContextVar", "ContextVar"})
 _TASKS = frozenset({"_asyncio.Task", "asyncio.tasks.Task"})
 
 
-def path_for_people(graph: HeapGraph, path: RetentionPath) -> RetentionPath:
-    """Return a path from the innermost suspended or running frame on it, or the path itself."""
+def path_for_people(
+    graph: HeapGraph, path: RetentionPath, finder: RetentionPathFinder
+) -> RetentionPath:
+    """Return a path from what a reader knows: a suspended or running frame, a context variable.
+
+    The path itself where there is none on it.
+    """
     for position in range(len(path.hops) - 2, -1, -1):
         hop = path.hops[position]
+        if hop.type_name.startswith(TRIE_NODES):
+            variable = _context_variable(graph, hop.node, path.hops[position + 1].node, finder)
+            if variable:
+                rest = path.hops[position + 2 :]
+                return RetentionPath(f"context variable {variable}", "context variable", rest)
         if hop.type_name in SUSPENDED and path.hops[position + 1].kind == "local":
             return _from_suspended(graph, path, position)
         if hop.type_name == "frame" and path.hops[position + 1].kind == "local":
@@ -53,6 +64,21 @@ def _from_suspended(graph: HeapGraph, path: RetentionPath, position: int) -> Ret
     is_task = position > 0 and path.hops[position - 1].type_name in _TASKS
     kind = "task" if is_task else hop.type_name
     return RetentionPath(f"{kind} {name}()", kind, path.hops[position + 1 :])
+
+
+def _context_variable(
+    graph: HeapGraph, trie_node: int, value: int, finder: RetentionPathFinder
+) -> str:
+    """Return the path of the variable that has a value in a context, ``""`` where it has none.
+
+    A node of the trie visits its entries from the last to the first, the value before the variable.
+    """
+    targets = graph.strong_targets(trie_node)
+    place = targets.index(value) + 1 if value in targets else len(targets)
+    if place == len(targets) or graph.type_of(targets[place]) not in _CONTEXT_VARIABLES:
+        return ""
+    found = finder.path_to(targets[place])
+    return str(found) if found is not None and found.root_kind == "module" else ""
 
 
 def _running_function(graph: HeapGraph, node: int) -> str:

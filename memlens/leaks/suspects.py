@@ -27,7 +27,9 @@ from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.naming import name_holders
 from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
-from memlens.leaks.patterns.case import DATA
+from memlens.leaks.patterns.case import DATA, named_base
+from memlens.leaks.places import PlaceIndex
+from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.stated_bounds import BoundedHolder
 
 __all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "is_ignored")
@@ -41,6 +43,7 @@ _PLAIN = DATA | {
 _MAX_TYPES = 5
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
+_MIN_INTERVALS_RUNNING = 3  # that show a leak, whatever becomes of it at the end of the program
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 
@@ -134,10 +137,11 @@ def explain_growth(
     ignore: Iterable[str] = (),
     min_growth_bytes: int = 0,
     limit: int = 20,
-) -> tuple[list[LeakSuspect], list[BoundedHolder]]:
-    """Return the suspects, the largest share first, and the holders that grew but state a bound.
+) -> tuple[list[LeakSuspect], list[BoundedHolder], PytestRecords | None]:
+    """Return the suspects, the largest share first, and what grew but is no leak.
 
-    Options and errors are those of `memlens.find_leaks`.
+    That is: the holders that state a bound, and the records of pytest. Options and errors are
+    those of `memlens.find_leaks`.
     """
     ordered = _in_order(snapshots)
     ignore = check_texts("ignore", ignore)
@@ -145,6 +149,7 @@ def explain_growth(
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
     cases, bounded = _cases(ordered)
+    cases, records = split_pytest_records(cases)
     suspects: list[LeakSuspect] = []
     origins: dict[HeapGraph, OriginFinder] = {}
     for case in cases:
@@ -157,7 +162,7 @@ def explain_growth(
                 suspects.append(suspect)
             if len(suspects) == limit:
                 break
-    return suspects, bounded
+    return suspects, bounded, records
 
 
 def _ignored(ignore: Iterable[str]) -> tuple[set[str], tuple[re.Pattern[str], ...]]:
@@ -178,20 +183,26 @@ def is_ignored(suspect: LeakSuspect, ignore: Iterable[str]) -> bool:
 def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]]:
     """Return the holders that accumulate, the largest share first, and the bounded ones.
 
-    At the end of a program the variables of its functions are gone. So the snapshots before the
-    last one are looked at, too; what is smaller at the end than before is no leak.
+    At the end of a program the variables of its functions are gone, and what it closes is empty. So
+    the snapshots before the last one are looked at, too. What is smaller at the end than before was
+    seen growing over three intervals at least.
     """
-    at_end = _growth(ordered)
+    indexes: dict[int, PlaceIndex] = {}
+    at_end = _growth(ordered, indexes)
     cases, bounded = name_holders(at_end, find_growth(at_end))
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
         return cases, bounded
-    running = _growth(ordered[:-1])
+    running = _growth(ordered[:-1], indexes)
     known = {case.text for case in cases}
     earlier, bounded_then = name_holders(running, find_growth(running))
     cases += [
         case
         for case in earlier
-        if case.text not in known and not _is_smaller_in(ordered[-1].graph, case)
+        if case.text not in known
+        and (
+            running.end - case.holder.start >= _MIN_INTERVALS_RUNNING
+            or not _is_smaller_in(ordered[-1].graph, case)
+        )
     ]
     texts = {holder.holder for holder in bounded}
     bounded += [holder for holder in bounded_then if holder.holder not in texts]
@@ -199,11 +210,11 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     return cases, bounded
 
 
-def _growth(ordered: list[HeapSnapshot]) -> Growth:
+def _growth(ordered: list[HeapSnapshot], indexes: dict[int, PlaceIndex]) -> Growth:
     """Choose the snapshots that tell something, and match their objects."""
     steps = informative_steps([snapshot.timestamp for snapshot in ordered])
     chosen = [ordered[step] for step in steps]
-    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen])
+    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], indexes)
 
 
 def _is_smaller_in(graph: HeapGraph, case: Case) -> bool:
@@ -279,12 +290,7 @@ def _growing_types(case: Case) -> tuple[str, ...]:
     The program's own types come before those of the standard library, and these before plain data;
     of each kind first the values added, then keys, then what came with them, most bytes first.
     """
-    graph, holder = case.graph, case.holder
-    entries = Counter(graph.type_of(node) for node in holder.entries)
-    by_bytes: Counter[str] = Counter()
-    for node in holder.gained:
-        if not graph.has(node, NodeFlag.NAMESPACE):
-            by_bytes[graph.type_of(node)] += graph.node_size[node]
+    entries, by_bytes = _types_of(case.graph, case.holder)
     ranked = [
         name
         for types in (case.value_types, entries, by_bytes)
@@ -297,6 +303,30 @@ def _growing_types(case: Case) -> tuple[str, ...]:
     if first is not None and first[0] not in found:
         found[-1] = first[0]
     return tuple(found)
+
+
+def _types_of(graph: HeapGraph, holder: Holder) -> tuple[Counter[str], Counter[str]]:
+    """Return the types of the entries by number, and of all that was gained by bytes."""
+    row, sizes, flags = graph.node_type, graph.node_size, graph.flags
+    namespace = int(NodeFlag.NAMESPACE)
+    names = graph.type_names
+    entries: Counter[str] = Counter()
+    names = [*names]
+    made = {*holder.gained, *holder.entries}
+    for kind, node in enumerate(graph.type_node):
+        if node in made:  # a class that was made at run time
+            names[kind] = named_base(graph, node, made) or names[kind]
+    for kind, count in Counter(row[node] for node in holder.entries).items():
+        entries[names[kind]] += count
+    size_of_row = dict.fromkeys(row, 0)
+    for node in holder.gained:  # over millions of objects: no calls in here
+        if not flags[node] & namespace:
+            size_of_row[row[node]] += sizes[node]
+    by_bytes: Counter[str] = Counter()
+    for kind, size in size_of_row.items():
+        if size:
+            by_bytes[names[kind]] += size
+    return entries, by_bytes
 
 
 def _plainness(name: str) -> int:

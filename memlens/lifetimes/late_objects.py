@@ -113,7 +113,7 @@ def _groups(graph: HeapGraph, late: dict[int, LateObject]) -> dict[_Key, list[_F
             direct = finder.path_to(node)
             if direct is None:
                 continue  # garbage that waits for a finalizer
-            path = path_for_people(graph, direct)
+            path = path_for_people(graph, direct, finder)
         type_name = _type_name(one) if node is None else graph.type_of(node)
         key = stable_place(path), type_name, one.reason
         groups.setdefault(key, []).append(_Found(one, node, path))

@@ -26,7 +26,7 @@ from memlens._core.sampler_api import pymalloc_statistics
 from memlens._own_memory import own_memory
 from memlens._text import columns, format_bytes
 
-__all__ = ("MemoryBreakdown", "MemoryPart", "breakdown")
+__all__ = ("MemoryBreakdown", "MemoryPart", "breakdown", "malloc_bytes")
 
 _PYMALLOC = "pymalloc's own statistics"
 _MALLOC = "mallinfo2"
@@ -238,6 +238,15 @@ def _malloc_parts(own_bytes: int) -> tuple[MemoryPart, MemoryPart]:
         MemoryPart(names[0], max(in_use - own_bytes, 0), f"{_MALLOC}: larger objects, native"),
         MemoryPart(names[1], free, _MALLOC),
     )
+
+
+def malloc_bytes() -> int | None:
+    """Return the bytes that malloc has in use, None where the C library does not report them.
+
+    Without those of snapshots that memlens has open. Takes microseconds.
+    """
+    read = _malloc_reader()
+    return None if read is None else max(read()[0] - own_memory().copied_bytes, 0)
 
 
 @cache

@@ -19,8 +19,9 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 from memlens.leaks.suspects import is_ignored
+from memlens.leaks.unexplained import UnexplainedGrowth
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
-from memlens.process.detector.alert import LeakAlert
+from memlens.process.detector.alert import DetectorReport, LeakAlert
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.allocation_source import AllocationSource
@@ -285,6 +286,8 @@ class MemoryProfiler:
         if first is not None and last is not None:
             seconds = last.timestamp - first.timestamp
         detectors = self._detectors.report()
+        if leaks is not None:
+            leaks = _with_trend(leaks, detectors)
         return ProfilerReport(
             os.getpid(),
             self.is_running,
@@ -390,3 +393,16 @@ class MemoryProfiler:
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }
+
+
+def _with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> LeakReport:
+    """Return the report with what the trend of the readings says: one verdict for both."""
+    if leaks.suspects or leaks.unexplained is not None:
+        return leaks
+    for detector in detectors:
+        if detector.verdict.is_leak:
+            growth = UnexplainedGrowth(
+                detector.series, round(detector.verdict.growth_bytes), leaks.heap_growth_bytes
+            )
+            return replace(leaks, unexplained=growth)
+    return leaks

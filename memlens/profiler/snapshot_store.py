@@ -13,6 +13,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from memlens._atomic import make_folder, sweep_leftovers, write_whole
 from memlens._log import warn_once
@@ -21,6 +22,8 @@ from memlens.errors import OutputError, ReadingError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport
+from memlens.leaks.unexplained import MALLOC_FACT
+from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
 from memlens.profiler.profiler_report import SnapshotRecord
@@ -88,7 +91,10 @@ class SnapshotStore:
         """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does."""
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
-        facts = {"memory": reading.to_dict()} if reading else {}
+        facts: dict[str, Any] = {"memory": reading.to_dict()} if reading else {}
+        used = malloc_bytes()
+        if used is not None:
+            facts[MALLOC_FACT] = used
         snapshot = take_heap_snapshot(path, reason=reason, facts=facts)
         record = SnapshotRecord(
             path=path,

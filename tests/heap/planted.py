@@ -26,6 +26,7 @@ class Planter:
         self._keys = {}
         self.equals = []
         self.values = {}
+        self.prefixes = {}  # of large texts and buffers: the hash of the beginning
 
     def text(self, text):
         return self.strings.setdefault(text, len(self.strings))
@@ -123,6 +124,9 @@ class Planter:
             pairs = sorted((n, g) for g, nodes in enumerate(self.equals) for n in nodes)
             made["equal_node"] = array("I", [node for node, _ in pairs])
             made["equal_group"] = array("I", [group for _, group in pairs])
+        if self.prefixes:
+            made["prefix_node"] = array("I", sorted(self.prefixes))
+            made["prefix_hash"] = array("I", [self.prefixes[n] for n in sorted(self.prefixes)])
         return made
 
     def graph(self, **facts):

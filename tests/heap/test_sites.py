@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from array import array
 
 import pytest
 from hypothesis import given
@@ -69,9 +70,31 @@ def test_object_after_the_end_of_a_block_is_not_matched():
     assert snapshot.graph.sites.path_of(blobs[0]) is None
 
 
-def test_buffers_and_freed_blocks_belong_to_no_object():
+def test_the_buffers_of_an_object_count_with_it():
     def samples(at):
-        return [(at[0], 100, 1.0, MEM, [PUT]), (at[1], 100, 1.0, OBJECT, [PUT])]
+        buffers = [(1 << 40, 4000, 0.5, MEM, [LOAD]), (2 << 40, 50, 1.0, MEM, [SERVE])]
+        return [(at[1], 100, 1.0, OBJECT, [PUT]), *buffers]
+
+    snapshot, blobs = planted_snapshot(samples)
+    sections = dict(snapshot.graph.sections)
+    sections["block_node"] = array("I", [blobs[0], blobs[1], blobs[1]])
+    sections["block_address"] = array("Q", [1 << 40, 2 << 40, 3 << 40])
+    snapshot = HeapSnapshot(HeapGraph(sections, snapshot.graph.facts))
+    sites = snapshot.graph.sites
+    shares = {share.call_path[-1]: share for share in sites.shares(blobs, 1)}
+    assert (shares[Frame(*LOAD)].count, shares[Frame(*LOAD)].shallow_bytes) == (0, 8000)
+    assert (shares[Frame(*SERVE)].count, shares[Frame(*SERVE)].shallow_bytes) == (0, 50)
+    assert (shares[Frame(*PUT)].count, shares[Frame(*PUT)].shallow_bytes) == (1, 100)
+    assert "about buffers of 7.81 KiB, from 1 sample" in str(shares[Frame(*LOAD)])
+    assert (sites.site_of(blobs[0]), sites.site_of(blobs[1])) == (Frame(*LOAD), Frame(*PUT))
+    rows = {row.name: row for row in snapshot.summary(by="site")}
+    assert rows["load (shop/main.py:7)"].shallow_bytes == 8000
+    assert rows["load (shop/main.py:7)"].retained_bytes == 100
+
+
+def test_freed_blocks_belong_to_no_object():
+    def samples(at):
+        return [(at[1], 100, 1.0, OBJECT, [PUT])]
 
     snapshot, blobs = planted_snapshot(samples)
     assert [*snapshot.graph.sites.samples] == [blobs[1]]
@@ -156,7 +179,7 @@ blocks = st.tuples(
 def test_site_sections_have_the_samples_of_the_sampler(samples):
     sections = site_sections(tables(samples))
     assert {name: column.typecode for name, column in sections.items()} == SITE_SECTIONS
-    wanted = sorted(block for block in samples if block[3] == OBJECT)
+    wanted = sorted(samples)
     assert list(sections["site_address"]) == [block[0] for block in wanted]
     sites = AllocationSites(sections, [0, *(block[0] for block in wanted)])
     for address, size, probability, _, path in wanted:
@@ -224,6 +247,52 @@ def test_every_kind_of_object_has_its_allocation_site(mode, tmp_path):
         pytest.skip("only the native core forks")
     source = f"import os; os.chdir({os.fspath(tmp_path)!r}); MODE = {mode!r}\n{PROGRAM}"
     assert json.loads(run(source)) == [_core.IMPLEMENTATION, mode]
+
+
+BUFFERS = """
+import array, collections, json, os
+import memlens
+from memlens.allocations.profiler import AllocationProfiler
+
+class Session:
+    def __init__(self, number):
+        self.number = self.name = number
+
+KEPT = []
+def make_lists(): KEPT.extend([None] * 50 + [i] for i in range(20))
+def make_dicts(): KEPT.extend({j: i for j in range(30)} for i in range(20))
+def make_bytearrays(): KEPT.extend(bytearray(1000) for i in range(20))
+def make_sets(): KEPT.extend(set(range(100 + i)) for i in range(20))
+def make_deques(): KEPT.extend(collections.deque(range(500)) for i in range(20))
+def make_arrays(): KEPT.extend(array.array("d", range(200)) for i in range(20))
+def make_instances(): KEPT.extend(Session(i) for i in range(20))
+MAKERS = (make_lists, make_dicts, make_bytearrays, make_sets, make_deques, make_arrays)
+MAKERS += (make_instances,)
+for i in range(40): Session(i)  # the room that is made for attributes settles
+
+with AllocationProfiler(1) as profiler:
+    for maker in MAKERS:
+        maker()
+    snapshot = memlens.take_heap_snapshot("heap.memlens", mode=MODE)
+    for snapshot in (snapshot, memlens.load("heap.memlens")):
+        for number, maker in enumerate(MAKERS):
+            nodes = [snapshot.node_of(kept) for kept in KEPT[20 * number : 20 * (number + 1)]]
+            shares = snapshot.graph.sites.shares([node.index for node in nodes], 30)
+            sampled = sum(share.shallow_bytes for share in shares)
+            owned = sum(node.shallow_bytes for node in nodes)
+            headers = 72 * len(nodes)  # some objects are reused ones, which were not allocated
+            assert 0.95 * (owned - headers) <= sampled <= 1.1 * owned, (maker, sampled, owned)
+            for share in shares:
+                assert any(frame.function == maker.__name__ for frame in share.call_path), share
+print("right")
+"""
+
+
+@pytest.mark.parametrize("mode", ["inline", "fork"])
+def test_the_buffers_of_every_kind_of_object_have_a_site(mode, tmp_path):
+    need_sampler()
+    source = f"import os; os.chdir({os.fspath(tmp_path)!r}); MODE = {mode!r}\n{BUFFERS}"
+    assert run(source).strip() == "right"
 
 
 def test_no_samples_are_read_without_a_sampler():

@@ -235,7 +235,7 @@ ROWS: tuple[Row, ...] = (
     leak("nested_catalogue", (0, 1), r"\bcatalogue\b", "Measurement", **START),
     leak("finished_futures", 0, r"\bsubmitted\b", "Future", "detached"),
     leak("subprocess_results", 0, r"\bresults\b", "CompletedProcess"),
-    leak("sqlite_rows", 0, r"\brepository\.rows\b", "list", "unbounded-cache", **START),
+    leak("sqlite_rows", 0, r"\brepository\b.*\.rows\b", "list", "unbounded-cache", **START),
     leak("mutable_default", 0, r"\bcollect\b", "Item"),
     leak("base_class_cache", 0, r"\bModel\.cache\b", "Customer Order"),
     leak("stock_observers", 0, r"\b_observers\b", "method Widget", "listener-accumulation"),

@@ -12,7 +12,8 @@ healthy twin with ``~``. The forms:
 
 A leak counts as explained when the first suspect is right in its holder, a growing type and the
 pattern. A healthy program must give no suspect. Of growth that no object explains, no holder may be
-blamed.
+blamed; ``run`` and ``profiler`` must say that there is such growth, and of healthy programs that
+there is none.
 """
 
 from __future__ import annotations
@@ -51,9 +52,13 @@ def fits(case: Case, suspect: dict) -> bool:
     return any(re.search(one, text) for one in row.holders) and not names.isdisjoint(row.types)
 
 
-def verdict(case: Case, suspects: list[dict]) -> str:
-    """Compare the suspects with what the catalogue expects."""
+def verdict(case: Case, suspects: list[dict], said: str | None = None) -> str:
+    """Compare the suspects, and the verdict that was said, with what the catalogue expects."""
     if not case.leaks:
+        is_unexplained = case.row.verdict == "unexplained" and not case.twin
+        expected = "unexplained growth" if is_unexplained else "no leak"
+        if not suspects and said not in (None, expected):
+            return f"SAID {said.upper()}"
         return "silent" if not suspects else "FALSE ALARM"
     if not suspects:
         return "MISSED"
@@ -70,8 +75,11 @@ def verdict(case: Case, suspects: list[dict]) -> str:
     return "in top 5" if any(fits(case, one) for one in suspects[:5]) else "found, not explained"
 
 
-def suspects_of(case: Case, form: str, seconds: float, seed: int) -> list[dict]:
-    """Run a program in one form and return the suspects; raises ``RuntimeError`` if it fails."""
+def suspects_of(case: Case, form: str, seconds: float, seed: int) -> tuple[list[dict], str | None]:
+    """Run a program in one form; return the suspects, and the verdict of a report.
+
+    Raises ``RuntimeError`` if the program fails.
+    """
     program = PROGRAMS / f"{case.row.name}.py"
     folder = Path(tempfile.mkdtemp(prefix="zoo-"))
     output = folder / "report.json"
@@ -106,18 +114,20 @@ def suspects_of(case: Case, form: str, seconds: float, seed: int) -> list[dict]:
         raise RuntimeError(f"not done after {TIMEOUT_SECONDS} s") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return suspects_in(report) if form in ("run", "profiler") else report
+    return suspects_in(report) if form in ("run", "profiler") else (report, None)
 
 
-def suspects_in(report: dict) -> list[dict]:
-    """Return the suspects of a profiler's report; raises ``RuntimeError`` if none was looked for.
+def suspects_in(report: dict) -> tuple[list[dict], str | None]:
+    """Return the suspects and the verdict of a profiler's report.
 
+    Raises ``RuntimeError`` if none was looked for.
     ``leaks`` is None where nothing was found, too: the number of snapshots tells the difference.
     """
     count = len(report["snapshots"])
     if count < MIN_SNAPSHOTS:
         raise RuntimeError(f"only {count} snapshots were taken: nothing was diagnosed")
-    return report["leaks"]["suspects"] if report["leaks"] else []
+    leaks = report["leaks"]
+    return (leaks["suspects"], leaks["verdict"]) if leaks else ([], None)
 
 
 def judge(case: Case, form: str, seconds: float, seed: int) -> dict:
@@ -127,8 +137,8 @@ def judge(case: Case, form: str, seconds: float, seed: int) -> dict:
         return {**result, "verdict": f"skipped: no {case.row.needs}", "suspects": [], "seconds": 0}
     start = time.monotonic()
     try:
-        suspects = suspects_of(case, form, seconds, seed)
-        told = verdict(case, suspects)
+        suspects, said = suspects_of(case, form, seconds, seed)
+        told = verdict(case, suspects, said)
     except RuntimeError as error:
         suspects, told = [], f"ERROR {error}"
     spent = round(time.monotonic() - start, 1)

@@ -17,6 +17,7 @@ from memlens._core.pure.edges import Plans
 from memlens._core.pure.equal_sections import equal_sections
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.node_sections import node_flags, node_sizes
+from memlens._core.pure.prefix_sections import prefix_sections
 from memlens._core.pure.roots import Root, named_roots, remaining_roots
 from memlens._core.pure.running_frames import (
     RunningFrame,
@@ -44,13 +45,15 @@ _IMMORTAL_FROM = 1 << 29
 
 
 def capture(
-    *, values: bool = False, own_prefix: str = "", skip_frames: int = 0
+    *, values: bool = False, own_prefix: str = "", skip_frames: int = 0, blocks: bytes = b""
 ) -> dict[str, array[int]]:
     """Capture the heap of this process as the sections of `memlens._core.layout`.
 
     ``values``: include the text of strings, bytes and numbers, also as dict keys. Frames of code
     in files whose path starts with ``own_prefix`` are left out, and so are the ``skip_frames``
     innermost other frames of the calling thread. The collector is disabled during the capture.
+
+    ``blocks``: addresses of memory blocks whose owners are wanted; only the C core finds them.
 
     In addition to the sections, ``failed_node`` has the objects whose type raised an error; their
     references have no names.
@@ -102,6 +105,7 @@ def _capture(
     sections |= strings.sections()
     sections["failed_node"] = array("I", heap.failed)
     kept = {name: sections[name] for name in (*SECTIONS, "failed_node")}
+    kept |= prefix_sections(heap, node_type, sections["node_size"])
     return kept | equal_sections(heap, node_type)
 
 

@@ -15,7 +15,7 @@ from memlens._core.pure.access import class_mro, class_namespace, module_namespa
 from memlens._core.pure.containers import Expansion
 from memlens._core.pure.labels import NameLabels, index_labels
 
-__all__ = ("hidden_plan",)
+__all__ = ("find_class", "hidden_plan", "numpy_prefix_reader")
 
 # C types without traversal, and their fields that refer to objects.
 _HIDDEN_FIELDS = {
@@ -27,17 +27,18 @@ _HIDDEN_FIELDS = {
 def hidden_plan(cls: type, internal: NameLabels) -> Callable[[Any], Expansion] | None:
     """Return the plan for the untraversed references of instances of ``cls``, or None."""
     mro = class_mro(cls)
-    array_type = _find("numpy", "ndarray")
+    array_type = find_class("numpy", "ndarray")
     if array_type is not None and any(base is array_type for base in mro):
         return _array_plan(array_type, internal)
     for (module, name), fields in _HIDDEN_FIELDS.items():
-        owner = _find(module, name)
+        owner = find_class(module, name)
         if owner is not None and any(base is owner for base in mro):
             return _fields_plan(owner, fields, internal)
     return None
 
 
-def _find(module_name: str, name: str) -> Any:
+def find_class(module_name: str, name: str) -> Any:
+    """Return a class of a module that the program has imported, else None."""
     module = sys.modules.get(module_name)
     return module_namespace(module).get(name) if type(module) is ModuleType else None
 
@@ -49,7 +50,7 @@ def _array_plan(array_type: type, internal: NameLabels) -> Callable[[Any], Expan
     """
     namespace = class_namespace(array_type)
     get_dtype, get_base, get_flat = (namespace[f].__get__ for f in ("dtype", "base", "flat"))
-    dtype_type = _find("numpy", "dtype")
+    dtype_type = find_class("numpy", "dtype")
     get_code = class_namespace(dtype_type)["char"].__get__
 
     def expand(obj: Any) -> Expansion:
@@ -64,6 +65,20 @@ def _array_plan(array_type: type, internal: NameLabels) -> Callable[[Any], Expan
         return targets, labels
 
     return expand
+
+
+def numpy_prefix_reader(array_type: type, read: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Return a function that reads the beginning of arrays that own numbers in C order."""
+    namespace = class_namespace(array_type)
+    get_dtype, get_flags = namespace["dtype"].__get__, namespace["flags"].__get__
+    get_kind = class_namespace(find_class("numpy", "dtype"))["kind"].__get__
+
+    def prefix(obj: Any) -> bytes:
+        flags = get_flags(obj)
+        is_plain = get_kind(get_dtype(obj)) in "biufc" and flags.c_contiguous and flags.owndata
+        return read(obj) if is_plain and obj.ndim else b""
+
+    return prefix
 
 
 def _fields_plan(

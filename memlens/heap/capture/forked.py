@@ -106,8 +106,9 @@ class SnapshotTask:
                 child_ends.append((writing, reading)[parent_place])
             before = read_samples()
             sites = () if before is None else _packed(site_sections(before))
+            blocks = next((data for name, _, data in sites if name == "site_address"), b"")
             started = time.perf_counter()
-            self._fork(child_ends, own_prefix, sites)
+            self._fork(child_ends, own_prefix, sites, blocks)
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
         finally:
             OwnWork.end(own_work)
@@ -121,9 +122,12 @@ class SnapshotTask:
         for end in self._ends:
             os.set_blocking(end, False)  # the child reads the facts only after the walk
 
-    def _fork(self, child_ends: list[int], own_prefix: str, sites: tuple[Any, ...]) -> None:
+    def _fork(
+        self, child_ends: list[int], own_prefix: str, sites: tuple[Any, ...], blocks: bytes
+    ) -> None:
         assert _core.fork_capture is not None
-        fork = partial(_core.fork_capture, values=self._values, own_prefix=own_prefix, more=sites)
+        options = {"values": self._values, "own_prefix": own_prefix, "more": sites}
+        fork = partial(_core.fork_capture, **options, blocks=blocks)
         call_and_store(self._pids, fork, self._file.descriptor, *child_ends)
 
     # -- the interface ---------------------------------------------------------------------------

@@ -87,12 +87,15 @@ def _take_inline(
     _check_options(values, names, facts)
     started = time.perf_counter()
     collected = collect_garbage() if collect is not False else None
-    sites, lost = {}, []
+    sites: dict[str, Any] = {}
+    lost: list[int] = []
     before = read_samples()
-    sections: dict[str, Any] = _core.capture(values=values, own_prefix=CODE_FOLDER)
+    if before is not None:
+        sites = site_sections(before)
+    blocks = sites["site_address"].tobytes() if sites else b""
+    sections: dict[str, Any] = _core.capture(values=values, own_prefix=CODE_FOLDER, blocks=blocks)
     if before is not None:
         lost = lost_samples(before, read_samples())
-        sites = site_sections(before)
     pause_seconds = time.perf_counter() - started
     record = _facts("inline", reason, values, collected, pause_seconds, facts)
     record["lost_samples"] = lost

@@ -3,7 +3,7 @@
 A sample is a memory block. An object starts 0, 16, 32 or 48 bytes into its block, after the
 collector's header and the words that precede an instance. About one object in 512 KiB is sampled;
 its weight is the number of objects that it represents. Buffers (the items of a list, the table of a
-dict, the bytes of a bytearray) are separate blocks and belong to no node.
+dict, the bytes of a bytearray) are separate blocks; the capture finds which object owns them.
 
 `site_sections` copies the sampler's table before a heap is captured; a forked child writes the copy
 that its parent has read. After the capture, `lost_samples` returns the blocks that were freed in the
@@ -13,6 +13,7 @@ meantime. `AllocationSites` finds the nodes on demand.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from memlens._core.layout import SITE_SECTIONS
-from memlens._core.sampler_api import COLUMNS, DOMAINS
+from memlens._core.sampler_api import COLUMNS
 from memlens._frame import NATIVE_FRAME, CallPath, Frame, path_order
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph.stored_text import stored_text
@@ -29,7 +30,6 @@ __all__ = ("AllocationSites", "SiteShare", "lost_samples", "site_sections")
 
 _OBJECT_OFFSETS = (0, 16, 32, 48)
 _SMALLEST_OBJECT = 16  # bytes: a reference count and a type
-_OBJECT_DOMAIN = DOMAINS.index("object")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class SiteShare:
     """An estimate of how many of some objects were allocated at one call path.
 
     ``call_path``: the calls, the allocating line last. ``count`` and ``shallow_bytes`` are the
-    numbers that the ``sample_count`` sampled objects represent.
+    numbers of objects and bytes that the ``sample_count`` samples represent; the bytes include the
+    buffers of objects. ``count`` is 0 where only buffers were sampled.
     """
 
     call_path: CallPath
@@ -47,8 +48,9 @@ class SiteShare:
 
     def __str__(self) -> str:
         objects, samples = round(self.count), self.sample_count
+        what = f"{format_count(objects)} object{'s' if objects != 1 else ''},"
         return (
-            f"{self.path_text()}: about {format_count(objects)} object{'s' if objects != 1 else ''},"
+            f"{self.path_text()}: about {what if self.count else 'buffers of'}"
             f" {format_bytes(self.shallow_bytes)}, from {format_count(samples)}"
             f" sample{'s' if samples != 1 else ''}"
         )
@@ -70,14 +72,16 @@ class SiteShare:
 class AllocationSites:
     """The allocation sites of one captured heap, by node.
 
-    ``sections`` has the columns of `SITE_SECTIONS`, ``node_address`` the address of each node and
-    ``lost`` the addresses of blocks to leave out (see `lost_samples`).
+    ``sections`` has the columns of `SITE_SECTIONS` and, from the C core, the owners of sampled
+    buffers; ``node_address`` has the address of each node and ``lost`` the addresses of blocks to
+    leave out (see `lost_samples`).
     """
 
     def __init__(
         self, sections: Mapping[str, Any], node_address: Sequence[int], lost: Iterable[int] = ()
     ) -> None:
         self._columns = {name: sections[name] for name in SITE_SECTIONS}
+        self._buffers = [sections.get(name, ()) for name in ("block_node", "block_address")]
         self._node_address = node_address
         self._lost = frozenset(lost)
 
@@ -88,10 +92,11 @@ class AllocationSites:
     def samples(self) -> dict[int, int]:
         """The row of the sample of each sampled node; nodes ascending."""
         columns = self._columns
+        no_objects = {*self._lost, *self._buffers[1]}
         rows: dict[int, int] = {}  # by the addresses where an object in a sampled block may start
         blocks = zip(columns["site_address"], columns["site_size"], strict=True)
         for row, (address, size_bytes) in enumerate(blocks):
-            if address in self._lost:
+            if address in no_objects:
                 continue
             for offset in _OBJECT_OFFSETS:
                 if offset + _SMALLEST_OBJECT <= size_bytes:
@@ -101,6 +106,17 @@ class AllocationSites:
             for node, address in enumerate(self._node_address)
             if address in rows
         }
+
+    @cached_property
+    def buffer_samples(self) -> dict[int, list[int]]:
+        """The rows of the sampled buffers of each node."""
+        addresses = self._columns["site_address"]
+        rows: dict[int, list[int]] = {}
+        for node, address in zip(*self._buffers, strict=True):
+            row = bisect_left(addresses, address)
+            if row < len(addresses) and addresses[row] == address and address not in self._lost:
+                rows.setdefault(node, []).append(row)
+        return rows
 
     @cached_property
     def call_paths(self) -> list[CallPath]:
@@ -122,12 +138,18 @@ class AllocationSites:
         ]
 
     def path_of(self, node: int) -> CallPath | None:
-        """Return the call path that allocated a node, None if it was not sampled."""
+        """Return the call path that allocated a node, None if it was not sampled.
+
+        If only buffers of the node were sampled, it is the path that allocated the largest.
+        """
         row = self.samples.get(node)
+        if row is None:
+            sizes = self._columns["site_size"]
+            row = max(self.buffer_samples.get(node, ()), key=lambda row: sizes[row], default=None)
         return None if row is None else self.call_paths[self._columns["site_stack"][row]]
 
     def site_of(self, node: int) -> Frame | None:
-        """Return the call that allocated a node, None if it was not sampled."""
+        """Return the call that allocated a node, as `path_of`; None if it was not sampled."""
         path = self.path_of(node)
         return None if path is None else path[-1]
 
@@ -136,20 +158,21 @@ class AllocationSites:
 
         ``depth``: the number of innermost calls by which allocations are grouped.
         """
-        columns, samples = self._columns, self.samples
+        columns, samples, buffers = self._columns, self.samples, self.buffer_samples
         sums: dict[CallPath, tuple[float, float, int]] = {}
-        for node in nodes:
-            row = samples.get(node)
-            if row is None:
-                continue
+
+        def add(row: int, is_object: bool) -> None:
             key = self.call_paths[columns["site_stack"][row]][-depth:]
             count, size_bytes, sample_count = sums.get(key, (0.0, 0.0, 0))
             weight = columns["site_weight"][row]
-            sums[key] = (
-                count + weight,
-                size_bytes + weight * columns["site_size"][row],
-                sample_count + 1,
-            )
+            size_bytes += weight * columns["site_size"][row]
+            sums[key] = (count + weight * is_object, size_bytes, sample_count + 1)
+
+        for node in nodes:
+            if node in samples:
+                add(samples[node], True)
+            for row in buffers.get(node, ()):
+                add(row, False)
         shares = [SiteShare(path, *numbers) for path, numbers in sums.items()]
         return sorted(shares, key=lambda share: (-share.shallow_bytes, path_order(share.call_path)))
 
@@ -163,9 +186,8 @@ def site_sections(tables: Mapping[str, bytes]) -> dict[str, array[Any]]:
         *(columns[f"sample_{name}"] for name in ("address", "size", "probability", "bucket")),
         strict=True,
     ):
-        if columns["bucket_domain"][bucket] == _OBJECT_DOMAIN:
-            stack = stacks.number_of(columns["bucket_stack"][bucket])
-            rows.append((address, size_bytes, 1 / probability, stack))
+        stack = stacks.number_of(columns["bucket_stack"][bucket])
+        rows.append((address, size_bytes, 1 / probability, stack))
     rows.sort()
     names = ("site_address", "site_size", "site_weight", "site_stack")
     sections = {

@@ -45,10 +45,17 @@ _PARALLEL = (
     ("name_node", "name_text", "name_file", "name_line"),
     ("value_node", "value_text"),
     ("equal_node", "equal_group"),
+    ("prefix_node", "prefix_hash"),
+    ("block_node", "block_address"),
     ("site_address", "site_size", "site_weight", "site_stack"),
     ("site_function", "site_file", "site_line"),
 )
-_TOGETHER = (frozenset(OPTIONAL_SECTIONS), frozenset(SITE_SECTIONS))
+_TOGETHER = (
+    frozenset(("equal_node", "equal_group")),
+    frozenset(("prefix_node", "prefix_hash")),
+    frozenset(("block_node", "block_address")),
+    frozenset(SITE_SECTIONS),
+)
 _ROOT_KINDS = bytes(RootKind)
 _MAX_EPOCH_SECONDS = 1e12
 _MAX_WEIGHT = 1e15
@@ -286,6 +293,11 @@ def _check_weights(sections: CheckedSections) -> None:
         raise SnapshotFileError("inconsistent heap: section 'site_weight' is out of range")
 
 
+def _check_block_nodes(sections: CheckedSections) -> None:
+    nodes = sections.peek("block_node")
+    _check_range("block_node", nodes, sections.item_count("node_type"))
+
+
 def _check_range(name: str, values: Any, limit: int) -> None:
     largest = max(chain(values, (-1,)))
     if largest >= limit:
@@ -305,7 +317,7 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
     "root_frame": _check_root_frames,
     **{
         name: _check_sparse(name)
-        for name in ("container_node", "name_node", "value_node", "equal_node")
+        for name in ("container_node", "name_node", "value_node", "equal_node", "prefix_node")
     },
     "string_offset": _check_offsets("string_offset", "string_bytes"),
     "site_stack": _check_site_rows("site_stack", "site_stack_offset", 1),
@@ -315,4 +327,5 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
     "site_file": _check_site_rows("site_file", "site_string_offset", 1),
     "site_string_offset": _check_offsets("site_string_offset", "site_string_bytes"),
     "site_weight": _check_weights,
+    "block_node": _check_block_nodes,
 }

@@ -18,7 +18,8 @@ def summarise_sites(graph: HeapGraph, *, include_garbage: bool = False) -> Summa
     """Group the sampled objects by the line that allocated them: see `HeapSnapshot.summary`.
 
     Counts and shallow sizes are estimates for all objects; retained sizes are of the sampled
-    objects only. Raises ``NotInSnapshotError`` if allocations were not sampled.
+    objects only, each counted where it was allocated. Raises ``NotInSnapshotError`` if allocations
+    were not sampled.
     """
     sites = graph.sites
     if sites is None:
@@ -27,7 +28,8 @@ def summarise_sites(graph: HeapGraph, *, include_garbage: bool = False) -> Summa
             " AllocationProfiler with the C core samples allocations"
         )
     hidden = hidden_flags(include_garbage)
-    shown = [node for node in sites.samples if is_shown(graph, node, hidden)]
+    sampled = sites.samples.keys() | sites.buffer_samples.keys()
+    shown = [node for node in sorted(sampled) if is_shown(graph, node, hidden)]
     shares = sites.shares(shown, 1)
     retained = _retained(graph, [share.call_path[-1] for share in shares], shown)
     rows = [

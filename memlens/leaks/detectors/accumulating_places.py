@@ -21,6 +21,7 @@ _MAX_PLACES = 400  # looked at closely; of more, those that gained the most elem
 _SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
 _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MORE = 1.1  # containers of a place in the last snapshot, relative to the one before
+_MAX_COMPARED = 20_000  # tuples, with what was at their addresses before
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
 
@@ -66,15 +67,18 @@ def members_through_time(growth: Growth, members: Collection[int]) -> list[list[
 
     Those that have the key of the place then, and those that are the same objects as members.
     """
-    keys = {growth.places(growth.end).keys[node] for node in members}
+    now = growth.places(growth.end).keys
+    keys = {now[node] for node in members}
     through = [list(members)]
     for step in range(growth.end - 1, -1, -1):
+        same, before = growth.same[step], growth.places(step).keys
         earlier = {
             was
             for node in through[-1]
-            if (was := growth.earlier(node, step + 1)) != NONE
-            and _is_continued(growth, step, was, node)
+            if (was := same[node]) != NONE
+            and (before[was] == now[node] or _keeps_contents(growth, step, was, node))
         }
+        now = before
         if len(members) != 1 or not earlier:  # a single one that lives is followed itself
             for key in keys:
                 earlier.update(growth.places(step).containers.get(key, ()))
@@ -84,13 +88,11 @@ def members_through_time(growth: Growth, members: Collection[int]) -> list[list[
     return through[::-1]
 
 
-def _is_continued(growth: Growth, step: int, was: int, now: int) -> bool:
-    """Tell whether a container is the same as one at its address before, by place or contents.
+def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
+    """Tell whether a container at another place is the same as one at its address before.
 
     The address of a container that was freed is soon used again by another of its type.
     """
-    if growth.places(step).keys[was] == growth.places(step + 1).keys[now]:
-        return True
     held = elements_of(growth.graphs[step], [was])
     same = growth.same[step]
     kept = sum(1 for node in elements_of(growth.graphs[step + 1], [now]) if same[node] in held)
@@ -127,8 +129,8 @@ def follow_elements(
     arrival = dict.fromkeys(elements[0], 0)
     added, removed = [], []
     for position in range(1, len(elements)):
-        same = growth.same[start + position - 1]
-        now = {node: arrival.get(same[node], position) for node in elements[position]}
+        before = _the_same_before(growth, start + position, elements[position])
+        now = {node: arrival.get(before[node], position) for node in elements[position]}
         stayed = sum(1 for when in now.values() if when < position)
         added.append(len(now) - stayed)
         removed.append(len(arrival) - stayed)
@@ -138,6 +140,23 @@ def follow_elements(
         if when:
             kept[when - 1] += 1
     return Contents(lengths, added, removed, kept, growth.seconds[start:]), arrival
+
+
+def _the_same_before(growth: Growth, step: int, nodes: Collection[int]) -> dict[int, int]:
+    """Return for each node the same object's node one snapshot before ``step``, or ``NONE``.
+
+    Addresses are used again, most of all those of tuples. A tuple never changes, so one that refers
+    to other objects than before is a new one.
+    """
+    same = growth.same[step - 1]
+    found = {node: same[node] for node in nodes}
+    earlier, graph = growth.graphs[step - 1], growth.graphs[step]
+    kinds = {row for row, name in enumerate(graph.type_names) if name == "tuple"}
+    kept = [node for node in nodes if same[node] != NONE and graph.node_type[node] in kinds]
+    for node in kept[:_MAX_COMPARED]:
+        if [same[target] for target in graph.targets(node)] != earlier.targets(found[node]):
+            found[node] = NONE
+    return found
 
 
 def _holder(growth: Growth, members: list[int]) -> Holder | None:
@@ -174,7 +193,9 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
         arrival = {}
     if not through[0] and is_initial_load(contents):
         return None
-    contents = replace(contents, bytes_grown=_retained_growth(graphs, through))
+    contents = replace(
+        contents, bytes_grown=_retained_growth(graphs, through), is_born=not through[0]
+    )
     if not is_leak(contents) or not _is_beyond_imports(growth, members, contents.steps, start):
         return None
     if len(members) > 1 and not _get_longer(growth, members, through, lengths):

@@ -10,21 +10,27 @@ from memlens.leaks.growth import HIDDEN, Growth, Holder
 
 __all__ = ("growing_garbage",)
 
+_MIN_SNAPSHOTS = 3
 _MIN_OBJECTS = 10  # more in each interval
 
 
 def growing_garbage(growth: Growth) -> Holder | None:
     """Return the garbage as a holder, where it grows in every interval and the collector is off.
 
-    None where a snapshot collected first, or where the collector runs: then it takes it away.
+    None where a snapshot collected first, or where the collector runs: then it takes it away. The
+    history begins where the collector is off: programs turn it off after their start.
     """
-    if not all(_is_uncollected(graph) for graph in growth.graphs):
+    start = growth.end + 1
+    while start and _is_uncollected(growth.graphs[start - 1]):
+        start -= 1
+    graphs = growth.graphs[start:]
+    if len(graphs) < min(_MIN_SNAPSHOTS, len(growth.graphs)):
         return None
-    found = [_garbage(graph) for graph in growth.graphs]
+    found = [_garbage(graph) for graph in graphs]
     counts = tuple(map(len, found))
     if any(after - before < _MIN_OBJECTS for before, after in pairwise(counts)):
         return None
-    return Holder(0, "garbage", 0, counts, found[-1], found[-1])
+    return Holder(0, "garbage", start, counts, found[-1], found[-1])
 
 
 def _is_uncollected(graph: HeapGraph) -> bool:

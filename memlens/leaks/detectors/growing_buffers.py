@@ -1,28 +1,36 @@
 """Objects that grow in their own memory: buffers in place, and texts that longer ones replace.
 
-They have no elements that could be followed, so only steady growth counts: something that is
-filled and emptied, or replaced by something of any length, may be larger three times by chance.
+They have no elements that could be followed. What is known of texts and buffers is whether they
+still begin as they did: a buffer that accumulates keeps its beginning, one that is filled and
+emptied does not. Of anything else only even growth counts, since something that is emptied now and
+then may be larger three times by chance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from memlens._core.layout import NONE
-from memlens.leaks.gates import is_steady, slows_down
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.leaks.gates import is_even, rates, slows_down
 from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("MIN_BUFFER_BYTES", "growing_buffers")
 
 MIN_BUFFER_BYTES = 1024  # of growth in all; less is how allocators round
+_MIN_STEP_BYTES = 64  # in each interval
 _NEVER_BUFFERS = frozenset({"frame", "generator", "coroutine", "code", "type", "int", "function"})
 _MAX_ALIKE = 3  # buffers of one place that are looked at on their own
 _MIN_GROWTH_OF_MANY = 0.2  # of many buffers together, relative to their first size
+_MIN_INTERVALS_KEPT = 2  # in which a beginning stays
+_MIN_INTERVALS_EVEN = 3  # where nothing is known of the beginning
+_MIN_STEP_SHARE = 0.1  # of the mean, where the beginning stays
+_QUIET_INTERVALS = 4  # of so many one may show no growth: buffers grow ahead of their contents
 
 
 def growing_buffers(growth: Growth, known: set[int]) -> Iterator[Holder]:
-    """Yield a holder for each object, or text under one name, that grew steadily."""
+    """Yield a holder for each object, or text under one name, that grew and kept its beginning."""
     last = growth.last
     for key, nodes in growth.places(growth.end).buffers.items():
         buffers = [
@@ -33,20 +41,46 @@ def growing_buffers(growth: Growth, known: set[int]) -> Iterator[Holder]:
             yield holder
         elif len(buffers) <= _MAX_ALIKE:
             for node in buffers:
-                start, extents = _sizes_through_time(growth, node, key)
-                if _grows(growth, extents, start):
+                start, history = _through_time(growth, node, key)
+                sizes = [
+                    graph.node_size[at]
+                    for graph, at in zip(growth.graphs[start:], history, strict=True)
+                ]
+                if _grows(growth, sizes, start, _stays(growth.graphs[start:], history)):
                     known.add(node)
-                    yield Holder(node, "buffer", start, tuple(extents), [])
+                    yield Holder(node, "buffer", start, tuple(sizes), [])
                     break
 
 
-def _grows(growth: Growth, extents: list[int], start: int) -> bool:
-    if len(extents) < min(3, len(growth.graphs)) or extents[-1] - extents[0] < MIN_BUFFER_BYTES:
+def _grows(growth: Growth, sizes: Sequence[int], start: int, stays: Sequence[bool | None]) -> bool:
+    """Tell whether sizes through time are those of a leak.
+
+    ``stays``: of each interval whether the beginning stayed, None where that is unknown.
+    """
+    if len(sizes) < min(3, len(growth.graphs)) or sizes[-1] - sizes[0] < MIN_BUFFER_BYTES:
         return False
-    steps = [after - before for before, after in pairwise(extents)]
-    if min(steps) < 64 or slows_down(steps, growth.seconds[start:]):
+    steps = [after - before for before, after in pairwise(sizes)]
+    seconds = growth.seconds[start:]
+    if False in stays or slows_down(steps, seconds):
         return False
-    return len(steps) < 3 or is_steady(extents)
+    if len(steps) == 1:
+        return True  # two snapshots: no more can be asked for
+    if all(stays[-_MIN_INTERVALS_KEPT:]):
+        quiet = sum(1 for step in steps if step < _MIN_STEP_BYTES)
+        fair = _MIN_STEP_SHARE * sum(steps) / len(steps)
+        return min(steps) >= 0 and quiet <= len(steps) // _QUIET_INTERVALS and steps[-1] >= fair
+    if min(steps) < _MIN_STEP_BYTES or len(steps) < _MIN_INTERVALS_EVEN:
+        return False
+    return is_even(steps) or is_even(rates(steps, seconds))
+
+
+def _stays(graphs: Sequence[HeapGraph], nodes: Sequence[int]) -> list[bool | None]:
+    """Tell for each interval whether an object begins as before, None where that is unknown."""
+    prefixes = [graph.prefix_of(node) for graph, node in zip(graphs, nodes, strict=True)]
+    return [
+        None if before is None or after is None else before == after
+        for before, after in pairwise(prefixes)
+    ]
 
 
 def _many(growth: Growth, key: int, nodes: list[int]) -> Holder | None:
@@ -67,15 +101,27 @@ def _many(growth: Growth, key: int, nodes: list[int]) -> Holder | None:
         return None
     if extents[-1] - extents[0] < _MIN_GROWTH_OF_MANY * extents[0]:
         return None
-    if not _grows(growth, extents, start):
+    if not _grows(growth, extents, start, _most_stay(growth.graphs[start:], through)):
         return None
     ordered = sorted(nodes, key=lambda node: -growth.last.node_size[node])
     return Holder(ordered[0], "buffer", start, tuple(extents), [], members=tuple(ordered))
 
 
-def _sizes_through_time(growth: Growth, node: int, key: int) -> tuple[int, list[int]]:
-    """Return where the history of an object or its place begins, and the size in each snapshot."""
-    extents = [growth.last.node_size[node]]
+def _most_stay(graphs: Sequence[HeapGraph], through: Sequence[list[int]]) -> list[bool | None]:
+    """Tell for each interval whether most of the beginnings in a place are still there."""
+    beginnings = [
+        [prefix for node in nodes if (prefix := graph.prefix_of(node)) is not None]
+        for graph, nodes in zip(graphs, through, strict=True)
+    ]
+    return [
+        len(set(after).intersection(before)) * 2 > len(set(before)) if before and after else None
+        for before, after in pairwise(beginnings)
+    ]
+
+
+def _through_time(growth: Growth, node: int, key: int) -> tuple[int, list[int]]:
+    """Return where the history of an object or its place begins, and its node in each snapshot."""
+    nodes = [node]
     step, at = growth.end, node
     kind = growth.last.type_of(node)
     while step > 0:
@@ -88,8 +134,8 @@ def _sizes_through_time(growth: Growth, node: int, key: int) -> tuple[int, list[
                 if growth.graphs[step].type_of(other) == kind
             ]
             if len(before) != 1:
-                return step + 1, extents[::-1]
+                return step + 1, nodes[::-1]
             was = before[0]
-        extents.append(growth.graphs[step].node_size[was])
+        nodes.append(was)
         at = was
-    return 0, extents[::-1]
+    return 0, nodes[::-1]

@@ -14,8 +14,10 @@ from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.mentions import Mention, functions_calling
 
-__all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Diagnosis")
+__all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Diagnosis", "named_base")
 
+_MAX_EDGES = 20_000  # looked at; of more, a sample
+_MAX_CALLERS = 3  # that a suggestion names
 LRU_CACHE = "functools._lru_cache_wrapper"
 FUNCTIONS = frozenset({"function", "method", "builtin_function_or_method", "functools.partial"})
 DATA = frozenset(
@@ -31,6 +33,28 @@ class Diagnosis:
     pattern: str | None
     evidence: str
     suggestion: str
+
+
+def named_base(graph: HeapGraph, node: int, made: Collection[int]) -> str:
+    """Return the name of the nearest base of a class that is not among those made at run time.
+
+    ``""`` where that is ``object``: such a class has only its own name.
+    """
+    while node in made:
+        base = next((edge.target for edge in graph.edges(node) if edge.name == "__base__"), None)
+        if base is None:
+            return ""
+        node = base
+    name = graph.name_of(node)
+    return "" if name == "object" else name
+
+
+def _by_name(graph: HeapGraph, rows: Counter[int]) -> Counter[str]:
+    """Return counts by the names of types, given those by row of the type table."""
+    found: Counter[str] = Counter()
+    for row, count in rows.items():
+        found[graph.type_names[row]] += count
+    return found
 
 
 @dataclass(frozen=True)
@@ -64,9 +88,21 @@ class Case:
 
     @cached_property
     def edges(self) -> list[Edge]:
-        """The references of what accumulates: of a cluster, of all its containers."""
+        """The references of what accumulates: of a cluster, of all its containers.
+
+        Of very many a sample: every so many pairs of a key and a value.
+        """
+        graph = self.graph
         nodes = self.holder.members or (self.holder.node,)
-        return [edge for node in nodes for edge in self.graph.edges(node)]
+        offsets = graph.edge_offset
+        count = sum(offsets[node + 1] - offsets[node] for node in nodes)
+        stride = 2 * (count // _MAX_EDGES + 1)
+        return [
+            graph.edge(index, node)
+            for node in nodes
+            for start in range(offsets[node], offsets[node + 1], stride)
+            for index in range(start, min(start + 2, offsets[node + 1]))
+        ]
 
     @cached_property
     def values(self) -> list[int]:
@@ -100,9 +136,10 @@ class Case:
     @cached_property
     def gained_types(self) -> Counter[str]:
         """The types of all that came with it, without the tables of attributes."""
-        graph = self.graph
-        gained = [node for node in self.holder.gained if not graph.has(node, NodeFlag.NAMESPACE)]
-        return Counter(map(graph.type_of, gained))
+        graph, namespace = self.graph, int(NodeFlag.NAMESPACE)
+        flags, row = graph.flags, graph.node_type
+        rows = Counter(row[node] for node in self.holder.gained if not flags[node] & namespace)
+        return _by_name(graph, rows)
 
     @cached_property
     def kind(self) -> str:
@@ -139,7 +176,11 @@ class Case:
             return ""
         first = sorted(self.mentions, key=self._distance)[:3]
         text = f" Look at the code that uses {self.name}: {'; '.join(map(str, first))}"
-        callers = functions_calling(self.graph, first[0]) if first[0].adds else []
+        adding = [mention for mention in first if mention.adds] or first
+        callers = [
+            caller for mention in adding for caller in functions_calling(self.graph, mention)
+        ]
+        callers = [one for one in dict.fromkeys(callers) if one not in first][:_MAX_CALLERS]
         if callers:
             text += f"; called by {'; '.join(map(str, callers))}"
         return f"{text}."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from memlens._core.layout import EdgeKind, NodeFlag
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.patterns.case import DATA, LRU_CACHE, Case, Diagnosis
+from memlens.leaks.patterns.case import DATA, LRU_CACHE, Case, Diagnosis, named_base
 
 __all__ = ("bounded_by_nothing", "buffers", "classes", "mappings", "members", "pinned_keys")
 
@@ -65,10 +67,14 @@ def classes(case: Case) -> Diagnosis | None:
     if made * 2 <= len(case.values):
         return None
     name = next((name for node in case.values if (name := case.graph.name_of(node))), "")
+    values = set(case.values)
+    bases = Counter(named_base(case.graph, node, values) for node in case.values)
+    base, _ = bases.most_common(1)[0]
+    what = f"{format_count(made)} classes made at run time"
+    what += f", subclasses of {base}" if base else ""
     return Diagnosis(
         "registry",
-        f"classes made at run time{f', such as {name},' if name else ''} enrol here and nothing"
-        " takes them out",
+        f"{what}{f', such as {name},' if name else ''} enrol here and nothing takes them out",
         "Make the classes once and reuse them, take them out when done, or hold them by"
         f" weakref.WeakSet or WeakValueDictionary.{case.where()}",
     )

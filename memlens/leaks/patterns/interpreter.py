@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from memlens._core.layout import EdgeKind, NodeFlag
+from collections.abc import Iterator
+
+from memlens._core.layout import EdgeKind, NodeFlag, RootKind
 from memlens._text import format_count
 from memlens.leaks.detectors.native import references_from_outside
 from memlens.leaks.patterns.case import FUNCTIONS, Case, Diagnosis
@@ -19,6 +21,8 @@ __all__ = (
 
 _CONTAINERS = ("container", "slot", "cluster")
 _LOOKED_AT = 100  # of many entries
+_FUTURES = "concurrent.futures._base"
+_DONE_STATES = frozenset({"FINISHED", "CANCELLED", "CANCELLED_AND_NOTIFIED"})
 
 
 def cycles(case: Case) -> Diagnosis | None:
@@ -134,9 +138,41 @@ def chains(case: Case) -> Diagnosis | None:
     )
 
 
+def _are_done_futures(case: Case) -> bool:
+    """Tell whether most of the values are futures whose state is one of those of finished ones.
+
+    A future refers to its state by the constant of the module, so that no text need be known.
+    """
+    if not case.kind.startswith("concurrent.futures."):
+        return False
+    done = set(_constants(case, _FUTURES, _DONE_STATES))
+    looked_at = case.values[:_LOOKED_AT]
+    states = [target for node in looked_at for target in _attribute(case, node, "_state")]
+    return sum(1 for state in states if state in done) * 2 > len(looked_at)
+
+
+def _constants(case: Case, module: str, names: frozenset[str]) -> Iterator[int]:
+    graph = case.graph
+    for root, kind in enumerate(graph.root_kind):
+        if kind == RootKind.MODULE and graph.string(graph.root_name[root]) == module:
+            for name in names:
+                yield from _attribute(case, graph.edge_target[root], name)
+
+
+def _attribute(case: Case, node: int, name: str) -> Iterator[int]:
+    """Yield what an attribute of an object or a module refers to."""
+    for edge in case.graph.edges(node):
+        if edge.kind is EdgeKind.ATTRIBUTE and edge.name == name:
+            yield edge.target
+        elif case.graph.has(edge.target, NodeFlag.NAMESPACE) and edge.name == "__dict__":
+            for entry in case.graph.edges(edge.target):
+                if entry.kind is EdgeKind.ATTRIBUTE and entry.name == name:
+                    yield entry.target
+
+
 def detached(case: Case) -> Diagnosis | None:
     """Finished or closed things that are still referenced."""
-    if not case.mostly(NodeFlag.FINISHED):
+    if not case.mostly(NodeFlag.FINISHED) and not _are_done_futures(case):
         return None
     return Diagnosis(
         "detached",

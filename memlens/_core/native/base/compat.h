@@ -14,6 +14,14 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+/* The hash of bytes, with the key of the process; not in a public header before 3.14. */
+#if PY_VERSION_HEX < 0x030E0000
+PyAPI_FUNC(Py_hash_t) _Py_HashBytes(const void *, Py_ssize_t);
+#define compat_hash_bytes _Py_HashBytes
+#else
+#define compat_hash_bytes Py_HashBuffer
+#endif
+
 #define MEMLENS_BUILDS "CPython 3.11 to 3.13, 3.14.5 and later, and 3.15, on 64-bit systems, with the GIL"
 
 /* 3.14.0 to 3.14.4 have another collector, which keeps its lists in another order. The releases
@@ -292,6 +300,17 @@ compat_split_values_bytes(PyDictObject *dict)
 #endif
 }
 
+/* The memory block of a value array that lies outside its instance. */
+static inline void *
+compat_values_block(PyDictValues *values)
+{
+#if MEMLENS_MINOR <= 12
+    return (char *)values - ((uint8_t *)values)[-1]; /* the order of the values comes before them */
+#else
+    return values;
+#endif
+}
+
 /* ---- the attributes of an instance ----------------------------------------------------------- */
 
 /* Where an instance keeps its attributes. No __dict__ is created for an instance without one. */
@@ -362,6 +381,23 @@ compat_attributes(PyObject *object, PyTypeObject *type)
         found.dict = *(PyObject **)((char *)object + offset);
     }
     return found;
+}
+
+/* The memory block of the attributes of an instance that has no dict; NULL where they lie in the
+ * instance. */
+static inline void *
+compat_attributes_block(PyObject *object, PyTypeObject *type)
+{
+#if MEMLENS_MINOR <= 12
+    CompatAttributes found = compat_attributes(object, type);
+    if (found.values != NULL) {
+        return compat_values_block(
+            (PyDictValues *)((char *)found.values - offsetof(PyDictValues, values)));
+    }
+#else
+    (void)object, (void)type;
+#endif
+    return NULL;
 }
 
 /* ---- types ----------------------------------------------------------------------------------- */
@@ -571,6 +607,17 @@ compat_bytearray_bytes(PyObject *object)
     return allocated == 0 ? 0 : allocated + offsetof(PyBytesObject, ob_sval) + 1;
 #else
     return allocated;
+#endif
+}
+
+/* The memory block of those contents. */
+static inline void *
+compat_bytearray_block(PyObject *object)
+{
+#if MEMLENS_MINOR >= 15
+    return ((PyByteArrayObject *)object)->ob_bytes_object;
+#else
+    return ((PyByteArrayObject *)object)->ob_bytes;
 #endif
 }
 

@@ -32,4 +32,8 @@ const SectionName section_names[SECTION_COUNT] = {
     [STRING_BYTES] = {"string_bytes", 'B'},
     [EQUAL_NODE] = {"equal_node", 'I'},
     [EQUAL_GROUP] = {"equal_group", 'I'},
+    [PREFIX_NODE] = {"prefix_node", 'I'},
+    [PREFIX_HASH] = {"prefix_hash", 'I'},
+    [BLOCK_NODE] = {"block_node", 'I'},
+    [BLOCK_ADDRESS] = {"block_address", 'Q'},
 };

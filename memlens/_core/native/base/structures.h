@@ -10,15 +10,21 @@
 
 #include <datetime.h>
 
-typedef struct { /* Modules/_collectionsmodule.c */
+enum { DEQUE_BLOCK_ITEMS = 64, DEQUE_BLOCK_BYTES = (64 + 2) * 8 };
+
+typedef struct DequeBlock { /* Modules/_collectionsmodule.c */
+    struct DequeBlock *left;
+    PyObject *items[DEQUE_BLOCK_ITEMS];
+    struct DequeBlock *right;
+} DequeBlock;
+
+typedef struct {
     PyObject_VAR_HEAD
-    void *leftblock, *rightblock;
+    DequeBlock *leftblock, *rightblock;
     Py_ssize_t leftindex, rightindex;
     size_t state;
     Py_ssize_t maxlen;
 } Deque;
-
-enum { DEQUE_BLOCK_ITEMS = 64, DEQUE_BLOCK_BYTES = (64 + 2) * 8 };
 
 typedef struct LruLink { /* Modules/_functoolsmodule.c */
     PyObject_HEAD

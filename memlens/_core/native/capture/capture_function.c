@@ -43,18 +43,21 @@ capture_with(ModuleState *state, const Facts *facts)
 PyObject *
 capture_capture(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"values", "own_prefix", "skip_frames", NULL};
+    static char *names[] = {"values", "own_prefix", "skip_frames", "blocks", NULL};
     ModuleState *state = module_state(module);
     PyObject *own_prefix = NULL;
     Py_ssize_t skip_frames = 0;
+    const char *blocks = NULL;
+    Py_ssize_t block_bytes = 0;
     int values = 0;
     Facts facts;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pUn:capture", names, &values, &own_prefix,
-                                     &skip_frames)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pUny#:capture", names, &values, &own_prefix,
+                                     &skip_frames, &blocks, &block_bytes)) {
         return NULL;
     }
     int was_on = PyGC_Disable(), failed;
     failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
+    set_blocks(&facts, blocks, block_bytes);
     PyObject *found = failed ? NULL : capture_with(state, &facts);
     if (was_on) {
         PyGC_Enable();

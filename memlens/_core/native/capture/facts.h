@@ -19,6 +19,8 @@ typedef struct {
     PyThreadState *thread;             /* the calling one */
     char own_prefix[4096];
     char own_package[16]; /* what is defined in its modules is memlens's own */
+    const char *blocks;  /* the addresses of sampled memory blocks, u64, ascending */
+    size_t block_count;
     int values;
     int skip_frames;
 } Facts;
@@ -28,6 +30,14 @@ typedef struct {
  * exception set on failure. */
 int prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_frames,
                   traverseproc python_traverse);
+
+/* Look for these memory blocks, u64 addresses, ascending; they must live as long as the capture. */
+static inline void
+set_blocks(Facts *facts, const char *blocks, Py_ssize_t bytes)
+{
+    facts->blocks = blocks;
+    facts->block_count = (size_t)bytes / sizeof(uint64_t);
+}
 
 /* tp_traverse of all classes that a class statement makes; NULL with an exception set on
  * failure. */

@@ -4,6 +4,7 @@
 #if MEMLENS_SUPPORTED
 
 #include "capture/run.h"
+#include "capture/blocks.h"
 #include "capture/bounds.h"
 #include "capture/collector.h"
 #include "capture/equal.h"
@@ -17,6 +18,7 @@
 int
 capture_run(Capture *capture)
 {
+    prepare_blocks(capture);
     find_named_roots(capture);
     size_t root_count = COUNT(capture->roots, Root);
     for (size_t i = 0; i < root_count && !capture->failed; i++) {

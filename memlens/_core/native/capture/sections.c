@@ -176,6 +176,10 @@ take_sections(Capture *capture, Buffer *sections)
     move(&sections[STRING_BYTES], &capture->strings.bytes);
     move(&sections[EQUAL_NODE], &capture->equal_node);
     move(&sections[EQUAL_GROUP], &capture->equal_group);
+    move(&sections[PREFIX_NODE], &capture->prefix_node);
+    move(&sections[PREFIX_HASH], &capture->prefix_hash);
+    move(&sections[BLOCK_NODE], &capture->block_node);
+    move(&sections[BLOCK_ADDRESS], &capture->block_address);
     return 0;
 }
 

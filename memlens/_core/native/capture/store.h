@@ -18,6 +18,8 @@
 
 #define MANY_REFERENCES UINT32_MAX /* a count that is not known exactly */
 
+enum { BLOCK_FILTER_BITS = 1 << 17 };
+
 typedef struct {
     uint32_t index; /* of the root's object */
     uint32_t name;  /* string */
@@ -80,6 +82,10 @@ struct Capture {
     Buffer values;     /* u32 pairs: node, string */
     Buffer text_hashes; /* u32: of the contents of each str and bytes, in the order of nodes */
     Buffer equal_node, equal_group; /* u32 */
+    Buffer prefix_node, prefix_hash; /* u32 */
+    Buffer block_node;    /* u32: the owner of a sampled block */
+    Buffer block_address; /* u64 */
+    uint8_t block_filter[BLOCK_FILTER_BITS / 8]; /* see blocks.c */
     Buffer frames;     /* FrameRow */
     Buffer roots;      /* Root */
     Buffer hidden;     /* u32 index: references of frames that are left out */

@@ -4,10 +4,12 @@
 #if MEMLENS_SUPPORTED
 
 #include "capture/walk.h"
+#include "capture/blocks.h"
 #include "capture/edges_objects.h"
 #include "capture/equal.h"
 #include "capture/finished.h"
 #include "capture/plans.h"
+#include "capture/prefixes.h"
 #include "capture/types.h"
 #include "capture/values.h"
 
@@ -80,6 +82,10 @@ read_object(Capture *capture, uint32_t index)
     }
     if (plan->is_compared) {
         note_contents(capture, object);
+    }
+    note_prefix(capture, object, plan);
+    if (capture->facts.block_count != 0) {
+        note_blocks(capture, object, plan);
     }
     if (plan->finish.kind != NO_TEST && has_finished(&capture->facts, object, &plan->finish)) {
         capture->flags |= FLAG_FINISHED;

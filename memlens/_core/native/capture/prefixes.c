@@ -1,0 +1,94 @@
+/* The keyed hashes of the beginnings of large texts and buffers.
+ *
+ * A buffer that accumulates keeps its beginning; one that is emptied does not. The hash is that of
+ * Python's bytes, whose key is secret and of this process, so that contents cannot be guessed from
+ * a snapshot. The counterpart is _core/pure/prefix_sections.py. */
+#include "base/compat.h"
+
+#if MEMLENS_SUPPORTED
+
+#include "capture/prefixes.h"
+#include "base/structures.h"
+#include "base/text.h"
+#include "capture/edges_numpy.h"
+#include "capture/edges_stdlib.h"
+
+enum { MIN_NODE_BYTES = 512, MIN_ARRAY_BYTES = 1280, PREFIX_BYTES = 256, PREFIX_CHARACTERS = 128 };
+
+/* The characters, not the bytes: a str that gets wider characters keeps its beginning. */
+static int
+text_prefix_hash(PyObject *text, Py_hash_t *hash)
+{
+    Py_UCS4 characters[PREFIX_CHARACTERS];
+    if (!text_is_readable(text) || PyUnicode_GET_LENGTH(text) < PREFIX_CHARACTERS) {
+        return 0;
+    }
+    int kind = PyUnicode_KIND(text);
+    const void *data = PyUnicode_DATA(text);
+    for (Py_ssize_t i = 0; i < PREFIX_CHARACTERS; i++) {
+        characters[i] = PyUnicode_READ(kind, data, i);
+    }
+    *hash = compat_hash_bytes(characters, sizeof characters);
+    return 1;
+}
+
+static int
+bytes_prefix_hash(const char *data, Py_ssize_t length, Py_hash_t *hash)
+{
+    if (data == NULL || length < PREFIX_BYTES
+        || (data[0] == 0 && memcmp(data, data + 1, PREFIX_BYTES - 1) == 0)) {
+        return 0; /* zeros may just not have been written yet */
+    }
+    *hash = compat_hash_bytes(data, PREFIX_BYTES);
+    return 1;
+}
+
+/* Numbers in C order only: other arrays have no beginning that an append would keep. */
+static int
+array_prefix_hash(PyObject *object, Py_hash_t *hash)
+{
+    const Array *array = (const Array *)object;
+    const ArrayType *dtype = (const ArrayType *)array->dtype;
+    if (dtype == NULL || strchr("biufc", dtype->kind) == NULL || !(array->flags & ARRAY_C_ORDER)
+        || !(array->flags & ARRAY_OWNS_DATA) || array->dimensions < 1) {
+        return 0;
+    }
+    return bytes_prefix_hash(array->data, PREFIX_BYTES, hash);
+}
+
+static int
+prefix_hash(PyObject *object, const Plan *plan, uint64_t size, Py_hash_t *hash)
+{
+    if (PyUnicode_CheckExact(object)) {
+        return text_prefix_hash(object, hash);
+    }
+    if (PyBytes_CheckExact(object)) {
+        return bytes_prefix_hash(PyBytes_AS_STRING(object), Py_SIZE(object), hash);
+    }
+    if (PyByteArray_CheckExact(object)) {
+        return bytes_prefix_hash(PyByteArray_AS_STRING(object), Py_SIZE(object), hash);
+    }
+    if (plan->content == plain_array_content && plan->known == plan->type) {
+        const PlainArray *array = (const PlainArray *)object;
+        return array->description != NULL
+               && bytes_prefix_hash(array->items, Py_SIZE(object) * array->description->item_bytes,
+                                    hash);
+    }
+    if (plan->content == ndarray_content && plan->known == plan->type
+        && size >= MIN_ARRAY_BYTES) {
+        return array_prefix_hash(object, hash);
+    }
+    return 0;
+}
+
+void
+note_prefix(Capture *capture, PyObject *object, const Plan *plan)
+{
+    Py_hash_t hash;
+    if (capture->size >= MIN_NODE_BYTES && prefix_hash(object, plan, capture->size, &hash)) {
+        capture->failed |= push_u32(&capture->prefix_node, capture->node) < 0
+                           || push_u32(&capture->prefix_hash, (uint32_t)hash) < 0;
+    }
+}
+
+#endif

@@ -1,0 +1,70 @@
+"""The keyed hashes of the beginnings of large texts and buffers.
+
+A buffer that accumulates keeps its beginning; one that is emptied does not. The hash is Python's own
+of ``bytes``, whose key is secret and of this process, so that contents cannot be guessed from a
+snapshot.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from memlens._core.pure.untraversed import find_class, numpy_prefix_reader
+from memlens._core.pure.walk import WalkedHeap
+
+__all__ = ("prefix_sections",)
+
+_MIN_NODE_BYTES = 512
+_MIN_ARRAY_BYTES = 1280  # of numpy
+_PREFIX_BYTES = 256
+_PREFIX_CHARACTERS = 128
+
+
+def prefix_sections(
+    heap: WalkedHeap, node_type: Sequence[int], node_size: Sequence[int]
+) -> dict[str, array[int]]:
+    """Return the hash of the beginning of each large str, bytes, bytearray, array and numpy array."""
+    readers: dict[int, Callable[[Any], bytes]] = {}
+    smallest: dict[int, int] = {}
+    array_type = find_class("numpy", "ndarray")
+    for row, number in enumerate(heap.types, 1):
+        cls = heap.objects[number]
+        reader = next((read for known, read in _READERS.items() if known is cls), None)
+        if cls is array_type:
+            reader = numpy_prefix_reader(cls, _of_buffer)
+        if reader is not None:
+            readers[row] = reader
+            smallest[row] = _MIN_ARRAY_BYTES if cls is array_type else _MIN_NODE_BYTES
+    nodes, hashes = array("I"), array("I")
+    for node, row in enumerate(node_type):
+        if row in readers and node_size[node] >= smallest[row]:
+            prefix = readers[row](heap.objects[node])
+            if prefix:
+                nodes.append(node)
+                hashes.append(hash(prefix) & 0xFFFF_FFFF)
+    return {"prefix_node": nodes, "prefix_hash": hashes}
+
+
+def _of_text(text: str) -> bytes:
+    """Return the characters, so that a str that gets wider ones keeps its beginning."""
+    if len(text) < _PREFIX_CHARACTERS:
+        return b""
+    # Not by a codec, whose module would be imported by the capture.
+    return array("I", map(ord, text[:_PREFIX_CHARACTERS])).tobytes()
+
+
+def _of_buffer(buffer: Any) -> bytes:
+    with memoryview(buffer) as view, view.cast("B") as data:
+        prefix = bytes(data[:_PREFIX_BYTES])
+    # Zeros may just not have been written yet.
+    return prefix if len(prefix) == _PREFIX_BYTES and any(prefix) else b""
+
+
+_READERS: dict[type, Callable[[Any], bytes]] = {
+    str: _of_text,
+    bytes: _of_buffer,
+    bytearray: _of_buffer,
+    array: _of_buffer,
+}

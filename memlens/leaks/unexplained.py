@@ -1,0 +1,139 @@
+"""Growth that no object explains: blocks leaked by C code, or malloc'd and never given back.
+
+The memory that malloc has in use at each snapshot (where that is not known, resident memory) is
+compared with the sizes of all objects. What grows beyond them in every interval has no holder that
+could be named, but is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from memlens._text import format_change, format_count
+from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.gates import slows_down
+from memlens.leaks.growth import informative_steps
+
+__all__ = ("MALLOC_FACT", "UnexplainedGrowth", "unexplained_growth")
+
+MALLOC_FACT = "malloc_bytes"  # in use, when the snapshot was taken
+_MIN_BYTES = 1 << 20  # in all
+_MIN_STEP_BYTES = 64 << 10  # in each interval
+_MIN_INTERVALS = 2
+_FEW_INTERVALS = 2  # then the growth must be large in each, which says little all the same
+_MIN_STEP_OF_FEW_BYTES = 1 << 20
+_MIN_LAST_SHARE_OF_FEW = 0.75
+_MIN_LAST_SHARE = 0.25  # the growth in the last interval, as a share of the mean
+_MIN_BLOCKS = 1000
+_SERIES = {
+    "malloc": "Memory in use by malloc",
+    "resident": "Resident memory",
+    "rss": "Resident memory, by its trend",
+    "blocks": "Allocated blocks, by their trend",
+}
+_MAX_SMALL_BYTES = 512  # of a block of pymalloc
+
+
+@dataclass(frozen=True, slots=True)
+class UnexplainedGrowth:
+    """Memory that grew while no object did: sizes in bytes, from the first snapshot to the last.
+
+    ``growth_bytes``: of the ``series``: ``malloc`` (in use), ``resident``, or the name of a series
+    of readings whose trend is a leak. ``objects_bytes``: the growth of all objects in it. ``blocks``:
+    how many more blocks were allocated than objects seen; 0 where that is few. ``intervals``: in how
+    many it grew.
+    """
+
+    series: str
+    growth_bytes: int
+    objects_bytes: int
+    blocks: int = 0
+    intervals: int = 0
+
+    def __str__(self) -> str:
+        what = _SERIES.get(self.series, self.series)
+        is_blocks = self.series == "blocks"
+        growth = f"{self.growth_bytes:+,} blocks" if is_blocks else format_change(self.growth_bytes)
+        blocks = (
+            f" {format_count(self.blocks)} more allocated blocks belong to no object seen."
+            if self.blocks
+            else ""
+        )
+        return (
+            f"{what}: {growth} in all, objects"
+            f" {format_change(self.objects_bytes)}: no holder found.{blocks} Look at extension"
+            " modules and C libraries: what they allocate and what releases it again."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return asdict(self)
+
+
+def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | None:
+    """Return the growth beyond that of objects, where there is some in every interval.
+
+    ``ordered``: snapshots by time. The interval in which a program starts is left out.
+    """
+    if ordered and ordered[0].reason == "startup":
+        ordered = ordered[1:]
+    if len(ordered) <= _MIN_INTERVALS:
+        return None
+    steps = informative_steps([snapshot.timestamp for snapshot in ordered])
+    chosen = [ordered[step] for step in steps]
+    if len(chosen) <= _MIN_INTERVALS:
+        return None
+    objects = [sum(snapshot.graph.node_size) for snapshot in chosen]
+    large = [_large_bytes(snapshot) for snapshot in chosen]
+    seconds = [snapshot.timestamp for snapshot in chosen]
+    for series in ("malloc", "resident"):
+        used = [_used_bytes(snapshot, series) for snapshot in chosen]
+        if None in used:
+            continue
+        known = large if series == "malloc" else objects
+        beyond = [total - part for total, part in zip(used, known, strict=True) if total]
+        if not _rises(beyond, seconds):
+            return None
+        growth = (used[-1] or 0) - (used[0] or 0)
+        gained = objects[-1] - objects[0]
+        return UnexplainedGrowth(series, growth, gained, _blocks(chosen), len(chosen) - 1)
+    return None
+
+
+def _rises(sizes: Sequence[int], seconds: Sequence[float]) -> bool:
+    steps = [after - before for before, after in pairwise(sizes)]
+    total = sum(steps)
+    is_few = len(steps) <= _FEW_INTERVALS
+    if total < _MIN_BYTES or min(steps) < (_MIN_STEP_OF_FEW_BYTES if is_few else _MIN_STEP_BYTES):
+        return False
+    share = _MIN_LAST_SHARE_OF_FEW if is_few else _MIN_LAST_SHARE
+    return steps[-1] >= share * total / len(steps) and not slows_down(steps, seconds)
+
+
+def _large_bytes(snapshot: HeapSnapshot) -> int:
+    """Return the size of all objects that come from malloc: smaller ones have their own arenas."""
+    return sum(size for size in snapshot.graph.node_size if size > _MAX_SMALL_BYTES)
+
+
+def _used_bytes(snapshot: HeapSnapshot, series: str) -> int | None:
+    facts = snapshot.facts
+    value = facts.get(MALLOC_FACT) if series == "malloc" else _reading(snapshot, "rss_bytes")
+    return value if isinstance(value, int) else None
+
+
+def _reading(snapshot: HeapSnapshot, name: str) -> Any:
+    memory = snapshot.facts.get("memory")
+    return memory.get(name) if isinstance(memory, dict) else None
+
+
+def _blocks(chosen: Sequence[HeapSnapshot]) -> int:
+    """Return how many more blocks than objects there are than before, 0 where that is few."""
+    counts = [_reading(snapshot, "allocated_blocks") for snapshot in (chosen[0], chosen[-1])]
+    if not all(isinstance(count, int) for count in counts):
+        return 0
+    objects = chosen[-1].object_count - chosen[0].object_count
+    blocks: int = counts[1] - counts[0] - 2 * max(objects, 0)  # a table, a dict: two blocks each
+    return blocks if blocks >= _MIN_BLOCKS else 0

@@ -1,0 +1,99 @@
+"""When snapshots are taken, in which order and how many, does not change the verdict."""
+
+from functools import cache
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memlens._core.layout import EdgeKind as K
+from memlens.leaks.leak_report import find_leaks
+from tests.heap.planted import Planter
+
+RATE = 20  # elements a second
+BORN = 1.5  # seconds: when the program makes its containers
+LIFE = 0.7  # seconds that an element of a healthy container stays; shorter than any interval
+
+# Irregular intervals, in seconds: the longest is five times the shortest.
+GAPS = st.lists(st.floats(min_value=1, max_value=5), min_size=4, max_size=8)
+
+
+def container(p, name, kind, numbers):
+    node = p.node(kind, 64 + 8 * len(numbers), key=name, length=len(numbers))
+    for place, number in enumerate(numbers):
+        value = p.node("app.Session", 100, key=(name, number))
+        p.edge(node, value, K.INDEX, position=place)
+    return node
+
+
+@cache
+def snapshot_at(moment, leaks):
+    """The heap of a program at one moment: a window, a buffer that is flushed, and a leak."""
+    p = Planter()
+    attributes = {}
+    if moment >= BORN:
+        count = int(moment * RATE)
+        flushed = int(int(moment / LIFE) * LIFE * RATE)
+        recent = range(int((moment - LIFE) * RATE), count)
+        attributes["recent"] = container(p, "recent", "collections.deque", recent)
+        attributes["batch"] = container(p, "batch", "list", range(flushed, count))
+        kept = range(count) if leaks else range(count % 7)
+        attributes["sessions"] = container(p, "sessions", "list", kept)
+        text = p.node("bytearray", 600 + 100 * (count - flushed), key="text")
+        p.prefixes[text] = flushed
+        attributes["text"] = text
+    p.module("app", **attributes)
+    return p.snapshot(timestamp=1000 + moment)
+
+
+def moments_of(gaps):
+    """Snapshots at the start of the program and after each interval."""
+    moments = [0.0, BORN]
+    for gap in gaps:
+        moments.append(moments[-1] + gap)
+    return moments
+
+
+def holders(moments, leaks=True):
+    return [one.holder for one in find_leaks([snapshot_at(moment, leaks) for moment in moments])]
+
+
+@given(GAPS)
+@settings(max_examples=60, deadline=None)
+def test_a_leak_is_the_only_suspect_on_every_schedule(gaps):
+    assert holders(moments_of(gaps)) == ["app.sessions"]
+
+
+@given(GAPS)
+@settings(max_examples=60, deadline=None)
+def test_a_healthy_program_is_silent_on_every_schedule(gaps):
+    assert holders(moments_of(gaps), leaks=False) == []
+
+
+@given(GAPS, st.randoms(use_true_random=False))
+@settings(max_examples=30, deadline=None)
+def test_the_order_in_which_snapshots_are_given_does_not_matter(gaps, chance):
+    moments = moments_of(gaps)
+    shuffled = chance.sample(moments, len(moments))
+    told, again = (
+        find_leaks([snapshot_at(moment, True) for moment in order]) for order in (moments, shuffled)
+    )
+    assert told.to_dict() == again.to_dict()
+
+
+@given(GAPS, st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_snapshot_less_does_not_change_the_verdict(gaps, data):
+    moments = moments_of(gaps)
+    del moments[data.draw(st.integers(min_value=0, max_value=len(moments) - 1))]
+    assert holders(moments) == ["app.sessions"]
+    assert holders(moments, leaks=False) == []
+
+
+@given(GAPS, st.floats(min_value=0, max_value=1))
+@settings(max_examples=60, deadline=None)
+def test_a_snapshot_more_does_not_change_the_verdict(gaps, share):
+    """Wherever it comes: an alert may come right after a periodic snapshot."""
+    moments = moments_of(gaps)
+    moments.append(BORN + share * (moments[-1] - BORN))
+    assert holders(moments) == ["app.sessions"]
+    assert holders(moments, leaks=False) == []

@@ -1,0 +1,84 @@
+"""Growth that no object explains is said, and never called no leak."""
+
+import json
+
+import pytest
+
+from memlens.leaks.leak_report import find_leaks
+from memlens.leaks.unexplained import MALLOC_FACT, unexplained_growth
+from tests.heap.planted import Planter
+from tests.leaks.test_suspects import leaking_dict, series
+
+MIB = 1 << 20
+GROWTH = [10, 20, 22, 24, 26]  # MiB in use: the first interval is that in which a program starts
+
+
+def snapshots_of(used, name="malloc", blocks=None, object_bytes=None):
+    snapshots = []
+    for step, size in enumerate(used):
+        p = Planter()
+        size_of_object = object_bytes[step] * MIB if object_bytes else 1000
+        p.module("app", table=p.node("bytes", size_of_object, key="table"))
+        memory = {"rss_bytes": 1 << 30, "allocated_blocks": blocks[step] if blocks else 1000}
+        facts = {MALLOC_FACT: size * MIB} if name == "malloc" else {}
+        if name == "resident":
+            memory["rss_bytes"] = size * MIB
+        reason = "periodic" if step else "startup"
+        snapshots.append(p.snapshot(timestamp=60.0 * step, reason=reason, memory=memory, **facts))
+    return snapshots
+
+
+@pytest.mark.parametrize("series_name", ["malloc", "resident"])
+def test_memory_that_grows_without_objects_is_said(series_name):
+    report = find_leaks(snapshots_of(GROWTH, series_name))
+    assert (report.verdict, report.confidence) == ("unexplained growth", "medium")
+    assert (report.unexplained.series, report.unexplained.growth_bytes) == (series_name, 6 * MIB)
+    assert "No leak" not in str(report)
+    assert "+6.00 MiB in all" in str(report)
+    assert "no holder found" in " ".join(str(report).split())
+    assert json.loads(json.dumps(report.to_dict()))["verdict"] == "unexplained growth"
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        [10, 20, 20, 20, 20],  # the start of the program
+        [10, 20, 26, 26, 26],  # once
+        [10, 20, 28, 31, 32],  # runs out
+        [10, 20, 22, 21, 24],  # falls in between
+        [10, 20, 21],  # one interval
+        [10, 20, 24, 26],  # two that may be a start
+    ],
+)
+def test_memory_that_settles_is_no_leak(used):
+    report = find_leaks(snapshots_of(used))
+    assert (report.verdict, report.unexplained) == ("no leak", None)
+    assert "No leak" in str(report)
+
+
+def test_two_intervals_are_told_with_low_confidence():
+    report = find_leaks(snapshots_of([10, 20, 22, 24]))
+    assert (report.verdict, report.confidence) == ("unexplained growth", "low")
+
+
+def test_what_objects_explain_is_not_unexplained():
+    snapshots = snapshots_of(GROWTH, object_bytes=[1, 11, 13, 15, 17])
+    assert unexplained_growth(snapshots) is None
+
+
+def test_blocks_that_belong_to_no_object_are_counted():
+    report = find_leaks(snapshots_of(GROWTH, blocks=[1000, 2000, 5000, 8000, 12_000]))
+    assert report.unexplained.blocks == 10_000
+    assert "10,000 more allocated blocks belong to no object seen" in " ".join(str(report).split())
+
+
+def test_a_suspect_is_a_leak_with_a_confidence_that_grows_with_the_snapshots():
+    told = [find_leaks(series(leaking_dict, rounds=rounds)) for rounds in (2, 3, 4)]
+    assert [report.verdict for report in told] == ["leak"] * 3
+    assert [report.confidence for report in told] == ["low", "medium", "high"]
+    assert "Leak, confidence high." in str(told[-1])
+
+
+def test_two_snapshots_without_a_suspect_decide_nothing():
+    report = find_leaks(snapshots_of([10, 10]))
+    assert (report.verdict, report.confidence) == ("unknown", "low")
