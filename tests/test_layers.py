@@ -60,7 +60,8 @@ LAYERS: dict[str, list[set[str]]] = {
         {"gates", "places", "fingerprints", "origins"},
     ],
     "memlens.lifetimes": [
-        {"closing", "libraries", "requests", "test_cases", "pytest_plugin"},
+        {"libraries"},
+        {"closing", "requests", "test_cases", "pytest_plugin"},
         {"expectations"},
         {"late_objects"},
     ],
