@@ -39,12 +39,15 @@ if TYPE_CHECKING:
     from memlens.leaks.leak_report import LeakReport, find_leaks
     from memlens.leaks.scopes import scope
     from memlens.leaks.suspects import LeakSuspect
+    from memlens.lifetimes.closing import watch_closed
+    from memlens.lifetimes.expectations import assert_collected, expect_collected
     from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
     from memlens.process.memory_breakdown import breakdown
     from memlens.process.reading import read_memory
     from memlens.process.sampler import MemorySampler
     from memlens.profiler.memory_profiler import MemoryProfiler
     from memlens.progress import progress_bar
+    from memlens.stuck.stuck_report import stuck_tasks
 
 __version__ = "0.1.0"
 
@@ -59,9 +62,11 @@ __all__ = (
     "MemoryProfiler",
     "MemorySampler",
     "TraceStore",
+    "assert_collected",
     "breakdown",
     "check_iterations",
     "compare_snapshots",
+    "expect_collected",
     "export",
     "find_leaks",
     "load",
@@ -72,7 +77,9 @@ __all__ = (
     "retained_size",
     "scope",
     "start_heap_snapshot",
+    "stuck_tasks",
     "take_heap_snapshot",
+    "watch_closed",
     "why_alive",
 )
 
@@ -90,11 +97,14 @@ _HOMES = {
     "memlens.leaks.leak_report": ("LeakReport", "find_leaks"),
     "memlens.leaks.scopes": ("scope",),
     "memlens.leaks.suspects": ("LeakSuspect",),
+    "memlens.lifetimes.closing": ("watch_closed",),
+    "memlens.lifetimes.expectations": ("assert_collected", "expect_collected"),
     "memlens.process.detector.leak_detector": ("MemoryLeakDetector", "check_iterations"),
     "memlens.process.memory_breakdown": ("breakdown",),
     "memlens.process.reading": ("read_memory",),
     "memlens.process.sampler": ("MemorySampler",),
     "memlens.profiler.memory_profiler": ("MemoryProfiler",),
     "memlens.progress": ("progress_bar",),
+    "memlens.stuck.stuck_report": ("stuck_tasks",),
 }
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -8,6 +8,8 @@
     │   └── CaptureTimeoutError (TimeoutError) the capturing child did not finish in time
     ├── SnapshotFileError (ValueError)        a file is of another kind, damaged or too new
     ├── ComparisonError (ValueError)          the snapshots cannot be compared
+    ├── NotCollectedError (AssertionError)    an object that should be gone is alive
+    ├── NotWeakReferenceableError (TypeError) an object cannot be followed by a weak reference
     ├── NotInSnapshotError (LookupError)      the snapshot does not contain an object or a node
     ├── ReadingError (OSError)                the system does not report the memory of the process
     ├── TracingError (RuntimeError)           allocation tracing is off, or was stopped
@@ -30,7 +32,9 @@ __all__ = (
     "ComparisonError",
     "MemlensError",
     "MissingExtraError",
+    "NotCollectedError",
     "NotInSnapshotError",
+    "NotWeakReferenceableError",
     "OptionError",
     "OutputError",
     "ReadingError",
@@ -66,6 +70,18 @@ class ComparisonError(MemlensError, ValueError):
 
 class NotInSnapshotError(MemlensError, LookupError):
     """The snapshot does not contain this object or node."""
+
+
+class NotCollectedError(MemlensError, AssertionError):
+    """An object that should be gone is alive; ``report`` says what keeps it alive."""
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class NotWeakReferenceableError(MemlensError, TypeError):
+    """An object cannot be followed, because its type has no weak references."""
 
 
 class ReadingError(MemlensError, OSError):

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
@@ -24,6 +24,7 @@ from memlens._atomic import write_whole
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.cli.child_reports import ChildReports, report_children
 from memlens.errors import MemlensError
+from memlens.leaks.baselines import Baseline
 from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import ProfilerReport
 from memlens.report.terminal import show
@@ -39,7 +40,9 @@ _RESERVED_SHARE = 8  # one eighth of a limit
 class ExitReport:
     """Stops the profiler with a last snapshot and reports to stderr and to ``output_dir``.
 
-    ``starter_files`` are the files of memlens whose frames precede the program in a call path.
+    ``leak_options`` are the options of the command ``report`` that say which suspects are known,
+    for an analysis in a new process. ``starter_files`` are the files of memlens whose frames
+    precede the program in a call path.
     """
 
     def __init__(
@@ -49,10 +52,14 @@ class ExitReport:
         output_dir: str | None,
         as_json: bool,
         show_allocations: bool,
+        save_baseline: str | None = None,
+        leak_options: Sequence[str] = (),
         starter_files: frozenset[str],
     ) -> None:
         self._profiler = profiler
         self._output_dir = os.path.abspath(output_dir) if output_dir else None
+        self._baseline_path = os.path.abspath(save_baseline) if save_baseline else None
+        self._leak_options = list(leak_options)
         self._as_json = as_json
         self._show_allocations = show_allocations
         self._starter_files = starter_files
@@ -113,6 +120,8 @@ class ExitReport:
             print(text, file=sys.stderr)
         else:
             show(plain, sys.stderr)
+        if self._baseline_path and report.leaks is not None:
+            Baseline(report.leaks).save(self._baseline_path)
         self._keep("report.txt", f"{plain}\n")
         self._keep("report.json", text)
         if self._output_dir and report.allocations is not None:
@@ -135,7 +144,7 @@ class ExitReport:
         if not paths:
             print("memlens: out of memory before the first snapshot", file=sys.stderr)
             return
-        options = ["--json"] if self._as_json else []
+        options = [*self._leak_options, *(["--json"] if self._as_json else [])]
         command = [sys.executable, "-m", "memlens", "report", *options, *paths]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         print(done.stdout, end="", file=sys.stderr)

@@ -14,7 +14,14 @@ from memlens.files import load
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.report.terminal import show
 
-__all__ = ("add_json", "load_snapshot", "positive_integer", "positive_seconds", "print_value")
+__all__ = (
+    "add_json",
+    "add_known",
+    "load_snapshot",
+    "positive_integer",
+    "positive_seconds",
+    "print_value",
+)
 
 _KINDS = {AllocationProfile: "an allocation profile", TraceStore: "a file of allocation traces"}
 
@@ -22,6 +29,20 @@ _KINDS = {AllocationProfile: "an allocation profile", TraceStore: "a file of all
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the option ``--json`` to a command."""
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_known(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which suspects are known: ``--ignore`` and ``--baseline``."""
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="ID",
+        help="leave out a suspect: its id, or a regular expression for its holder; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--baseline", metavar="FILE",
+        help="say which suspects are new, known and gone: a file of --save-baseline, or the JSON of"
+        " a report",
+    )  # fmt: skip
+    parser.add_argument("--save-baseline", metavar="FILE", help="write the suspects as a baseline")
 
 
 def load_snapshot(path: str) -> HeapSnapshot:

@@ -15,7 +15,7 @@ from typing import Any
 
 from memlens.cli.exit_report import ExitReport, report_on_sigterm
 from memlens.cli.last_moment import last_moments
-from memlens.cli.output import add_json, positive_seconds
+from memlens.cli.output import add_json, add_known, positive_seconds
 from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
 from memlens.errors import CaptureError, MemlensError
 from memlens.profiler.memory_profiler import MemoryProfiler
@@ -33,10 +33,11 @@ def add_run_command(commands: Any) -> None:
         "run",
         help="run a program and report its leaks",
         usage="memlens run [-o DIR] [--json] [--snapshot-interval S] [--allocations]"
-        " SCRIPT | -m MODULE [ARG ...]",
+        " [--ignore ID] [--baseline FILE] [--save-baseline FILE] SCRIPT | -m MODULE [ARG ...]",
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="keep snapshots and report in DIR")
     add_json(parser)
+    add_known(parser)
     parser.add_argument(
         "--snapshot-interval",
         type=positive_seconds,
@@ -60,6 +61,9 @@ def _run(arguments: argparse.Namespace) -> int:
         snapshot_interval=arguments.snapshot_interval,
         as_json=arguments.json,
         show_allocations=arguments.allocations,
+        ignore=tuple(arguments.ignore),
+        baseline=arguments.baseline,
+        save_baseline=arguments.save_baseline,
     )
 
 
@@ -78,6 +82,9 @@ def run_profiled(
     snapshot_interval: float | None = None,
     as_json: bool = False,
     show_allocations: bool = False,
+    ignore: tuple[str, ...] = (),
+    baseline: str | None = None,
+    save_baseline: str | None = None,
 ) -> int:
     """Run a program under the profiler, print the report to stderr, and return its exit code.
 
@@ -85,7 +92,9 @@ def run_profiled(
     ``snapshot_interval`` doubles from a quarter of a second to an hour. From Python 3.12 on, a
     snapshot is also taken before a function that the program's module called returns. Allocations
     are always sampled, so that suspects show their allocation sites; ``show_allocations`` also
-    reports and keeps the profile. ``SystemExit`` of the program passes.
+    reports and keeps the profile. ``ignore`` and ``baseline`` are those of `MemoryProfiler`;
+    ``save_baseline`` is the file that the suspects are written to as a baseline. ``SystemExit`` of
+    the program passes.
     """
     with ExitStack() as stack:
         folder = output_dir or stack.enter_context(_temporary_folder())
@@ -94,12 +103,20 @@ def run_profiled(
             sample_interval=1.0,
             snapshot_interval=snapshot_interval or _doubling_interval,
             max_snapshots=_MAX_SNAPSHOTS,
+            ignore=ignore,
+            baseline=baseline,
         )
         report = ExitReport(
             profiler,
             output_dir=output_dir,
             as_json=as_json,
             show_allocations=show_allocations,
+            save_baseline=save_baseline,
+            leak_options=[
+                *(f"--ignore={pattern}" for pattern in ignore),
+                *(f"--baseline={os.path.abspath(path)}" for path in [baseline] if path),
+                *(f"--save-baseline={os.path.abspath(path)}" for path in [save_baseline] if path),
+            ],
             starter_files=frozenset({__file__, Program.run.__code__.co_filename}),
         )
         stack.enter_context(installed(program))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from memlens.cli.output import add_json, load_snapshot, positive_integer, print_value
+from memlens.cli.output import add_json, add_known, load_snapshot, positive_integer, print_value
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.summary import GROUPINGS, Summary
-from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
+from memlens.leaks.baselines import Baseline
+from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, find_leaks
+from memlens.stuck.stuck_report import stuck_tasks
 
 __all__ = ("add_leak_commands", "add_view_commands")
 
@@ -24,6 +26,7 @@ def add_leak_commands(commands: Any) -> None:
         parser = commands.add_parser(name, help=purpose)
         parser.add_argument("files", nargs="+", metavar="FILE", help="snapshot files")
         add_json(parser)
+        add_known(parser)
         parser.set_defaults(command=command)
 
 
@@ -66,6 +69,8 @@ def add_view_commands(commands: Any) -> None:
     )
     _add_limit(paths, 3, "independent paths to show for each object")
 
+    _view(commands, "stuck", "show tasks and threads that nothing can wake any more", _stuck)
+
     duplicates = _view(
         commands, "duplicates", "show equal strings and the memory they waste", _duplicates
     )
@@ -105,15 +110,15 @@ def _address(text: str) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     snapshots = [load_snapshot(path) for path in arguments.files]
-    value = snapshots[0].summary() if len(snapshots) == 1 else _leaks_between(snapshots)
+    if len(snapshots) > 1:
+        return _print_leaks(snapshots, arguments)
+    value = snapshots[0].summary()
     print_value(value, arguments.json)
     return 0
 
 
 def _leaks(arguments: argparse.Namespace) -> int:
-    report = _leaks_between([load_snapshot(path) for path in arguments.files])
-    print_value(report, arguments.json)
-    return 0
+    return _print_leaks([load_snapshot(path) for path in arguments.files], arguments)
 
 
 def _summary(arguments: argparse.Namespace) -> int:
@@ -213,6 +218,11 @@ def _duplicates(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _stuck(arguments: argparse.Namespace) -> int:
+    print_value(stuck_tasks(load_snapshot(arguments.file)), arguments.json)
+    return 0
+
+
 def _diff(arguments: argparse.Namespace) -> int:
     before, after = load_snapshot(arguments.before), load_snapshot(arguments.after)
     comparison = before.compare(after)
@@ -222,6 +232,14 @@ def _diff(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _leaks_between(snapshots: list[HeapSnapshot]) -> LeakReport:
-    min_growth_bytes = STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0
-    return find_leaks(snapshots, min_growth_bytes=min_growth_bytes)
+def _print_leaks(snapshots: list[HeapSnapshot], arguments: argparse.Namespace) -> int:
+    report = find_leaks(
+        snapshots,
+        ignore=arguments.ignore,
+        baseline=arguments.baseline,
+        min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
+    )
+    if arguments.save_baseline:
+        Baseline(report).save(arguments.save_baseline)
+    print_value(report, arguments.json)
+    return 0

@@ -14,16 +14,21 @@ from typing import TYPE_CHECKING
 from memlens._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from memlens.leaks.baselines import Baseline, KnownSuspect
     from memlens.leaks.leak_report import LeakReport, find_leaks
+    from memlens.leaks.origins import Origin
     from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
     from memlens.leaks.scopes import Scope, scope
     from memlens.leaks.stated_bounds import BoundedHolder
     from memlens.leaks.suspects import LeakSuspect
 
 __all__ = (
+    "Baseline",
     "BoundedHolder",
+    "KnownSuspect",
     "LeakReport",
     "LeakSuspect",
+    "Origin",
     "Scope",
     "ScopeReport",
     "ScopeSurvivors",
@@ -32,7 +37,9 @@ __all__ = (
 )
 
 _HOMES = {
+    "memlens.leaks.baselines": ("Baseline", "KnownSuspect"),
     "memlens.leaks.leak_report": ("LeakReport", "find_leaks"),
+    "memlens.leaks.origins": ("Origin",),
     "memlens.leaks.scopes": ("Scope", "scope"),
     "memlens.leaks.scope_report": ("ScopeReport", "ScopeSurvivors"),
     "memlens.leaks.stated_bounds": ("BoundedHolder",),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, overload
+from dataclasses import dataclass, replace
+from typing import Any, Self, overload
 
 from memlens._text import format_bytes, format_change, format_duration, labelled
 from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.baselines import Baseline, KnownSuspect
 from memlens.leaks.growing_types import growing_types
 from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.stated_bounds import BoundedHolder
@@ -38,7 +40,7 @@ class LeakReport(Sequence[LeakSuspect]):
     was made. ``min_growth_bytes``: what grew by less was left out. ``unexplained``: memory that grew
     while no object did, where no suspect is found. ``pytest_records``: what pytest keeps of each test
     until the end, None outside a run of tests. ``not_analysed``: why the snapshots were not analysed,
-    where that is so; then there are no suspects.
+    where that is so; then there are no suspects. ``gone``: what the baseline knows and was not found.
     """
 
     pid: int
@@ -53,6 +55,7 @@ class LeakReport(Sequence[LeakSuspect]):
     pytest_records: PytestRecords | None = None
     unexplained: UnexplainedGrowth | None = None
     not_analysed: str = ""
+    gone: tuple[KnownSuspect, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -117,7 +120,9 @@ class LeakReport(Sequence[LeakSuspect]):
         if self.snapshot_count == 2:
             head += f"\n{_TWO_SNAPSHOTS}"
         if not self.suspects:
-            return "\n".join([f"{head}\n{self._verdict()}", *self._bounded_text()])
+            return "\n".join(
+                [f"{head}\n{self._verdict()}", *self._bounded_text(), *self._gone_text()]
+            )
         count = len(self.suspects)
         head += f"\nLeak, confidence {self.confidence}."
         head += f"\n{count} suspect{'s' if count > 1 else ''}, the largest first:"
@@ -126,7 +131,7 @@ class LeakReport(Sequence[LeakSuspect]):
         ]
         if count > _SHOWN:
             blocks.append(f"... and {count - _SHOWN} more")
-        blocks += self._bounded_text()
+        blocks += self._bounded_text() + self._gone_text()
         return "\n\n".join([head, *blocks])
 
     def _verdict(self) -> str:
@@ -154,6 +159,23 @@ class LeakReport(Sequence[LeakSuspect]):
         text = "; ".join(map(str, known))
         return [labelled("Not leaks:", text, label_width=11, indent="")]
 
+    def _gone_text(self) -> list[str]:
+        """Say which known suspects were not found."""
+        if not self.gone:
+            return []
+        text = "; ".join(map(str, self.gone[:_SHOWN]))
+        if len(self.gone) > _SHOWN:
+            text += f"; and {len(self.gone) - _SHOWN} more"
+        return [labelled("Gone:", text, label_width=11, indent="")]
+
+    def against(self, baseline: Baseline) -> Self:
+        """Return the report with each suspect marked as new or known, and what is gone."""
+        suspects = tuple(
+            replace(suspect, is_known=suspect.fingerprint in baseline) for suspect in self.suspects
+        )
+        gone = baseline.gone(suspect.fingerprint for suspect in suspects)
+        return replace(self, suspects=suspects, gone=gone)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
         return {
@@ -178,6 +200,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "unexplained": self.unexplained.to_dict() if self.unexplained else None,
             "verdict": self.verdict,
             "confidence": self.confidence,
+            "gone": [one.to_dict() for one in self.gone],
         }
 
 
@@ -188,14 +211,17 @@ def find_leaks(
     min_growth_bytes: int = 0,
     limit: int = 20,
     alert: LeakAlert | None = None,
+    baseline: Baseline | str | os.PathLike[str] | None = None,
 ) -> LeakReport:
     """Look for what accumulates objects over snapshots of one process, the largest share first.
 
     ``snapshots``: two or more of one process, in any order; three or more distinguish a leak from
     one-time growth. A holder's history begins where the holder begins, which may be after the first
-    snapshot. ``ignore``: regular expressions; a suspect whose holder matches one is left out.
+    snapshot. ``ignore``: regular expressions and fingerprints; a suspect whose holder matches one,
+    or whose fingerprint is one, is left out.
     ``min_growth_bytes``: leave out what grew by less. ``limit``: the maximum number of suspects.
-    ``alert``: the trend that is the reason for looking, kept in the report.
+    ``alert``: the trend that is the reason for looking, kept in the report. ``baseline``: what is
+    already known, or the file of it, so that the report says what is new, known and gone.
 
     The result prints as a report, and is a sequence of `LeakSuspect`.
 
@@ -203,10 +229,11 @@ def find_leaks(
     ``OptionError`` for a bad option.
     """
     snapshots = list(snapshots)
+    known = Baseline.of(baseline)
     suspects, bounded, records = explain_growth(snapshots, ignore, min_growth_bytes, limit)
     ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
     comparison = ordered[0].compare(ordered[-1])
-    return LeakReport(
+    report = LeakReport(
         pid=ordered[-1].pid,
         snapshot_count=len(ordered),
         seconds=comparison.seconds,
@@ -219,3 +246,4 @@ def find_leaks(
         pytest_records=records,
         unexplained=None if suspects or records else unexplained_growth(ordered),
     )
+    return report if known is None else report.against(known)

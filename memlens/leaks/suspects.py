@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from memlens._frame import CallPath
-from memlens._options import check_count, check_number, check_regexes
+from memlens._options import check_count, check_number, check_regexes, check_texts
 from memlens._package import CODE_FOLDER
 from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
@@ -17,16 +18,20 @@ from memlens.heap.graph.matching import check_same_process, match_graphs
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.find_growth import find_growth
+from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
 from memlens.leaks.gained_types import gained_types
 from memlens.leaks.growth import Growth, Holder, informative_steps, length_in
 from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.naming import name_holders
+from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.places import PlaceIndex
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.stated_bounds import BoundedHolder
 
-__all__ = ("LeakSuspect", "explain_growth")
+__all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "is_ignored")
+
+OVERDUE = "overdue"  # the pattern of suspects that keep expected objects alive
 
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
@@ -46,6 +51,8 @@ class LeakSuspect:
     ``growth_bytes_per_hour`` is None over less than a minute. ``growing_types``: what it gained,
     most first. ``pattern`` is None where no rule knows the case. ``sites``: which call paths
     allocated what it gained, most bytes first; empty where allocations were not sampled.
+    ``fingerprint`` is equal for the same leak in other runs, and ``origin`` tells whose code holds
+    it. ``is_known`` tells whether the baseline contains it; None without a baseline.
     """
 
     holder: str
@@ -60,6 +67,14 @@ class LeakSuspect:
     evidence: str
     suggestion: str
     sites: tuple[SiteShare, ...] = ()
+    fingerprint: str = ""
+    origin: Origin = PROGRAM
+    is_known: bool | None = None
+
+    @property
+    def status(self) -> str | None:
+        """``"known"`` or ``"new"``; None without a baseline."""
+        return None if self.is_known is None else "known" if self.is_known else "new"
 
     def __str__(self) -> str:
         rate = (
@@ -69,13 +84,21 @@ class LeakSuspect:
         )
         elements = f"+{format_count(self.count_growth)} elements, " if self.count_growth else ""
         what = f"{self.holder} grows: {elements}+{format_bytes(self.retained_growth_bytes)}{rate}"
+        is_late = self.pattern == OVERDUE
+        if is_late:
+            what = f"{self.holder} keeps {format_count(self.count_growth)} overdue alive"
         fields = [
-            ("holder", f"{self.holder_type}, retains {format_bytes(self.retained_bytes)}"),
-            ("gains", ", ".join(self.growing_types)),
+            (
+                "holder",
+                f"{self.holder_type}, {'what is overdue retains' if is_late else 'retains'}"
+                f" {format_bytes(self.retained_bytes)}",
+            ),
+            ("keeps" if is_late else "gains", ", ".join(self.growing_types)),
             ("held by", str(self.path)),
             *(("allocated at", str(share)) for share in self.sites),
             ("pattern", f"{self.pattern or 'unknown'}: {self.evidence}"),
             ("what to do", self.suggestion),
+            ("id", ", ".join(filter(None, (self.fingerprint, self.status, f"in {self.origin}")))),
         ]
         width = max(len(label) for label, _ in fields) + 1
         lines = [labelled(label, text, label_width=width) for label, text in fields]
@@ -96,6 +119,9 @@ class LeakSuspect:
             "evidence": self.evidence,
             "suggestion": self.suggestion,
             "sites": [share.to_dict() for share in self.sites],
+            "fingerprint": self.fingerprint,
+            "origin": self.origin.to_dict(),
+            "status": self.status,
         }
 
 
@@ -111,20 +137,40 @@ def explain_growth(
     those of `memlens.find_leaks`.
     """
     ordered = _in_order(snapshots)
-    patterns = check_regexes("ignore", ignore)
+    ignore = check_texts("ignore", ignore)
+    fingerprints, patterns = _ignored(ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
     cases, bounded = _cases(ordered)
     cases, records = split_pytest_records(cases)
     suspects: list[LeakSuspect] = []
+    origins: dict[HeapGraph, OriginFinder] = {}
     for case in cases:
         if case.holder.share_bytes >= min_growth_bytes and not any(
             pattern.search(case.text) for pattern in patterns
         ):
-            suspects.append(_suspect(case))
+            finder = origins.setdefault(case.graph, OriginFinder(case.graph))
+            suspect = _suspect(case, finder)
+            if suspect.fingerprint not in fingerprints:
+                suspects.append(suspect)
             if len(suspects) == limit:
                 break
     return suspects, bounded, records
+
+
+def _ignored(ignore: Iterable[str]) -> tuple[set[str], tuple[re.Pattern[str], ...]]:
+    """Divide what is to be ignored into fingerprints and regular expressions for holders."""
+    texts = tuple(ignore)
+    fingerprints = {text for text in texts if is_fingerprint(text)}
+    return fingerprints, check_regexes("ignore", [t for t in texts if t not in fingerprints])
+
+
+def is_ignored(suspect: LeakSuspect, ignore: Iterable[str]) -> bool:
+    """Tell whether a suspect's fingerprint or holder is among those to be ignored."""
+    fingerprints, patterns = _ignored(ignore)
+    return suspect.fingerprint in fingerprints or any(
+        pattern.search(suspect.holder) for pattern in patterns
+    )
 
 
 def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]]:
@@ -209,17 +255,19 @@ def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
     return sorted(ordered, key=lambda snapshot: snapshot.timestamp)
 
 
-def _suspect(case: Case) -> LeakSuspect:
+def _suspect(case: Case, origins: OriginFinder) -> LeakSuspect:
     growth, graph, holder = case.growth, case.graph, case.holder
     case = replace(case, mentions=functions_mentioning(graph, case.name, case.subject))
     diagnosis = recognise(case)
     bytes_grown = round(holder.share_bytes)
     seconds = growth.seconds[-1] - growth.seconds[holder.start]
+    holder_type, types = graph.type_of(case.subject), gained_types(case)
+    place = case.text if case.path.root_kind == "garbage" else stable_place(case.path)
     return LeakSuspect(
         holder=case.text,
-        holder_type=graph.type_of(case.subject),
+        holder_type=holder_type,
         path=case.path,
-        growing_types=gained_types(case),
+        growing_types=types,
         count_growth=holder.count_growth,
         retained_growth_bytes=bytes_grown,
         retained_bytes=graph.retained_bytes(case.subject),
@@ -228,6 +276,8 @@ def _suspect(case: Case) -> LeakSuspect:
         evidence=diagnosis.evidence,
         suggestion=diagnosis.suggestion,
         sites=_sites(graph, holder),
+        fingerprint=fingerprint_of(place, (holder_type, *types[:1]), diagnosis.pattern),
+        origin=origins.origin_of(case.path, types),
     )
 
 

@@ -12,7 +12,10 @@ from memlens._core.sampler_api import OwnWork
 from memlens._fork import ForkSafeLock
 from memlens._log import warn_once
 from memlens.errors import MemlensError
+from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import LeakReport
+from memlens.leaks.suspects import is_ignored
+from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
 from memlens.profiler.analysis import Analysis
 from memlens.profiler.open_alerts import OpenAlerts
@@ -36,11 +39,13 @@ class Alerts:
         store: SnapshotStore,
         lock: ForkSafeLock,
         ignore: tuple[str, ...],
+        baseline: Baseline | None,
         note_failure: Callable[[BaseException], object],
     ) -> None:
         self._store = store
         self._lock = lock
         self._ignore = ignore
+        self._baseline = baseline
         self._note_failure = note_failure
         self.analysis = Analysis()
         self.open = OpenAlerts()
@@ -70,6 +75,26 @@ class Alerts:
         if alert is None and not self.open.has_news(report):
             return
         self.open.add(report, time.time())
+        self._give(report, on_alert)
+
+    def check_overdue(self, on_alert: Callable[[LeakReport], object] | None) -> None:
+        """Report the objects of `memlens.expect_collected` that are late."""
+        with self._lock, OwnWork():
+            report = EXPECTED.overdue()
+        if self._baseline is not None:
+            report = report.against(self._baseline)
+        kept = tuple(one for one in report if not is_ignored(one, self._ignore))
+        if not kept:
+            return
+        report = replace(report, suspects=kept)
+        if on_alert is None:
+            self.count += 1
+            logging.getLogger("memlens").warning("%s", report)
+        else:
+            self._give(report, on_alert)
+
+    def _give(self, report: LeakReport, on_alert: Callable[[LeakReport], object]) -> None:
+        """Write a report to the store and give it to the callback."""
         self.count += 1
         try:
             with self._lock, OwnWork():
@@ -130,7 +155,8 @@ class Alerts:
             return self._unexplained(alert)
         answer = self.analysis.run(choices, self._ignore)
         if answer.report is not None:
-            return replace(answer.report, alert=alert)
+            report = replace(answer.report, alert=alert)
+            return report if self._baseline is None else report.against(self._baseline)
         if answer.reason and not self.analysis.is_stopped:
             warn_once(f"snapshots are analysed on request only: {answer.reason}")
         return self._unexplained(alert, answer.reason)

@@ -21,7 +21,9 @@ from memlens._options import (
 )
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
+from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
@@ -51,7 +53,9 @@ class MemoryProfiler:
       those of other processes that use it. Snapshots of processes that have ended are deleted
       first. A running process keeps at least its first snapshot, the baseline, and its newest.
     * ``max_reports``: how many leak reports are kept in the folder, each as text and JSON.
-    * ``ignore``: regular expressions; holders whose name matches one are not reported.
+    * ``ignore``: regular expressions and fingerprints; holders whose name matches one, and suspects
+      whose fingerprint is one, are not reported.
+    * ``baseline``: the known suspects, or the file of them; reports say what is new, known and gone.
     * ``allocations``: ``"sampling"`` profiles allocations, one sample in
       ``allocation_interval_bytes`` on average, so that suspects show their allocation sites.
       Without the C sampler it is off, which is logged once and shown by `health`.
@@ -69,7 +73,8 @@ class MemoryProfiler:
     An alert is given when the trend of the readings shows a leak: a snapshot is taken and compared
     with the earlier ones, and ``alert`` of the report holds the slope and the time until the limit.
     With ``on_alert``, each snapshot is also compared with the earlier ones, and an alert is given
-    when a holder is first found growing over three or more snapshots.
+    when a holder is first found growing over three or more snapshots. Objects of
+    `memlens.expect_collected` that are late are reported, too, as an ``OverdueReport``.
 
     The analysis runs in a process of its own, from the snapshot files: with low priority, and
     within bounds of memory and time. Where that fails, or no process can be started, the log and
@@ -93,6 +98,7 @@ class MemoryProfiler:
         max_snapshot_bytes: int = 1 << 30,
         max_reports: int = 20,
         ignore: tuple[str, ...] = (),
+        baseline: Baseline | str | os.PathLike[str] | None = None,
         alert_interval: float = 3600.0,
         limit: int | None = None,
         window_size: int | None = None,
@@ -113,6 +119,7 @@ class MemoryProfiler:
             check_bytes("limit", limit, 1)
         self.on_alert = on_alert
         self.on_withdrawn = on_withdrawn
+        self.baseline = Baseline.of(baseline)
         self.ignore = tuple(pattern.pattern for pattern in check_regexes("ignore", ignore))
         self._store = SnapshotStore(
             output_dir,
@@ -138,7 +145,9 @@ class MemoryProfiler:
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
         self._lock = ForkSafeLock()
         self._failures = FailureLog()
-        self._alerts = Alerts(self._store, self._lock, self.ignore, self._note_failure)
+        self._alerts = Alerts(
+            self._store, self._lock, self.ignore, self.baseline, self._note_failure
+        )
         self._reset()
         call_in_forked_child(self._reset)
 
@@ -233,6 +242,8 @@ class MemoryProfiler:
             alert = self._detectors.take_alert()
             self._next_alert = now + self._alert_interval
             self._worker.submit("alert", lambda: self._check_for_leaks("alert", alert))
+        elif EXPECTED.has_new_overdue:
+            self._worker.submit("overdue", lambda: self._alerts.check_overdue(self.on_alert))
         elif now >= self._next_snapshot:
             self._periodic_count += 1
             self._schedule_next()
@@ -310,6 +321,7 @@ class MemoryProfiler:
                 leaks = find_leaks(
                     snapshots,
                     ignore=self.ignore,
+                    baseline=self.baseline,
                     min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
                 )
         first, last = self._first, self._last

@@ -13,7 +13,9 @@ from memlens._frame import Frame
 from memlens.heap.comparison import TypeChange
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.paths import Hop, RetentionPath
+from memlens.leaks.baselines import KnownSuspect
 from memlens.leaks.leak_report import LeakReport
+from memlens.leaks.origins import Origin
 from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect
@@ -27,8 +29,10 @@ _TYPES: dict[str, type[Any]] = {
         BoundedHolder,
         Frame,
         Hop,
+        KnownSuspect,
         LeakReport,
         LeakSuspect,
+        Origin,
         PytestRecords,
         RetentionPath,
         SiteShare,

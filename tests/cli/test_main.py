@@ -203,6 +203,30 @@ def test_impossible_view_is_an_error_that_says_why(files, arguments, message):
     assert "Traceback" not in done.stderr
 
 
+def test_known_suspects_are_marked_or_left_out_by_their_id(tmp_path):
+    (tmp_path / "leaking.py").write_text(LEAKING)
+    done = run(
+        "run", "-o", "out", "--snapshot-interval", "0.3", "--save-baseline", "known.json",
+        "leaking.py", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (known,) = json.loads((tmp_path / "known.json").read_text())["suspects"]
+    assert known["holder"] == "__main__.CACHE"
+    files = sorted((tmp_path / "out").glob("heap-*.memlens"))
+    for command in (["run", "leaking.py"], ["leaks", *files]):
+        marked = run(command[0], "--baseline", "known.json", *command[1:], cwd=tmp_path)
+        text = marked.stdout + marked.stderr
+        if command[0] == "leaks":
+            assert f"{known['fingerprint']}, known, in the program" in text
+        else:
+            assert f"Gone:      __main__.CACHE ({known['fingerprint']})" in text
+    ignored = call("leaks", "--ignore", known["fingerprint"], *files, cwd=tmp_path)
+    assert "No leak" in ignored.stdout
+    wrong = call("leaks", "--baseline", files[0], *files, cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "neither a baseline nor" in wrong.stderr
+
+
 def test_run_keeps_no_files_without_an_output_folder(tmp_path):
     (tmp_path / "quick.py").write_text("print('hello')")
     done = run("run", "quick.py", cwd=tmp_path)

@@ -20,6 +20,7 @@ from tests.leaks.test_suspects import table_of
 
 MIB = 1 << 20
 STEP_SECONDS = 10.0
+KEPT = []
 
 
 def in_this_process(self, choices, ignore=(), limit=20):
@@ -68,6 +69,41 @@ class Service:
             )
             self.profiler._on_reading(reading)
             assert self.profiler._worker.wait(60)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_overdue_objects_are_reported_once(tmp_path, monkeypatch, ignored):
+    service = Service(
+        tmp_path, monkeypatch, snapshot_interval=1e9, leak_from=1e9,
+        ignore=(r"\.KEPT$",) if ignored else (),
+    )  # fmt: skip
+    KEPT.append(memlens.MemorySampler())
+    try:
+        memlens.expect_collected(KEPT[0], 0, reason="stopped")
+        service.run(0.1)
+    finally:
+        KEPT.clear()
+    if ignored:
+        assert service.alerts == []
+        return
+    (report,) = service.alerts
+    assert [suspect.holder for suspect in report] == [f"{__name__}.KEPT"]
+    assert report[0].pattern == "overdue"
+    assert "(stopped)" in (tmp_path / glob.glob("leak-*.txt", root_dir=tmp_path)[0]).read_text()
+
+
+def test_overdue_objects_are_logged_without_a_callback(tmp_path, monkeypatch, caplog):
+    service = Service(
+        tmp_path, monkeypatch, snapshot_interval=1e9, leak_from=1e9, on_alert=None
+    )  # fmt: skip
+    KEPT.append(memlens.MemorySampler())
+    try:
+        memlens.expect_collected(KEPT[0], 0, reason="stopped")
+        service.run(0.1)
+    finally:
+        KEPT.clear()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "KEPT keeps 1 overdue alive" in caplog.text
 
 
 def test_trend_of_readings_triggers_a_report_with_the_holder(tmp_path, monkeypatch):
