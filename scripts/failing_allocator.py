@@ -47,6 +47,7 @@ FUNCTIONS = [
     "places",
     "places, Python's too",
     "save and load",
+    "statistics of pymalloc",
     "sampler",
     "sampler, Python's too",
 ]

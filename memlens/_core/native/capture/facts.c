@@ -4,6 +4,7 @@
 #if MEMLENS_SUPPORTED
 
 #include "capture/facts.h"
+#include "base/frames.h"
 #include "base/lookup.h"
 #include "base/text.h"
 
@@ -86,6 +87,20 @@ read_signal_handlers(Facts *facts)
     }
 }
 
+/* PyThreadState_GetFrame hides that there was no memory for a frame object. */
+static int
+all_frames_have_objects(PyThreadState *thread)
+{
+    for (CompatFrame *frame = compat_top_frame(thread); frame != NULL;
+         frame = compat_previous_frame(frame)) {
+        if (compat_frame_code(frame) != NULL && !_PyFrame_IsIncomplete(frame)
+            && compat_frame_object(frame) == NULL) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* Since 3.11 a frame object is created only on request. Running frames are nodes of the graph,
  * so their objects are requested before the walk. */
 static int
@@ -100,6 +115,10 @@ make_frame_objects(void)
             frame = back;
         }
         if (PyErr_Occurred()) {
+            return -1;
+        }
+        if (!all_frames_have_objects(thread)) {
+            PyErr_NoMemory();
             return -1;
         }
     }
