@@ -84,3 +84,29 @@ def test_comparing_takes_no_reference_and_stores_no_contents(core):
     stored = [bytes(memoryview(section)) for section in sections.values()]
     assert not any(b"referefe" in section for section in stored)
     assert {*SECTIONS} <= {*sections}
+
+
+LONG = 1 << 20
+
+
+def nearly_equal():
+    """Long contents: some equal, some that differ in a single byte anywhere."""
+    base = bytes(range(256)) * (LONG // 256)
+    places = [0, 4095, 4096, LONG // 2 + 7, LONG - 4097, LONG - 1]
+    others = [base[:place] + b"!" * (base[place] != 33) + base[place + 1 :] for place in places]
+    return [base, bytes(bytearray(base))], others
+
+
+def test_long_contents_are_equal_only_if_every_byte_is(core):
+    same, others = nearly_equal()
+    texts = [content.decode("latin-1") for content in same]
+    wide = [text[:-1] + "\N{SNOWMAN}" for text in texts]
+    others.append(same[0][:-1])
+    sections = core.capture()
+    node_of = {address: node for node, address in enumerate(sections["node_address"])}
+    groups = dict(zip(sections["equal_node"], sections["equal_group"], strict=True))
+    for pair in (same, texts, wide):
+        numbers = {groups.get(node_of[id(content)]) for content in pair}
+        assert len(numbers) == 1
+        assert None not in numbers
+    assert not any(node_of[id(content)] in groups for content in others)

@@ -352,3 +352,22 @@ def test_modules_classes_functions_and_code_have_names_and_locations(world):
 def header(cls):
     """What the interpreter puts before an instance of a class of lists."""
     return sys.getsizeof(type("Same", (list,), {})()) - list.__sizeof__(type("Same", (list,), {})())
+
+
+class SortedList(list):
+    """A list with attributes."""
+
+
+@pytest.mark.parametrize("kind", [list, SortedList])
+def test_a_list_that_is_being_sorted_is_as_large_as_an_empty_one(core, kind):
+    items = kind([3, 1, 2])
+    heaps = []
+
+    def key(item):
+        if not heaps:
+            heaps.append(take(core))
+        return item
+
+    items.sort(key=key)
+    assert heaps[0].size(items) == sys.getsizeof(kind())
+    assert list(items) == [1, 2, 3]

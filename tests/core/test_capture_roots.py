@@ -14,7 +14,7 @@ import weakref
 import pytest
 
 from memlens._core.layout import NONE, NodeFlag, RootKind
-from tests.core.heaps import PLANT, take
+from tests.core.heaps import PLANT, Heap, take
 
 pytestmark = pytest.mark.small_process
 
@@ -181,6 +181,27 @@ def test_frames_of_the_caller_can_be_left_out(core, untouched):
     assert "take" in [function for _, function, *_ in untouched.frames()]
     assert "take" not in names
     assert "test_frames_of_the_caller_can_be_left_out" not in names
+
+
+WIDTHS = ["file", "gr\xfcn", "\N{SNOWMAN}", "\N{SNAKE}", "\udcff"]
+
+
+@pytest.mark.parametrize("folder", [f"/{name}/" for name in WIDTHS])
+def test_frames_are_left_out_by_the_characters_of_their_path(core, folder):
+    own = [folder, *(folder + name for name in WIDTHS)]
+    others = [folder[:-1], *(f"{folder[:-1]}-{name}" for name in WIDTHS), "x" + folder]
+
+    def call_from(paths):
+        """Capture under one frame for each of these paths."""
+        if not paths:
+            return Heap(core.capture(own_prefix=folder))
+        namespace = {}
+        exec(compile("def call(next, rest): return next(rest)", paths[0], "exec"), namespace)
+        return namespace["call"](call_from, paths[1:])
+
+    seen = {file for _, _, file, *_ in call_from(own + others).frames()}
+    assert seen.isdisjoint(own)
+    assert seen.issuperset(others)
 
 
 def test_a_signal_handler_is_an_interpreter_root(core):

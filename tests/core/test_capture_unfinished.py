@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,7 @@ def run(core, code):
     begin = f"from importlib import import_module\ncore = import_module({name!r})\n"
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", begin + textwrap.dedent(code)],
-        env={"PYTHONPATH": ":".join(sys.path)},
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -143,3 +144,35 @@ HANDLERS = """
 def test_no_collection_starts_between_what_is_asked_and_the_walk(core):
     """What a collection frees may be what the capture has just found: a handler, a module."""
     assert run(core, HANDLERS) == ["True"] * 3
+
+
+CHAINS = """
+    import io, os, sys
+
+    class Raw(io.BufferedReader):
+        def readable(self):
+            return True
+
+    def is_finished(sections, obj):
+        node = list(sections["node_address"]).index(id(obj))
+        return bool(sections["node_flags"][node] & 16)
+
+    def chain(length):
+        files = [io.BytesIO()]
+        for _ in range(length):
+            files.append(Raw(files[-1]))
+        return files
+
+    short, deep, ring = chain(3), chain(20_000), chain(2)
+    short[0].close(), deep[0].close()
+    ring[1].__init__(ring[2])
+    sections = core.capture()
+    for files in short, deep, ring:
+        print(is_finished(sections, files[1]), is_finished(sections, files[-1]))
+    sys.stdout.flush()
+    os._exit(0)  # the interpreter itself recurses when it frees them
+"""
+
+
+def test_files_within_files_are_followed_only_so_far(core):
+    assert run(core, CHAINS) == ["True", "True", "True", "False", "False", "False"]

@@ -22,11 +22,12 @@ from memlens._core.pure.access import (
 )
 from memlens._core.pure.containers import is_split
 from memlens._core.pure.finished_objects import finished_test
-from memlens._core.pure.sizes import inline_values_bytes, sizer, split_dict_bytes
+from memlens._core.pure.sizes import header_bytes, inline_values_bytes, sizer, split_dict_bytes
 from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("node_flags", "node_sizes")
 
+_basic_size = type.__dict__["__basicsize__"].__get__
 _IS_CLASS = 1 << 31  # Py_TPFLAGS_TYPE_SUBCLASS
 _STAY_INLINE = sys.version_info >= (3, 13)  # values stay in the instance when a dict is created
 _OWN, _FINISHED, _HEAP_TYPE = map(int, (NodeFlag.OWN, NodeFlag.FINISHED, NodeFlag.HEAP_TYPE))
@@ -112,11 +113,27 @@ def node_sizes(heap: WalkedHeap, node_type: array[int], dict_label: int) -> arra
     except FOREIGN_ERRORS:
         sizes = array("Q", map(_size_or_zero, map(sizers.__getitem__, node_type), heap.objects))
     sizes[0] = 0
+    _correct_sorted_lists(heap, node_type, sizes)
     _add_inline_values(heap, node_type, sizes, dict_label)
     for node in heap.namespaces:
         if is_split(heap.objects[node]):
             sizes[node] = split_dict_bytes(len(heap.objects[node]))
     return sizes
+
+
+def _correct_sorted_lists(heap: WalkedHeap, node_type: array[int], sizes: array[int]) -> None:
+    """Give a list that is being sorted the size of an empty one.
+
+    ``list.sort`` takes the items away meanwhile, and marks that with a capacity of -1.
+    """
+    least = {
+        row: _basic_size(heap.objects[node]) + header_bytes(heap.objects[node])
+        for row, node in enumerate(heap.types, 1)
+        if list in class_mro(heap.objects[node])
+    }
+    for node, row in enumerate(node_type):
+        if row in least and sizes[node] < least[row]:
+            sizes[node] = least[row]
 
 
 def _size_or_zero(size: Callable[[Any], int], obj: Any) -> int:

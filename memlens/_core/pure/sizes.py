@@ -23,7 +23,7 @@ from memlens._core.pure.access import (
     has_exact_keys,
 )
 
-__all__ = ("Sizer", "inline_values_bytes", "sizer", "split_dict_bytes")
+__all__ = ("Sizer", "header_bytes", "inline_values_bytes", "sizer", "split_dict_bytes")
 
 Sizer = Callable[[Any], int]
 
@@ -43,12 +43,13 @@ def sizer(cls: type) -> Sizer:
             continue
         method = namespace["__sizeof__"]
         if type(method) in _C_METHODS:
-            return _from_method(method, _header_bytes(cls)) if overridden else sys.getsizeof
+            return _from_method(method, header_bytes(cls)) if overridden else sys.getsizeof
         overridden = True
-    return _from_method(object.__sizeof__, _header_bytes(cls))
+    return _from_method(object.__sizeof__, header_bytes(cls))
 
 
-def _header_bytes(cls: type) -> int:
+def header_bytes(cls: type) -> int:
+    """Return the bytes in front of each instance of ``cls``, which ``__sizeof__`` leaves out."""
     flags = class_flags(cls)
     if not flags & TRAVERSED:
         return 0

@@ -66,10 +66,12 @@ static int
 grow_numbers(StringTable *strings)
 {
     uint64_t size = 2 * (strings->number_mask + 1);
-    buffer_free(&strings->numbers);
-    if (buffer_zeros(&strings->numbers, size * sizeof(uint32_t)) < 0) {
+    Buffer larger = {NULL, 0, 0};
+    if (buffer_zeros(&larger, size * sizeof(uint32_t)) < 0) {
         return -1;
     }
+    buffer_free(&strings->numbers);
+    strings->numbers = larger;
     strings->number_mask = size - 1;
     uint32_t *numbers = (uint32_t *)strings->numbers.data;
     for (uint32_t number = 0; number < strings->count; number++) {
@@ -84,11 +86,24 @@ grow_numbers(StringTable *strings)
     return 0;
 }
 
+/* Forget the bytes that were to become a string: there is no memory for it. */
+static uint32_t
+refuse_candidate(StringTable *strings, size_t start)
+{
+    strings->bytes.size = start;
+    strings->failed = 1;
+    return UINT32_MAX;
+}
+
 /* Number the bytes behind the used part of `bytes`, where the caller has put them. */
 static uint32_t
 number_candidate(StringTable *strings, size_t start)
 {
     size_t length = strings->bytes.size - start, there;
+    /* Before the table is searched: it never fills up, also when it cannot grow. */
+    if (2 * ((uint64_t)strings->count + 1) > strings->number_mask && grow_numbers(strings) < 0) {
+        return refuse_candidate(strings, start);
+    }
     const char *text = strings->bytes.data + start;
     uint32_t *numbers = (uint32_t *)strings->numbers.data;
     uint64_t place = hash_bytes(text, length) & strings->number_mask;
@@ -100,12 +115,9 @@ number_candidate(StringTable *strings, size_t start)
         }
     }
     if (push_u64(&strings->offsets, strings->bytes.size) < 0) {
-        return UINT32_MAX;
+        return refuse_candidate(strings, start);
     }
     numbers[place] = ++strings->count;
-    if (2 * (uint64_t)strings->count > strings->number_mask && grow_numbers(strings) < 0) {
-        return UINT32_MAX;
-    }
     return strings->count - 1;
 }
 
@@ -114,7 +126,7 @@ strings_add(StringTable *strings, const char *text, size_t length)
 {
     size_t start = strings->bytes.size;
     if (buffer_reserve(&strings->bytes, length + 1) < 0) {
-        return UINT32_MAX;
+        return refuse_candidate(strings, start);
     }
     memcpy(strings->bytes.data + start, text, length);
     strings->bytes.size += length;
@@ -159,6 +171,10 @@ strings_add_object(StringTable *strings, PyObject *text)
     if (!text_is_readable(text)) {
         return 0;
     }
+    if (2 * (strings->object_count + 1) > strings->object_mask && grow_objects(strings) < 0) {
+        strings->failed = 1;
+        return UINT32_MAX;
+    }
     Known *known = (Known *)strings->objects.data;
     uint64_t place = hash_address(text) & strings->object_mask;
     for (; known[place].object != NULL; place = (place + 1) & strings->object_mask) {
@@ -168,12 +184,12 @@ strings_add_object(StringTable *strings, PyObject *text)
     }
     size_t start = strings->bytes.size;
     if (append_utf8(&strings->bytes, text) < 0) {
-        return UINT32_MAX;
+        return refuse_candidate(strings, start);
     }
     uint32_t number = number_candidate(strings, start);
-    known[place] = (Known){text, number};
-    if (2 * ++strings->object_count > strings->object_mask && grow_objects(strings) < 0) {
-        return UINT32_MAX;
+    if (number != UINT32_MAX) {
+        known[place] = (Known){text, number};
+        strings->object_count++;
     }
     return number;
 }

@@ -14,6 +14,7 @@ typedef struct {
     uint64_t number_mask, object_mask;
     uint64_t object_count;
     uint32_t count;
+    int failed; /* there was no memory for some string */
 } StringTable;
 
 int strings_init(StringTable *strings);

@@ -63,4 +63,27 @@ text_equals(PyObject *text, const char *ascii)
     return text_starts_with(text, ascii) && PyUnicode_GET_LENGTH(text) == (Py_ssize_t)strlen(ascii);
 }
 
+int
+text_begins_with(PyObject *text, PyObject *start)
+{
+    if (!text_is_readable(text) || !text_is_readable(start)) {
+        return 0;
+    }
+    Py_ssize_t length = PyUnicode_GET_LENGTH(start);
+    if (PyUnicode_GET_LENGTH(text) < length) {
+        return 0;
+    }
+    int kind = PyUnicode_KIND(text), start_kind = PyUnicode_KIND(start);
+    const void *data = PyUnicode_DATA(text), *start_data = PyUnicode_DATA(start);
+    if (kind == start_kind) {
+        return memcmp(data, start_data, (size_t)length * (size_t)kind) == 0;
+    }
+    for (Py_ssize_t i = 0; i < length; i++) {
+        if (PyUnicode_READ(kind, data, i) != PyUnicode_READ(start_kind, start_data, i)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 #endif

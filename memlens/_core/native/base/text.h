@@ -16,4 +16,7 @@ int text_is_readable(PyObject *text);
 int text_starts_with(PyObject *text, const char *ascii);
 int text_equals(PyObject *text, const char *ascii);
 
+/* Whether a str object begins with the characters of another, whatever width either stores them in. */
+int text_begins_with(PyObject *text, PyObject *start);
+
 #endif

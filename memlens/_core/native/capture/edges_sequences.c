@@ -26,7 +26,9 @@ list_content(Capture *capture, PyObject *object, const Plan *plan)
 {
     PyListObject *list = (PyListObject *)object;
     (void)plan;
-    capture->size += (uint64_t)list->allocated * sizeof(PyObject *);
+    if (list->allocated > 0) { /* -1 while it is being sorted: sort() keeps its items meanwhile */
+        capture->size += (uint64_t)list->allocated * sizeof(PyObject *);
+    }
     add_length(capture, (uint64_t)Py_SIZE(list), NO_BOUND);
     add_items(capture, list->ob_item, Py_SIZE(list));
 }

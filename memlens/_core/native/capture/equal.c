@@ -1,7 +1,9 @@
 /* Groups of equal strings and bytes. Only group numbers are stored, never contents or hashes.
  *
- * The walk hashes each exact str and bytes while its memory is in the cache. Afterwards only
- * those with the same hash are compared. The seed is the address of this capture, so that nobody
+ * The walk hashes each exact str and bytes while its memory is in the cache; of long contents it hashes
+ * the ends and some pieces between. Afterwards long ones that agree so far are hashed in full, and only
+ * those with the same hash are compared. The time is therefore bound by the number of objects, and by
+ * the bytes of those that look alike. The seed is the address of this capture, so that nobody
  * can prepare strings whose hashes collide. */
 #include "base/compat.h"
 
@@ -40,29 +42,66 @@ mixed(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static uint32_t
-hash_contents(const Contents *contents, uint64_t seed)
+enum {
+    LONG_BYTES = 1 << 14, /* longer contents are hashed in part */
+    END_BYTES = 1 << 12,
+    PIECES = 32,
+    PIECE_BYTES = 64,
+};
+
+static uint64_t
+hash_bytes(uint64_t hash, const char *at, size_t left, uint64_t seed)
 {
     const uint64_t factor = UINT64_C(0x9E3779B97F4A7C15);
-    uint64_t hash = seed ^ contents->bytes ^ (uint64_t)contents->kind << 60, word;
-    const char *at = contents->data;
-    size_t left = contents->bytes;
+    uint64_t word;
     for (; left >= sizeof word; left -= sizeof word, at += sizeof word) {
         memcpy(&word, at, sizeof word);
         hash = mixed(hash ^ word, factor) + seed;
     }
     word = 0;
     memcpy(&word, at, left);
-    hash = mixed(hash ^ word, factor);
+    return mixed(hash ^ word, factor);
+}
+
+/* `in_full`: also of long contents. */
+static uint32_t
+hash_contents(const Contents *contents, uint64_t seed, int in_full)
+{
+    const char *data = contents->data;
+    size_t bytes = contents->bytes;
+    uint64_t hash = seed ^ bytes ^ (uint64_t)contents->kind << 60;
+    if (in_full || bytes <= LONG_BYTES) {
+        hash = hash_bytes(hash, data, bytes, seed);
+    }
+    else {
+        size_t between = bytes - 2 * END_BYTES;
+        hash = hash_bytes(hash, data, END_BYTES, seed);
+        for (size_t piece = 0; piece < PIECES; piece++) {
+            hash = hash_bytes(hash, data + END_BYTES + between / PIECES * piece, PIECE_BYTES, seed);
+        }
+        hash = hash_bytes(hash, data + bytes - END_BYTES, END_BYTES, seed);
+    }
     return (uint32_t)(hash ^ hash >> 32);
+}
+
+static inline uint64_t
+seed_of(const Capture *capture)
+{
+    return (uint64_t)(uintptr_t)capture * UINT64_C(0xD6E8FEB86659FD93);
 }
 
 void
 note_contents(Capture *capture, PyObject *object)
 {
     Contents contents;
-    uint64_t seed = (uint64_t)(uintptr_t)capture * UINT64_C(0xD6E8FEB86659FD93);
-    uint32_t hash = read_contents(object, &contents) ? hash_contents(&contents, seed) : 0;
+    uint32_t hash = 0;
+    if (read_contents(object, &contents)) {
+        hash = hash_contents(&contents, seed_of(capture), 0);
+        if (contents.bytes > LONG_BYTES) {
+            uint32_t row = (uint32_t)COUNT(capture->text_hashes, uint32_t);
+            capture->failed |= push_u32(&capture->long_texts, row) < 0;
+        }
+    }
     capture->failed |= push_u32(&capture->text_hashes, hash) < 0;
 }
 
@@ -82,15 +121,69 @@ are_equal(const Capture *capture, const Text *a, const Text *b)
            && memcmp(one.data, other.data, one.bytes) == 0;
 }
 
+/* Number of places in a table of open addressing with room for `count` entries. */
+static uint64_t
+table_size(uint64_t count)
+{
+    uint64_t size = 16;
+    while (size < 2 * count) {
+        size *= 2;
+    }
+    return size;
+}
+
+static void
+hash_in_full(const Capture *capture, Text *text)
+{
+    Contents contents;
+    if (read_contents(object_of_node(capture, text->node), &contents)) {
+        text->hash = hash_contents(&contents, seed_of(capture), 1);
+    }
+}
+
+/* Hash long contents in full where the hash of a part, with the length, is not the only one. */
+static int
+tell_long_apart(const Capture *capture, Text *texts)
+{
+    const uint32_t *rows = ITEMS(capture->long_texts, uint32_t);
+    uint32_t count = (uint32_t)COUNT(capture->long_texts, uint32_t);
+    uint64_t size = table_size(count);
+    Buffer table = {NULL, 0, 0}, part = table; /* number of the first with a hash, plus 1 */
+    if (buffer_zeros(&table, size * sizeof(uint32_t)) < 0
+        || buffer_zeros(&part, count * sizeof(uint32_t)) < 0) {
+        buffer_free(&table);
+        return -1;
+    }
+    uint32_t *first = ITEMS(table, uint32_t), *hash = ITEMS(part, uint32_t);
+    for (uint32_t i = 0; i < count; i++) {
+        hash[i] = texts[rows[i]].hash;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t place = hash[i] * UINT64_C(0x9E3779B97F4A7C15) >> 16 & (size - 1);
+        while (first[place] != 0 && hash[first[place] - 1] != hash[i]) {
+            place = (place + 1) & (size - 1);
+        }
+        if (first[place] == 0) {
+            first[place] = i + 1;
+            continue;
+        }
+        Text *leader = &texts[rows[first[place] - 1]];
+        if (leader->hash == hash[i]) { /* not yet hashed in full */
+            hash_in_full(capture, leader);
+        }
+        hash_in_full(capture, &texts[rows[i]]);
+    }
+    buffer_free(&table);
+    buffer_free(&part);
+    return 0;
+}
+
 /* leader: for each text the first that equals it, itself if there is none before it. */
 static int
 find_leaders(const Capture *capture, const Text *texts, uint32_t count, uint32_t *leader)
 {
-    Buffer table = {NULL, 0, 0}; /* open addressing: number of a leader, plus 1 */
-    uint64_t size = 16;
-    while (size < 2 * (uint64_t)count) {
-        size *= 2;
-    }
+    Buffer table = {NULL, 0, 0}; /* number of a leader, plus 1 */
+    uint64_t size = table_size(count);
     if (buffer_zeros(&table, size * sizeof(uint32_t)) < 0) {
         return -1;
     }
@@ -158,7 +251,8 @@ find_equal(Capture *capture)
         list_texts(capture, ITEMS(texts, Text), count);
         buffer_free(&capture->text_hashes);
         capture->failed
-            |= find_leaders(capture, ITEMS(texts, Text), count, ITEMS(leader, uint32_t)) < 0
+            |= tell_long_apart(capture, ITEMS(texts, Text)) < 0
+               || find_leaders(capture, ITEMS(texts, Text), count, ITEMS(leader, uint32_t)) < 0
                || push_groups(capture, ITEMS(texts, Text), count, ITEMS(leader, uint32_t),
                               ITEMS(group, uint32_t)) < 0;
     }

@@ -4,6 +4,7 @@
 #if MEMLENS_SUPPORTED
 
 #include "capture/facts.h"
+#include "base/frames.h"
 #include "base/lookup.h"
 #include "base/text.h"
 
@@ -65,22 +66,6 @@ numpy_major(PyObject *modules)
     return text_starts_with(version, "1.") ? 1 : text_starts_with(version, "2.") ? 2 : 0;
 }
 
-static int
-copy_prefix(Facts *facts, PyObject *own_prefix)
-{
-    Py_ssize_t length;
-    const char *text = PyUnicode_AsUTF8AndSize(own_prefix, &length);
-    if (text == NULL) {
-        return -1;
-    }
-    if (length >= (Py_ssize_t)sizeof facts->own_prefix) {
-        PyErr_SetString(PyExc_ValueError, "own_prefix is too long for the name of a folder");
-        return -1;
-    }
-    memcpy(facts->own_prefix, text, (size_t)length + 1);
-    return 0;
-}
-
 /* The handlers of signals that are Python objects; the interpreter holds them. */
 static void
 read_signal_handlers(Facts *facts)
@@ -102,6 +87,20 @@ read_signal_handlers(Facts *facts)
     }
 }
 
+/* PyThreadState_GetFrame hides that there was no memory for a frame object. */
+static int
+all_frames_have_objects(PyThreadState *thread)
+{
+    for (CompatFrame *frame = compat_top_frame(thread); frame != NULL;
+         frame = compat_previous_frame(frame)) {
+        if (compat_frame_code(frame) != NULL && !_PyFrame_IsIncomplete(frame)
+            && compat_frame_object(frame) == NULL) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* Since 3.11 a frame object is created only on request. Running frames are nodes of the graph,
  * so their objects are requested before the walk. */
 static int
@@ -118,6 +117,10 @@ make_frame_objects(void)
         if (PyErr_Occurred()) {
             return -1;
         }
+        if (!all_frames_have_objects(thread)) {
+            PyErr_NoMemory();
+            return -1;
+        }
     }
     return 0;
 }
@@ -131,12 +134,11 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
         PyErr_Format(PyExc_ValueError, "skip_frames must not be negative, not %zd", skip_frames);
         return -1;
     }
-    if (own_prefix != NULL && copy_prefix(facts, own_prefix) < 0) {
-        return -1;
-    }
     if (make_frame_objects() < 0) { /* first: what follows is borrowed */
         return -1;
     }
+    facts->own_prefix
+        = own_prefix != NULL && PyUnicode_GET_LENGTH(own_prefix) > 0 ? own_prefix : NULL;
     strcpy(facts->own_package, "memlens");
     facts->values = values;
     facts->skip_frames = skip_frames > INT_MAX ? INT_MAX : (int)skip_frames;

@@ -81,14 +81,11 @@ name_by_content(const Capture *capture, PyObject *object)
     return NULL;
 }
 
-const char *
-interpreter_name(const Capture *capture, PyObject *object)
+void
+find_interpreter_names(const Capture *capture, InterpreterNames *names)
 {
     const Facts *facts = &capture->facts;
-    const struct {
-        PyObject *object;
-        const char *name;
-    } known[] = {
+    *names = (InterpreterNames){{
         {facts->sys_dict, "sys.__dict__"},
         {facts->builtins, "builtins.__dict__"},
         {namespace_get(facts->builtins, "__import__"), "builtins.__import__"},
@@ -97,10 +94,15 @@ interpreter_name(const Capture *capture, PyObject *object)
         {namespace_get(facts->warnings_dict, "filters"), "warnings.filters"},
         {namespace_get(facts->warnings_dict, "_onceregistry"), "warnings.onceregistry"},
         {namespace_get(facts->warnings_dict, "_defaultaction"), "warnings.defaultaction"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (known[i].object == object) {
-            return known[i].name;
+    }};
+}
+
+const char *
+interpreter_name(const Capture *capture, const InterpreterNames *names, PyObject *object)
+{
+    for (int i = 0; i < INTERPRETER_OBJECTS; i++) {
+        if (names->known[i].object == object) {
+            return names->known[i].name;
         }
     }
     return name_by_content(capture, object);

@@ -60,8 +60,8 @@ type_is_own(const Capture *capture, PyTypeObject *type)
 int
 code_is_own(const Capture *capture, PyCodeObject *code)
 {
-    const char *prefix = capture->facts.own_prefix;
-    return prefix[0] != '\0' && text_starts_with(code->co_filename, prefix);
+    PyObject *prefix = capture->facts.own_prefix;
+    return prefix != NULL && text_begins_with(code->co_filename, prefix);
 }
 
 #endif

@@ -22,11 +22,13 @@ static void
 grow_plan_table(Capture *capture)
 {
     uint64_t size = 2 * (capture->plan_mask + 1);
-    buffer_free(&capture->plan_table);
-    if (buffer_zeros(&capture->plan_table, size * sizeof(uint32_t)) < 0) {
+    Buffer larger = {NULL, 0, 0};
+    if (buffer_zeros(&larger, size * sizeof(uint32_t)) < 0) {
         capture->failed = 1;
         return;
     }
+    buffer_free(&capture->plan_table);
+    capture->plan_table = larger;
     capture->plan_mask = size - 1;
     uint32_t *rows = ITEMS(capture->plan_table, uint32_t);
     for (uint32_t row = 1; row < COUNT(capture->plans, Plan); row++) {
@@ -166,6 +168,9 @@ plan_row(Capture *capture, PyTypeObject *type)
     Plan plan;
     make_plan(capture, &plan, type);
     plan.type_index = capture_index(capture, (PyObject *)type);
+    if (capture->failed) {
+        return 0; /* the table must not fill up: it is searched until there is an empty place */
+    }
     PUSH_ROW(capture, &capture->plans, plan);
     if (capture->failed) {
         return 0;

@@ -33,6 +33,7 @@ capture_run(Capture *capture)
         capture_walk(capture, index);
     }
     table_free(&capture->table);
+    capture->failed |= capture->strings.failed;
     if (!capture->failed) {
         list_indices(capture);
     }
@@ -50,7 +51,7 @@ capture_run(Capture *capture)
     if (!capture->failed) {
         mark_garbage(capture);
     }
-    return capture->failed ? -1 : 0;
+    return capture->failed || capture->strings.failed ? -1 : 0;
 }
 
 #endif

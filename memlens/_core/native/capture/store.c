@@ -41,7 +41,7 @@ capture_free(Capture *capture)
         &capture->edge_offset, &capture->edge_target, &capture->edge_label, &capture->plans,
         &capture->plan_table, &capture->fields, &capture->key_labels, &capture->names_rows,
         &capture->lengths, &capture->long_lengths, &capture->bounds, &capture->owner_bounds,
-        &capture->values, &capture->text_hashes, &capture->equal_node, &capture->equal_group,
+        &capture->values, &capture->text_hashes, &capture->long_texts, &capture->equal_node, &capture->equal_group,
         &capture->prefix_node, &capture->prefix_hash, &capture->block_node, &capture->block_address,
         &capture->frames, &capture->roots, &capture->hidden, &capture->borrowed,
         &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->mentions,

@@ -81,6 +81,7 @@ struct Capture {
     Buffer owner_bounds; /* u64, by row of lengths; 0 where the owner states no cap */
     Buffer values;     /* u32 pairs: node, string */
     Buffer text_hashes; /* u32: of the contents of each str and bytes, in the order of nodes */
+    Buffer long_texts;  /* u32: the rows above that are hashes of a part: see equal.c */
     Buffer equal_node, equal_group; /* u32 */
     Buffer prefix_node, prefix_hash; /* u32 */
     Buffer block_node;    /* u32: the owner of a sampled block */

@@ -108,11 +108,13 @@ list_unnamed(Capture *capture, Buffer *found)
 }
 
 static void
-add_unnamed(Capture *capture, uint32_t index, int kind)
+add_unnamed(Capture *capture, const InterpreterNames *names, uint32_t index, int kind)
 {
     Root root = {index, 0, NODE_NONE, (uint8_t)kind, 0};
-    const char *name = kind == ROOT_EXTERNAL ? interpreter_name(capture, object_at(capture, index))
-                                             : NULL;
+    const char *name = NULL;
+    if (kind == ROOT_EXTERNAL) {
+        name = interpreter_name(capture, names, object_at(capture, index));
+    }
     if (name != NULL) {
         root.kind = ROOT_INTERPRETER;
         root.name = strings_add_text(&capture->strings, name);
@@ -124,11 +126,13 @@ void
 find_unnamed_roots(Capture *capture)
 {
     Buffer found[ROOT_EXTERNAL + 1] = {{NULL, 0, 0}};
+    InterpreterNames names;
+    find_interpreter_names(capture, &names);
     explain_known_references(capture);
     list_unnamed(capture, found);
     for (int kind = ROOT_STATIC_TYPE; kind <= ROOT_EXTERNAL; kind++) {
         for (size_t i = 0; i < COUNT(found[kind], uint32_t) && !capture->failed; i++) {
-            add_unnamed(capture, ITEMS(found[kind], uint32_t)[i], kind);
+            add_unnamed(capture, &names, ITEMS(found[kind], uint32_t)[i], kind);
         }
         buffer_free(&found[kind]);
     }
