@@ -15,6 +15,7 @@ from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder, referen
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.patterns.case import Case
 from memlens.leaks.people_paths import path_for_people, short_text
+from memlens.leaks.places import EXIT_CALLBACKS
 from memlens.leaks.stated_bounds import BoundedHolder, stated_bound, warms_up
 
 __all__ = ("name_holders", "place_of")
@@ -80,6 +81,8 @@ def _case(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Case |
         text = _with_owners(graph, holder, path, text)
     elif holder.shape == "native":
         text = f"native code, or the interpreter, holding {graph.type_of(subject)}"
+        if path.root.startswith("<interpreter: atexit["):
+            text = EXIT_CALLBACKS
     return Case(growth, holder, subject, path, text)
 
 

@@ -16,8 +16,9 @@ from memlens import _core
 from memlens._core.layout import NONE, EdgeKind, RootKind
 from memlens.heap.graph.heap_graph import HeapGraph
 
-__all__ = ("MIN_BUFFER_BYTES", "SUSPENDED", "TRIE_NODES", "PlaceIndex", "code_of")
+__all__ = ("EXIT_CALLBACKS", "MIN_BUFFER_BYTES", "SUSPENDED", "TRIE_NODES", "PlaceIndex", "code_of")
 
+EXIT_CALLBACKS = "<interpreter: atexit>"  # the name of that place, for people
 SUSPENDED = frozenset({"coroutine", "generator", "async_generator"})
 _CODE_FIELDS = frozenset({"gi_code", "cr_code", "ag_code", "f_code"})
 _WITHOUT_ELEMENTS = frozenset(
@@ -109,19 +110,27 @@ class PlaceIndex:
 
     @cached_property
     def external(self) -> dict[int, list[int]]:
-        """The objects that only native code refers to, by their type's place."""
+        """The objects that only native code refers to, by their type's place; atexit is one place."""
         graph = self._graph
         dominator, flags = graph.dominators.dominator, graph.flags
         found: dict[int, list[int]] = {}
         for root, kind in enumerate(graph.root_kind):
             node = graph.edge_target[root]
+            at_exit = kind == RootKind.INTERPRETER and is_exit_callback(graph, root)
             if (
-                kind == RootKind.EXTERNAL
+                (at_exit or kind == RootKind.EXTERNAL)
                 and dominator[node] == 0
                 and not flags[node] & self._hidden
             ):
-                found.setdefault(_text_key(graph.type_of(node)), []).append(node)
+                place = EXIT_CALLBACKS if at_exit else graph.type_of(node)
+                found.setdefault(_text_key(place), []).append(node)
         return found
+
+
+def is_exit_callback(graph: HeapGraph, root: int) -> bool:
+    """Tell whether this root is a function in the array of atexit, which CPython has up to 3.13."""
+    name = graph.string(graph.root_name[root])
+    return name.startswith("atexit[") and name.endswith("]")
 
 
 def _text_key(text: str) -> int:
