@@ -11,6 +11,7 @@ from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growing_types import growing_types
 from memlens.leaks.pytest_records import PytestRecords
+from memlens.leaks.slow_collector import slow_collector_note
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth
 from memlens.leaks.unexplained import UnexplainedGrowth, unexplained_growth
@@ -37,7 +38,8 @@ class LeakReport(Sequence[LeakSuspect]):
     snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
     was made. ``min_growth_bytes``: what grew by less was left out. ``unexplained``: memory that grew
     while no object did, where no suspect is found. ``pytest_records``: what pytest keeps of each test
-    until the end, None outside a run of tests.
+    until the end, None outside a run of tests. ``collector_note``: what the garbage collector of this
+    release of Python does to the memory of a program, None where that is nothing unusual.
     """
 
     pid: int
@@ -51,6 +53,7 @@ class LeakReport(Sequence[LeakSuspect]):
     min_growth_bytes: int = 0
     pytest_records: PytestRecords | None = None
     unexplained: UnexplainedGrowth | None = None
+    collector_note: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -109,6 +112,8 @@ class LeakReport(Sequence[LeakSuspect]):
             head = f"{self.alert}\n\n{head}"
         if self.snapshot_count == 2:
             head += f"\n{_TWO_SNAPSHOTS}"
+        if self.collector_note is not None:
+            head += f"\n{labelled('', self.collector_note, label_width=0, indent='')}"
         if not self.suspects:
             return "\n".join([f"{head}\n{self._verdict()}", *self._bounded_text()])
         count = len(self.suspects)
@@ -168,6 +173,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "min_growth_bytes": self.min_growth_bytes,
             "pytest_records": self.pytest_records.to_dict() if self.pytest_records else None,
             "unexplained": self.unexplained.to_dict() if self.unexplained else None,
+            "collector_note": self.collector_note,
             "verdict": self.verdict,
             "confidence": self.confidence,
         }
@@ -210,4 +216,5 @@ def find_leaks(
         min_growth_bytes=min_growth_bytes,
         pytest_records=records,
         unexplained=None if suspects or records else unexplained_growth(ordered),
+        collector_note=slow_collector_note(ordered[-1].facts.get("python")),
     )
