@@ -12,7 +12,9 @@ def test_releases_that_collect_in_small_steps_have_a_note(python):
     assert "holds objects in cycles longer" in slow_collector_note(python)
 
 
-@pytest.mark.parametrize("python", ["3.13.9", "3.14.5", "3.14.10", "3.15.0", "4.14.2", "", "?", None])
+@pytest.mark.parametrize(
+    "python", ["3.13.9", "3.14.5", "3.14.10", "3.15.0", "4.14.2", "", "?", None]
+)
 def test_other_releases_and_unknown_ones_have_none(python):
     assert slow_collector_note(python) is None
 
