@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,6 @@ __all__ = (
     "group_nodes",
     "grown_rows",
     "identity_keys",
-    "is_unproved",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
@@ -60,14 +58,6 @@ __all__ = (
     "spread_flags",
     "text_keys",
 )
-
-
-def is_unproved() -> bool:
-    """Tell whether what reads the internals of this Python is to be asked for: from 3.14 on.
-
-    ``MEMLENS_PURE=0`` asks for it.
-    """
-    return sys.version_info >= (3, 14) and os.environ.get("MEMLENS_PURE") != "0"
 
 
 def _extension(name: str, what: str) -> ModuleType | None:
@@ -95,9 +85,7 @@ def _name(graph_is_c: bool, capture_is_c: bool) -> str:
 
 
 _c_graph = _extension("_graph", "analyses heaps")
-# What reads the internals of CPython is ported to 3.14 and 3.15, but the whole suite has not proved
-# it there yet: it is used only where it is asked for.
-_c_capture = None if is_unproved() else _extension("_capture", "captures heaps")
+_c_capture = _extension("_capture", "captures heaps")
 if os.environ.get("MEMLENS_PURE") == "0":
     importlib.import_module("memlens._core._sampler")
     importlib.import_module("memlens._core._gc_pauses")

@@ -93,13 +93,6 @@ def load_sampler() -> ModuleType:
     """Return the C sampler. Raises ImportError where it is missing, unfit, or MEMLENS_PURE is 1."""
     if os.environ.get("MEMLENS_PURE") == "1":
         raise ImportError("MEMLENS_PURE=1 asks for pure Python; the sampler is C only")
-    from memlens._core import is_unproved
-
-    if is_unproved():
-        version = ".".join(map(str, sys.version_info[:2]))
-        raise ImportError(
-            f"the sampler is not proved on Python {version} yet; MEMLENS_PURE=0 uses it all the same"
-        )
     from memlens._core import _sampler
 
     return _sampler

@@ -64,9 +64,13 @@ def draw_referrers(obj: object, path: str | os.PathLike[str], *, max_depth: int 
             "drawing this format needs the 'dot' program of Graphviz; install Graphviz or draw to"
             " a file with the suffix .dot"
         )
-    objgraph.show_backrefs(
-        [obj], max_depth=max_depth, filename=target, extra_ignore=_own_frame_ids()
-    )
+    options = {"max_depth": max_depth, "extra_ignore": _own_frame_ids()}
+    if target.endswith(".dot"):
+        # objgraph would open it with codecs.open, which warns from 3.14 on.
+        with open(target, "w", encoding="utf-8") as file:
+            objgraph.show_backrefs([obj], output=file, **options)
+    else:
+        objgraph.show_backrefs([obj], filename=target, **options)
     return target
 
 

@@ -13,6 +13,7 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline, KnownSuspect
 from memlens.leaks.growing_types import growing_types
 from memlens.leaks.pytest_records import PytestRecords
+from memlens.leaks.slow_collector import slow_collector_note
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth
 from memlens.leaks.unexplained import UnexplainedGrowth, unexplained_growth
@@ -41,6 +42,8 @@ class LeakReport(Sequence[LeakSuspect]):
     while no object did, where no suspect is found. ``pytest_records``: what pytest keeps of each test
     until the end, None outside a run of tests. ``not_analysed``: why the snapshots were not analysed,
     where that is so; then there are no suspects. ``gone``: what the baseline knows and was not found.
+    ``collector_note``: what the garbage collector of this release of Python does to the memory of a
+    program, None where that is nothing unusual.
     """
 
     pid: int
@@ -56,6 +59,7 @@ class LeakReport(Sequence[LeakSuspect]):
     unexplained: UnexplainedGrowth | None = None
     not_analysed: str = ""
     gone: tuple[KnownSuspect, ...] = ()
+    collector_note: str | None = None
 
     @property
     def verdict(self) -> str:
@@ -119,6 +123,8 @@ class LeakReport(Sequence[LeakSuspect]):
             head = f"{self.alert}\n\n{head}"
         if self.snapshot_count == 2:
             head += f"\n{_TWO_SNAPSHOTS}"
+        if self.collector_note is not None:
+            head += f"\n{labelled('', self.collector_note, label_width=0, indent='')}"
         if not self.suspects:
             return "\n".join(
                 [f"{head}\n{self._verdict()}", *self._bounded_text(), *self._gone_text()]
@@ -198,6 +204,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "not_analysed": self.not_analysed,
             "pytest_records": self.pytest_records.to_dict() if self.pytest_records else None,
             "unexplained": self.unexplained.to_dict() if self.unexplained else None,
+            "collector_note": self.collector_note,
             "verdict": self.verdict,
             "confidence": self.confidence,
             "gone": [one.to_dict() for one in self.gone],
@@ -245,5 +252,6 @@ def find_leaks(
         min_growth_bytes=min_growth_bytes,
         pytest_records=records,
         unexplained=None if suspects or records else unexplained_growth(ordered),
+        collector_note=slow_collector_note(ordered[-1].facts.get("python")),
     )
     return report if known is None else report.against(known)

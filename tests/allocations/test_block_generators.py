@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import inspect
 import tracemalloc
 import types
 import weakref
@@ -32,7 +33,7 @@ def test_coroutine_is_measured_while_its_own_code_runs():
 
     kept = asyncio.run(main())
     assert [len(data) for data in kept] == [MIB, 2 * MIB, 4 * MIB]
-    assert asyncio.iscoroutinefunction(keep)
+    assert inspect.iscoroutinefunction(keep)
     assert keep.last_result.allocated_bytes == near(4 * MIB)
     assert keep.last_result.peak_bytes == near(12 * MIB)
     assert keep.last_result.steps == 3

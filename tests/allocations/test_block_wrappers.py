@@ -4,6 +4,7 @@ import asyncio
 import functools
 import inspect
 import pickle
+import sys
 
 import pytest
 
@@ -30,19 +31,23 @@ async def async_generator_function(a):
     yield a
 
 
+KIND_TESTS = (
+    inspect.isfunction,
+    inspect.iscoroutinefunction,
+    inspect.isgeneratorfunction,
+    inspect.isasyncgenfunction,
+    # Deprecated in favour of the function of inspect.
+    *([asyncio.iscoroutinefunction] if sys.version_info < (3, 14) else []),
+)
+
+
 @pytest.mark.parametrize(
     "original",
     [function, coroutine_function, generator_function, async_generator_function],
 )
 def test_wrapper_has_kind_name_and_signature_of_the_function(original):
     wrapper = quiet(original)
-    for asks in (
-        inspect.isfunction,
-        inspect.iscoroutinefunction,
-        inspect.isgeneratorfunction,
-        inspect.isasyncgenfunction,
-        asyncio.iscoroutinefunction,
-    ):
+    for asks in KIND_TESTS:
         assert asks(wrapper) == asks(original)
         partial = functools.partial(original, 1)
         assert asks(quiet(partial)) == (asks is inspect.isfunction or asks(partial))

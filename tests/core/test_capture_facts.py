@@ -39,6 +39,10 @@ class Inflated(list):
         raise AssertionError
 
 
+class Bare:
+    pass
+
+
 class Capped:
     maxsize = 1  # of the class: says nothing about `shared`
     shared: dict[int, int] = {1: 1}
@@ -80,6 +84,7 @@ def world(core):
     plant.unbound_deque = collections.deque([1, 2])
     plant.ordered = collections.OrderedDict(a=1)
     plant.slots = Slots()
+    plant.bare = Bare()
     plant.inflated = Inflated([1, 2, 3])
     plant.inflated_twice = InflatedTwice([1])
     plant.capped, plant.over, plant.full = Capped(10, 3), Capped(10, 11), Capped(10, 10)
@@ -187,7 +192,10 @@ def test_sizes_are_those_of_getsizeof(world, name):
 
 
 def test_a_sizeof_written_in_python_is_not_called(world):
-    assert world.heap.size(world.inflated) == list.__sizeof__(world.inflated) + header(Inflated)
+    own = list.__sizeof__(world.inflated) + header(Inflated)
+    # From 3.14 on, attributes lie within the instances of a class of lists too.
+    values = world.heap.size(world.bare) - sys.getsizeof(world.bare)
+    assert world.heap.size(world.inflated) == own + (values if has_inline_values(Inflated) else 0)
     assert world.heap.size(world.inflated_twice) < 1000
 
 
@@ -202,17 +210,18 @@ def test_the_size_of_an_instance_includes_its_inline_values(world):
     assert world.heap.size(last) == sys.getsizeof(last) + real
 
 
-@pytest.mark.parametrize("look", ["len", "vars"])
-def test_instance_sizes_agree_with_the_allocator(core, look):
+@pytest.mark.parametrize("base", ["object", "list", "dict"])
+@pytest.mark.parametrize("look", ["id", "vars"])
+def test_instance_sizes_agree_with_the_allocator(core, look, base):
     """In a child, because it counts the bytes of 20,000 instances in its allocator."""
+    if base != "object" and core.__name__ != "C" and sys.version_info < (3, 14):
+        pytest.skip("up to 3.13 they have dicts, of which the pure core estimates the size")
     code = f"""
         import importlib, sys, tracemalloc
         core = importlib.import_module({core.capture.__module__!r})
-        class Five:
+        class Five({base}):
             def __init__(self):
                 self.a, self.b, self.c, self.d, self.e = None, True, 1, "", shared
-            def __len__(self):
-                return 0
         shared = [0]  # so that a dict of these values is tracked: no other can be seen in 3.13.0
         planted = [Five() for _ in range(100)]
         tracemalloc.start()
@@ -347,6 +356,10 @@ def test_modules_classes_functions_and_code_have_names_and_locations(world):
     assert row(header) == (f"{__name__}.header", __file__, code.co_firstlineno)
     assert row(code) == ("header", __file__, code.co_firstlineno)
     assert heap.sparse(world.list, "name", "text") is None
+
+
+def has_inline_values(cls):
+    return sys.version_info >= (3, 13) and bool(cls.__flags__ & 1 << 2)  # Py_TPFLAGS_INLINE_VALUES
 
 
 def header(cls):

@@ -4,8 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 
 import pytest
+
+from memlens._core.pure.capture import without_deferral
 
 from .conftest import CAPTURE, GRAPH, IMPLEMENTATIONS
 
@@ -62,6 +65,22 @@ def test_each_half_falls_back_by_itself():
 @pytest.mark.parametrize("absent", [GRAPH, CAPTURE, "memlens._core._sampler"])
 def test_a_demanded_extension_that_is_missing_is_an_import_error(absent):
     assert "ModuleNotFoundError" in run("0", [absent])
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a build that always has the GIL"
+)
+def test_the_gil_of_a_free_threaded_build_stays_off():
+    source = "import memlens, sys; memlens.take_heap_snapshot(); print(sys._is_gil_enabled())"
+    command = [sys.executable, "-W", "error", "-c", source]
+    assert subprocess.check_output(command, text=True, timeout=120) == "False\n"
+
+
+def test_counts_of_a_free_threaded_build_are_read_without_their_deferral():
+    deferred = (2**63 - 1) // 8
+    counts = [3, deferred + 5, deferred - 2, 3 << 30]
+    assert without_deferral(counts) == [3, 5, -2, 3 << 30]
+    assert without_deferral([3, 3 << 30]) == [3, 3 << 30]
 
 
 def import_under(hexversion):

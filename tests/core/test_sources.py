@@ -159,6 +159,24 @@ def test_the_graph_half_uses_the_public_c_api_only():
     assert [name for name in sorted(half) if INTERNAL.search(sources[name])] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "condition"),
+    [
+        ("native/graph/module.c", ""),
+        ("gc_pauses.c", ""),
+        ("native/capture/module.c", "!MEMLENS_SUPPORTED"),  # where it only refuses
+        ("sampler/sampler.c", "!SAMPLER_SUPPORTED"),
+    ],
+)
+def test_no_extension_turns_the_gil_of_a_free_threaded_build_on(path, condition):
+    """A module without this slot does; what needs the GIL refuses such a build, with the slot."""
+    code = code_of((ROOT / "memlens" / "_core" / path).read_text())
+    assert "{Py_mod_gil, Py_MOD_GIL_NOT_USED}" in code
+    assert condition in code
+    for header in (NATIVE / "base/compat.h", NATIVE.parent / "sampler/frames.h"):
+        assert "Py_GIL_DISABLED" in header.read_text()
+
+
 @pytest.mark.parametrize("folder", ["sampler", "."])
 def test_every_c_file_is_among_the_sources_of_the_extension(folder):
     prefix = "" if folder == "." else f"{folder}/"

@@ -42,6 +42,9 @@ __all__ = ("capture",)
 # The reference count of objects that are never freed is higher than any real one: about 1e9 for the
 # frozen objects of 3.11, and 2**32 - 1 for immortal objects of 3.12 and 3.13.
 _IMMORTAL_FROM = 1 << 29
+# A free-threaded build adds this to the count of functions, classes, modules and code, and then leaves
+# out the references of frames and some that it counts by thread (_Py_REF_DEFERRED).
+_DEFERRED = sys.maxsize // 8
 
 
 def capture(
@@ -128,6 +131,17 @@ def _walk(
     return heap, roots, known
 
 
+def without_deferral(counts: list[int]) -> list[int]:
+    """Return reference counts without what a free-threaded build adds to some of them.
+
+    What is left may be less than the references that there are, never more: such an object is no root
+    by its count, and native code that holds it is not seen.
+    """
+    if max(counts) < _DEFERRED // 2:
+        return counts
+    return [count - _DEFERRED if count >= _DEFERRED // 2 else count for count in counts]
+
+
 def _weigh(
     heap: WalkedHeap, inbound: list[int], strings: StringTable, frames: list[RunningFrame], own: str
 ) -> tuple[dict[int, int], set[int]]:
@@ -142,7 +156,7 @@ def _weigh(
     for held in chain(held_once, fields, fields, [count, count]):
         inbound[heap.number.get(id(held), 0)] += 1
     del held, held_once
-    counts = [*map(count, heap.objects)]
+    counts = without_deferral([*map(count, heap.objects)])
     added = counts[0]  # references from the list of all objects and from the call
     excess = {
         node: count - known - added

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
-from memlens._core.layout import NodeFlag
+from memlens._core.layout import KIND_MASK, EdgeKind, NodeFlag
 from memlens._core.pure.access import (
     FOREIGN_ERRORS,
     HEAP_TYPE,
@@ -22,6 +22,7 @@ from memlens._core.pure.access import (
 )
 from memlens._core.pure.containers import is_split
 from memlens._core.pure.finished_objects import finished_test
+from memlens._core.pure.labels import label
 from memlens._core.pure.sizes import header_bytes, inline_values_bytes, sizer, split_dict_bytes
 from memlens._core.pure.walk import WalkedHeap
 
@@ -31,6 +32,7 @@ _basic_size = type.__dict__["__basicsize__"].__get__
 _IS_CLASS = 1 << 31  # Py_TPFLAGS_TYPE_SUBCLASS
 _STAY_INLINE = sys.version_info >= (3, 13)  # values stay in the instance when a dict is created
 _OWN, _FINISHED, _HEAP_TYPE = map(int, (NodeFlag.OWN, NodeFlag.FINISHED, NodeFlag.HEAP_TYPE))
+_UNNAMED = label(EdgeKind.INTERNAL)
 _OWN_PACKAGE = __name__.partition(".")[0]
 
 
@@ -152,19 +154,34 @@ def _add_inline_values(
         for row, node in enumerate(heap.types, 1)
         if has_inline_values(heap.objects[node])
     }
-    counts: dict[int, int] = {}
+    with_items = {row for row in slots if _has_base_in_c(heap.objects[heap.types[row - 1]])}
+    counts: dict[int, int] = {}  # by type: the most values that an instance has
     instances = []
     for node, row in enumerate(node_type):
         if row in slots:
-            start, end = heap.starts[node], heap.starts[node + 1]
-            if dict_label not in heap.labels[start:end]:
-                instances.append(node)
-                counts[row] = max(counts.get(row, 0), end - start - 1 - slots[row])
+            edges = slice(heap.starts[node], heap.starts[node + 1])
+            labels = heap.labels[edges]
+            if dict_label not in labels:
+                count = _count_values(labels) if row in with_items else len(labels) - 1
+                count -= slots[row]
             elif _STAY_INLINE:
-                instances.append(node)
+                count = len(heap.objects[heap.targets[edges][labels.index(dict_label)]])
+            else:
+                continue
+            instances.append(node)
+            counts[row] = max(counts.get(row, 0), count)
     added = {row: inline_values_bytes(count) for row, count in counts.items()}
     for node in instances:
-        sizes[node] += added.get(node_type[node], 0)
+        sizes[node] += added[node_type[node]]
+
+
+def _count_values(labels: array[int]) -> int:
+    """Count the edges to values of attributes, of an instance that has other edges as well."""
+    return sum(edge == _UNNAMED or edge & KIND_MASK == EdgeKind.ATTRIBUTE for edge in labels)
+
+
+def _has_base_in_c(cls: type) -> bool:
+    return any(not class_flags(base) & HEAP_TYPE for base in class_mro(cls) if base is not object)
 
 
 def _slot_count(cls: type) -> int:
