@@ -624,7 +624,7 @@ compat_bytearray_block(PyObject *object)
 /* Whether the callbacks of atexit are a list of tuples (function, arguments, keywords). */
 enum { COMPAT_ATEXIT_IS_LIST = MEMLENS_MINOR >= 14 };
 
-/* Whether the collector is not shown what an io.BytesIO holds. */
+/* Whether the collector is not shown what an io.BytesIO and an io.StringIO hold. */
 #if MEMLENS_MINOR < 12
 #define COMPAT_BYTESIO_HIDES_BUFFER 1
 #else
