@@ -10,6 +10,7 @@ import io
 import operator
 import socket
 import subprocess
+import os
 import sys
 import textwrap
 import threading
@@ -236,7 +237,7 @@ def test_instance_sizes_agree_with_the_allocator(core, look):
         print(real, told)
     """
     options = {"capture_output": True, "text": True, "check": True, "timeout": 300}
-    environment = {"PYTHONPATH": ":".join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
     code = textwrap.dedent(code)
     done = subprocess.run([sys.executable, "-c", code], env=environment, **options)
     real, told = map(int, done.stdout.split())

@@ -558,5 +558,6 @@ def test_streams_in_memory_show_what_they_hold(kind):
     heap = take()
     names = {name for _, name, _ in heap.referrers(id(stream.note))}
     assert "note" in names
+    assert heap.external(vars(stream)) == 0
     pieces = [one for one in gc.get_objects() if type(one) is list and one == ["first", "second"]]
     assert [heap.external(one) for one in pieces] == [0] * len(pieces)
