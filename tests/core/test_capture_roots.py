@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import signal
@@ -213,6 +214,44 @@ def test_a_signal_handler_is_an_interpreter_root(core):
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert [kind for kind, *_ in heap.roots(handler)][:1] == ["INTERPRETER"]
+
+
+class Callback:
+    def __call__(self, *args, **keywords):
+        raise AssertionError
+
+
+def test_callbacks_of_atexit_are_named_with_their_position(core):
+    callback, argument = Callback(), Callback()
+    atexit.register(callback, argument)
+    try:
+        heap = take(core)
+        position = atexit._ncallbacks() - 1
+    finally:
+        atexit.unregister(callback)
+    if sys.version_info >= (3, 14):  # a list of tuples, the newest first
+        (entry,) = (node for kind, _, node in heap.referrers(id(callback)) if kind == "INDEX")
+        address = heap.sections["node_address"][entry]
+        ((kind, index, holder),) = heap.referrers(address)
+        assert (kind, index) == ("INDEX", 0)
+        assert [root[:2] for root in heap.roots_of_node(holder)] == [("INTERPRETER", "atexit")]
+    elif core.__name__ == "C":
+        assert [root[:2] for root in heap.roots(callback)] == [
+            ("INTERPRETER", f"atexit[{position}]")
+        ]
+    else:  # an array in C, which Python code cannot see
+        assert "INTERPRETER" not in [kind for kind, *_ in heap.roots(callback)]
+
+
+def test_a_callback_that_native_code_holds_too_is_still_external(core, held_by_native_code):
+    callback = held_by_native_code(Callback())
+    PLANT.kept = callback
+    atexit.register(callback)
+    try:
+        kinds = [kind for kind, *_ in take(core).roots(callback)]
+    finally:
+        atexit.unregister(callback)
+    assert "EXTERNAL" in kinds
 
 
 def test_the_exception_being_handled_is_an_interpreter_root(core):

@@ -62,3 +62,47 @@ def test_each_half_falls_back_by_itself():
 @pytest.mark.parametrize("absent", [GRAPH, CAPTURE, "memlens._core._sampler"])
 def test_a_demanded_extension_that_is_missing_is_an_import_error(absent):
     assert "ModuleNotFoundError" in run("0", [absent])
+
+
+def import_under(hexversion):
+    """How the import of the C capture ends where the running version seems to be this one."""
+    source = (
+        "import sys\n"
+        "import memlens\n"
+        f"sys.hexversion = {hexversion}\n"
+        "try:\n"
+        "    import memlens._core._capture\n"
+        "except ImportError as error:\n"
+        "    print(error)\n"
+        "else:\n"
+        "    print('imported')\n"
+    )
+    environment = {**os.environ, "MEMLENS_PURE": "1"}  # nothing has imported it before
+    command = [sys.executable, "-W", "error", "-c", source]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+@needs_c
+def test_a_version_that_was_not_read_is_refused_in_one_line():
+    assert import_under(sys.hexversion) == "imported"
+    refusal = import_under(sys.hexversion + (1 << 16))  # the next minor version
+    assert "is loaded by another version" in refusal
+    assert "\n" not in refusal
+
+
+@needs_c
+@pytest.mark.skipif(sys.version_info[:2] != (3, 14), reason="3.14 changed its collector in 3.14.5")
+def test_releases_of_314_with_another_collector_are_refused():
+    for micro in range(5):
+        refusal = import_under(0x030E00F0 | micro << 8)
+        assert "has another garbage collector" in refusal
+        assert "\n" not in refusal
+    assert import_under(0x030E05F0) == "imported"
+
+
+@needs_c
+@pytest.mark.skipif(sys.version_info[:2] != (3, 15), reason="about releases of 3.15")
+def test_what_came_before_the_release_of_315_is_refused():
+    assert "not for this release" in import_under(0x030F00A1)

@@ -34,7 +34,7 @@ LEAKS = {
     "longer_text": (r"^__main__\.head\.text$", "str", "unbounded-cache"),
     "loggers": (r"\.loggerDict$", "Logger", "registry"),
     "finalizers": (r"finalize\._registry$", "_Info", "registry"),
-    "at_exit": (r"holding function$", "function", "native-holder"),
+    "at_exit": (r"^<interpreter: atexit>$", "function", "registry"),
     "at_fork": (r"^<list held by native code", "function", "native-holder"),
     "sources": (r"^linecache\.cache$", "tuple", "unbounded-cache"),
     "warned": (r"__warningregistry__$", "tuple", "unbounded-cache"),
@@ -62,8 +62,10 @@ def suspects(request):
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_each_kind_of_leak_is_found_with_holder_type_and_pattern(suspects, leak):
+def test_each_kind_of_leak_is_found_with_holder_type_and_pattern(suspects, leak, request):
     holder, kind, pattern = LEAKS[leak]
+    if leak == "at_exit" and not sees_atexit(request.node.callspec.params["suspects"]):
+        holder, pattern = r"holding function$", "native-holder"
     found = [one for one in suspects if re.search(holder, one["holder"])]
     assert found, [one["holder"] for one in suspects]
     assert pattern in [one["pattern"] for one in found]
@@ -76,6 +78,11 @@ def test_no_suspect_is_memlens_itself_or_unknown(suspects):
     assert not [one["holder"] for one in suspects if one["pattern"] is None]
 
 
+def sees_atexit(core):
+    """Whether the callbacks of atexit have a name: up to 3.13 Python code cannot see them."""
+    return core == "0" or sys.version_info >= (3, 14)
+
+
 def test_the_suggestions_name_what_to_change(suspects):
     def of(holder):
         return next(one for one in suspects if re.search(holder, one["holder"]))
@@ -85,7 +92,7 @@ def test_the_suggestions_name_what_to_change(suspects):
     assert not [one for one in suspects if "memlens/" in one["suggestion"]]
     assert "signal_receivers (" in of(r"signal\.receivers$")["suggestion"]
     assert "View" in of(r"signal\.receivers$")["evidence"]
-    assert "atexit.register" in of("holding function")["suggestion"]
+    assert "atexit." in of("holding function$|: atexit>$")["suggestion"]
     assert "180 references" in of("holding __main__.Request")["evidence"]
     assert "180 containers" in of(r"\.history$")["evidence"]
 

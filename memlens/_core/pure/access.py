@@ -103,8 +103,7 @@ def module_namespace(module: Any) -> dict[str, Any]:
 def function_code(function: Any) -> CodeType | None:
     """Return the code of a function; None if the collector has cleared the function.
 
-    In 3.10 the getters of a cleared function read null pointers. The code is cleared first, and
-    traversal yields it first.
+    The code is cleared first, and traversal yields it first.
     """
     for referent in gc.get_referents(function)[:1]:
         if type(referent) is CodeType:

@@ -42,7 +42,7 @@ def list_items(obj: Any) -> Expansion:
     """Return the elements of an exact list.
 
     The list is not copied, because C code may be filling it and empty slots must not be read.
-    Traversal skips empty slots; it runs backwards (3.10 to 3.13).
+    Traversal skips empty slots; it runs backwards.
     """
     items = _referents(obj)
     items.reverse()

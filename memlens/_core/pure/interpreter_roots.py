@@ -103,7 +103,24 @@ def _list_name(obj: list[Any]) -> str:
         return "modules by index"
     if items and all(map(_is_search_function, items)):
         return "codec search path"
-    return ""
+    return "atexit" if items and _are_exit_callbacks(items) else ""
+
+
+def _are_exit_callbacks(items: list[Any]) -> bool:
+    """Tell whether these are the callbacks of atexit: a list from 3.14 on, before that an array in C.
+
+    Each is a tuple of function, arguments, and keywords or None; as many as atexit says it has.
+    """
+    count = _module("atexit").get("_ncallbacks")
+    if type(count) is not BuiltinFunctionType or count() != len(items):
+        return False
+    return all(
+        type(item) is tuple
+        and len(item) == 3
+        and type(item[1]) is tuple
+        and (item[2] is None or type(item[2]) is dict)
+        for item in items
+    )
 
 
 def _is_search_function(obj: Any) -> bool:

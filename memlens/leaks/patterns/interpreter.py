@@ -8,6 +8,7 @@ from memlens._core.layout import EdgeKind, NodeFlag, RootKind
 from memlens._text import format_count
 from memlens.leaks.detectors.native import references_from_outside
 from memlens.leaks.patterns.case import FUNCTIONS, Case, Diagnosis
+from memlens.leaks.places import EXIT_CALLBACKS
 
 __all__ = (
     "chains",
@@ -40,7 +41,7 @@ def cycles(case: Case) -> Diagnosis | None:
 
 def native_holders(case: Case) -> Diagnosis | None:
     """Objects of one type that no Python object holds."""
-    if case.holder.shape != "native":
+    if case.holder.shape != "native" or case.text == EXIT_CALLBACKS:
         return None
     kind = case.graph.type_of(case.subject)
     nodes = case.holder.entries

@@ -62,7 +62,7 @@ _PLACES: tuple[tuple[str, str, str, str], ...] = (
         "Register one callback, and remove it when it is no longer needed.",
     ),
     (
-        r"^atexit\.|multiprocessing\.util\._finalizer_registry",
+        r"^(<interpreter: )?atexit[.\[>]|multiprocessing\.util\._finalizer_registry",
         _REGISTRY,
         "callbacks for the end of the process pile up while it lives",
         "Register one callback over a weakref.WeakSet of the objects, or take each back with"

@@ -51,6 +51,7 @@ compat_version_is_known(unsigned long version)
 #include <structmember.h>
 
 #include "internal/pycore_gc.h"
+#include "internal/pycore_interp.h"
 #include "internal/pycore_moduleobject.h"
 #include "internal/pycore_code.h"
 #include "internal/pycore_dict.h"
@@ -621,8 +622,49 @@ compat_bytearray_block(PyObject *object)
 #endif
 }
 
-/* Whether the callbacks of atexit are a list of tuples (function, arguments, keywords). */
-enum { COMPAT_ATEXIT_IS_LIST = MEMLENS_MINOR >= 14 };
+/* ---- atexit ---------------------------------------------------------------------------------- */
+
+/* The callbacks of atexit: from 3.14 on a list of tuples (function, arguments, keywords), which is
+ * NULL before the first. */
+static inline PyObject *
+compat_atexit_list(PyInterpreterState *interpreter)
+{
+#if MEMLENS_MINOR >= 14
+    return interpreter->atexit.callbacks;
+#else
+    (void)interpreter;
+    return NULL;
+#endif
+}
+
+/* Up to 3.13 an array in C: how many places it has. */
+static inline int
+compat_atexit_count(PyInterpreterState *interpreter)
+{
+#if MEMLENS_MINOR >= 14
+    (void)interpreter;
+    return 0;
+#else
+    return interpreter->atexit.ncallbacks;
+#endif
+}
+
+/* What the array holds at a place: function, arguments, keywords. They are NULL where a callback was
+ * taken back. */
+static inline void
+compat_atexit_callback(PyInterpreterState *interpreter, int place, PyObject *parts[3])
+{
+    parts[0] = parts[1] = parts[2] = NULL;
+#if MEMLENS_MINOR >= 14
+    (void)interpreter, (void)place;
+#else
+    if (interpreter->atexit.callbacks[place] != NULL) {
+        parts[0] = interpreter->atexit.callbacks[place]->func;
+        parts[1] = interpreter->atexit.callbacks[place]->args;
+        parts[2] = interpreter->atexit.callbacks[place]->kwargs;
+    }
+#endif
+}
 
 /* Whether the collector is not shown what an io.BytesIO and an io.StringIO hold. */
 #if MEMLENS_MINOR < 12

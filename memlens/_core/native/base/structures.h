@@ -1,4 +1,4 @@
-/* Structures of C types that CPython and numpy do not publish. They are the same from 3.10 to 3.13.
+/* Structures of C types that CPython and numpy do not publish.
  *
  * capture/types.c compares their sizes: a type with a smaller basic size is not read by them. */
 #ifndef MEMLENS_BASE_STRUCTURES_H

@@ -60,7 +60,7 @@ function_content(Capture *capture, PyObject *object, const Plan *plan)
     if (module_is_own(capture, function->func_module)) {
         capture->flags |= FLAG_OWN;
     }
-    if (code == NULL) { /* the collector has taken it away (3.10) */
+    if (code == NULL) { /* the collector has taken it away */
         add_name(capture, function_name(capture, function), 0, 0);
         return;
     }

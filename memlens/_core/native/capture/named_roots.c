@@ -79,6 +79,27 @@ add_thread_state(Capture *capture, PyThreadState *thread)
     }
 }
 
+/* The callbacks of atexit. Where they are a list, it is a root, and its edges give the positions. */
+static void
+add_exit_callbacks(Capture *capture)
+{
+    PyInterpreterState *interpreter = capture->facts.thread->interp;
+    static const char *const parts_of[3] = {"", ".args", ".kwargs"};
+    add_interpreter_root(capture, compat_atexit_list(interpreter), "atexit");
+    int count = compat_atexit_count(interpreter);
+    for (int place = 0; place < count && !capture->failed; place++) {
+        PyObject *parts[3];
+        compat_atexit_callback(interpreter, place, parts);
+        for (int part = 0; part < 3; part++) {
+            char name[48];
+            snprintf(name, sizeof name, "atexit[%d]%s", place, parts_of[part]);
+            if (parts[part] != NULL && !(part == 1 && PyTuple_GET_SIZE(parts[part]) == 0)) {
+                add_interpreter_root(capture, parts[part], name);
+            }
+        }
+    }
+}
+
 void
 find_named_roots(Capture *capture)
 {
@@ -90,6 +111,7 @@ find_named_roots(Capture *capture)
     add_interpreter_root(capture, capture->facts.modules, "sys.modules");
     add_interpreter_root(capture, namespace_get(capture->facts.gc_dict, "garbage"), "gc.garbage");
     add_interpreter_root(capture, namespace_get(capture->facts.gc_dict, "callbacks"), "gc.callbacks");
+    add_exit_callbacks(capture);
     for (int number = 1; number < 65; number++) {
         char name[32];
         snprintf(name, sizeof name, "handler of signal %d", number);
