@@ -8,9 +8,9 @@ import functools
 import gc
 import io
 import operator
+import os
 import socket
 import subprocess
-import os
 import sys
 import textwrap
 import threading
