@@ -13,6 +13,7 @@ import faulthandler
 import gc
 import os
 import random
+import resource
 import sys
 from array import array
 from collections import Counter
@@ -28,6 +29,7 @@ from memlens._core.layout import LABEL_BITS
 
 NODES = 3000
 MOST_OUTCOMES = 5
+MOST_BYTES = 4 << 30  # a capture that does not end fails here, not by taking the machine down
 PROGRESS = Path("progress")
 
 
@@ -302,6 +304,7 @@ def numbers(total: int, limit: int) -> list[int]:
 def main(name: str, limit: int) -> int:
     """Fail the allocations of one function in turn and print its line."""
     faulthandler.enable()
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     gc.disable()
     plant()
     trials = Trials(cases()[name])

@@ -8,6 +8,7 @@ import functools
 import gc
 import io
 import operator
+import os
 import socket
 import subprocess
 import sys
@@ -245,7 +246,7 @@ def test_instance_sizes_agree_with_the_allocator(core, look, base):
         print(real, told)
     """
     options = {"capture_output": True, "text": True, "check": True, "timeout": 300}
-    environment = {"PYTHONPATH": ":".join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
     code = textwrap.dedent(code)
     done = subprocess.run([sys.executable, "-c", code], env=environment, **options)
     real, told = map(int, done.stdout.split())

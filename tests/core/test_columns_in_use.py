@@ -21,6 +21,8 @@ def can_be_resized(column):
 
 
 def test_columns_cannot_be_resized_from_their_check_on(core):
+    if core.__name__ != "C":
+        pytest.skip("the reference reads columns as Python objects: nothing can move under it")
     graph = chain(100)
     seen = {}
 

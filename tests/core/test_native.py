@@ -539,3 +539,25 @@ def test_bad_options_are_refused():
         core.capture(unknown=1)
     with pytest.raises(TypeError):
         core.capture(own_prefix=b"")
+
+
+class OwnBytes(io.BytesIO):
+    """A stream with attributes."""
+
+
+class OwnText(io.StringIO):
+    """The same of text."""
+
+
+@pytest.mark.parametrize("kind", [OwnBytes, OwnText])
+def test_streams_in_memory_show_what_they_hold(kind):
+    stream = kind()
+    stream.note = ["an attribute"]
+    for word in ("first", "second"):
+        stream.write(word.encode() if kind is OwnBytes else word)
+    heap = take()
+    names = {name for _, name, _ in heap.referrers(id(stream.note))}
+    assert "note" in names
+    assert heap.external(vars(stream)) == 0
+    pieces = [one for one in gc.get_objects() if type(one) is list and one == ["first", "second"]]
+    assert [heap.external(one) for one in pieces] == [0] * len(pieces)

@@ -666,7 +666,7 @@ compat_atexit_callback(PyInterpreterState *interpreter, int place, PyObject *par
 #endif
 }
 
-/* Whether the collector is not shown what an io.BytesIO holds. */
+/* Whether the collector is not shown what an io.BytesIO and an io.StringIO hold. */
 #if MEMLENS_MINOR < 12
 #define COMPAT_BYTESIO_HIDES_BUFFER 1
 #else

@@ -58,6 +58,17 @@ typedef struct { /* Modules/_io/bytesio.c */
     PyObject *text;
 } BytesBuffer;
 
+typedef struct { /* Modules/_io/stringio.c of 3.11 */
+    PyObject_HEAD
+    Py_UCS4 *characters;
+    Py_ssize_t position, length;
+    size_t capacity;
+    int state;
+    PyObject *joined, *pieces; /* lists of what was written, while nothing was read */
+    char flags[4];
+    PyObject *decoder, *read_newline, *write_newline;
+} TextBuffer;
+
 typedef struct { /* Modules/_threadmodule.c, up to 3.12 */
     PyObject_HEAD
     void *lock;

@@ -106,6 +106,18 @@ bytes_buffer_content(Capture *capture, PyObject *object, const Plan *plan)
 }
 
 void
+text_buffer_content(Capture *capture, PyObject *object, const Plan *plan)
+{
+    TextBuffer *buffer = (TextBuffer *)object;
+    (void)plan;
+    add_optional_edge(capture, buffer->joined, label_of(INTERNAL, 0));
+    add_optional_edge(capture, buffer->pieces, label_of(INTERNAL, 0));
+    add_optional_edge(capture, buffer->decoder, label_of(INTERNAL, 0));
+    add_optional_edge(capture, buffer->read_newline, label_of(INTERNAL, 0));
+    add_optional_edge(capture, buffer->write_newline, label_of(INTERNAL, 0));
+}
+
+void
 ordered_dict_rest(Capture *capture, PyObject *object)
 {
     /* struct _odictobject: the table of nodes has a pointer for each place in the dict's own. */

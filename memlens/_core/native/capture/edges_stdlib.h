@@ -9,6 +9,7 @@ void lru_cache_content(Capture *capture, PyObject *object, const Plan *plan);
 void datetime_content(Capture *capture, PyObject *object, const Plan *plan);
 void plain_array_content(Capture *capture, PyObject *object, const Plan *plan);
 void bytes_buffer_content(Capture *capture, PyObject *object, const Plan *plan);
+void text_buffer_content(Capture *capture, PyObject *object, const Plan *plan);
 
 /* What an OrderedDict has beyond a dict. */
 void ordered_dict_rest(Capture *capture, PyObject *object);
