@@ -57,6 +57,7 @@ compat_version_is_known(unsigned long version)
 #include "internal/pycore_dict.h"
 #include "internal/pycore_frame.h"
 #include "internal/pycore_object.h"
+#include "internal/pycore_runtime.h"
 #if MEMLENS_MINOR >= 14
 #include "internal/pycore_genobject.h"
 #include "internal/pycore_interpframe.h"
@@ -122,6 +123,23 @@ compat_header_bytes(PyObject *object, PyTypeObject *type)
     }
 #endif
     return size;
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+/* The head of the list of threads. In 3.11 a new state is in the list before it is complete, and the
+ * lock of the list is held until it is. */
+static inline PyThreadState *
+compat_first_thread(PyInterpreterState *interpreter)
+{
+#if MEMLENS_MINOR == 11
+    PyThread_acquire_lock(_PyRuntime.interpreters.mutex, WAIT_LOCK);
+    PyThreadState *first = PyInterpreterState_ThreadHead(interpreter);
+    PyThread_release_lock(_PyRuntime.interpreters.mutex);
+    return first;
+#else
+    return PyInterpreterState_ThreadHead(interpreter);
+#endif
 }
 
 /* ---- str ------------------------------------------------------------------------------------- */

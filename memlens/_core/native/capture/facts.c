@@ -104,9 +104,9 @@ all_frames_have_objects(PyThreadState *thread)
 /* Since 3.11 a frame object is created only on request. Running frames are nodes of the graph,
  * so their objects are requested before the walk. */
 static int
-make_frame_objects(void)
+make_frame_objects(PyThreadState *first)
 {
-    PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+    PyThreadState *thread = first;
     for (; thread != NULL; thread = PyThreadState_Next(thread)) {
         PyFrameObject *frame = PyThreadState_GetFrame(thread);
         while (frame != NULL) {
@@ -134,7 +134,9 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
         PyErr_Format(PyExc_ValueError, "skip_frames must not be negative, not %zd", skip_frames);
         return -1;
     }
-    if (make_frame_objects() < 0) { /* first: what follows is borrowed */
+    facts->thread = PyThreadState_Get();
+    facts->first_thread = compat_first_thread(facts->thread->interp);
+    if (make_frame_objects(facts->first_thread) < 0) { /* first: what follows is borrowed */
         return -1;
     }
     facts->own_prefix
@@ -143,7 +145,6 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
     facts->values = values;
     facts->skip_frames = skip_frames > INT_MAX ? INT_MAX : (int)skip_frames;
     facts->python_traverse = python_traverse;
-    facts->thread = PyThreadState_Get();
     facts->modules = PyImport_GetModuleDict();
     facts->builtins = PyEval_GetBuiltins();
     facts->sys_dict = module_namespace(facts->modules, "sys");

@@ -17,6 +17,7 @@ typedef struct {
     PyObject *signal_handlers[65]; /* by number; NULL where there is none in Python */
     struct gc_generation *generations; /* the collector's lists, read only */
     PyThreadState *thread;             /* the calling one */
+    PyThreadState *first_thread;       /* of the list of threads, from here on complete */
     PyObject *own_prefix; /* a str with at least one character, or NULL */
     char own_package[16]; /* what is defined in its modules is memlens's own */
     const char *blocks;  /* the addresses of sampled memory blocks, u64, ascending */

@@ -104,7 +104,7 @@ void
 find_named_roots(Capture *capture)
 {
     add_modules(capture);
-    PyThreadState *first = PyInterpreterState_ThreadHead(capture->facts.thread->interp);
+    PyThreadState *first = capture->facts.first_thread;
     for (PyThreadState *thread = first; thread != NULL; thread = PyThreadState_Next(thread)) {
         add_frames_of(capture, thread);
     }
