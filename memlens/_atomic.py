@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from io import BufferedWriter
 from types import TracebackType
 
-from memlens._uninterrupted import call_and_store
+from memlens._uninterrupted import call_and_store, close_all
 from memlens.errors import OptionError, OutputError
 
 __all__ = (
@@ -66,6 +66,7 @@ class PendingFile:
         self.target = checked_path(target)
         self._owner = os.getpid()
         self._descriptors: list[int] = []
+        self.name = ""
         self._is_finished = False
         with _output_errors(self.target):
             self._create()
@@ -163,8 +164,7 @@ class PendingFile:
 
     def close(self) -> None:
         """Close the descriptor, which releases the lock; may be called again."""
-        while self._descriptors:
-            os.close(self._descriptors.pop())
+        close_all(self._descriptors)
 
 
 @contextmanager
@@ -220,10 +220,10 @@ def sweep_leftovers(folder: str | os.PathLike[str]) -> list[str]:
     """Delete the temporary files of writers that were killed; return their names.
 
     Files of running writers, of other users and of other programs are kept. Does nothing if the
-    folder does not exist.
+    folder does not exist or cannot be read now, for example because all descriptors are in use.
     """
     swept = []
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(checked_path(folder)) as found:
+    with suppress(OSError), os.scandir(checked_path(folder)) as found:
         for entry in found:
             if _LEFTOVER.fullmatch(entry.name) and _remove_if_abandoned(entry.path):
                 swept.append(entry.name)

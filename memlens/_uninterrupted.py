@@ -6,15 +6,29 @@ its result is stored. A descriptor or a pid that gets lost there can never be cl
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import starmap
 from typing import Any
 
-__all__ = ("call_and_store",)
+__all__ = ("call_and_store", "close_all")
 
 
 def call_and_store(results: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
-    """Call a function written in C with at least one argument and append its result to a list.
+    """Call a function written in C and append its result to a list.
 
-    The list iterates a ``map`` in C, so no signal handler runs between the call and the append.
+    The list iterates a ``starmap`` in C, so no signal handler runs between the call and the append.
     """
-    results.extend(map(function, *([argument] for argument in arguments)))
+    results.extend(starmap(function, [arguments]))
+
+
+def close_all(descriptors: list[int]) -> None:
+    """Close descriptors and remove them from the list, the last first.
+
+    No signal handler runs between the removal of a descriptor and its close, so none is lost and
+    none is closed twice.
+    """
+    with suppress(IndexError):  # the list is empty
+        deque(map(os.close, iter(descriptors.pop, None)), maxlen=0)

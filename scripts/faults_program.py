@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 
 import memlens
 
@@ -55,6 +56,8 @@ def main() -> None:
             pass
     guarded(profiler.stop, problems, errors)
     undo()
+    guarded(profiler.stop, problems, errors)  # the fault may have interrupted it
+    guarded(memlens.take_heap_snapshot, problems, errors)  # reaps what finalizers have killed
     if profiler.is_running:
         problems.append("the profiler is still running after stop()")
     health = profiler.health()
@@ -228,8 +231,11 @@ def signals(value: int) -> Undo:
 def raising_signals(value: int) -> Undo:
     """Raise an exception every 20 ms, wherever the program is."""
 
-    def handler(number: int, frame: object) -> None:
-        raise Interrupted
+    def handler(number: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            if frame.f_code in (step.__code__, guarded.__code__):  # where it is expected
+                raise Interrupted
+            frame = frame.f_back
 
     return timer(0.02, handler)
 

@@ -51,7 +51,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.leaks": [
         {"leak_report", "scopes"},
         {"suspects", "scope_report", "growing_types", "unexplained"},
-        {"naming", "find_growth", "pytest_records"},
+        {"naming", "find_growth", "gained_types", "pytest_records"},
         {"patterns"},
         {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},
@@ -59,13 +59,16 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.profiler": [
         {"memory_profiler"},
-        {"snapshot_store"},
+        {"alerts"},
+        {"snapshot_store", "analysis", "analysis_child"},
         {"allocation_source", "file_owner", "profiler_report", "trend_detectors", "worker"},
+        {"open_alerts", "plain_values", "steep_rise"},
     ],
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations"},
-        {"exit_report", "output", "script"},
+        {"exit_report", "last_moment", "output", "script"},
+        {"child_reports"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.

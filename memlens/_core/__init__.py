@@ -26,24 +26,37 @@ from typing import TYPE_CHECKING
 
 __all__ = (
     "IMPLEMENTATION",
+    "birth_steps",
     "capture",
     "children_rows",
     "count_types",
     "dominator_tree",
     "edges_between",
+    "edges_labelled",
     "fork_capture",
+    "group_nodes",
     "grown_rows",
     "identity_keys",
     "largest_nodes",
+    "mark_born",
+    "mark_buffers",
+    "mark_containers",
     "mark_matched",
     "match_nodes",
     "nearest_marked",
+    "node_lengths",
+    "nodes_of_types",
     "place_keys",
+    "reach_marked",
     "reached_nodes",
     "retained_by_group",
     "reverse_edges",
+    "row_gains",
+    "row_sums",
+    "share_sizes",
     "shortest_paths",
     "spread_flags",
+    "text_keys",
 )
 
 
@@ -81,44 +94,70 @@ IMPLEMENTATION = _name(_c_graph is not None, _c_capture is not None)
 
 if TYPE_CHECKING:
     from memlens._core.pure import (
+        birth_steps,
         capture,
         children_rows,
         count_types,
         dominator_tree,
         edges_between,
+        edges_labelled,
+        group_nodes,
         grown_rows,
         identity_keys,
         largest_nodes,
+        mark_born,
+        mark_buffers,
+        mark_containers,
         mark_matched,
         match_nodes,
         nearest_marked,
+        node_lengths,
+        nodes_of_types,
         place_keys,
+        reach_marked,
         reached_nodes,
         retained_by_group,
         reverse_edges,
+        row_gains,
+        row_sums,
+        share_sizes,
         shortest_paths,
         spread_flags,
+        text_keys,
     )
 else:
     if _c_graph is None or _c_capture is None:
         from memlens._core import pure
     _functions = pure if _c_graph is None else _c_graph
     capture = (pure if _c_capture is None else _c_capture).capture
+    birth_steps = _functions.birth_steps
     children_rows = _functions.children_rows
     count_types = _functions.count_types
     dominator_tree = _functions.dominator_tree
     edges_between = _functions.edges_between
+    edges_labelled = _functions.edges_labelled
+    group_nodes = _functions.group_nodes
     grown_rows = _functions.grown_rows
     identity_keys = _functions.identity_keys
     largest_nodes = _functions.largest_nodes
+    mark_born = _functions.mark_born
+    mark_buffers = _functions.mark_buffers
+    mark_containers = _functions.mark_containers
     mark_matched = _functions.mark_matched
     match_nodes = _functions.match_nodes
     nearest_marked = _functions.nearest_marked
+    node_lengths = _functions.node_lengths
+    nodes_of_types = _functions.nodes_of_types
     place_keys = _functions.place_keys
+    reach_marked = _functions.reach_marked
     reached_nodes = _functions.reached_nodes
     retained_by_group = _functions.retained_by_group
     reverse_edges = _functions.reverse_edges
+    row_gains = _functions.row_gains
+    row_sums = _functions.row_sums
+    share_sizes = _functions.share_sizes
     shortest_paths = _functions.shortest_paths
     spread_flags = _functions.spread_flags
+    text_keys = _functions.text_keys
 # The pure core cannot capture in a forked child: there it is None.
 fork_capture = getattr(_c_capture, "fork_capture", None)

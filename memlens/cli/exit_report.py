@@ -22,6 +22,7 @@ from types import FrameType
 
 from memlens._atomic import write_whole
 from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.cli.child_reports import ChildReports, report_children
 from memlens.errors import MemlensError
 from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import ProfilerReport
@@ -56,6 +57,8 @@ class ExitReport:
         self._show_allocations = show_allocations
         self._starter_files = starter_files
         self._reserve = _reserve_memory()
+        self._pid = os.getpid()
+        self._children = ChildReports((), 0)
         self.has_begun = False
 
     def finish(self) -> None:
@@ -65,12 +68,28 @@ class ExitReport:
         self.has_begun = True
         if self._reserve is not None:
             self._reserve.close()
-        _attempt(lambda: self._profiler.stop(last_snapshot="exit"))
+        if os.getpid() != self._pid:  # a forked child: its parent reports it
+            _attempt(lambda: self._profiler.stop(last_snapshot="exit"))
+            return
+        with _shown_while_working("taking the last snapshot"):
+            _attempt(lambda: self._profiler.stop(last_snapshot="exit"))
+        _attempt(self._look_at_children)
         _attempt(self._report)
+
+    def _look_at_children(self) -> None:
+        paths = self._profiler.snapshots_of_children()
+        if paths:
+            with _shown_while_working(f"analysing {len(paths)} child processes"):
+                self._children = report_children(paths)
+
+    def note_last_moment(self) -> None:
+        """Take a snapshot while the variables of a function that returns are alive."""
+        _attempt(lambda: self._profiler.take_snapshot("return"))
 
     def _report(self) -> None:
         try:
-            report = self._profiler.report()
+            with _shown_while_working(f"analysing {len(self._profiler.snapshots)} snapshots"):
+                report = self._profiler.report()
         except (MemlensError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -84,12 +103,17 @@ class ExitReport:
         report = replace(report, allocations=self._from_program(profile) if profile else None)
         if self._show_allocations and profile is None:
             print("memlens: there is no allocation profile (see above)", file=sys.stderr)
-        text = json.dumps(report.to_dict(), indent=1)
+        if not self._output_dir:  # the files are deleted now, so none is listed
+            records = tuple(replace(record, path="") for record in report.snapshots)
+            report = replace(report, snapshots=records)
+        values = {**report.to_dict(), "children": self._children.to_list()}
+        text = json.dumps(values, indent=1)
+        plain = "\n\n".join(filter(None, [str(report), str(self._children)]))
         if self._as_json:
             print(text, file=sys.stderr)
         else:
-            show(report, sys.stderr)
-        self._keep("report.txt", f"{report}\n")
+            show(plain, sys.stderr)
+        self._keep("report.txt", f"{plain}\n")
         self._keep("report.json", text)
         if self._output_dir and report.allocations is not None:
             report.allocations.save(os.path.join(self._output_dir, "allocations.json"))
@@ -160,6 +184,20 @@ def report_on_sigterm(report: ExitReport, clean_up: Callable[[], object]) -> Ite
         if was_interrupted and os.getpid() == pid:
             clean_up()
             os.kill(pid, signal.SIGTERM)
+
+
+@contextmanager
+def _shown_while_working(what: str) -> Iterator[None]:
+    """Say on a terminal what takes time, and clear the line when it is done."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    text = f"memlens: {what} ..."
+    print(text, end="", flush=True, file=sys.stderr)
+    try:
+        yield
+    finally:
+        print(f"\r{' ' * len(text)}\r", end="", flush=True, file=sys.stderr)
 
 
 def _attempt(step: Callable[[], object]) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import signal
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from memlens.cli.exit_report import ExitReport, report_on_sigterm
+from memlens.cli.last_moment import last_moments
 from memlens.cli.output import add_json, positive_seconds
 from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
 from memlens.errors import CaptureError, MemlensError
@@ -20,6 +24,7 @@ __all__ = ("add_run_command", "run_profiled")
 
 _FIRST_INTERVAL_SECONDS = 0.25
 _MAX_INTERVAL_SECONDS = 3600
+_MAX_SNAPSHOTS = 60  # of the program and its children together
 
 
 def add_run_command(commands: Any) -> None:
@@ -77,18 +82,18 @@ def run_profiled(
     """Run a program under the profiler, print the report to stderr, and return its exit code.
 
     ``output_dir`` keeps the snapshots and the report; without it nothing is kept. By default the
-    ``snapshot_interval`` doubles from one second to an hour. Allocations are always sampled, so
-    that suspects show their allocation sites; ``show_allocations`` also reports and keeps the
-    profile. ``SystemExit`` of the program passes.
+    ``snapshot_interval`` doubles from a quarter of a second to an hour. From Python 3.12 on, a
+    snapshot is also taken before a function that the program's module called returns. Allocations
+    are always sampled, so that suspects show their allocation sites; ``show_allocations`` also
+    reports and keeps the profile. ``SystemExit`` of the program passes.
     """
     with ExitStack() as stack:
-        folder = output_dir or stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="memlens-run-")
-        )
+        folder = output_dir or stack.enter_context(_temporary_folder())
         profiler = MemoryProfiler(
             folder,
             sample_interval=1.0,
             snapshot_interval=snapshot_interval or _doubling_interval,
+            max_snapshots=_MAX_SNAPSHOTS,
         )
         report = ExitReport(
             profiler,
@@ -102,10 +107,23 @@ def run_profiled(
         outcome = _Outcome()
         with report_on_sigterm(report, stack.close):
             try:
-                outcome.run(program)
+                with last_moments(program.code, report.note_last_moment):
+                    outcome.run(program)
             finally:
                 report.finish()
     return outcome.exit_code()
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """Yield a folder that is deleted at the end by the process that created it, not by its children."""
+    folder = tempfile.mkdtemp(prefix="memlens-run-")
+    pid = os.getpid()
+    try:
+        yield folder
+    finally:
+        if os.getpid() == pid:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(profiler: MemoryProfiler) -> None:

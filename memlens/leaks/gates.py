@@ -59,6 +59,8 @@ def is_leak(contents: Contents) -> bool:
     net, added, removed = sum(steps), sum(contents.added), sum(contents.removed)
     if removed and (net < _MIN_NET * added or net < _MIN_SIGMAS * math.sqrt(added + removed)):
         return False
+    if len(steps) == 1 and removed > _MIN_KEPT * contents.lengths[0]:
+        return False  # emptied in between, and fuller by chance
     if any(
         kept < _MIN_KEPT * gained
         for kept, gained in zip(contents.kept, contents.added, strict=True)
@@ -73,11 +75,19 @@ def _rises(contents: Contents) -> bool:
     quiet = sum(1 for step in steps if step <= 0)
     if steps[-1] <= 0 or quiet > len(steps) // 4 or min(steps) < 0 < quiet:
         return False
-    fair = _MIN_LAST_SHARE * sum(steps) / len(steps)
-    if sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet) and steps[-1] >= max(_MIN_ELEMENTS, fair):
+    enough = sum(steps) >= _MIN_ELEMENTS * (len(steps) - quiet) and steps[-1] >= _MIN_ELEMENTS
+    if enough and _is_fair(steps, contents.seconds):
         return True
     is_heavy = contents.bytes_grown >= _HEAVY_BYTES * len(steps)
     return is_heavy and not sum(contents.removed) and len(steps) - contents.is_born >= 3
+
+
+def _is_fair(steps: Sequence[int], seconds: Sequence[float]) -> bool:
+    """Tell whether the last interval shows its share of the growth, by itself or for its length."""
+    if steps[-1] >= _MIN_LAST_SHARE * sum(steps) / len(steps):
+        return True
+    mean_rate = sum(steps) / max(seconds[-1] - seconds[0], 1e-9)
+    return rates(steps, seconds)[-1] >= _MIN_LAST_SHARE * mean_rate
 
 
 def onset_of(lengths: Sequence[int]) -> int:
@@ -117,8 +127,8 @@ def slows_down(steps: Sequence[float], seconds: Sequence[float]) -> bool:
 
 def is_initial_load(contents: Contents) -> bool:
     """Tell whether most of what is there came before the second snapshot, at a higher rate."""
-    first, *_, last = rates(contents.steps, contents.seconds)
-    return last < _LOADED * first
+    series = rates(contents.steps, contents.seconds)
+    return series[-1] < _LOADED * series[0]
 
 
 def is_even(steps: Sequence[float]) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from memlens._core.layout import NONE, NodeFlag, RootKind
+from memlens import _core
+from memlens._core.layout import NodeFlag, RootKind
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
 from memlens.leaks.places import PlaceIndex
@@ -40,7 +41,7 @@ class Holder:
     start: int
     lengths: tuple[int, ...]
     entries: list[int]  # the elements gained since `start`
-    gained: list[int] = field(default_factory=list)  # all the new objects that they reach
+    gained: Sequence[int] = ()  # all the new objects that they reach
     share_bytes: float = 0.0
     members: tuple[int, ...] = ()
 
@@ -68,16 +69,16 @@ class Growth:
         self.last = graphs[-1]
         # For each node of graph k + 1 the same object's node in graph k, or NONE.
         self.same = [match_graphs(before, after) for before, after in pairwise(graphs)]
-        self.births = self._birth_columns()
+        self.births = self._find_births()
+        self._born: dict[int, array[int]] = {}
         self._indexes = {} if indexes is None else indexes
 
-    def _birth_columns(self) -> list[array[int]]:
-        """For each graph and node, the snapshot in which the object was first seen."""
-        columns = [array("I", bytes(4 * self.graphs[0].node_count))]
+    def _find_births(self) -> array[int]:
+        """For each node of the last graph, the snapshot in which the object was first seen."""
+        births = array("I", bytes(4 * self.graphs[0].node_count))
         for step, same in enumerate(self.same, start=1):
-            before = columns[-1]
-            columns.append(array("I", [step if was == NONE else before[was] for was in same]))
-        return columns
+            births = _core.birth_steps(same, births, step)
+        return births
 
     @property
     def end(self) -> int:
@@ -89,31 +90,41 @@ class Growth:
         graph = self.graphs[step]
         index = self._indexes.get(id(graph))
         if index is None:
-            index = self._indexes[id(graph)] = PlaceIndex(graph, HIDDEN)
+            index = PlaceIndex(graph, HIDDEN, is_last=step == self.end)
+            self._indexes[id(graph)] = index
         return index
 
-    @cached_property
-    def new(self) -> bytes:
+    @property
+    def new(self) -> array[int]:
         """Mark the nodes of the last graph that were not in the first, and are the program's."""
-        return bytes(
-            birth > 0 and not flag & HIDDEN
-            for birth, flag in zip(self.births[-1], self.last.flags, strict=True)
-        )
+        return self.born_since(0)
+
+    def born_since(self, since: int) -> array[int]:
+        """Mark the nodes of the last graph born after a snapshot that are the program's."""
+        if since not in self._born:
+            self._born[since] = _core.mark_born(self.births, since, self.last.flags, HIDDEN)
+        return self._born[since]
 
     def earlier(self, node: int, step: int) -> int:
         """Return the same object one snapshot before ``step``, or ``NONE``."""
         return self.same[step - 1][node]
 
+    def length(self, node: int, step: int) -> int:
+        """Return the number of elements of an object of a snapshot, or else of its references."""
+        if step >= self.end - 1:  # asked for many, and known
+            return self.places(step).node_lengths[node]
+        return length_in(self.graphs[step], node)
+
     def history(self, node: int) -> list[int]:
         """Return an object's nodes, from the snapshot of its birth to the last."""
         nodes = [node]
-        for step in range(self.end, self.births[-1][node], -1):
+        for step in range(self.end, self.births[node], -1):
             nodes.append(self.same[step - 1][nodes[-1]])
         return nodes[::-1]
 
     def is_new(self, node: int, since: int) -> bool:
         """Tell whether an object of the last graph was born after snapshot ``since``."""
-        return self.births[-1][node] > since and not self.last.flags[node] & HIDDEN
+        return self.births[node] > since and not self.last.flags[node] & HIDDEN
 
     @cached_property
     def imports(self) -> list[bool]:

@@ -38,8 +38,9 @@ class LeakReport(Sequence[LeakSuspect]):
     snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
     was made. ``min_growth_bytes``: what grew by less was left out. ``unexplained``: memory that grew
     while no object did, where no suspect is found. ``pytest_records``: what pytest keeps of each test
-    until the end, None outside a run of tests. ``collector_note``: what the garbage collector of this
-    release of Python does to the memory of a program, None where that is nothing unusual.
+    until the end, None outside a run of tests. ``not_analysed``: why the snapshots were not analysed,
+    where that is so; then there are no suspects. ``collector_note``: what the garbage collector of
+    this release of Python does to the memory of a program, None where that is nothing unusual.
     """
 
     pid: int
@@ -53,16 +54,18 @@ class LeakReport(Sequence[LeakSuspect]):
     min_growth_bytes: int = 0
     pytest_records: PytestRecords | None = None
     unexplained: UnexplainedGrowth | None = None
+    not_analysed: str = ""
     collector_note: str | None = None
 
     @property
     def verdict(self) -> str:
-        """``leak``, ``unexplained growth``, ``no leak``, or ``unknown`` with too few snapshots."""
+        """``leak``, ``unexplained growth``, ``no leak``, or ``unknown`` with too few snapshots
+        or none analysed."""
         if self.suspects:
             return "leak"
         if self.unexplained or self.alert:
             return "unexplained growth"
-        return "no leak" if self.snapshot_count > 2 else "unknown"
+        return "no leak" if self.snapshot_count > 2 and not self.not_analysed else "unknown"
 
     @property
     def confidence(self) -> str:
@@ -72,7 +75,7 @@ class LeakReport(Sequence[LeakSuspect]):
         suspects explain most of the growth over three intervals or more.
         """
         few = self.unexplained is not None and self.unexplained.intervals == _FEW_INTERVALS
-        if self.snapshot_count < 3 or few:
+        if self.snapshot_count < 3 or few or self.not_analysed:
             return "low"
         if self.verdict == "leak":
             explained = sum(suspect.retained_growth_bytes for suspect in self.suspects)
@@ -100,6 +103,10 @@ class LeakReport(Sequence[LeakSuspect]):
         return f"<LeakReport: {len(self)} suspects over {self.snapshot_count} snapshots>"
 
     def __str__(self) -> str:
+        if self.not_analysed:
+            head = f"Process {self.pid}: {self.snapshot_count} snapshots were not analysed:"
+            head += f" {self.not_analysed}"
+            return f"{self.alert}\n\n{head}" if self.alert else head
         head = (
             f"Process {self.pid}: {self.snapshot_count} snapshots over"
             f" {format_duration(self.seconds)}, the heap changed by"
@@ -171,6 +178,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "alert": self.alert.to_dict() if self.alert else None,
             "bounded": [one.to_dict() for one in self.bounded],
             "min_growth_bytes": self.min_growth_bytes,
+            "not_analysed": self.not_analysed,
             "pytest_records": self.pytest_records.to_dict() if self.pytest_records else None,
             "unexplained": self.unexplained.to_dict() if self.unexplained else None,
             "collector_note": self.collector_note,

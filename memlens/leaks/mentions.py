@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from memlens import _core
 from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
 from memlens._frame import Frame, is_library_file
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("Mention", "functions_calling", "functions_mentioning")
 
-_LABEL_BYTES = 4
 _ADDING = frozenset(
     "append appendleft add setdefault insert insort update extend put put_nowait push heappush"
     " register connect subscribe write".split()
@@ -73,7 +72,7 @@ def functions_calling(graph: HeapGraph, mention: Mention) -> list[Mention]:
 
 def _all_mentions(graph: HeapGraph, name: str) -> Iterator[Mention]:
     for label in _labels(graph, name):
-        for index in _edges_labelled(graph, label):
+        for index in _core.edges_labelled(graph.edge_label, label):
             names = graph.edge_source(index)
             for code in graph.referrers(names):
                 location = graph.location_of(code)
@@ -94,16 +93,6 @@ def _labels(graph: HeapGraph, name: str) -> Iterator[int]:
         if offsets[number] == at and offsets[number + 1] == at + len(text):
             yield number << LABEL_BITS | EdgeKind.INTERNAL
         at = stored.find(text, at + 1)
-
-
-def _edges_labelled(graph: HeapGraph, label: int) -> Iterator[int]:
-    labels = bytes(graph.edge_label)
-    wanted = label.to_bytes(_LABEL_BYTES, sys.byteorder)
-    at = labels.find(wanted)
-    while at >= 0:
-        if at % _LABEL_BYTES == 0:
-            yield at // _LABEL_BYTES
-        at = labels.find(wanted, at + 1)
 
 
 def _files_on_the_way(graph: HeapGraph, subject: int) -> Iterator[str]:

@@ -13,7 +13,7 @@ from memlens._core.layout import KIND_MASK, NONE, EdgeKind
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder, reference_text
 from memlens.leaks.growth import Growth, Holder
-from memlens.leaks.patterns.case import Case
+from memlens.leaks.patterns.case import DATA, Case
 from memlens.leaks.people_paths import path_for_people, short_text
 from memlens.leaks.places import EXIT_CALLBACKS
 from memlens.leaks.stated_bounds import BoundedHolder, stated_bound, warms_up
@@ -25,6 +25,8 @@ _WEAK_KEYS = frozenset({"int", "str", "tuple"})  # what weak dictionaries and re
 _WEAK_REFERENCES = frozenset(
     f"weakref.{name}" for name in "ReferenceType ref KeyedRef WeakMethod ProxyType".split()
 )
+# What imports leave with the interpreter; two snapshots cannot distinguish it from a leak.
+_INTERPRETERS_OWN = DATA | {"type", "function", "builtin_function_or_method", "module", "dict"}
 _MIN_INTERVALS_OF_IMPORTS = 3
 _NAMELESS = ("native", "garbage")
 _WILD = "[*]"
@@ -110,7 +112,10 @@ def _with_owners(graph: HeapGraph, holder: Holder, path: RetentionPath, text: st
 def _is_noise(case: Case) -> bool:
     growth, holder = case.growth, case.holder
     if holder.shape in _NAMELESS:
-        return case.subject_type in _WEAK_REFERENCES
+        return case.subject_type in _WEAK_REFERENCES or (
+            len(growth.graphs) == 2
+            and (any(growth.imports) or case.subject_type in _INTERPRETERS_OWN)
+        )
     if _holds_only_weakly(case):
         return True
     imports = growth.imports[holder.start :]

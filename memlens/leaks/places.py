@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from memlens import _core
-from memlens._core.layout import NONE, EdgeKind, RootKind
+from memlens._core.layout import NONE, EdgeKind, NodeFlag, RootKind
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("EXIT_CALLBACKS", "MIN_BUFFER_BYTES", "SUSPENDED", "TRIE_NODES", "PlaceIndex", "code_of")
@@ -27,86 +28,114 @@ _WITHOUT_ELEMENTS = frozenset(
 TRIE_NODES = "hamt"  # of contextvars: made anew each time one is set
 _MIN_REFERENCES = 8  # an object that no length is known of, and that refers to so many
 MIN_BUFFER_BYTES = 512
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+_KIND_FACTOR = 0x9E37_79B9_7F4A_7C15  # spreads the few kinds of roots over 64 bits
+
+
+class PlaceRows(Mapping[int, list[int]]):
+    """Nodes by the key of their place, in columns: a list for each place is made when asked for."""
+
+    def __init__(self, keys: array[int], offset: array[int], nodes: array[int]) -> None:
+        self.place_keys, self.offset, self.nodes = keys, offset, nodes
+
+    def __len__(self) -> int:
+        return len(self.place_keys)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.place_keys)
+
+    def __getitem__(self, key: int) -> list[int]:
+        row = bisect_left(self.place_keys, key)
+        if row == len(self.place_keys) or self.place_keys[row] != key:
+            raise KeyError(key)
+        return self._row(row)
+
+    def _row(self, row: int) -> list[int]:
+        return self.nodes[self.offset[row] : self.offset[row + 1]].tolist()
+
+    def counts(self) -> dict[int, int]:
+        """Return how many nodes each place has."""
+        offset = self.offset
+        return {key: offset[row + 1] - offset[row] for row, key in enumerate(self.place_keys)}
 
 
 class PlaceIndex:
     """The places of one graph: of each node its key; of each place what it contains.
 
-    ``hidden``: nodes with one of these flags are left out.
+    ``hidden``: nodes with one of these flags are left out. ``is_last``: the paths of the graph are
+    needed again, and are kept.
     """
 
-    def __init__(self, graph: HeapGraph, hidden: int) -> None:
+    def __init__(self, graph: HeapGraph, hidden: int, *, is_last: bool = True) -> None:
         self._graph = graph
         self._hidden = hidden
-        self.keys, self.repeats = _place_keys(graph)
+        paths = graph.path_edges if is_last else graph.find_path_edges()
+        self.keys, self._repeats = _place_keys(graph, paths)
+
+    def _grouped(self, mark: array[int], also_hidden: int = 0) -> PlaceRows:
+        hidden = self._hidden | also_hidden
+        return PlaceRows(*_core.group_nodes(self.keys, mark, self._graph.flags, hidden))
 
     @cached_property
-    def containers(self) -> dict[int, list[int]]:
-        """The containers in each place."""
-        graph, keys, hidden = self._graph, self.keys, self._hidden
-        flags = graph.flags
-        found: dict[int, list[int]] = {}
-        for node in self._container_nodes():
-            if not flags[node] & hidden:
-                found.setdefault(keys[node], []).append(node)
-        return found
-
-    def _container_nodes(self) -> Iterator[int]:
-        """Sized containers, and opaque objects that refer to many others."""
+    def containers(self) -> PlaceRows:
+        """The containers in each place: sized ones, and opaque objects that refer to many others."""
         graph = self._graph
-        sized = graph.sections["container_node"]
-        yield from sized
-        known = set(sized)
-        offset, kinds = graph.edge_offset, graph.node_type
-        skipped = {
-            row
-            for row, name in enumerate(graph.type_names)
-            if name in _WITHOUT_ELEMENTS or name.startswith(TRIE_NODES)
-        }
-        for node in range(1, graph.node_count):
-            many = offset[node + 1] - offset[node] >= _MIN_REFERENCES
-            if many and node not in known and kinds[node] not in skipped:
-                yield node
+        skipped = bytes(
+            name in _WITHOUT_ELEMENTS or name.startswith(TRIE_NODES) for name in graph.type_names
+        )
+        return self._grouped(
+            _core.mark_containers(
+                graph.edge_offset,
+                graph.node_type,
+                skipped,
+                graph.sections["container_node"],
+                _MIN_REFERENCES,
+            ),
+            NodeFlag.HEAP_TYPE,  # classes of any metaclass
+        )
+
+    @cached_property
+    def node_lengths(self) -> array[int]:
+        """The number of elements of each node, or else of its strong references."""
+        graph = self._graph
+        return _core.node_lengths(
+            graph.edge_offset,
+            graph.edge_target,
+            graph.edge_label,
+            graph.sections["container_node"],
+            graph.sections["container_length"],
+        )
 
     @cached_property
     def lengths(self) -> dict[int, int]:
         """The number of elements of all the containers of each place together."""
-        length = dict(
-            zip(
-                self._graph.sections["container_node"],
-                self._graph.sections["container_length"],
-                strict=True,
-            )
+        places = self.containers
+        sums = _core.row_sums(places.offset, places.nodes, self.node_lengths)
+        return dict(zip(places.place_keys, sums, strict=True))
+
+    def gains(self, before: PlaceIndex, same: array[int]) -> dict[int, int]:
+        """Return by how much the containers of each place are longer than they were before.
+
+        ``same``: for each node the same object's node before, or `NONE`; new ones do not count.
+        """
+        places = self.containers
+        gained = _core.row_gains(
+            places.offset, places.nodes, same, before.node_lengths, self.node_lengths
         )
-        offset = self._graph.edge_offset
-        return {
-            key: sum(
-                length[node] if node in length else offset[node + 1] - offset[node]
-                for node in nodes
-            )
-            for key, nodes in self.containers.items()
-        }
+        return dict(zip(places.place_keys, gained, strict=True))
 
     @cached_property
-    def repeated(self) -> dict[int, list[int]]:
+    def repeated(self) -> PlaceRows:
         """The objects of places that repeat themselves: the links of chains and trees."""
-        flags, keys = self._graph.flags, self.keys
-        found: dict[int, list[int]] = {}
-        for node, repeats in enumerate(self.repeats):
-            if repeats and not flags[node] & self._hidden:
-                found.setdefault(keys[node], []).append(node)
-        return found
+        return self._grouped(self._repeats)
 
     @cached_property
-    def buffers(self) -> dict[int, list[int]]:
+    def buffers(self) -> PlaceRows:
         """Large objects without elements, in each place: texts, arrays, buffers."""
-        graph, keys, flags = self._graph, self.keys, self._graph.flags
-        sized = set(graph.sections["container_node"])
-        found: dict[int, list[int]] = {}
-        for node, size in enumerate(graph.node_size):
-            if size >= MIN_BUFFER_BYTES and node not in sized and not flags[node] & self._hidden:
-                found.setdefault(keys[node], []).append(node)
-        return found
+        graph = self._graph
+        return self._grouped(
+            _core.mark_buffers(graph.node_size, graph.sections["container_node"], MIN_BUFFER_BYTES)
+        )
 
     @cached_property
     def external(self) -> dict[int, list[int]]:
@@ -138,47 +167,47 @@ def _text_key(text: str) -> int:
     return zlib.crc32(data) << 32 | zlib.crc32(data, 0x5EED)
 
 
-def _place_keys(graph: HeapGraph) -> tuple[array[int], array[int]]:
-    strings = [graph.string(number) for number in range(graph.string_count)]
-    string_keys = array("Q", map(_text_key, strings))
-    type_keys = array("Q", [string_keys[number] for number in graph.type_name])
+def _place_keys(graph: HeapGraph, path_edges: memoryview) -> tuple[array[int], array[int]]:
+    strings = _core.text_keys(graph.sections["string_offset"], graph.sections["string_bytes"])
+    namespace = _text_key("__dict__")
     anchors = sorted(_anchors(graph).items())
     return _core.place_keys(
         graph.edge_offset,
         graph.edge_target,
         graph.edge_label,
-        graph.path_edges,
+        path_edges,
         graph.node_type,
-        string_keys,
-        type_keys,
-        array("Q", [_root_key(graph, root) for root in range(graph.root_count_total)]),
+        strings,
+        array("Q", [strings[number] for number in graph.type_name]),
+        _root_keys(graph, strings),
         array("I", [node for node, _ in anchors]),
         array("Q", [key for _, key in anchors]),
-        strings.index("__dict__") if "__dict__" in strings else NONE >> 3,
+        strings.index(namespace) if namespace in strings else NONE >> 3,
     )
 
 
 def _anchors(graph: HeapGraph) -> dict[int, int]:
     """Return the key of each function, suspended frame and running frame: that of its code."""
-    names = graph.type_names
-    functions = {row for row, name in enumerate(names) if name == "function"}
-    suspended = {row for row, name in enumerate(names) if name in SUSPENDED}
     found: dict[int, int] = {}
-    for node, kind in enumerate(graph.node_type):
-        if kind in functions:
-            name, location = graph.name_of(node), graph.location_of(node)
-            if name:
-                found[node] = _text_key(f"function {name} {location.file if location else ''}")
-        elif kind in suspended:
-            code = code_of(graph, node)
-            if code is not None:
-                found[node] = _frame_key(*code)
+    for node in _nodes_of_types(graph, frozenset({"function"})):
+        name, location = graph.name_of(node), graph.location_of(node)
+        if name:
+            found[node] = _text_key(f"function {name} {location.file if location else ''}")
+    for node in _nodes_of_types(graph, SUSPENDED):
+        code = code_of(graph, node)
+        if code is not None:
+            found[node] = _frame_key(*code)
     for root, frame in enumerate(graph.root_frame):
         if frame != NONE:
             found[graph.edge_target[root]] = _frame_key(
                 graph.string(graph.frame_function[frame]), graph.string(graph.frame_file[frame])
             )
     return found
+
+
+def _nodes_of_types(graph: HeapGraph, names: frozenset[str]) -> array[int]:
+    marks = bytes(name in names for name in graph.type_names)
+    return _core.nodes_of_types(graph.node_type, marks)
 
 
 def code_of(graph: HeapGraph, node: int) -> tuple[str, str] | None:
@@ -194,6 +223,12 @@ def _frame_key(function: str, file: str) -> int:
     return _text_key(f"frame {function} {file}")
 
 
-def _root_key(graph: HeapGraph, root: int) -> int:
-    kind = RootKind(graph.root_kind[root])
-    return _text_key(f"{kind.name} {graph.string(graph.root_name[root])}")
+def _root_keys(graph: HeapGraph, strings: array[int]) -> array[int]:
+    """Return a key for each root: of its kind and its name."""
+    return array(
+        "Q",
+        [
+            strings[name] ^ kind * _KIND_FACTOR & _MASK
+            for kind, name in zip(graph.root_kind, graph.root_name, strict=True)
+        ],
+    )

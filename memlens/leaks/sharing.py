@@ -5,43 +5,39 @@ BLeak's LeakShare: Vilk and Berger, PLDI 2018.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 
-from memlens._core.layout import KIND_MASK, EdgeKind, NodeFlag, RootKind
+from memlens import _core
+from memlens._core.layout import NodeFlag, RootKind
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.growth import HIDDEN, Growth, Holder
+from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("reach", "share_out")
-
-_WEAK = int(EdgeKind.WEAK)
 
 
 def reach(growth: Growth, holders: Iterable[Holder]) -> None:
     """Fill in all the new objects that each holder reaches through new objects."""
-    graph, births, flags = growth.last, growth.births[-1], growth.last.flags
-    barrier = _modules(graph)
-    offsets, targets, labels = graph.edge_offset, graph.edge_target, graph.edge_label
+    graph = growth.last
+    marks: dict[int, array[int]] = {}
     for holder in holders:
-        start_step = holder.start
-        seen = dict.fromkeys(
-            node for node in holder.entries if births[node] > start_step and node not in barrier
+        if holder.start not in marks:
+            marks[holder.start] = _new_objects(growth, holder.start)
+        entries = array("I", holder.entries)
+        gained = _core.reach_marked(
+            graph.edge_offset, graph.edge_target, graph.edge_label, marks[holder.start], entries
         )
-        stack = list(seen)
-        while stack:  # over millions of objects: no calls in here
-            node = stack.pop()
-            start, end = offsets[node], offsets[node + 1]
-            for target, label in zip(targets[start:end], labels[start:end], strict=True):
-                if (
-                    births[target] > start_step
-                    and target not in seen
-                    and not flags[target] & HIDDEN
-                ):
-                    if label & KIND_MASK == _WEAK or target in barrier:
-                        continue
-                    seen[target] = None
-                    stack.append(target)
-        seen.pop(holder.node, None)
-        holder.gained = list(seen)
+        if holder.node in gained:
+            gained.remove(holder.node)
+        holder.gained = gained
+
+
+def _new_objects(growth: Growth, since: int) -> array[int]:
+    """Mark what was born after a snapshot, without modules and their namespaces."""
+    mark = growth.born_since(since)[:]
+    for node in _modules(growth.last):
+        mark[node] = 0
+    return mark
 
 
 def _modules(graph: HeapGraph) -> set[int]:
@@ -59,13 +55,13 @@ def _modules(graph: HeapGraph) -> set[int]:
 
 def share_out(growth: Growth, holders: Sequence[Holder]) -> None:
     """Give each holder its share of the bytes: what n holders reach counts one n-th for each."""
-    reached: dict[int, int] = {}
+    offset, nodes = array("Q", [0]), array("I")
     for holder in holders:
-        for node in holder.gained:
-            reached[node] = reached.get(node, 0) + 1
-    sizes = growth.last.node_size
-    for holder in holders:
-        holder.share_bytes = sum(sizes[node] / reached[node] for node in holder.gained)
+        nodes.extend(array("I", holder.gained))
+        offset.append(len(nodes))
+    shares = _core.share_sizes(growth.last.node_size, offset, nodes)
+    for holder, share in zip(holders, shares, strict=True):
+        holder.share_bytes = share
         if holder.shape == "buffer":
             holder.share_bytes = holder.lengths[-1] - holder.lengths[0]
         elif holder.shape in ("container", "cluster"):  # its own table grew with it
@@ -75,6 +71,6 @@ def share_out(growth: Growth, holders: Sequence[Holder]) -> None:
 
 
 def _own_growth(growth: Growth, node: int) -> int:
-    born = growth.births[-1][node]
+    born = growth.births[node]
     was = growth.history(node)[0]
     return max(0, growth.last.node_size[node] - growth.graphs[born].node_size[was])

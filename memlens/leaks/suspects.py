@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from memlens._core.layout import NodeFlag
 from memlens._frame import CallPath
 from memlens._options import check_count, check_number, check_regexes
 from memlens._package import CODE_FOLDER
@@ -20,25 +17,21 @@ from memlens.heap.graph.matching import check_same_process, match_graphs
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.find_growth import find_growth
+from memlens.leaks.gained_types import gained_types
 from memlens.leaks.growth import Growth, Holder, informative_steps, length_in
 from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.naming import name_holders
 from memlens.leaks.patterns import Case, recognise
-from memlens.leaks.patterns.case import DATA, named_base
 from memlens.leaks.places import PlaceIndex
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.stated_bounds import BoundedHolder
 
 __all__ = ("LeakSuspect", "explain_growth")
 
-# Of equal numbers, what is more telling than these comes first.
-_PLAIN = DATA | {
-    "dict", "list", "set", "bytearray", "cell", "_thread.lock", "builtin_function_or_method",
-}  # fmt: skip
-_MAX_TYPES = 5
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
 _MIN_INTERVALS_RUNNING = 3  # that show a leak, whatever becomes of it at the end of the program
+_MAX_AFTER_RETURN = 1  # snapshots between the return of the main function and the exit
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 
@@ -146,7 +139,7 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     cases, bounded = name_holders(at_end, find_growth(at_end))
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
         return cases, bounded
-    running = _growth(ordered[:-1], indexes)
+    running = _growth(_while_running(ordered), indexes)
     known = {case.text for case in cases}
     earlier, bounded_then = name_holders(running, find_growth(running))
     cases += [
@@ -154,7 +147,7 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
         for case in earlier
         if case.text not in known
         and (
-            running.end - case.holder.start >= _MIN_INTERVALS_RUNNING
+            _intervals_of(case.holder) >= _MIN_INTERVALS_RUNNING
             or not _is_smaller_in(ordered[-1].graph, case)
         )
     ]
@@ -162,6 +155,23 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     bounded += [holder for holder in bounded_then if holder.holder not in texts]
     cases.sort(key=lambda case: -case.holder.share_bytes)
     return cases, bounded
+
+
+def _intervals_of(holder: Holder) -> int:
+    """Return in how many intervals a holder grew, without the one in which it came."""
+    return len(holder.lengths) - 1 - (holder.lengths[0] == 0)
+
+
+def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
+    """Return the snapshots before the end of a program.
+
+    Those up to the return of its main function, if it was seen: a snapshot may come between that
+    and the exit, and shows no variable either.
+    """
+    returns = [at for at, snapshot in enumerate(ordered) if snapshot.reason == "return"]
+    if returns and len(ordered) - 2 - returns[-1] <= _MAX_AFTER_RETURN and returns[-1] >= 2:
+        return ordered[: returns[-1] + 1]
+    return ordered[:-1]
 
 
 def _growth(ordered: list[HeapSnapshot], indexes: dict[int, PlaceIndex]) -> Growth:
@@ -209,7 +219,7 @@ def _suspect(case: Case) -> LeakSuspect:
         holder=case.text,
         holder_type=graph.type_of(case.subject),
         path=case.path,
-        growing_types=_growing_types(case),
+        growing_types=gained_types(case),
         count_growth=holder.count_growth,
         retained_growth_bytes=bytes_grown,
         retained_bytes=graph.retained_bytes(case.subject),
@@ -232,58 +242,3 @@ def _of_the_program(path: CallPath) -> CallPath:
     """Return the calls since the last one of memlens, which may have started the program."""
     ours = [place for place, frame in enumerate(path) if frame.file.startswith(CODE_FOLDER)]
     return path[ours[-1] + 1 :] if ours and ours[-1] + 1 < len(path) else path
-
-
-def _growing_types(case: Case) -> tuple[str, ...]:
-    """Return what the holder gained, the most telling types first.
-
-    The program's own types come before those of the standard library, and these before plain data;
-    of each kind first the values added, then keys, then what came with them, most bytes first.
-    """
-    entries, by_bytes = _types_of(case.graph, case.holder)
-    ranked = [
-        name
-        for types in (case.value_types, entries, by_bytes)
-        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0]))
-    ]
-    ranked = list(dict.fromkeys(ranked)) or [case.subject_type]  # it grew in its own memory
-    ranked.sort(key=_plainness)
-    first = next(iter(case.value_types.most_common(1)), None)
-    found = ranked[:_MAX_TYPES]
-    if first is not None and first[0] not in found:
-        found[-1] = first[0]
-    return tuple(found)
-
-
-def _types_of(graph: HeapGraph, holder: Holder) -> tuple[Counter[str], Counter[str]]:
-    """Return the types of the entries by number, and of all that was gained by bytes."""
-    row, sizes, flags = graph.node_type, graph.node_size, graph.flags
-    namespace = int(NodeFlag.NAMESPACE)
-    names = graph.type_names
-    entries: Counter[str] = Counter()
-    names = [*names]
-    made = {*holder.gained, *holder.entries}
-    for kind, node in enumerate(graph.type_node):
-        if node in made:  # a class that was made at run time
-            names[kind] = named_base(graph, node, made) or names[kind]
-    for kind, count in Counter(row[node] for node in holder.entries).items():
-        entries[names[kind]] += count
-    size_of_row = dict.fromkeys(row, 0)
-    for node in holder.gained:  # over millions of objects: no calls in here
-        if not flags[node] & namespace:
-            size_of_row[row[node]] += sizes[node]
-    by_bytes: Counter[str] = Counter()
-    for kind, size in size_of_row.items():
-        if size:
-            by_bytes[names[kind]] += size
-    return entries, by_bytes
-
-
-def _plainness(name: str) -> int:
-    """Rank a type by how much it tells: 0 for the program's own, 3 for plain data."""
-    if name in _PLAIN:
-        return 3
-    module, dot, _ = name.partition(".")
-    if not dot:
-        return 2
-    return 1 if module in sys.stdlib_module_names else 0

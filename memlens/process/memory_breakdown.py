@@ -245,13 +245,19 @@ def malloc_bytes() -> int | None:
 
     Without those of snapshots that memlens has open. Takes microseconds.
     """
-    read = _malloc_reader()
+    try:
+        read = _malloc_reader()
+    except OSError:  # ctypes cannot be imported now: no descriptor is free
+        return None
     return None if read is None else max(read()[0] - own_memory().copied_bytes, 0)
 
 
 @cache
 def _malloc_reader() -> Callable[[], tuple[int, int]] | None:
-    import ctypes
+    try:
+        import ctypes
+    except ImportError:  # a Python without libffi
+        return None
 
     fields = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
 

@@ -15,6 +15,8 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 
+from memlens.errors import OutputError
+
 __all__ = ("OwnedFile", "is_running", "list_files", "owner_suffix", "process_token")
 
 _NAME = re.compile(
@@ -48,9 +50,18 @@ def owner_suffix() -> str:
 
 
 def list_files(folder: str) -> list[OwnedFile]:
-    """Return the files in ``folder`` that profilers wrote, oldest first; other files are ignored."""
+    """Return the files in ``folder`` that profilers wrote, oldest first; other files are ignored.
+
+    Raises ``OutputError`` if the folder cannot be read.
+    """
     found = []
-    for entry in os.scandir(folder):
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise OutputError(
+            f"cannot read the folder {folder!r}: {error.strerror or error}"
+        ) from error
+    for entry in entries:
         match = _NAME.fullmatch(entry.name)
         if match is None:
             continue

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from memlens._core.sampler_api import OwnWork
 from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._log import FailureLog
-from memlens._options import check_callable, check_regexes, check_seconds, check_text, shown
+from memlens._options import (
+    check_bytes,
+    check_callable,
+    check_regexes,
+    check_seconds,
+    check_text,
+    shown,
+)
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
-from memlens.leaks.unexplained import UnexplainedGrowth
-from memlens.process.detector.alert import DetectorReport, LeakAlert
+from memlens.process.detector.alert import LeakAlert
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
+from memlens.profiler.alerts import Alerts
 from memlens.profiler.allocation_source import AllocationSource
-from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
+from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
 from memlens.profiler.snapshot_store import SnapshotStore
 from memlens.profiler.trend_detectors import TrendDetectors
 from memlens.profiler.worker import Worker
 
 __all__ = ("MemoryProfiler",)
 
-_MIN_SNAPSHOTS_FOR_ALERT = 3  # two cannot distinguish a leak from one-time growth
-_MAX_KNOWN_HOLDERS = 1000
+_FIRST_INTERVAL_SECONDS = 10.0
+_MAX_INTERVAL_SECONDS = 3600.0
 _STOP_SECONDS = 5.0  # how long stop() waits for a snapshot in progress
 
 
@@ -41,7 +46,7 @@ class MemoryProfiler:
     * ``sample_interval``: seconds between readings.
     * ``snapshot_interval``: seconds between periodic snapshots, in addition to the one at the
       start. A callable receives the number of periodic snapshots so far and returns the seconds to
-      the next one.
+      the next one. None begins at 10 seconds and doubles each time, up to an hour.
     * ``max_snapshots``, ``max_snapshot_bytes``: bounds of the snapshots in the folder, including
       those of other processes that use it. Snapshots of processes that have ended are deleted
       first. A running process keeps at least its first snapshot, the baseline, and its newest.
@@ -53,15 +58,22 @@ class MemoryProfiler:
       ``"tracemalloc"`` is exact and makes the program several times slower. None is off.
     * ``on_alert``: called with a ``LeakReport``. With None snapshots are only analysed by `report`,
       and an alert of the trend is logged as a warning with the snapshots to analyse.
+    * ``on_withdrawn``: called with a ``LeakReport`` that ``on_alert`` received and that turned out
+      wrong: none of its holders grew for as long a time again, or its trend is over.
     * ``alert_interval``: minimum seconds between two alerts of the trend of the readings.
+    * ``limit``: the memory in bytes at which the process ends. None is the limit of the container
+      or the machine. Memory that rises steeply against it gives an alert at once.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
     An alert is given when the trend of the readings shows a leak: a snapshot is taken and compared
     with the earlier ones, and ``alert`` of the report holds the slope and the time until the limit.
     With ``on_alert``, each snapshot is also compared with the earlier ones, and an alert is given
-    when a holder is first found growing over three or more snapshots. This analysis runs in the
-    process and competes with its threads for the interpreter.
+    when a holder is first found growing over three or more snapshots.
+
+    The analysis runs in a process of its own, from the snapshot files: with low priority, and
+    within bounds of memory and time. Where that fails, or no process can be started, the log and
+    ``not_analysed`` of the report say why, and only `report` analyses the snapshots.
 
     Snapshots and alerts are handled by the thread ``memlens-worker``, which a slow ``on_alert``
     delays, but not the sampling. `start` and `stop` can be repeated; the object is a context
@@ -74,13 +86,15 @@ class MemoryProfiler:
         output_dir: str | os.PathLike[str] = "memory-profiles",
         *,
         sample_interval: float = 10.0,
-        snapshot_interval: float | Callable[[int], float] = 3600.0,
+        snapshot_interval: float | Callable[[int], float] | None = None,
         on_alert: Callable[[LeakReport], object] | None = None,
+        on_withdrawn: Callable[[LeakReport], object] | None = None,
         max_snapshots: int = 10,
         max_snapshot_bytes: int = 1 << 30,
         max_reports: int = 20,
         ignore: tuple[str, ...] = (),
         alert_interval: float = 3600.0,
+        limit: int | None = None,
         window_size: int | None = None,
         warmup_seconds: float = 900.0,
         min_window_seconds: float = 7200.0,
@@ -93,7 +107,12 @@ class MemoryProfiler:
         check_callable("clock", clock)
         if on_alert is not None:
             check_callable("on_alert", on_alert)
+        if on_withdrawn is not None:
+            check_callable("on_withdrawn", on_withdrawn)
+        if limit is not None:
+            check_bytes("limit", limit, 1)
         self.on_alert = on_alert
+        self.on_withdrawn = on_withdrawn
         self.ignore = tuple(pattern.pattern for pattern in check_regexes("ignore", ignore))
         self._store = SnapshotStore(
             output_dir,
@@ -101,7 +120,8 @@ class MemoryProfiler:
             max_snapshot_bytes=max_snapshot_bytes,
             max_reports=max_reports,
         )
-        self._interval, self._alert_interval = snapshot_interval, alert_interval
+        self._interval = _stretching if snapshot_interval is None else snapshot_interval
+        self._alert_interval = alert_interval
         self._clock = clock
         check_seconds("sample_interval", sample_interval)
         self._sampler = MemorySampler(sample_interval=min(sample_interval, self._seconds_to(0)))
@@ -112,11 +132,13 @@ class MemoryProfiler:
             warmup_seconds=warmup_seconds,
             min_window_seconds=min_window_seconds,
             growth_threshold=growth_threshold,
+            limit_bytes=limit,
         )
         self._sampler.subscribe(self._on_reading)
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
         self._lock = ForkSafeLock()
         self._failures = FailureLog()
+        self._alerts = Alerts(self._store, self._lock, self.ignore, self._note_failure)
         self._reset()
         call_in_forked_child(self._reset)
 
@@ -130,8 +152,9 @@ class MemoryProfiler:
         self._last: MemoryReading | None = None
         self._next_snapshot = 0.0
         self._next_alert = 0.0
-        self._periodic_count = self._alert_count = 0
-        self._known_holders: set[str] = set()
+        self._next_steep = 0.0
+        self._periodic_count = 0
+        self._alerts.forget()
         self._failures.clear()
 
     # -- sampling --------------------------------------------------------------------------------
@@ -155,6 +178,7 @@ class MemoryProfiler:
             return self
         self.take_snapshot("startup")
         self._schedule_next()
+        self._alerts.analysis.allow()
         try:
             self._allocations.start()
             self._sampler.start()
@@ -173,6 +197,7 @@ class MemoryProfiler:
         """
         self._sampler.stop()
         self._worker.drop_waiting()
+        self._alerts.analysis.stop()
         if not self._lock.is_owned():  # else called by a signal handler within a snapshot
             self._worker.wait(_STOP_SECONDS)
         self._allocations.stop(
@@ -200,13 +225,20 @@ class MemoryProfiler:
         self._last = reading
         self._detectors.observe(reading)
         now = self._clock()
-        if self._detectors.has_alert and now >= self._next_alert:
+        steep = self._detectors.steep_alert
+        if steep is not None and now >= self._next_steep:
+            self._next_steep = now + self._alert_interval
+            self._worker.submit("steep", lambda: self._check_for_leaks("steep", steep))
+        elif self._detectors.has_alert and now >= self._next_alert:
             alert = self._detectors.take_alert()
             self._next_alert = now + self._alert_interval
             self._worker.submit("alert", lambda: self._check_for_leaks("alert", alert))
         elif now >= self._next_snapshot:
+            self._periodic_count += 1
             self._schedule_next()
             self._worker.submit("periodic", self._periodic)
+        elif self._alerts.open.has_trends and not self._detectors.is_leaking:
+            self._worker.submit("withdraw", self._withdraw)
 
     def _schedule_next(self) -> None:
         self._next_snapshot = self._clock() + self._seconds_to(self._periodic_count)
@@ -218,7 +250,6 @@ class MemoryProfiler:
         return check_seconds("snapshot_interval", seconds, allow_infinity=True)
 
     def _periodic(self) -> None:
-        self._periodic_count += 1
         self._check_for_leaks("periodic" if self._store.records else "startup")
 
     def _note_failure(self, error: BaseException) -> None:
@@ -254,19 +285,32 @@ class MemoryProfiler:
         """Open the kept snapshots, oldest first."""
         return self._store.load()
 
+    def snapshots_of_children(self) -> list[list[str]]:
+        """Return the kept snapshot files of each forked child of this process, oldest first."""
+        with self._lock:
+            return self._store.paths_of_children()
+
     # -- leaks -----------------------------------------------------------------------------------
 
     def report(self) -> ProfilerReport:
-        """Return the results so far, with an analysis of the kept snapshots for leaks."""
+        """Return the results so far, with an analysis of the kept snapshots for leaks.
+
+        A snapshot that is taken while the caller waits for the report is not analysed: the caller
+        did nothing in that interval, so it would tell that nothing grows any more.
+        """
+        asked = time.time()
         with self._lock, OwnWork():
             snapshots = self._store.load()
             records = self.snapshots
+            before = [snapshot for snapshot in snapshots if snapshot.timestamp <= asked]
+            if len(before) >= 2:
+                snapshots = before
             leaks = None
-            if len(records) >= 2:
+            if len(snapshots) >= 2:
                 leaks = find_leaks(
                     snapshots,
                     ignore=self.ignore,
-                    min_growth_bytes=STARTUP_GROWTH_BYTES if len(records) == 2 else 0,
+                    min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
                 )
         first, last = self._first, self._last
         if first is None and records:
@@ -276,7 +320,7 @@ class MemoryProfiler:
             seconds = last.timestamp - first.timestamp
         detectors = self._detectors.report()
         if leaks is not None:
-            leaks = _with_trend(leaks, detectors)
+            leaks = with_trend(leaks, detectors)
         return ProfilerReport(
             os.getpid(),
             self.is_running,
@@ -287,6 +331,7 @@ class MemoryProfiler:
             leaks,
             detectors,
             self._allocations.profile(),
+            self._alerts.open.withdrawn,
         )
 
     def _check_for_leaks(self, reason: str, alert: LeakAlert | None = None) -> None:
@@ -301,46 +346,11 @@ class MemoryProfiler:
             if alert is None:
                 raise
             self._note_failure(error)
-        if self.on_alert is None:
-            if alert is not None:
-                self._alert_count += 1
-                self._log_alert(alert)
-            return
-        if alert is None and len(self._store.records) < _MIN_SNAPSHOTS_FOR_ALERT:
-            return
-        report = self._analyse(alert)
-        new_holders = {suspect.holder for suspect in report} - self._known_holders
-        if alert is None and not new_holders:
-            return
-        if len(self._known_holders) < _MAX_KNOWN_HOLDERS:
-            self._known_holders |= new_holders
-        self._alert_count += 1
-        try:
-            with self._lock:
-                self._store.write(report)
-        except MemlensError as error:
-            self._note_failure(error)
-        self.on_alert(report)
+        self._alerts.check(alert, self.on_alert)
+        self._withdraw()
 
-    def _log_alert(self, alert: LeakAlert) -> None:
-        """Log an alert without an analysis, which nobody requested."""
-        logging.getLogger("memlens").warning(
-            "%s\n  to find the holder: python -m memlens leaks %s", alert, self._store.pattern
-        )
-
-    def _analyse(self, alert: LeakAlert | None) -> LeakReport:
-        with self._lock, OwnWork():
-            if alert is None:
-                choices = iter([self._store.load()])
-            else:
-                choices = self._store.load_since(time.time() - (alert.time - alert.since))
-            report = LeakReport(self._pid, len(self._store.records), 0.0, 0, (), (), alert)
-            for snapshots in choices:
-                if len(snapshots) >= 2:
-                    report = find_leaks(snapshots, ignore=self.ignore, alert=alert)
-                if report.suspects:
-                    break
-        return report
+    def _withdraw(self) -> None:
+        self._alerts.withdraw(self.on_withdrawn, is_leaking=self._detectors.is_leaking)
 
     def health(self) -> dict[str, Any]:
         """Return counters: readings, detectors, snapshots, alerts, failures."""
@@ -354,21 +364,14 @@ class MemoryProfiler:
             "snapshots_taken": self._store.taken,
             "snapshots_kept": len(self._store.records),
             "snapshot_bytes_kept": self._store.size_bytes,
-            "alerts": self._alert_count,
+            "alerts": self._alerts.count,
+            "alerts_withdrawn": self._alerts.withdrawn_count,
             "reports_written": self._store.written,
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }
 
 
-def _with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> LeakReport:
-    """Return the report with what the trend of the readings says: one verdict for both."""
-    if leaks.suspects or leaks.unexplained is not None:
-        return leaks
-    for detector in detectors:
-        if detector.verdict.is_leak:
-            growth = UnexplainedGrowth(
-                detector.series, round(detector.verdict.growth_bytes), leaks.heap_growth_bytes
-            )
-            return replace(leaks, unexplained=growth)
-    return leaks
+def _stretching(count: int) -> float:
+    """Return 10 seconds to the first periodic snapshot, twice as many to each further one."""
+    return min(_FIRST_INTERVAL_SECONDS * 2.0 ** min(count, 20), _MAX_INTERVAL_SECONDS)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from memlens._text import columns, format_bytes, format_change, format_duration
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.leaks.leak_report import LeakReport
+from memlens.leaks.unexplained import UnexplainedGrowth
 from memlens.process.detector.alert import DetectorReport
 from memlens.process.reading import MemoryReading
 
-__all__ = ("ProfilerReport", "SnapshotRecord")
+__all__ = ("ProfilerReport", "SnapshotRecord", "with_trend")
 
 _PATHS_IN_TEXT = 5  # lines and call paths of the allocation profile
 _PATHS_IN_DICT = 20
@@ -23,7 +24,8 @@ class SnapshotRecord:
     """A snapshot that a profiler took and keeps on disk.
 
     ``reading`` is the memory of the process just before the snapshot, None if the system does not
-    report it; ``pause_seconds`` is the time for which the program was stopped.
+    report it; ``pause_seconds`` is the time for which the program was stopped. ``path`` is empty in
+    a report of ``run`` that keeps no files.
     """
 
     path: str
@@ -49,7 +51,7 @@ class ProfilerReport:
 
     ``seconds`` is the time between the ``first`` and the ``last`` reading. ``leaks`` is None with
     fewer than two snapshots, ``allocations`` if they were not profiled. ``detectors`` has one
-    report for each series.
+    report for each series. ``withdrawn`` has the alerts that later snapshots did not confirm.
     """
 
     pid: int
@@ -61,6 +63,7 @@ class ProfilerReport:
     leaks: LeakReport | None
     detectors: tuple[DetectorReport, ...] = ()
     allocations: AllocationProfile | None = None
+    withdrawn: tuple[LeakReport, ...] = ()
 
     def __repr__(self) -> str:
         suspects = "no leak analysis" if self.leaks is None else f"{len(self.leaks)} suspects"
@@ -77,6 +80,9 @@ class ProfilerReport:
             parts.append("Leaks cannot be determined from fewer than two snapshots.")
         else:
             parts.append(str(self.leaks))
+        parts += [
+            f"Withdrawn, not confirmed later: {_subject(report)}" for report in self.withdrawn
+        ]
         if self.allocations is not None:
             parts.append(f"Allocations: {self.allocations.text(_PATHS_IN_TEXT)}")
         return "\n\n".join(parts)
@@ -93,6 +99,7 @@ class ProfilerReport:
             "leaks": self.leaks.to_dict() if self.leaks is not None else None,
             "detectors": [detector.to_dict() for detector in self.detectors],
             "allocations": self.allocations.to_dict(_PATHS_IN_DICT) if self.allocations else None,
+            "withdrawn": [report.to_dict() for report in self.withdrawn],
         }
 
     def _memory_line(self) -> str:
@@ -125,4 +132,24 @@ class ProfilerReport:
             for record in self.snapshots
         ]
         headers = ("taken", "objects", "pause", "resident", "reason", "file")
-        return columns(headers, rows, right=(False, True, True, True, False, False))
+        width = len(headers) if any(record.path for record in self.snapshots) else len(headers) - 1
+        right = (False, True, True, True, False, False)
+        return columns(headers[:width], [row[:width] for row in rows], right=right[:width])
+
+
+def with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> LeakReport:
+    """Return the report with what the trend of the readings says: one verdict for both."""
+    if leaks.suspects or leaks.unexplained is not None:
+        return leaks
+    for detector in detectors:
+        if detector.verdict.is_leak:
+            growth = UnexplainedGrowth(
+                detector.series, round(detector.verdict.growth_bytes), leaks.heap_growth_bytes
+            )
+            return replace(leaks, unexplained=growth)
+    return leaks
+
+
+def _subject(report: LeakReport) -> str:
+    holders = ", ".join(suspect.holder for suspect in report)
+    return holders or str(report.alert).partition("\n")[0]

@@ -11,14 +11,13 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 from memlens._atomic import make_folder, sweep_leftovers, write_whole
 from memlens._log import warn_once
 from memlens._options import check_bytes, check_count, check_path
-from memlens.errors import OutputError, ReadingError
+from memlens.errors import OutputError, ReadingError, SnapshotFileError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport
@@ -110,24 +109,45 @@ class SnapshotStore:
         self._delete_old_snapshots()
         return record
 
+    def paths(self) -> list[str]:
+        """Return the kept snapshots, oldest first. Forgets those that the user has deleted."""
+        self.records = [record for record in self.records if os.path.exists(record.path)]
+        return [record.path for record in self.records]
+
+    def paths_of_children(self) -> list[list[str]]:
+        """Return the snapshot files of each process that was forked from this one, oldest first.
+
+        That is: of other processes whose files are newer than the first snapshot of this one.
+        Snapshots of the same folder by unrelated processes are left out by what they record.
+        """
+        if not self.records:
+            return []
+        first = HeapSnapshot.load(self.records[0].path)
+        files: dict[tuple[int, str], list[str]] = {}
+        for file in list_files(self.folder):
+            if file.kind == "heap" and file.pid != os.getpid():
+                files.setdefault(file.owner, []).append(file.path)
+        return [paths for paths in files.values() if _is_child(paths, first)]
+
     def load(self) -> list[HeapSnapshot]:
         """Open the kept snapshots, oldest first. Forgets those that the user has deleted."""
-        self.records = [record for record in self.records if os.path.exists(record.path)]
-        return [HeapSnapshot.load(record.path) for record in self.records]
+        return [HeapSnapshot.load(path) for path in self.paths()]
 
-    def load_since(self, since: float) -> Iterator[list[HeapSnapshot]]:
-        """Yield sequences of snapshots in which to search for growth since ``since``, best first.
+    def paths_since(self, since: float) -> list[list[str]]:
+        """Return sequences of snapshots in which to search for growth since ``since``, best first.
 
         ``since`` is an estimate in wall-clock seconds. A leak that began after the baseline did not
         grow in every interval from there. At least three snapshots are needed to distinguish growth
         from a one-time event.
         """
-        snapshots = self.load()
-        after = sum(1 for snapshot in snapshots if snapshot.timestamp >= since)
-        counts = dict.fromkeys((after, after + 1, 3, len(snapshots)))
-        for count in counts:
-            if 3 <= count <= len(snapshots) or count == len(snapshots):
-                yield snapshots[-count:]
+        paths = self.paths()
+        after = sum(1 for record in self.records if record.timestamp >= since)
+        counts = dict.fromkeys((after, after + 1, 3, len(paths)))
+        return [
+            paths[-count:]
+            for count in counts
+            if 3 <= count <= len(paths) or (count and count == len(paths))
+        ]
 
     def write(self, report: LeakReport) -> str:
         """Write a report as text and as JSON; return the path of the JSON file."""
@@ -176,6 +196,16 @@ class SnapshotStore:
             oldest = self._reports.pop(0)
             _delete(oldest)
             _delete(_text_path(oldest))
+
+
+def _is_child(paths: list[str], first: HeapSnapshot) -> bool:
+    """Tell whether files are of a forked child of the process that took a snapshot."""
+    try:
+        snapshot = HeapSnapshot.load(paths[0])
+    except SnapshotFileError:
+        return False
+    same = snapshot.graph.facts.get("process") == first.graph.facts.get("process")
+    return same and snapshot.timestamp >= first.timestamp
 
 
 def _of_ended_processes(files: list[OwnedFile]) -> list[OwnedFile]:

@@ -13,6 +13,7 @@ from memlens.process.detector.alert import DetectorReport, LeakAlert
 from memlens.process.detector.leak_detector import MemoryLeakDetector
 from memlens.process.limits import memory_limit
 from memlens.process.reading import MemoryReading
+from memlens.profiler.steep_rise import SteepRise
 
 __all__ = ("TrendDetectors",)
 
@@ -23,7 +24,8 @@ class TrendDetectors:
     """Passes readings of this process to the detectors, and keeps the newest alert until taken.
 
     ``clean_blocks`` returns the live blocks right after the last full collection, or None if there
-    was none since its last call. The other options are those of `MemoryLeakDetector`.
+    was none since its last call. ``limit_bytes`` is the limit of resident memory; None is that of
+    the container or the machine, read each time. The other options are those of `MemoryLeakDetector`.
     """
 
     def __init__(
@@ -35,7 +37,11 @@ class TrendDetectors:
         warmup_seconds: float,
         min_window_seconds: float,
         growth_threshold: float,
+        limit_bytes: int | None = None,
     ) -> None:
+        def limit() -> float | None:
+            return memory_limit().limit_bytes if limit_bytes is None else limit_bytes
+
         def detector(
             series: str, min_growth: float, related: dict[str, MemoryLeakDetector]
         ) -> MemoryLeakDetector:
@@ -47,7 +53,7 @@ class TrendDetectors:
                 growth_threshold,
                 self._note,
                 min_growth_bytes=min_growth,
-                limit=lambda: memory_limit().limit_bytes,
+                limit=limit,
                 related=related,
                 series=series,
             )
@@ -57,6 +63,8 @@ class TrendDetectors:
         self._resident = detector("rss", 2.0 * 1024 * 1024, {})
         self._blocks = detector("blocks", _MIN_BLOCKS, {"rss": self._resident})
         self._resident.relate("blocks", self._blocks)
+        self._steep = SteepRise(limit)
+        self._steep_alert: LeakAlert | None = None
 
     def observe(self, reading: MemoryReading) -> None:
         """Add a reading, at its time on the monotonic clock."""
@@ -64,10 +72,12 @@ class TrendDetectors:
         clean = self._clean_blocks()
         self._resident.observe(reading.rss_bytes, time)
         self._blocks.observe(live if clean is None else min(live, clean), time)
+        self._steep_alert = self._steep.observe(reading)
 
     def reset(self) -> None:
         """Forget all readings, as in a forked child."""
-        self._pending = None
+        self._pending = self._steep_alert = None
+        self._steep.reset()
         self._resident.reset()
         self._blocks.reset()
 
@@ -82,6 +92,16 @@ class TrendDetectors:
         """Return the pending alert and clear it."""
         alert, self._pending = self._pending, None
         return alert
+
+    @property
+    def steep_alert(self) -> LeakAlert | None:
+        """The alert of the last reading, where memory rises steeply against the limit."""
+        return self._steep_alert
+
+    @property
+    def is_leaking(self) -> bool:
+        """Whether a trend shows a leak now, or memory still rises steeply."""
+        return self._is_leaking() or self._steep.is_rising
 
     def report(self) -> tuple[DetectorReport, ...]:
         """Return the report of each detector."""

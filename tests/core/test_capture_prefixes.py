@@ -41,7 +41,8 @@ def test_arrays_of_numpy_that_own_numbers_in_order_have_one(core):
 
 
 def test_zeros_may_not_have_been_written_yet(core):
-    assert prefixes(core, bytearray(2000), bytes(2000)) == [None, None]
+    kept = [bytearray(2000), bytes(2000)]
+    assert prefixes(core, *kept) == [None, None]
 
 
 def test_another_beginning_has_another_hash(core):
@@ -58,11 +59,16 @@ def test_wider_characters_later_in_a_text_do_not_change_its_beginning(core):
     assert len(set(prefixes(core, *texts))) == 1
 
 
-def test_small_objects_and_subclasses_have_none(core):
+def test_short_texts_and_bytes_have_the_hash_of_python(core):
+    kept = ["short " * 5, "\u20acuro" * 7, b"raw" * 9, "\ud800" * 20]
+    assert prefixes(core, *kept) == [hash(one) & 0xFFFF_FFFF for one in kept]
+
+
+def test_small_buffers_and_subclasses_have_none(core):
     class Text(str):
         pass
 
-    kept = ["short" * 5, bytearray(100), Text("x" * 2000), [0] * 2000, array("d", [1.0])]
+    kept = [bytearray(b"x" * 100), Text("x" * 2000), [0] * 2000, array("d", [1.0])]
     assert prefixes(core, *kept) == [None] * len(kept)
 
 

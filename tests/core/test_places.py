@@ -103,6 +103,7 @@ def test_both_cores_agree(core, data, graph):
     ("changes", "message"),
     [
         ({"path_edges": array("I", [NONE, 5])}, "edge that does not exist"),
+        ({"path_edges": array("I", [0, NONE])}, "edge that leads elsewhere"),
         ({"path_edges": array("I", [NONE])}, "entry for each node"),
         ({"node_type": array("I", [0, 9])}, "type without a key"),
         ({"string_key": array("Q")}, "string without a key"),

@@ -12,12 +12,19 @@ import pytest
 
 import memlens
 import memlens.errors
+from memlens.profiler.analysis import Answer
+from memlens.profiler.analysis_child import analyse
 from tests.clock import FakeClock
 from tests.heap.planted import Planter
 from tests.leaks.test_suspects import table_of
 
 MIB = 1 << 20
 STEP_SECONDS = 10.0
+
+
+def in_this_process(self, choices, ignore=(), limit=20):
+    """Analyse without the start of a process, of which test_analysis.py has the tests."""
+    return Answer(analyse(choices, ignore, limit))
 
 
 class Service:
@@ -29,6 +36,7 @@ class Service:
         self.template = memlens.read_memory()
         monkeypatch.setattr("memlens.profiler.snapshot_store.take_heap_snapshot", self.take)
         monkeypatch.setattr("time.time", self.clock)
+        monkeypatch.setattr("memlens.profiler.alerts.Analysis.run", in_this_process)
         options = {"on_alert": self.alerts.append, **options}
         self.profiler = memlens.MemoryProfiler(folder, clock=self.clock, **options)
         self.profiler.take_snapshot("startup")
@@ -83,7 +91,7 @@ def test_trend_alert_without_a_callback_is_logged_and_not_analysed(tmp_path, mon
     def refuse(*args, **options):
         raise AssertionError("nobody requested an analysis")
 
-    monkeypatch.setattr("memlens.profiler.memory_profiler.find_leaks", refuse)
+    monkeypatch.setattr("memlens.profiler.alerts.Analysis.run", refuse)
     service = Service(tmp_path, monkeypatch, snapshot_interval=600.0, on_alert=None)
     service.run(4)
     (record,) = caplog.records
@@ -223,3 +231,109 @@ def test_disk_and_memory_stay_bounded_over_ten_hours_of_a_leak(tmp_path, monkeyp
     health = service.profiler.health()
     assert health["snapshots_kept"] <= 5
     assert health["failures"] == 0
+
+
+def test_periodic_snapshots_begin_at_seconds_and_stretch(tmp_path, monkeypatch):
+    service = Service(tmp_path, monkeypatch, leak_per_hour=0, max_snapshots=100)
+    service.run(4)
+    times = [record.timestamp for record in service.profiler.snapshots]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps[:8] == [10.0 * 2**count for count in range(8)]
+    assert gaps[-1] == 3600.0
+
+
+def test_a_number_is_a_fixed_interval(tmp_path, monkeypatch):
+    service = Service(tmp_path, monkeypatch, leak_per_hour=0, snapshot_interval=600.0)
+    service.run(1)
+    times = [record.timestamp for record in service.profiler.snapshots]
+    assert {later - earlier for earlier, later in pairwise(times)} == {600.0}
+
+
+def test_the_first_explained_alert_comes_within_minutes(tmp_path, monkeypatch):
+    service = Service(tmp_path, monkeypatch, leak_per_hour=40_000 * MIB)
+    service.run(0.05)
+    assert [suspect.holder for suspect in service.alerts[0]] == ["app.sessions"]
+
+
+def test_a_steep_rise_against_the_limit_is_answered_at_once(tmp_path, monkeypatch):
+    service = Service(
+        tmp_path, monkeypatch, snapshot_interval=1e9, limit=800 * MIB, leak_per_hour=20_000 * MIB
+    )
+    service.run(0.05)
+    (report,) = service.alerts
+    assert report.alert.kind == "steep"
+    assert report.alert.limit_bytes == 800 * MIB
+    assert [record.reason for record in service.profiler.snapshots] == ["startup", "steep"]
+
+
+def test_an_alert_that_turns_out_wrong_is_withdrawn(tmp_path, monkeypatch):
+    withdrawn = []
+    service = Service(
+        tmp_path,
+        monkeypatch,
+        snapshot_interval=60.0,
+        on_withdrawn=withdrawn.append,
+        leak_per_hour=0,
+    )
+    warmed = {"bytes": 0}
+    monkeypatch.setattr(Service, "leaked_bytes", property(lambda self: warmed["bytes"]))
+    for _ in range(4):  # a cache fills
+        warmed["bytes"] += 40 * MIB
+        service.run(1 / 60)
+    assert [suspect.holder for suspect in service.alerts[0]] == ["app.sessions"]
+    assert withdrawn == []
+    service.run(1)  # and is full
+    assert withdrawn == service.alerts
+    report = service.profiler.report()
+    assert report.withdrawn == (service.alerts[0],)
+    assert "Withdrawn, not confirmed later: app.sessions" in str(report)
+    assert report.to_dict()["withdrawn"][0]["suspects"][0]["holder"] == "app.sessions"
+    assert service.profiler.health()["alerts_withdrawn"] == 1
+
+
+def test_a_leak_that_goes_on_is_not_withdrawn(tmp_path, monkeypatch):
+    withdrawn = []
+    service = Service(tmp_path, monkeypatch, snapshot_interval=60.0, on_withdrawn=withdrawn.append)
+    service.run(3)
+    assert service.alerts
+    assert withdrawn == []
+
+
+def test_a_process_that_cannot_be_started_is_said_and_the_alert_is_given(
+    tmp_path, monkeypatch, caplog
+):
+    service = Service(tmp_path, monkeypatch, snapshot_interval=1200.0)
+    monkeypatch.setattr(
+        "memlens.profiler.alerts.Analysis.run",
+        lambda *rest, **options: Answer(None, "there is none"),
+    )
+    service.run(4)
+    (report,) = service.alerts
+    assert report.alert.series == "blocks"
+    assert report.not_analysed == "there is none"
+    assert "snapshots were not analysed: there is none" in str(report)
+    assert report.to_dict()["not_analysed"] == "there is none"
+    assert [r.getMessage() for r in caplog.records if "on request" in r.getMessage()] == [
+        "snapshots are analysed on request only: there is none"
+    ]
+    assert service.profiler.report().leaks.suspects  # the request
+
+
+def test_stop_ends_an_analysis(tmp_path, monkeypatch):
+    profiler = memlens.MemoryProfiler(tmp_path, snapshot_interval=1e9, on_alert=print)
+    profiler.start()
+    profiler.stop()
+    assert profiler._alerts.analysis.run([["a", "b"]]).reason == "the profiler was stopped"
+    with profiler:
+        assert "was stopped" not in profiler._alerts.analysis.run([["a", "b"]]).reason
+
+
+@pytest.mark.parametrize("limit", [0, -1, "1 GiB", 1.5, True])
+def test_a_bad_limit_is_refused(tmp_path, limit):
+    with pytest.raises(memlens.errors.OptionError, match="limit"):
+        memlens.MemoryProfiler(tmp_path, limit=limit)
+
+
+def test_a_callback_for_withdrawals_must_be_callable(tmp_path):
+    with pytest.raises(memlens.errors.OptionError, match="on_withdrawn"):
+        memlens.MemoryProfiler(tmp_path, on_withdrawn="log")

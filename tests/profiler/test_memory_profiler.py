@@ -11,7 +11,9 @@ import pytest
 
 import memlens
 from memlens.errors import OptionError, OutputError
-from memlens.leaks.leak_report import find_leaks
+from memlens.leaks.leak_report import LeakReport, find_leaks
+from memlens.process.detector.alert import DetectorReport, Verdict
+from memlens.profiler.profiler_report import with_trend
 from tests.clock import FakeClock
 from tests.profiler.planted import profiler_in
 
@@ -88,8 +90,8 @@ def test_size_of_snapshots_is_bounded(planted, tmp_path):
 def test_periodic_snapshots_alert_once_for_each_holder(planted, tmp_path):
     clock, alerts = FakeClock(), []
     profiler = profiler_in(tmp_path, snapshot_interval=60.0, on_alert=alerts.append, clock=clock)
-    profiler.start()
-    profiler.stop()  # the test plays the sampler's part
+    profiler.take_snapshot("startup")
+    profiler._schedule_next()  # the test plays the sampler's part
     for _ in range(5):
         clock.advance(30)
         read(profiler)  # not due
@@ -324,3 +326,33 @@ def test_forked_child_takes_a_baseline_of_its_own(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_snapshot_taken_while_the_caller_waits_for_the_report_is_not_analysed(
+    tmp_path, monkeypatch
+):
+    profiler = profiler_in(tmp_path)
+    with profiler:
+        for _ in range(3):
+            leak()
+            profiler.take_snapshot()
+        asked = profiler.take_snapshot().timestamp - 0.001  # nothing grew since the one before
+        monkeypatch.setattr("memlens.profiler.memory_profiler.time.time", lambda: asked)
+        report = profiler.report()
+    assert len(report.snapshots) == 5
+    assert report.leaks.snapshot_count == 4
+    assert any("SESSIONS" in suspect.holder for suspect in report.leaks)
+
+
+def test_a_trend_that_leaks_is_never_called_no_leak():
+    def detector(series, state):
+        verdict = Verdict(state, growth_bytes=36 << 20)
+        return DetectorReport(series, verdict, 9, 0, 0, 0, 60.0, 1.0, 2.0, 1, 0)
+
+    leaks = LeakReport(1, 4, 60.0, 1000, (), ())
+    quiet = with_trend(leaks, (detector("blocks", "stable"), detector("rss", "growing")))
+    assert quiet.verdict == "no leak"
+    told = with_trend(leaks, (detector("blocks", "stable"), detector("rss", "leak")))
+    assert told.verdict == "unexplained growth"
+    assert "+36.0 MiB" in str(told)
+    assert "No leak" not in str(told)

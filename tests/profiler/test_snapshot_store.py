@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 import memlens
 from memlens._atomic import PendingFile
+from memlens.errors import OutputError
 from memlens.profiler import file_owner
 from memlens.profiler.file_owner import is_running, list_files, owner_suffix, process_token
 from tests.profiler.planted import profiler_in
@@ -210,3 +212,17 @@ def test_without_proc_psutil_recognizes_processes(monkeypatch):
 def test_pattern_matches_the_files_of_this_process(tmp_path, planted):
     profiler = memlens.MemoryProfiler(tmp_path, allocations=None)
     assert profiler._store.pattern.endswith(f"heap-*-{SUFFIX}.memlens")
+
+
+def test_folder_that_cannot_be_read_now_raises_only_our_error(planted, folder, monkeypatch):
+    def no_descriptors(path):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+
+    profiler = profiler_in(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", no_descriptors)
+        with pytest.raises(OutputError, match="cannot read the folder"):
+            profiler.take_snapshot()
+    assert len(profiler.snapshots) == 1  # it was written, only the others were not counted
+    profiler.take_snapshot()
+    assert len(profiler.snapshots) == 2

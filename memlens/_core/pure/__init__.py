@@ -11,8 +11,17 @@ from memlens._core.pure.counts import (
     match_nodes,
 )
 from memlens._core.pure.dominators import dominator_tree
+from memlens._core.pure.growth import birth_steps, mark_born, reach_marked, share_sizes
 from memlens._core.pure.places import place_keys
 from memlens._core.pure.reach import edges_between, grown_rows, reached_nodes
+from memlens._core.pure.rows import group_nodes, node_lengths, row_gains, row_sums
+from memlens._core.pure.scans import (
+    edges_labelled,
+    mark_buffers,
+    mark_containers,
+    nodes_of_types,
+    text_keys,
+)
 from memlens._core.pure.search import reverse_edges, shortest_paths
 from memlens._core.pure.trees import (
     children_rows,
@@ -22,21 +31,34 @@ from memlens._core.pure.trees import (
 )
 
 __all__ = (
+    "birth_steps",
     "capture",
     "children_rows",
     "count_types",
     "dominator_tree",
     "edges_between",
+    "edges_labelled",
+    "group_nodes",
     "grown_rows",
     "identity_keys",
     "largest_nodes",
+    "mark_born",
+    "mark_buffers",
+    "mark_containers",
     "mark_matched",
     "match_nodes",
     "nearest_marked",
+    "node_lengths",
+    "nodes_of_types",
     "place_keys",
+    "reach_marked",
     "reached_nodes",
     "retained_by_group",
     "reverse_edges",
+    "row_gains",
+    "row_sums",
+    "share_sizes",
     "shortest_paths",
     "spread_flags",
+    "text_keys",
 )

@@ -9,6 +9,7 @@ named by a 64-bit hash, equal in all snapshots of a process.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from itertools import chain, repeat
 from operator import sub
 from typing import TYPE_CHECKING
@@ -49,7 +50,8 @@ def place_keys(
 
     Returns columns of u64 and u8. Raises `ValueError` for columns that do not fit together.
     """
-    offset = read_edges(edge_offset, edge_target, edge_label).offset
+    edges = read_edges(edge_offset, edge_target, edge_label)
+    offset = edges.offset
     label = read_column(edge_label, "I", "edge_label")
     path = read_column(path_edges, "I", "path_edges").tolist()
     kinds = read_column(node_type, "I", "node_type")
@@ -60,43 +62,86 @@ def place_keys(
     anchors = dict(zip(nodes, read_column(anchor_key, "Q", "anchor_key"), strict=True))
     count = len(offset) - 1
     _check(count, path, kinds, label, strings, types, nodes)
+    if any(edge != NONE and edges.target[edge] != node for node, edge in enumerate(path)):
+        raise ValueError("path_edges names an edge that leads elsewhere")
     if len(roots) != offset[1]:
         raise ValueError("root_key must have an entry for each edge of node 0")
     row_length = map(sub, offset[1:], offset)
     source = list(chain.from_iterable(map(repeat, range(count), row_length)))
     parent = [0 if edge == NONE else source[edge] for edge in path]
     namespace = namespace_string << LABEL_BITS | EdgeKind.INTERNAL
-    keys, steps = [0] * count, [0] * count
-    repeats = bytearray(count)
-    is_done = bytearray(count)
+    places = _Places(label, path, parent, kinds, strings, types, roots, namespace)
+    for node in _top_down(path, parent):
+        places.place(node, anchors.get(node))
+    return array("Q", places.keys), array("B", places.repeats)
+
+
+def _top_down(path: list[int], parent: list[int]) -> Iterator[int]:
+    """Yield the nodes that have a path, each after the one above it."""
+    is_done = bytearray(len(path))
     is_done[0] = 1
-    for start in range(1, count):
+    for start in range(1, len(path)):
         trail = []
         node = start
         while not is_done[node] and path[node] != NONE:
             is_done[node] = 1
             trail.append(node)
             node = parent[node]
-        while trail:
-            node = trail.pop()
-            edge, above = path[node], parent[node]
-            if node in anchors:
-                keys[node] = steps[node] = anchors[node]
-                _find_repetition(node, parent, steps, keys, repeats)
-                continue
-            if above == 0:
-                keys[node] = steps[node] = _mix(roots[edge], types[kinds[node]])
-                continue
-            kind = label[edge] & KIND_MASK
-            text = 0 if kind in _WILD else strings[label[edge] >> LABEL_BITS]
-            step = steps[node] = _mix(_mix(kind + 1, text), types[kinds[node]])
-            base = keys[above]
-            if kind == EdgeKind.ATTRIBUTE and label[path[above]] == namespace:
-                base = keys[parent[above]]
-            keys[node] = _mix(base, step)
-            if label[edge] != namespace:
-                _find_repetition(node, parent, steps, keys, repeats)
-    return array("Q", keys), array("B", repeats)
+        yield from reversed(trail)
+
+
+class _Places:
+    """The key of each node so far, the step that led to it, and whether it repeats."""
+
+    def __init__(
+        self,
+        label: memoryview,
+        path: list[int],
+        parent: list[int],
+        kinds: memoryview,
+        strings: memoryview,
+        types: memoryview,
+        roots: memoryview,
+        namespace: int,
+    ) -> None:
+        self._label, self._path, self._parent, self._kinds = label, path, parent, kinds
+        self._strings, self._types, self._roots = strings, types, roots
+        self._namespace = namespace
+        self.keys, self._steps = [0] * len(path), [0] * len(path)
+        self.repeats = bytearray(len(path))
+
+    def place(self, node: int, anchor: int | None) -> None:
+        """Find the key of a node whose parent has one; that of an anchor is given."""
+        edge, above = self._path[node], self._parent[node]
+        if anchor is not None:
+            self.keys[node] = self._steps[node] = anchor
+            self._find_repetition(node)
+            return
+        type_key = self._types[self._kinds[node]]
+        if above == 0:
+            self.keys[node] = self._steps[node] = _mix(self._roots[edge], type_key)
+            return
+        label = self._label[edge]
+        kind = label & KIND_MASK
+        text = 0 if kind in _WILD else self._strings[label >> LABEL_BITS]
+        step = self._steps[node] = _mix(_mix(kind + 1, text), type_key)
+        if kind == EdgeKind.ATTRIBUTE and self._label[self._path[above]] == self._namespace:
+            above = self._parent[above]
+        self.keys[node] = _mix(self.keys[above], step)
+        if label != self._namespace:
+            self._find_repetition(node)
+
+    def _find_repetition(self, node: int) -> None:
+        """Give a node the key of an ancestor that was reached by the same step."""
+        ancestor = self._parent[node]
+        for _ in range(_MAX_PERIOD):
+            if ancestor == 0:
+                return
+            if self._steps[ancestor] == self._steps[node]:
+                self.keys[node] = self.keys[ancestor]
+                self.repeats[node] = 1
+                return
+            ancestor = self._parent[ancestor]
 
 
 def _check(
@@ -123,21 +168,6 @@ def _check(
         raise ValueError("edge_label names a string without a key")
     if anchors and max(anchors) >= count:
         raise ValueError("anchor_node names a node that does not exist")
-
-
-def _find_repetition(
-    node: int, parent: list[int], steps: list[int], keys: list[int], repeats: bytearray
-) -> None:
-    """Give a node the key of an ancestor that was reached by the same step."""
-    ancestor = parent[node]
-    for _ in range(_MAX_PERIOD):
-        if ancestor == 0:
-            return
-        if steps[ancestor] == steps[node]:
-            keys[node] = keys[ancestor]
-            repeats[node] = 1
-            return
-        ancestor = parent[ancestor]
 
 
 def _mix(key: int, value: int) -> int:

@@ -16,6 +16,8 @@ from memlens._core.pure.walk import WalkedHeap
 
 __all__ = ("prefix_sections",)
 
+_Reader = Callable[[Any], "str | bytes | None"]
+
 _MIN_NODE_BYTES = 512
 _MIN_ARRAY_BYTES = 1280  # of numpy
 _PREFIX_BYTES = 256
@@ -25,8 +27,11 @@ _PREFIX_CHARACTERS = 128
 def prefix_sections(
     heap: WalkedHeap, node_type: Sequence[int], node_size: Sequence[int]
 ) -> dict[str, array[int]]:
-    """Return the hash of the beginning of each large str, bytes, bytearray, array and numpy array."""
-    readers: dict[int, Callable[[Any], bytes]] = {}
+    """Return the hash of the beginning of each str and bytes, and of large buffers and arrays.
+
+    Of a short text or bytes it is the hash of all of it.
+    """
+    readers: dict[int, _Reader] = {}
     smallest: dict[int, int] = {}
     array_type = find_class("numpy", "ndarray")
     for row, number in enumerate(heap.types, 1):
@@ -37,34 +42,40 @@ def prefix_sections(
         if reader is not None:
             readers[row] = reader
             smallest[row] = _MIN_ARRAY_BYTES if cls is array_type else _MIN_NODE_BYTES
+            if cls is str or cls is bytes:
+                smallest[row] = 0
     nodes, hashes = array("I"), array("I")
     for node, row in enumerate(node_type):
         if row in readers and node_size[node] >= smallest[row]:
             prefix = readers[row](heap.objects[node])
-            if prefix:
+            if prefix is not None:
                 nodes.append(node)
                 hashes.append(hash(prefix) & 0xFFFF_FFFF)
     return {"prefix_node": nodes, "prefix_hash": hashes}
 
 
-def _of_text(text: str) -> bytes:
+def _of_text(text: str) -> str | bytes:
     """Return the characters, so that a str that gets wider ones keeps its beginning."""
     if len(text) < _PREFIX_CHARACTERS:
-        return b""
+        return text
     # Not by a codec, whose module would be imported by the capture.
     return array("I", map(ord, text[:_PREFIX_CHARACTERS])).tobytes()
 
 
-def _of_buffer(buffer: Any) -> bytes:
+def _of_bytes(data: bytes) -> bytes | None:
+    return data if len(data) < _PREFIX_BYTES else _of_buffer(data)
+
+
+def _of_buffer(buffer: Any) -> bytes | None:
     with memoryview(buffer) as view, view.cast("B") as data:
         prefix = bytes(data[:_PREFIX_BYTES])
     # Zeros may just not have been written yet.
-    return prefix if len(prefix) == _PREFIX_BYTES and any(prefix) else b""
+    return prefix if len(prefix) == _PREFIX_BYTES and any(prefix) else None
 
 
-_READERS: dict[type, Callable[[Any], bytes]] = {
+_READERS: dict[type, _Reader] = {
     str: _of_text,
-    bytes: _of_buffer,
+    bytes: _of_bytes,
     bytearray: _of_buffer,
     array: _of_buffer,
 }

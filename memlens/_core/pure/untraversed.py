@@ -67,16 +67,18 @@ def _array_plan(array_type: type, internal: NameLabels) -> Callable[[Any], Expan
     return expand
 
 
-def numpy_prefix_reader(array_type: type, read: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+def numpy_prefix_reader(
+    array_type: type, read: Callable[[Any], bytes | None]
+) -> Callable[[Any], bytes | None]:
     """Return a function that reads the beginning of arrays that own numbers in C order."""
     namespace = class_namespace(array_type)
     get_dtype, get_flags = namespace["dtype"].__get__, namespace["flags"].__get__
     get_kind = class_namespace(find_class("numpy", "dtype"))["kind"].__get__
 
-    def prefix(obj: Any) -> bytes:
+    def prefix(obj: Any) -> bytes | None:
         flags = get_flags(obj)
         is_plain = get_kind(get_dtype(obj)) in "biufc" and flags.c_contiguous and flags.owndata
-        return read(obj) if is_plain and obj.ndim else b""
+        return read(obj) if is_plain and obj.ndim else None
 
     return prefix
 

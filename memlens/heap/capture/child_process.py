@@ -12,7 +12,7 @@ import signal
 from contextlib import suppress
 from typing import Any
 
-from memlens._uninterrupted import call_and_store
+from memlens._uninterrupted import call_and_store, close_all
 
 __all__ = ("ChildProcess",)
 
@@ -28,16 +28,21 @@ class ChildProcess:
         self.pid = pid
         self.has_ended = False
         self.exit_code: int | None = None
-        self.descriptor = -1  # a pidfd, or -1 where there are none
+        self._descriptors: list[int] = []
         self._results: list[Any] = []
         with suppress(AttributeError, OSError):  # not Linux, an old kernel, or no free descriptor
-            self.descriptor = os.pidfd_open(pid)
+            call_and_store(self._descriptors, os.pidfd_open, pid)
             try:  # Linux 5.3 has pidfds that cannot be waited for
                 os.waitid(os.P_PIDFD, self.descriptor, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 pass  # reaped by other code
             except OSError:
                 self.close()
+
+    @property
+    def descriptor(self) -> int:
+        """A pidfd, or -1 where there are none."""
+        return self._descriptors[0] if self._descriptors else -1
 
     def __repr__(self) -> str:
         return f"<ChildProcess {self.pid}: {'ended' if self.has_ended else 'running'}>"
@@ -62,9 +67,7 @@ class ChildProcess:
 
     def close(self) -> None:
         """Close the descriptor of the child."""
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        close_all(self._descriptors)
 
     def _reap(self, options: int) -> bool:
         if self.has_ended:

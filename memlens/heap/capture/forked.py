@@ -17,14 +17,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 from memlens import _core
 from memlens._atomic import PendingFile
 from memlens._core.sampler_api import OwnWork, read_samples
-from memlens._uninterrupted import call_and_store
+from memlens._uninterrupted import call_and_store, close_all
 from memlens.errors import CaptureError, CaptureTimeoutError, OutputError
 from memlens.heap.capture.child_process import ChildProcess
 from memlens.heap.capture.child_progress import (
@@ -44,6 +44,7 @@ __all__ = ("SnapshotProgress", "SnapshotTask")
 MAX_SECONDS = 600.0  # after this time the child is killed
 _LONGEST_WAIT_SECONDS = 1.0  # then look again: another thread may have finished the task
 _WAIT_WITHOUT_PIDFD_SECONDS = 0.05  # another process may keep the pipe of the child open
+_killed: list[ChildProcess] = []  # by a finalizer, which has not waited for their end
 _EVENTS = (select.POLLIN, select.POLLOUT)  # of the ends of the pipes
 
 
@@ -80,7 +81,10 @@ class SnapshotTask:
         self._parts: list[bytes] = []  # of the progress
         self._pids: list[int] = []
         self._child: ChildProcess | None = None
+        self._pipes: list[tuple[int, int]] = []  # until their ends are told apart
         self._ends: list[int] = []  # of pipes: progress to read, facts to write
+        self._child_ends: list[int] = []
+        _reap_killed()
         facts_text(facts)  # refuse bad facts before anything is created
         self._file = PendingFile(path if self._is_named and path else _temporary_target())
         try:
@@ -97,23 +101,18 @@ class SnapshotTask:
         """Fork the child and send the facts as far as the pipe has room."""
         if not self._is_named:
             os.unlink(self._file.name)  # so that nothing is left even if this process is killed
-        child_ends: list[int] = []
         own_work = OwnWork.begin()
         try:
-            for parent_place in (0, 1):
-                reading, writing = os.pipe()
-                self._ends.append((reading, writing)[parent_place])
-                child_ends.append((writing, reading)[parent_place])
+            self._make_pipes()
             before = read_samples()
             sites = () if before is None else _packed(site_sections(before))
             blocks = next((data for name, _, data in sites if name == "site_address"), b"")
             started = time.perf_counter()
-            self._fork(child_ends, own_prefix, sites, blocks)
+            self._fork(self._child_ends, own_prefix, sites, blocks)
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
         finally:
             OwnWork.end(own_work)
-            for end in child_ends:
-                os.close(end)
+            close_all(self._child_ends)
         self._deadline = time.monotonic() + MAX_SECONDS
         self._child = ChildProcess(self._pids[0])
         lost = [] if before is None else lost_samples(before, read_samples())
@@ -121,6 +120,14 @@ class SnapshotTask:
         self._message = struct.pack("=I", len(text)) + text
         for end in self._ends:
             os.set_blocking(end, False)  # the child reads the facts only after the walk
+
+    def _make_pipes(self) -> None:
+        """Make the pipes for the progress, which the child writes, and the facts, which it reads."""
+        for _ in range(2):
+            call_and_store(self._pipes, os.pipe)
+        (progress, progress_end), (facts_end, facts) = self._pipes
+        # No call between these assignments, so no signal handler runs there.
+        self._ends, self._child_ends, self._pipes = [progress, facts], [progress_end, facts_end], []
 
     def _fork(
         self, child_ends: list[int], own_prefix: str, sites: tuple[Any, ...], blocks: bytes
@@ -191,7 +198,7 @@ class SnapshotTask:
         if not hasattr(self, "_file"):
             return
         if self._is_owner():
-            self._abandon()
+            self._abandon(waits=False)
         else:  # a copy in a forked process: only its own descriptors
             self._release()
             self._file.close()
@@ -268,6 +275,7 @@ class SnapshotTask:
 
     def _finish(self, child: ChildProcess) -> None:
         """Rename the file, or record why there is none. May be repeated after an interruption."""
+        _reap_killed()
         said = self._latest_progress()
         if child.exit_code == 0 or (child.exit_code is None and said.stage == "done"):
             try:
@@ -298,25 +306,30 @@ class SnapshotTask:
 
     def _release(self) -> None:
         """Close the descriptors of the pipes, the child and the file."""
-        while self._ends:
-            os.close(self._ends.pop())
+        while self._pipes:
+            self._ends, self._pipes = [*self._ends, *self._pipes[0]], self._pipes[1:]
+        close_all(self._ends)
+        close_all(self._child_ends)
         if self._child is not None:
             self._child.close()
         if self._is_named or self._snapshot is not None or self._error is not None:
             self._file.close()
 
-    def _abandon(self) -> None:
-        """Kill and reap the child and delete what is unfinished, even if that is interrupted."""
+    def _abandon(self, *, waits: bool = True) -> None:
+        """Kill and reap the child and delete what is unfinished, even if that is interrupted.
+
+        A finalizer does not wait: an exception that a signal handler raises would be lost in it.
+        """
         try:
             if self._child is None and self._pids:
                 self._child = ChildProcess(self._pids[0])
             if self._child is not None and not self._ended:
                 self._child.kill()
-                try:
-                    self._child.wait()
-                except BaseException:  # raised by a signal handler
-                    self._child.wait()
-                    raise
+                if waits:
+                    _wait_for(self._child)
+                elif not self._child.poll():
+                    _killed.append(self._child)
+                    self._child = None
         finally:
             if not self._ended:
                 self._ended = True
@@ -325,6 +338,23 @@ class SnapshotTask:
                     self._file.delete()
             self._release()
             self._file.close()
+
+
+def _wait_for(child: ChildProcess) -> None:
+    try:
+        child.wait()
+    except BaseException:  # raised by a signal handler
+        child.wait()
+        raise
+
+
+def _reap_killed() -> None:
+    """Reap the children that finalizers have killed."""
+    for child in list(_killed):
+        if child.poll():
+            child.close()
+            with suppress(ValueError):  # another thread has removed it
+                _killed.remove(child)
 
 
 def _temporary_target() -> str:

@@ -47,13 +47,14 @@ _WEAK = int(EdgeKind.WEAK)
 # Search order: a path from a module or a frame is more useful than one from the intern table.
 _ROOT_TIER = {
     RootKind.MODULE: 0,
-    RootKind.FRAME: 1,  # up to 200: see `HeapGraph._root_tier`
+    RootKind.FRAME: 1,  # up to 200: see `HeapGraph._frame_tier`
     RootKind.INTERPRETER: 201,
     RootKind.STATIC_TYPE: 202,
     RootKind.INTERNED: 203,
     RootKind.IMMORTAL: 203,
     RootKind.EXTERNAL: 204,
 }
+_TIER_OF_KIND = bytes(_ROOT_TIER.get(kind, 0) for kind in range(256))  # type: ignore[call-overload]
 _MAX_RANKED_DEPTH = 99
 
 
@@ -211,7 +212,7 @@ class HeapGraph:
         return None if place is None else self.string(self._peek("value_text")[place])
 
     def prefix_of(self, node: int) -> int | None:
-        """Return the keyed hash of the beginning of a large text or buffer, None if unknown.
+        """Return the keyed hash of the beginning of a text or a large buffer, None if unknown.
 
         Equal in two snapshots of one process where the beginning is.
         """
@@ -219,12 +220,6 @@ class HeapGraph:
             return None
         place = self._row("prefix_node", node)
         return None if place is None else self._peek("prefix_hash")[place]
-
-    def prefixes(self) -> Iterator[tuple[int, int]]:
-        """Yield each node with a hash of its beginning, and the hash."""
-        if "prefix_node" in self.sections:
-            sections = self.sections
-            yield from zip(sections["prefix_node"], sections["prefix_hash"], strict=True)
 
     @cached_property
     def sites(self) -> AllocationSites | None:
@@ -293,20 +288,26 @@ class HeapGraph:
     @cached_property
     def path_edges(self) -> memoryview:
         """For each node, the last edge of the best shortest path from a root."""
-        tiers = bytes(map(self._root_tier, range(self.root_count_total)))
+        return self.find_path_edges()
+
+    def find_path_edges(self) -> memoryview:
+        """Return `path_edges` without keeping them, if they are not there already."""
+        if "path_edges" in self.__dict__:
+            return self.path_edges
+        tiers = bytearray(bytes(self.root_kind).translate(_TIER_OF_KIND))
+        for root, frame in enumerate(self.root_frame):
+            if frame != NONE:
+                tiers[root] = self._frame_tier(tiers[root], frame)
         return memoryview(
             checked_core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)
         )
 
-    def _root_tier(self, root: int) -> int:
-        """Rank a root as the start of a path: lower is better.
+    def _frame_tier(self, tier: int, frame: int) -> int:
+        """Rank a running frame as the start of a path: lower is better.
 
-        Of running frames the program's come before those of libraries, and the outermost first: it
-        lives longest, so that the same object has the same path in the next snapshot.
+        The program's frames come before those of libraries, and the outermost first: it lives
+        longest, so that the same object has the same path in the next snapshot.
         """
-        tier, frame = _ROOT_TIER[RootKind(self.root_kind[root])], self.root_frame[root]
-        if frame == NONE:
-            return tier
         depth = min(self.frame_depth[frame], _MAX_RANKED_DEPTH)
         of_library = is_library_file(self.string(self.frame_file[frame]))
         return tier + _MAX_RANKED_DEPTH * (1 + of_library) - depth

@@ -1,9 +1,9 @@
 """Match the objects of two snapshots of one process.
 
 Two nodes are the same object when their address and key agree. The key is made from the type, and
-also from the size for types whose objects never change size, and from the beginning of large texts.
-A new object with the same key at a reused address is taken for the old one. That is too rare to
-matter in a sum, and is never the only evidence for a suspect.
+also from the size for types whose objects never change size. A new object of the same type and size
+at a reused address is taken for the old one. That is too rare to matter in a sum, and is never the
+only evidence for a suspect.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("check_same_process", "match_graphs")
 
-_NEVER_CHANGING = frozenset({"str", "bytes"})  # of those with a hash of their beginning
 _FIXED_SIZE_TYPES = frozenset(
     {"str", "bytes", "int", "float", "complex", "tuple", "frozenset", "range", "slice"}
 )
@@ -45,17 +44,12 @@ def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
 def identity_keys(graph: HeapGraph) -> array[int]:
     """Return a 64-bit key for each node, made from its type and, if that is fixed, its size."""
     rows = range(len(graph.type_names))
-    keys = checked_core.identity_keys(
+    return checked_core.identity_keys(
         graph.node_type,
         graph.node_size,
         array("Q", [_type_key(graph, row) for row in rows]),
         bytes(name in _FIXED_SIZE_TYPES for name in graph.type_names),
     )
-    unchanging = bytes(name in _NEVER_CHANGING for name in graph.type_names)
-    for node, prefix in graph.prefixes():
-        if unchanging[graph.node_type[node]]:
-            keys[node] ^= prefix
-    return keys
 
 
 def _type_key(graph: HeapGraph, row: int) -> int:

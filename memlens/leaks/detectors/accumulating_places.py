@@ -21,7 +21,8 @@ _MAX_PLACES = 400  # looked at closely; of more, those that gained the most elem
 _SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
 _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MORE = 1.1  # containers of a place in the last snapshot, relative to the one before
-_MAX_COMPARED = 20_000  # tuples, with what was at their addresses before
+_MIN_HELD_BYTES, _MIN_HELD_SHARE = 1 << 20, 0.5  # by a place that only the last of two shows
+_MAX_COMPARED = 20_000  # tuples and texts, with what was at their addresses before
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
 
@@ -43,14 +44,12 @@ def _candidates(growth: Growth) -> list[list[int]]:
     before = growth.places(growth.end - 1)
     gains: dict[int, int] = {}
     for key, length in last.lengths.items():
-        gained = length - before.lengths.get(key, length)
+        gained = length - before.lengths.get(key, 0 if len(growth.graphs) == 2 else length)
         if gained > 0:
             gains[key] = gained
-    for key, nodes in last.containers.items():  # the path to a container may have changed
-        if key not in gains:
-            gained = sum(max(0, _gain(growth, node)) for node in nodes)
-            if gained > 0:
-                gains[key] = gained
+    for key, gained in last.gains(before, growth.same[-1]).items():
+        if gained and key not in gains:  # the path to a container may have changed
+            gains[key] = gained
     ordered = sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]
     return [last.containers[key] for key in ordered]
 
@@ -59,7 +58,7 @@ def _gain(growth: Growth, node: int) -> int:
     was = growth.earlier(node, growth.end)
     if was == NONE:
         return 0
-    return length_in(growth.last, node) - length_in(growth.graphs[-2], was)
+    return growth.length(node, growth.end) - growth.length(was, growth.end - 1)
 
 
 def members_through_time(growth: Growth, members: Collection[int]) -> list[list[int]]:
@@ -145,16 +144,23 @@ def follow_elements(
 def _the_same_before(growth: Growth, step: int, nodes: Collection[int]) -> dict[int, int]:
     """Return for each node the same object's node one snapshot before ``step``, or ``NONE``.
 
-    Addresses are used again, most of all those of tuples. A tuple never changes, so one that refers
-    to other objects than before is a new one.
+    Addresses are used again, most of all those of small objects. A tuple never changes, so one that
+    refers to other objects than before is a new one, and so is a text with another beginning.
     """
     same = growth.same[step - 1]
     found = {node: same[node] for node in nodes}
     earlier, graph = growth.graphs[step - 1], growth.graphs[step]
     kinds = {row for row, name in enumerate(graph.type_names) if name == "tuple"}
-    kept = [node for node in nodes if same[node] != NONE and graph.node_type[node] in kinds]
+    texts = {row for row, name in enumerate(graph.type_names) if name in ("str", "bytes")}
+    compared = kinds | texts
+    kept = [node for node in nodes if same[node] != NONE and graph.node_type[node] in compared]
     for node in kept[:_MAX_COMPARED]:
-        if [same[target] for target in graph.targets(node)] != earlier.targets(found[node]):
+        if graph.node_type[node] in texts:
+            is_same = graph.prefix_of(node) == earlier.prefix_of(found[node])
+        else:
+            targets = [same[target] for target in graph.targets(node)]
+            is_same = targets == earlier.targets(found[node])
+        if not is_same:
             found[node] = NONE
     return found
 
@@ -167,9 +173,23 @@ def _holder(growth: Growth, members: list[int]) -> Holder | None:
         holder = _holder_over(growth, members, [[], *through])
         if holder is not None:
             return holder
+    if len(growth.graphs) == 2 and len(through) == 1:
+        holder = _holder_over(growth, members, [[], *through])
+        return holder if holder is not None and _is_most_of_the_growth(growth, members) else None
     if len(through) < min(3, len(growth.graphs)):
         return None
     return _holder_over(growth, members, through)
+
+
+def _is_most_of_the_growth(growth: Growth, members: list[int]) -> bool:
+    """Tell whether a place that two snapshots show once, in the last, holds most of what is new.
+
+    Any program makes containers as it starts. One that holds most of a large growth is told, with
+    the low confidence of two snapshots.
+    """
+    held = sum(growth.last.retained_bytes(node) for node in members)
+    grown = sum(growth.last.node_size) - sum(growth.graphs[0].node_size)
+    return held >= _MIN_HELD_BYTES and held >= _MIN_HELD_SHARE * grown
 
 
 def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -> Holder | None:
@@ -204,7 +224,7 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
     if len(grown) > 1:
         shape = "cluster"
     else:
-        shape = "slot" if growth.births[-1][grown[0]] > start + (not through[0]) else "container"
+        shape = "slot" if growth.births[grown[0]] > start + (not through[0]) else "container"
     return Holder(
         grown[0],
         shape,
@@ -272,14 +292,14 @@ def _get_longer(
 def _grown_members(growth: Growth, members: list[int], start: int) -> list[int]:
     """Return the containers that are longer than at the start, the longest first."""
     grown = [node for node in members if _is_longer(growth, node, start)] or members
-    return sorted(grown, key=lambda node: -length_in(growth.last, node))
+    return sorted(grown, key=lambda node: -growth.length(node, growth.end))
 
 
 def _is_longer(growth: Growth, node: int, start: int) -> bool:
-    first = growth.births[-1][node]
+    first = growth.births[node]
     if first > start:
         return True
-    return length_in(growth.last, node) > length_in(growth.graphs[first], growth.history(node)[0])
+    return growth.length(node, growth.end) > growth.length(growth.history(node)[0], first)
 
 
 def _new_entries(

@@ -18,6 +18,7 @@ from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("MIN_BUFFER_BYTES", "growing_buffers")
 
+MIN_LARGE_BYTES = 512  # with a beginning of its own
 MIN_BUFFER_BYTES = 1024  # of growth in all; less is how allocators round
 _MIN_STEP_BYTES = 64  # in each interval
 _NEVER_BUFFERS = frozenset({"frame", "generator", "coroutine", "code", "type", "int", "function"})
@@ -76,11 +77,16 @@ def _grows(growth: Growth, sizes: Sequence[int], start: int, stays: Sequence[boo
 
 def _stays(graphs: Sequence[HeapGraph], nodes: Sequence[int]) -> list[bool | None]:
     """Tell for each interval whether an object begins as before, None where that is unknown."""
-    prefixes = [graph.prefix_of(node) for graph, node in zip(graphs, nodes, strict=True)]
+    prefixes = [_beginning(graph, node) for graph, node in zip(graphs, nodes, strict=True)]
     return [
         None if before is None or after is None else before == after
         for before, after in pairwise(prefixes)
     ]
+
+
+def _beginning(graph: HeapGraph, node: int) -> int | None:
+    """Return the hash of the beginning of a large object; that of a small text is of all of it."""
+    return graph.prefix_of(node) if graph.node_size[node] >= MIN_LARGE_BYTES else None
 
 
 def _many(growth: Growth, key: int, nodes: list[int]) -> Holder | None:
@@ -110,7 +116,7 @@ def _many(growth: Growth, key: int, nodes: list[int]) -> Holder | None:
 def _most_stay(graphs: Sequence[HeapGraph], through: Sequence[list[int]]) -> list[bool | None]:
     """Tell for each interval whether most of the beginnings in a place are still there."""
     beginnings = [
-        [prefix for node in nodes if (prefix := graph.prefix_of(node)) is not None]
+        [prefix for node in nodes if (prefix := _beginning(graph, node)) is not None]
         for graph, nodes in zip(graphs, through, strict=True)
     ]
     return [

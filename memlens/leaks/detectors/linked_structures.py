@@ -25,10 +25,11 @@ def linked_structures(growth: Growth, known: set[int]) -> Iterator[Holder]:
     """Yield the heads of chains and trees that have grown in every interval and kept their links."""
     last = growth.places(growth.end)
     before = growth.places(growth.end - 1)
+    counts = before.repeated.counts()
     gains = {
-        key: len(nodes) - len(before.repeated.get(key, ()))
-        for key, nodes in last.repeated.items()
-        if len(nodes) - len(before.repeated.get(key, ())) > 0
+        key: count - counts.get(key, 0)
+        for key, count in last.repeated.counts().items()
+        if count > counts.get(key, 0)
     }
     for key in sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]:
         holder = _holder(growth, key)

@@ -14,6 +14,7 @@ _KINDS = {
     "native": "memory outside Python objects accumulates: an extension module or a C library",
     "fragmentation": "the allocators hold more memory, but not more is in use: fragmentation",
     "native or fragmentation": "the Python heap does not grow: native memory or fragmentation",
+    "steep": "memory reaches its limit before a trend is certain",
     "unknown": "Python and native growth cannot be distinguished by one series",
 }
 
@@ -62,7 +63,8 @@ class LeakAlert:
     test, corrected for autocorrelation. ``seconds_to_limit`` and its interval are None if no limit
     is known or the limited series does not grow; the upper end of the interval is ``inf`` if the
     interval of the slope reaches zero. ``kind`` is ``python``, ``native``, ``fragmentation``,
-    ``native or fragmentation`` or ``unknown``. When readings are counted (``by_iterations``), read
+    ``native or fragmentation``, ``steep`` (a few readings that rise fast towards the limit; their
+    interval is that of all pairs) or ``unknown``. When readings are counted (``by_iterations``), read
     "reading" for "hour" throughout.
     """
 
@@ -97,8 +99,8 @@ class LeakAlert:
     def __str__(self) -> str:
         low, high = self.interval_bytes_per_hour
         lines = [
-            f"memory leak suspected in {self.series}: {self._slope()} "
-            f"(99.9 % between {self._amount(low)} and {self._amount(high)})",
+            f"{self._headline()} in {self.series}: {self._slope()} "
+            f"({self._sure()}between {self._amount(low)} and {self._amount(high)})",
             f"  {self._amount(self.growth_bytes, signed=True)} over the last {self._span()}, now at "
             f"{self._amount(self.level_bytes)}{', growing steeper' if self.steepening else ''}; "
             f"confidence {_percent(self.confidence)}",
@@ -107,6 +109,12 @@ class LeakAlert:
         if self.seconds_to_limit is not None and self.limit_bytes is not None:
             lines.append(f"  {self._time_left()}")
         return "\n".join(lines)
+
+    def _headline(self) -> str:
+        return "steep rise of memory" if self.kind == "steep" else "memory leak suspected"
+
+    def _sure(self) -> str:
+        return "" if self.kind == "steep" else "99.9 % "
 
     def _slope(self) -> str:
         unit = "reading" if self.by_iterations else "h"

@@ -1,4 +1,4 @@
-/* The keyed hashes of the beginnings of large texts and buffers.
+/* The keyed hashes of the beginnings of texts and of large buffers.
  *
  * A buffer that accumulates keeps its beginning; one that is emptied does not. The hash is that of
  * Python's bytes, whose key is secret and of this process, so that contents cannot be guessed from
@@ -20,8 +20,13 @@ static int
 text_prefix_hash(PyObject *text, Py_hash_t *hash)
 {
     Py_UCS4 characters[PREFIX_CHARACTERS];
-    if (!text_is_readable(text) || PyUnicode_GET_LENGTH(text) < PREFIX_CHARACTERS) {
+    if (!text_is_readable(text)) {
         return 0;
+    }
+    if (PyUnicode_GET_LENGTH(text) < PREFIX_CHARACTERS) { /* as hash() computes it */
+        *hash = compat_hash_bytes(PyUnicode_DATA(text),
+                                  PyUnicode_GET_LENGTH(text) * PyUnicode_KIND(text));
+        return 1;
     }
     int kind = PyUnicode_KIND(text);
     const void *data = PyUnicode_DATA(text);
@@ -62,6 +67,13 @@ prefix_hash(PyObject *object, const Plan *plan, uint64_t size, Py_hash_t *hash)
     if (PyUnicode_CheckExact(object)) {
         return text_prefix_hash(object, hash);
     }
+    if (size < MIN_NODE_BYTES && !PyBytes_CheckExact(object)) {
+        return 0;
+    }
+    if (PyBytes_CheckExact(object) && Py_SIZE(object) < PREFIX_BYTES) {
+        *hash = compat_hash_bytes(PyBytes_AS_STRING(object), Py_SIZE(object));
+        return 1;
+    }
     if (PyBytes_CheckExact(object)) {
         return bytes_prefix_hash(PyBytes_AS_STRING(object), Py_SIZE(object), hash);
     }
@@ -85,7 +97,7 @@ void
 note_prefix(Capture *capture, PyObject *object, const Plan *plan)
 {
     Py_hash_t hash;
-    if (capture->size >= MIN_NODE_BYTES && prefix_hash(object, plan, capture->size, &hash)) {
+    if (prefix_hash(object, plan, capture->size, &hash)) {
         capture->failed |= push_u32(&capture->prefix_node, capture->node) < 0
                            || push_u32(&capture->prefix_hash, (uint32_t)hash) < 0;
     }

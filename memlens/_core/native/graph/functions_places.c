@@ -46,6 +46,9 @@ check_columns(const Graph *graph, const Column *columns)
         if (path[node] >= graph->edge_count) {
             return refuse("path_edges names an edge that does not exist");
         }
+        if (graph->target[path[node]] != node) {
+            return refuse("path_edges names an edge that leads elsewhere");
+        }
         uint32_t label = graph->label[path[node]];
         if ((label & KIND_MASK) != INDEX
             && label >> LABEL_BITS >= (uint64_t)columns[STRING_KEY].length) {
@@ -70,6 +73,7 @@ keys_of(PyObject *array_type, const Graph *graph, const Column *columns, uint32_
         && result_new(&repeats, array_type, 'B', graph->node_count) == 0) {
         PlaceInput input = {
             .offset = graph->offset,
+            .target = graph->target,
             .label = graph->label,
             .path = columns[PATH].data,
             .type = columns[TYPE].data,

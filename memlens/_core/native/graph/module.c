@@ -81,6 +81,34 @@ static PyMethodDef module_functions[] = {
              "A 64-bit key for each node: of its type, and its size if fixed."),
     FUNCTION(mark_matched, "mark_matched(same, flags_a, flags_b, skip_flags, mark)\n--\n\n"
              "Both heaps' flags with the bits ``mark`` added to what both have."),
+    FUNCTION(birth_steps, "birth_steps(same, before, step)\n--\n\n"
+             "The snapshot in which each object was first seen."),
+    FUNCTION(mark_born, "mark_born(birth, since, node_flags, skip_flags)\n--\n\n"
+             "A byte for each node: 1 if it was born after a snapshot and is not skipped."),
+    FUNCTION(reach_marked, "reach_marked(edge_offset, edge_target, edge_label, mark, entry)\n--\n\n"
+             "The marked nodes that entries reach over strong edges and marked nodes."),
+    FUNCTION(share_sizes, "share_sizes(node_size, row_offset, row_node)\n--\n\n"
+             "The sizes of each row's nodes, each shared among the rows that name it."),
+    FUNCTION(group_nodes, "group_nodes(key, mark, node_flags, skip_flags)\n--\n\n"
+             "The marked nodes as rows of equal keys: keys, offsets and nodes."),
+    FUNCTION(node_lengths,
+             "node_lengths(edge_offset, edge_target, edge_label, container_node, container_length)\n--\n\n"
+             "The number of elements of each node, or else of its strong references."),
+    FUNCTION(row_sums, "row_sums(row_offset, row_node, value)\n--\n\n"
+             "The sum of the values of each row's nodes."),
+    FUNCTION(row_gains, "row_gains(row_offset, row_node, same, length_a, length_b)\n--\n\n"
+             "By how much the nodes of each row are longer than before, all together."),
+    FUNCTION(text_keys, "text_keys(string_offset, string_bytes)\n--\n\n"
+             "A 64-bit key of each stored text: two checksums."),
+    FUNCTION(nodes_of_types, "nodes_of_types(node_type, type_mark)\n--\n\n"
+             "The nodes whose type is marked."),
+    FUNCTION(edges_labelled, "edges_labelled(edge_label, label)\n--\n\n"
+             "The edges that bear a label."),
+    FUNCTION(mark_containers,
+             "mark_containers(edge_offset, node_type, type_skipped, container_node, min_references)\n--\n\n"
+             "A byte for each node: 1 for what has a length or many references."),
+    FUNCTION(mark_buffers, "mark_buffers(node_size, container_node, min_bytes)\n--\n\n"
+             "A byte for each node: 1 for large ones without elements."),
     {NULL, NULL, 0, NULL},
 };
 

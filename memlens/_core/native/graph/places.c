@@ -32,21 +32,12 @@ static void
 find_parents(Places *places)
 {
     const PlaceInput *input = places->input;
-    for (uint32_t node = 1; node < input->node_count; node++) {
-        if (input->path[node] == NODE_NONE) {
-            continue;
-        }
-        uint32_t low = 0, high = input->node_count; /* the last row that begins at or before */
-        while (low < high) {
-            uint32_t middle = low + (high - low) / 2;
-            if (input->offset[middle + 1] <= input->path[node]) {
-                low = middle + 1;
-            }
-            else {
-                high = middle;
+    for (uint32_t source = 0; source < input->node_count; source++) {
+        for (uint64_t edge = input->offset[source]; edge < input->offset[source + 1]; edge++) {
+            if (input->path[input->target[edge]] == edge) {
+                places->parent[input->target[edge]] = source;
             }
         }
-        places->parent[node] = low;
     }
 }
 

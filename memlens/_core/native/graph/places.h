@@ -6,7 +6,7 @@
 
 typedef struct {
     const uint64_t *offset; /* of the edges of each node, node_count + 1 entries */
-    const uint32_t *label;
+    const uint32_t *target, *label;
     const uint32_t *path; /* of each node, the last edge of its path */
     const uint32_t *type;
     const uint64_t *string_key, *type_key, *root_key;

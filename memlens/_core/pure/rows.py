@@ -1,0 +1,159 @@
+"""Nodes as rows of equal keys, and sums over rows."""
+
+from __future__ import annotations
+
+from array import array
+from itertools import groupby, pairwise
+from operator import le, lt
+from typing import TYPE_CHECKING
+
+from memlens._core.layout import NONE
+from memlens._core.pure.columns import (
+    read_column,
+    read_edges,
+    read_flags,
+    read_marks,
+    read_skipped,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+__all__ = (
+    "check_ascending",
+    "check_numbers",
+    "group_nodes",
+    "node_lengths",
+    "read_rows",
+    "row_gains",
+    "row_sums",
+)
+
+
+def group_nodes(
+    key: ReadableBuffer, mark: ReadableBuffer, node_flags: ReadableBuffer, skip_flags: int
+) -> tuple[array[int], array[int], array[int]]:
+    """Return the marked nodes that have no skipped flag, as rows of equal keys.
+
+    ``key`` (u64) and ``mark`` (a byte) have an entry for each node. Returns the keys, ascending
+    (``"Q"``), the offsets of their rows, one more (``"Q"``), and the nodes, ascending in each row
+    (``"I"``). Raises `ValueError` for inconsistent columns.
+    """
+    keys = read_column(key, "Q", "key")
+    marks = read_marks(mark, len(keys), "mark")
+    flags = read_flags(node_flags, len(keys))
+    read_skipped(skip_flags, "skip_flags")
+    nodes = [
+        node
+        for node, (marked, flag) in enumerate(zip(marks, flags, strict=True))
+        if marked and not flag & skip_flags
+    ]
+    nodes.sort(key=keys.__getitem__)
+    found, offset, position = array("Q"), array("Q", [0]), 0
+    for one, row in groupby(nodes, keys.__getitem__):
+        position += sum(1 for _ in row)
+        found.append(one)
+        offset.append(position)
+    return found, offset, array("I", nodes)
+
+
+def node_lengths(
+    edge_offset: ReadableBuffer,
+    edge_target: ReadableBuffer,
+    edge_label: ReadableBuffer,
+    container_node: ReadableBuffer,
+    container_length: ReadableBuffer,
+) -> array[int]:
+    """Return the number of elements of each node, where it is known, else of its strong references.
+
+    More than 32 bits can hold count as the most that they can (``"I"``). Raises `ValueError` for
+    inconsistent columns.
+    """
+    edges = read_edges(edge_offset, edge_target, edge_label)
+    containers = read_column(container_node, "I", "container_node")
+    known = read_column(container_length, "Q", "container_length")
+    if len(containers) != len(known):
+        raise ValueError("container_node and container_length must have the same length")
+    check_ascending(containers, "container_node", edges.node_count)
+    offset, weak = edges.offset, edges.weak
+    lengths = [end - start - sum(weak[start:end]) for start, end in pairwise(offset)]
+    for node, length in zip(containers, known, strict=True):
+        lengths[node] = length
+    return array("I", [min(length, NONE) for length in lengths])
+
+
+def row_sums(
+    row_offset: ReadableBuffer, row_node: ReadableBuffer, value: ReadableBuffer
+) -> array[int]:
+    """Return the sum of the values (u32, by node) of each row's nodes (``"Q"``).
+
+    Raises `ValueError` for inconsistent columns.
+    """
+    values = read_column(value, "I", "value")
+    offset, nodes = read_rows(row_offset, row_node, len(values))
+    return array(
+        "Q",
+        [sum(values[node] for node in nodes[start:end]) for start, end in pairwise(offset)],
+    )
+
+
+def row_gains(
+    row_offset: ReadableBuffer,
+    row_node: ReadableBuffer,
+    same: ReadableBuffer,
+    length_a: ReadableBuffer,
+    length_b: ReadableBuffer,
+) -> array[int]:
+    """Return by how much the nodes of each row are longer than the same objects were (``"Q"``).
+
+    ``same``: for each node of heap b the same object's node in heap a, or `NONE`; ``length_a`` and
+    ``length_b``: the lengths (u32) of both heaps' nodes. What is new or shorter counts nothing.
+    Raises `ValueError` for inconsistent columns.
+    """
+    matched = read_column(same, "I", "same")
+    before = read_column(length_a, "I", "length_a")
+    after = read_column(length_b, "I", "length_b")
+    offset, nodes = read_rows(row_offset, row_node, len(matched))
+    check_numbers(matched, "same", len(before))
+    if len(after) != len(matched):
+        raise ValueError(f"length_b has {len(after)} entries for {len(matched)} nodes")
+    return array(
+        "Q",
+        [
+            sum(
+                max(0, after[node] - before[matched[node]])
+                for node in nodes[start:end]
+                if matched[node] != NONE
+            )
+            for start, end in pairwise(offset)
+        ],
+    )
+
+
+def read_rows(
+    row_offset: ReadableBuffer, row_node: ReadableBuffer, node_count: int
+) -> tuple[list[int], list[int]]:
+    """Return the offsets and the nodes of some rows, checked."""
+    offset = read_column(row_offset, "Q", "row_offset").tolist()
+    nodes = read_column(row_node, "I", "row_node").tolist()
+    ascends = all(map(le, offset, offset[1:]))
+    if not offset or offset[0] or offset[-1] != len(nodes) or not ascends:
+        raise ValueError("row_offset does not fit row_node")
+    if nodes and max(nodes) >= node_count:
+        raise ValueError(f"row_node names {max(nodes)} of only {node_count}")
+    return offset, nodes
+
+
+def check_numbers(column: memoryview, name: str, limit: int) -> None:
+    """Raise `ValueError` where a number other than `NONE` is not below ``limit``."""
+    for number in column:
+        if number >= limit and number != NONE:
+            raise ValueError(f"{name} names {number} of only {limit}")
+
+
+def check_ascending(column: memoryview, name: str, limit: int) -> None:
+    """Raise `ValueError` where numbers do not ascend or are not below ``limit``."""
+    if not all(map(lt, column, column[1:])):
+        raise ValueError(f"{name} is not ascending")
+    if len(column) and column[-1] >= limit:
+        raise ValueError(f"{name} names {column[-1]} of only {limit}")

@@ -1,0 +1,93 @@
+"""The types of what a holder gained, the most telling first."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+from memlens._core.layout import NodeFlag
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.leaks.growth import Holder
+from memlens.leaks.patterns.case import DATA, Case, named_base
+
+__all__ = ("gained_types",)
+
+# Of equal numbers, what is more telling than these comes first.
+_PLAIN = DATA | {
+    "dict", "list", "set", "bytearray", "cell", "_thread.lock", "builtin_function_or_method",
+}  # fmt: skip
+_MAX_TYPES = 5
+
+
+def gained_types(case: Case) -> tuple[str, ...]:
+    """Return what the holder gained, the most telling types first.
+
+    The program's own types come before those of the standard library, and these before plain data;
+    of each kind first the values added, then keys, then what came with them, most bytes first.
+    """
+    entries, by_bytes = _types_of(case.graph, case.holder)
+    based = _named_by_base(case.graph, case.holder)
+    values, entries, by_bytes = (
+        _renamed(types, based) for types in (case.value_types, entries, by_bytes)
+    )
+    ranked = [
+        name
+        for types in (values, entries, by_bytes)
+        for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    ranked = list(dict.fromkeys(ranked)) or [case.subject_type]  # it grew in its own memory
+    ranked.sort(key=_plainness)
+    first = next(iter(values.most_common(1)), None)
+    found = ranked[:_MAX_TYPES]
+    if first is not None and first[0] not in found:
+        found[-1] = first[0]
+    return tuple(found)
+
+
+def _types_of(graph: HeapGraph, holder: Holder) -> tuple[Counter[str], Counter[str]]:
+    """Return the types of the entries by number, and of all that was gained by bytes."""
+    row, sizes, flags = graph.node_type, graph.node_size, graph.flags
+    namespace = int(NodeFlag.NAMESPACE)
+    names = graph.type_names
+    entries: Counter[str] = Counter()
+    for kind, count in Counter(row[node] for node in holder.entries).items():
+        entries[names[kind]] += count
+    size_of_row = dict.fromkeys(row, 0)
+    for node in holder.gained:  # over millions of objects: no calls in here
+        if not flags[node] & namespace:
+            size_of_row[row[node]] += sizes[node]
+    by_bytes: Counter[str] = Counter()
+    for kind, size in size_of_row.items():
+        if size:
+            by_bytes[names[kind]] += size
+    return entries, by_bytes
+
+
+def _named_by_base(graph: HeapGraph, holder: Holder) -> dict[str, str]:
+    """Return the names of classes that came with what was gained, with those of their bases.
+
+    There are as many classes made at run time as a program likes: their base tells more.
+    """
+    made = {*holder.gained, *holder.entries}
+    return {
+        graph.type_names[row]: base
+        for row, node in enumerate(graph.type_node)
+        if node in made and (base := named_base(graph, node, made))
+    }
+
+
+def _renamed(types: Counter[str], based: dict[str, str]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for name, count in types.items():
+        found[based.get(name, name)] += count
+    return found
+
+
+def _plainness(name: str) -> int:
+    """Rank a type by how much it tells: 0 for the program's own, 3 for plain data."""
+    if name in _PLAIN:
+        return 3
+    module, dot, _ = name.partition(".")
+    if not dot:
+        return 2
+    return 1 if module in sys.stdlib_module_names else 0

@@ -1,0 +1,104 @@
+"""`memlens run` on programs that fork: each process is reported on its own."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from memlens import _core
+
+pytestmark = pytest.mark.skipif(_core.fork_capture is None, reason="captures would be too slow")
+
+WORK = """
+import multiprocessing, os, sys, time
+
+class Item:
+    def __init__(self, number):
+        self.text = f"item {number} " * 20
+
+class Order(Item):
+    pass
+
+def fill(items, kind, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        items.append(kind(len(items)))
+        time.sleep(0.001)  # the program takes its time
+"""
+
+
+def run(tmp_path, body, *options):
+    (tmp_path / "script.py").write_text(WORK + textwrap.dedent(body))
+    command = [sys.executable, "-m", "memlens", "run", "--snapshot-interval", "0.3", *options]
+    return subprocess.run(
+        [*command, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+CHILD_LEAKS = """
+    def child():
+        leaked = []
+        fill(leaked, Order, 1.3)
+
+    def main():
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        kept = []
+        fill(kept, Item, 2.2)
+        process.join()
+
+    main()
+"""
+
+
+def test_parent_and_child_have_a_report_each(tmp_path):
+    done = run(tmp_path, CHILD_LEAKS, "-o", "out", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    [child] = report["children"]
+    assert child["pid"] != report["pid"]
+    assert "local 'kept'" in report["leaks"]["suspects"][0]["holder"]
+    assert "local 'leaked'" in child["suspects"][0]["holder"]
+    assert "script.Order" in child["suspects"][0]["growing_types"][0].replace("__main__", "script")
+
+
+def test_text_names_the_child_and_lists_no_deleted_file(tmp_path):
+    done = run(tmp_path, CHILD_LEAKS)
+    assert "Child process: Process" in done.stderr
+    assert "local 'leaked'" in done.stderr
+    assert "memlens-run-" not in done.stderr
+
+
+def test_child_that_runs_to_the_end_of_the_program_leaves_the_report_to_its_parent(tmp_path):
+    body = """
+        if os.fork() == 0:
+            leaked = []
+            fill(leaked, Order, 1.2)
+        else:
+            kept = []
+            fill(kept, Item, 1.2)
+            os.wait()
+    """
+    done = run(tmp_path, body, "-o", "out", "--json")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert done.stderr.count('"children"') == 1
+    assert "__main__.kept" in report["leaks"]["suspects"][0]["holder"]
+    assert "__main__.leaked" in report["children"][0]["suspects"][0]["holder"]
+
+
+def test_snapshots_of_another_program_in_the_folder_are_no_children(tmp_path):
+    body = """
+        kept = []
+        fill(kept, Item, 0.7)
+    """
+    run(tmp_path, body, "-o", "out")
+    run(tmp_path, body, "-o", "out")
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["children"] == []

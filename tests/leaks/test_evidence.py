@@ -1,0 +1,127 @@
+"""What counts as evidence: identity, the end of a program, few and heavy elements, garbage."""
+
+import pytest
+
+from memlens._core.layout import EdgeKind as K
+from memlens._core.layout import NodeFlag, RootKind
+from memlens.leaks.leak_report import find_leaks
+from tests.heap.planted import Planter
+from tests.leaks.test_suspects import series, table_of
+
+MIB = 1 << 20
+
+
+def program(lengths, reasons=None, seconds=60.0, element_bytes=100):
+    """Snapshots of one list with these lengths, None where it does not exist yet."""
+    snapshots = []
+    for step, length in enumerate(lengths):
+        p = Planter()
+        attributes = {}
+        if length is not None:
+            rows = p.node("list", 56 + 8 * length, key="rows", length=length)
+            for i in range(length):
+                row = p.node("app.Row", element_bytes, key=("row", i))
+                p.edge(rows, row, K.INDEX, position=i)
+            attributes["rows"] = rows
+        p.module("app", **attributes)
+        reason = reasons[step] if reasons else "periodic"
+        snapshots.append(p.snapshot(timestamp=seconds * step, reason=reason))
+    return snapshots
+
+
+def holders(snapshots):
+    return [suspect.holder for suspect in find_leaks(snapshots)]
+
+
+def test_tuples_at_reused_addresses_are_new_if_they_refer_to_other_objects():
+    def rows(p, n, is_same):
+        table = p.node("list", 56 + 8 * n, key="table", length=n)
+        for i in range(n):
+            row = p.node("tuple", 56, key=("at", i), length=1)  # at the same address each time
+            value = p.node("app.Value", 100, key=("value", i if is_same else (n, i)))
+            p.edge(row, value, K.INDEX, position=0)
+            p.edge(table, row, K.INDEX, position=i)
+        p.module("app", rows=table)
+
+    assert holders(series(lambda p, n: rows(p, n, is_same=True))) == ["app.rows"]
+    assert holders(series(lambda p, n: rows(p, n, is_same=False))) == []
+
+
+def test_large_texts_at_reused_addresses_are_new_if_they_begin_otherwise():
+    def texts(p, n, is_same):
+        table = p.node("list", 56 + 8 * n, key="table", length=n)
+        for i in range(n):
+            text = p.node("str", 600, key=("at", i))
+            p.prefixes[text] = i if is_same else 1000 * n + i
+            p.edge(table, text, K.INDEX, position=i)
+        p.module("app", texts=table)
+
+    assert holders(series(lambda p, n: texts(p, n, is_same=True))) == ["app.texts"]
+    assert holders(series(lambda p, n: texts(p, n, is_same=False))) == []
+
+
+RUN = ("startup", "periodic", "periodic", "periodic", "periodic", "exit")
+
+
+def test_three_intervals_of_a_running_program_outweigh_what_it_clears_at_its_end():
+    assert holders(program([None, 10, 20, 30, 40, 0], RUN)) == ["app.rows"]
+
+
+def test_two_intervals_do_not():
+    assert holders(program([None, 10, 20, 30, 0], (*RUN[:4], "exit"))) == []
+
+
+def test_what_is_gone_between_the_return_of_main_and_the_exit_was_seen_at_the_return():
+    reasons = ("startup", "periodic", "periodic", "periodic", "return", "periodic", "exit")
+    assert holders(program([None, 10, 20, 30, 40, None, None], reasons)) == ["app.rows"]
+    # Of a function that returned long before the end, the end is not.
+    reasons = ("startup", "periodic", "return", "periodic", "periodic", "periodic", "exit")
+    assert holders(program([None, 10, 20, 30, 40, 50, None], reasons)) == ["app.rows"]
+
+
+def test_a_short_last_interval_is_weighed_by_its_length():
+    snapshots = program([10, 100, 200, 300, 330])
+    moved = [*snapshots[:4], program([None] * 4 + [330], seconds=49.5)[-1]]
+    assert moved[-1].timestamp - moved[-2].timestamp == pytest.approx(18)
+    assert holders(moved) == ["app.rows"]
+    assert holders(snapshots[:4] + program([10, 100, 200, 300, 305])[-1:]) == []
+
+
+def test_few_heavy_elements_need_three_intervals_in_which_the_place_existed():
+    assert holders(program([0, 1, 2, 3], element_bytes=10 * MIB)) == ["app.rows"]
+    assert holders(program([None, 1, 2, 4], element_bytes=10 * MIB)) == []
+    assert holders(program([0, 1, 2, 3], element_bytes=1000)) == []
+
+
+def test_garbage_is_judged_from_where_the_collector_is_off():
+    def snapshots(off_from):
+        found = []
+        for step in range(4):
+            p = Planter()
+            for i in range(20 * step):
+                node = p.node("app.Parent", 100, key=i, flags=NodeFlag.GARBAGE)
+                p.edge(node, node, K.ATTRIBUTE, "me")
+            facts = {"collected": None, "gc_enabled": step < off_from}
+            found.append(p.snapshot(timestamp=60.0 * step, **facts))
+        return found
+
+    assert holders(snapshots(off_from=1)) == ["cyclic garbage"]
+    assert holders(snapshots(off_from=2)) == []
+
+
+def test_what_grows_in_a_context_is_called_by_its_variable():
+    def context(p, n):
+        variable = p.node("_contextvars.ContextVar", 64, key="variable")
+        spans = table_of(p, n, "app.Span", container="list", kind=K.INDEX)
+        trie, entries = p.node("hamt", 64, key="hamt"), p.node("hamt_bitmap_node", 64, key="node")
+        p.root(trie, RootKind.INTERPRETER, "context of a thread")
+        p.edge(trie, entries, K.INTERNAL)
+        other = p.node("dict", 64, key="other", length=0)
+        for target in (other, p.node("_contextvars.ContextVar", 64, key="another")):
+            p.edge(entries, target, K.INTERNAL)
+        for target in (spans, variable):  # the value before its variable
+            p.edge(entries, target, K.INTERNAL)
+        p.module("app", SPANS=variable)
+
+    (suspect,) = find_leaks(series(context))
+    assert suspect.holder == "context variable app.SPANS"
