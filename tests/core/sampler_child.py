@@ -50,6 +50,7 @@ def run_plain(
 
 
 PRELUDE = """
+import sys
 from memlens._core import _sampler as sampler
 from memlens._core.sampler_api import COLUMNS
 
@@ -77,4 +78,7 @@ def live_of(function):
 def allocated_of(function):
     rows = [row for row in table() if row[0] and row[0][0][0].split(".")[-1] == function]
     return sum(row[4] for row in rows), sum(row[5] for row in rows)
+
+# What the block of a bytearray has beside its contents: from 3.15 on it is a bytes object.
+BLOCK_EXTRA = sys.getsizeof(b"") if sys.version_info >= (3, 15) else 1
 """

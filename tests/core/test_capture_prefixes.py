@@ -1,6 +1,7 @@
 """Whether a large text or buffer still begins as it did, on both cores."""
 
 import io
+import sys
 from array import array
 
 import pytest
@@ -84,5 +85,5 @@ def test_the_bytes_in_a_bytes_io_have_one(core):
     first, end = sections["edge_offset"][node : node + 2]
     hashes = dict(zip(sections["prefix_node"], sections["prefix_hash"], strict=True))
     held = [hashes[t] for t in sections["edge_target"][first:end] if t in hashes]
-    is_seen = core.__name__ == "C"  # the pure core cannot see the bytes
+    is_seen = core.__name__ == "C" or sys.version_info >= (3, 12)  # before, nothing shows the bytes
     assert held == [hash(BYTES[:256]) & 0xFFFF_FFFF] * is_seen

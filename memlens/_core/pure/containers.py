@@ -6,6 +6,7 @@ type and never methods of the subclass.
 
 from __future__ import annotations
 
+import builtins
 import gc
 import sys
 from array import array
@@ -17,6 +18,7 @@ from memlens._core.layout import EdgeKind
 from memlens._core.pure.labels import EMPTY, KeyLabels, NameLabels, index_labels, label
 
 __all__ = (
+    "FROZEN_DICT",
     "Expansion",
     "Namespaces",
     "deque_items",
@@ -34,6 +36,7 @@ _ITEM = array("I", [label(EdgeKind.ITEM)])
 _UNNAMED = array("I", [label(EdgeKind.INTERNAL)])
 _ONLY_STR = frozenset({id(str)})
 _SHARES_EMBEDDED_VALUES = sys.version_info >= (3, 13)
+FROZEN_DICT: Any = getattr(builtins, "frozendict", None)  # from 3.15 on
 _MAX_SHAPES = 10_000
 _referents = gc.get_referents
 
@@ -164,6 +167,12 @@ class Namespaces:
             labels = self._str_key * len(values)
         else:
             labels = array("I", map(self._keys.of, keys))
+        return keys + values, _ITEM * len(keys) + labels
+
+    def expand_frozen(self, obj: Any) -> Expansion:
+        """Return keys and values of a frozendict, which is never a namespace."""
+        keys, values = [*FROZEN_DICT.keys(obj)], [*FROZEN_DICT.values(obj)]
+        labels = array("I", map(self._keys.of, keys))
         return keys + values, _ITEM * len(keys) + labels
 
     def clear(self) -> None:

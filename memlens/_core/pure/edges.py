@@ -37,6 +37,7 @@ from memlens._core.pure.access import (
     module_namespace,
 )
 from memlens._core.pure.containers import (
+    FROZEN_DICT,
     Expansion,
     Namespaces,
     deque_items,
@@ -118,6 +119,9 @@ class Plans:
             id(CellType): cell_plan(self.internal),
             id(ModuleType): self._expand_module,
         }
+        if FROZEN_DICT is not None:
+            expand_frozen = self.namespaces.expand_frozen
+            self._contents[id(FROZEN_DICT)] = self._exact[id(FROZEN_DICT)] = expand_frozen
 
     def plan(self, cls: type) -> Expand | None:
         """Return the plan for the instances of ``cls``; None if they have no references."""

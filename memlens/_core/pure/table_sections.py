@@ -23,6 +23,7 @@ from memlens._core.pure.access import (
     function_code,
     module_namespace,
 )
+from memlens._core.pure.containers import FROZEN_DICT
 from memlens._core.pure.functions import has_cache_dict
 from memlens._core.pure.labels import StringTable, shown_value
 from memlens._core.pure.owner_bounds import add_owner_bounds
@@ -41,6 +42,8 @@ __all__ = (
 
 _IS_CLASS = 1 << 31
 _SIZED: tuple[type, ...] = (list, tuple, dict, set, frozenset, deque)
+if FROZEN_DICT is not None:
+    _SIZED += (FROZEN_DICT,)
 _SHOWN = (str, bytes, int, float)
 _max_length = deque.__dict__["maxlen"].__get__
 

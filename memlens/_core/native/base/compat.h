@@ -272,6 +272,15 @@ compat_entry_value(const CompatEntries *entries, Py_ssize_t position)
                           + sizeof(PyObject *));
 }
 
+/* A dict that does not change, with a hash behind its fields; NULL before it was there. */
+#if MEMLENS_MINOR >= 15
+#define COMPAT_FROZENDICT_TYPE (&PyFrozenDict_Type)
+#define compat_is_dict(object) PyAnyDict_Check(object)
+#else
+#define COMPAT_FROZENDICT_TYPE NULL
+#define compat_is_dict(object) PyDict_Check(object)
+#endif
+
 /* How many values a table of shared keys has room for. */
 static inline Py_ssize_t
 compat_keys_capacity(CompatKeys *keys)

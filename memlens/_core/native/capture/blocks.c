@@ -117,7 +117,7 @@ note_blocks(Capture *capture, PyObject *object, const Plan *plan)
     else if (PyList_Check(object)) {
         note_block(capture, ((PyListObject *)object)->ob_item);
     }
-    else if (PyDict_Check(object)) {
+    else if (compat_is_dict(object)) {
         note_dict(capture, (PyDictObject *)object);
     }
     else if (PyByteArray_Check(object)) {

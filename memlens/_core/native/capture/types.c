@@ -44,6 +44,7 @@ static const KnownType known[] = {
     {.type = &PySet_Type, .content = set_content},
     {.type = &PyFrozenSet_Type, .content = set_content},
     {.type = &PyDict_Type, .content = dict_content},
+    {.type = COMPAT_FROZENDICT_TYPE, .content = dict_content},
     {.type = &PyODict_Type, .rest = ordered_dict_rest},
     {.name = "collections.deque", .least_bytes = sizeof(Deque), .content = deque_content},
     {.name = "functools._lru_cache_wrapper",
