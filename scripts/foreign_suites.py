@@ -133,6 +133,9 @@ def compare(name: str, folder: Path, options: argparse.Namespace) -> bool:
         print(f"DIFFERENT  {test}\n    without  {before}\n    with     {after}")
     if not watched.has_ended_itself:
         print(f"DIFFERENT  with memlens the process ended like this:\n{watched.tail}")
+    if not plain.outcomes:
+        print(f"DIFFERENT  the suite did not run, not even without memlens:\n{plain.tail}")
+        return False
     ran = bool(watched.health)
     if not ran:
         print(f"DIFFERENT  memlens did not run to the end of any process:\n{watched.tail}")

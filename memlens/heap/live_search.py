@@ -12,16 +12,19 @@ from itertools import pairwise
 from types import FrameType
 from typing import Any
 
+from memlens._atomic import checked_path, write_whole
 from memlens._core.layout import KIND_MASK, LABEL_BITS, EdgeKind
 from memlens._core.pure.access import class_name
 from memlens._core.pure.edges import Plans
 from memlens._core.pure.labels import StringTable
 from memlens._package import CODE_FOLDER
-from memlens.errors import MissingExtraError
+from memlens.errors import MissingExtraError, OptionError, OutputError
 from memlens.heap.graph.heap_graph import Edge
 from memlens.heap.graph.paths import Hop, RetentionPath, reference_text
 
 __all__ = ("draw_referrers", "find_live_path")
+
+_PICTURES = (".dot", ".png", ".svg", ".pdf")
 
 
 def find_live_path(
@@ -52,26 +55,40 @@ def draw_referrers(obj: object, path: str | os.PathLike[str], *, max_depth: int 
     """Draw the referrers of ``obj`` with objgraph; return the path of the picture.
 
     The suffix selects the format: ``.dot`` is text for Graphviz; ``.png``, ``.svg`` and ``.pdf``
-    need the ``dot`` program of Graphviz. Raises ``MissingExtraError`` if it is not installed.
+    need the ``dot`` program of Graphviz. Raises ``MissingExtraError`` if it is not installed,
+    ``OptionError`` for another suffix, ``OutputError`` if the file cannot be written.
     """
+    import io
     import shutil
 
     import objgraph
 
-    target = os.fspath(path)
+    target = checked_path(path)
+    suffix = os.path.splitext(target)[1]
+    if suffix not in _PICTURES:
+        raise OptionError(f"cannot draw to {target!r}: use the suffix {', '.join(_PICTURES)}")
     if not target.endswith(".dot") and shutil.which("dot") is None:
         raise MissingExtraError(
             "drawing this format needs the 'dot' program of Graphviz; install Graphviz or draw to"
             " a file with the suffix .dot"
         )
-    options = {"max_depth": max_depth, "extra_ignore": _own_frame_ids()}
-    if target.endswith(".dot"):
-        # objgraph would open it with codecs.open, which warns from 3.14 on.
-        with open(target, "w", encoding="utf-8") as file:
-            objgraph.show_backrefs([obj], output=file, **options)
-    else:
-        objgraph.show_backrefs([obj], filename=target, **options)
+    drawn = io.StringIO()
+    ignored = [id(drawn), *_own_frame_ids()]
+    objgraph.show_backrefs([obj], max_depth=max_depth, extra_ignore=ignored, output=drawn)
+    content = drawn.getvalue().encode()
+    write_whole(target, content if suffix == ".dot" else _rendered(content, suffix[1:]))
     return target
+
+
+def _rendered(dot: bytes, kind: str) -> bytes:
+    """Return the picture that Graphviz makes of a text in its language."""
+    import subprocess
+
+    done = subprocess.run(["dot", f"-T{kind}"], input=dot, capture_output=True, check=False)
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip()
+        raise OutputError(f"Graphviz cannot draw the picture: {reason}")
+    return done.stdout
 
 
 def _own_frame_ids() -> list[int]:

@@ -138,6 +138,20 @@ def test_draw_referrers_writes_graphviz_text(tmp_path):
     assert "digraph" in target.read_text()
 
 
+def test_draw_referrers_does_not_write_through_a_planted_link(tmp_path):
+    victim, target = tmp_path / "victim", tmp_path / "box.dot"
+    victim.write_text("precious")
+    target.symlink_to(victim)
+    memlens.heap.draw_referrers(SHELF, target)
+    assert victim.read_text() == "precious"
+    assert "digraph" in target.read_text()
+
+
+def test_draw_referrers_refuses_an_unknown_suffix(tmp_path):
+    with pytest.raises(OptionError, match=r"use the suffix \.dot"):
+        memlens.heap.draw_referrers(SHELF, tmp_path / "shelf.bmp")
+
+
 def test_draw_referrers_without_graphviz_names_it(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(MissingExtraError, match="Graphviz"):
