@@ -22,21 +22,31 @@ class Item:
 class Order(Item):
     pass
 
-def fill(items, kind, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        items.append(kind(len(items)))
-        time.sleep(0.001)  # the program takes its time
+def snapshot_count():
+    folder = os.environ["SNAPSHOTS"]
+    return sum(f"-{os.getpid()}-" in name for name in os.listdir(folder) if name[-1] == "s")
+
+def fill(items, kind, is_over):
+    # Until five snapshots of this process are there, however busy the machine is.
+    while snapshot_count() < 5 or not is_over():
+        items.extend(kind(len(items)) for _ in range(5))
+        time.sleep(0.002)  # the program takes its time
 """
 
 
 def run(tmp_path, body, *options):
+    (tmp_path / "temporary").mkdir(exist_ok=True)
     (tmp_path / "script.py").write_text(WORK + textwrap.dedent(body))
     command = [sys.executable, "-m", "memlens", "run", "--snapshot-interval", "0.3", *options]
     return subprocess.run(
         [*command, "script.py"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "SNAPSHOTS": str(tmp_path / "out"),
+            "TMPDIR": str(tmp_path / "temporary"),
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -46,14 +56,13 @@ def run(tmp_path, body, *options):
 CHILD_LEAKS = """
     def child():
         leaked = []
-        fill(leaked, Order, 1.3)
+        fill(leaked, Order, lambda: True)
 
     def main():
         process = multiprocessing.get_context("fork").Process(target=child)
         process.start()
         kept = []
-        fill(kept, Item, 2.2)
-        process.join()
+        fill(kept, Item, lambda: not process.is_alive())
 
     main()
 """
@@ -71,7 +80,8 @@ def test_parent_and_child_have_a_report_each(tmp_path):
 
 
 def test_text_names_the_child_and_lists_no_deleted_file(tmp_path):
-    done = run(tmp_path, CHILD_LEAKS)
+    find = 'os.environ["SNAPSHOTS"] = glob.glob(os.environ["TMPDIR"] + "/*")[0]'
+    done = run(tmp_path, f"    import glob\n    {find}\n{CHILD_LEAKS}")
     assert "Child process: Process" in done.stderr
     assert "local 'leaked'" in done.stderr
     assert "memlens-run-" not in done.stderr
@@ -97,7 +107,7 @@ def test_child_that_runs_to_the_end_of_the_program_leaves_the_report_to_its_pare
 def test_snapshots_of_another_program_in_the_folder_are_no_children(tmp_path):
     body = """
         kept = []
-        fill(kept, Item, 0.7)
+        fill(kept, Item, lambda: True)
     """
     run(tmp_path, body, "-o", "out")
     run(tmp_path, body, "-o", "out")
