@@ -108,7 +108,10 @@ class Worker:
         for line in self._lines:
             if line == "\n":  # the test is over
                 return
-            yield hook.pytest_report_from_serializable(config=self.config, data=json.loads(line))
+            report = hook.pytest_report_from_serializable(config=self.config, data=json.loads(line))
+            if report.skipped and isinstance(report.longrepr, list):  # JSON has no tuples
+                report.longrepr = tuple(report.longrepr)
+            yield report
         self.has_ended = True
         yield self._death(item)
 

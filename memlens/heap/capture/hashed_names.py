@@ -135,16 +135,16 @@ def _fixed_texts() -> Iterator[str]:
 
 
 def _static_types(top: type) -> Iterator[type]:
-    """Yield the types that are written in C."""
-    seen, waiting = {top}, [top]
+    """Yield the types that are written in C. Compares them by identity: a metaclass may have `==`."""
+    seen, waiting = {id(top)}, [top]
     while waiting:
         cls = waiting.pop()
         if not type.__dict__["__flags__"].__get__(cls) & 1 << 9:  # Py_TPFLAGS_HEAPTYPE
             yield cls
         subclasses: list[type] = type.__subclasses__(cls)
         for subclass in subclasses:
-            if subclass not in seen:
-                seen.add(subclass)
+            if id(subclass) not in seen:
+                seen.add(id(subclass))
                 waiting.append(subclass)
 
 
