@@ -30,8 +30,8 @@ from memlens.errors import TracingError
 FILES = (profiling.__file__, shared.__file__)
 
 # Nothing is allocated in these, and no signal is handled before the next bytecode.
-SAFE = ("STORE_", "LOAD_FAST", "LOAD_CONST", "LOAD_DEREF", "LOAD_CLOSURE", "PUSH_", "POP_", "COPY",
-        "SWAP", "RERAISE", "NOP", "RETURN_", "YIELD_", "MAKE_CELL", "CACHE")
+SAFE = ("STORE_", "LOAD_FAST", "LOAD_CONST", "LOAD_COMMON_CONSTANT", "LOAD_DEREF", "LOAD_CLOSURE",
+        "PUSH_", "POP_", "COPY", "SWAP", "RERAISE", "NOP", "RETURN_", "YIELD_", "MAKE_CELL", "CACHE")
 
 def is_safe(frame):
     return dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith(SAFE)

@@ -14,7 +14,7 @@ import time
 
 def main():
     cache = {}
-    for i in range(2000):
+    for i in range(6000):
         cache[i] = [i, str(i), bytearray(300)]
         time.sleep(0.0005)
 

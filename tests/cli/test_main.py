@@ -158,7 +158,7 @@ VIEWS = {
     "paths of a path": (["--path", "__main__.cache.entries", "after.memlens"], ".entries"),
     "paths of the largest": (["--largest", "--objects", "2", "after.memlens"], "retains"),
     "duplicates": (["after.memlens", "--limit", "2"], "500"),
-    "diff": (["before.memlens", "after.memlens"], "+1,000"),
+    "diff": (["before.memlens", "after.memlens"], "+500"),
 }
 
 

@@ -374,6 +374,8 @@ class SortedList(list):
 
 @pytest.mark.parametrize("kind", [list, SortedList])
 def test_a_list_that_is_being_sorted_is_as_large_as_an_empty_one(core, kind):
+    for _ in range(40):
+        kind()  # the room that is made for attributes settles
     items = kind([3, 1, 2])
     heaps = []
 
@@ -382,6 +384,7 @@ def test_a_list_that_is_being_sorted_is_as_large_as_an_empty_one(core, kind):
             heaps.append(take(core))
         return item
 
+    empty = kind()
     items.sort(key=key)
-    assert heaps[0].size(items) == sys.getsizeof(kind())
+    assert heaps[0].size(items) == heaps[0].size(empty)
     assert list(items) == [1, 2, 3]

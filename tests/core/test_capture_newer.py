@@ -19,6 +19,13 @@ needs_frozendict = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def without_cycles():
+    """Free the heap of a test, which its frame holds in a cycle: the next capture would contain it."""
+    yield
+    gc.collect()
+
+
 class Item:
     pass
 

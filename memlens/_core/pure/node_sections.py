@@ -131,7 +131,7 @@ def _correct_sorted_lists(heap: WalkedHeap, node_type: array[int], sizes: array[
     least = {
         row: _basic_size(heap.objects[node]) + header_bytes(heap.objects[node])
         for row, node in enumerate(heap.types, 1)
-        if list in class_mro(heap.objects[node])
+        if any(base is list for base in class_mro(heap.objects[node]))  # `in` would call ==
     }
     for node, row in enumerate(node_type):
         if row in least and sizes[node] < least[row]:
