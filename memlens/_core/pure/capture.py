@@ -98,7 +98,7 @@ def _capture(
     sections |= {
         "node_address": array("Q", [0, *map(id, heap.objects[1:])]),
         "node_size": node_sizes(heap, node_type, dict_label),
-        "node_flags": node_flags(heap, node_type, immortal, reached),
+        "node_flags": node_flags(heap, node_type, immortal, reached, own_prefix),
     }
     sections |= edge_sections(heap, found.edges, roots)
     sections |= root_sections(roots) | frame_sections(frames, strings)

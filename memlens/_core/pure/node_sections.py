@@ -6,7 +6,7 @@ import gc
 import sys
 from array import array
 from collections.abc import Callable, Iterator
-from types import FunctionType, MemberDescriptorType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
 from memlens._core.layout import KIND_MASK, EdgeKind, NodeFlag
@@ -37,9 +37,13 @@ _OWN_PACKAGE = __name__.partition(".")[0]
 
 
 def node_flags(
-    heap: WalkedHeap, node_type: array[int], immortal: set[int], reached: bytearray
+    heap: WalkedHeap,
+    node_type: array[int],
+    immortal: set[int],
+    reached: bytearray,
+    own_prefix: str,
 ) -> array[int]:
-    """Return the flags of every node."""
+    """Return the flags of every node; code in files under ``own_prefix`` is memlens's own."""
     flags = array("H", map(gc.is_tracked, heap.objects))  # NodeFlag.TRACKED is 1
     flags[0] = 0
     for nodes, flag in (
@@ -50,7 +54,7 @@ def node_flags(
         bit = int(flag)  # arithmetic on members of an enumeration is slow
         for node in nodes:
             flags[node] |= bit
-    _flag_by_type(heap, node_type, flags)
+    _flag_by_type(heap, node_type, flags, own_prefix)
     return flags
 
 
@@ -61,20 +65,24 @@ def _zeros(reached: bytearray) -> Iterator[int]:
         node = reached.find(0, node + 1)
 
 
-def _flag_by_type(heap: WalkedHeap, node_type: array[int], flags: array[int]) -> None:
+def _flag_by_type(
+    heap: WalkedHeap, node_type: array[int], flags: array[int], own_prefix: str
+) -> None:
     """Set the flags that depend on the type of an object."""
     tests: dict[int, Callable[[Any], int]] = {}
     for row, node in enumerate(heap.types, 1):
-        test = _flag_test(heap.objects[node])
+        test = _flag_test(heap.objects[node], own_prefix)
         if test is not None:
             tests[row] = test
     for node in [node for node, row in enumerate(node_type) if row in tests]:
         flags[node] |= tests[node_type[node]](heap.objects[node])
 
 
-def _flag_test(cls: type) -> Callable[[Any], int] | None:
+def _flag_test(cls: type, own_prefix: str) -> Callable[[Any], int] | None:
     if class_flags(cls) & _IS_CLASS:
         return _class_flag
+    if cls is CodeType and own_prefix:
+        return lambda code: _OWN if code.co_filename.startswith(own_prefix) else 0
     if cls is FunctionType:
         return lambda obj: _OWN if _is_own(obj.__module__) else 0
     if any(base is ModuleType for base in class_mro(cls)):
