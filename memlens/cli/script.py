@@ -14,6 +14,8 @@ from memlens.errors import ScriptError
 
 __all__ = ("Program", "installed", "load_module", "load_script", "without_own_frames")
 
+_RUN_FOLDER = os.path.join(PACKAGE_FOLDER, "cli", "")
+
 
 class Program:
     """A loaded program: its code, its ``__main__`` module and its arguments."""
@@ -91,9 +93,21 @@ def installed(program: Program) -> Iterator[None]:
 
 
 def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without its leading frames of memlens."""
-    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(
-        PACKAGE_FOLDER
-    ):
+    """Return a traceback without its leading frames of memlens, and without those of ``run``.
+
+    A signal handler of the program may raise while ``run`` is told of a call.
+    """
+    while traceback is not None and _is_in(PACKAGE_FOLDER, traceback):
         traceback = traceback.tb_next
+    kept: list[TracebackType] = []
+    while traceback is not None:
+        if not _is_in(_RUN_FOLDER, traceback):
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    for step in reversed(kept):
+        traceback = TracebackType(traceback, step.tb_frame, step.tb_lasti, step.tb_lineno)
     return traceback
+
+
+def _is_in(folder: str, traceback: TracebackType) -> bool:
+    return traceback.tb_frame.f_code.co_filename.startswith(folder)
