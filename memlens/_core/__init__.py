@@ -67,7 +67,8 @@ def _extension(name: str, what: str) -> ModuleType | None:
         return None
     try:
         return importlib.import_module(f"memlens._core.{name}")
-    except ImportError as error:
+    except (ImportError, UnicodeError) as error:
+        # From 3.14 on, CPython loads no extension from a folder whose name cannot be encoded.
         if wanted == "0":
             raise
         if not isinstance(error, ModuleNotFoundError):  # there, but not for this Python

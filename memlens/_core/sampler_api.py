@@ -102,7 +102,7 @@ def why_unavailable() -> str | None:
     """Return None where the sampler can be used, else the reason in a sentence."""
     try:
         load_sampler()
-    except ImportError as error:
+    except (ImportError, UnicodeError) as error:
         return str(error)
     return None
 

@@ -151,7 +151,7 @@ def new_gc_pauses() -> GcPauses:
     if os.environ.get("MEMLENS_PURE") != "1":
         try:
             return MeasuredGcPauses()
-        except ImportError:
+        except (ImportError, UnicodeError):  # see _core/__init__.py
             pass  # not built: an install without a compiler
     return CountedGcPauses()
 
