@@ -36,7 +36,7 @@ OVERDUE = "overdue"  # the pattern of suspects that keep expected objects alive
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
 _MIN_INTERVALS_RUNNING = 3  # that show a leak, whatever becomes of it at the end of the program
-_MAX_AFTER_RETURN = 1  # snapshots between the return of the main function and the exit
+_MAX_AFTER_RETURN = 3  # snapshots between that and the exit: a busy machine takes its time
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 

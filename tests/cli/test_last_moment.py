@@ -101,7 +101,7 @@ def test_without_monitoring_nothing_is_taken():
 
 def test_a_leak_in_the_variables_of_main_is_named_by_run(tmp_path):
     (tmp_path / "leak.py").write_text(LEAK)
-    done = run("run", "--snapshot-interval", "0.3", "leak.py", cwd=tmp_path)
+    done = run("run", "leak.py", cwd=tmp_path)
     assert "main() local 'cache' grows" in done.stderr
     has_return = any(line.endswith("  return") for line in done.stderr.splitlines())
     assert has_return == (sys.version_info >= (3, 12))
