@@ -11,6 +11,7 @@ import pytest
 from memlens import _core
 
 SCRIPT = Path(__file__).resolve().parent.parent.parent / "scripts" / "failing_allocator.py"
+FUNCTIONS = ("capture", "dominators", "searches", "counts", "places", "statistics")
 
 
 @pytest.mark.slow
@@ -18,11 +19,11 @@ SCRIPT = Path(__file__).resolve().parent.parent.parent / "scripts" / "failing_al
 @pytest.mark.skipif(_core.IMPLEMENTATION == "pure", reason="needs the C core")
 def test_every_failing_allocation_is_a_memory_error():
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), sys.executable, "--limit", "20"],
+        [sys.executable, str(SCRIPT), sys.executable, *FUNCTIONS, "--limit", "10"],
         capture_output=True,
         text=True,
         timeout=1200,
     )
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len([line for line in lines if line.endswith(": ok")]) == len(lines) >= 10
+    assert len([line for line in lines if line.endswith(": ok")]) == len(lines) >= 9

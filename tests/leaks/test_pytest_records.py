@@ -7,6 +7,12 @@ import sys
 
 import pytest
 
+from memlens import _core
+
+pytestmark = pytest.mark.skipif(
+    _core.fork_capture is None, reason="captures in the process would make the tests too slow"
+)
+
 TESTS = """
 import time
 
