@@ -37,7 +37,7 @@ def fill(items, kind, is_over):
 def run(tmp_path, body, *options):
     (tmp_path / "temporary").mkdir(exist_ok=True)
     (tmp_path / "script.py").write_text(WORK + textwrap.dedent(body))
-    command = [sys.executable, "-m", "memlens", "run", "--snapshot-interval", "0.3", *options]
+    command = [sys.executable, "-m", "memlens", "run", *options]
     return subprocess.run(
         [*command, "script.py"],
         cwd=tmp_path,
