@@ -14,6 +14,7 @@ from typing import Any
 from memlens._text import format_count
 from memlens.errors import MemlensError
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 
 __all__ = ("ChildReports", "report_children")
@@ -56,22 +57,36 @@ def _processes(count: int) -> str:
     return f"{format_count(count)} child process{'es' if count > 1 else ''}"
 
 
-def report_children(paths_by_child: Iterable[Sequence[str]]) -> ChildReports:
-    """Analyse the snapshots of each child: ``paths_by_child`` has the files of one in each item."""
+def report_children(
+    paths_by_child: Iterable[Sequence[str]],
+    ignore: Sequence[str] = (),
+    baseline: Baseline | None = None,
+) -> ChildReports:
+    """Analyse the snapshots of each child: ``paths_by_child`` has the files of one in each item.
+
+    ``ignore`` and ``baseline`` are those of `memlens.find_leaks`.
+    """
     children = sorted(paths_by_child, key=lambda paths: (-len(paths), paths[0]))
     reports = []
     for paths in children[:_MAX_ANALYSED]:
-        report = _report(paths)
+        report = _report(paths, ignore, baseline)
         if report is not None:
             reports.append(report)
     reports.sort(key=lambda report: -sum(s.retained_growth_bytes for s in report.suspects))
     return ChildReports(tuple(reports), len(children))
 
 
-def _report(paths: Sequence[str]) -> LeakReport | None:
+def _report(
+    paths: Sequence[str], ignore: Sequence[str], baseline: Baseline | None
+) -> LeakReport | None:
     try:
         snapshots = [HeapSnapshot.load(path) for path in paths]
         few = len(snapshots) == 2
-        return find_leaks(snapshots, min_growth_bytes=STARTUP_GROWTH_BYTES if few else 0)
+        return find_leaks(
+            snapshots,
+            ignore=ignore,
+            baseline=baseline,
+            min_growth_bytes=STARTUP_GROWTH_BYTES if few else 0,
+        )
     except MemlensError:  # too few, or deleted by another process in the meantime
         return None

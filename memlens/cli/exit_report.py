@@ -87,7 +87,8 @@ class ExitReport:
         paths = self._profiler.snapshots_of_children()
         if paths:
             with _shown_while_working(f"analysing {len(paths)} child processes"):
-                self._children = report_children(paths)
+                options = self._profiler.ignore, self._profiler.baseline
+                self._children = report_children(paths, *options)
 
     def note_last_moment(self) -> None:
         """Take a snapshot while the variables of a function that returns are alive."""
@@ -121,7 +122,8 @@ class ExitReport:
         else:
             show(plain, sys.stderr)
         if self._baseline_path and report.leaks is not None:
-            Baseline(report.leaks).save(self._baseline_path)
+            found = [report.leaks, *self._children.reports]
+            Baseline(suspect for leaks in found for suspect in leaks).save(self._baseline_path)
         self._keep("report.txt", f"{plain}\n")
         self._keep("report.json", text)
         if self._output_dir and report.allocations is not None:

@@ -64,7 +64,8 @@ class MemoryProfiler:
       and an alert of the trend is logged as a warning with the snapshots to analyse.
     * ``on_withdrawn``: called with a ``LeakReport`` that ``on_alert`` received and that turned out
       wrong: none of its holders grew for as long a time again, or its trend is over.
-    * ``alert_interval``: minimum seconds between two alerts of the trend of the readings.
+    * ``alert_interval``: minimum seconds between two alerts of the trend of the readings, and
+      between two searches for late objects of `memlens.expect_collected`.
     * ``limit``: the memory in bytes at which the process ends. None is the limit of the container
       or the machine. Memory that rises steeply against it gives an alert at once.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
@@ -162,6 +163,7 @@ class MemoryProfiler:
         self._next_snapshot = 0.0
         self._next_alert = 0.0
         self._next_steep = 0.0
+        self._next_overdue = 0.0
         self._periodic_count = 0
         self._alerts.forget()
         self._failures.clear()
@@ -242,7 +244,8 @@ class MemoryProfiler:
             alert = self._detectors.take_alert()
             self._next_alert = now + self._alert_interval
             self._worker.submit("alert", lambda: self._check_for_leaks("alert", alert))
-        elif EXPECTED.has_new_overdue:
+        elif now >= self._next_overdue and EXPECTED.has_new_overdue:
+            self._next_overdue = now + self._alert_interval  # the search captures the heap
             self._worker.submit("overdue", lambda: self._alerts.check_overdue(self.on_alert))
         elif now >= self._next_snapshot:
             self._periodic_count += 1

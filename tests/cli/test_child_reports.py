@@ -79,6 +79,13 @@ def test_parent_and_child_have_a_report_each(tmp_path):
     assert "script.Order" in child["suspects"][0]["growing_types"][0].replace("__main__", "script")
 
 
+def test_what_is_ignored_is_ignored_in_children_too(tmp_path):
+    done = run(tmp_path, CHILD_LEAKS, "-o", "out", "--json", "--ignore", "leaked|kept")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["leaks"]["suspects"] == report["children"][0]["suspects"] == []
+
+
 def test_text_names_the_child_and_lists_no_deleted_file(tmp_path):
     find = 'os.environ["SNAPSHOTS"] = glob.glob(os.environ["TMPDIR"] + "/*")[0]'
     done = run(tmp_path, f"    import glob\n    {find}\n{CHILD_LEAKS}")

@@ -71,18 +71,26 @@ class Service:
             assert self.profiler._worker.wait(60)
 
 
+@pytest.fixture
+def keep_late():
+    """Keep an object that should be gone, each time that this is called."""
+
+    def keep():
+        KEPT.append(memlens.MemorySampler())
+        memlens.expect_collected(KEPT[-1], 0, reason="stopped")
+
+    yield keep
+    KEPT.clear()
+
+
 @pytest.mark.parametrize("ignored", [False, True])
-def test_overdue_objects_are_reported_once(tmp_path, monkeypatch, ignored):
+def test_overdue_objects_are_reported_once(tmp_path, monkeypatch, keep_late, ignored):
     service = Service(
         tmp_path, monkeypatch, snapshot_interval=1e9, leak_from=1e9,
         ignore=(r"\.KEPT$",) if ignored else (),
     )  # fmt: skip
-    KEPT.append(memlens.MemorySampler())
-    try:
-        memlens.expect_collected(KEPT[0], 0, reason="stopped")
-        service.run(0.1)
-    finally:
-        KEPT.clear()
+    keep_late()
+    service.run(0.1)
     if ignored:
         assert service.alerts == []
         return
@@ -92,16 +100,21 @@ def test_overdue_objects_are_reported_once(tmp_path, monkeypatch, ignored):
     assert "(stopped)" in (tmp_path / glob.glob("leak-*.txt", root_dir=tmp_path)[0]).read_text()
 
 
-def test_overdue_objects_are_logged_without_a_callback(tmp_path, monkeypatch, caplog):
+def test_a_stream_of_overdue_objects_delays_no_snapshot(tmp_path, monkeypatch, keep_late):
+    service = Service(tmp_path, monkeypatch, snapshot_interval=600.0, leak_from=1e9)
+    for _ in range(60):  # two minutes at a time: two hours
+        keep_late()
+        service.run(1 / 30)
+    assert len(service.alerts) == 2  # one an hour, by the default of alert_interval
+    assert service.profiler.health()["snapshots_taken"] >= 12
+
+
+def test_overdue_objects_are_logged_without_a_callback(tmp_path, monkeypatch, caplog, keep_late):
     service = Service(
         tmp_path, monkeypatch, snapshot_interval=1e9, leak_from=1e9, on_alert=None
     )  # fmt: skip
-    KEPT.append(memlens.MemorySampler())
-    try:
-        memlens.expect_collected(KEPT[0], 0, reason="stopped")
-        service.run(0.1)
-    finally:
-        KEPT.clear()
+    keep_late()
+    service.run(0.1)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "KEPT keeps 1 overdue alive" in caplog.text
 
