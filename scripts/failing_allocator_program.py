@@ -4,7 +4,7 @@ failing_allocator.py, which starts this program with the instrumented core on it
     python failing_allocator_program.py FUNCTION LIMIT
 
 The last line of the output is the result. The number of the failing allocation is in the file
-``progress`` meanwhile, so that a crash can be told by it.
+``progress`` meanwhile, so that a crash can be located.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def installed(program: Program) -> Iterator[None]:
 def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
     """Return a traceback without its leading frames of memlens, and without those of ``run``.
 
-    A signal handler of the program may raise while ``run`` is told of a call.
+    A signal handler of the program may raise in a callback of ``run``.
     """
     while traceback is not None and _is_in(PACKAGE_FOLDER, traceback):
         traceback = traceback.tb_next

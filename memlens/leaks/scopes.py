@@ -240,7 +240,7 @@ class Scope:
         return thread is None or not thread.is_alive()
 
     def reset(self) -> None:
-        """Forget this name and what was seen: the next use of it begins anew."""
+        """Forget this name and what was seen: the next use of it starts again."""
         with _lock:
             _states.pop(self._state.name, None)
 

@@ -6,7 +6,7 @@ running frame, a global queue. References to a task only remember it, so the sea
 goes on through the task once the task is known to be wakeable: then its code runs, and its callbacks.
 
 A task may also be cancelled. Code that may do so at its own time (a timeout) makes it wakeable:
-timers that lead to the task, and whoever waits for it and for something else. A reference to a task
+timers that lead to the task, and code that waits for it and for something else. A reference to a task
 that is merely held, in a list or a set, does not.
 
 A thread that waits for a condition is treated alike: what its frames hold counts only if something

@@ -81,7 +81,7 @@ class SnapshotTask:
         self._parts: list[bytes] = []  # of the progress
         self._pids: list[int] = []
         self._child: ChildProcess | None = None
-        self._pipes: list[tuple[int, int]] = []  # until their ends are told apart
+        self._pipes: list[tuple[int, int]] = []  # until their ends are stored below
         self._ends: list[int] = []  # of pipes: progress to read, facts to write
         self._child_ends: list[int] = []
         _reap_killed()

@@ -184,8 +184,8 @@ def _holder(growth: Growth, members: list[int]) -> Holder | None:
 def _is_most_of_the_growth(growth: Growth, members: list[int]) -> bool:
     """Tell whether a place that two snapshots show once, in the last, holds most of what is new.
 
-    Any program makes containers as it starts. One that holds most of a large growth is told, with
-    the low confidence of two snapshots.
+    Any program makes containers as it starts. One that holds most of a large growth is reported,
+    with the low confidence of two snapshots.
     """
     held = sum(growth.last.retained_bytes(node) for node in members)
     grown = sum(growth.last.node_size) - sum(growth.graphs[0].node_size)
