@@ -35,6 +35,8 @@ import os
 import sys
 from types import ModuleType
 
+from memlens._uninterrupted import call_and_store
+
 __all__ = (
     "COLUMNS",
     "DOMAINS",
@@ -122,30 +124,32 @@ def read_samples() -> dict[str, bytes] | None:
 class OwnWork:
     """Leaves out what this thread allocates in the block: it is memlens's, not the program's.
 
-    For code that captures the heap there are `begin` and `end` alone: a context manager is an
-    object, and would be captured.
+    The thread counts again after the block, also if a signal handler raises just before or after it.
     """
 
     __slots__ = ("_began",)
 
+    def __init__(self) -> None:
+        self._began: list[bool] = []  # whether this block has left the thread out
+
     def __enter__(self) -> None:
-        self._began = self.begin()
+        sampler = _loaded()
+        if sampler is not None:
+            call_and_store(self._began, sampler.suppress, True)
 
     def __exit__(self, *_: object) -> None:
-        self.end(self._began)
+        self._end()
 
-    @staticmethod
-    def begin() -> bool:
-        """Begin to leave this thread out; return what `end` wants to know."""
-        sampler = _loaded()
-        return sampler is not None and bool(sampler.suppress(True))
+    def __del__(self) -> None:
+        self._end()
 
-    @staticmethod
-    def end(began: bool) -> None:
-        """Count this thread in again, where the matching `begin` had left it out."""
+    def _end(self) -> None:
+        """Count the thread in again where the block had left it out; may be repeated."""
         sampler = _loaded()
-        if began and sampler is not None:
-            sampler.suppress(False)
+        while self._began and sampler is not None:
+            if self._began[-1]:
+                sampler.suppress(False)
+            self._began.pop()
 
 
 def pymalloc_statistics() -> str | None:

@@ -232,6 +232,36 @@ assert raised > 100
     )
 
 
+def test_an_error_at_any_place_leaves_no_thread_out() -> None:
+    """A KeyboardInterrupt between two steps of a snapshot once left its thread out for ever."""
+    run_plain(
+        PRELUDE
+        + """
+from memlens._core import sampler_api
+from memlens._core.sampler_api import OwnWork
+FILES = (sampler_api.__file__,)
+
+def action():
+    try:
+        with OwnWork():
+            assert not _sampler.suppress(True)  # it is left out already
+    except KeyboardInterrupt:
+        pass
+
+def handler():
+    raise KeyboardInterrupt
+
+place = 1
+while run_interrupted(action, handler, place, everywhere=False):
+    assert _sampler.suppress(True), place  # it counts again
+    _sampler.suppress(False)
+    place += 1
+assert place > 10, place
+""",
+        timeout=LIMIT_SECONDS,
+    )
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's /proc")
 def test_a_failing_start_of_the_sampler_adds_no_subscriber() -> None:
     run_plain(

@@ -101,8 +101,7 @@ class SnapshotTask:
         """Fork the child and send the facts as far as the pipe has room."""
         if not self._is_named:
             os.unlink(self._file.name)  # so that nothing is left even if this process is killed
-        own_work = OwnWork.begin()
-        try:
+        with OwnWork():
             self._make_pipes()
             before = read_samples()
             sites = () if before is None else _packed(site_sections(before))
@@ -110,9 +109,7 @@ class SnapshotTask:
             started = time.perf_counter()
             self._fork(self._child_ends, own_prefix, sites, blocks)
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
-        finally:
-            OwnWork.end(own_work)
-            close_all(self._child_ends)
+        close_all(self._child_ends)
         self._deadline = time.monotonic() + MAX_SECONDS
         self._child = ChildProcess(self._pids[0])
         lost = [] if before is None else lost_samples(before, read_samples())

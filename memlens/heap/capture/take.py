@@ -66,8 +66,7 @@ def take_heap_snapshot(
     ``CaptureError`` if the heap cannot be captured, ``OutputError`` if it cannot be saved.
     """
     forks = _forks(mode)
-    own_work = OwnWork.begin()  # a context manager would be an object in the heap
-    try:
+    with OwnWork():
         if forks:
             task = start_heap_snapshot(
                 path, collect=collect, values=values, names=names, reason=reason, facts=facts
@@ -77,8 +76,6 @@ def take_heap_snapshot(
         if path is not None:
             snapshot.save(path)
         return snapshot
-    finally:
-        OwnWork.end(own_work)
 
 
 def _take_inline(
