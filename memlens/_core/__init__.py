@@ -68,7 +68,7 @@ def _extension(name: str, what: str) -> ModuleType | None:
     try:
         return importlib.import_module(f"memlens._core.{name}")
     except (ImportError, UnicodeError) as error:
-        # From 3.14 on, CPython loads no extension from a folder whose name cannot be encoded.
+        # From 3.12 on, CPython loads no extension from a folder whose name cannot be encoded.
         if wanted == "0":
             raise
         if not isinstance(error, ModuleNotFoundError):  # there, but not for this Python

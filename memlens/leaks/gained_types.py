@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 
 from memlens._core.layout import NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.growth import Holder
-from memlens.leaks.patterns.case import DATA, Case, named_base
+from memlens.leaks.patterns.case import DATA, Case, is_standard, named_base, package_of
 
 __all__ = ("gained_types",)
 
@@ -87,7 +86,6 @@ def _plainness(name: str) -> int:
     """Rank a type by how much it tells: 0 for the program's own, 3 for plain data."""
     if name in _PLAIN:
         return 3
-    module, dot, _ = name.partition(".")
-    if not dot:
+    if not package_of(name):
         return 2
-    return 1 if module in sys.stdlib_module_names else 0
+    return 1 if is_standard(name) else 0

@@ -13,7 +13,7 @@ from memlens._core.layout import KIND_MASK, NONE, EdgeKind
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder, reference_text
 from memlens.leaks.growth import Growth, Holder
-from memlens.leaks.patterns.case import DATA, Case
+from memlens.leaks.patterns.case import DATA, Case, is_standard
 from memlens.leaks.people_paths import path_for_people, short_text
 from memlens.leaks.places import EXIT_CALLBACKS
 from memlens.leaks.stated_bounds import BoundedHolder, stated_bound, warms_up
@@ -119,7 +119,8 @@ def _is_noise(case: Case) -> bool:
     if _holds_only_weakly(case):
         return True
     imports = growth.imports[holder.start :]
-    if holder.start and all(imports) and len(imports) < _MIN_INTERVALS_OF_IMPORTS:
+    is_short = holder.start > 0 and len(imports) < _MIN_INTERVALS_OF_IMPORTS
+    if is_short and all(imports) and all(map(is_standard, case.gained_types)):
         return True  # all of its life is a time of imports, which fill tables of many kinds
     is_early = len(growth.graphs) == 2 or (any(imports) and len(imports) - sum(imports) < 2)
     return is_early and warms_up(growth.last, holder, case.path)

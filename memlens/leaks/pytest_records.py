@@ -8,13 +8,12 @@ the program in each, such as the value of a fixture, it is a suspect like any ot
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from memlens._text import format_bytes
-from memlens.leaks.patterns.case import Case
+from memlens.leaks.patterns.case import Case, is_standard, package_of
 
 __all__ = ("PytestRecords", "split_pytest_records")
 
@@ -49,19 +48,11 @@ def split_pytest_records(cases: Sequence[Case]) -> tuple[list[Case], PytestRecor
 
 def _is_record(case: Case) -> bool:
     names = [case.path.root, *(hop.type_name for hop in case.path.hops)]
-    if _PYTEST.isdisjoint(map(_package, names)):
+    if _PYTEST.isdisjoint(map(package_of, names)):
         return False
     foreign_count = sum(
-        count for name, count in case.gained_types.items() if not _is_known(_package(name))
+        count
+        for name, count in case.gained_types.items()
+        if not is_standard(name) and package_of(name) not in _PYTEST
     )
     return foreign_count <= _MAX_FOREIGN * case.holder.count_growth
-
-
-def _is_known(package: str) -> bool:
-    return not package or package in _PYTEST or package in sys.stdlib_module_names
-
-
-def _package(name: str) -> str:
-    """Return the top-level package of a qualified name, ``""`` of a built-in."""
-    package, dot, _ = name.partition(".")
-    return package if dot else ""

@@ -295,6 +295,25 @@ def test_the_buffers_of_every_kind_of_object_have_a_site(mode, tmp_path):
     assert run(source).strip() == "right"
 
 
+@pytest.mark.parametrize("mode", ["inline", "fork"])
+def test_the_copied_samples_are_not_objects_of_the_program(mode):
+    need_sampler()
+    said = run(f"""
+        import memlens
+        from memlens.allocations.profiler import AllocationProfiler
+        with AllocationProfiler(1) as profiler:
+            kept = [[number] for number in range(20_000)]
+            snapshot = memlens.take_heap_snapshot(mode={mode!r})
+        for kind in ("bytes", "array.array", "tuple", "dict"):
+            found = snapshot.select(type=kind, min_retained_bytes=100_000).largest(20)
+            for node in found:
+                path = str(snapshot.path_to(node))
+                if "native code" in path:
+                    print(node, path)
+    """)
+    assert said == ""
+
+
 def test_no_samples_are_read_without_a_sampler():
     assert read_samples() is None
 

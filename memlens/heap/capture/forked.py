@@ -104,10 +104,9 @@ class SnapshotTask:
         with OwnWork():
             self._make_pipes()
             before = read_samples()
-            sites = () if before is None else _packed(site_sections(before))
-            blocks = next((data for name, _, data in sites if name == "site_address"), b"")
+            sites = _Packed() if before is None else _packed(site_sections(before))
             started = time.perf_counter()
-            self._fork(self._child_ends, own_prefix, sites, blocks)
+            self._fork(self._child_ends, own_prefix, sites)
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
         close_all(self._child_ends)
         self._deadline = time.monotonic() + MAX_SECONDS
@@ -126,12 +125,9 @@ class SnapshotTask:
         # No call between these assignments, so no signal handler runs there.
         self._ends, self._child_ends, self._pipes = [progress, facts], [progress_end, facts_end], []
 
-    def _fork(
-        self, child_ends: list[int], own_prefix: str, sites: tuple[Any, ...], blocks: bytes
-    ) -> None:
+    def _fork(self, child_ends: list[int], own_prefix: str, sites: _Packed) -> None:
         assert _core.fork_capture is not None
-        options = {"values": self._values, "own_prefix": own_prefix, "more": sites}
-        fork = partial(_core.fork_capture, **options, blocks=blocks)
+        fork = partial(_core.fork_capture, values=self._values, own_prefix=own_prefix, more=sites)
         call_and_store(self._pids, fork, self._file.descriptor, *child_ends)
 
     # -- the interface ---------------------------------------------------------------------------
@@ -362,6 +358,12 @@ def _temporary_target() -> str:
         raise OutputError(f"cannot write a temporary file: {error.strerror or error}") from error
 
 
-def _packed(sections: Mapping[str, Any]) -> tuple[tuple[str, str, bytes], ...]:
+class _Packed(tuple[tuple[str, str, bytes], ...]):
+    """Sections as bytes: of a class of ours, so that the capture tells them from the program's."""
+
+    __slots__ = ()
+
+
+def _packed(sections: Mapping[str, Any]) -> _Packed:
     """Return sections as bytes for the child. Only little-endian machines fork."""
-    return tuple((name, column.typecode, column.tobytes()) for name, column in sections.items())
+    return _Packed((name, column.typecode, column.tobytes()) for name, column in sections.items())

@@ -89,7 +89,7 @@ def _take_inline(
     before = read_samples()
     if before is not None:
         sites = site_sections(before)
-    blocks = sites["site_address"].tobytes() if sites else b""
+    blocks = _Blocks(sites["site_address"].tobytes() if sites else b"")
     sections: dict[str, Any] = _core.capture(values=values, own_prefix=CODE_FOLDER, blocks=blocks)
     if before is not None:
         lost = lost_samples(before, read_samples())
@@ -100,6 +100,12 @@ def _take_inline(
     if names == "hashed":
         sections, record = hash_names(sections, record)
     return HeapSnapshot(HeapGraph(sections, record))
+
+
+class _Blocks(bytes):
+    """Addresses: of a class of ours, so that the capture tells them from the program's objects."""
+
+    __slots__ = ()
 
 
 def start_heap_snapshot(

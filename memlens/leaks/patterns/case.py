@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,16 @@ from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.mentions import Mention, functions_calling
 
-__all__ = ("DATA", "FUNCTIONS", "LRU_CACHE", "Case", "Diagnosis", "named_base")
+__all__ = (
+    "DATA",
+    "FUNCTIONS",
+    "LRU_CACHE",
+    "Case",
+    "Diagnosis",
+    "is_standard",
+    "named_base",
+    "package_of",
+)
 
 _MAX_EDGES = 20_000  # looked at; of more, a sample
 _MAX_CALLERS = 3  # that a suggestion names
@@ -33,6 +43,18 @@ class Diagnosis:
     pattern: str | None
     evidence: str
     suggestion: str
+
+
+def package_of(type_name: str) -> str:
+    """Return the top-level package of a qualified name, ``""`` of a built-in type."""
+    package, dot, _ = type_name.partition(".")
+    return package if dot else ""
+
+
+def is_standard(type_name: str) -> bool:
+    """Tell whether a type is built in or of the standard library."""
+    package = package_of(type_name)
+    return not package or package in sys.stdlib_module_names
 
 
 def named_base(graph: HeapGraph, node: int, made: Collection[int]) -> str:

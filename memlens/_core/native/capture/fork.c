@@ -67,6 +67,9 @@ take_more(Child *child, PyObject *more)
         section->typecode = (char)typecode;
         section->data = data;
         section->bytes = (size_t)bytes;
+        if (strcmp(section->name, "site_address") == 0) {
+            set_blocks(&child->capture.facts, data, bytes);
+        }
     }
     child->more_count = (size_t)count;
     return 0;
@@ -103,23 +106,19 @@ PyObject *
 capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[]
-        = {"file_fd", "progress_fd", "facts_fd", "values", "own_prefix", "skip_frames", "more",
-           "blocks", NULL};
+        = {"file_fd", "progress_fd", "facts_fd", "values", "own_prefix", "skip_frames", "more", NULL};
     ModuleState *state = module_state(module);
     PyObject *own_prefix = NULL, *more = NULL;
     Py_ssize_t skip_frames = 0;
-    const char *blocks = NULL;
-    Py_ssize_t block_bytes = 0;
     int values = 0, files[3];
     Facts facts;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!y#:fork_capture", names, &files[0],
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!:fork_capture", names, &files[0],
                                      &files[1], &files[2], &values, &own_prefix, &skip_frames,
-                                     &PyTuple_Type, &more, &blocks, &block_bytes)) {
+                                     &PyTuple_Type, &more)) {
         return NULL;
     }
     int was_on = PyGC_Disable(), failed;
     failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
-    set_blocks(&facts, blocks, block_bytes);
     PyObject *pid = failed ? NULL : fork_with(&facts, files, more);
     if (was_on) {
         PyGC_Enable();
