@@ -243,6 +243,13 @@ def test_callbacks_of_atexit_are_named_with_their_position(core):
         assert "INTERPRETER" not in [kind for kind, *_ in heap.roots(callback)]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="the collector does not track the table")
+def test_the_table_of_interned_strings_has_a_name(core):
+    tables = [found for found in gc.get_objects() if type(found) is dict and "Callback" in found]
+    (table,) = [found for found in tables if all(key is value for key, value in found.items())]
+    assert [root[:2] for root in take(core).roots(table)] == [("INTERPRETER", "interned strings")]
+
+
 def test_a_callback_that_native_code_holds_too_is_still_external(core, held_by_native_code):
     callback = held_by_native_code(Callback())
     PLANT.kept = callback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -78,6 +79,8 @@ def _by_content(obj: Any) -> str:
     """Return the name of a table of the interpreter that is recognized by its entries, or ""."""
     if type(obj) is list:
         return _list_name(obj)
+    if type(obj) is dict and _is_table_of_interned(obj):
+        return "interned strings"
     if type(obj) is not dict or not 0 < len(obj) <= _MAX_ENTRIES:
         return ""
     entries = [*obj.items()]
@@ -95,6 +98,14 @@ def _by_content(obj: Any) -> str:
     # The interpreter keeps a copy of the namespace of extension modules with single-phase init.
     module = sys.modules.get(value) if key == "__name__" and type(value) is str else None
     return f"saved copy of {value}" if module is not None and _module(value) is not obj else ""
+
+
+def _is_table_of_interned(obj: dict[Any, Any]) -> bool:
+    """Tell whether every string is its own value: the collector tracks that table from 3.14 on."""
+    first = [*islice(obj.items(), 1)]  # at once: another thread may be adding
+    if not first or type(first[0][0]) is not str or first[0][0] is not first[0][1]:
+        return False
+    return all(key is value and type(key) is str for key, value in [*obj.items()])
 
 
 def _list_name(obj: list[Any]) -> str:

@@ -55,6 +55,9 @@ capture_capture(PyObject *module, PyObject *args, PyObject *kwargs)
                                      &skip_frames, &blocks, &block_bytes)) {
         return NULL;
     }
+    if (kwargs != NULL && Py_REFCNT(kwargs) == 1) {
+        PyObject_GC_UnTrack(kwargs); /* made for this call: it is not an object of the program */
+    }
     int was_on = PyGC_Disable(), failed;
     failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
     set_blocks(&facts, blocks, block_bytes);

@@ -42,6 +42,24 @@ name_of_list(const Capture *capture, PyObject *list)
     return "codec search path";
 }
 
+static int
+is_table_of_interned(const CompatEntries *entries)
+{
+    /* The garbage collector tracks it from 3.14 on: every string is its own value. */
+    int found = 0;
+    for (Py_ssize_t i = 0; i < entries->count; i++) {
+        PyObject *key = compat_entry_key(entries, i), *value = compat_entry_value(entries, i);
+        if (value == NULL) {
+            continue;
+        }
+        if (key != value || !PyUnicode_CheckExact(key) || !PyUnicode_CHECK_INTERNED(key)) {
+            return 0;
+        }
+        found = 1;
+    }
+    return found;
+}
+
 static const char *
 name_of_dict(const Capture *capture, PyObject *dict)
 {
@@ -53,6 +71,9 @@ name_of_dict(const Capture *capture, PyObject *dict)
     }
     if (value == NULL || key == NULL || !PyUnicode_CheckExact(key)) {
         return NULL;
+    }
+    if (key == value && is_table_of_interned(&entries)) {
+        return "interned strings";
     }
     if (text_equals(key, "strict") && PyCFunction_Check(value)) {
         return "codec error handlers";
