@@ -22,6 +22,7 @@ __all__ = ("HIDDEN", "Growth", "Holder", "informative_steps", "length_in")
 
 HIDDEN = int(NodeFlag.OWN | NodeFlag.GARBAGE)  # a plain int: `&` with a Flag is ten times slower
 _MIN_INTERVAL_SHARE = 0.25  # of the mean interval; shorter ones say little and are merged
+_MIN_ENDING_SHARE = 0.6  # of the mean interval, where the program's work ended in the last one
 
 
 @dataclass(slots=True)
@@ -147,17 +148,23 @@ def length_in(graph: HeapGraph, node: int) -> int:
     return len(graph.strong_targets(node)) if length is None else length
 
 
-def informative_steps(seconds: Sequence[float]) -> list[int]:
+def informative_steps(seconds: Sequence[float], *, is_ending: bool = False) -> list[int]:
     """Choose the snapshots to look at, so that no interval is much shorter than the others.
 
     An interval that is short says little: a holder may not have grown in it. The first and the last
-    snapshot always stay, and three stay of three or more.
+    snapshot always stay, and three stay of three or more. ``is_ending``: the program's work ended
+    somewhere in the last interval, which says still less where it is shorter than the others.
     """
     steps = list(range(len(seconds)))
     while len(steps) > 3:
         gaps = [seconds[b] - seconds[a] for a, b in pairwise(steps)]
+        mean = (seconds[-1] - seconds[0]) / len(gaps)
+        if is_ending and gaps[-1] < _MIN_ENDING_SHARE * mean:
+            del steps[-2]
+            is_ending = False
+            continue
         shortest = min(range(len(gaps)), key=gaps.__getitem__)
-        if gaps[shortest] >= _MIN_INTERVAL_SHARE * (seconds[-1] - seconds[0]) / len(gaps):
+        if gaps[shortest] >= _MIN_INTERVAL_SHARE * mean:
             break
         del steps[shortest if shortest == len(gaps) - 1 else shortest + 1]
     return steps

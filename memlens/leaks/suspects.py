@@ -222,7 +222,8 @@ def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
 
 def _growth(ordered: list[HeapSnapshot], indexes: dict[int, PlaceIndex]) -> Growth:
     """Choose the snapshots that tell something, and match their objects."""
-    steps = informative_steps([snapshot.timestamp for snapshot in ordered])
+    is_ending = ordered[-1].reason in ("return", "exit")
+    steps = informative_steps([one.timestamp for one in ordered], is_ending=is_ending)
     chosen = [ordered[step] for step in steps]
     return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], indexes)
 

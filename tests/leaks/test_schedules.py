@@ -26,7 +26,7 @@ def container(p, name, kind, numbers):
 
 
 @cache
-def snapshot_at(moment, leaks):
+def snapshot_at(moment, leaks, **facts):
     """The heap of a program at one moment: a window, a buffer that is flushed, and a leak."""
     p = Planter()
     attributes = {}
@@ -42,7 +42,7 @@ def snapshot_at(moment, leaks):
         p.prefixes[text] = flushed
         attributes["text"] = text
     p.module("app", **attributes)
-    return p.snapshot(timestamp=1000 + moment)
+    return p.snapshot(**{"timestamp": 1000 + moment, **facts})
 
 
 def moments_of(gaps):
@@ -97,3 +97,16 @@ def test_a_snapshot_more_does_not_change_the_verdict(gaps, share):
     moments.append(BORN + share * (moments[-1] - BORN))
     assert holders(moments) == ["app.sessions"]
     assert holders(moments, leaks=False) == []
+
+
+@given(GAPS, st.floats(min_value=0.05, max_value=0.5), st.floats(min_value=0, max_value=1))
+@settings(max_examples=60, deadline=None)
+def test_work_that_ends_before_the_program_does_not_change_the_verdict(gaps, rest, share):
+    """The interval before the end is as long as it happens to be, and so is the work in it."""
+    moments = moments_of(gaps)
+    rest *= (moments[-1] - BORN) / len(gaps)
+    ends = {"reason": "return", "timestamp": 1000 + moments[-1] + rest}
+    for leaks, expected in ((True, ["app.sessions"]), (False, [])):
+        taken = [snapshot_at(moment, leaks) for moment in moments]
+        taken.append(snapshot_at(moments[-1] + share * rest, leaks, **ends))
+        assert [one.holder for one in find_leaks(taken)] == expected
