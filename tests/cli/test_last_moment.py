@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from memlens import _core
 from memlens.cli.last_moment import last_moments
 from tests.cli.test_main import run
 
@@ -99,6 +100,10 @@ def test_without_monitoring_nothing_is_taken():
     assert moments_of("def main():\n work()\nmain()") == []
 
 
+@pytest.mark.skipif(
+    _core.fork_capture is None and sys.version_info < (3, 12),
+    reason="the pure core cannot read the variables of running frames",
+)
 def test_a_leak_in_the_variables_of_main_is_named_by_run(tmp_path):
     (tmp_path / "leak.py").write_text(LEAK)
     done = run("run", "leak.py", cwd=tmp_path)
