@@ -38,6 +38,7 @@ __all__ = ("MemoryProfiler",)
 
 _FIRST_INTERVAL_SECONDS = 10.0
 _MAX_INTERVAL_SECONDS = 3600.0
+_TOLERANCE = 0.1  # of the time between two readings, for a snapshot that is due with one of them
 _STOP_SECONDS = 5.0  # how long stop() waits for a snapshot in progress
 
 
@@ -255,7 +256,13 @@ class MemoryProfiler:
             self._worker.submit("withdraw", self._withdraw)
 
     def _schedule_next(self) -> None:
-        self._next_snapshot = self._clock() + self._seconds_to(self._periodic_count)
+        """Schedule the next periodic snapshot: with the reading that comes at that time.
+
+        Readings do not come to the microsecond: without some tolerance, every snapshot whose
+        interval is that of the readings would wait for another one.
+        """
+        tolerance = _TOLERANCE * self._sampler.sample_interval
+        self._next_snapshot = self._clock() + self._seconds_to(self._periodic_count) - tolerance
 
     def _seconds_to(self, count: int) -> float:
         """Return the seconds to the next periodic snapshot after ``count`` of them."""
