@@ -186,21 +186,30 @@ def save_and_load() -> Any:
 
 
 def sampler() -> Any:
-    """A sampler from start to stop, with all that can be asked of it."""
+    """A sampler from start to stop, with all that can be asked of it.
+
+    What is tried is in a function of its own: to enter a handler beyond the 256th unit of a function's
+    code, Python 3.11 allocates a number, and tries for ever if that fails.
+    """
     native = sys.modules["memlens._core._sampler"]
     native.start(64, 1024, 7)
     try:
-        kept = [bytearray(100) for _ in range(3000)]
-        columns = native.sample_tables(0)
-        native.set_interval(128)
-        assert len(native.site_tables(0)["bucket_number"]) >= 16
-        native.forget_sums()
-        health = native.health()
-        assert len(kept) == 3000
-        native.threads()
-        return sorted(columns), health["running"], health["capacity"]
+        return used_sampler(native)
     finally:
         native.stop()
+
+
+def used_sampler(native: Any) -> Any:
+    """What a running sampler tells of itself."""
+    kept = [bytearray(100) for _ in range(3000)]
+    columns = native.sample_tables(0)
+    native.set_interval(128)
+    assert len(native.site_tables(0)["bucket_number"]) >= 16
+    native.forget_sums()
+    health = native.health()
+    assert len(kept) == 3000
+    native.threads()
+    return sorted(columns), health["running"], health["capacity"]
 
 
 def statistics() -> Any:
