@@ -47,7 +47,9 @@ def name_holders(
         case = _case(growth, holder, finder)
         if case is None or case.subject in named:
             continue
-        bound = None if holder.shape in _NAMELESS else stated_bound(growth, holder, case.subject)
+        bound = None
+        if holder.shape not in _NAMELESS:
+            bound = stated_bound(growth, holder, case.subject, case.text)
         if bound is not None:
             kind, length = growth.last.type_of(case.subject), holder.lengths[-1]
             bounded.setdefault(case.subject, BoundedHolder(case.text, kind, length, bound))

@@ -13,6 +13,8 @@ from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("BoundedHolder", "stated_bound", "warms_up")
 
+# Tables of the standard library, with the most entries that its code lets them have.
+_CAPS = {"re._cache": 512, "re._cache2": 256, "_strptime._regex_cache": 6}
 # Tables that any program fills once: told from a leak only by a third snapshot.
 _WARM = frozenset(
     "linecache.cache re._cache re._cache2 sre_compile._cache sys.modules sys.path_importer_cache"
@@ -51,13 +53,17 @@ class BoundedHolder:
         return asdict(self)
 
 
-def stated_bound(growth: Growth, holder: Holder, subject: int) -> int | None:
+def stated_bound(growth: Growth, holder: Holder, subject: int, text: str) -> int | None:
     """Return the most elements that a holder says it keeps, None where it says nothing.
 
     ``maxlen`` of a deque, ``maxsize`` of a cache, or an attribute of its owner that names a cap
-    and that it has kept to so far.
+    and that it has kept to so far. For tables of the standard library, which ``text`` names, the cap
+    in its code.
     """
     graph = growth.last
+    cap = _CAPS.get(text)
+    if cap is not None and holder.lengths[-1] <= cap:
+        return cap
     for node in (subject, *(holder.members or (holder.node,))):
         bound = graph.bound_of(node)
         if bound is not None:

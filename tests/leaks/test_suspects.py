@@ -81,6 +81,14 @@ def test_what_states_a_bound_is_none_even_while_it_fills(container):
     assert list(find_leaks(series(bounded))) == []
 
 
+@pytest.mark.parametrize(("step", "holders"), [(5, []), (50, ["re._cache"])])
+def test_a_table_of_the_standard_library_is_none_below_its_cap(step, holders):
+    def compiled(p, n):
+        p.module("re", _cache=table_of(p, n * step, "re.Pattern"))
+
+    assert [suspect.holder for suspect in find_leaks(series(compiled))] == holders
+
+
 def test_an_unbounded_lru_cache_is_named_by_the_cache_not_by_its_table():
     def cache(p, n):
         wrapper = p.node("functools._lru_cache_wrapper", 100, key="lru", length=n)
