@@ -92,7 +92,7 @@ class Baseline:
             raise OutputError(
                 f"cannot read the baseline {name!r}: {error.strerror or error}"
             ) from error
-        except ValueError as error:  # not UTF-8, or not JSON
+        except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
             raise _refusal(name, str(error)) from error
         return cls(_known_in(name, value))
 

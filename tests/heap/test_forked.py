@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -121,6 +122,15 @@ def test_killed_child_raises_capture_error_and_leaves_no_file(tmp_path):
 
 
 @needs_native
+def test_child_killed_by_a_signal_without_a_name_raises_capture_error():
+    task = memlens.start_heap_snapshot()
+    os.kill(task._child.pid, signal.SIGRTMIN + 3)
+    with pytest.raises(CaptureError, match=f"signal {signal.SIGRTMIN + 3} "):
+        task.result()
+    assert task.done()
+
+
+@needs_native
 def test_deleted_task_leaves_no_child_and_no_file(tmp_path):
     task = memlens.start_heap_snapshot(tmp_path / "heap.memlens")
     del task
@@ -185,6 +195,25 @@ def test_variables_of_other_threads_show_the_thread_name():
 def test_facts_larger_than_a_pipe_are_complete():
     facts = {"note": "x" * 500_000}
     assert memlens.take_heap_snapshot(mode="fork", facts=facts).facts["note"] == facts["note"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"facts": 5}, {"reason": 5}, {"values": "no"}, {"collect": 1}],
+)
+@pytest.mark.parametrize("mode", ["inline", "auto"])
+def test_bad_options_are_refused_by_name(mode, option):
+    with pytest.raises(OptionError, match=next(iter(option))):
+        memlens.take_heap_snapshot(mode=mode, **option)
+
+
+@needs_native
+def test_bad_timeout_is_refused():
+    task = memlens.start_heap_snapshot()
+    for timeout in ("5", -1, float("nan"), float("inf")):
+        with pytest.raises(OptionError, match="timeout"):
+            task.result(timeout=timeout)
+    assert task.result(timeout=60).object_count > 0
 
 
 def test_unknown_mode_is_refused():

@@ -219,7 +219,17 @@ def test_the_json_of_a_report_is_a_baseline_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"suspects": [1]}', '{"suspects": [{"fingerprint": "x"}]}', "\xff"]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"suspects": [1]}',
+        '{"suspects": [{"fingerprint": "x"}]}',
+        "\xff",
+        "[" * 10**5,
+    ],
+    ids=range(7),
 )
 def test_another_file_is_refused(tmp_path, text):
     path = tmp_path / "file"

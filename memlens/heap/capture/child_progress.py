@@ -57,12 +57,19 @@ def failure_of(
             " reaped it, so that its exit status is unknown"
         )
     if exit_code < 0:
-        end = f"was killed by {signal.Signals(-exit_code).name} while {said.stage}"
+        end = f"was killed by {_name_of_signal(-exit_code)} while {said.stage}"
     else:
         end = f"exited with status {exit_code} while {said.stage}"
     return CaptureError(
         f"the capturing child {end}; this process is unharmed. {_advice(said, values)}"
     )
+
+
+def _name_of_signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
 
 
 def _advice(said: SnapshotProgress, values: bool) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 from memlens import _core
 from memlens._atomic import PendingFile
 from memlens._core.sampler_api import OwnWork, read_samples
+from memlens._options import check_seconds
 from memlens._uninterrupted import call_and_store, close_all
 from memlens.errors import CaptureError, CaptureTimeoutError, OutputError
 from memlens.heap.capture.child_process import ChildProcess
@@ -155,6 +156,8 @@ class SnapshotTask:
             raise CaptureError(
                 f"this snapshot task belongs to process {self._owner}, which forked this one"
             )
+        if timeout is not None:
+            timeout = check_seconds("timeout", timeout, 0)
         end = self._deadline if timeout is None else time.monotonic() + timeout
         self._advance()
         while not self._ended:

@@ -13,6 +13,7 @@ from typing import Any
 from memlens import _core
 from memlens._atomic import checked_path
 from memlens._core.sampler_api import OwnWork, read_samples
+from memlens._options import check_boolean, check_text, shown
 from memlens._package import CODE_FOLDER
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.capture.forked import SnapshotTask
@@ -81,7 +82,7 @@ def take_heap_snapshot(
 def _take_inline(
     collect: bool | None, values: bool, names: str, reason: str, facts: Mapping[str, Any] | None
 ) -> HeapSnapshot:
-    _check_options(values, names, facts)
+    _check_options(collect, values, names, reason, facts)
     started = time.perf_counter()
     collected = collect_garbage() if collect is not False else None
     sites: dict[str, Any] = {}
@@ -123,7 +124,7 @@ def start_heap_snapshot(
     or the fork fails, ``OutputError`` if the file cannot be created.
     """
     _forks("fork")
-    _check_options(values, names, facts)
+    _check_options(collect, values, names, reason, facts)
     started = time.perf_counter()
     collected = collect_garbage() if collect else None
     record = _facts("fork", reason, values, collected, time.perf_counter() - started, facts)
@@ -134,7 +135,15 @@ def start_heap_snapshot(
     )
 
 
-def _check_options(values: bool, names: str, facts: Mapping[str, Any] | None) -> None:
+def _check_options(
+    collect: bool | None, values: bool, names: str, reason: str, facts: Mapping[str, Any] | None
+) -> None:
+    check_boolean("values", values)
+    if collect is not None:
+        check_boolean("collect", collect)
+    check_text("reason", reason)
+    if facts is not None and not isinstance(facts, Mapping):
+        raise OptionError(f"facts must be a dict of names and values, not {shown(facts)}")
     if names not in _NAMES:
         raise OptionError(f"unknown names {names!r}: choose one of {', '.join(_NAMES)}")
     if values and names == "hashed":
