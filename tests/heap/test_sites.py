@@ -354,7 +354,7 @@ for graph in (snapshot.graph for snapshot in snapshots):
         if name in ("red", "blue"):
             seen += 1
             wrong += graph.sites.site_of(node).function != name
-assert seen > 100, seen
+assert seen > 20, seen
 assert wrong == 0, (wrong, seen)
 """
     )
