@@ -11,7 +11,6 @@ from typing import IO, Any, BinaryIO, cast
 __all__ = ("PathLike", "name_of", "open_bytes", "replaced")
 
 PathLike = str | os.PathLike[str]
-_CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
 
 
 def open_bytes(path: PathLike) -> BinaryIO:
@@ -71,7 +70,7 @@ def replaced(path: PathLike) -> Iterator[IO[bytes]]:
     folder, base = os.path.split(target)
     temporary = os.path.join(folder, f".{os.getpid()}-{os.urandom(4).hex()}.{base}")
     # Made here and nowhere else: nobody's file or link is opened in its place.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOSE_ON_EXEC, 0o666)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as raw:
             with _compressed(raw, base) as file:

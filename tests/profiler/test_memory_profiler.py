@@ -104,6 +104,16 @@ def test_periodic_snapshots_alert_once_for_each_holder(planted, tmp_path):
     assert [suspect.holder for suspect in alerts[0]] == ["app.sessions"]
 
 
+def test_a_reading_that_comes_a_moment_early_takes_the_snapshot(planted, tmp_path):
+    clock = FakeClock()
+    profiler = profiler_in(tmp_path, sample_interval=60.0, snapshot_interval=60.0, clock=clock)
+    profiler._schedule_next()  # the test plays the sampler's part
+    for _ in range(3):
+        clock.advance(59.999)
+        read(profiler)
+    assert len(profiler.snapshots) == 3
+
+
 @pytest.fixture
 def analyses(monkeypatch):
     """The number of snapshots in each analysis that the profiler runs."""
