@@ -4,6 +4,7 @@ Shapes looked for, best evidence first:
 
 - places whose containers gain elements in every interval and keep them: one container, the
   containers of one place together, or one that a longer one replaces each time;
+- contexts that gain variables;
 - buffers: objects whose own memory grows steadily;
 - chains and trees, in which no container grows;
 - objects of one type that native code holds, more of them each time;
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memlens.leaks.detectors.accumulating_places import accumulating_places
+from memlens.leaks.detectors.context_variables import growing_contexts
 from memlens.leaks.detectors.garbage import growing_garbage
 from memlens.leaks.detectors.growing_buffers import growing_buffers
 from memlens.leaks.detectors.linked_structures import linked_structures
@@ -32,6 +34,7 @@ def find_growth(growth: Growth) -> list[Holder]:
     """Return the holders with what they are responsible for, the largest share first."""
     known: set[int] = set()
     holders = [*accumulating_places(growth, known), *growing_buffers(growth, known)]
+    holders += growing_contexts(growth, known)
     holders += linked_structures(growth, known)
     reach(growth, holders)
     native = held_natively(growth, holders)

@@ -11,13 +11,12 @@ import re
 from memlens._core.layout import NONE, EdgeKind
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
-from memlens.leaks.places import SUSPENDED, TRIE_NODES, code_of
+from memlens.leaks.places import CONTEXT_VARIABLES, SUSPENDED, TRIE_NODES, code_of
 
 __all__ = ("path_for_people", "short_text")
 
 _FRAME = re.compile(r"^thread (?P<thread>'.*?'|\d+) frame (?P<function>.+) \((?P<place>[^()]*)\)$")
 _PLACE = re.compile(r"\(\) \([^()]*\)$")
-_CONTEXT_VARIABLES = frozenset({"_contextvars.ContextVar", "ContextVar"})
 _TASKS = frozenset({"_asyncio.Task", "asyncio.tasks.Task"})
 
 
@@ -75,7 +74,7 @@ def _context_variable(
     """
     targets = graph.strong_targets(trie_node)
     place = targets.index(value) + 1 if value in targets else len(targets)
-    if place == len(targets) or graph.type_of(targets[place]) not in _CONTEXT_VARIABLES:
+    if place == len(targets) or graph.type_of(targets[place]) not in CONTEXT_VARIABLES:
         return ""
     found = finder.path_to(targets[place])
     return str(found) if found is not None and found.root_kind == "module" else ""

@@ -17,7 +17,16 @@ from memlens import _core
 from memlens._core.layout import NONE, EdgeKind, NodeFlag, RootKind
 from memlens.heap.graph.heap_graph import HeapGraph
 
-__all__ = ("EXIT_CALLBACKS", "MIN_BUFFER_BYTES", "SUSPENDED", "TRIE_NODES", "PlaceIndex", "code_of")
+__all__ = (
+    "CONTEXT_VARIABLES",
+    "EXIT_CALLBACKS",
+    "MIN_BUFFER_BYTES",
+    "SUSPENDED",
+    "TRIE_NODES",
+    "PlaceIndex",
+    "code_of",
+    "nodes_of_types",
+)
 
 EXIT_CALLBACKS = "<interpreter: atexit>"  # the name of that place, for people
 SUSPENDED = frozenset({"coroutine", "generator", "async_generator"})
@@ -26,6 +35,7 @@ _WITHOUT_ELEMENTS = frozenset(
     {"frame", "code", "type", "module", "function", "coroutine", "generator", "async_generator"}
 )
 TRIE_NODES = "hamt"  # of contextvars: made anew each time one is set
+CONTEXT_VARIABLES = frozenset({"_contextvars.ContextVar", "ContextVar"})
 _MIN_REFERENCES = 8  # an object that no length is known of, and that refers to so many
 MIN_BUFFER_BYTES = 512
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
@@ -189,11 +199,11 @@ def _place_keys(graph: HeapGraph, path_edges: memoryview) -> tuple[array[int], a
 def _anchors(graph: HeapGraph) -> dict[int, int]:
     """Return the key of each function, suspended frame and running frame: that of its code."""
     found: dict[int, int] = {}
-    for node in _nodes_of_types(graph, frozenset({"function"})):
+    for node in nodes_of_types(graph, frozenset({"function"})):
         name, location = graph.name_of(node), graph.location_of(node)
         if name:
             found[node] = _text_key(f"function {name} {location.file if location else ''}")
-    for node in _nodes_of_types(graph, SUSPENDED):
+    for node in nodes_of_types(graph, SUSPENDED):
         code = code_of(graph, node)
         if code is not None:
             found[node] = _frame_key(*code)
@@ -205,7 +215,8 @@ def _anchors(graph: HeapGraph) -> dict[int, int]:
     return found
 
 
-def _nodes_of_types(graph: HeapGraph, names: frozenset[str]) -> array[int]:
+def nodes_of_types(graph: HeapGraph, names: frozenset[str]) -> array[int]:
+    """Return the nodes of types with these names."""
     marks = bytes(name in names for name in graph.type_names)
     return _core.nodes_of_types(graph.node_type, marks)
 

@@ -22,12 +22,15 @@ CACHE = []
 while True:
     CACHE.append([bytearray(1000) for _ in range(1000)])
 """
+# Not one long wait: a signal right before it would not end it, because Python only notes a signal
+# and runs its handler at the next instruction.
 WAIT = """
-import signal, sys
+import signal, sys, time
 CACHE = [bytearray(1000) for _ in range(1000)]
 try:
     print("ready", flush=True)
-    signal.pause()
+    while True:
+        time.sleep(0.05)
 finally:
     print("cleaned up", flush=True)
 """
@@ -45,17 +48,20 @@ def start(*arguments, cwd, **environment):
         # A shell ignores SIGINT in what it runs in the background, and so would the program.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert process.stdout.readline() == "ready\n"
+    if process.stdout.readline() != "ready\n":
+        process.kill()
+        pytest.fail(process.communicate()[1])
     return process
 
 
 def end(process, number):
     """Send a signal; return the exit status, the output and the errors."""
     process.send_signal(number)
-    try:
-        out, errors = process.communicate(timeout=120)
-    finally:
-        process.kill()  # it would be a child of the tests that follow
+    with process:  # waits, too: it would be a child of the tests that follow
+        try:
+            out, errors = process.communicate(timeout=120)
+        finally:
+            process.kill()
     return process.returncode, out, errors
 
 
@@ -152,12 +158,13 @@ def test_sigterm_handler_of_the_program_is_used(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_sigterm_to_a_forked_child_ends_only_the_child(tmp_path):
     (tmp_path / "parent.py").write_text("""
-import os, signal
+import os, signal, time
 read, write = os.pipe()
 pid = os.fork()
 if pid == 0:
     os.write(write, b"x")
-    signal.pause()
+    while True:
+        time.sleep(0.05)
 os.read(read, 1)
 os.kill(pid, signal.SIGTERM)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 
+import psutil
 import pytest
 
 import memlens
@@ -37,14 +38,15 @@ def empty_shelf():
     SHELF.clear()
 
 
+@pytest.fixture
 def children():
-    import psutil
-
-    return psutil.Process().children()
+    """The children of this process that other tests have not left behind."""
+    before = set(psutil.Process().children())
+    return lambda: [child for child in psutil.Process().children() if child not in before]
 
 
 @needs_native
-def test_forked_and_inline_snapshots_agree():
+def test_forked_and_inline_snapshots_agree(children):
     SHELF["a"] = Planted()
     for mode in ("fork", "inline"):
         snapshot = memlens.take_heap_snapshot(mode=mode, reason="test")
@@ -112,7 +114,7 @@ def test_garbage_is_marked_and_left_out_of_views():
 
 
 @needs_native
-def test_killed_child_raises_capture_error_and_leaves_no_file(tmp_path):
+def test_killed_child_raises_capture_error_and_leaves_no_file(tmp_path, children):
     task = memlens.start_heap_snapshot(tmp_path / "heap.memlens")
     task.cancel()
     with pytest.raises(CaptureError, match="SIGKILL"):
@@ -131,7 +133,7 @@ def test_child_killed_by_a_signal_without_a_name_raises_capture_error():
 
 
 @needs_native
-def test_deleted_task_leaves_no_child_and_no_file(tmp_path):
+def test_deleted_task_leaves_no_child_and_no_file(tmp_path, children):
     task = memlens.start_heap_snapshot(tmp_path / "heap.memlens")
     del task
     gc.collect()

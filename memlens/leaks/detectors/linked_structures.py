@@ -47,7 +47,7 @@ def _holder(growth: Growth, key: int) -> Holder | None:
         through.append(nodes)
     through.reverse()
     start = growth.end + 1 - len(through)
-    if len(through) < min(3, len(growth.graphs)):
+    if len(through) < min(3, len(growth.graphs)) or _is_trie(growth.last, through[-1][0]):
         return None
     lengths = [len(nodes) for nodes in through]
     contents, arrival = follow_elements(growth, [set(nodes) for nodes in through], lengths)
@@ -65,13 +65,14 @@ def _head(graph: HeapGraph, keys: Sequence[int], links: Sequence[int]) -> tuple[
     """Return what a chain hangs on, and its first link: above all that are of the links' types."""
     kinds = {graph.node_type[link] for link in links}
     key, first, node = keys[links[0]], links[0], links[0]
-    while node and (
-        keys[node] == key
-        or graph.node_type[node] in kinds
-        or graph.type_of(node).startswith(TRIE_NODES)
-    ):
+    while node and (keys[node] == key or graph.node_type[node] in kinds or _is_trie(graph, node)):
         edge = graph.path_edges[node]
         if edge == NONE:
             return NONE, first
         first, node = node, graph.edge_source(edge)
     return node or NONE, first
+
+
+def _is_trie(graph: HeapGraph, node: int) -> bool:
+    """Tell whether an object is a node of a context's trie, which has its own detector."""
+    return graph.type_of(node).startswith(TRIE_NODES)
