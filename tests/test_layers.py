@@ -53,7 +53,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"leak_report", "scopes"},
         {"baselines"},
         {"suspects", "scope_report", "growing_types", "unexplained"},
-        {"naming", "find_growth", "gained_types", "pytest_records"},
+        {"naming", "find_growth", "gained_types", "pytest_records", "released"},
         {"patterns"},
         {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},

@@ -27,6 +27,7 @@ from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.places import PlaceIndex
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
+from memlens.leaks.released import at_work, released_holders
 from memlens.leaks.stated_bounds import BoundedHolder
 
 __all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "is_ignored")
@@ -197,10 +198,27 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
             or not _is_smaller_in(ordered[-1].graph, case)
         )
     ]
+    cases += _released_cases(_while_running(ordered), indexes, {case.text for case in cases})
     texts = {holder.holder for holder in bounded}
     bounded += [holder for holder in bounded_then if holder.holder not in texts]
     cases.sort(key=lambda case: -case.holder.share_bytes)
     return cases, bounded
+
+
+def _released_cases(
+    running: list[HeapSnapshot], indexes: dict[int, PlaceIndex], known: set[str]
+) -> list[Case]:
+    """Return the holders that accumulated until the work ended, and released it all with that."""
+    before = at_work(running)
+    if not before:
+        return []
+    growth = _growth(list(before), indexes)
+    cases, _ = name_holders(growth, released_holders(growth, find_growth(growth), running[-1]))
+    return [
+        case
+        for case in cases
+        if case.text not in known and _intervals_of(case.holder) >= _MIN_INTERVALS_RUNNING
+    ]
 
 
 def _intervals_of(holder: Holder) -> int:
