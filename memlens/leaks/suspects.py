@@ -17,6 +17,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import check_same_process, match_graphs
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.ending import ENDINGS, grew_until_the_end, snapshot_before_end
 from memlens.leaks.find_growth import find_growth
 from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
 from memlens.leaks.gained_types import gained_types
@@ -183,12 +184,17 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     """
     indexes: dict[int, PlaceIndex] = {}
     at_end = _growth(ordered, indexes)
-    cases, bounded = name_holders(at_end, find_growth(at_end))
+    before_end = snapshot_before_end(ordered, at_end)
+    holders = grew_until_the_end(at_end, find_growth(at_end), before_end)
+    cases, bounded = name_holders(at_end, holders)
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
         return cases, bounded
-    running = _growth(_while_running(ordered), indexes)
+    then = _while_running(ordered)
+    running = _growth(then, indexes)
     known = {case.text for case in cases}
-    earlier, bounded_then = name_holders(running, find_growth(running))
+    before_end = snapshot_before_end(then, running)
+    holders = grew_until_the_end(running, find_growth(running), before_end)
+    earlier, bounded_then = name_holders(running, holders)
     cases += [
         case
         for case in earlier
@@ -240,7 +246,7 @@ def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
 
 def _growth(ordered: list[HeapSnapshot], indexes: dict[int, PlaceIndex]) -> Growth:
     """Choose the snapshots that tell something, and match their objects."""
-    is_ending = ordered[-1].reason in ("return", "exit")
+    is_ending = ordered[-1].reason in ENDINGS
     steps = informative_steps([one.timestamp for one in ordered], is_ending=is_ending)
     chosen = [ordered[step] for step in steps]
     return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], indexes)
