@@ -55,7 +55,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"suspects", "scope_report", "growing_types", "unexplained"},
         {"naming", "find_growth", "gained_types", "pytest_records", "released"},
         {"patterns"},
-        {"detectors", "ending", "mentions", "stated_bounds", "sharing", "people_paths"},
+        {"detectors", "ending", "mentions", "stated_bounds", "sharing", "people_paths", "program_paths"},
         {"growth"},
         {"gates", "places", "fingerprints", "origins", "slow_collector"},
     ],

@@ -16,6 +16,7 @@ from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.patterns.case import DATA, Case, is_standard
 from memlens.leaks.people_paths import path_for_people, short_text
 from memlens.leaks.places import EXIT_CALLBACKS
+from memlens.leaks.program_paths import ProgramPaths
 from memlens.leaks.stated_bounds import BoundedHolder, stated_bound, warms_up
 
 __all__ = ("name_holders", "place_of")
@@ -40,11 +41,12 @@ def name_holders(
     Those grew as well, but state a bound that they have kept to.
     """
     finder = RetentionPathFinder(growth.last)
+    paths = ProgramPaths(growth.last)
     cases: list[Case] = []
     bounded: dict[int, BoundedHolder] = {}
     named: set[int] = set()
     for holder in holders:
-        case = _case(growth, holder, finder)
+        case = _case(growth, holder, finder, paths)
         if case is None or case.subject in named:
             continue
         bound = None
@@ -68,13 +70,15 @@ def _once_a_text(cases: Sequence[Case]) -> list[Case]:
     return [*first.values()]
 
 
-def _case(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Case | None:
+def _case(
+    growth: Growth, holder: Holder, finder: RetentionPathFinder, paths: ProgramPaths
+) -> Case | None:
     if holder.shape == "garbage":
         path = RetentionPath("cyclic garbage", "garbage", ())
         return Case(growth, holder, 0, path, "cyclic garbage")
     graph = growth.last
     subject = _subject(graph, holder)
-    found = finder.path_to(subject)
+    found = paths.path_to(subject)
     if found is None:
         return None
     path = path_for_people(graph, found, finder)
