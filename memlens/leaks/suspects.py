@@ -309,8 +309,14 @@ def _suspect(case: Case, origins: OriginFinder) -> LeakSuspect:
 def _sites(graph: HeapGraph, holder: Holder) -> tuple[SiteShare, ...]:
     if graph.sites is None:
         return ()
-    shares = graph.sites.shares(holder.gained, _SITE_FRAMES)[:_MAX_SITES]
+    shares = graph.sites.shares(holder.gained, _SITE_FRAMES)
+    shares = [share for share in shares if not _is_own(share.call_path)][:_MAX_SITES]
     return tuple(replace(share, call_path=_of_the_program(share.call_path)) for share in shares)
+
+
+def _is_own(path: CallPath) -> bool:
+    """Tell whether memlens itself allocated: then the sample is of an object that was there before."""
+    return bool(path) and path[-1].file.startswith(CODE_FOLDER)
 
 
 def _of_the_program(path: CallPath) -> CallPath:

@@ -64,13 +64,16 @@ def test_a_queue_that_keeps_up_is_healthy(moments, seed):
 @pytest.mark.parametrize("period", range(3, 40, 3))
 def test_a_batch_that_is_emptied_when_full_is_healthy(moments, period):
     for phase in range(period):
-        assert not holders(
-            moments,
-            lambda second: 5 + second % 7,
-            lambda waiting, second, phase=phase: (
-                len(waiting) if (second + phase) % period == 0 else 0
-            ),
-        ) or period > moments[-1] - moments[0], (period, phase)
+        assert (
+            not holders(
+                moments,
+                lambda second: 5 + second % 7,
+                lambda waiting, second, phase=phase: (
+                    len(waiting) if (second + phase) % period == 0 else 0
+                ),
+            )
+            or period > moments[-1] - moments[0]
+        ), (period, phase)
 
 
 @pytest.mark.parametrize("moments", [REGULAR, STRETCHED])

@@ -68,7 +68,9 @@ def test_a_module_of_the_program_comes_before_its_frames_and_its_main_thread_bef
             p.root(module, name="app")
             p.names[module] = (p.text("app"), p.text(PROGRAM), 1)
 
-    assert holder_of(lambda p, n: plant(p, n, has_module=False)) == "main() local 'owner'.hub.writers"
+    assert (
+        holder_of(lambda p, n: plant(p, n, has_module=False)) == "main() local 'owner'.hub.writers"
+    )
     assert holder_of(lambda p, n: plant(p, n, has_module=True)) == "app.HUB.writers"
 
 
