@@ -5,7 +5,6 @@ import pytest
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import RootKind
 from memlens.leaks.leak_report import find_leaks
-from tests.heap.planted import Planter
 from tests.leaks.test_suspects import series
 
 LIBRARY = "/usr/lib/python3.12/selectors.py"

@@ -1,8 +1,9 @@
 """Trees whose nodes refer to their children by containers: the tree is named, not a node in it."""
 
+from itertools import pairwise
+
 from memlens._core.layout import EdgeKind as K
 from memlens.leaks.leak_report import find_leaks
-from tests.heap.planted import Planter
 from tests.leaks.test_suspects import series
 
 FANOUT = 4
@@ -60,7 +61,7 @@ def test_trees_of_earlier_steps_that_hang_on_the_present_one_are_one_suspect():
 def test_plain_containers_in_each_other_are_named_where_they_begin():
     def nested(p, n):
         lists = [p.node("list", 64, key=("list", i), length=1) for i in range(n)]
-        for outer, inner in zip(lists, lists[1:], strict=False):
+        for outer, inner in pairwise(lists):
             p.edge(outer, inner, K.INDEX, position=0)
         p.module("app", nested=lists[0])
 

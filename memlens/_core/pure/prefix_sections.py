@@ -1,4 +1,4 @@
-"""The keyed hashes of the beginnings of large texts and buffers.
+"""The keyed hashes of the beginnings of large texts, buffers and ints.
 
 A buffer that accumulates keeps its beginning; one that is emptied does not. The hash is Python's own
 of ``bytes``, whose key is secret and of this process, so that contents cannot be guessed from a
@@ -22,12 +22,13 @@ _MIN_NODE_BYTES = 512
 _MIN_ARRAY_BYTES = 1280  # of numpy
 _PREFIX_BYTES = 256
 _PREFIX_CHARACTERS = 128
+_DIGIT_BITS, _PREFIX_DIGITS = 30, 64  # of an int, as CPython stores it
 
 
 def prefix_sections(
     heap: WalkedHeap, node_type: Sequence[int], node_size: Sequence[int]
 ) -> dict[str, array[int]]:
-    """Return the hash of the beginning of each str and bytes, and of large buffers and arrays.
+    """Return the hash of the beginning of each str and bytes, and of large buffers, arrays and ints.
 
     Of a short text or bytes it is the hash of all of it.
     """
@@ -73,9 +74,20 @@ def _of_buffer(buffer: Any) -> bytes | None:
     return prefix if len(prefix) == _PREFIX_BYTES and any(prefix) else None
 
 
+def _of_int(value: int) -> bytes | None:
+    """Return the lowest digits: an int whose bits are a set keeps them as higher bits are added."""
+    if value < 0:
+        return None
+    low = value & (1 << _DIGIT_BITS * _PREFIX_DIGITS) - 1
+    mask = (1 << _DIGIT_BITS) - 1
+    digits = array("I", (low >> _DIGIT_BITS * place & mask for place in range(_PREFIX_DIGITS)))
+    return digits.tobytes() if low else None
+
+
 _READERS: dict[type, _Reader] = {
     str: _of_text,
     bytes: _of_bytes,
     bytearray: _of_buffer,
     array: _of_buffer,
+    int: _of_int,
 }

@@ -94,7 +94,8 @@ def _classes(graph: HeapGraph, links: Sequence[int], kinds: set[int]) -> set[int
     """Return the classes, in rows of the type table, of the links and of what lies between two."""
     found = set(kinds)
     for link in links:
-        node, passed = link, set()
+        node = link
+        passed: set[int] = set()
         for _ in range(_MAX_BETWEEN + 1):
             edge = graph.path_edges[node]
             node = 0 if edge == NONE else graph.edge_source(edge)
