@@ -14,7 +14,12 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder, reference_text
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.patterns.case import DATA, Case, is_standard
-from memlens.leaks.people_paths import path_for_people, short_text
+from memlens.leaks.people_paths import (
+    path_for_people,
+    short_text,
+    without_line,
+    without_thread,
+)
 from memlens.leaks.places import EXIT_CALLBACKS
 from memlens.leaks.program_paths import ProgramPaths
 from memlens.leaks.stated_bounds import BoundedHolder, stated_bound, warms_up
@@ -82,7 +87,7 @@ def _case(
     if found is None:
         return None
     path = path_for_people(graph, found, finder)
-    text = place_of(path) if len(holder.members) > 1 else short_text(path)
+    text = place_of(without_line(path)) if len(holder.members) > 1 else short_text(path)
     if holder.shape == "chain":
         text += _chain_link(graph, holder)
     elif holder.shape == "cluster":
@@ -112,7 +117,7 @@ def _with_owners(graph: HeapGraph, holder: Holder, path: RetentionPath, text: st
         if graph.path_edges[node] != NONE
     )
     owner = kinds.most_common(1)[0][0] if kinds else ""
-    return f"{len(holder.members)} × {text}" if owner else text
+    return f"{len(holder.members)} × {without_thread(text)}" if owner else text
 
 
 def _is_noise(case: Case) -> bool:

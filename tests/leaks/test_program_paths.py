@@ -110,3 +110,15 @@ def test_what_a_library_calls_by_name_and_the_program_by_position_keeps_the_libr
         frame(p, "main", hubs=hubs)
 
     assert holder_of(plant) == "selectors.table[<int>].writers"
+
+
+def test_locals_of_many_threads_of_one_function_are_named_by_the_function():
+    def plant(p, n):
+        for thread in range(20, 32):
+            results = p.node("list", 600, key=("results", thread), length=n)
+            for i in range(n):
+                result = p.node("app.Result", 100, key=(thread, i))
+                p.edge(results, result, K.INDEX, position=i)
+            frame(p, "work", thread=thread, results=results)
+
+    assert holder_of(plant) == "12 × work() local 'results'"
