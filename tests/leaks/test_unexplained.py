@@ -59,7 +59,7 @@ def test_memory_that_settles_is_no_leak(used):
 
 
 def ended(used, seconds):
-    """Snapshots of a program whose main() returned at the last but one, and that took so long to exit."""
+    """Snapshots of a program whose main() returned at the last but one."""
     reasons = ["startup", *["periodic"] * (len(used) - 3), "return", "exit"]
     moments = [60.0 * step for step in range(len(used) - 1)]
     moments.append(moments[-1] + seconds)
