@@ -204,7 +204,7 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
             or not _is_smaller_in(ordered[-1].graph, case)
         )
     ]
-    cases += _released_cases(_while_running(ordered), indexes, {case.text for case in cases})
+    cases += _released_cases(then, indexes, {case.text for case in cases})
     texts = {holder.holder for holder in bounded}
     bounded += [holder for holder in bounded_then if holder.holder not in texts]
     cases.sort(key=lambda case: -case.holder.share_bytes)
