@@ -43,6 +43,7 @@ __all__ = (
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "mostly_flagged",
     "nearest_marked",
     "node_lengths",
     "nodes_of_types",
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
         mark_containers,
         mark_matched,
         match_nodes,
+        mostly_flagged,
         nearest_marked,
         node_lengths,
         nodes_of_types,
@@ -146,6 +148,7 @@ else:
     mark_containers = _functions.mark_containers
     mark_matched = _functions.mark_matched
     match_nodes = _functions.match_nodes
+    mostly_flagged = _functions.mostly_flagged
     nearest_marked = _functions.nearest_marked
     node_lengths = _functions.node_lengths
     nodes_of_types = _functions.nodes_of_types

@@ -21,6 +21,7 @@ from memlens.leaks.places import PlaceIndex
 __all__ = ("HIDDEN", "Growth", "Holder", "informative_steps", "length_in")
 
 HIDDEN = int(NodeFlag.OWN | NodeFlag.GARBAGE)  # a plain int: `&` with a Flag is ten times slower
+_MANY = 100  # objects: then a look at all nodes of the snapshot is faster
 _MIN_INTERVAL_SHARE = 0.25  # of the mean interval; shorter ones say little and are merged
 _MIN_ENDING_SHARE = 0.6  # of the mean interval, where the program's work ended in the last one
 
@@ -115,6 +116,23 @@ class Growth:
         if step >= self.end - 1:  # asked for many, and known
             return self.places(step).node_lengths[node]
         return length_in(self.graphs[step], node)
+
+    def total_length(self, nodes: Sequence[int], step: int) -> int:
+        """Return the number of elements of some objects of a snapshot together."""
+        if len(nodes) < _MANY:
+            return sum(length_in(self.graphs[step], node) for node in nodes)
+        row = array("Q", [0, len(nodes)]), array("I", nodes)
+        return _core.row_sums(*row, self.places(step).node_lengths)[0]
+
+    def gains(self, nodes: Sequence[int]) -> dict[int, int]:
+        """Return by how much objects of the last graph are longer than one snapshot before.
+
+        What is new or shorter gained nothing.
+        """
+        before, now = self.places(self.end - 1), self.places(self.end)
+        rows = array("Q", range(len(nodes) + 1)), array("I", nodes)
+        lengths = before.node_lengths, now.node_lengths
+        return dict(zip(nodes, _core.row_gains(*rows, self.same[-1], *lengths), strict=True))
 
     def history(self, node: int) -> list[int]:
         """Return an object's nodes, from the snapshot of its birth to the last."""

@@ -135,6 +135,20 @@ class PlaceIndex:
         return dict(zip(places.place_keys, gained, strict=True))
 
     @cached_property
+    def holding_own(self) -> frozenset[int]:
+        """The nodes most of whose references lead to memlens's own objects, without these."""
+        graph = self._graph
+        return frozenset(
+            _core.mostly_flagged(
+                graph.edge_offset,
+                graph.edge_target,
+                graph.edge_label,
+                graph.flags,
+                int(NodeFlag.OWN),
+            )
+        )
+
+    @cached_property
     def repeated(self) -> PlaceRows:
         """The objects of places that repeat themselves: the links of chains and trees."""
         return self._grouped(self._repeats)
@@ -198,11 +212,7 @@ def _place_keys(graph: HeapGraph, path_edges: memoryview) -> tuple[array[int], a
 
 def _anchors(graph: HeapGraph) -> dict[int, int]:
     """Return the key of each function, suspended frame and running frame: that of its code."""
-    found: dict[int, int] = {}
-    for node in nodes_of_types(graph, frozenset({"function"})):
-        name, location = graph.name_of(node), graph.location_of(node)
-        if name:
-            found[node] = _text_key(f"function {name} {location.file if location else ''}")
+    found = dict(_function_keys(graph))
     for node in nodes_of_types(graph, SUSPENDED):
         code = code_of(graph, node)
         if code is not None:
@@ -213,6 +223,22 @@ def _anchors(graph: HeapGraph) -> dict[int, int]:
                 graph.string(graph.frame_function[frame]), graph.string(graph.frame_file[frame])
             )
     return found
+
+
+def _function_keys(graph: HeapGraph) -> Iterator[tuple[int, int]]:
+    """Yield each function that has a name with the key of its name and file."""
+    is_function = [name == "function" for name in graph.type_names]
+    known: dict[tuple[int, int], int] = {}  # many closures have one name
+    names = (graph.sections[f"name_{column}"] for column in ("node", "text", "file"))
+    for node, text, file in zip(*names, strict=True):
+        if not is_function[graph.node_type[node]]:
+            continue
+        key = known.get((text, file))
+        if key is None and (name := graph.string(text)):
+            key = _text_key(f"function {name} {graph.string(file) if file else ''}")
+            known[text, file] = key
+        if key is not None:
+            yield node, key
 
 
 def nodes_of_types(graph: HeapGraph, names: frozenset[str]) -> array[int]:

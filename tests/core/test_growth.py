@@ -124,6 +124,13 @@ def test_lengths_and_containers(core, graph, data):
     agree(core, "mark_containers", graph.edge_offset, types, skipped, sized, 2)
     agree(core, "mark_buffers", graph.node_size, sized, 1 << 20)
     agree(core, "nodes_of_types", types, skipped)
+    agree(core, "mostly_flagged", *graph.columns, data.draw(columns("H", count)), 2)
+
+
+def test_more_than_half_of_the_references_lead_to_flagged_nodes(core):
+    graph = graph_of([[1, 2], [2, 3, 3], [3, 3], []], [EdgeKind.WEAK] * 7)
+    found = core.mostly_flagged(*graph.columns, array("H", [0, 4, 0, 6]), 2)
+    assert found.tolist() == [1, 2]
 
 
 def test_a_weak_reference_is_no_element(core):
@@ -197,6 +204,8 @@ BAD = [
         "node_type names 1",
     ),
     ("mark_buffers", (array("Q", [0]), array("I", [1]), 1), "container_node names 1"),
+    ("mostly_flagged", (*GRAPH.columns, array("H", [0]), 1), "node_flags has 1 entries"),
+    ("mostly_flagged", (*GRAPH.columns, array("H", [0, 0]), 1 << 20), "flags must be"),
 ]
 
 

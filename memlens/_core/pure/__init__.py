@@ -19,6 +19,7 @@ from memlens._core.pure.scans import (
     edges_labelled,
     mark_buffers,
     mark_containers,
+    mostly_flagged,
     nodes_of_types,
     text_keys,
 )
@@ -47,6 +48,7 @@ __all__ = (
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "mostly_flagged",
     "nearest_marked",
     "node_lengths",
     "nodes_of_types",

@@ -12,8 +12,15 @@ from dataclasses import replace
 
 from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.gates import Contents, is_initial_load, is_leak, onset_of
-from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
+from memlens.leaks.gates import (
+    Contents,
+    can_be_leak,
+    is_initial_load,
+    is_leak,
+    onset_of,
+    steps_of,
+)
+from memlens.leaks.growth import HIDDEN, Growth, Holder
 
 __all__ = ("accumulating_places", "elements_of", "follow_elements", "members_through_time")
 
@@ -28,8 +35,9 @@ _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it 
 
 def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
     """Yield the holders among the containers; ``known`` collects their nodes."""
+    ours = growth.places(growth.end).holding_own
     for found in _candidates(growth):
-        members = [node for node in found if not _holds_our_objects(growth.last, node)]
+        members = [node for node in found if node not in ours]
         if not members:
             continue
         holder = _holder(growth, members) or _single(growth, members)
@@ -52,13 +60,6 @@ def _candidates(growth: Growth) -> list[list[int]]:
             gains[key] = gained
     ordered = sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]
     return [last.containers[key] for key in ordered]
-
-
-def _gain(growth: Growth, node: int) -> int:
-    was = growth.earlier(node, growth.end)
-    if was == NONE:
-        return 0
-    return growth.length(node, growth.end) - growth.length(was, growth.end - 1)
 
 
 def members_through_time(growth: Growth, members: Collection[int]) -> list[list[int]]:
@@ -194,16 +195,22 @@ def _is_most_of_the_growth(growth: Growth, members: list[int]) -> bool:
 
 def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -> Holder | None:
     """Return the holder of a place with these containers in the last ``len(through)`` snapshots."""
-    lengths = [
-        sum(length_in(graph, node) for node in nodes)
-        for graph, nodes in zip(growth.graphs[-len(through) :], through, strict=True)
-    ]
+    first = growth.end + 1 - len(through)
+    lengths = [growth.total_length(nodes, step) for step, nodes in enumerate(through, first)]
     onset = onset_of(lengths)
     through, lengths = through[onset:], lengths[onset:]
     start = growth.end + 1 - len(through)
     graphs = growth.graphs[start:]
-    if lengths[-1] <= lengths[0]:
+    is_born = not through[0]
+    # What needs no look at the elements comes first: a place may have many.
+    if lengths[-1] <= lengths[0] or not can_be_leak(
+        lengths, growth.seconds[start:], is_born=is_born
+    ):
         return None
+    if not _is_beyond_imports(growth, members, steps_of(lengths), start):
+        return None
+    if len(members) > 1 and not _get_longer(growth, members, through, lengths):
+        return None  # more containers, not longer ones: what holds them accumulates
     elements = [elements_of(g, nodes) for g, nodes in zip(graphs, through, strict=True)]
     contents, arrival = follow_elements(growth, elements, lengths)
     if len(members) == 1 and len(elements[-1]) * 2 < lengths[-1]:
@@ -211,20 +218,16 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
         steps = contents.steps
         contents = replace(contents, added=steps, removed=[0] * len(steps), kept=steps)
         arrival = {}
-    if not through[0] and is_initial_load(contents):
+    if is_born and is_initial_load(contents):
         return None
-    contents = replace(
-        contents, bytes_grown=_retained_growth(graphs, through), is_born=not through[0]
-    )
-    if not is_leak(contents) or not _is_beyond_imports(growth, members, contents.steps, start):
+    contents = replace(contents, bytes_grown=_retained_growth(graphs, through), is_born=is_born)
+    if not is_leak(contents):
         return None
-    if len(members) > 1 and not _get_longer(growth, members, through, lengths):
-        return None  # more containers, not longer ones: what holds them accumulates
     grown = _grown_members(growth, members, start)
     if len(grown) > 1:
         shape = "cluster"
     else:
-        shape = "slot" if growth.births[grown[0]] > start + (not through[0]) else "container"
+        shape = "slot" if growth.births[grown[0]] > start + is_born else "container"
     return Holder(
         grown[0],
         shape,
@@ -235,19 +238,13 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
     )
 
 
-def _holds_our_objects(graph: HeapGraph, node: int) -> bool:
-    """Tell whether most of what a container refers to is memlens's own."""
-    own = int(NodeFlag.OWN)
-    targets = graph.targets(node)
-    return sum(1 for target in targets if graph.flags[target] & own) * 2 > len(targets)
-
-
 def _single(growth: Growth, members: list[int]) -> Holder | None:
     """Return one container that grows where the others of its place come and go."""
     if len(members) < 2:
         return None
-    for node in sorted(members, key=lambda node: -_gain(growth, node))[:_MAX_SINGLE]:
-        if _gain(growth, node) > 0 and (holder := _holder(growth, [node])) is not None:
+    gains = growth.gains(members)
+    for node in sorted(filter(gains.get, gains), key=lambda node: -gains[node])[:_MAX_SINGLE]:
+        if (holder := _holder(growth, [node])) is not None:
             return holder
     return None
 
@@ -282,7 +279,7 @@ def _get_longer(
     """
     count = len(through[-1])
     if count > _MORE * len(through[-2]):
-        gained = sum(max(0, _gain(growth, node)) for node in members)
+        gained = sum(growth.gains(members).values())
         return gained * 2 >= lengths[-1] - lengths[-2]
     if not through[0]:
         return True

@@ -109,6 +109,9 @@ static PyMethodDef module_functions[] = {
              "A byte for each node: 1 for what has a length or many references."),
     FUNCTION(mark_buffers, "mark_buffers(node_size, container_node, min_bytes)\n--\n\n"
              "A byte for each node: 1 for large ones without elements."),
+    FUNCTION(mostly_flagged,
+             "mostly_flagged(edge_offset, edge_target, edge_label, node_flags, flags)\n--\n\n"
+             "The nodes without some flags most of whose references lead to nodes with them."),
     {NULL, NULL, 0, NULL},
 };
 

@@ -59,5 +59,6 @@ PyObject *graph_nodes_of_types(PyObject *module, PyObject *args, PyObject *kwarg
 PyObject *graph_edges_labelled(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_mark_containers(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_mark_buffers(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *graph_mostly_flagged(PyObject *module, PyObject *args, PyObject *kwargs);
 
 #endif
