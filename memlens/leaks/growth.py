@@ -18,7 +18,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
 from memlens.leaks.places import PlaceIndex
 
-__all__ = ("HIDDEN", "Growth", "Holder", "informative_steps", "length_in")
+__all__ = ("HIDDEN", "Growth", "Holder", "Shared", "informative_steps", "length_in")
 
 HIDDEN = int(NodeFlag.OWN | NodeFlag.GARBAGE)  # a plain int: `&` with a Flag is ten times slower
 _MANY = 100  # objects: then a look at all nodes of the snapshot is faster
@@ -53,27 +53,51 @@ class Holder:
         return 0 if self.shape == "buffer" else self.lengths[-1] - self.lengths[0]
 
 
+class Shared:
+    """What analyses of the same graphs share: their places and the identities of objects.
+
+    The graphs go by their ``id()``, so they must live as long as this.
+    """
+
+    def __init__(self) -> None:
+        self._same: dict[tuple[int, int], array[int]] = {}
+        self._places: dict[int, PlaceIndex] = {}
+
+    def same(self, before: HeapGraph, after: HeapGraph) -> array[int]:
+        """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
+        pair = id(before), id(after)
+        if pair not in self._same:
+            self._same[pair] = match_graphs(before, after)
+        return self._same[pair]
+
+    def places(self, graph: HeapGraph, *, is_last: bool) -> PlaceIndex:
+        """Return the places of a graph; of the last one of an analysis the paths stay, too."""
+        if id(graph) not in self._places:
+            self._places[id(graph)] = PlaceIndex(graph, HIDDEN, is_last=is_last)
+        return self._places[id(graph)]
+
+
 class Growth:
     """Snapshots of one process in time order, with the identity of every object through them.
 
-    ``seconds``: when each was taken, on one clock. ``indexes``: the places of graphs by their
-    ``id()``, which analyses of the same graphs may share.
+    ``seconds``: when each was taken, on one clock. ``shared``: what another analysis of some of
+    the same graphs has found out.
     """
 
     def __init__(
         self,
         graphs: Sequence[HeapGraph],
         seconds: Sequence[float],
-        indexes: dict[int, PlaceIndex] | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.graphs = graphs
         self.seconds = list(seconds)
         self.last = graphs[-1]
         # For each node of graph k + 1 the same object's node in graph k, or NONE.
-        self.same = [match_graphs(before, after) for before, after in pairwise(graphs)]
+        self._shared = shared or Shared()
+        self.same = [self._shared.same(before, after) for before, after in pairwise(graphs)]
         self.births = self._find_births()
         self._born: dict[int, array[int]] = {}
-        self._indexes = {} if indexes is None else indexes
 
     def _find_births(self) -> array[int]:
         """For each node of the last graph, the snapshot in which the object was first seen."""
@@ -89,12 +113,7 @@ class Growth:
 
     def places(self, step: int) -> PlaceIndex:
         """Return the places of one snapshot."""
-        graph = self.graphs[step]
-        index = self._indexes.get(id(graph))
-        if index is None:
-            index = PlaceIndex(graph, HIDDEN, is_last=step == self.end)
-            self._indexes[id(graph)] = index
-        return index
+        return self._shared.places(self.graphs[step], is_last=step == self.end)
 
     @property
     def new(self) -> array[int]:

@@ -14,18 +14,17 @@ from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import check_same_process, match_graphs
+from memlens.heap.graph.matching import check_same_process
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.find_growth import find_growth
 from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
 from memlens.leaks.gained_types import gained_types
-from memlens.leaks.growth import Growth, Holder, informative_steps, length_in
+from memlens.leaks.growth import Growth, Holder, Shared, informative_steps, length_in
 from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.naming import name_holders
 from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
-from memlens.leaks.places import PlaceIndex
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.stated_bounds import BoundedHolder
 
@@ -180,12 +179,12 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     the snapshots before the last one are looked at, too. What is smaller at the end than before was
     seen growing over three intervals at least.
     """
-    indexes: dict[int, PlaceIndex] = {}
-    at_end = _growth(ordered, indexes)
+    shared = Shared()
+    at_end = _growth(ordered, shared)
     cases, bounded = name_holders(at_end, find_growth(at_end))
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
         return cases, bounded
-    running = _growth(_while_running(ordered), indexes)
+    running = _growth(_while_running(ordered), shared)
     known = {case.text for case in cases}
     earlier, bounded_then = name_holders(running, find_growth(running))
     cases += [
@@ -194,7 +193,7 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
         if case.text not in known
         and (
             _intervals_of(case.holder) >= _MIN_INTERVALS_RUNNING
-            or not _is_smaller_in(ordered[-1].graph, case)
+            or not _is_smaller_in(ordered[-1].graph, case, shared)
         )
     ]
     texts = {holder.holder for holder in bounded}
@@ -220,22 +219,22 @@ def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
     return ordered[:-1]
 
 
-def _growth(ordered: list[HeapSnapshot], indexes: dict[int, PlaceIndex]) -> Growth:
+def _growth(ordered: list[HeapSnapshot], shared: Shared) -> Growth:
     """Choose the snapshots that tell something, and match their objects."""
     is_ending = ordered[-1].reason in ("return", "exit")
     steps = informative_steps([one.timestamp for one in ordered], is_ending=is_ending)
     chosen = [ordered[step] for step in steps]
-    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], indexes)
+    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], shared)
 
 
-def _is_smaller_in(graph: HeapGraph, case: Case) -> bool:
+def _is_smaller_in(graph: HeapGraph, case: Case, shared: Shared) -> bool:
     """Tell whether the holder of a case exists in a later graph with fewer elements.
 
     Only of what modules hold: the address of a variable that is gone may be used again.
     """
     if case.path.root_kind != "module":
         return False
-    same = match_graphs(case.graph, graph)
+    same = shared.same(case.graph, graph)
     try:
         node = same.index(case.holder.node)
     except ValueError:
