@@ -58,6 +58,7 @@ __all__ = (
     "shortest_paths",
     "spread_flags",
     "text_keys",
+    "total_length",
 )
 
 
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
         shortest_paths,
         spread_flags,
         text_keys,
+        total_length,
     )
 else:
     if _c_graph is None or _c_capture is None:
@@ -163,5 +165,6 @@ else:
     shortest_paths = _functions.shortest_paths
     spread_flags = _functions.spread_flags
     text_keys = _functions.text_keys
+    total_length = _functions.total_length
 # The pure core cannot capture in a forked child: there it is None.
 fork_capture = getattr(_c_capture, "fork_capture", None)

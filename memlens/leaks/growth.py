@@ -21,7 +21,6 @@ from memlens.leaks.places import PlaceIndex
 __all__ = ("HIDDEN", "Growth", "Holder", "Shared", "informative_steps", "length_in")
 
 HIDDEN = int(NodeFlag.OWN | NodeFlag.GARBAGE)  # a plain int: `&` with a Flag is ten times slower
-_MANY = 100  # objects: then a look at all nodes of the snapshot is faster
 _MIN_INTERVAL_SHARE = 0.25  # of the mean interval; shorter ones say little and are merged
 _MIN_ENDING_SHARE = 0.6  # of the mean interval, where the program's work ended in the last one
 
@@ -138,10 +137,14 @@ class Growth:
 
     def total_length(self, nodes: Sequence[int], step: int) -> int:
         """Return the number of elements of some objects of a snapshot together."""
-        if len(nodes) < _MANY:
-            return sum(length_in(self.graphs[step], node) for node in nodes)
-        row = array("Q", [0, len(nodes)]), array("I", nodes)
-        return _core.row_sums(*row, self.places(step).node_lengths)[0]
+        graph = self.graphs[step]
+        return _core.total_length(
+            graph.edge_offset,
+            graph.edge_label,
+            graph.sections["container_node"],
+            graph.sections["container_length"],
+            array("I", nodes),
+        )
 
     def gains(self, nodes: Sequence[int]) -> dict[int, int]:
         """Return by how much objects of the last graph are longer than one snapshot before.

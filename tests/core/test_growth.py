@@ -119,6 +119,8 @@ def test_lengths_and_containers(core, graph, data):
     long = st.sampled_from([0, 5, 1 << 32, (1 << 64) - 1])
     known = data.draw(columns("Q", len(sized), long))
     agree(core, "node_lengths", *graph.columns, sized, known)
+    some = array("I", data.draw(st.lists(st.integers(0, count - 1), max_size=6)))
+    agree(core, "total_length", graph.edge_offset, graph.edge_label, sized, known, some)
     types = data.draw(columns("I", count))
     skipped = data.draw(columns("B", 4, st.integers(0, 1)))
     agree(core, "mark_containers", graph.edge_offset, types, skipped, sized, 2)
@@ -137,6 +139,9 @@ def test_a_weak_reference_is_no_element(core):
     graph = graph_of([[1, 1, 1], []], [EdgeKind.ITEM, EdgeKind.WEAK, EdgeKind.INDEX])
     none = array("I"), array("Q")
     assert core.node_lengths(*graph.columns, *none).tolist() == [2, 0]
+    rows = graph.edge_offset, graph.edge_label
+    assert core.total_length(*rows, *none, array("I", [0, 1, 0])) == 4
+    assert core.total_length(*rows, array("I", [1]), array("Q", [7]), array("I", [0, 1])) == 9
 
 
 @settings(max_examples=60, deadline=None)
@@ -178,6 +183,21 @@ BAD = [
     ("node_lengths", (*GRAPH.columns, array("I", [1, 0]), array("Q", [1, 1])), "not ascending"),
     ("node_lengths", (*GRAPH.columns, array("I", [2]), array("Q", [1])), "names 2 of only 2"),
     ("node_lengths", (*GRAPH.columns, array("I", [1]), array("Q")), "same length"),
+    (
+        "total_length",
+        (*GRAPH[:3:2], array("I", [1]), array("Q", [1]), array("I", [2])),
+        "names 2 of only 2",
+    ),
+    (
+        "total_length",
+        (array("Q", [0, 2]), array("I", [0]), array("I"), array("Q"), array("I", [0])),
+        "does not fit edge_label",
+    ),
+    (
+        "total_length",
+        (*GRAPH[:3:2], array("I", [1]), array("Q"), array("I", [0])),
+        "same length",
+    ),
     ("row_sums", (array("Q", [0, 3, 1]), array("I", [0]), array("I", [1])), "row_offset"),
     (
         "row_gains",

@@ -14,7 +14,13 @@ from memlens._core.pure.dominators import dominator_tree
 from memlens._core.pure.growth import birth_steps, mark_born, reach_marked, share_sizes
 from memlens._core.pure.places import place_keys
 from memlens._core.pure.reach import edges_between, grown_rows, reached_nodes
-from memlens._core.pure.rows import group_nodes, node_lengths, row_gains, row_sums
+from memlens._core.pure.rows import (
+    group_nodes,
+    node_lengths,
+    row_gains,
+    row_sums,
+    total_length,
+)
 from memlens._core.pure.scans import (
     edges_labelled,
     mark_buffers,
@@ -63,4 +69,5 @@ __all__ = (
     "shortest_paths",
     "spread_flags",
     "text_keys",
+    "total_length",
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from itertools import groupby, pairwise
 from operator import le, lt
 from typing import TYPE_CHECKING
 
-from memlens._core.layout import NONE
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind
 from memlens._core.pure.columns import (
     read_column,
     read_edges,
@@ -27,6 +28,7 @@ __all__ = (
     "read_rows",
     "row_gains",
     "row_sums",
+    "total_length",
 )
 
 
@@ -80,6 +82,42 @@ def node_lengths(
     for node, length in zip(containers, known, strict=True):
         lengths[node] = length
     return array("I", [min(length, NONE) for length in lengths])
+
+
+def total_length(
+    edge_offset: ReadableBuffer,
+    edge_label: ReadableBuffer,
+    container_node: ReadableBuffer,
+    container_length: ReadableBuffer,
+    node: ReadableBuffer,
+) -> int:
+    """Return the number of elements of some nodes (``"I"``) together, modulo 2 ** 64.
+
+    What has no length counts its strong references. ``container_node`` ascends. Only the rows of
+    the nodes are looked at, so this suits a few of many. Raises `ValueError` for rows that are not
+    within the columns.
+    """
+    offset = read_column(edge_offset, "Q", "edge_offset")
+    label = read_column(edge_label, "I", "edge_label")
+    containers = read_column(container_node, "I", "container_node")
+    known = read_column(container_length, "Q", "container_length")
+    nodes = read_column(node, "I", "node")
+    for one in nodes:
+        if one + 1 >= len(offset):
+            raise ValueError(f"node names {one} of only {len(offset) - 1}")
+        if not offset[one] <= offset[one + 1] <= len(label):
+            raise ValueError("edge_offset does not fit edge_label")
+    if len(containers) != len(known):
+        raise ValueError("container_node and container_length must have the same length")
+    total = 0
+    for one in nodes:
+        place = bisect_left(containers, one)
+        if place < len(containers) and containers[place] == one:
+            total += known[place]
+        else:
+            row = label[offset[one] : offset[one + 1]]
+            total += sum(1 for edge in row if edge & KIND_MASK != EdgeKind.WEAK)
+    return total & 0xFFFF_FFFF_FFFF_FFFF
 
 
 def row_sums(

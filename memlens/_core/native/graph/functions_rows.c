@@ -1,4 +1,4 @@
-/* group_nodes, node_lengths, row_sums and row_gains, as Python calls them. */
+/* group_nodes, node_lengths, total_length, row_sums and row_gains, as Python calls them. */
 #include "graph/growth.h"
 #include "graph/module.h"
 #include "graph/results.h"
@@ -140,6 +140,62 @@ graph_node_lengths(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     edges_release(&edges);
     return found;
+}
+
+/* Whether the nodes exist and their rows are within the labels: nothing else is looked at. */
+static int
+check_chosen(const Column *columns)
+{
+    const uint64_t *offset = columns[0].data;
+    const uint32_t *node = columns[4].data;
+    for (Py_ssize_t i = 0; i < columns[4].length; i++) {
+        if ((Py_ssize_t)node[i] + 1 >= columns[0].length) {
+            PyErr_Format(PyExc_ValueError, "node names %u of only %zd", node[i],
+                         columns[0].length - 1);
+            return -1;
+        }
+        if (offset[node[i]] > offset[node[i] + 1]
+            || offset[node[i] + 1] > (uint64_t)columns[1].length) {
+            PyErr_SetString(PyExc_ValueError, "edge_offset does not fit edge_label");
+            return -1;
+        }
+    }
+    if (columns[2].length != columns[3].length) {
+        PyErr_SetString(PyExc_ValueError,
+                        "container_node and container_length must have the same length");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+graph_total_length(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"edge_offset", "edge_label", "container_node", "container_length",
+                            "node", NULL};
+    static const ColumnName columns_of[] = {{"edge_offset", 'Q'},
+                                            {"edge_label", 'I'},
+                                            {"container_node", 'I'},
+                                            {"container_length", 'Q'},
+                                            {"node", 'I'}};
+    PyObject *given[5], *total = NULL;
+    Column columns[5];
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO:total_length", names, &given[0],
+                                     &given[1], &given[2], &given[3], &given[4])
+        || columns_read(columns, given, columns_of, 5) < 0) {
+        return NULL;
+    }
+    if (check_chosen(columns) == 0) {
+        uint64_t sum;
+        Py_BEGIN_ALLOW_THREADS
+        sum = add_up_lengths(columns[0].data, columns[1].data, columns[2].data, columns[3].data,
+                             (size_t)columns[2].length, columns[4].data,
+                             (size_t)columns[4].length);
+        Py_END_ALLOW_THREADS
+        total = PyLong_FromUnsignedLongLong(sum);
+    }
+    columns_release(columns, 5);
+    return total;
 }
 
 PyObject *

@@ -99,6 +99,42 @@ find_lengths(const uint64_t *offset, const uint32_t *label, size_t node_count,
     }
 }
 
+/* The first place in an ascending column whose number is not below the wanted one. */
+static size_t
+place_of(const uint32_t *numbers, size_t count, uint32_t wanted)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (numbers[middle] < wanted) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+uint64_t
+add_up_lengths(const uint64_t *offset, const uint32_t *label, const uint32_t *container,
+               const uint64_t *container_length, size_t container_count, const uint32_t *node,
+               size_t count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t place = place_of(container, container_count, node[i]);
+        if (place < container_count && container[place] == node[i]) {
+            sum += container_length[place];
+            continue;
+        }
+        for (uint64_t edge = offset[node[i]]; edge < offset[node[i] + 1]; edge++) {
+            sum += !label_is_weak(label[edge]);
+        }
+    }
+    return sum;
+}
+
 void
 add_up_gains(const uint64_t *offset, size_t row_count, const uint32_t *node, const uint32_t *same,
              const uint32_t *length_a, const uint32_t *length_b, uint64_t *gain)

@@ -94,6 +94,9 @@ static PyMethodDef module_functions[] = {
     FUNCTION(node_lengths,
              "node_lengths(edge_offset, edge_target, edge_label, container_node, container_length)\n--\n\n"
              "The number of elements of each node, or else of its strong references."),
+    FUNCTION(total_length,
+             "total_length(edge_offset, edge_label, container_node, container_length, node)\n--\n\n"
+             "The number of elements of some nodes together."),
     FUNCTION(row_sums, "row_sums(row_offset, row_node, value)\n--\n\n"
              "The sum of the values of each row's nodes."),
     FUNCTION(row_gains, "row_gains(row_offset, row_node, same, length_a, length_b)\n--\n\n"
