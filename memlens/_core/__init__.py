@@ -29,6 +29,7 @@ __all__ = (
     "birth_steps",
     "capture",
     "children_rows",
+    "chosen_lengths",
     "count_types",
     "dominator_tree",
     "edges_between",
@@ -46,6 +47,7 @@ __all__ = (
     "mostly_flagged",
     "nearest_marked",
     "node_lengths",
+    "nodes_flagged",
     "nodes_of_types",
     "place_keys",
     "reach_marked",
@@ -58,7 +60,6 @@ __all__ = (
     "shortest_paths",
     "spread_flags",
     "text_keys",
-    "total_length",
 )
 
 
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
         birth_steps,
         capture,
         children_rows,
+        chosen_lengths,
         count_types,
         dominator_tree,
         edges_between,
@@ -116,6 +118,7 @@ if TYPE_CHECKING:
         mostly_flagged,
         nearest_marked,
         node_lengths,
+        nodes_flagged,
         nodes_of_types,
         place_keys,
         reach_marked,
@@ -128,7 +131,6 @@ if TYPE_CHECKING:
         shortest_paths,
         spread_flags,
         text_keys,
-        total_length,
     )
 else:
     if _c_graph is None or _c_capture is None:
@@ -137,6 +139,7 @@ else:
     capture = (pure if _c_capture is None else _c_capture).capture
     birth_steps = _functions.birth_steps
     children_rows = _functions.children_rows
+    chosen_lengths = _functions.chosen_lengths
     count_types = _functions.count_types
     dominator_tree = _functions.dominator_tree
     edges_between = _functions.edges_between
@@ -153,6 +156,7 @@ else:
     mostly_flagged = _functions.mostly_flagged
     nearest_marked = _functions.nearest_marked
     node_lengths = _functions.node_lengths
+    nodes_flagged = _functions.nodes_flagged
     nodes_of_types = _functions.nodes_of_types
     place_keys = _functions.place_keys
     reach_marked = _functions.reach_marked
@@ -165,6 +169,5 @@ else:
     shortest_paths = _functions.shortest_paths
     spread_flags = _functions.spread_flags
     text_keys = _functions.text_keys
-    total_length = _functions.total_length
 # The pure core cannot capture in a forked child: there it is None.
 fork_capture = getattr(_c_capture, "fork_capture", None)

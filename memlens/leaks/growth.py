@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from memlens import _core
-from memlens._core.layout import NodeFlag, RootKind
+from memlens._core.layout import NONE, NodeFlag, RootKind
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
 from memlens.leaks.places import PlaceIndex
@@ -75,6 +75,10 @@ class Shared:
             self._places[id(graph)] = PlaceIndex(graph, HIDDEN, is_last=is_last)
         return self._places[id(graph)]
 
+    def forget_places(self) -> None:
+        """Let go of the places, which take the most memory, when all holders are found."""
+        self._places.clear()
+
 
 class Growth:
     """Snapshots of one process in time order, with the identity of every object through them.
@@ -114,6 +118,11 @@ class Growth:
         """Return the places of one snapshot."""
         return self._shared.places(self.graphs[step], is_last=step == self.end)
 
+    def find_places(self) -> None:
+        """Find the places of all snapshots, the last one's last: they take the most memory."""
+        for step in range(len(self.graphs)):
+            self.places(step)
+
     @property
     def new(self) -> array[int]:
         """Mark the nodes of the last graph that were not in the first, and are the program's."""
@@ -129,16 +138,10 @@ class Growth:
         """Return the same object one snapshot before ``step``, or ``NONE``."""
         return self.same[step - 1][node]
 
-    def length(self, node: int, step: int) -> int:
-        """Return the number of elements of an object of a snapshot, or else of its references."""
-        if step >= self.end - 1:  # asked for many, and known
-            return self.places(step).node_lengths[node]
-        return length_in(self.graphs[step], node)
-
-    def total_length(self, nodes: Sequence[int], step: int) -> int:
-        """Return the number of elements of some objects of a snapshot together."""
+    def lengths(self, nodes: Sequence[int], step: int) -> array[int]:
+        """Return the number of elements of some objects of a snapshot, or of their references."""
         graph = self.graphs[step]
-        return _core.total_length(
+        return _core.chosen_lengths(
             graph.edge_offset,
             graph.edge_label,
             graph.sections["container_node"],
@@ -151,10 +154,13 @@ class Growth:
 
         What is new or shorter gained nothing.
         """
-        before, now = self.places(self.end - 1), self.places(self.end)
-        rows = array("Q", range(len(nodes) + 1)), array("I", nodes)
-        lengths = before.node_lengths, now.node_lengths
-        return dict(zip(nodes, _core.row_gains(*rows, self.same[-1], *lengths), strict=True))
+        same = self.same[-1]
+        there = [node for node in nodes if same[node] != NONE]
+        before = self.lengths([same[node] for node in there], self.end - 1)
+        gains = dict.fromkeys(nodes, 0)
+        for node, length, was in zip(there, self.lengths(there, self.end), before, strict=True):
+            gains[node] = max(0, length - was)
+        return gains
 
     def history(self, node: int) -> list[int]:
         """Return an object's nodes, from the snapshot of its birth to the last."""

@@ -34,7 +34,9 @@ _CODE_FIELDS = frozenset({"gi_code", "cr_code", "ag_code", "f_code"})
 _WITHOUT_ELEMENTS = frozenset(
     {"frame", "code", "type", "module", "function", "coroutine", "generator", "async_generator"}
 )
-TRIE_NODES = "hamt"  # of contextvars: made anew each time one is set
+TRIE_NODES = (
+    "hamt"  # what a context refers to, and what that consists of: made anew for each setting
+)
 CONTEXT_VARIABLES = frozenset({"_contextvars.ContextVar", "ContextVar"})
 _MIN_REFERENCES = 8  # an object that no length is known of, and that refers to so many
 MIN_BUFFER_BYTES = 512
@@ -63,6 +65,15 @@ class PlaceRows(Mapping[int, list[int]]):
     def _row(self, row: int) -> list[int]:
         return self.nodes[self.offset[row] : self.offset[row + 1]].tolist()
 
+    def has(self, key: int, node: int) -> bool:
+        """Tell whether a place contains a node."""
+        row = bisect_left(self.place_keys, key)
+        if row == len(self.place_keys) or self.place_keys[row] != key:
+            return False
+        end = self.offset[row + 1]
+        at = bisect_left(self.nodes, node, self.offset[row], end)
+        return at < end and self.nodes[at] == node
+
     def counts(self) -> dict[int, int]:
         """Return how many nodes each place has."""
         offset = self.offset
@@ -72,15 +83,61 @@ class PlaceRows(Mapping[int, list[int]]):
 class PlaceIndex:
     """The places of one graph: of each node its key; of each place what it contains.
 
-    ``hidden``: nodes with one of these flags are left out. ``is_last``: the paths of the graph are
-    needed again, and are kept.
+    ``hidden``: nodes with one of these flags are left out. ``is_last``: the paths of the graph and
+    the key of each node are needed again, and are kept. Of an earlier graph only what places contain
+    is kept; asked for the keys, it finds them anew.
     """
 
     def __init__(self, graph: HeapGraph, hidden: int, *, is_last: bool = True) -> None:
         self._graph = graph
         self._hidden = hidden
-        paths = graph.path_edges if is_last else graph.find_path_edges()
-        self.keys, self._repeats = _place_keys(graph, paths)
+        self._is_last = is_last
+        if not is_last:
+            for name in ("containers", "buffers", "repeated", "tries", "_own"):
+                getattr(self, name)
+            del self._columns  # 9 bytes a node
+
+    @cached_property
+    def _columns(self) -> tuple[array[int], array[int]]:
+        """The key of each node's place, and which nodes repeat one above them."""
+        graph = self._graph
+        return _place_keys(graph, graph.path_edges if self._is_last else graph.find_path_edges())
+
+    @property
+    def keys(self) -> array[int]:
+        """The key of each node's place."""
+        return self._columns[0]
+
+    def is_at(self, node: int, key: int) -> bool:
+        """Tell whether a node is in the place with this key."""
+        if "_columns" not in self.__dict__:
+            if self.containers.has(key, node):
+                return True
+            if self._is_container(node):
+                return False
+            own, own_keys = self._own
+            at = bisect_left(own, node)
+            if at < len(own) and own[at] == node:
+                return own_keys[at] == key
+            if self._graph.dominators.dominator[node] == NONE:
+                return key == 0  # garbage
+        return self.keys[node] == key
+
+    @cached_property
+    def _own(self) -> tuple[array[int], array[int]]:
+        """Memlens's own objects, whose addresses the program's may use later, and their keys."""
+        nodes = _core.nodes_flagged(self._graph.flags, int(NodeFlag.OWN))
+        return nodes, array("Q", map(self.keys.__getitem__, nodes))
+
+    def _is_container(self, node: int) -> bool:
+        """Tell whether a node is among `containers`, in whatever place."""
+        graph = self._graph
+        if graph.flags[node] & (self._hidden | int(NodeFlag.HEAP_TYPE)):
+            return False
+        count = graph.edge_offset[node + 1] - graph.edge_offset[node]
+        return graph.length_of(node) is not None or (
+            count >= _MIN_REFERENCES and not self._without_elements[graph.node_type[node]]
+        )
 
     def _grouped(self, mark: array[int], also_hidden: int = 0) -> PlaceRows:
         hidden = self._hidden | also_hidden
@@ -90,14 +147,11 @@ class PlaceIndex:
     def containers(self) -> PlaceRows:
         """The containers in each place: sized ones, and opaque objects that refer to many others."""
         graph = self._graph
-        skipped = bytes(
-            name in _WITHOUT_ELEMENTS or name.startswith(TRIE_NODES) for name in graph.type_names
-        )
         return self._grouped(
             _core.mark_containers(
                 graph.edge_offset,
                 graph.node_type,
-                skipped,
+                self._without_elements,
                 graph.sections["container_node"],
                 _MIN_REFERENCES,
             ),
@@ -105,8 +159,15 @@ class PlaceIndex:
         )
 
     @cached_property
+    def _without_elements(self) -> bytes:
+        """A byte for each type: 1 where many references do not make an object a container."""
+        return bytes(
+            name in _WITHOUT_ELEMENTS or name.startswith(TRIE_NODES)
+            for name in self._graph.type_names
+        )
+
     def node_lengths(self) -> array[int]:
-        """The number of elements of each node, or else of its strong references."""
+        """Return the number of elements of each node, or else of its strong references."""
         graph = self._graph
         return _core.node_lengths(
             graph.edge_offset,
@@ -116,22 +177,21 @@ class PlaceIndex:
             graph.sections["container_length"],
         )
 
-    @cached_property
-    def lengths(self) -> dict[int, int]:
-        """The number of elements of all the containers of each place together."""
+    def lengths(self, node_lengths: array[int]) -> dict[int, int]:
+        """Return the number of elements of all the containers of each place together."""
         places = self.containers
-        sums = _core.row_sums(places.offset, places.nodes, self.node_lengths)
+        sums = _core.row_sums(places.offset, places.nodes, node_lengths)
         return dict(zip(places.place_keys, sums, strict=True))
 
-    def gains(self, before: PlaceIndex, same: array[int]) -> dict[int, int]:
+    def gains(
+        self, same: array[int], lengths_before: array[int], node_lengths: array[int]
+    ) -> dict[int, int]:
         """Return by how much the containers of each place are longer than they were before.
 
         ``same``: for each node the same object's node before, or `NONE`; new ones do not count.
         """
         places = self.containers
-        gained = _core.row_gains(
-            places.offset, places.nodes, same, before.node_lengths, self.node_lengths
-        )
+        gained = _core.row_gains(places.offset, places.nodes, same, lengths_before, node_lengths)
         return dict(zip(places.place_keys, gained, strict=True))
 
     @cached_property
@@ -151,7 +211,7 @@ class PlaceIndex:
     @cached_property
     def repeated(self) -> PlaceRows:
         """The objects of places that repeat themselves: the links of chains and trees."""
-        return self._grouped(self._repeats)
+        return self._grouped(self._columns[1])
 
     @cached_property
     def buffers(self) -> PlaceRows:
@@ -160,6 +220,15 @@ class PlaceIndex:
         return self._grouped(
             _core.mark_buffers(graph.node_size, graph.sections["container_node"], MIN_BUFFER_BYTES)
         )
+
+    @cached_property
+    def tries(self) -> dict[int, list[int]]:
+        """The tries in which contexts keep their variables, by the key of their place."""
+        found: dict[int, list[int]] = {}
+        for node in nodes_of_types(self._graph, frozenset({TRIE_NODES})):
+            if not self._graph.flags[node] & self._hidden:
+                found.setdefault(self.keys[node], []).append(node)
+        return found
 
     @cached_property
     def external(self) -> dict[int, list[int]]:

@@ -28,7 +28,7 @@ from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.stated_bounds import BoundedHolder
 
-__all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "is_ignored")
+__all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "in_order", "is_ignored")
 
 OVERDUE = "overdue"  # the pattern of suspects that keep expected objects alive
 
@@ -135,7 +135,7 @@ def explain_growth(
     That is: the holders that state a bound, and the records of pytest. Options and errors are
     those of `memlens.find_leaks`.
     """
-    ordered = _in_order(snapshots)
+    ordered = in_order(snapshots)
     ignore = check_texts("ignore", ignore)
     fingerprints, patterns = _ignored(ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
@@ -181,12 +181,16 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     """
     shared = Shared()
     at_end = _growth(ordered, shared)
-    cases, bounded = name_holders(at_end, find_growth(at_end))
+    holders = find_growth(at_end)
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
-        return cases, bounded
+        shared.forget_places()
+        return name_holders(at_end, holders)
     running = _growth(_while_running(ordered), shared)
+    earlier_holders = find_growth(running)
+    shared.forget_places()
+    cases, bounded = name_holders(at_end, holders)
     known = {case.text for case in cases}
-    earlier, bounded_then = name_holders(running, find_growth(running))
+    earlier, bounded_then = name_holders(running, earlier_holders)
     cases += [
         case
         for case in earlier
@@ -242,7 +246,8 @@ def _is_smaller_in(graph: HeapGraph, case: Case, shared: Shared) -> bool:
     return length_in(graph, node) < length_in(case.graph, case.holder.node)
 
 
-def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
+def in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
+    """Return snapshots by time, checked: two or more of one process."""
     ordered = list(snapshots)
     for snapshot in ordered:
         if not isinstance(snapshot, HeapSnapshot):

@@ -120,13 +120,16 @@ def test_lengths_and_containers(core, graph, data):
     known = data.draw(columns("Q", len(sized), long))
     agree(core, "node_lengths", *graph.columns, sized, known)
     some = array("I", data.draw(st.lists(st.integers(0, count - 1), max_size=6)))
-    agree(core, "total_length", graph.edge_offset, graph.edge_label, sized, known, some)
+    agree(core, "chosen_lengths", graph.edge_offset, graph.edge_label, sized, known, some)
     types = data.draw(columns("I", count))
     skipped = data.draw(columns("B", 4, st.integers(0, 1)))
     agree(core, "mark_containers", graph.edge_offset, types, skipped, sized, 2)
     agree(core, "mark_buffers", graph.node_size, sized, 1 << 20)
     agree(core, "nodes_of_types", types, skipped)
-    agree(core, "mostly_flagged", *graph.columns, data.draw(columns("H", count)), 2)
+    flags = data.draw(columns("H", count))
+    agree(core, "mostly_flagged", *graph.columns, flags, 2)
+    flagged = agree(core, "nodes_flagged", flags, 2)
+    assert flagged.tolist() == [node for node, flag in enumerate(flags) if flag & 2]
 
 
 def test_more_than_half_of_the_references_lead_to_flagged_nodes(core):
@@ -140,8 +143,9 @@ def test_a_weak_reference_is_no_element(core):
     none = array("I"), array("Q")
     assert core.node_lengths(*graph.columns, *none).tolist() == [2, 0]
     rows = graph.edge_offset, graph.edge_label
-    assert core.total_length(*rows, *none, array("I", [0, 1, 0])) == 4
-    assert core.total_length(*rows, array("I", [1]), array("Q", [7]), array("I", [0, 1])) == 9
+    assert core.chosen_lengths(*rows, *none, array("I", [0, 1, 0])).tolist() == [2, 0, 2]
+    sized = array("I", [1]), array("Q", [7])
+    assert core.chosen_lengths(*rows, *sized, array("I", [0, 1])).tolist() == [2, 7]
 
 
 @settings(max_examples=60, deadline=None)
@@ -184,17 +188,17 @@ BAD = [
     ("node_lengths", (*GRAPH.columns, array("I", [2]), array("Q", [1])), "names 2 of only 2"),
     ("node_lengths", (*GRAPH.columns, array("I", [1]), array("Q")), "same length"),
     (
-        "total_length",
+        "chosen_lengths",
         (*GRAPH[:3:2], array("I", [1]), array("Q", [1]), array("I", [2])),
         "names 2 of only 2",
     ),
     (
-        "total_length",
+        "chosen_lengths",
         (array("Q", [0, 2]), array("I", [0]), array("I"), array("Q"), array("I", [0])),
         "does not fit edge_label",
     ),
     (
-        "total_length",
+        "chosen_lengths",
         (*GRAPH[:3:2], array("I", [1]), array("Q"), array("I", [0])),
         "same length",
     ),
@@ -224,6 +228,7 @@ BAD = [
         "node_type names 1",
     ),
     ("mark_buffers", (array("Q", [0]), array("I", [1]), 1), "container_node names 1"),
+    ("nodes_flagged", (array("H", [0]), 1 << 20), "flags must be"),
     ("mostly_flagged", (*GRAPH.columns, array("H", [0]), 1), "node_flags has 1 entries"),
     ("mostly_flagged", (*GRAPH.columns, array("H", [0, 0]), 1 << 20), "flags must be"),
 ]

@@ -15,17 +15,18 @@ from memlens._core.pure.growth import birth_steps, mark_born, reach_marked, shar
 from memlens._core.pure.places import place_keys
 from memlens._core.pure.reach import edges_between, grown_rows, reached_nodes
 from memlens._core.pure.rows import (
+    chosen_lengths,
     group_nodes,
     node_lengths,
     row_gains,
     row_sums,
-    total_length,
 )
 from memlens._core.pure.scans import (
     edges_labelled,
     mark_buffers,
     mark_containers,
     mostly_flagged,
+    nodes_flagged,
     nodes_of_types,
     text_keys,
 )
@@ -41,6 +42,7 @@ __all__ = (
     "birth_steps",
     "capture",
     "children_rows",
+    "chosen_lengths",
     "count_types",
     "dominator_tree",
     "edges_between",
@@ -57,6 +59,7 @@ __all__ = (
     "mostly_flagged",
     "nearest_marked",
     "node_lengths",
+    "nodes_flagged",
     "nodes_of_types",
     "place_keys",
     "reach_marked",
@@ -69,5 +72,4 @@ __all__ = (
     "shortest_paths",
     "spread_flags",
     "text_keys",
-    "total_length",
 )

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 __all__ = (
     "check_ascending",
     "check_numbers",
+    "chosen_lengths",
     "group_nodes",
     "node_lengths",
     "read_rows",
     "row_gains",
     "row_sums",
-    "total_length",
 )
 
 
@@ -84,14 +84,14 @@ def node_lengths(
     return array("I", [min(length, NONE) for length in lengths])
 
 
-def total_length(
+def chosen_lengths(
     edge_offset: ReadableBuffer,
     edge_label: ReadableBuffer,
     container_node: ReadableBuffer,
     container_length: ReadableBuffer,
     node: ReadableBuffer,
-) -> int:
-    """Return the number of elements of some nodes (``"I"``) together, modulo 2 ** 64.
+) -> array[int]:
+    """Return the number of elements of each of some nodes (``"I"``), as ``"Q"``.
 
     What has no length counts its strong references. ``container_node`` ascends. Only the rows of
     the nodes are looked at, so this suits a few of many. Raises `ValueError` for rows that are not
@@ -109,15 +109,15 @@ def total_length(
             raise ValueError("edge_offset does not fit edge_label")
     if len(containers) != len(known):
         raise ValueError("container_node and container_length must have the same length")
-    total = 0
+    lengths = array("Q")
     for one in nodes:
         place = bisect_left(containers, one)
         if place < len(containers) and containers[place] == one:
-            total += known[place]
+            lengths.append(known[place])
         else:
             row = label[offset[one] : offset[one + 1]]
-            total += sum(1 for edge in row if edge & KIND_MASK != EdgeKind.WEAK)
-    return total & 0xFFFF_FFFF_FFFF_FFFF
+            lengths.append(sum(1 for edge in row if edge & KIND_MASK != EdgeKind.WEAK))
+    return lengths
 
 
 def row_sums(

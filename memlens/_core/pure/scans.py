@@ -20,6 +20,7 @@ __all__ = (
     "mark_buffers",
     "mark_containers",
     "mostly_flagged",
+    "nodes_flagged",
     "nodes_of_types",
     "text_keys",
 )
@@ -50,6 +51,16 @@ def nodes_of_types(node_type: ReadableBuffer, type_mark: ReadableBuffer) -> arra
     if max(types, default=-1) >= len(marks):
         raise ValueError("node_type names a type without a mark")
     return array("I", [node for node, kind in enumerate(types) if marks[kind]])
+
+
+def nodes_flagged(node_flags: ReadableBuffer, flags: int) -> array[int]:
+    """Return the nodes that have one of ``flags`` (``"I"``).
+
+    Raises `ValueError` for flags that no node can have.
+    """
+    column = read_column(node_flags, "H", "node_flags")
+    read_skipped(flags, "flags")
+    return array("I", [node for node, one in enumerate(column) if one & flags])
 
 
 def edges_labelled(edge_label: ReadableBuffer, label: int) -> array[int]:

@@ -20,7 +20,7 @@ from memlens.leaks.gates import (
     onset_of,
     steps_of,
 )
-from memlens.leaks.growth import HIDDEN, Growth, Holder
+from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
 
 __all__ = ("accumulating_places", "elements_of", "follow_elements", "members_through_time")
 
@@ -46,46 +46,75 @@ def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
             yield holder
 
 
-def _candidates(growth: Growth) -> list[list[int]]:
-    """Return the containers of each place whose length has risen, most elements gained first."""
+def _candidates(growth: Growth) -> Iterator[list[int]]:
+    """Yield the containers of each place whose length has risen, most elements gained first."""
+    places = growth.places(growth.end).containers
+    gains = _gains(growth)
+    for key in sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]:
+        yield places[key]
+
+
+def _gains(growth: Growth) -> dict[int, int]:
+    """Return for each place whose length has risen by how much."""
     last = growth.places(growth.end)
     before = growth.places(growth.end - 1)
+    lengths, lengths_before = last.node_lengths(), before.node_lengths()
+    total_before = before.lengths(lengths_before)
     gains: dict[int, int] = {}
-    for key, length in last.lengths.items():
-        gained = length - before.lengths.get(key, 0 if len(growth.graphs) == 2 else length)
+    for key, length in last.lengths(lengths).items():
+        gained = length - total_before.get(key, 0 if len(growth.graphs) == 2 else length)
         if gained > 0:
             gains[key] = gained
-    for key, gained in last.gains(before, growth.same[-1]).items():
+    for key, gained in last.gains(growth.same[-1], lengths_before, lengths).items():
         if gained and key not in gains:  # the path to a container may have changed
             gains[key] = gained
-    ordered = sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]
-    return [last.containers[key] for key in ordered]
+    return gains
 
 
-def members_through_time(growth: Growth, members: Collection[int]) -> list[list[int]]:
+def members_through_time(growth: Growth, members: Sequence[int]) -> list[list[int]]:
     """Return the containers of a place in each snapshot of its life, the last ones first found.
 
     Those that have the key of the place then, and those that are the same objects as members.
     """
-    now = growth.places(growth.end).keys
-    keys = {now[node] for node in members}
+    key = growth.places(growth.end).keys[members[0]]
     through = [list(members)]
+    moved: set[int] = set()  # those of the latest found that are at another place
     for step in range(growth.end - 1, -1, -1):
-        same, before = growth.same[step], growth.places(step).keys
-        earlier = {
-            was
-            for node in through[-1]
-            if (was := same[node]) != NONE
-            and (before[was] == now[node] or _keeps_contents(growth, step, was, node))
-        }
-        now = before
-        if len(members) != 1 or not earlier:  # a single one that lives is followed itself
-            for key in keys:
-                earlier.update(growth.places(step).containers.get(key, ()))
+        in_place = growth.places(step).containers.get(key, ())
+        earlier = set(in_place if len(members) != 1 else ())
+        moved = _add_the_same(growth, step, through[-1], key, moved, earlier)
+        if not earlier:  # a single one that lives is followed itself
+            earlier.update(in_place)
         if not earlier:
             break
         through.append(sorted(earlier))
     return through[::-1]
+
+
+def _add_the_same(
+    growth: Growth, step: int, nodes: Sequence[int], key: int, moved: set[int], earlier: set[int]
+) -> set[int]:
+    """Add the nodes of a snapshot that are the same containers as those of the next one.
+
+    Returns those of them that are not in the place with this key; ``moved`` are those in the next.
+    """
+    same, places = growth.same[step], growth.places(step)
+    found: set[int] = set()
+    for node in nodes:
+        was = same[node]
+        if was == NONE or was in earlier:
+            continue
+        its_key = growth.places(step + 1).keys[node] if node in moved else key
+        if places.is_at(was, its_key):
+            is_moved = node in moved
+        elif _keeps_contents(growth, step, was, node):
+            is_moved = True
+        else:
+            continue
+        earlier.add(was)
+        if is_moved:
+            found.add(was)
+    return found
 
 
 def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
@@ -196,7 +225,7 @@ def _is_most_of_the_growth(growth: Growth, members: list[int]) -> bool:
 def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -> Holder | None:
     """Return the holder of a place with these containers in the last ``len(through)`` snapshots."""
     first = growth.end + 1 - len(through)
-    lengths = [growth.total_length(nodes, step) for step, nodes in enumerate(through, first)]
+    lengths = [sum(growth.lengths(nodes, step)) for step, nodes in enumerate(through, first)]
     onset = onset_of(lengths)
     through, lengths = through[onset:], lengths[onset:]
     start = growth.end + 1 - len(through)
@@ -288,15 +317,16 @@ def _get_longer(
 
 def _grown_members(growth: Growth, members: list[int], start: int) -> list[int]:
     """Return the containers that are longer than at the start, the longest first."""
-    grown = [node for node in members if _is_longer(growth, node, start)] or members
-    return sorted(grown, key=lambda node: -growth.length(node, growth.end))
+    lengths = dict(zip(members, growth.lengths(members, growth.end), strict=True))
+    grown = [node for node in members if _is_longer(growth, node, lengths[node], start)]
+    return sorted(grown or members, key=lambda node: -lengths[node])
 
 
-def _is_longer(growth: Growth, node: int, start: int) -> bool:
+def _is_longer(growth: Growth, node: int, length: int, start: int) -> bool:
     first = growth.births[node]
     if first > start:
         return True
-    return growth.length(node, growth.end) > growth.length(growth.history(node)[0], first)
+    return length > length_in(growth.graphs[first], growth.history(node)[0])
 
 
 def _new_entries(

@@ -1,4 +1,4 @@
-/* group_nodes, node_lengths, total_length, row_sums and row_gains, as Python calls them. */
+/* group_nodes, node_lengths, chosen_lengths, row_sums and row_gains, as Python calls them. */
 #include "graph/growth.h"
 #include "graph/module.h"
 #include "graph/results.h"
@@ -169,7 +169,7 @@ check_chosen(const Column *columns)
 }
 
 PyObject *
-graph_total_length(PyObject *module, PyObject *args, PyObject *kwargs)
+graph_chosen_lengths(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"edge_offset", "edge_label", "container_node", "container_length",
                             "node", NULL};
@@ -178,24 +178,25 @@ graph_total_length(PyObject *module, PyObject *args, PyObject *kwargs)
                                             {"container_node", 'I'},
                                             {"container_length", 'Q'},
                                             {"node", 'I'}};
-    PyObject *given[5], *total = NULL;
+    PyObject *given[5], *found = NULL;
     Column columns[5];
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO:total_length", names, &given[0],
+    Result length = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO:chosen_lengths", names, &given[0],
                                      &given[1], &given[2], &given[3], &given[4])
         || columns_read(columns, given, columns_of, 5) < 0) {
         return NULL;
     }
-    if (check_chosen(columns) == 0) {
-        uint64_t sum;
+    if (check_chosen(columns) == 0
+        && result_new(&length, module_state(module)->array_type, 'Q', columns[4].length) == 0) {
         Py_BEGIN_ALLOW_THREADS
-        sum = add_up_lengths(columns[0].data, columns[1].data, columns[2].data, columns[3].data,
-                             (size_t)columns[2].length, columns[4].data,
-                             (size_t)columns[4].length);
+        find_chosen_lengths(columns[0].data, columns[1].data, columns[2].data, columns[3].data,
+                            (size_t)columns[2].length, columns[4].data,
+                            (size_t)columns[4].length, length.view.buf);
         Py_END_ALLOW_THREADS
-        total = PyLong_FromUnsignedLongLong(sum);
+        found = result_take(&length);
     }
     columns_release(columns, 5);
-    return total;
+    return found;
 }
 
 PyObject *

@@ -1,5 +1,5 @@
-/* text_keys, nodes_of_types, edges_labelled, mark_containers, mark_buffers and mostly_flagged, as
- * Python calls them: each one look at all texts, nodes or edges. */
+/* text_keys, nodes_of_types, nodes_flagged, edges_labelled, mark_containers, mark_buffers and
+ * mostly_flagged, as Python calls them: each one look at all texts, nodes or edges. */
 #include "graph/growth.h"
 #include "graph/module.h"
 #include "graph/results.h"
@@ -68,6 +68,33 @@ graph_nodes_of_types(PyObject *module, PyObject *args, PyObject *kwargs)
         }
     }
     columns_release(columns, 2);
+    return array;
+}
+
+PyObject *
+graph_nodes_flagged(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"node_flags", "flags", NULL};
+    PyObject *given, *array = NULL;
+    long long wanted;
+    Column column;
+    Buffer found = {NULL, 0, 0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL:nodes_flagged", names, &given, &wanted)
+        || column_read(&column, given, "node_flags", 'H') < 0) {
+        return NULL;
+    }
+    if (length_check(&column, "node_flags", column.length) == 0
+        && flags_check(wanted, "flags") == 0) {
+        const uint16_t *flags = column.data;
+        int failed = 0;
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t node = 0; node < column.length && !failed; node++) {
+            failed = flags[node] & wanted && push_u32(&found, (uint32_t)node) < 0;
+        }
+        Py_END_ALLOW_THREADS
+        array = result_of_numbers(module_state(module)->array_type, &found, failed);
+    }
+    column_release(&column);
     return array;
 }
 

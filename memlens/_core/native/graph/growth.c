@@ -116,23 +116,22 @@ place_of(const uint32_t *numbers, size_t count, uint32_t wanted)
     return low;
 }
 
-uint64_t
-add_up_lengths(const uint64_t *offset, const uint32_t *label, const uint32_t *container,
-               const uint64_t *container_length, size_t container_count, const uint32_t *node,
-               size_t count)
+void
+find_chosen_lengths(const uint64_t *offset, const uint32_t *label, const uint32_t *container,
+                    const uint64_t *container_length, size_t container_count,
+                    const uint32_t *node, size_t count, uint64_t *length)
 {
-    uint64_t sum = 0;
     for (size_t i = 0; i < count; i++) {
         size_t place = place_of(container, container_count, node[i]);
         if (place < container_count && container[place] == node[i]) {
-            sum += container_length[place];
+            length[i] = container_length[place];
             continue;
         }
+        length[i] = 0;
         for (uint64_t edge = offset[node[i]]; edge < offset[node[i] + 1]; edge++) {
-            sum += !label_is_weak(label[edge]);
+            length[i] += !label_is_weak(label[edge]);
         }
     }
-    return sum;
 }
 
 void

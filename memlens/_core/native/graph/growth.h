@@ -27,10 +27,10 @@ void find_lengths(const uint64_t *offset, const uint32_t *label, size_t node_cou
                   const uint32_t *container, const uint64_t *container_length,
                   size_t container_count, uint32_t *length);
 
-/* The lengths of some nodes together, each as `find_lengths` has it, but for its limit. */
-uint64_t add_up_lengths(const uint64_t *offset, const uint32_t *label, const uint32_t *container,
-                        const uint64_t *container_length, size_t container_count,
-                        const uint32_t *node, size_t count);
+/* The lengths of some nodes, each as `find_lengths` has it, but for its limit. */
+void find_chosen_lengths(const uint64_t *offset, const uint32_t *label, const uint32_t *container,
+                         const uint64_t *container_length, size_t container_count,
+                         const uint32_t *node, size_t count, uint64_t *length);
 
 /* Of each row the sum by which its nodes are longer than the same objects were before. */
 void add_up_gains(const uint64_t *offset, size_t row_count, const uint32_t *node,
