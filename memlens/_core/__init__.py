@@ -60,6 +60,7 @@ __all__ = (
     "shortest_paths",
     "spread_flags",
     "text_keys",
+    "unlisted_nodes",
 )
 
 
@@ -131,6 +132,7 @@ if TYPE_CHECKING:
         shortest_paths,
         spread_flags,
         text_keys,
+        unlisted_nodes,
     )
 else:
     if _c_graph is None or _c_capture is None:
@@ -169,5 +171,6 @@ else:
     shortest_paths = _functions.shortest_paths
     spread_flags = _functions.spread_flags
     text_keys = _functions.text_keys
+    unlisted_nodes = _functions.unlisted_nodes
 # The pure core cannot capture in a forked child: there it is None.
 fork_capture = getattr(_c_capture, "fork_capture", None)

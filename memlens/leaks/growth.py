@@ -75,9 +75,13 @@ class Shared:
             self._places[id(graph)] = PlaceIndex(graph, HIDDEN, is_last=is_last)
         return self._places[id(graph)]
 
-    def forget_places(self) -> None:
-        """Let go of the places, which take the most memory, when all holders are found."""
-        self._places.clear()
+    def forget_places(self, *graphs: HeapGraph) -> None:
+        """Let go of the places of some graphs in which all holders are found.
+
+        They take more memory than all else.
+        """
+        for graph in graphs:
+            self._places.pop(id(graph), None)
 
 
 class Growth:
@@ -146,21 +150,19 @@ class Growth:
             graph.edge_label,
             graph.sections["container_node"],
             graph.sections["container_length"],
-            array("I", nodes),
+            nodes if isinstance(nodes, array) else array("I", nodes),
         )
 
-    def gains(self, nodes: Sequence[int]) -> dict[int, int]:
+    def gains(self, nodes: Iterable[int]) -> dict[int, int]:
         """Return by how much objects of the last graph are longer than one snapshot before.
 
-        What is new or shorter gained nothing.
+        Those that are new or not longer are left out.
         """
         same = self.same[-1]
-        there = [node for node in nodes if same[node] != NONE]
-        before = self.lengths([same[node] for node in there], self.end - 1)
-        gains = dict.fromkeys(nodes, 0)
-        for node, length, was in zip(there, self.lengths(there, self.end), before, strict=True):
-            gains[node] = max(0, length - was)
-        return gains
+        there = array("I", [node for node in nodes if same[node] != NONE])
+        before = self.lengths(array("I", map(same.__getitem__, there)), self.end - 1)
+        pairs = zip(there, self.lengths(there, self.end), before, strict=True)
+        return {node: length - was for node, length, was in pairs if length > was}
 
     def history(self, node: int) -> list[int]:
         """Return an object's nodes, from the snapshot of its birth to the last."""

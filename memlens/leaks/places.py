@@ -44,8 +44,8 @@ _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _KIND_FACTOR = 0x9E37_79B9_7F4A_7C15  # spreads the few kinds of roots over 64 bits
 
 
-class PlaceRows(Mapping[int, list[int]]):
-    """Nodes by the key of their place, in columns: a list for each place is made when asked for."""
+class PlaceRows(Mapping[int, "array[int]"]):
+    """Nodes by the key of their place, in columns: an array for each place is made when asked for."""
 
     def __init__(self, keys: array[int], offset: array[int], nodes: array[int]) -> None:
         self.place_keys, self.offset, self.nodes = keys, offset, nodes
@@ -56,14 +56,14 @@ class PlaceRows(Mapping[int, list[int]]):
     def __iter__(self) -> Iterator[int]:
         return iter(self.place_keys)
 
-    def __getitem__(self, key: int) -> list[int]:
+    def __getitem__(self, key: int) -> array[int]:
         row = bisect_left(self.place_keys, key)
         if row == len(self.place_keys) or self.place_keys[row] != key:
             raise KeyError(key)
         return self._row(row)
 
-    def _row(self, row: int) -> list[int]:
-        return self.nodes[self.offset[row] : self.offset[row + 1]].tolist()
+    def _row(self, row: int) -> array[int]:
+        return self.nodes[self.offset[row] : self.offset[row + 1]]
 
     def has(self, key: int, node: int) -> bool:
         """Tell whether a place contains a node."""

@@ -183,11 +183,12 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     at_end = _growth(ordered, shared)
     holders = find_growth(at_end)
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
-        shared.forget_places()
+        shared.forget_places(*at_end.graphs)
         return name_holders(at_end, holders)
+    shared.forget_places(at_end.last)
     running = _growth(_while_running(ordered), shared)
     earlier_holders = find_growth(running)
-    shared.forget_places()
+    shared.forget_places(*at_end.graphs, *running.graphs)
     cases, bounded = name_holders(at_end, holders)
     known = {case.text for case in cases}
     earlier, bounded_then = name_holders(running, earlier_holders)

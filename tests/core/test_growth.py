@@ -87,6 +87,9 @@ def test_rows(core, data, count):
     agree(core, "row_sums", offset, nodes, lengths)
     same = data.draw(columns("I", count, st.sampled_from([NONE, *range(count)])))
     agree(core, "row_gains", offset, nodes, same, data.draw(columns("I", count)), lengths)
+    listed = array("I", sorted(data.draw(st.sets(st.integers(0, count - 1)))))
+    unlisted = agree(core, "unlisted_nodes", nodes, same, listed)
+    assert unlisted.tolist() == [n for n in nodes if same[n] not in (NONE, *listed)]
 
 
 def test_only_what_was_there_and_is_longer_gains(core):
@@ -202,6 +205,7 @@ BAD = [
         (*GRAPH[:3:2], array("I", [1]), array("Q"), array("I", [0])),
         "same length",
     ),
+    ("unlisted_nodes", (array("I", [1]), array("I", [0]), array("I")), "node names 1 of only 1"),
     ("row_sums", (array("Q", [0, 3, 1]), array("I", [0]), array("I", [1])), "row_offset"),
     (
         "row_gains",

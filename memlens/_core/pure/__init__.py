@@ -20,6 +20,7 @@ from memlens._core.pure.rows import (
     node_lengths,
     row_gains,
     row_sums,
+    unlisted_nodes,
 )
 from memlens._core.pure.scans import (
     edges_labelled,
@@ -72,4 +73,5 @@ __all__ = (
     "shortest_paths",
     "spread_flags",
     "text_keys",
+    "unlisted_nodes",
 )

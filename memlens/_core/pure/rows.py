@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import groupby, pairwise
 from operator import le, lt
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ __all__ = (
     "read_rows",
     "row_gains",
     "row_sums",
+    "unlisted_nodes",
 )
 
 
@@ -102,9 +104,8 @@ def chosen_lengths(
     containers = read_column(container_node, "I", "container_node")
     known = read_column(container_length, "Q", "container_length")
     nodes = read_column(node, "I", "node")
+    _check_nodes(nodes, "node", len(offset) - 1)
     for one in nodes:
-        if one + 1 >= len(offset):
-            raise ValueError(f"node names {one} of only {len(offset) - 1}")
         if not offset[one] <= offset[one + 1] <= len(label):
             raise ValueError("edge_offset does not fit edge_label")
     if len(containers) != len(known):
@@ -118,6 +119,21 @@ def chosen_lengths(
             row = label[offset[one] : offset[one + 1]]
             lengths.append(sum(1 for edge in row if edge & KIND_MASK != EdgeKind.WEAK))
     return lengths
+
+
+def unlisted_nodes(
+    node: ReadableBuffer, same: ReadableBuffer, listed: ReadableBuffer
+) -> array[int]:
+    """Return those of some nodes that were there before and were not listed (``"I"``).
+
+    ``same``: for each node the same object's node before, or `NONE`. ``listed``: nodes of before,
+    ascending. Raises `ValueError` for a node that does not exist.
+    """
+    nodes = read_column(node, "I", "node")
+    matched = read_column(same, "I", "same")
+    _check_nodes(nodes, "node", len(matched))
+    known = {*read_column(listed, "I", "listed"), NONE}
+    return array("I", [one for one in nodes if matched[one] not in known])
 
 
 def row_sums(
@@ -177,9 +193,15 @@ def read_rows(
     ascends = all(map(le, offset, offset[1:]))
     if not offset or offset[0] or offset[-1] != len(nodes) or not ascends:
         raise ValueError("row_offset does not fit row_node")
-    if nodes and max(nodes) >= node_count:
-        raise ValueError(f"row_node names {max(nodes)} of only {node_count}")
+    _check_nodes(nodes, "row_node", node_count)
     return offset, nodes
+
+
+def _check_nodes(nodes: Sequence[int], name: str, node_count: int) -> None:
+    """Raise `ValueError` where a number is of no node."""
+    for node in nodes:
+        if node >= node_count:
+            raise ValueError(f"{name} names {node} of only {node_count}")
 
 
 def check_numbers(column: memoryview, name: str, limit: int) -> None:

@@ -7,9 +7,11 @@ many instances keeps a little more.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from memlens import _core
 from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.gates import (
@@ -30,6 +32,7 @@ _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MORE = 1.1  # containers of a place in the last snapshot, relative to the one before
 _MIN_HELD_BYTES, _MIN_HELD_SHARE = 1 << 20, 0.5  # by a place that only the last of two shows
 _MAX_COMPARED = 20_000  # tuples and texts, with what was at their addresses before
+_NOTHING = array("I")
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
 
@@ -37,7 +40,7 @@ def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
     """Yield the holders among the containers; ``known`` collects their nodes."""
     ours = growth.places(growth.end).holding_own
     for found in _candidates(growth):
-        members = [node for node in found if node not in ours]
+        members = array("I", [node for node in found if node not in ours])
         if not members:
             continue
         holder = _holder(growth, members) or _single(growth, members)
@@ -46,7 +49,7 @@ def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
             yield holder
 
 
-def _candidates(growth: Growth) -> Iterator[list[int]]:
+def _candidates(growth: Growth) -> Iterator[array[int]]:
     """Yield the containers of each place whose length has risen, most elements gained first."""
     places = growth.places(growth.end).containers
     gains = _gains(growth)
@@ -71,50 +74,50 @@ def _gains(growth: Growth) -> dict[int, int]:
     return gains
 
 
-def members_through_time(growth: Growth, members: Sequence[int]) -> list[list[int]]:
+def members_through_time(growth: Growth, members: array[int]) -> list[array[int]]:
     """Return the containers of a place in each snapshot of its life, the last ones first found.
 
     Those that have the key of the place then, and those that are the same objects as members.
     """
     key = growth.places(growth.end).keys[members[0]]
-    through = [list(members)]
+    through = [members]
     moved: set[int] = set()  # those of the latest found that are at another place
     for step in range(growth.end - 1, -1, -1):
-        in_place = growth.places(step).containers.get(key, ())
-        earlier = set(in_place if len(members) != 1 else ())
-        moved = _add_the_same(growth, step, through[-1], key, moved, earlier)
-        if not earlier:  # a single one that lives is followed itself
-            earlier.update(in_place)
+        in_place = growth.places(step).containers.get(key, _NOTHING)
+        listed = in_place if len(members) != 1 else _NOTHING
+        others, moved = _the_same_elsewhere(growth, step, through[-1], listed, key, moved)
+        # A single one that lives is followed itself.
+        earlier = array("I", sorted([*listed, *others])) if others else in_place
         if not earlier:
             break
-        through.append(sorted(earlier))
+        through.append(earlier)
     return through[::-1]
 
 
-def _add_the_same(
-    growth: Growth, step: int, nodes: Sequence[int], key: int, moved: set[int], earlier: set[int]
-) -> set[int]:
-    """Add the nodes of a snapshot that are the same containers as those of the next one.
+def _the_same_elsewhere(
+    growth: Growth, step: int, nodes: array[int], listed: array[int], key: int, moved: set[int]
+) -> tuple[set[int], set[int]]:
+    """Return the nodes of a snapshot that are the same containers as those of the next one.
 
-    Returns those of them that are not in the place with this key; ``moved`` are those in the next.
+    Those that are ``listed`` are left out. Returns also which of them are not in the place with this
+    key; ``moved`` are those in the next snapshot.
     """
     same, places = growth.same[step], growth.places(step)
     found: set[int] = set()
-    for node in nodes:
+    elsewhere: set[int] = set()
+    for node in _core.unlisted_nodes(nodes, same, listed):
         was = same[node]
-        if was == NONE or was in earlier:
-            continue
         its_key = growth.places(step + 1).keys[node] if node in moved else key
         if places.is_at(was, its_key):
-            is_moved = node in moved
+            is_elsewhere = node in moved
         elif _keeps_contents(growth, step, was, node):
-            is_moved = True
+            is_elsewhere = True
         else:
             continue
-        earlier.add(was)
-        if is_moved:
-            found.add(was)
-    return found
+        found.add(was)
+        if is_elsewhere:
+            elsewhere.add(was)
+    return found, elsewhere
 
 
 def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
@@ -195,23 +198,23 @@ def _the_same_before(growth: Growth, step: int, nodes: Collection[int]) -> dict[
     return found
 
 
-def _holder(growth: Growth, members: list[int]) -> Holder | None:
+def _holder(growth: Growth, members: array[int]) -> Holder | None:
     """Return the holder that the containers of a place are, None where they are no leak."""
     through = members_through_time(growth, members)
     is_late = 2 <= len(through) <= _SHORT_HISTORY and len(through) < len(growth.graphs)
     if is_late:  # it was empty before it existed: of a short program there is no more to see
-        holder = _holder_over(growth, members, [[], *through])
+        holder = _holder_over(growth, members, [_NOTHING, *through])
         if holder is not None:
             return holder
     if len(growth.graphs) == 2 and len(through) == 1:
-        holder = _holder_over(growth, members, [[], *through])
+        holder = _holder_over(growth, members, [_NOTHING, *through])
         return holder if holder is not None and _is_most_of_the_growth(growth, members) else None
     if len(through) < min(3, len(growth.graphs)):
         return None
     return _holder_over(growth, members, through)
 
 
-def _is_most_of_the_growth(growth: Growth, members: list[int]) -> bool:
+def _is_most_of_the_growth(growth: Growth, members: array[int]) -> bool:
     """Tell whether a place that two snapshots show once, in the last, holds most of what is new.
 
     Any program makes containers as it starts. One that holds most of a large growth is reported,
@@ -222,7 +225,7 @@ def _is_most_of_the_growth(growth: Growth, members: list[int]) -> bool:
     return held >= _MIN_HELD_BYTES and held >= _MIN_HELD_SHARE * grown
 
 
-def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -> Holder | None:
+def _holder_over(growth: Growth, members: array[int], through: list[array[int]]) -> Holder | None:
     """Return the holder of a place with these containers in the last ``len(through)`` snapshots."""
     first = growth.end + 1 - len(through)
     lengths = [sum(growth.lengths(nodes, step)) for step, nodes in enumerate(through, first)]
@@ -267,24 +270,24 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
     )
 
 
-def _single(growth: Growth, members: list[int]) -> Holder | None:
+def _single(growth: Growth, members: array[int]) -> Holder | None:
     """Return one container that grows where the others of its place come and go."""
     if len(members) < 2:
         return None
     gains = growth.gains(members)
-    for node in sorted(filter(gains.get, gains), key=lambda node: -gains[node])[:_MAX_SINGLE]:
-        if (holder := _holder(growth, [node])) is not None:
+    for node in sorted(gains, key=lambda node: -gains[node])[:_MAX_SINGLE]:
+        if (holder := _holder(growth, array("I", [node]))) is not None:
             return holder
     return None
 
 
-def _retained_growth(graphs: Sequence[HeapGraph], through: list[list[int]]) -> int:
+def _retained_growth(graphs: Sequence[HeapGraph], through: list[array[int]]) -> int:
     first, last = (sum(graphs[at].retained_bytes(node) for node in through[at]) for at in (0, -1))
     return last - first
 
 
 def _is_beyond_imports(
-    growth: Growth, members: list[int], steps: Sequence[int], start: int
+    growth: Growth, members: array[int], steps: Sequence[int], start: int
 ) -> bool:
     """Tell whether growth is more than imports and a program's own start bring about."""
     if not any(growth.last.has(node, NodeFlag.NAMESPACE) for node in members):
@@ -299,7 +302,7 @@ def _is_beyond_imports(
 
 
 def _get_longer(
-    growth: Growth, members: list[int], through: list[list[int]], lengths: list[int]
+    growth: Growth, members: array[int], through: list[array[int]], lengths: list[int]
 ) -> bool:
     """Tell whether the containers of a place get longer, rather than more.
 
@@ -315,7 +318,7 @@ def _get_longer(
     return lengths[-1] * len(through[0]) > 1.05 * lengths[0] * count
 
 
-def _grown_members(growth: Growth, members: list[int], start: int) -> list[int]:
+def _grown_members(growth: Growth, members: array[int], start: int) -> list[int]:
     """Return the containers that are longer than at the start, the longest first."""
     lengths = dict(zip(members, growth.lengths(members, growth.end), strict=True))
     grown = [node for node in members if _is_longer(growth, node, lengths[node], start)]

@@ -1,4 +1,5 @@
-/* group_nodes, node_lengths, chosen_lengths, row_sums and row_gains, as Python calls them. */
+/* group_nodes, node_lengths, chosen_lengths, unlisted_nodes, row_sums and row_gains, as Python
+ * calls them. */
 #include "graph/growth.h"
 #include "graph/module.h"
 #include "graph/results.h"
@@ -148,12 +149,10 @@ check_chosen(const Column *columns)
 {
     const uint64_t *offset = columns[0].data;
     const uint32_t *node = columns[4].data;
+    if (nodes_check(&columns[4], "node", columns[0].length - 1) < 0) {
+        return -1;
+    }
     for (Py_ssize_t i = 0; i < columns[4].length; i++) {
-        if ((Py_ssize_t)node[i] + 1 >= columns[0].length) {
-            PyErr_Format(PyExc_ValueError, "node names %u of only %zd", node[i],
-                         columns[0].length - 1);
-            return -1;
-        }
         if (offset[node[i]] > offset[node[i] + 1]
             || offset[node[i] + 1] > (uint64_t)columns[1].length) {
             PyErr_SetString(PyExc_ValueError, "edge_offset does not fit edge_label");
@@ -197,6 +196,31 @@ graph_chosen_lengths(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     columns_release(columns, 5);
     return found;
+}
+
+PyObject *
+graph_unlisted_nodes(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"node", "same", "listed", NULL};
+    static const ColumnName columns_of[] = {{"node", 'I'}, {"same", 'I'}, {"listed", 'I'}};
+    PyObject *given[3], *array = NULL;
+    Column columns[3];
+    Buffer found = {NULL, 0, 0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:unlisted_nodes", names, &given[0],
+                                     &given[1], &given[2])
+        || columns_read(columns, given, columns_of, 3) < 0) {
+        return NULL;
+    }
+    if (nodes_check(&columns[0], "node", columns[1].length) == 0) {
+        int failed;
+        Py_BEGIN_ALLOW_THREADS
+        failed = list_unlisted(columns[0].data, (size_t)columns[0].length, columns[1].data,
+                               columns[2].data, (size_t)columns[2].length, &found) < 0;
+        Py_END_ALLOW_THREADS
+        array = result_of_numbers(module_state(module)->array_type, &found, failed);
+    }
+    columns_release(columns, 3);
+    return array;
 }
 
 PyObject *

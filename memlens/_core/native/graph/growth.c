@@ -134,6 +134,23 @@ find_chosen_lengths(const uint64_t *offset, const uint32_t *label, const uint32_
     }
 }
 
+int
+list_unlisted(const uint32_t *node, size_t count, const uint32_t *same, const uint32_t *listed,
+              size_t listed_count, Buffer *found)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t was = same[node[i]];
+        if (was == NODE_NONE) {
+            continue;
+        }
+        size_t place = place_of(listed, listed_count, was);
+        if ((place == listed_count || listed[place] != was) && push_u32(found, node[i]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 void
 add_up_gains(const uint64_t *offset, size_t row_count, const uint32_t *node, const uint32_t *same,
              const uint32_t *length_a, const uint32_t *length_b, uint64_t *gain)

@@ -97,6 +97,8 @@ static PyMethodDef module_functions[] = {
     FUNCTION(chosen_lengths,
              "chosen_lengths(edge_offset, edge_label, container_node, container_length, node)\n--\n\n"
              "The number of elements of each of some nodes."),
+    FUNCTION(unlisted_nodes, "unlisted_nodes(node, same, listed)\n--\n\n"
+             "Those nodes that were there before and were not among the listed ones."),
     FUNCTION(row_sums, "row_sums(row_offset, row_node, value)\n--\n\n"
              "The sum of the values of each row's nodes."),
     FUNCTION(row_gains, "row_gains(row_offset, row_node, same, length_a, length_b)\n--\n\n"

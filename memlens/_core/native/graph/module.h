@@ -51,6 +51,7 @@ PyObject *graph_share_sizes(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_group_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_node_lengths(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_chosen_lengths(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *graph_unlisted_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_row_sums(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_row_gains(PyObject *module, PyObject *args, PyObject *kwargs);
 
