@@ -61,6 +61,7 @@ class Shared:
     def __init__(self) -> None:
         self._same: dict[tuple[int, int], array[int]] = {}
         self._places: dict[int, PlaceIndex] = {}
+        self._function_keys: dict[tuple[int, int], int] = {}
 
     def same(self, before: HeapGraph, after: HeapGraph) -> array[int]:
         """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
@@ -72,7 +73,9 @@ class Shared:
     def places(self, graph: HeapGraph, *, is_last: bool) -> PlaceIndex:
         """Return the places of a graph; of the last one of an analysis the paths stay, too."""
         if id(graph) not in self._places:
-            self._places[id(graph)] = PlaceIndex(graph, HIDDEN, is_last=is_last)
+            self._places[id(graph)] = PlaceIndex(
+                graph, HIDDEN, is_last=is_last, function_keys=self._function_keys
+            )
         return self._places[id(graph)]
 
     def forget_places(self, *graphs: HeapGraph) -> None:

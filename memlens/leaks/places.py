@@ -85,13 +85,22 @@ class PlaceIndex:
 
     ``hidden``: nodes with one of these flags are left out. ``is_last``: the paths of the graph and
     the key of each node are needed again, and are kept. Of an earlier graph only what places contain
-    is kept; asked for the keys, it finds them anew.
+    is kept; asked for the keys, it finds them anew. ``function_keys``: a dictionary that the indexes
+    of one process share.
     """
 
-    def __init__(self, graph: HeapGraph, hidden: int, *, is_last: bool = True) -> None:
+    def __init__(
+        self,
+        graph: HeapGraph,
+        hidden: int,
+        *,
+        is_last: bool = True,
+        function_keys: dict[tuple[int, int], int] | None = None,
+    ) -> None:
         self._graph = graph
         self._hidden = hidden
         self._is_last = is_last
+        self._function_keys = {} if function_keys is None else function_keys
         if not is_last:
             for name in ("containers", "buffers", "repeated", "tries", "_own"):
                 getattr(self, name)
@@ -101,7 +110,8 @@ class PlaceIndex:
     def _columns(self) -> tuple[array[int], array[int]]:
         """The key of each node's place, and which nodes repeat one above them."""
         graph = self._graph
-        return _place_keys(graph, graph.path_edges if self._is_last else graph.find_path_edges())
+        paths = graph.path_edges if self._is_last else graph.find_path_edges()
+        return _place_keys(graph, paths, self._function_keys)
 
     @property
     def keys(self) -> array[int]:
@@ -260,10 +270,12 @@ def _text_key(text: str) -> int:
     return zlib.crc32(data) << 32 | zlib.crc32(data, 0x5EED)
 
 
-def _place_keys(graph: HeapGraph, path_edges: memoryview) -> tuple[array[int], array[int]]:
+def _place_keys(
+    graph: HeapGraph, path_edges: memoryview, function_keys: dict[tuple[int, int], int]
+) -> tuple[array[int], array[int]]:
     strings = _core.text_keys(graph.sections["string_offset"], graph.sections["string_bytes"])
     namespace = _text_key("__dict__")
-    anchors = sorted(_anchors(graph).items())
+    anchors = sorted(_anchors(graph, strings, function_keys).items())
     return _core.place_keys(
         graph.edge_offset,
         graph.edge_target,
@@ -279,9 +291,11 @@ def _place_keys(graph: HeapGraph, path_edges: memoryview) -> tuple[array[int], a
     )
 
 
-def _anchors(graph: HeapGraph) -> dict[int, int]:
+def _anchors(
+    graph: HeapGraph, strings: array[int], function_keys: dict[tuple[int, int], int]
+) -> dict[int, int]:
     """Return the key of each function, suspended frame and running frame: that of its code."""
-    found = dict(_function_keys(graph))
+    found = dict(_function_keys(graph, strings, function_keys))
     for node in nodes_of_types(graph, SUSPENDED):
         code = code_of(graph, node)
         if code is not None:
@@ -294,18 +308,25 @@ def _anchors(graph: HeapGraph) -> dict[int, int]:
     return found
 
 
-def _function_keys(graph: HeapGraph) -> Iterator[tuple[int, int]]:
-    """Yield each function that has a name with the key of its name and file."""
+def _function_keys(
+    graph: HeapGraph, strings: array[int], known: dict[tuple[int, int], int]
+) -> Iterator[tuple[int, int]]:
+    """Yield each function that has a name with the key of its name and file.
+
+    ``known``: the keys so far, by those of the two texts; most functions are in all snapshots.
+    """
     is_function = [name == "function" for name in graph.type_names]
-    known: dict[tuple[int, int], int] = {}  # many closures have one name
-    names = (graph.sections[f"name_{column}"] for column in ("node", "text", "file"))
-    for node, text, file in zip(*names, strict=True):
+    columns = (graph.sections[f"name_{column}"] for column in ("node", "text", "file"))
+    for node, text, file in zip(*columns, strict=True):
         if not is_function[graph.node_type[node]]:
             continue
-        key = known.get((text, file))
+        if max(text, file) >= len(strings):
+            graph.string(max(text, file))  # says what is wrong with the file
+        pair = strings[text], strings[file] if file else 0
+        key = known.get(pair)
         if key is None and (name := graph.string(text)):
             key = _text_key(f"function {name} {graph.string(file) if file else ''}")
-            known[text, file] = key
+            known[pair] = key
         if key is not None:
             yield node, key
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag
+from memlens.errors import SnapshotFileError
 from memlens.leaks import places
 from memlens.leaks.growth import HIDDEN
 from memlens.leaks.places import PlaceIndex
@@ -73,3 +74,13 @@ def test_containers_our_own_objects_and_garbage_need_no_key_of_every_node(monkey
         assert earlier.is_at(node, keys[node])
         assert not earlier.is_at(node, keys[0] + 1)
     assert not earlier.is_at(table, keys[other])
+
+
+@pytest.mark.parametrize("name", [(999, 0, 1), (0, 999, 1)])
+def test_a_function_with_a_name_that_does_not_exist_is_our_error(name):
+    p = Planter()
+    function = p.node("function", 100)
+    p.module("app", function=function)
+    p.names[function] = name
+    with pytest.raises(SnapshotFileError, match="string 999 of only"):
+        _ = PlaceIndex(p.graph(), HIDDEN).keys
