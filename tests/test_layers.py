@@ -57,7 +57,8 @@ LAYERS: dict[str, list[set[str]]] = {
         {"patterns"},
         {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},
-        {"gates", "places", "fingerprints", "origins", "slow_collector"},
+        {"places"},
+        {"gates", "place_keys", "fingerprints", "origins", "slow_collector"},
     ],
     "memlens.lifetimes": [
         {"libraries"},

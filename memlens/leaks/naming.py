@@ -15,7 +15,8 @@ from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder, referen
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.patterns.case import DATA, Case, is_standard
 from memlens.leaks.people_paths import path_for_people, short_text
-from memlens.leaks.places import EXIT_CALLBACKS, nodes_of_types
+from memlens.leaks.place_keys import nodes_of_types
+from memlens.leaks.places import EXIT_CALLBACKS
 from memlens.leaks.stated_bounds import BoundedHolder, stated_bound, warms_up
 
 __all__ = ("name_holders", "place_of")

@@ -69,7 +69,9 @@ def test_containers_our_own_objects_and_garbage_need_no_key_of_every_node(monkey
     graph = p.graph()
     keys = PlaceIndex(graph, HIDDEN).keys
     earlier = PlaceIndex(graph, HIDDEN, is_last=False)
-    monkeypatch.setattr(places, "_place_keys", lambda *_: pytest.fail("all keys were found again"))
+    monkeypatch.setattr(
+        places, "find_place_keys", lambda *_: pytest.fail("all keys were found again")
+    )
     for node in (table, other, own, garbage):
         assert earlier.is_at(node, keys[node])
         assert not earlier.is_at(node, keys[0] + 1)
