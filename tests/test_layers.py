@@ -55,7 +55,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"suspects", "scope_report", "growing_types", "unexplained"},
         {"naming", "find_growth", "gained_types", "pytest_records"},
         {"patterns"},
-        {"detectors", "mentions", "stated_bounds", "sharing", "people_paths"},
+        {"detectors", "ending", "mentions", "stated_bounds", "sharing", "people_paths"},
         {"growth"},
         {"places"},
         {"gates", "place_keys", "fingerprints", "origins", "slow_collector"},

@@ -17,6 +17,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import check_same_process
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.ending import ENDINGS, grew_until_the_end, snapshot_before_end
 from memlens.leaks.find_growth import find_growth
 from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
 from memlens.leaks.gained_types import gained_types
@@ -181,13 +182,15 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     """
     shared = Shared()
     at_end = _growth(ordered, shared)
-    holders = find_growth(at_end)
+    holders = grew_until_the_end(at_end, find_growth(at_end), snapshot_before_end(ordered, at_end))
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
         shared.forget_places(*at_end.graphs)
         return name_holders(at_end, holders)
     shared.forget_places(at_end.last)
-    running = _growth(_while_running(ordered), shared)
-    earlier_holders = find_growth(running)
+    then = _while_running(ordered)
+    running = _growth(then, shared)
+    before_end = snapshot_before_end(then, running)
+    earlier_holders = grew_until_the_end(running, find_growth(running), before_end)
     shared.forget_places(*at_end.graphs, *running.graphs)
     cases, bounded = name_holders(at_end, holders)
     known = {case.text for case in cases}
@@ -226,7 +229,7 @@ def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
 
 def _growth(ordered: list[HeapSnapshot], shared: Shared) -> Growth:
     """Choose the snapshots that tell something, and match their objects."""
-    is_ending = ordered[-1].reason in ("return", "exit")
+    is_ending = ordered[-1].reason in ENDINGS
     steps = informative_steps([one.timestamp for one in ordered], is_ending=is_ending)
     chosen = [ordered[step] for step in steps]
     return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], shared)

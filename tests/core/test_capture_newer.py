@@ -18,6 +18,10 @@ needs_frozendict = pytest.mark.skipif(
     not hasattr(builtins, "frozendict"), reason="frozendict is new in 3.15"
 )
 
+needs_lazy_imports = pytest.mark.skipif(
+    not hasattr(sys, "lazy_modules"), reason="lazy imports are new in 3.15"
+)
+
 
 @pytest.fixture(autouse=True)
 def without_cycles():
@@ -133,3 +137,37 @@ def test_instances_of_a_class_of_frozendicts_have_attributes_too(core):
     assert ("KEY", "<str>", heap.node(frozen["a"])) in edges
     assert heap.sparse(frozen, "container", "length") == (1,)
     assert heap.external(frozen.note) == 0
+
+
+def test_a_module_has_no_reference_that_its_edges_do_not_show(core):
+    """Its token, a field of 3.15, is a definition of C and not a reference."""
+    import _json
+    import math
+
+    heap = take(core)
+    for one in (_json, math):
+        found = Counter(
+            heap.sections["node_address"][target]
+            for _, _, target in heap.edges_of_node(heap.node(one))
+        )
+        shown = Counter(map(id, gc.get_referents(one)))
+        assert not shown - found
+        assert set(found - shown) <= {id(type(one)), id(one.__name__)}
+
+
+@needs_lazy_imports
+def test_what_a_lazy_import_refers_to_is_an_edge(core):
+    namespace = {"__name__": "lazily", "__builtins__": builtins}
+    exec("lazy import xml.dom.pulldom as pulldom", namespace)
+    (lazy,) = [one for one in gc.get_referents(namespace) if type(one).__name__ == "lazy_import"]
+    heap = take(core)
+    edges = heap.edges_of_node(heap.node(lazy))
+    found = Counter(heap.sections["node_address"][target] for _, _, target in edges)
+    assert not Counter(map(id, gc.get_referents(lazy))) - found
+    assert "xml.dom.pulldom" not in sys.modules
+
+
+@needs_lazy_imports
+def test_the_set_of_lazy_modules_is_held_by_the_interpreter(core):
+    heap = take(core)
+    assert ("INTERPRETER", "sys.lazy_modules") in [row[:2] for row in heap.roots(sys.lazy_modules)]

@@ -110,3 +110,15 @@ def test_work_that_ends_before_the_program_does_not_change_the_verdict(gaps, res
         taken = [snapshot_at(moment, leaks) for moment in moments]
         taken.append(snapshot_at(moments[-1] + share * rest, leaks, **ends))
         assert [one.holder for one in find_leaks(taken)] == expected
+
+
+@given(GAPS, st.floats(min_value=0, max_value=0.6), st.floats(min_value=0.05, max_value=0.5))
+@settings(max_examples=60, deadline=None)
+def test_a_cache_that_is_full_before_the_work_ends_is_healthy(gaps, share, rest):
+    """It gains in every regular interval, and has all its keys somewhere in the last of them."""
+    moments = moments_of([*gaps, max(gaps)])
+    full = moments[-2] + share * max(gaps)
+    rest *= (moments[-1] - BORN) / (len(gaps) + 1)
+    taken = [snapshot_at(min(at, full), True, timestamp=1000 + at) for at in moments]
+    end = {"reason": "return", "timestamp": 1000 + moments[-1] + rest}
+    assert find_leaks([*taken, snapshot_at(full, True, **end)]).suspects == ()

@@ -319,7 +319,7 @@ def test_sampling_does_not_leak():
         return sys.getallocatedblocks()
 
     with sampler:
-        before = sample(1200)  # 3.10 gives a function a cache of its own at its 1024th call
+        before = sample(1200)  # caches fill in the first calls
         after = sample(1000)
     assert len(sampler.readings()) == 50
     assert after - before < 300  # a single object kept a reading would be 1000

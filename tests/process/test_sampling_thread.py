@@ -159,7 +159,7 @@ def test_a_thousand_starts_and_stops_leave_nothing_behind():
         return sys.getallocatedblocks()
 
     threads, callbacks = threading.enumerate(), list(gc.callbacks)
-    before = cycle(1200)  # 3.10 gives a function a cache of its own at its 1024th call
+    before = cycle(1200)  # caches fill in the first calls
     after = cycle(1000)
     assert threading.enumerate() == threads
     assert gc.callbacks == callbacks

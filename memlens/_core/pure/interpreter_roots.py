@@ -67,6 +67,7 @@ def _module(name: str) -> dict[str, Any]:
 def _kept_pointers() -> Iterator[tuple[str, Any]]:
     for name in ("sys", "builtins"):
         yield f"{name}.__dict__", _module(name)
+    yield "sys.lazy_modules", _module("sys").get("lazy_modules")
     yield "builtins.__import__", _module("builtins").get("__import__")
     yield "importlib", sys.modules.get("_frozen_importlib")
     yield "__main__", sys.modules.get("__main__")

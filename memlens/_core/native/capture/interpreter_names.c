@@ -108,6 +108,7 @@ find_interpreter_names(const Capture *capture, InterpreterNames *names)
     const Facts *facts = &capture->facts;
     *names = (InterpreterNames){{
         {facts->sys_dict, "sys.__dict__"},
+        {namespace_get(facts->sys_dict, "lazy_modules"), "sys.lazy_modules"},
         {facts->builtins, "builtins.__dict__"},
         {namespace_get(facts->builtins, "__import__"), "builtins.__import__"},
         {namespace_get(facts->modules, "_frozen_importlib"), "importlib"},

@@ -4,7 +4,7 @@
 
 #include "capture/store.h"
 
-enum { INTERPRETER_OBJECTS = 8 };
+enum { INTERPRETER_OBJECTS = 9 };
 
 /* The objects that the interpreter's structures refer to, looked up once for a capture. */
 typedef struct {

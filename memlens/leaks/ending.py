@@ -1,0 +1,69 @@
+"""The end of a program's work: a container that was full before it is no leak.
+
+The interval in which the work ends is short and shows little growth, or none, so that it is judged
+together with the one before (`informative_steps`). The snapshot between the two still tells a leak,
+which grew until the work ended, from what had stopped growing earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from memlens._core.layout import NONE
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.matching import match_graphs
+from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.growth import Growth, Holder, length_in
+
+__all__ = ("ENDINGS", "grew_until_the_end", "snapshot_before_end")
+
+ENDINGS = ("return", "exit")  # reasons of snapshots
+_MIN_LAST_SHARE = 0.25  # of the mean rate, in the interval in which the work ended
+_SHAPES = frozenset({"container", "cluster", "buffer"})  # the others are new objects each time
+_MIN_RATE_SHARE = 0.7  # of the mean rate before, in the last interval that was all work
+
+
+def snapshot_before_end(ordered: Sequence[HeapSnapshot], growth: Growth) -> HeapSnapshot | None:
+    """Return the snapshot before the one in which work ended, where the growth leaves it out."""
+    before = ordered[-2]
+    is_ending = ordered[-1].reason in ENDINGS
+    left_out = all(graph is not before.graph for graph in growth.graphs)
+    return before if is_ending and left_out else None
+
+
+def grew_until_the_end(
+    growth: Growth, holders: Iterable[Holder], before_end: HeapSnapshot | None
+) -> list[Holder]:
+    """Return the holders that grew while there was work, in the order given."""
+    found = list(holders)
+    if before_end is None or not found:
+        return found
+    same = match_graphs(before_end.graph, growth.last)
+    return [holder for holder in found if _grew(growth, holder, before_end, same)]
+
+
+def _grew(growth: Growth, holder: Holder, before: HeapSnapshot, same: Sequence[int]) -> bool:
+    if holder.shape not in _SHAPES or len(holder.lengths) < 3:
+        return True
+    seconds = growth.seconds
+    at_previous = _length(holder, growth.graphs[-2], growth.same[-1])
+    between = _length(holder, before.graph, same)
+    at_end = _length(holder, growth.last, range(growth.last.node_count))
+    first, previous, last = holder.lengths[0], holder.lengths[-2], holder.lengths[-1]
+    rate = (last - first) / (seconds[-1] - seconds[holder.start])
+    if at_end - between >= _MIN_LAST_SHARE * rate * (seconds[-1] - before.timestamp):
+        return True
+    rate_before = (previous - first) / (seconds[-2] - seconds[holder.start])
+    wanted = _MIN_RATE_SHARE * rate_before * (before.timestamp - seconds[-2])
+    return between - at_previous >= wanted
+
+
+def _length(holder: Holder, graph: HeapGraph, same: Sequence[int]) -> int:
+    """Return how long a holder was in a graph, 0 where it did not exist."""
+    nodes = [same[node] for node in holder.members or (holder.node,)]
+    lengths = graph.node_size if holder.shape == "buffer" else None
+    return sum(
+        length_in(graph, node) if lengths is None else lengths[node]
+        for node in nodes
+        if node != NONE
+    )
