@@ -29,9 +29,7 @@ EXIT_CALLBACKS = "<interpreter: atexit>"  # the name of that place, for people
 _WITHOUT_ELEMENTS = frozenset(
     {"frame", "code", "type", "module", "function", "coroutine", "generator", "async_generator"}
 )
-TRIE_NODES = (
-    "hamt"  # what a context refers to, and what that consists of: made anew for each setting
-)
+TRIE_NODES = "hamt"  # what a context refers to; its nodes begin so: made anew for each setting
 CONTEXT_VARIABLES = frozenset({"_contextvars.ContextVar", "ContextVar"})
 _MIN_REFERENCES = 8  # an object that no length is known of, and that refers to so many
 MIN_BUFFER_BYTES = 512
