@@ -78,13 +78,11 @@ class Shared:
             )
         return self._places[id(graph)]
 
-    def forget_places(self, *graphs: HeapGraph) -> None:
-        """Let go of the places of some graphs in which all holders are found.
-
-        They take more memory than all else.
-        """
-        for graph in graphs:
-            self._places.pop(id(graph), None)
+    def forget(self, graph: HeapGraph) -> None:
+        """Let go of what is known of a graph in which all holders are found."""
+        self._places.pop(id(graph), None)
+        for pair in [pair for pair in self._same if id(graph) in pair]:
+            del self._same[pair]
 
 
 class Growth:
@@ -129,6 +127,15 @@ class Growth:
         """Find the places of all snapshots, the last one's last: they take the most memory."""
         for step in range(len(self.graphs)):
             self.places(step)
+
+    def forget(self) -> None:
+        """Let go of what only the search for holders needs: places, and who is who.
+
+        They take most of the memory. When each object was born is still known.
+        """
+        self.same.clear()
+        for graph in self.graphs:
+            self._shared.forget(graph)
 
     @property
     def new(self) -> array[int]:

@@ -184,14 +184,15 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     at_end = _growth(ordered, shared)
     holders = grew_until_the_end(at_end, find_growth(at_end), snapshot_before_end(ordered, at_end))
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
-        shared.forget_places(*at_end.graphs)
+        at_end.forget()
         return name_holders(at_end, holders)
-    shared.forget_places(at_end.last)
+    shared.forget(at_end.last)
     then = _while_running(ordered)
     running = _growth(then, shared)
     before_end = snapshot_before_end(then, running)
     earlier_holders = grew_until_the_end(running, find_growth(running), before_end)
-    shared.forget_places(*at_end.graphs, *running.graphs)
+    at_end.forget()
+    running.forget()
     cases, bounded = name_holders(at_end, holders)
     known = {case.text for case in cases}
     earlier, bounded_then = name_holders(running, earlier_holders)
