@@ -53,6 +53,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"leak_report", "scopes"},
         {"baselines"},
         {"suspects", "scope_report", "growing_types", "unexplained"},
+        {"cases"},
         {"naming", "find_growth", "gained_types", "pytest_records", "released"},
         {"patterns"},
         {
