@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from memlens import _core
 from memlens._core.layout import NONE, NodeFlag, RootKind
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
 from memlens.leaks.places import PlaceIndex
@@ -111,7 +111,7 @@ class Growth:
         """For each node of the last graph, the snapshot in which the object was first seen."""
         births = array("I", bytes(4 * self.graphs[0].node_count))
         for step, same in enumerate(self.same, start=1):
-            births = _core.birth_steps(same, births, step)
+            births = checked_core.birth_steps(same, births, step)
         return births
 
     @property
@@ -145,7 +145,7 @@ class Growth:
     def born_since(self, since: int) -> array[int]:
         """Mark the nodes of the last graph born after a snapshot that are the program's."""
         if since not in self._born:
-            self._born[since] = _core.mark_born(self.births, since, self.last.flags, HIDDEN)
+            self._born[since] = checked_core.mark_born(self.births, since, self.last.flags, HIDDEN)
         return self._born[since]
 
     def earlier(self, node: int, step: int) -> int:
@@ -155,7 +155,7 @@ class Growth:
     def lengths(self, nodes: Sequence[int], step: int) -> array[int]:
         """Return the number of elements of some objects of a snapshot, or of their references."""
         graph = self.graphs[step]
-        return _core.chosen_lengths(
+        return checked_core.chosen_lengths(
             graph.edge_offset,
             graph.edge_label,
             graph.sections["container_node"],

@@ -6,8 +6,8 @@ import zlib
 from array import array
 from collections.abc import Iterator
 
-from memlens import _core
 from memlens._core.layout import NONE, EdgeKind
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("SUSPENDED", "code_of", "find_place_keys", "nodes_of_types", "text_key")
@@ -31,10 +31,12 @@ def find_place_keys(
 
     ``function_keys``: the keys of functions so far, which the graphs of one process share.
     """
-    strings = _core.text_keys(graph.sections["string_offset"], graph.sections["string_bytes"])
+    strings = checked_core.text_keys(
+        graph.sections["string_offset"], graph.sections["string_bytes"]
+    )
     namespace = text_key("__dict__")
     anchors = sorted(_anchors(graph, strings, function_keys).items())
-    return _core.place_keys(
+    return checked_core.place_keys(
         graph.edge_offset,
         graph.edge_target,
         graph.edge_label,
@@ -92,7 +94,7 @@ def _function_keys(
 def nodes_of_types(graph: HeapGraph, names: frozenset[str]) -> array[int]:
     """Return the nodes of types with these names."""
     marks = bytes(name in names for name in graph.type_names)
-    return _core.nodes_of_types(graph.node_type, marks)
+    return checked_core.nodes_of_types(graph.node_type, marks)
 
 
 def code_of(graph: HeapGraph, node: int) -> tuple[str, str] | None:

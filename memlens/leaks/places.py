@@ -12,8 +12,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from memlens import _core
 from memlens._core.layout import NONE, NodeFlag, RootKind
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.place_keys import find_place_keys, nodes_of_types, text_key
 
@@ -127,7 +127,7 @@ class PlaceIndex:
     @cached_property
     def _own(self) -> tuple[array[int], array[int]]:
         """Memlens's own objects, whose addresses the program's may use later, and their keys."""
-        nodes = _core.nodes_flagged(self._graph.flags, int(NodeFlag.OWN))
+        nodes = checked_core.nodes_flagged(self._graph.flags, int(NodeFlag.OWN))
         return nodes, array("Q", map(self.keys.__getitem__, nodes))
 
     def _is_container(self, node: int) -> bool:
@@ -142,14 +142,14 @@ class PlaceIndex:
 
     def _grouped(self, mark: array[int], also_hidden: int = 0) -> PlaceRows:
         hidden = self._hidden | also_hidden
-        return PlaceRows(*_core.group_nodes(self.keys, mark, self._graph.flags, hidden))
+        return PlaceRows(*checked_core.group_nodes(self.keys, mark, self._graph.flags, hidden))
 
     @cached_property
     def containers(self) -> PlaceRows:
         """The containers in each place: sized ones, and opaque objects that refer to many others."""
         graph = self._graph
         return self._grouped(
-            _core.mark_containers(
+            checked_core.mark_containers(
                 graph.edge_offset,
                 graph.node_type,
                 self._without_elements,
@@ -170,7 +170,7 @@ class PlaceIndex:
     def node_lengths(self) -> array[int]:
         """Return the number of elements of each node, or else of its strong references."""
         graph = self._graph
-        return _core.node_lengths(
+        return checked_core.node_lengths(
             graph.edge_offset,
             graph.edge_target,
             graph.edge_label,
@@ -181,7 +181,7 @@ class PlaceIndex:
     def lengths(self, node_lengths: array[int]) -> dict[int, int]:
         """Return the number of elements of all the containers of each place together."""
         places = self.containers
-        sums = _core.row_sums(places.offset, places.nodes, node_lengths)
+        sums = checked_core.row_sums(places.offset, places.nodes, node_lengths)
         return dict(zip(places.place_keys, sums, strict=True))
 
     def gains(
@@ -192,7 +192,9 @@ class PlaceIndex:
         ``same``: for each node the same object's node before, or `NONE`; new ones do not count.
         """
         places = self.containers
-        gained = _core.row_gains(places.offset, places.nodes, same, lengths_before, node_lengths)
+        gained = checked_core.row_gains(
+            places.offset, places.nodes, same, lengths_before, node_lengths
+        )
         return dict(zip(places.place_keys, gained, strict=True))
 
     @cached_property
@@ -200,7 +202,7 @@ class PlaceIndex:
         """The nodes most of whose references lead to memlens's own objects, without these."""
         graph = self._graph
         return frozenset(
-            _core.mostly_flagged(
+            checked_core.mostly_flagged(
                 graph.edge_offset,
                 graph.edge_target,
                 graph.edge_label,
@@ -219,7 +221,9 @@ class PlaceIndex:
         """Large objects without elements, in each place: texts, arrays, buffers."""
         graph = self._graph
         return self._grouped(
-            _core.mark_buffers(graph.node_size, graph.sections["container_node"], MIN_BUFFER_BYTES)
+            checked_core.mark_buffers(
+                graph.node_size, graph.sections["container_node"], MIN_BUFFER_BYTES
+            )
         )
 
     @cached_property

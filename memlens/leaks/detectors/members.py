@@ -5,8 +5,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
-from memlens import _core
 from memlens._core.layout import KIND_MASK, EdgeKind
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.growth import HIDDEN, Growth
 
@@ -46,7 +46,7 @@ def _the_same_elsewhere(
     same, places = growth.same[step], growth.places(step)
     found: set[int] = set()
     elsewhere: set[int] = set()
-    for node in _core.unlisted_nodes(nodes, same, listed):
+    for node in checked_core.unlisted_nodes(nodes, same, listed):
         was = same[node]
         its_key = growth.places(step + 1).keys[node] if node in moved else key
         if places.is_at(was, its_key):
