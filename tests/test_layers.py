@@ -65,7 +65,8 @@ LAYERS: dict[str, list[set[str]]] = {
             "program_paths",
         },
         {"growth"},
-        {"gates", "places", "fingerprints", "origins", "slow_collector"},
+        {"places"},
+        {"gates", "place_keys", "fingerprints", "origins", "slow_collector"},
     ],
     "memlens.lifetimes": [
         {"libraries"},

@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ("Contents", "is_even", "is_initial_load", "is_leak", "onset_of", "rates", "slows_down")
+__all__ = (
+    "Contents",
+    "can_be_leak",
+    "is_even",
+    "is_initial_load",
+    "is_leak",
+    "onset_of",
+    "rates",
+    "slows_down",
+    "steps_of",
+)
 
 _MIN_KEPT = 0.5  # of what was added in an interval, at the end
 _MIN_NET = 0.4  # of all that was added
@@ -51,7 +61,12 @@ class Contents:
     @property
     def steps(self) -> list[int]:
         """The growth in each interval."""
-        return [after - before for before, after in pairwise(self.lengths)]
+        return steps_of(self.lengths)
+
+
+def steps_of(lengths: Sequence[int]) -> list[int]:
+    """Return the growth in each interval."""
+    return [after - before for before, after in pairwise(lengths)]
 
 
 def is_leak(contents: Contents) -> bool:
@@ -92,6 +107,16 @@ def _is_backlog(contents: Contents) -> bool:
             contents.added, contents.removed, contents.lengths, strict=False
         )
     )
+
+
+def can_be_leak(lengths: Sequence[int], seconds: Sequence[float], *, is_born: bool) -> bool:
+    """Tell whether a place with these lengths is a leak where all that was added has stayed.
+
+    If not, `is_leak` says no whatever the elements, which take much longer to follow.
+    """
+    added = [max(0, step) for step in steps_of(lengths)]
+    nothing, any_bytes = [0] * len(added), _HEAVY_BYTES * len(lengths)
+    return is_leak(Contents(lengths, added, nothing, added, seconds, any_bytes, is_born))
 
 
 def _rises(contents: Contents) -> bool:

@@ -15,7 +15,7 @@ from memlens.leaks.growing_types import growing_types
 from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.slow_collector import slow_collector_note
 from memlens.leaks.stated_bounds import BoundedHolder
-from memlens.leaks.suspects import LeakSuspect, explain_growth
+from memlens.leaks.suspects import LeakSuspect, explain_growth, in_order
 from memlens.leaks.unexplained import UnexplainedGrowth, unexplained_growth
 from memlens.process.detector.alert import LeakAlert
 
@@ -238,11 +238,10 @@ def find_leaks(
     Raises ``ComparisonError`` for fewer than two snapshots or for snapshots of several processes,
     ``OptionError`` for a bad option.
     """
-    snapshots = list(snapshots)
     known = Baseline.of(baseline)
-    suspects, bounded, records = explain_growth(snapshots, ignore, min_growth_bytes, limit)
-    ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
-    comparison = ordered[0].compare(ordered[-1])
+    ordered = in_order(snapshots)
+    comparison = ordered[0].compare(ordered[-1])  # first: it takes memory that is free again then
+    suspects, bounded, records = explain_growth(ordered, ignore, min_growth_bytes, limit)
     report = LeakReport(
         pid=ordered[-1].pid,
         snapshot_count=len(ordered),

@@ -12,7 +12,8 @@ from dataclasses import replace
 from memlens._core.layout import NONE, EdgeKind
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
-from memlens.leaks.places import CONTEXT_VARIABLES, SUSPENDED, TRIE_NODES, code_of
+from memlens.leaks.place_keys import SUSPENDED, code_of
+from memlens.leaks.places import CONTEXT_VARIABLES, TRIE_NODES
 
 __all__ = ("path_for_people", "short_text", "without_line", "without_thread")
 

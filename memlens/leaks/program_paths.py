@@ -13,7 +13,7 @@ from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag, RootKind
 from memlens._frame import is_library_file
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, describe_path
-from memlens.leaks.places import SUSPENDED, code_of
+from memlens.leaks.place_keys import SUSPENDED, code_of
 
 __all__ = ("ProgramPaths",)
 

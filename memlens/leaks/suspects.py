@@ -14,24 +14,23 @@ from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import check_same_process, match_graphs
+from memlens.heap.graph.matching import check_same_process
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.ending import ENDINGS, grew_until_the_end, snapshot_before_end
 from memlens.leaks.find_growth import find_growth
 from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
 from memlens.leaks.gained_types import gained_types
-from memlens.leaks.growth import Growth, Holder, informative_steps, length_in
+from memlens.leaks.growth import Growth, Holder, Shared, informative_steps, length_in
 from memlens.leaks.mentions import functions_mentioning
 from memlens.leaks.naming import name_holders
 from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
-from memlens.leaks.places import PlaceIndex
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.released import at_work, released_holders
 from memlens.leaks.stated_bounds import BoundedHolder
 
-__all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "is_ignored")
+__all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "in_order", "is_ignored")
 
 OVERDUE = "overdue"  # the pattern of suspects that keep expected objects alive
 
@@ -138,7 +137,7 @@ def explain_growth(
     That is: the holders that state a bound, and the records of pytest. Options and errors are
     those of `memlens.find_leaks`.
     """
-    ordered = _in_order(snapshots)
+    ordered = in_order(snapshots)
     ignore = check_texts("ignore", ignore)
     fingerprints, patterns = _ignored(ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
@@ -182,44 +181,47 @@ def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]
     the snapshots before the last one are looked at, too. What is smaller at the end than before was
     seen growing over three intervals at least.
     """
-    indexes: dict[int, PlaceIndex] = {}
-    at_end = _growth(ordered, indexes)
-    before_end = snapshot_before_end(ordered, at_end)
-    holders = grew_until_the_end(at_end, find_growth(at_end), before_end)
-    cases, bounded = name_holders(at_end, holders)
+    shared = Shared()
+    at_end = _growth(ordered, shared)
+    holders = grew_until_the_end(at_end, find_growth(at_end), snapshot_before_end(ordered, at_end))
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
-        return cases, bounded
+        at_end.forget()
+        return name_holders(at_end, holders)
+    shared.forget(at_end.last)
     then = _while_running(ordered)
-    running = _growth(then, indexes)
-    known = {case.text for case in cases}
+    running = _growth(then, shared)
     before_end = snapshot_before_end(then, running)
-    holders = grew_until_the_end(running, find_growth(running), before_end)
-    earlier, bounded_then = name_holders(running, holders)
+    earlier_holders = grew_until_the_end(running, find_growth(running), before_end)
+    at_end.forget()
+    running.forget()
+    cases, bounded = name_holders(at_end, holders)
+    known = {case.text for case in cases}
+    earlier, bounded_then = name_holders(running, earlier_holders)
     cases += [
         case
         for case in earlier
         if case.text not in known
         and (
             _intervals_of(case.holder) >= _MIN_INTERVALS_RUNNING
-            or not _is_smaller_in(ordered[-1].graph, case)
+            or not _is_smaller_in(ordered[-1].graph, case, shared)
         )
     ]
-    cases += _released_cases(then, indexes, {case.text for case in cases})
+    cases += _released_cases(then, shared, {case.text for case in cases})
     texts = {holder.holder for holder in bounded}
     bounded += [holder for holder in bounded_then if holder.holder not in texts]
     cases.sort(key=lambda case: -case.holder.share_bytes)
     return cases, bounded
 
 
-def _released_cases(
-    running: list[HeapSnapshot], indexes: dict[int, PlaceIndex], known: set[str]
-) -> list[Case]:
+def _released_cases(running: list[HeapSnapshot], shared: Shared, known: set[str]) -> list[Case]:
     """Return the holders that accumulated until the work ended, and released it all with that."""
     before = at_work(running)
     if not before:
         return []
-    growth = _growth(list(before), indexes)
-    cases, _ = name_holders(growth, released_holders(growth, find_growth(growth), running[-1]))
+    growth = _growth(list(before), shared)
+    holders = released_holders(growth, find_growth(growth), running[-1])
+    growth.forget()
+    cases, _ = name_holders(growth, holders)
     return [
         case
         for case in cases
@@ -244,22 +246,22 @@ def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
     return ordered[:-1]
 
 
-def _growth(ordered: list[HeapSnapshot], indexes: dict[int, PlaceIndex]) -> Growth:
+def _growth(ordered: list[HeapSnapshot], shared: Shared) -> Growth:
     """Choose the snapshots that tell something, and match their objects."""
     is_ending = ordered[-1].reason in ENDINGS
     steps = informative_steps([one.timestamp for one in ordered], is_ending=is_ending)
     chosen = [ordered[step] for step in steps]
-    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], indexes)
+    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], shared)
 
 
-def _is_smaller_in(graph: HeapGraph, case: Case) -> bool:
+def _is_smaller_in(graph: HeapGraph, case: Case, shared: Shared) -> bool:
     """Tell whether the holder of a case exists in a later graph with fewer elements.
 
     Only of what modules hold: the address of a variable that is gone may be used again.
     """
     if case.path.root_kind != "module":
         return False
-    same = match_graphs(case.graph, graph)
+    same = shared.same(case.graph, graph)
     try:
         node = same.index(case.holder.node)
     except ValueError:
@@ -267,7 +269,8 @@ def _is_smaller_in(graph: HeapGraph, case: Case) -> bool:
     return length_in(graph, node) < length_in(case.graph, case.holder.node)
 
 
-def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
+def in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
+    """Return snapshots by time, checked: two or more of one process."""
     ordered = list(snapshots)
     for snapshot in ordered:
         if not isinstance(snapshot, HeapSnapshot):

@@ -99,7 +99,7 @@ def _beginning(graph: HeapGraph, node: int) -> int | None:
 
 def _many(growth: Growth, key: int, nodes: list[int]) -> Holder | None:
     """Return the buffers of one place as a holder, where they get larger and not more."""
-    through = [nodes]
+    through: list[Sequence[int]] = [nodes]
     for step in range(growth.end - 1, -1, -1):
         before = growth.places(step).buffers.get(key)
         if not before:
@@ -124,7 +124,7 @@ def _many(growth: Growth, key: int, nodes: list[int]) -> Holder | None:
     return Holder(ordered[0], "buffer", start, tuple(extents), [], members=tuple(ordered))
 
 
-def _most_stay(graphs: Sequence[HeapGraph], through: Sequence[list[int]]) -> list[bool | None]:
+def _most_stay(graphs: Sequence[HeapGraph], through: Sequence[Sequence[int]]) -> list[bool | None]:
     """Tell for each interval whether most of the beginnings in a place are still there."""
     beginnings = [
         [prefix for node in nodes if (prefix := _beginning(graph, node)) is not None]

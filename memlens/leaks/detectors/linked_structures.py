@@ -41,7 +41,7 @@ def linked_structures(growth: Growth, known: set[int]) -> Iterator[Holder]:
 
 
 def _holder(growth: Growth, key: int) -> Holder | None:
-    through: list[list[int]] = []
+    through: list[Sequence[int]] = []
     for step in range(growth.end, -1, -1):
         nodes = growth.places(step).repeated.get(key)
         if not nodes:
