@@ -75,13 +75,19 @@ def _of_buffer(buffer: Any) -> bytes | None:
 
 
 def _of_int(value: int) -> bytes | None:
-    """Return the lowest digits: an int whose bits are a set keeps them as higher bits are added."""
+    """Return the digits from the lowest that is not zero.
+
+    An int whose bits are a set keeps them where only higher bits are added.
+    """
     if value < 0:
         return None
-    low = value & (1 << _DIGIT_BITS * _PREFIX_DIGITS) - 1
+    first = ((value & -value).bit_length() - 1) // _DIGIT_BITS
+    count = (value.bit_length() + _DIGIT_BITS - 1) // _DIGIT_BITS
+    if count - first < _PREFIX_DIGITS:
+        return None
     mask = (1 << _DIGIT_BITS) - 1
-    digits = array("I", (low >> _DIGIT_BITS * place & mask for place in range(_PREFIX_DIGITS)))
-    return digits.tobytes() if low else None
+    low = value >> first * _DIGIT_BITS & (1 << _DIGIT_BITS * _PREFIX_DIGITS) - 1
+    return array("I", (low >> _DIGIT_BITS * i & mask for i in range(_PREFIX_DIGITS))).tobytes()
 
 
 _READERS: dict[type, _Reader] = {

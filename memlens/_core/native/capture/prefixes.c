@@ -61,14 +61,21 @@ array_prefix_hash(PyObject *object, Py_hash_t *hash)
     return bytes_prefix_hash(array->data, PREFIX_BYTES, hash);
 }
 
-/* The lowest digits: an int whose bits are a set keeps them where only higher bits are added. */
+/* The digits from the lowest that is not zero: an int whose bits are a set keeps them where only
+ * higher bits are added. */
 static int
 int_prefix_hash(PyObject *object, Py_hash_t *hash)
 {
     const digit *digits = compat_int_lowest_digits(object);
-    return digits != NULL
-           && bytes_prefix_hash((const char *)digits,
-                                (Py_ssize_t)(compat_int_digits(object) * sizeof(digit)), hash);
+    uint64_t count = compat_int_digits(object), first = 0;
+    if (digits == NULL) {
+        return 0;
+    }
+    while (first < count && digits[first] == 0) {
+        first++;
+    }
+    return bytes_prefix_hash((const char *)(digits + first),
+                             (Py_ssize_t)((count - first) * sizeof(digit)), hash);
 }
 
 static int
