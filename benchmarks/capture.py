@@ -4,11 +4,12 @@
 
 Capture, roots, dominators and all retained sizes, by the C core, as a multiple of one
 ``gc.collect()`` of that heap in the same process; and the memory that the capture takes beside the
-heap. There are two heaps. Records have more containers that the collector tracks, so a collection
-takes longer. Small instances in a dict have fewer, and are the harder comparison. With ``--peers``
-also guppy3's ``heap()``, pympler's ``muppy`` and ``summary``, objgraph's ``typestats``, each in a
-process of its own with the heap of records: none gives retained sizes. Times are the best of a few
-runs; the order of the two sides alternates.
+heap. There are three heaps: records in a list, and small instances in a dict by name, without and
+with ``__slots__``. A collection of instances with slots is fast, because it needs not read the values
+elsewhere, so they are the hardest comparison. With ``--peers`` also guppy3's ``heap()``, pympler's
+``muppy`` and ``summary``, objgraph's ``typestats``, each in a process of its own with the heap of
+records: none gives retained sizes. Times are the best of a few runs; the order of the two sides
+alternates.
 """
 
 from __future__ import annotations
@@ -52,21 +53,34 @@ class Item:
         self.tags = [name]
 
 
+class SlottedItem:
+    """The same with ``__slots__``."""
+
+    __slots__ = ("fields", "name", "number", "tags")
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+        self.fields: dict[str, int] = {}
+        self.tags = [name]
+
+
 def build(objects: int) -> list[Record]:
     """A heap of about so many objects."""
     return [Record(number) for number in range(int(objects / OBJECTS_A_RECORD))]
 
 
-def build_items(objects: int) -> dict[str, Item]:
+def build_items(objects: int, cls: type[Item] | type[SlottedItem] = Item) -> dict[str, object]:
     """The same number of objects as small instances, held in a dict by name."""
     names = (f"item {number}" for number in range(objects // OBJECTS_AN_ITEM))
-    return {name: Item(number, name) for number, name in enumerate(names)}
+    return {name: cls(number, name) for number, name in enumerate(names)}
 
 
 RECORDS = "records in a list"
 HEAPS: dict[str, Callable[[int], Any]] = {
     RECORDS: build,
     "small instances in a dict": build_items,
+    "small instances with slots in a dict": lambda objects: build_items(objects, SlottedItem),
 }
 
 
