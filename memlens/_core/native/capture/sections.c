@@ -30,9 +30,12 @@ put_roots_first(Capture *capture)
     return push_u64(&capture->edge_offset, target->size / sizeof(uint32_t));
 }
 
+/* Frees what was needed before, or two more columns would be there at a time of many others. */
 static int
 take_addresses(Capture *capture, Buffer *out)
 {
+    buffer_free(&capture->node_of);
+    buffer_free(&capture->node_references);
     if (buffer_zeros(out, capture->node_count * sizeof(uint64_t)) < 0) {
         return -1;
     }
@@ -40,6 +43,8 @@ take_addresses(Capture *capture, Buffer *out)
         ITEMS(*out, uint64_t)[node]
             = ITEMS(capture->address, uint64_t)[ITEMS(capture->node_index, uint32_t)[node]];
     }
+    buffer_free(&capture->address);
+    buffer_free(&capture->node_index);
     return 0;
 }
 
@@ -160,9 +165,9 @@ take_sections(Capture *capture, Buffer *sections)
     buffer_free(&capture->marks);
     buffer_free(&capture->stack);
     if (take_roots(capture, sections) < 0 || put_roots_first(capture) < 0
-        || take_addresses(capture, &sections[NODE_ADDRESS]) < 0 || take_types(capture, sections) < 0
-        || take_frames(capture, sections) < 0 || take_containers(capture, sections) < 0
-        || take_names(capture, sections) < 0) {
+        || take_types(capture, sections) < 0 || take_frames(capture, sections) < 0
+        || take_names(capture, sections) < 0 || take_addresses(capture, &sections[NODE_ADDRESS]) < 0
+        || take_containers(capture, sections) < 0) {
         free_sections(sections);
         return -1;
     }
