@@ -108,6 +108,22 @@ sparse_value(const Buffer *sparse, size_t *at, uint32_t node, uint64_t otherwise
 }
 
 static int
+take_sizes(Capture *capture, Buffer *out)
+{
+    size_t at_long = 0;
+    if (buffer_zeros(out, capture->node_count * sizeof(uint64_t)) < 0) {
+        return -1;
+    }
+    for (uint32_t node = 0; node < capture->node_count; node++) {
+        uint32_t size = ITEMS(capture->node_size, uint32_t)[node];
+        ITEMS(*out, uint64_t)[node]
+            = size == UINT32_MAX ? sparse_value(&capture->long_sizes, &at_long, node, size) : size;
+    }
+    buffer_free(&capture->node_size);
+    return 0;
+}
+
+static int
 take_containers(Capture *capture, Buffer *sections)
 {
     size_t at_long = 0, at_bound = 0;
@@ -167,12 +183,11 @@ take_sections(Capture *capture, Buffer *sections)
     if (take_roots(capture, sections) < 0 || put_roots_first(capture) < 0
         || take_types(capture, sections) < 0 || take_frames(capture, sections) < 0
         || take_names(capture, sections) < 0 || take_addresses(capture, &sections[NODE_ADDRESS]) < 0
-        || take_containers(capture, sections) < 0) {
+        || take_sizes(capture, &sections[NODE_SIZE]) < 0 || take_containers(capture, sections) < 0) {
         free_sections(sections);
         return -1;
     }
     move(&sections[NODE_TYPE], &capture->node_type);
-    move(&sections[NODE_SIZE], &capture->node_size);
     move(&sections[NODE_FLAGS], &capture->node_flags);
     move(&sections[EDGE_OFFSET], &capture->edge_offset);
     move(&sections[EDGE_TARGET], &capture->edge_target);

@@ -61,7 +61,7 @@ struct Capture {
     /* By node; node 0 is the process. */
     Buffer node_index;      /* u32; made when the table is gone */
     Buffer node_type;       /* u32 */
-    Buffer node_size;       /* u64 */
+    Buffer node_size;       /* u32; the greatest stands for all beyond: see long_sizes */
     Buffer node_flags;      /* u16 */
     Buffer node_references; /* u32: references; numbering.c subtracts explained ones */
     Buffer edge_offset;     /* u64 */
@@ -77,7 +77,7 @@ struct Capture {
     Buffer key_labels; /* u32 */
     Buffer names_rows; /* NameRow */
     Buffer lengths;    /* LengthRow */
-    Buffer long_lengths, bounds; /* SparseRow */
+    Buffer long_lengths, long_sizes, bounds; /* SparseRow */
     Buffer owner_bounds; /* u64, by row of lengths; 0 where the owner states no cap */
     Buffer values;     /* u32 pairs: node, string */
     Buffer text_hashes; /* u32: of the contents of each str and bytes, in the order of nodes */
@@ -150,6 +150,7 @@ is_alive(PyObject *object)
 void add_root(Capture *capture, PyObject *object, int kind, uint32_t name, uint32_t frame,
               int counted);
 void add_length(Capture *capture, uint64_t length, uint64_t bound);
+void add_size(Capture *capture); /* of the object being read */
 void add_name(Capture *capture, uint32_t text, uint32_t file, uint32_t line);
 
 /* The number of a string. */

@@ -94,8 +94,8 @@ read_object(Capture *capture, uint32_t index)
     if (is_namespace(capture, index)) {
         capture->flags |= FLAG_NAMESPACE;
     }
+    add_size(capture);
     capture->failed |= push_u32(&capture->node_type, row) < 0
-                       || push_u64(&capture->node_size, capture->size) < 0
                        || push_u16(&capture->node_flags, capture->flags) < 0
                        || push_u32(&capture->node_references, known_references(object)) < 0;
 }
