@@ -96,17 +96,6 @@ take_frames(Capture *capture, Buffer *sections)
     return 0;
 }
 
-/* The rows of `sparse` and `rows` are both in the order of nodes. */
-static uint64_t
-sparse_value(const Buffer *sparse, size_t *at, uint32_t node, uint64_t otherwise)
-{
-    const SparseRow *rows = (const SparseRow *)sparse->data;
-    if (*at < sparse->size / sizeof(SparseRow) && rows[*at].node == node) {
-        return rows[(*at)++].value;
-    }
-    return otherwise;
-}
-
 static int
 take_sizes(Capture *capture, Buffer *out)
 {
@@ -115,9 +104,9 @@ take_sizes(Capture *capture, Buffer *out)
         return -1;
     }
     for (uint32_t node = 0; node < capture->node_count; node++) {
-        uint32_t size = ITEMS(capture->node_size, uint32_t)[node];
         ITEMS(*out, uint64_t)[node]
-            = size == UINT32_MAX ? sparse_value(&capture->long_sizes, &at_long, node, size) : size;
+            = sparse_value(&capture->long_sizes, &at_long, node,
+                           ITEMS(capture->node_size, uint32_t)[node]);
     }
     buffer_free(&capture->node_size);
     return 0;

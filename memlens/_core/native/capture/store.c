@@ -26,7 +26,7 @@ capture_init(Capture *capture, const Facts *facts)
     capture->node_count = 1;
     if (push_u32(&capture->node_type, 0) < 0
         || push_u32(&capture->node_size, 0) < 0 || push_u16(&capture->node_flags, 0) < 0
-        || push_u32(&capture->node_references, 0) < 0 || push_u64(&capture->edge_offset, 0) < 0) {
+        || push_u32(&capture->node_references, 0) < 0 || push_u32(&capture->edge_count, 0) < 0) {
         return -1;
     }
     return capture->failed ? -1 : 0;
@@ -38,9 +38,9 @@ capture_free(Capture *capture)
     Buffer *buffers[] = {
         &capture->address, &capture->node_of, &capture->marks, &capture->node_index,
         &capture->node_type, &capture->node_size, &capture->node_flags, &capture->node_references,
-        &capture->edge_offset, &capture->edge_target, &capture->edge_label, &capture->plans,
+        &capture->edge_count, &capture->edge_offset, &capture->edge_target, &capture->edge_label, &capture->plans,
         &capture->plan_table, &capture->fields, &capture->key_labels, &capture->names_rows,
-        &capture->lengths, &capture->long_lengths, &capture->long_sizes, &capture->bounds,
+        &capture->lengths, &capture->long_lengths, &capture->long_sizes, &capture->long_counts, &capture->bounds,
         &capture->owner_bounds,
         &capture->values, &capture->text_hashes, &capture->long_texts,
         &capture->equal_node, &capture->equal_group,
@@ -118,13 +118,12 @@ add_length(Capture *capture, uint64_t length, uint64_t bound)
 }
 
 void
-add_size(Capture *capture)
+push_narrow(Capture *capture, Buffer *column, Buffer *beyond, uint64_t value)
 {
-    uint32_t shortened = capture->size >= UINT32_MAX ? UINT32_MAX : (uint32_t)capture->size;
-    SparseRow long_row = {capture->node, capture->size};
-    capture->failed |= push_u32(&capture->node_size, shortened) < 0;
-    if (shortened == UINT32_MAX) {
-        PUSH_ROW(capture, &capture->long_sizes, long_row);
+    SparseRow row = {capture->node, value};
+    capture->failed |= push_u32(column, value >= UINT32_MAX ? UINT32_MAX : (uint32_t)value) < 0;
+    if (value >= UINT32_MAX) {
+        PUSH_ROW(capture, beyond, row);
     }
 }
 
