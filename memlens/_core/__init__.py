@@ -29,6 +29,7 @@ __all__ = (
     "birth_steps",
     "capture",
     "children_rows",
+    "chosen_lengths",
     "count_types",
     "dominator_tree",
     "edges_between",
@@ -43,8 +44,10 @@ __all__ = (
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "mostly_flagged",
     "nearest_marked",
     "node_lengths",
+    "nodes_flagged",
     "nodes_of_types",
     "place_keys",
     "reach_marked",
@@ -57,6 +60,7 @@ __all__ = (
     "shortest_paths",
     "spread_flags",
     "text_keys",
+    "unlisted_nodes",
 )
 
 
@@ -98,6 +102,7 @@ if TYPE_CHECKING:
         birth_steps,
         capture,
         children_rows,
+        chosen_lengths,
         count_types,
         dominator_tree,
         edges_between,
@@ -111,8 +116,10 @@ if TYPE_CHECKING:
         mark_containers,
         mark_matched,
         match_nodes,
+        mostly_flagged,
         nearest_marked,
         node_lengths,
+        nodes_flagged,
         nodes_of_types,
         place_keys,
         reach_marked,
@@ -125,6 +132,7 @@ if TYPE_CHECKING:
         shortest_paths,
         spread_flags,
         text_keys,
+        unlisted_nodes,
     )
 else:
     if _c_graph is None or _c_capture is None:
@@ -133,6 +141,7 @@ else:
     capture = (pure if _c_capture is None else _c_capture).capture
     birth_steps = _functions.birth_steps
     children_rows = _functions.children_rows
+    chosen_lengths = _functions.chosen_lengths
     count_types = _functions.count_types
     dominator_tree = _functions.dominator_tree
     edges_between = _functions.edges_between
@@ -146,8 +155,10 @@ else:
     mark_containers = _functions.mark_containers
     mark_matched = _functions.mark_matched
     match_nodes = _functions.match_nodes
+    mostly_flagged = _functions.mostly_flagged
     nearest_marked = _functions.nearest_marked
     node_lengths = _functions.node_lengths
+    nodes_flagged = _functions.nodes_flagged
     nodes_of_types = _functions.nodes_of_types
     place_keys = _functions.place_keys
     reach_marked = _functions.reach_marked
@@ -160,5 +171,6 @@ else:
     shortest_paths = _functions.shortest_paths
     spread_flags = _functions.spread_flags
     text_keys = _functions.text_keys
+    unlisted_nodes = _functions.unlisted_nodes
 # The pure core cannot capture in a forked child: there it is None.
 fork_capture = getattr(_c_capture, "fork_capture", None)

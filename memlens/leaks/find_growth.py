@@ -33,6 +33,7 @@ _EXPLAINED = 0.6  # of what native code holds: then the named holder is the caus
 def find_growth(growth: Growth) -> list[Holder]:
     """Return the holders with what they are responsible for, the largest share first."""
     known: set[int] = set()
+    growth.find_places()
     holders = [*accumulating_places(growth, known), *growing_buffers(growth, known)]
     holders += growing_contexts(growth, known)
     holders += linked_structures(growth, known)

@@ -16,6 +16,8 @@ _PLAIN = DATA | {
     "dict", "list", "set", "bytearray", "cell", "_thread.lock", "builtin_function_or_method",
 }  # fmt: skip
 _MAX_TYPES = 5
+_MIN_SHARE = 0.02  # of a type, relative to the number of elements gained
+_FEW_LAST = 4  # their rank, after plain data
 
 
 def gained_types(case: Case) -> tuple[str, ...]:
@@ -35,12 +37,25 @@ def gained_types(case: Case) -> tuple[str, ...]:
         for name, _ in sorted(types.items(), key=lambda item: (-item[1], item[0]))
     ]
     ranked = list(dict.fromkeys(ranked)) or [case.subject_type]  # it grew in its own memory
-    ranked.sort(key=_plainness)
+    few = _few(case, based)
+    ranked.sort(key=lambda name: _FEW_LAST if name in few else _plainness(name))
     first = next(iter(values.most_common(1)), None)
     found = ranked[:_MAX_TYPES]
     if first is not None and first[0] not in found:
         found[-1] = first[0]
     return tuple(found)
+
+
+def _few(case: Case, based: dict[str, str]) -> set[str]:
+    """Return the types that are rare beside what the holder gained: they came by the way."""
+    counts = [_renamed(types, based) for types in (case.gained_types, case.value_types)]
+    enough = _MIN_SHARE * len(case.values)
+    return {
+        name
+        for types in counts
+        for name in types
+        if max(types_of[name] for types_of in counts) < enough
+    }
 
 
 def _types_of(graph: HeapGraph, holder: Holder) -> tuple[Counter[str], Counter[str]]:

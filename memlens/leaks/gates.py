@@ -12,10 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ("Contents", "is_even", "is_initial_load", "is_leak", "onset_of", "rates", "slows_down")
+__all__ = (
+    "Contents",
+    "can_be_leak",
+    "is_even",
+    "is_initial_load",
+    "is_leak",
+    "onset_of",
+    "rates",
+    "slows_down",
+    "steps_of",
+)
 
 _MIN_KEPT = 0.5  # of what was added in an interval, at the end
 _MIN_NET = 0.4  # of all that was added
+_MIN_INTERVALS_OF_BACKLOG = 3
+_MIN_NET_OF_BACKLOG = 0.5  # of what was added in an interval
+_MAX_TURNOVER = 2 / 3  # of what was there, in an interval
 _MIN_SIGMAS = 3.0  # of a random walk with as many comings and goings
 _SETTLING = 0.4  # the last rate, as a share of the first
 _SIGMAS_OF_COUNTS = 2.0
@@ -48,7 +61,12 @@ class Contents:
     @property
     def steps(self) -> list[int]:
         """The growth in each interval."""
-        return [after - before for before, after in pairwise(self.lengths)]
+        return steps_of(self.lengths)
+
+
+def steps_of(lengths: Sequence[int]) -> list[int]:
+    """Return the growth in each interval."""
+    return [after - before for before, after in pairwise(lengths)]
 
 
 def is_leak(contents: Contents) -> bool:
@@ -61,12 +79,44 @@ def is_leak(contents: Contents) -> bool:
         return False
     if len(steps) == 1 and removed > _MIN_KEPT * contents.lengths[0]:
         return False  # emptied in between, and fuller by chance
-    if any(
-        kept < _MIN_KEPT * gained
-        for kept, gained in zip(contents.kept, contents.added, strict=True)
-    ):
+    if not _keeps_what_it_gains(contents) and not _is_backlog(contents):
         return False
     return not slows_down(steps, contents.seconds)
+
+
+def _keeps_what_it_gains(contents: Contents) -> bool:
+    """Tell whether most of what was added in each interval is there at the end."""
+    pairs = zip(contents.kept, contents.added, strict=True)
+    return all(kept >= _MIN_KEPT * gained for kept, gained in pairs)
+
+
+def _is_backlog(contents: Contents) -> bool:
+    """Tell whether elements go in the order in which they came, but far fewer than come.
+
+    What came first has gone by the end, yet in each interval the net growth is most of what was
+    added, and part of what was there stays: so nothing was emptied and filled again.
+    """
+    fractions = [
+        kept / max(gained, 1) for kept, gained in zip(contents.kept, contents.added, strict=True)
+    ]
+    if len(fractions) < _MIN_INTERVALS_OF_BACKLOG or any(b < a for a, b in pairwise(fractions)):
+        return False
+    return all(
+        added - removed >= _MIN_NET_OF_BACKLOG * added and removed <= _MAX_TURNOVER * before
+        for added, removed, before in zip(
+            contents.added, contents.removed, contents.lengths, strict=False
+        )
+    )
+
+
+def can_be_leak(lengths: Sequence[int], seconds: Sequence[float], *, is_born: bool) -> bool:
+    """Tell whether a place with these lengths is a leak where all that was added has stayed.
+
+    If not, `is_leak` says no whatever the elements, which take much longer to follow.
+    """
+    added = [max(0, step) for step in steps_of(lengths)]
+    nothing, any_bytes = [0] * len(added), _HEAVY_BYTES * len(lengths)
+    return is_leak(Contents(lengths, added, nothing, added, seconds, any_bytes, is_born))
 
 
 def _rises(contents: Contents) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memlens import _core
 from memlens.heap.comparison import HeapComparison, TypeChange
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.views.summary import type_groups
 from memlens.leaks.growth import HIDDEN
 from memlens.process.detector.trend import effective_increments, suffix_minimum
 
@@ -36,6 +35,10 @@ def growing_types(comparison: HeapComparison, graphs: Sequence[HeapGraph]) -> li
 
 
 def _counts(graph: HeapGraph) -> dict[str, int]:
-    group, names = type_groups(graph)
-    counts, _ = _core.count_types(group, graph.node_size, graph.flags, len(names), HIDDEN)
-    return dict(zip(names, counts, strict=True))
+    names = graph.type_names
+    columns = graph.node_type, graph.node_size, graph.flags
+    counts, _ = checked_core.count_types(*columns, len(names), HIDDEN)
+    found: dict[str, int] = {}
+    for name, count in zip(names, counts, strict=True):  # two classes may have the same name
+        found[name] = found.get(name, 0) + count
+    return found

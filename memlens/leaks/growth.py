@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from memlens import _core
-from memlens._core.layout import NodeFlag, RootKind
+from memlens._core.layout import NONE, NodeFlag, RootKind
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
 from memlens.leaks.places import PlaceIndex
 
-__all__ = ("HIDDEN", "Growth", "Holder", "informative_steps", "length_in")
+__all__ = ("HIDDEN", "Growth", "Holder", "Shared", "informative_steps", "length_in")
 
 HIDDEN = int(NodeFlag.OWN | NodeFlag.GARBAGE)  # a plain int: `&` with a Flag is ten times slower
 _MIN_INTERVAL_SHARE = 0.25  # of the mean interval; shorter ones say little and are merged
@@ -52,33 +52,66 @@ class Holder:
         return 0 if self.shape == "buffer" else self.lengths[-1] - self.lengths[0]
 
 
+class Shared:
+    """What analyses of the same graphs share: their places and the identities of objects.
+
+    The graphs go by their ``id()``, so they must live as long as this.
+    """
+
+    def __init__(self) -> None:
+        self._same: dict[tuple[int, int], array[int]] = {}
+        self._places: dict[int, PlaceIndex] = {}
+        self._function_keys: dict[tuple[int, int], int] = {}
+
+    def same(self, before: HeapGraph, after: HeapGraph) -> array[int]:
+        """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
+        pair = id(before), id(after)
+        if pair not in self._same:
+            self._same[pair] = match_graphs(before, after)
+        return self._same[pair]
+
+    def places(self, graph: HeapGraph, *, is_last: bool) -> PlaceIndex:
+        """Return the places of a graph; of the last one of an analysis the paths stay, too."""
+        if id(graph) not in self._places:
+            self._places[id(graph)] = PlaceIndex(
+                graph, HIDDEN, is_last=is_last, function_keys=self._function_keys
+            )
+        return self._places[id(graph)]
+
+    def forget(self, graph: HeapGraph) -> None:
+        """Let go of what is known of a graph in which all holders are found."""
+        self._places.pop(id(graph), None)
+        for pair in [pair for pair in self._same if id(graph) in pair]:
+            del self._same[pair]
+
+
 class Growth:
     """Snapshots of one process in time order, with the identity of every object through them.
 
-    ``seconds``: when each was taken, on one clock. ``indexes``: the places of graphs by their
-    ``id()``, which analyses of the same graphs may share.
+    ``seconds``: when each was taken, on one clock. ``shared``: what another analysis of some of
+    the same graphs has found out.
     """
 
     def __init__(
         self,
         graphs: Sequence[HeapGraph],
         seconds: Sequence[float],
-        indexes: dict[int, PlaceIndex] | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.graphs = graphs
         self.seconds = list(seconds)
         self.last = graphs[-1]
         # For each node of graph k + 1 the same object's node in graph k, or NONE.
-        self.same = [match_graphs(before, after) for before, after in pairwise(graphs)]
+        self._shared = shared or Shared()
+        self.same = [self._shared.same(before, after) for before, after in pairwise(graphs)]
         self.births = self._find_births()
         self._born: dict[int, array[int]] = {}
-        self._indexes = {} if indexes is None else indexes
 
     def _find_births(self) -> array[int]:
         """For each node of the last graph, the snapshot in which the object was first seen."""
         births = array("I", bytes(4 * self.graphs[0].node_count))
         for step, same in enumerate(self.same, start=1):
-            births = _core.birth_steps(same, births, step)
+            births = checked_core.birth_steps(same, births, step)
         return births
 
     @property
@@ -88,12 +121,21 @@ class Growth:
 
     def places(self, step: int) -> PlaceIndex:
         """Return the places of one snapshot."""
-        graph = self.graphs[step]
-        index = self._indexes.get(id(graph))
-        if index is None:
-            index = PlaceIndex(graph, HIDDEN, is_last=step == self.end)
-            self._indexes[id(graph)] = index
-        return index
+        return self._shared.places(self.graphs[step], is_last=step == self.end)
+
+    def find_places(self) -> None:
+        """Find the places of all snapshots, the last one's last: they take the most memory."""
+        for step in range(len(self.graphs)):
+            self.places(step)
+
+    def forget(self) -> None:
+        """Let go of what only the search for holders needs: places, and who is who.
+
+        They take most of the memory. When each object was born is still known.
+        """
+        self.same.clear()
+        for graph in self.graphs:
+            self._shared.forget(graph)
 
     @property
     def new(self) -> array[int]:
@@ -103,18 +145,34 @@ class Growth:
     def born_since(self, since: int) -> array[int]:
         """Mark the nodes of the last graph born after a snapshot that are the program's."""
         if since not in self._born:
-            self._born[since] = _core.mark_born(self.births, since, self.last.flags, HIDDEN)
+            self._born[since] = checked_core.mark_born(self.births, since, self.last.flags, HIDDEN)
         return self._born[since]
 
     def earlier(self, node: int, step: int) -> int:
         """Return the same object one snapshot before ``step``, or ``NONE``."""
         return self.same[step - 1][node]
 
-    def length(self, node: int, step: int) -> int:
-        """Return the number of elements of an object of a snapshot, or else of its references."""
-        if step >= self.end - 1:  # asked for many, and known
-            return self.places(step).node_lengths[node]
-        return length_in(self.graphs[step], node)
+    def lengths(self, nodes: Sequence[int], step: int) -> array[int]:
+        """Return the number of elements of some objects of a snapshot, or of their references."""
+        graph = self.graphs[step]
+        return checked_core.chosen_lengths(
+            graph.edge_offset,
+            graph.edge_label,
+            graph.sections["container_node"],
+            graph.sections["container_length"],
+            nodes if isinstance(nodes, array) else array("I", nodes),
+        )
+
+    def gains(self, nodes: Iterable[int]) -> dict[int, int]:
+        """Return by how much objects of the last graph are longer than one snapshot before.
+
+        Those that are new or not longer are left out.
+        """
+        same = self.same[-1]
+        there = array("I", [node for node in nodes if same[node] != NONE])
+        before = self.lengths(array("I", map(same.__getitem__, there)), self.end - 1)
+        pairs = zip(there, self.lengths(there, self.end), before, strict=True)
+        return {node: length - was for node, length, was in pairs if length > was}
 
     def history(self, node: int) -> list[int]:
         """Return an object's nodes, from the snapshot of its birth to the last."""

@@ -15,7 +15,7 @@ from memlens.leaks.growing_types import growing_types
 from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.slow_collector import slow_collector_note
 from memlens.leaks.stated_bounds import BoundedHolder
-from memlens.leaks.suspects import LeakSuspect, explain_growth
+from memlens.leaks.suspects import LeakSuspect, explain_growth, in_order
 from memlens.leaks.unexplained import UnexplainedGrowth, unexplained_growth
 from memlens.process.detector.alert import LeakAlert
 
@@ -23,6 +23,7 @@ __all__ = ("STARTUP_GROWTH_BYTES", "LeakReport", "find_leaks")
 
 STARTUP_GROWTH_BYTES = 64 * 1024  # of two snapshots: imports and caches that fill grow by less
 _FEW_INTERVALS = 2  # of growth without a holder: that may still be a start
+_FAR_SHARE = 0.01  # of a bound, held by what still grows
 _SHOWN = 5
 _TYPES_SHOWN = 3
 _TWO_SNAPSHOTS = (
@@ -76,7 +77,8 @@ class LeakReport(Sequence[LeakSuspect]):
         """How far the verdict can be trusted: ``high``, ``medium`` or ``low``.
 
         Two snapshots cannot distinguish a leak from one-time growth. A leak is certain when the
-        suspects explain most of the growth over three intervals or more.
+        suspects explain most of the growth over three intervals or more. That there is none is not
+        certain while a holder grows and is far from the bound that it states.
         """
         few = self.unexplained is not None and self.unexplained.intervals == _FEW_INTERVALS
         if self.snapshot_count < 3 or few or self.not_analysed:
@@ -85,7 +87,8 @@ class LeakReport(Sequence[LeakSuspect]):
             explained = sum(suspect.retained_growth_bytes for suspect in self.suspects)
             is_certain = explained * 2 >= self.heap_growth_bytes
         else:
-            is_certain = self.verdict == "no leak" or self.alert is not None
+            is_far = any(one.length < _FAR_SHARE * one.bound for one in self.bounded)
+            is_certain = (self.verdict == "no leak" and not is_far) or self.alert is not None
         return "high" if is_certain and self.snapshot_count > 3 else "medium"
 
     def __iter__(self) -> Iterator[LeakSuspect]:
@@ -235,11 +238,10 @@ def find_leaks(
     Raises ``ComparisonError`` for fewer than two snapshots or for snapshots of several processes,
     ``OptionError`` for a bad option.
     """
-    snapshots = list(snapshots)
     known = Baseline.of(baseline)
-    suspects, bounded, records = explain_growth(snapshots, ignore, min_growth_bytes, limit)
-    ordered = sorted(snapshots, key=lambda snapshot: snapshot.timestamp)
-    comparison = ordered[0].compare(ordered[-1])
+    ordered = in_order(snapshots)
+    comparison = ordered[0].compare(ordered[-1])  # first: it takes memory that is free again then
+    suspects, bounded, records = explain_growth(ordered, ignore, min_growth_bytes, limit)
     report = LeakReport(
         pid=ordered[-1].pid,
         snapshot_count=len(ordered),

@@ -7,9 +7,9 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from memlens import _core
 from memlens._core.layout import LABEL_BITS, NONE, EdgeKind, NodeFlag
 from memlens._frame import Frame, is_library_file
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("Mention", "functions_calling", "functions_mentioning")
@@ -72,7 +72,7 @@ def functions_calling(graph: HeapGraph, mention: Mention) -> list[Mention]:
 
 def _all_mentions(graph: HeapGraph, name: str) -> Iterator[Mention]:
     for label in _labels(graph, name):
-        for index in _core.edges_labelled(graph.edge_label, label):
+        for index in checked_core.edges_labelled(graph.edge_label, label):
             names = graph.edge_source(index)
             for code in graph.referrers(names):
                 location = graph.location_of(code)

@@ -7,15 +7,22 @@ references, and what imports fill.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from memlens._core.layout import KIND_MASK, NONE, EdgeKind
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder, reference_text
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.patterns.case import DATA, Case, is_standard
-from memlens.leaks.people_paths import path_for_people, short_text
+from memlens.leaks.people_paths import (
+    path_for_people,
+    short_text,
+    without_line,
+    without_thread,
+)
+from memlens.leaks.place_keys import nodes_of_types
 from memlens.leaks.places import EXIT_CALLBACKS
+from memlens.leaks.program_paths import ProgramPaths
 from memlens.leaks.stated_bounds import BoundedHolder, stated_bound, warms_up
 
 __all__ = ("name_holders", "place_of")
@@ -40,11 +47,12 @@ def name_holders(
     Those grew as well, but state a bound that they have kept to.
     """
     finder = RetentionPathFinder(growth.last)
+    paths, caches = ProgramPaths(growth.last), _caches_by_table(growth.last)
     cases: list[Case] = []
     bounded: dict[int, BoundedHolder] = {}
     named: set[int] = set()
     for holder in holders:
-        case = _case(growth, holder, finder)
+        case = _case(growth, holder, finder, paths, caches)
         if case is None or case.subject in named:
             continue
         bound = None
@@ -68,17 +76,23 @@ def _once_a_text(cases: Sequence[Case]) -> list[Case]:
     return [*first.values()]
 
 
-def _case(growth: Growth, holder: Holder, finder: RetentionPathFinder) -> Case | None:
+def _case(
+    growth: Growth,
+    holder: Holder,
+    finder: RetentionPathFinder,
+    paths: ProgramPaths,
+    caches: Mapping[int, int],
+) -> Case | None:
     if holder.shape == "garbage":
         path = RetentionPath("cyclic garbage", "garbage", ())
         return Case(growth, holder, 0, path, "cyclic garbage")
     graph = growth.last
-    subject = _subject(graph, holder)
-    found = finder.path_to(subject)
+    subject = _subject(graph, holder, caches)
+    found = paths.path_to(subject)
     if found is None:
         return None
     path = path_for_people(graph, found, finder)
-    text = place_of(path) if len(holder.members) > 1 else short_text(path)
+    text = place_of(without_line(path)) if len(holder.members) > 1 else short_text(path)
     if holder.shape == "chain":
         text += _chain_link(graph, holder)
     elif holder.shape == "cluster":
@@ -108,7 +122,7 @@ def _with_owners(graph: HeapGraph, holder: Holder, path: RetentionPath, text: st
         if graph.path_edges[node] != NONE
     )
     owner = kinds.most_common(1)[0][0] if kinds else ""
-    return f"{len(holder.members)} × {text}" if owner else text
+    return f"{len(holder.members)} × {without_thread(text)}" if owner else text
 
 
 def _is_noise(case: Case) -> bool:
@@ -150,17 +164,23 @@ def _explains(outer: Case, inner: Case) -> bool:
     return set(inner.holder.gained) <= {*outer.holder.gained, *outer_nodes}
 
 
-def _subject(graph: HeapGraph, holder: Holder) -> int:
+def _subject(graph: HeapGraph, holder: Holder, caches: Mapping[int, int]) -> int:
     """Return the node to name: not the table inside a cache, not a link but the head."""
     node = holder.node
     if holder.shape == "chain":
         return node
     if holder.shape == "buffer":
         return _owner_of_buffer(graph, node)
-    for referrer in graph.referrers(node):
-        if referrer and graph.type_of(referrer) == _LRU_CACHE:
-            return referrer
-    return node
+    return caches.get(node, node)
+
+
+def _caches_by_table(graph: HeapGraph) -> dict[int, int]:
+    """Return the functools cache that refers to each object, the first of several."""
+    found: dict[int, int] = {}
+    for cache in nodes_of_types(graph, frozenset({_LRU_CACHE})):
+        for target in graph.strong_targets(cache):
+            found.setdefault(target, cache)
+    return found
 
 
 def _owner_of_buffer(graph: HeapGraph, node: int) -> int:

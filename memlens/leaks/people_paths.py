@@ -7,16 +7,19 @@ a local of a thread through its bootstrap. What a reader knows is the function w
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from memlens._core.layout import NONE, EdgeKind
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
-from memlens.leaks.places import CONTEXT_VARIABLES, SUSPENDED, TRIE_NODES, code_of
+from memlens.leaks.place_keys import SUSPENDED, code_of
+from memlens.leaks.places import CONTEXT_VARIABLES, TRIE_NODES
 
-__all__ = ("path_for_people", "short_text")
+__all__ = ("path_for_people", "short_text", "without_line", "without_thread")
 
 _FRAME = re.compile(r"^thread (?P<thread>'.*?'|\d+) frame (?P<function>.+) \((?P<place>[^()]*)\)$")
 _PLACE = re.compile(r"\(\) \([^()]*\)$")
+_THREAD = re.compile(r"^thread ('.*?'|\d+) ")
 _TASKS = frozenset({"_asyncio.Task", "asyncio.tasks.Task"})
 
 
@@ -53,7 +56,17 @@ def path_for_people(
 
 def short_text(path: RetentionPath) -> str:
     """Return a path as text without the line of its frame: what a suspect is called."""
-    return _PLACE.sub("()", path.root) + "".join(hop.text for hop in path.hops)
+    return without_line(path).root + "".join(hop.text for hop in path.hops)
+
+
+def without_line(path: RetentionPath) -> RetentionPath:
+    """Return a path without the line of its frame."""
+    return replace(path, root=_PLACE.sub("()", path.root))
+
+
+def without_thread(text: str) -> str:
+    """Return the text of a path without the thread of its frame, where several threads have one."""
+    return _THREAD.sub("", text)
 
 
 def _from_suspended(graph: HeapGraph, path: RetentionPath, position: int) -> RetentionPath:

@@ -7,43 +7,36 @@ that come and go, the instances of a class that each gain a little.
 
 from __future__ import annotations
 
-import zlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from memlens import _core
-from memlens._core.layout import NONE, EdgeKind, NodeFlag, RootKind
+from memlens._core.layout import NONE, NodeFlag, RootKind
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.leaks.place_keys import find_place_keys, nodes_of_types, text_key
 
 __all__ = (
     "CONTEXT_VARIABLES",
     "EXIT_CALLBACKS",
     "MIN_BUFFER_BYTES",
-    "SUSPENDED",
     "TRIE_NODES",
     "PlaceIndex",
-    "code_of",
-    "nodes_of_types",
 )
 
 EXIT_CALLBACKS = "<interpreter: atexit>"  # the name of that place, for people
-SUSPENDED = frozenset({"coroutine", "generator", "async_generator"})
-_CODE_FIELDS = frozenset({"gi_code", "cr_code", "ag_code", "f_code"})
 _WITHOUT_ELEMENTS = frozenset(
     {"frame", "code", "type", "module", "function", "coroutine", "generator", "async_generator"}
 )
-TRIE_NODES = "hamt"  # of contextvars: made anew each time one is set
+TRIE_NODES = "hamt"  # what a context refers to; its nodes begin so: made anew for each setting
 CONTEXT_VARIABLES = frozenset({"_contextvars.ContextVar", "ContextVar"})
 _MIN_REFERENCES = 8  # an object that no length is known of, and that refers to so many
 MIN_BUFFER_BYTES = 512
-_MASK = 0xFFFF_FFFF_FFFF_FFFF
-_KIND_FACTOR = 0x9E37_79B9_7F4A_7C15  # spreads the few kinds of roots over 64 bits
 
 
-class PlaceRows(Mapping[int, list[int]]):
-    """Nodes by the key of their place, in columns: a list for each place is made when asked for."""
+class PlaceRows(Mapping[int, "array[int]"]):
+    """Nodes by the key of their place, in columns: an array for each place is made when asked for."""
 
     def __init__(self, keys: array[int], offset: array[int], nodes: array[int]) -> None:
         self.place_keys, self.offset, self.nodes = keys, offset, nodes
@@ -54,14 +47,23 @@ class PlaceRows(Mapping[int, list[int]]):
     def __iter__(self) -> Iterator[int]:
         return iter(self.place_keys)
 
-    def __getitem__(self, key: int) -> list[int]:
+    def __getitem__(self, key: int) -> array[int]:
         row = bisect_left(self.place_keys, key)
         if row == len(self.place_keys) or self.place_keys[row] != key:
             raise KeyError(key)
         return self._row(row)
 
-    def _row(self, row: int) -> list[int]:
-        return self.nodes[self.offset[row] : self.offset[row + 1]].tolist()
+    def _row(self, row: int) -> array[int]:
+        return self.nodes[self.offset[row] : self.offset[row + 1]]
+
+    def has(self, key: int, node: int) -> bool:
+        """Tell whether a place contains a node."""
+        row = bisect_left(self.place_keys, key)
+        if row == len(self.place_keys) or self.place_keys[row] != key:
+            return False
+        end = self.offset[row + 1]
+        at = bisect_left(self.nodes, node, self.offset[row], end)
+        return at < end and self.nodes[at] == node
 
     def counts(self) -> dict[int, int]:
         """Return how many nodes each place has."""
@@ -72,32 +74,85 @@ class PlaceRows(Mapping[int, list[int]]):
 class PlaceIndex:
     """The places of one graph: of each node its key; of each place what it contains.
 
-    ``hidden``: nodes with one of these flags are left out. ``is_last``: the paths of the graph are
-    needed again, and are kept.
+    ``hidden``: nodes with one of these flags are left out. ``is_last``: the paths of the graph and
+    the key of each node are needed again, and are kept. Of an earlier graph only what places contain
+    is kept; asked for the keys, it finds them anew. ``function_keys``: a dictionary that the indexes
+    of one process share.
     """
 
-    def __init__(self, graph: HeapGraph, hidden: int, *, is_last: bool = True) -> None:
+    def __init__(
+        self,
+        graph: HeapGraph,
+        hidden: int,
+        *,
+        is_last: bool = True,
+        function_keys: dict[tuple[int, int], int] | None = None,
+    ) -> None:
         self._graph = graph
         self._hidden = hidden
-        paths = graph.path_edges if is_last else graph.find_path_edges()
-        self.keys, self._repeats = _place_keys(graph, paths)
+        self._is_last = is_last
+        self._function_keys = {} if function_keys is None else function_keys
+        if not is_last:
+            for name in ("containers", "buffers", "repeated", "tries", "_own"):
+                getattr(self, name)
+            del self._columns  # 9 bytes a node
+
+    @cached_property
+    def _columns(self) -> tuple[array[int], array[int]]:
+        """The key of each node's place, and which nodes repeat one above them."""
+        graph = self._graph
+        paths = graph.path_edges if self._is_last else graph.find_path_edges()
+        return find_place_keys(graph, paths, self._function_keys)
+
+    @property
+    def keys(self) -> array[int]:
+        """The key of each node's place."""
+        return self._columns[0]
+
+    def is_at(self, node: int, key: int) -> bool:
+        """Tell whether a node is in the place with this key."""
+        if "_columns" not in self.__dict__:
+            if self.containers.has(key, node):
+                return True
+            if self._is_container(node):
+                return False
+            own, own_keys = self._own
+            at = bisect_left(own, node)
+            if at < len(own) and own[at] == node:
+                return own_keys[at] == key
+            if self._graph.dominators.dominator[node] == NONE:
+                return key == 0  # garbage
+        return self.keys[node] == key
+
+    @cached_property
+    def _own(self) -> tuple[array[int], array[int]]:
+        """Memlens's own objects, whose addresses the program's may use later, and their keys."""
+        nodes = checked_core.nodes_flagged(self._graph.flags, int(NodeFlag.OWN))
+        return nodes, array("Q", map(self.keys.__getitem__, nodes))
+
+    def _is_container(self, node: int) -> bool:
+        """Tell whether a node is among `containers`, in whatever place."""
+        graph = self._graph
+        if graph.flags[node] & (self._hidden | int(NodeFlag.HEAP_TYPE)):
+            return False
+        count = graph.edge_offset[node + 1] - graph.edge_offset[node]
+        return graph.length_of(node) is not None or (
+            count >= _MIN_REFERENCES and not self._without_elements[graph.node_type[node]]
+        )
 
     def _grouped(self, mark: array[int], also_hidden: int = 0) -> PlaceRows:
         hidden = self._hidden | also_hidden
-        return PlaceRows(*_core.group_nodes(self.keys, mark, self._graph.flags, hidden))
+        return PlaceRows(*checked_core.group_nodes(self.keys, mark, self._graph.flags, hidden))
 
     @cached_property
     def containers(self) -> PlaceRows:
         """The containers in each place: sized ones, and opaque objects that refer to many others."""
         graph = self._graph
-        skipped = bytes(
-            name in _WITHOUT_ELEMENTS or name.startswith(TRIE_NODES) for name in graph.type_names
-        )
         return self._grouped(
-            _core.mark_containers(
+            checked_core.mark_containers(
                 graph.edge_offset,
                 graph.node_type,
-                skipped,
+                self._without_elements,
                 graph.sections["container_node"],
                 _MIN_REFERENCES,
             ),
@@ -105,10 +160,17 @@ class PlaceIndex:
         )
 
     @cached_property
+    def _without_elements(self) -> bytes:
+        """A byte for each type: 1 where many references do not make an object a container."""
+        return bytes(
+            name in _WITHOUT_ELEMENTS or name.startswith(TRIE_NODES)
+            for name in self._graph.type_names
+        )
+
     def node_lengths(self) -> array[int]:
-        """The number of elements of each node, or else of its strong references."""
+        """Return the number of elements of each node, or else of its strong references."""
         graph = self._graph
-        return _core.node_lengths(
+        return checked_core.node_lengths(
             graph.edge_offset,
             graph.edge_target,
             graph.edge_label,
@@ -116,36 +178,62 @@ class PlaceIndex:
             graph.sections["container_length"],
         )
 
-    @cached_property
-    def lengths(self) -> dict[int, int]:
-        """The number of elements of all the containers of each place together."""
+    def lengths(self, node_lengths: array[int]) -> dict[int, int]:
+        """Return the number of elements of all the containers of each place together."""
         places = self.containers
-        sums = _core.row_sums(places.offset, places.nodes, self.node_lengths)
+        sums = checked_core.row_sums(places.offset, places.nodes, node_lengths)
         return dict(zip(places.place_keys, sums, strict=True))
 
-    def gains(self, before: PlaceIndex, same: array[int]) -> dict[int, int]:
+    def gains(
+        self, same: array[int], lengths_before: array[int], node_lengths: array[int]
+    ) -> dict[int, int]:
         """Return by how much the containers of each place are longer than they were before.
 
         ``same``: for each node the same object's node before, or `NONE`; new ones do not count.
         """
         places = self.containers
-        gained = _core.row_gains(
-            places.offset, places.nodes, same, before.node_lengths, self.node_lengths
+        gained = checked_core.row_gains(
+            places.offset, places.nodes, same, lengths_before, node_lengths
         )
         return dict(zip(places.place_keys, gained, strict=True))
 
     @cached_property
+    def holding_own(self) -> frozenset[int]:
+        """The nodes most of whose references lead to memlens's own objects, without these."""
+        graph = self._graph
+        return frozenset(
+            checked_core.mostly_flagged(
+                graph.edge_offset,
+                graph.edge_target,
+                graph.edge_label,
+                graph.flags,
+                int(NodeFlag.OWN),
+            )
+        )
+
+    @cached_property
     def repeated(self) -> PlaceRows:
         """The objects of places that repeat themselves: the links of chains and trees."""
-        return self._grouped(self._repeats)
+        return self._grouped(self._columns[1])
 
     @cached_property
     def buffers(self) -> PlaceRows:
         """Large objects without elements, in each place: texts, arrays, buffers."""
         graph = self._graph
         return self._grouped(
-            _core.mark_buffers(graph.node_size, graph.sections["container_node"], MIN_BUFFER_BYTES)
+            checked_core.mark_buffers(
+                graph.node_size, graph.sections["container_node"], MIN_BUFFER_BYTES
+            )
         )
+
+    @cached_property
+    def tries(self) -> dict[int, list[int]]:
+        """The tries in which contexts keep their variables, by the key of their place."""
+        found: dict[int, list[int]] = {}
+        for node in nodes_of_types(self._graph, frozenset({TRIE_NODES})):
+            if not self._graph.flags[node] & self._hidden:
+                found.setdefault(self.keys[node], []).append(node)
+        return found
 
     @cached_property
     def external(self) -> dict[int, list[int]]:
@@ -162,7 +250,7 @@ class PlaceIndex:
                 and not flags[node] & self._hidden
             ):
                 place = EXIT_CALLBACKS if at_exit else graph.type_of(node)
-                found.setdefault(_text_key(place), []).append(node)
+                found.setdefault(text_key(place), []).append(node)
         return found
 
 
@@ -170,76 +258,3 @@ def is_exit_callback(graph: HeapGraph, root: int) -> bool:
     """Tell whether this root is a function in the array of atexit, which CPython has up to 3.13."""
     name = graph.string(graph.root_name[root])
     return name.startswith("atexit[") and name.endswith("]")
-
-
-def _text_key(text: str) -> int:
-    data = text.encode("utf-8", "surrogatepass")
-    return zlib.crc32(data) << 32 | zlib.crc32(data, 0x5EED)
-
-
-def _place_keys(graph: HeapGraph, path_edges: memoryview) -> tuple[array[int], array[int]]:
-    strings = _core.text_keys(graph.sections["string_offset"], graph.sections["string_bytes"])
-    namespace = _text_key("__dict__")
-    anchors = sorted(_anchors(graph).items())
-    return _core.place_keys(
-        graph.edge_offset,
-        graph.edge_target,
-        graph.edge_label,
-        path_edges,
-        graph.node_type,
-        strings,
-        array("Q", [strings[number] for number in graph.type_name]),
-        _root_keys(graph, strings),
-        array("I", [node for node, _ in anchors]),
-        array("Q", [key for _, key in anchors]),
-        strings.index(namespace) if namespace in strings else NONE >> 3,
-    )
-
-
-def _anchors(graph: HeapGraph) -> dict[int, int]:
-    """Return the key of each function, suspended frame and running frame: that of its code."""
-    found: dict[int, int] = {}
-    for node in nodes_of_types(graph, frozenset({"function"})):
-        name, location = graph.name_of(node), graph.location_of(node)
-        if name:
-            found[node] = _text_key(f"function {name} {location.file if location else ''}")
-    for node in nodes_of_types(graph, SUSPENDED):
-        code = code_of(graph, node)
-        if code is not None:
-            found[node] = _frame_key(*code)
-    for root, frame in enumerate(graph.root_frame):
-        if frame != NONE:
-            found[graph.edge_target[root]] = _frame_key(
-                graph.string(graph.frame_function[frame]), graph.string(graph.frame_file[frame])
-            )
-    return found
-
-
-def nodes_of_types(graph: HeapGraph, names: frozenset[str]) -> array[int]:
-    """Return the nodes of types with these names."""
-    marks = bytes(name in names for name in graph.type_names)
-    return _core.nodes_of_types(graph.node_type, marks)
-
-
-def code_of(graph: HeapGraph, node: int) -> tuple[str, str] | None:
-    """Return the qualified name and the file of the code of a suspended frame."""
-    for edge in graph.edges(node):
-        if edge.kind is EdgeKind.INTERNAL and edge.name in _CODE_FIELDS:
-            location = graph.location_of(edge.target)
-            return graph.name_of(edge.target), location.file if location else ""
-    return None
-
-
-def _frame_key(function: str, file: str) -> int:
-    return _text_key(f"frame {function} {file}")
-
-
-def _root_keys(graph: HeapGraph, strings: array[int]) -> array[int]:
-    """Return a key for each root: of its kind and its name."""
-    return array(
-        "Q",
-        [
-            strings[name] ^ kind * _KIND_FACTOR & _MASK
-            for kind, name in zip(graph.root_kind, graph.root_name, strict=True)
-        ],
-    )

@@ -8,8 +8,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 
-from memlens import _core
 from memlens._core.layout import NodeFlag, RootKind
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.growth import Growth, Holder
 
@@ -24,7 +24,7 @@ def reach(growth: Growth, holders: Iterable[Holder]) -> None:
         if holder.start not in marks:
             marks[holder.start] = _new_objects(growth, holder.start)
         entries = array("I", holder.entries)
-        gained = _core.reach_marked(
+        gained = checked_core.reach_marked(
             graph.edge_offset, graph.edge_target, graph.edge_label, marks[holder.start], entries
         )
         if holder.node in gained:
@@ -59,7 +59,7 @@ def share_out(growth: Growth, holders: Sequence[Holder]) -> None:
     for holder in holders:
         nodes.extend(array("I", holder.gained))
         offset.append(len(nodes))
-    shares = _core.share_sizes(growth.last.node_size, offset, nodes)
+    shares = checked_core.share_sizes(growth.last.node_size, offset, nodes)
     for holder, share in zip(holders, shares, strict=True):
         holder.share_bytes = share
         if holder.shape == "buffer":

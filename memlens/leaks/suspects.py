@@ -14,30 +14,25 @@ from memlens._text import format_bytes, format_count, labelled
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import check_same_process, match_graphs
+from memlens.heap.graph.matching import check_same_process
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.ending import ENDINGS, grew_until_the_end, snapshot_before_end
-from memlens.leaks.find_growth import find_growth
+from memlens.leaks.cases import find_cases
 from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
 from memlens.leaks.gained_types import gained_types
-from memlens.leaks.growth import Growth, Holder, informative_steps, length_in
+from memlens.leaks.growth import Holder
 from memlens.leaks.mentions import functions_mentioning
-from memlens.leaks.naming import name_holders
 from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
-from memlens.leaks.places import PlaceIndex
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.stated_bounds import BoundedHolder
 
-__all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "is_ignored")
+__all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "in_order", "is_ignored")
 
 OVERDUE = "overdue"  # the pattern of suspects that keep expected objects alive
 
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
-_MIN_INTERVALS_RUNNING = 3  # that show a leak, whatever becomes of it at the end of the program
-_MAX_AFTER_RETURN = 3  # snapshots between that and the exit: a busy machine takes its time
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 
@@ -137,12 +132,12 @@ def explain_growth(
     That is: the holders that state a bound, and the records of pytest. Options and errors are
     those of `memlens.find_leaks`.
     """
-    ordered = _in_order(snapshots)
+    ordered = in_order(snapshots)
     ignore = check_texts("ignore", ignore)
     fingerprints, patterns = _ignored(ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
-    cases, bounded = _cases(ordered)
+    cases, bounded = find_cases(ordered)
     cases, records = split_pytest_records(cases)
     suspects: list[LeakSuspect] = []
     origins: dict[HeapGraph, OriginFinder] = {}
@@ -174,82 +169,8 @@ def is_ignored(suspect: LeakSuspect, ignore: Iterable[str]) -> bool:
     )
 
 
-def _cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]]:
-    """Return the holders that accumulate, the largest share first, and the bounded ones.
-
-    At the end of a program the variables of its functions are gone, and what it closes is empty. So
-    the snapshots before the last one are looked at, too. What is smaller at the end than before was
-    seen growing over three intervals at least.
-    """
-    indexes: dict[int, PlaceIndex] = {}
-    at_end = _growth(ordered, indexes)
-    before_end = snapshot_before_end(ordered, at_end)
-    holders = grew_until_the_end(at_end, find_growth(at_end), before_end)
-    cases, bounded = name_holders(at_end, holders)
-    if ordered[-1].reason != "exit" or len(ordered) <= 3:
-        return cases, bounded
-    then = _while_running(ordered)
-    running = _growth(then, indexes)
-    known = {case.text for case in cases}
-    before_end = snapshot_before_end(then, running)
-    holders = grew_until_the_end(running, find_growth(running), before_end)
-    earlier, bounded_then = name_holders(running, holders)
-    cases += [
-        case
-        for case in earlier
-        if case.text not in known
-        and (
-            _intervals_of(case.holder) >= _MIN_INTERVALS_RUNNING
-            or not _is_smaller_in(ordered[-1].graph, case)
-        )
-    ]
-    texts = {holder.holder for holder in bounded}
-    bounded += [holder for holder in bounded_then if holder.holder not in texts]
-    cases.sort(key=lambda case: -case.holder.share_bytes)
-    return cases, bounded
-
-
-def _intervals_of(holder: Holder) -> int:
-    """Return in how many intervals a holder grew, without the one in which it came."""
-    return len(holder.lengths) - 1 - (holder.lengths[0] == 0)
-
-
-def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
-    """Return the snapshots before the end of a program.
-
-    Those up to the return of its main function, if it was seen: a snapshot may come between that
-    and the exit, and shows no variable either.
-    """
-    returns = [at for at, snapshot in enumerate(ordered) if snapshot.reason == "return"]
-    if returns and len(ordered) - 2 - returns[-1] <= _MAX_AFTER_RETURN and returns[-1] >= 2:
-        return ordered[: returns[-1] + 1]
-    return ordered[:-1]
-
-
-def _growth(ordered: list[HeapSnapshot], indexes: dict[int, PlaceIndex]) -> Growth:
-    """Choose the snapshots that tell something, and match their objects."""
-    is_ending = ordered[-1].reason in ENDINGS
-    steps = informative_steps([one.timestamp for one in ordered], is_ending=is_ending)
-    chosen = [ordered[step] for step in steps]
-    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], indexes)
-
-
-def _is_smaller_in(graph: HeapGraph, case: Case) -> bool:
-    """Tell whether the holder of a case exists in a later graph with fewer elements.
-
-    Only of what modules hold: the address of a variable that is gone may be used again.
-    """
-    if case.path.root_kind != "module":
-        return False
-    same = match_graphs(case.graph, graph)
-    try:
-        node = same.index(case.holder.node)
-    except ValueError:
-        return False
-    return length_in(graph, node) < length_in(case.graph, case.holder.node)
-
-
-def _in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
+def in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
+    """Return snapshots by time, checked: two or more of one process."""
     ordered = list(snapshots)
     for snapshot in ordered:
         if not isinstance(snapshot, HeapSnapshot):
@@ -291,8 +212,14 @@ def _suspect(case: Case, origins: OriginFinder) -> LeakSuspect:
 def _sites(graph: HeapGraph, holder: Holder) -> tuple[SiteShare, ...]:
     if graph.sites is None:
         return ()
-    shares = graph.sites.shares(holder.gained, _SITE_FRAMES)[:_MAX_SITES]
+    shares = graph.sites.shares(holder.gained, _SITE_FRAMES)
+    shares = [share for share in shares if not _is_own(share.call_path)][:_MAX_SITES]
     return tuple(replace(share, call_path=_of_the_program(share.call_path)) for share in shares)
+
+
+def _is_own(path: CallPath) -> bool:
+    """Tell whether memlens itself allocated: then the sample is of an object that was there before."""
+    return bool(path) and path[-1].file.startswith(CODE_FOLDER)
 
 
 def _of_the_program(path: CallPath) -> CallPath:

@@ -76,10 +76,13 @@ class UnexplainedGrowth:
 def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | None:
     """Return the growth beyond that of objects, where there is some in every interval.
 
-    ``ordered``: snapshots by time. The interval in which a program starts is left out.
+    ``ordered``: snapshots by time. The intervals in which a program starts and ends are left
+    out.
     """
     if ordered and ordered[0].reason == "startup":
         ordered = ordered[1:]
+    if len(ordered) > _MIN_INTERVALS + 1 and _has_ended(ordered):
+        ordered = ordered[:-1]
     if len(ordered) <= _MIN_INTERVALS:
         return None
     steps = informative_steps([snapshot.timestamp for snapshot in ordered])
@@ -101,6 +104,17 @@ def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | N
         gained = objects[-1] - objects[0]
         return UnexplainedGrowth(series, growth, gained, _blocks(chosen), len(chosen) - 1)
     return None
+
+
+def _has_ended(ordered: Sequence[HeapSnapshot]) -> bool:
+    """Tell whether the last interval is the short one between the return of main and the exit.
+
+    No work is done in it, so that it does not tell that memory has stopped growing.
+    """
+    reasons = [snapshot.reason for snapshot in ordered[-2:]]
+    seconds = [snapshot.timestamp for snapshot in ordered]
+    mean = (seconds[-2] - seconds[0]) / (len(seconds) - 2)
+    return reasons == ["return", "exit"] and seconds[-1] - seconds[-2] < mean
 
 
 def _rises(sizes: Sequence[int], seconds: Sequence[float]) -> bool:

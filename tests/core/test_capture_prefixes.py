@@ -45,6 +45,23 @@ def test_zeros_may_not_have_been_written_yet(core):
     assert prefixes(core, *kept) == [None, None]
 
 
+def test_an_int_that_gains_higher_bits_keeps_its_lowest(core):
+    low = int.from_bytes(BYTES, "little")
+    more, other, negative, empty = low | 1 << 20_000, low + 1, -low, 1 << 20_000
+    late = low << 3000  # its first bits are high: no number below was seen
+    found = prefixes(core, low, more, other, late, late | 1 << 40_000, negative, empty, 1 << 40)
+    assert found[0] == found[1] != found[2]
+    assert found[3] == found[4]
+    assert None not in found[:5]
+    assert found[5:] == [None] * 3
+
+
+def test_both_cores_note_the_same_digits_of_an_int(core):
+    value = int.from_bytes(BYTES, "little")
+    digits = array("I", [value >> 30 * place & (1 << 30) - 1 for place in range(64)])
+    assert prefixes(core, value) == [hash(digits.tobytes()) & 0xFFFF_FFFF]
+
+
 def test_another_beginning_has_another_hash(core):
     texts = ["a" + "x" * 600, "b" + "x" * 600]
     buffers = [bytearray(b"a" + BYTES), bytearray(b"b" + BYTES)]

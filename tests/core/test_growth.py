@@ -87,6 +87,9 @@ def test_rows(core, data, count):
     agree(core, "row_sums", offset, nodes, lengths)
     same = data.draw(columns("I", count, st.sampled_from([NONE, *range(count)])))
     agree(core, "row_gains", offset, nodes, same, data.draw(columns("I", count)), lengths)
+    listed = array("I", sorted(data.draw(st.sets(st.integers(0, count - 1)))))
+    unlisted = agree(core, "unlisted_nodes", nodes, same, listed)
+    assert unlisted.tolist() == [n for n in nodes if same[n] not in (NONE, *listed)]
 
 
 def test_only_what_was_there_and_is_longer_gains(core):
@@ -119,17 +122,33 @@ def test_lengths_and_containers(core, graph, data):
     long = st.sampled_from([0, 5, 1 << 32, (1 << 64) - 1])
     known = data.draw(columns("Q", len(sized), long))
     agree(core, "node_lengths", *graph.columns, sized, known)
+    some = array("I", data.draw(st.lists(st.integers(0, count - 1), max_size=6)))
+    agree(core, "chosen_lengths", graph.edge_offset, graph.edge_label, sized, known, some)
     types = data.draw(columns("I", count))
     skipped = data.draw(columns("B", 4, st.integers(0, 1)))
     agree(core, "mark_containers", graph.edge_offset, types, skipped, sized, 2)
     agree(core, "mark_buffers", graph.node_size, sized, 1 << 20)
     agree(core, "nodes_of_types", types, skipped)
+    flags = data.draw(columns("H", count))
+    agree(core, "mostly_flagged", *graph.columns, flags, 2)
+    flagged = agree(core, "nodes_flagged", flags, 2)
+    assert flagged.tolist() == [node for node, flag in enumerate(flags) if flag & 2]
+
+
+def test_more_than_half_of_the_references_lead_to_flagged_nodes(core):
+    graph = graph_of([[1, 2], [2, 3, 3], [3, 3], []], [EdgeKind.WEAK] * 7)
+    found = core.mostly_flagged(*graph.columns, array("H", [0, 4, 0, 6]), 2)
+    assert found.tolist() == [1, 2]
 
 
 def test_a_weak_reference_is_no_element(core):
     graph = graph_of([[1, 1, 1], []], [EdgeKind.ITEM, EdgeKind.WEAK, EdgeKind.INDEX])
     none = array("I"), array("Q")
     assert core.node_lengths(*graph.columns, *none).tolist() == [2, 0]
+    rows = graph.edge_offset, graph.edge_label
+    assert core.chosen_lengths(*rows, *none, array("I", [0, 1, 0])).tolist() == [2, 0, 2]
+    sized = array("I", [1]), array("Q", [7])
+    assert core.chosen_lengths(*rows, *sized, array("I", [0, 1])).tolist() == [2, 7]
 
 
 @settings(max_examples=60, deadline=None)
@@ -171,6 +190,22 @@ BAD = [
     ("node_lengths", (*GRAPH.columns, array("I", [1, 0]), array("Q", [1, 1])), "not ascending"),
     ("node_lengths", (*GRAPH.columns, array("I", [2]), array("Q", [1])), "names 2 of only 2"),
     ("node_lengths", (*GRAPH.columns, array("I", [1]), array("Q")), "same length"),
+    (
+        "chosen_lengths",
+        (*GRAPH[:3:2], array("I", [1]), array("Q", [1]), array("I", [2])),
+        "names 2 of only 2",
+    ),
+    (
+        "chosen_lengths",
+        (array("Q", [0, 2]), array("I", [0]), array("I"), array("Q"), array("I", [0])),
+        "does not fit edge_label",
+    ),
+    (
+        "chosen_lengths",
+        (*GRAPH[:3:2], array("I", [1]), array("Q"), array("I", [0])),
+        "same length",
+    ),
+    ("unlisted_nodes", (array("I", [1]), array("I", [0]), array("I")), "node names 1 of only 1"),
     ("row_sums", (array("Q", [0, 3, 1]), array("I", [0]), array("I", [1])), "row_offset"),
     (
         "row_gains",
@@ -197,6 +232,9 @@ BAD = [
         "node_type names 1",
     ),
     ("mark_buffers", (array("Q", [0]), array("I", [1]), 1), "container_node names 1"),
+    ("nodes_flagged", (array("H", [0]), 1 << 20), "flags must be"),
+    ("mostly_flagged", (*GRAPH.columns, array("H", [0]), 1), "node_flags has 1 entries"),
+    ("mostly_flagged", (*GRAPH.columns, array("H", [0, 0]), 1 << 20), "flags must be"),
 ]
 
 

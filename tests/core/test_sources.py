@@ -147,10 +147,11 @@ def test_a_circle_is_found():
     assert find_circle(calls_between_files(sources)) == []
 
 
-def test_versions_of_python_are_told_apart_in_two_headers_only():
+def test_versions_of_python_are_told_apart_in_three_headers_only():
     found = {name for name, text in read_sources().items() if VERSION.search(code_of(text))}
     # The module refuses another version than the one it was built for.
-    assert found == {"base/compat.h", "base/frames.h", "capture/module.c"}
+    headers = {"base/compat.h", "base/frame_layout.h", "base/frames.h"}
+    assert found == headers | {"capture/module.c"}
 
 
 def test_the_graph_half_uses_the_public_c_api_only():
@@ -173,7 +174,7 @@ def test_no_extension_turns_the_gil_of_a_free_threaded_build_on(path, condition)
     code = code_of((ROOT / "memlens" / "_core" / path).read_text())
     assert "{Py_mod_gil, Py_MOD_GIL_NOT_USED}" in code
     assert condition in code
-    for header in (NATIVE / "base/compat.h", NATIVE.parent / "sampler/frames.h"):
+    for header in (NATIVE / "base/compat.h", NATIVE / "base/frame_layout.h"):
         assert "Py_GIL_DISABLED" in header.read_text()
 
 

@@ -8,12 +8,16 @@ import random
 import subprocess
 import sys
 import textwrap
+from array import array
+from functools import cache
 
 import pytest
 
+import memlens
 from memlens._core.layout import LABEL_BITS, EdgeKind
 from memlens._rows import Rows
 from memlens.errors import MemlensError, SnapshotFileError
+from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.node_set import NodeSet
 from tests.heap.damaged import mutate, stored, whole_heap, write_damaged
@@ -44,6 +48,34 @@ def whole_tree(tree):
     str(tree), tree.tree(6, 20), json.dumps(tree.to_dict(6, 20)), tree.children()
 
 
+def leaks_of(snapshot):
+    """Look for leaks since two undamaged snapshots, in which the containers were shorter."""
+    report = memlens.find_leaks([*shorter(), snapshot])
+    str(report), json.dumps(report.to_dict())
+    report = memlens.find_leaks([snapshot, *shorter()])
+    str(report), json.dumps(report.to_dict())
+    return report
+
+
+@cache
+def shorter():
+    sections, facts = stored(whole_heap())
+    found = []
+    for share, timestamp in ((4, -20.0), (2, -10.0)):
+        before = {name: (code, array(code, column)) for name, (code, column) in sections.items()}
+        lengths = before["container_length"][1]
+        lengths[:] = array(lengths.typecode, (length // share for length in lengths))
+        columns = {name: column for name, (_, column) in before.items()}
+        found.append(HeapSnapshot(HeapGraph(columns, {**facts, "timestamp": timestamp})))
+    return found
+
+
+def stuck_in(snapshot):
+    report = memlens.stuck_tasks(snapshot)
+    str(report), json.dumps(report.to_dict())
+    return report
+
+
 VIEWS = {
     **{
         f"by {by}": lambda s, by=by: s.summary(by)
@@ -71,6 +103,8 @@ VIEWS = {
     "facts": lambda s: (s.timestamp, s.reason, s.pid, s.pause_seconds, s.total_bytes, repr(s)),
     "comparison": lambda s: s.compare(s),
     "verify": lambda s: s.verify(),
+    "leaks": leaks_of,
+    "stuck tasks": stuck_in,
     "what is saved": lambda s: s.graph.stored_sections(),
 }
 
@@ -102,6 +136,7 @@ def test_every_view_reads_the_undamaged_file(tmp_path, parts):
     snapshot = HeapSnapshot.load(tmp_path / "x")
     for view in VIEWS.values():
         look_at(view(snapshot))
+    assert leaks_of(snapshot)  # a suspect, so that everything about one is asked for
 
 
 @pytest.mark.parametrize("part", range(8))
@@ -186,6 +221,7 @@ def test_file_without_a_fact_or_with_a_wrong_one_is_refused_at_once(tmp_path, pa
 
 BOUNDED = """
 import resource, sys
+from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.node_set import NodeSet
 import tests.heap.test_damaged as views

@@ -79,3 +79,12 @@ def test_steps_are_even_within_a_quarter_of_their_mean():
     assert is_even([100, 120, 80])
     assert not is_even([100, 140, 60])
     assert not is_even([after - before for before, after in pairwise(UNEVEN)])
+
+
+def test_an_int_leaks_only_if_it_keeps_its_lowest_digits():
+    """A set of bits does; what a calculation makes larger does not."""
+    assert holders(UNEVEN, [7, 7, 7, 7], type_name="int") == ["app.audit"]
+    assert holders(EVEN, [7, 8, 9, 10], type_name="int") == []
+    assert holders(EVEN, None, type_name="int") == []
+    assert holders(EVEN, [None, None, 7, 7], type_name="int") == []
+    assert holders(EVEN, None, type_name="int", count=20) == []

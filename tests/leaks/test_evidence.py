@@ -79,6 +79,29 @@ def test_what_is_gone_between_the_return_of_main_and_the_exit_was_seen_at_the_re
     assert holders(program([None, 10, 20, 30, 40, 50, None], reasons)) == ["app.rows"]
 
 
+RETURNED = ("startup", *["periodic"] * 4, "return", "exit")
+
+
+def test_what_a_thread_or_generator_held_is_gone_before_main_returns():
+    """Its variables go when its work ends, and what main() closes is empty as it returns."""
+    assert holders(program([None, 10, 20, 30, 40, None, None], RETURNED)) == ["app.rows"]
+    assert holders(program([None, 10, 20, 30, 40, 0, 0], RETURNED)) == ["app.rows"]
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        pytest.param([None, 10, 20, 30, 40, 38, 38], id="most of it stays"),
+        pytest.param([None, 10, 20, 30, 40, 20, 20], id="half of it stays"),
+        pytest.param([None, None, 10, 20, 30, 0, 0], id="two intervals"),
+        pytest.param([None, 100, 400, 450, 470, None, None], id="it was nearly full"),
+        pytest.param([None, 10, 20, 30, 30, None, None], id="it stood still"),
+    ],
+)
+def test_what_ends_with_the_work_and_was_no_leak_in_it_is_none(lengths):
+    assert holders(program(lengths, RETURNED)) == []
+
+
 def test_a_short_last_interval_is_weighed_by_its_length():
     snapshots = program([10, 100, 200, 300, 330])
     moved = [*snapshots[:4], program([None] * 4 + [330], seconds=49.5)[-1]]

@@ -23,6 +23,15 @@ def test_what_grows_and_states_a_bound_is_told_as_such_and_is_no_suspect():
     assert json.loads(json.dumps(report.to_dict()))["bounded"][0]["bound"] == 500
 
 
+@pytest.mark.parametrize(("bound", "confidence"), [(500, "high"), (10_000_000, "medium")])
+def test_that_there_is_no_leak_is_less_certain_where_the_bound_is_far(bound, confidence):
+    def plant(p, n):
+        p.module("app", recent=table_of(p, n, kind=K.KEY, bound=bound))
+
+    report = find_leaks(series(plant))
+    assert (report.verdict, report.confidence) == ("no leak", confidence)
+
+
 @pytest.mark.parametrize(
     ("counts", "grows"),
     [

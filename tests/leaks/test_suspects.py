@@ -207,6 +207,39 @@ def test_a_chain_that_grows_at_its_tail_is_named_at_its_head_too():
     assert suspect.holder_type == "app.Queue"
 
 
+def test_a_namespace_that_gains_names_is_not_told_to_be_an_lru_cache():
+    """A runner of cells sets Out_1, Out_2... in its own globals."""
+
+    def cells(p, n):
+        module = p.node("module", 64, key="module")
+        names = p.node("dict", 232, key="names", flags=NodeFlag.NAMESPACE, length=n)
+        p.edge(module, names, K.INTERNAL, "__dict__")
+        for i in range(n):
+            p.edge(names, p.node("str", 50, key=("name", i)), K.ITEM)
+            p.edge(names, p.node("list", 88, key=("out", i)), K.ATTRIBUTE, f"Out_{i}")
+        p.root(module, name="notebook")
+
+    (suspect,) = find_leaks(series(cells, step=40))
+    assert suspect.holder == "notebook.__dict__"
+    assert suspect.growing_types[0] == "list"
+    assert "LRUCache" not in suspect.suggestion
+    assert "names are set to list objects" in suspect.evidence
+
+
+@pytest.mark.parametrize(("count", "first"), [(1, "list"), (40, "app.Plugin")])
+def test_what_came_by_the_way_is_not_the_first_of_the_growing_types(count, first):
+    def plant(p, n):
+        table = p.node("dict", 64 + 8 * n, key="table", length=n)
+        for i in range(n):
+            p.edge(table, p.node("str", 50, key=("key", i)), K.ITEM)
+            kind = "app.Plugin" if n > 300 and i >= n - count else "list"
+            p.edge(table, p.node(kind, 100, key=("value", i)), K.KEY, "<str>")
+        p.module("app", outputs=table)
+
+    (suspect,) = find_leaks(series(plant, step=100))
+    assert suspect.growing_types[0] == first
+
+
 @pytest.mark.parametrize(
     ("pattern", "value", "container", "kind", "flags"),
     [

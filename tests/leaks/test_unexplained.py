@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import find_leaks
 from memlens.leaks.unexplained import MALLOC_FACT, unexplained_growth
 from tests.heap.planted import Planter
@@ -54,6 +56,37 @@ def test_memory_that_settles_is_no_leak(used):
     report = find_leaks(snapshots_of(used))
     assert (report.verdict, report.unexplained) == ("no leak", None)
     assert "No leak" in str(report)
+
+
+def ended(used, seconds):
+    """Snapshots of a program whose main() returned at the last but one."""
+    reasons = ["startup", *["periodic"] * (len(used) - 3), "return", "exit"]
+    moments = [60.0 * step for step in range(len(used) - 1)]
+    moments.append(moments[-1] + seconds)
+    return [
+        HeapSnapshot(
+            HeapGraph(one.graph.sections, {**one.graph.facts, "reason": r, "timestamp": at})
+        )
+        for one, r, at in zip(snapshots_of(used), reasons, moments, strict=True)
+    ]
+
+
+def test_between_the_return_of_main_and_the_exit_nothing_need_grow():
+    growth = find_leaks(ended([*GROWTH, 26], 20.0)).unexplained
+    assert growth is not None
+    assert growth.growth_bytes == 6 * MIB
+
+
+@pytest.mark.parametrize(
+    ("used", "seconds"),
+    [
+        pytest.param([*GROWTH, 26], 90.0, id="a long time in which nothing grew"),
+        pytest.param([*GROWTH[:-1], 24, 24], 20.0, id="settled before the return"),
+        pytest.param([*GROWTH[:-1], 20, 20], 20.0, id="freed at the return"),
+    ],
+)
+def test_memory_that_settles_before_the_end_is_no_leak(used, seconds):
+    assert find_leaks(ended(used, seconds)).verdict == "no leak"
 
 
 def test_two_intervals_are_told_with_low_confidence():

@@ -14,11 +14,20 @@ from memlens._core.pure.dominators import dominator_tree
 from memlens._core.pure.growth import birth_steps, mark_born, reach_marked, share_sizes
 from memlens._core.pure.places import place_keys
 from memlens._core.pure.reach import edges_between, grown_rows, reached_nodes
-from memlens._core.pure.rows import group_nodes, node_lengths, row_gains, row_sums
+from memlens._core.pure.rows import (
+    chosen_lengths,
+    group_nodes,
+    node_lengths,
+    row_gains,
+    row_sums,
+    unlisted_nodes,
+)
 from memlens._core.pure.scans import (
     edges_labelled,
     mark_buffers,
     mark_containers,
+    mostly_flagged,
+    nodes_flagged,
     nodes_of_types,
     text_keys,
 )
@@ -34,6 +43,7 @@ __all__ = (
     "birth_steps",
     "capture",
     "children_rows",
+    "chosen_lengths",
     "count_types",
     "dominator_tree",
     "edges_between",
@@ -47,8 +57,10 @@ __all__ = (
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "mostly_flagged",
     "nearest_marked",
     "node_lengths",
+    "nodes_flagged",
     "nodes_of_types",
     "place_keys",
     "reach_marked",
@@ -61,4 +73,5 @@ __all__ = (
     "shortest_paths",
     "spread_flags",
     "text_keys",
+    "unlisted_nodes",
 )

@@ -1,4 +1,4 @@
-"""The keyed hashes of the beginnings of large texts and buffers.
+"""The keyed hashes of the beginnings of large texts, buffers and ints.
 
 A buffer that accumulates keeps its beginning; one that is emptied does not. The hash is Python's own
 of ``bytes``, whose key is secret and of this process, so that contents cannot be guessed from a
@@ -22,12 +22,13 @@ _MIN_NODE_BYTES = 512
 _MIN_ARRAY_BYTES = 1280  # of numpy
 _PREFIX_BYTES = 256
 _PREFIX_CHARACTERS = 128
+_DIGIT_BITS, _PREFIX_DIGITS = 30, 64  # of an int, as CPython stores it
 
 
 def prefix_sections(
     heap: WalkedHeap, node_type: Sequence[int], node_size: Sequence[int]
 ) -> dict[str, array[int]]:
-    """Return the hash of the beginning of each str and bytes, and of large buffers and arrays.
+    """Return the hash of the beginning of each str and bytes, and of large buffers, arrays and ints.
 
     Of a short text or bytes it is the hash of all of it.
     """
@@ -73,9 +74,26 @@ def _of_buffer(buffer: Any) -> bytes | None:
     return prefix if len(prefix) == _PREFIX_BYTES and any(prefix) else None
 
 
+def _of_int(value: int) -> bytes | None:
+    """Return the digits from the lowest that is not zero.
+
+    An int whose bits are a set keeps them where only higher bits are added.
+    """
+    if value < 0:
+        return None
+    first = ((value & -value).bit_length() - 1) // _DIGIT_BITS
+    count = (value.bit_length() + _DIGIT_BITS - 1) // _DIGIT_BITS
+    if count - first < _PREFIX_DIGITS:
+        return None
+    mask = (1 << _DIGIT_BITS) - 1
+    low = value >> first * _DIGIT_BITS & (1 << _DIGIT_BITS * _PREFIX_DIGITS) - 1
+    return array("I", (low >> _DIGIT_BITS * i & mask for i in range(_PREFIX_DIGITS))).tobytes()
+
+
 _READERS: dict[type, _Reader] = {
     str: _of_text,
     bytes: _of_bytes,
     bytearray: _of_buffer,
     array: _of_buffer,
+    int: _of_int,
 }

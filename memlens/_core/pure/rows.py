@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import groupby, pairwise
 from operator import le, lt
 from typing import TYPE_CHECKING
 
-from memlens._core.layout import NONE
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind
 from memlens._core.pure.columns import (
     read_column,
     read_edges,
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 __all__ = (
     "check_ascending",
     "check_numbers",
+    "chosen_lengths",
     "group_nodes",
     "node_lengths",
     "read_rows",
     "row_gains",
     "row_sums",
+    "unlisted_nodes",
 )
 
 
@@ -80,6 +84,56 @@ def node_lengths(
     for node, length in zip(containers, known, strict=True):
         lengths[node] = length
     return array("I", [min(length, NONE) for length in lengths])
+
+
+def chosen_lengths(
+    edge_offset: ReadableBuffer,
+    edge_label: ReadableBuffer,
+    container_node: ReadableBuffer,
+    container_length: ReadableBuffer,
+    node: ReadableBuffer,
+) -> array[int]:
+    """Return the number of elements of each of some nodes (``"I"``), as ``"Q"``.
+
+    What has no length counts its strong references. ``container_node`` ascends. Only the rows of
+    the nodes are looked at, so this suits a few of many. Raises `ValueError` for rows that are not
+    within the columns.
+    """
+    offset = read_column(edge_offset, "Q", "edge_offset")
+    label = read_column(edge_label, "I", "edge_label")
+    containers = read_column(container_node, "I", "container_node")
+    known = read_column(container_length, "Q", "container_length")
+    nodes = read_column(node, "I", "node")
+    _check_nodes(nodes, "node", len(offset) - 1)
+    for one in nodes:
+        if not offset[one] <= offset[one + 1] <= len(label):
+            raise ValueError("edge_offset does not fit edge_label")
+    if len(containers) != len(known):
+        raise ValueError("container_node and container_length must have the same length")
+    lengths = array("Q")
+    for one in nodes:
+        place = bisect_left(containers, one)
+        if place < len(containers) and containers[place] == one:
+            lengths.append(known[place])
+        else:
+            row = label[offset[one] : offset[one + 1]]
+            lengths.append(sum(1 for edge in row if edge & KIND_MASK != EdgeKind.WEAK))
+    return lengths
+
+
+def unlisted_nodes(
+    node: ReadableBuffer, same: ReadableBuffer, listed: ReadableBuffer
+) -> array[int]:
+    """Return those of some nodes that were there before and were not listed (``"I"``).
+
+    ``same``: for each node the same object's node before, or `NONE`. ``listed``: nodes of before,
+    ascending. Raises `ValueError` for a node that does not exist.
+    """
+    nodes = read_column(node, "I", "node")
+    matched = read_column(same, "I", "same")
+    _check_nodes(nodes, "node", len(matched))
+    known = {*read_column(listed, "I", "listed"), NONE}
+    return array("I", [one for one in nodes if matched[one] not in known])
 
 
 def row_sums(
@@ -139,9 +193,15 @@ def read_rows(
     ascends = all(map(le, offset, offset[1:]))
     if not offset or offset[0] or offset[-1] != len(nodes) or not ascends:
         raise ValueError("row_offset does not fit row_node")
-    if nodes and max(nodes) >= node_count:
-        raise ValueError(f"row_node names {max(nodes)} of only {node_count}")
+    _check_nodes(nodes, "row_node", node_count)
     return offset, nodes
+
+
+def _check_nodes(nodes: Sequence[int], name: str, node_count: int) -> None:
+    """Raise `ValueError` where a number is of no node."""
+    for node in nodes:
+        if node >= node_count:
+            raise ValueError(f"{name} names {node} of only {node_count}")
 
 
 def check_numbers(column: memoryview, name: str, limit: int) -> None:

@@ -9,13 +9,21 @@ from operator import le
 from typing import TYPE_CHECKING
 
 from memlens._core.layout import NONE
-from memlens._core.pure.columns import read_column
+from memlens._core.pure.columns import read_column, read_edges, read_flags, read_skipped
 from memlens._core.pure.rows import check_ascending, check_numbers
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ("edges_labelled", "mark_buffers", "mark_containers", "nodes_of_types", "text_keys")
+__all__ = (
+    "edges_labelled",
+    "mark_buffers",
+    "mark_containers",
+    "mostly_flagged",
+    "nodes_flagged",
+    "nodes_of_types",
+    "text_keys",
+)
 
 _SEED = 0x5EED  # of the second checksum
 
@@ -43,6 +51,16 @@ def nodes_of_types(node_type: ReadableBuffer, type_mark: ReadableBuffer) -> arra
     if max(types, default=-1) >= len(marks):
         raise ValueError("node_type names a type without a mark")
     return array("I", [node for node, kind in enumerate(types) if marks[kind]])
+
+
+def nodes_flagged(node_flags: ReadableBuffer, flags: int) -> array[int]:
+    """Return the nodes that have one of ``flags`` (``"I"``).
+
+    Raises `ValueError` for flags that no node can have.
+    """
+    column = read_column(node_flags, "H", "node_flags")
+    read_skipped(flags, "flags")
+    return array("I", [node for node, one in enumerate(column) if one & flags])
 
 
 def edges_labelled(edge_label: ReadableBuffer, label: int) -> array[int]:
@@ -100,3 +118,28 @@ def mark_buffers(
     for node in containers:
         marks[node] = 0
     return marks
+
+
+def mostly_flagged(
+    edge_offset: ReadableBuffer,
+    edge_target: ReadableBuffer,
+    edge_label: ReadableBuffer,
+    node_flags: ReadableBuffer,
+    flags: int,
+) -> array[int]:
+    """Return the nodes without any of ``flags`` that refer mostly to nodes with some (``"I"``).
+
+    Weak references count, too. Raises `ValueError` for inconsistent columns.
+    """
+    edges = read_edges(edge_offset, edge_target, edge_label)
+    marks = [flag & flags != 0 for flag in read_flags(node_flags, edges.node_count)]
+    read_skipped(flags, "flags")
+    return array(
+        "I",
+        [
+            node
+            for node, (start, end) in enumerate(pairwise(edges.offset))
+            if not marks[node]
+            and sum(marks[target] for target in edges.target[start:end]) * 2 > end - start
+        ],
+    )

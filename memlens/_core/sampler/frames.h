@@ -1,63 +1,25 @@
-/* Everything of the sampler that depends on the CPython minor version: frames, code, line tables.
+/* What the sampler reads of CPython: frames, code, line tables.
  *
  * Read inside an allocation, with the interpreter in any state: an exception set, a container half
  * resized, a code object dying. So these functions only read memory. They call nothing of CPython
  * that may allocate, free, take a lock, change a reference count or raise.
  *
  * This file knows nothing of the sampler, and no other file of the sampler knows CPython's versions
- * or the fields of its internal structs.
+ * or the fields of its internal structs. Those of frames are in base/frame_layout.h.
  *
  * SAMPLER_SUPPORTED is 0 where the layouts below are not known; the module then refuses to import. */
 
 #ifndef MEMLENS_SAMPLER_FRAMES_H
 #define MEMLENS_SAMPLER_FRAMES_H
 
-#ifndef Py_BUILD_CORE
-#define Py_BUILD_CORE 1 /* the layout of interpreter frames is internal */
-#endif
-#include <Python.h>
+#include "base/frame_layout.h"
 
 #define SAMPLER_BUILDS "CPython 3.11 to 3.15 with the GIL"
+#define SAMPLER_SUPPORTED FRAME_LAYOUT_KNOWN
 
-#if defined(Py_GIL_DISABLED) || PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x03100000
-#define SAMPLER_SUPPORTED 0
-#else
-#define SAMPLER_SUPPORTED 1
+#if SAMPLER_SUPPORTED
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "internal/pycore_frame.h"
-#if PY_VERSION_HEX >= 0x030E0000
-#include "internal/pycore_interpframe.h"
-#endif
-
-typedef _PyInterpreterFrame Frame;
-
-/* The layouts that were read and tested. Another one must not compile. */
-#if PY_VERSION_HEX >= 0x030E0000
-_Static_assert(offsetof(Frame, f_executable) == 0, "frame of CPython 3.14 and 3.15");
-_Static_assert(offsetof(Frame, previous) == sizeof(void *), "frame of CPython 3.14 and 3.15");
-_Static_assert(offsetof(Frame, instr_ptr) == 7 * sizeof(void *), "frame of CPython 3.14 and 3.15");
-_Static_assert(FRAME_OWNED_BY_INTERPRETER == 3, "frame of CPython 3.14 and 3.15");
-_Static_assert(Py_TAG_REFCNT == 1 && Py_TAG_BITS == 3, "references of CPython 3.14 and 3.15");
-#elif PY_VERSION_HEX >= 0x030D0000
-_Static_assert(offsetof(Frame, f_executable) == 0, "frame of CPython 3.13");
-_Static_assert(offsetof(Frame, previous) == sizeof(void *), "frame of CPython 3.13");
-_Static_assert(offsetof(Frame, instr_ptr) == 7 * sizeof(void *), "frame of CPython 3.13");
-_Static_assert(FRAME_OWNED_BY_CSTACK == 3, "frame of CPython 3.13");
-#elif PY_VERSION_HEX >= 0x030C0000
-_Static_assert(offsetof(Frame, f_code) == 0, "frame of CPython 3.12");
-_Static_assert(offsetof(Frame, previous) == sizeof(void *), "frame of CPython 3.12");
-_Static_assert(offsetof(Frame, prev_instr) == 7 * sizeof(void *), "frame of CPython 3.12");
-_Static_assert(FRAME_OWNED_BY_CSTACK == 3, "frame of CPython 3.12");
-#else
-_Static_assert(offsetof(Frame, f_code) == 4 * sizeof(void *), "frame of CPython 3.11");
-_Static_assert(offsetof(Frame, previous) == 6 * sizeof(void *), "frame of CPython 3.11");
-_Static_assert(offsetof(Frame, prev_instr) == 7 * sizeof(void *), "frame of CPython 3.11");
-#endif
-_Static_assert(sizeof(_Py_CODEUNIT) == 2, "line tables count code units of two bytes");
 
 /* Whether the Python that runs has the layouts that this was compiled with. */
 static inline bool
@@ -98,72 +60,15 @@ thread_state_ident(PyThreadState *tstate)
     return tstate->thread_id;
 }
 
-static inline Frame *
-frame_innermost(PyThreadState *tstate)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    return tstate->current_frame;
-#else
-    return tstate->cframe != NULL ? tstate->cframe->current_frame : NULL;
-#endif
-}
-
-static inline Frame *
-frame_caller(Frame *frame)
-{
-    return frame->previous;
-}
-
 /* The code that a frame runs, or NULL for frames that are the interpreter's own (3.12+) or have not
  * begun (their instruction pointer means nothing yet): tracemalloc leaves out the same ones. */
 static inline PyCodeObject *
-frame_code(Frame *frame)
+frame_code(CompatFrame *frame)
 {
-#if PY_VERSION_HEX >= 0x030E0000
-    uintptr_t held = frame->f_executable.bits;
-    PyObject *executable = (PyObject *)(held & ~(uintptr_t)Py_TAG_BITS);
-    if (frame->owner >= FRAME_OWNED_BY_INTERPRETER || (held & 2) != 0 ||
-        executable == NULL || !PyCode_Check(executable)) {
-        return NULL;
-    }
-    PyCodeObject *code = (PyCodeObject *)executable;
-    bool begun = frame->owner == FRAME_OWNED_BY_GENERATOR ||
-                 frame->instr_ptr >= _PyCode_CODE(code) + code->_co_firsttraceable;
-    return begun ? code : NULL;
-#elif PY_VERSION_HEX >= 0x030D0000
-    if (frame->owner == FRAME_OWNED_BY_CSTACK || frame->f_executable == NULL ||
-        !PyCode_Check(frame->f_executable)) {
-        return NULL;
-    }
-    PyCodeObject *code = (PyCodeObject *)frame->f_executable;
-    bool begun = frame->owner == FRAME_OWNED_BY_GENERATOR ||
-                 frame->instr_ptr >= _PyCode_CODE(code) + code->_co_firsttraceable;
-    return begun ? code : NULL;
-#else
-#if PY_VERSION_HEX >= 0x030C0000
-    if (frame->owner == FRAME_OWNED_BY_CSTACK) {
-        return NULL;
-    }
-#endif
-    PyCodeObject *code = frame->f_code;
-    if (code == NULL) {
-        return NULL;
-    }
-    bool begun = frame->owner == FRAME_OWNED_BY_GENERATOR ||
-                 frame->prev_instr >= _PyCode_CODE(code) + code->_co_firsttraceable;
-    return begun ? code : NULL;
-#endif
-}
-
-/* Which code unit runs; -1 before the first. */
-static inline int
-frame_position(Frame *frame, PyCodeObject *code)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    return (int)(frame->instr_ptr - _PyCode_CODE(code));
-#else
-    return (int)(frame->prev_instr - _PyCode_CODE(code));
-#endif
+    PyCodeObject *code = compat_frame_code(frame);
+    bool has_begun = code != NULL && (compat_is_generator_frame(frame)
+                                      || compat_frame_position(frame, code) >= code->_co_firsttraceable);
+    return has_begun ? code : NULL;
 }
 
 static inline PyObject *

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "frames.h"
 #include "index.h"
 #include "prng.h"
@@ -66,32 +67,6 @@ strings_intern(Strings *strings, const char *bytes, uint32_t length, bool *full)
     return strings->count - 1;
 }
 
-/* UTF-8 of one character; lone surrogates are encoded as they are ("surrogatepass"). */
-static int
-encode_character(uint32_t character, char *out)
-{
-    if (character < 0x80) {
-        out[0] = (char)character;
-        return 1;
-    }
-    if (character < 0x800) {
-        out[0] = (char)(0xc0 | (character >> 6));
-        out[1] = (char)(0x80 | (character & 63));
-        return 2;
-    }
-    if (character < 0x10000) {
-        out[0] = (char)(0xe0 | (character >> 12));
-        out[1] = (char)(0x80 | ((character >> 6) & 63));
-        out[2] = (char)(0x80 | (character & 63));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | (character >> 18));
-    out[1] = (char)(0x80 | ((character >> 12) & 63));
-    out[2] = (char)(0x80 | ((character >> 6) & 63));
-    out[3] = (char)(0x80 | (character & 63));
-    return 4;
-}
-
 static uint32_t
 strings_intern_text(Strings *strings, PyObject *string, bool *full)
 {
@@ -100,9 +75,9 @@ strings_intern_text(Strings *strings, PyObject *string, bool *full)
     if (!text_of(string, &text)) {
         return STRING_EMPTY;
     }
-    /* Four bytes a character at most: what is kept surely fits. */
+    /* UTF8_MAX_BYTES a character at most: what is kept surely fits. */
     Py_ssize_t kept = text.length;
-    Py_ssize_t limit = PyUnicode_IS_ASCII(string) ? STRING_LONGEST_BYTES : STRING_LONGEST_BYTES / 4;
+    Py_ssize_t limit = PyUnicode_IS_ASCII(string) ? STRING_LONGEST_BYTES : STRING_LONGEST_BYTES / UTF8_MAX_BYTES;
     if (kept > limit) {
         kept = limit;
     }
@@ -110,12 +85,11 @@ strings_intern_text(Strings *strings, PyObject *string, bool *full)
     if (PyUnicode_IS_ASCII(string)) {
         return strings_intern(strings, (const char *)text.data + first, (uint32_t)kept, full);
     }
-    uint32_t length = 0;
+    char *end = encoded;
     for (Py_ssize_t i = first; i < text.length; i++) {
-        length += (uint32_t)encode_character(PyUnicode_READ(text.kind, text.data, i),
-                                             encoded + length);
+        end = put_utf8(end, PyUnicode_READ(text.kind, text.data, i));
     }
-    return strings_intern(strings, encoded, length, full);
+    return strings_intern(strings, encoded, (uint32_t)(end - encoded), full);
 }
 
 static void

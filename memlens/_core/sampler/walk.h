@@ -128,7 +128,8 @@ static uint32_t
 walk_frames(PyThreadState *tstate, RawFrame kept[FRAMES_KEPT], uint32_t *walked)
 {
     uint32_t count = 0;
-    for (Frame *frame = frame_innermost(tstate); frame != NULL; frame = frame_caller(frame)) {
+    for (CompatFrame *frame = compat_top_frame(tstate); frame != NULL;
+         frame = compat_previous_frame(frame)) {
         PyCodeObject *code = frame_code(frame);
         if (code == NULL) {
             continue;
@@ -140,7 +141,7 @@ walk_frames(PyThreadState *tstate, RawFrame kept[FRAMES_KEPT], uint32_t *walked)
         uint32_t place = count < FRAMES_KEPT
                              ? count
                              : FRAMES_INNERMOST + (count - FRAMES_INNERMOST) % FRAMES_OUTERMOST;
-        kept[place] = (RawFrame){code, frame_position(frame, code)};
+        kept[place] = (RawFrame){code, compat_frame_position(frame, code)};
         count++;
     }
     *walked = count;

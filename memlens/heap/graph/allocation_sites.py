@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any
 
 from memlens._core.layout import SITE_SECTIONS
@@ -101,11 +101,9 @@ class AllocationSites:
             for offset in _OBJECT_OFFSETS:
                 if offset + _SMALLEST_OBJECT <= size_bytes:
                     rows[address + offset] = row
-        return {
-            node: rows[address]
-            for node, address in enumerate(self._node_address)
-            if address in rows
-        }
+        addresses = self._node_address
+        sampled = compress(range(len(addresses)), map(rows.__contains__, addresses))
+        return {node: rows[addresses[node]] for node in sampled}
 
     @cached_property
     def buffer_samples(self) -> dict[int, list[int]]:

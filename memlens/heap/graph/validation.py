@@ -257,8 +257,15 @@ def _check_root_kinds(sections: CheckedSections) -> None:
 
 
 def _check_root_frames(sections: CheckedSections) -> None:
-    rows = [row for row in sections.peek("root_frame") if row != NONE]
-    _check_range("root_frame", rows, sections.item_count("frame_thread"))
+    frames, kinds = sections.peek("root_frame"), sections.peek("root_kind")
+    found = [(row, kind) for row, kind in zip(frames, kinds, strict=True) if row != NONE]
+    if any(kind != RootKind.FRAME for _, kind in found):
+        raise SnapshotFileError("inconsistent heap: a root that is no frame has one")
+    _check_range("root_frame", [row for row, _ in found], sections.item_count("frame_thread"))
+
+
+def _check_root_names(sections: CheckedSections) -> None:
+    _check_range("root_name", sections.peek("root_name"), sections.item_count("string_offset") - 1)
 
 
 def _check_sparse(name: str) -> Callable[[CheckedSections], None]:
@@ -315,6 +322,7 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
     "type_node": _check_type_nodes,
     "root_kind": _check_root_kinds,
     "root_frame": _check_root_frames,
+    "root_name": _check_root_names,
     **{
         name: _check_sparse(name)
         for name in ("container_node", "name_node", "value_node", "equal_node", "prefix_node")

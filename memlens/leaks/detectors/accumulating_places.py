@@ -7,15 +7,24 @@ many instances keeps a little more.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
+from memlens._core.layout import NONE, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.gates import Contents, is_initial_load, is_leak, onset_of
+from memlens.leaks.detectors.members import elements_of, members_through_time
+from memlens.leaks.gates import (
+    Contents,
+    can_be_leak,
+    is_initial_load,
+    is_leak,
+    onset_of,
+    steps_of,
+)
 from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
 
-__all__ = ("accumulating_places", "elements_of", "follow_elements", "members_through_time")
+__all__ = ("accumulating_places", "follow_elements")
 
 _MAX_PLACES = 400  # looked at closely; of more, those that gained the most elements
 _SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
@@ -23,13 +32,15 @@ _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MORE = 1.1  # containers of a place in the last snapshot, relative to the one before
 _MIN_HELD_BYTES, _MIN_HELD_SHARE = 1 << 20, 0.5  # by a place that only the last of two shows
 _MAX_COMPARED = 20_000  # tuples and texts, with what was at their addresses before
+_NOTHING = array("I")
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
 
 def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
     """Yield the holders among the containers; ``known`` collects their nodes."""
+    ours = growth.places(growth.end).holding_own
     for found in _candidates(growth):
-        members = [node for node in found if not _holds_our_objects(growth.last, node)]
+        members = array("I", [node for node in found if node not in ours])
         if not members:
             continue
         holder = _holder(growth, members) or _single(growth, members)
@@ -38,82 +49,29 @@ def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
             yield holder
 
 
-def _candidates(growth: Growth) -> list[list[int]]:
-    """Return the containers of each place whose length has risen, most elements gained first."""
+def _candidates(growth: Growth) -> Iterator[array[int]]:
+    """Yield the containers of each place whose length has risen, most elements gained first."""
+    places = growth.places(growth.end).containers
+    gains = _gains(growth)
+    for key in sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]:
+        yield places[key]
+
+
+def _gains(growth: Growth) -> dict[int, int]:
+    """Return for each place whose length has risen by how much."""
     last = growth.places(growth.end)
     before = growth.places(growth.end - 1)
+    lengths, lengths_before = last.node_lengths(), before.node_lengths()
+    total_before = before.lengths(lengths_before)
     gains: dict[int, int] = {}
-    for key, length in last.lengths.items():
-        gained = length - before.lengths.get(key, 0 if len(growth.graphs) == 2 else length)
+    for key, length in last.lengths(lengths).items():
+        gained = length - total_before.get(key, 0 if len(growth.graphs) == 2 else length)
         if gained > 0:
             gains[key] = gained
-    for key, gained in last.gains(before, growth.same[-1]).items():
+    for key, gained in last.gains(growth.same[-1], lengths_before, lengths).items():
         if gained and key not in gains:  # the path to a container may have changed
             gains[key] = gained
-    ordered = sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]
-    return [last.containers[key] for key in ordered]
-
-
-def _gain(growth: Growth, node: int) -> int:
-    was = growth.earlier(node, growth.end)
-    if was == NONE:
-        return 0
-    return growth.length(node, growth.end) - growth.length(was, growth.end - 1)
-
-
-def members_through_time(growth: Growth, members: Collection[int]) -> list[list[int]]:
-    """Return the containers of a place in each snapshot of its life, the last ones first found.
-
-    Those that have the key of the place then, and those that are the same objects as members.
-    """
-    now = growth.places(growth.end).keys
-    keys = {now[node] for node in members}
-    through = [list(members)]
-    for step in range(growth.end - 1, -1, -1):
-        same, before = growth.same[step], growth.places(step).keys
-        earlier = {
-            was
-            for node in through[-1]
-            if (was := same[node]) != NONE
-            and (before[was] == now[node] or _keeps_contents(growth, step, was, node))
-        }
-        now = before
-        if len(members) != 1 or not earlier:  # a single one that lives is followed itself
-            for key in keys:
-                earlier.update(growth.places(step).containers.get(key, ()))
-        if not earlier:
-            break
-        through.append(sorted(earlier))
-    return through[::-1]
-
-
-def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
-    """Tell whether a container at another place is the same as one at its address before.
-
-    The address of a container that was freed is soon used again by another of its type.
-    """
-    held = elements_of(growth.graphs[step], [was])
-    same = growth.same[step]
-    kept = sum(1 for node in elements_of(growth.graphs[step + 1], [now]) if same[node] in held)
-    return bool(held) and kept * 2 >= len(held)
-
-
-def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
-    """Return what containers refer to: the keys of a mapping, the elements of anything else."""
-    keys: set[int] = set()
-    values: set[int] = set()
-    flags = graph.flags
-    for node in nodes:
-        row = slice(graph.edge_offset[node], graph.edge_offset[node + 1])
-        for target, label in zip(graph.edge_target[row], graph.edge_label[row], strict=True):
-            kind = label & KIND_MASK
-            if flags[target] & HIDDEN:
-                continue
-            if kind == EdgeKind.ITEM:
-                keys.add(target)
-            elif kind != EdgeKind.WEAK:
-                values.add(target)
-    return keys if len(keys) * 2 >= len(values) else values
+    return gains
 
 
 def follow_elements(
@@ -165,23 +123,23 @@ def _the_same_before(growth: Growth, step: int, nodes: Collection[int]) -> dict[
     return found
 
 
-def _holder(growth: Growth, members: list[int]) -> Holder | None:
+def _holder(growth: Growth, members: array[int]) -> Holder | None:
     """Return the holder that the containers of a place are, None where they are no leak."""
     through = members_through_time(growth, members)
     is_late = 2 <= len(through) <= _SHORT_HISTORY and len(through) < len(growth.graphs)
     if is_late:  # it was empty before it existed: of a short program there is no more to see
-        holder = _holder_over(growth, members, [[], *through])
+        holder = _holder_over(growth, members, [_NOTHING, *through])
         if holder is not None:
             return holder
     if len(growth.graphs) == 2 and len(through) == 1:
-        holder = _holder_over(growth, members, [[], *through])
+        holder = _holder_over(growth, members, [_NOTHING, *through])
         return holder if holder is not None and _is_most_of_the_growth(growth, members) else None
     if len(through) < min(3, len(growth.graphs)):
         return None
     return _holder_over(growth, members, through)
 
 
-def _is_most_of_the_growth(growth: Growth, members: list[int]) -> bool:
+def _is_most_of_the_growth(growth: Growth, members: array[int]) -> bool:
     """Tell whether a place that two snapshots show once, in the last, holds most of what is new.
 
     Any program makes containers as it starts. One that holds most of a large growth is reported,
@@ -192,18 +150,24 @@ def _is_most_of_the_growth(growth: Growth, members: list[int]) -> bool:
     return held >= _MIN_HELD_BYTES and held >= _MIN_HELD_SHARE * grown
 
 
-def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -> Holder | None:
+def _holder_over(growth: Growth, members: array[int], through: list[array[int]]) -> Holder | None:
     """Return the holder of a place with these containers in the last ``len(through)`` snapshots."""
-    lengths = [
-        sum(length_in(graph, node) for node in nodes)
-        for graph, nodes in zip(growth.graphs[-len(through) :], through, strict=True)
-    ]
+    first = growth.end + 1 - len(through)
+    lengths = [sum(growth.lengths(nodes, step)) for step, nodes in enumerate(through, first)]
     onset = onset_of(lengths)
     through, lengths = through[onset:], lengths[onset:]
     start = growth.end + 1 - len(through)
     graphs = growth.graphs[start:]
-    if lengths[-1] <= lengths[0]:
+    is_born = not through[0]
+    # What needs no look at the elements comes first: a place may have many.
+    if lengths[-1] <= lengths[0] or not can_be_leak(
+        lengths, growth.seconds[start:], is_born=is_born
+    ):
         return None
+    if not _is_beyond_imports(growth, members, steps_of(lengths), start):
+        return None
+    if len(members) > 1 and not _get_longer(growth, members, through, lengths):
+        return None  # more containers, not longer ones: what holds them accumulates
     elements = [elements_of(g, nodes) for g, nodes in zip(graphs, through, strict=True)]
     contents, arrival = follow_elements(growth, elements, lengths)
     if len(members) == 1 and len(elements[-1]) * 2 < lengths[-1]:
@@ -211,20 +175,16 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
         steps = contents.steps
         contents = replace(contents, added=steps, removed=[0] * len(steps), kept=steps)
         arrival = {}
-    if not through[0] and is_initial_load(contents):
+    if is_born and is_initial_load(contents):
         return None
-    contents = replace(
-        contents, bytes_grown=_retained_growth(graphs, through), is_born=not through[0]
-    )
-    if not is_leak(contents) or not _is_beyond_imports(growth, members, contents.steps, start):
+    contents = replace(contents, bytes_grown=_retained_growth(graphs, through), is_born=is_born)
+    if not is_leak(contents):
         return None
-    if len(members) > 1 and not _get_longer(growth, members, through, lengths):
-        return None  # more containers, not longer ones: what holds them accumulates
     grown = _grown_members(growth, members, start)
     if len(grown) > 1:
         shape = "cluster"
     else:
-        shape = "slot" if growth.births[grown[0]] > start + (not through[0]) else "container"
+        shape = "slot" if growth.births[grown[0]] > start + is_born else "container"
     return Holder(
         grown[0],
         shape,
@@ -235,30 +195,24 @@ def _holder_over(growth: Growth, members: list[int], through: list[list[int]]) -
     )
 
 
-def _holds_our_objects(graph: HeapGraph, node: int) -> bool:
-    """Tell whether most of what a container refers to is memlens's own."""
-    own = int(NodeFlag.OWN)
-    targets = graph.targets(node)
-    return sum(1 for target in targets if graph.flags[target] & own) * 2 > len(targets)
-
-
-def _single(growth: Growth, members: list[int]) -> Holder | None:
+def _single(growth: Growth, members: array[int]) -> Holder | None:
     """Return one container that grows where the others of its place come and go."""
     if len(members) < 2:
         return None
-    for node in sorted(members, key=lambda node: -_gain(growth, node))[:_MAX_SINGLE]:
-        if _gain(growth, node) > 0 and (holder := _holder(growth, [node])) is not None:
+    gains = growth.gains(members)
+    for node in sorted(gains, key=lambda node: -gains[node])[:_MAX_SINGLE]:
+        if (holder := _holder(growth, array("I", [node]))) is not None:
             return holder
     return None
 
 
-def _retained_growth(graphs: Sequence[HeapGraph], through: list[list[int]]) -> int:
+def _retained_growth(graphs: Sequence[HeapGraph], through: list[array[int]]) -> int:
     first, last = (sum(graphs[at].retained_bytes(node) for node in through[at]) for at in (0, -1))
     return last - first
 
 
 def _is_beyond_imports(
-    growth: Growth, members: list[int], steps: Sequence[int], start: int
+    growth: Growth, members: array[int], steps: Sequence[int], start: int
 ) -> bool:
     """Tell whether growth is more than imports and a program's own start bring about."""
     if not any(growth.last.has(node, NodeFlag.NAMESPACE) for node in members):
@@ -273,7 +227,7 @@ def _is_beyond_imports(
 
 
 def _get_longer(
-    growth: Growth, members: list[int], through: list[list[int]], lengths: list[int]
+    growth: Growth, members: array[int], through: list[array[int]], lengths: list[int]
 ) -> bool:
     """Tell whether the containers of a place get longer, rather than more.
 
@@ -282,24 +236,25 @@ def _get_longer(
     """
     count = len(through[-1])
     if count > _MORE * len(through[-2]):
-        gained = sum(max(0, _gain(growth, node)) for node in members)
+        gained = sum(growth.gains(members).values())
         return gained * 2 >= lengths[-1] - lengths[-2]
     if not through[0]:
         return True
     return lengths[-1] * len(through[0]) > 1.05 * lengths[0] * count
 
 
-def _grown_members(growth: Growth, members: list[int], start: int) -> list[int]:
+def _grown_members(growth: Growth, members: array[int], start: int) -> list[int]:
     """Return the containers that are longer than at the start, the longest first."""
-    grown = [node for node in members if _is_longer(growth, node, start)] or members
-    return sorted(grown, key=lambda node: -growth.length(node, growth.end))
+    lengths = dict(zip(members, growth.lengths(members, growth.end), strict=True))
+    grown = [node for node in members if _is_longer(growth, node, lengths[node], start)]
+    return sorted(grown or members, key=lambda node: -lengths[node])
 
 
-def _is_longer(growth: Growth, node: int, start: int) -> bool:
+def _is_longer(growth: Growth, node: int, length: int, start: int) -> bool:
     first = growth.births[node]
     if first > start:
         return True
-    return growth.length(node, growth.end) > growth.length(growth.history(node)[0], first)
+    return length > length_in(growth.graphs[first], growth.history(node)[0])
 
 
 def _new_entries(

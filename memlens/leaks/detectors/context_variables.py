@@ -13,32 +13,21 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.detectors.accumulating_places import follow_elements
 from memlens.leaks.gates import is_leak
 from memlens.leaks.growth import HIDDEN, Growth, Holder
-from memlens.leaks.places import CONTEXT_VARIABLES, TRIE_NODES, nodes_of_types
+from memlens.leaks.places import CONTEXT_VARIABLES, TRIE_NODES
 
 __all__ = ("growing_contexts",)
 
-_TRIE = "hamt"  # the object that a context refers to; below it are nodes
 _MIN_VARIABLES = 9  # gained in all; imports make a few
 
 
 def growing_contexts(growth: Growth, known: set[int]) -> Iterator[Holder]:
     """Yield a context of each place whose contexts have gained variables in every interval."""
-    tries = [_tries(growth, step) for step in range(len(growth.graphs))]
+    tries = [growth.places(step).tries for step in range(len(growth.graphs))]
     for key in tries[-1]:
         holder = _holder(growth, [found.get(key, []) for found in tries])
         if holder is not None and holder.node not in known:
             known.add(holder.node)
             yield holder
-
-
-def _tries(growth: Growth, step: int) -> dict[int, list[int]]:
-    """Return the tries of a snapshot by the key of their place."""
-    graph, keys = growth.graphs[step], growth.places(step).keys
-    found: dict[int, list[int]] = {}
-    for node in nodes_of_types(graph, frozenset({_TRIE})):
-        if not graph.flags[node] & HIDDEN:
-            found.setdefault(keys[node], []).append(node)
-    return found
 
 
 def _holder(growth: Growth, through: list[list[int]]) -> Holder | None:

@@ -1,6 +1,6 @@
 """Objects that grow in their own memory: buffers in place, and texts that longer ones replace.
 
-They have no elements that could be followed. What is known of texts and buffers is whether they
+They have no elements that could be followed. What is known of texts, buffers and ints is whether they
 still begin as they did: a buffer that accumulates keeps its beginning, one that is filled and
 emptied does not. Of anything else only even growth counts, since something that is emptied now and
 then may be larger three times by chance.
@@ -21,7 +21,9 @@ __all__ = ("MIN_BUFFER_BYTES", "growing_buffers")
 MIN_LARGE_BYTES = 512  # with a beginning of its own
 MIN_BUFFER_BYTES = 1024  # of growth in all; less is how allocators round
 _MIN_STEP_BYTES = 64  # in each interval
-_NEVER_BUFFERS = frozenset({"frame", "generator", "coroutine", "code", "type", "int", "function"})
+_NEVER_BUFFERS = frozenset({"frame", "generator", "coroutine", "code", "type", "function"})
+# Calculations make larger numbers, too: only one that keeps its lowest digits accumulates bits.
+_KNOWN_ONLY = frozenset({"int"})
 _MAX_ALIKE = 3  # buffers of one place that are looked at on their own
 _MIN_GROWTH_OF_MANY = 0.2  # of many buffers together, relative to their first size
 _MIN_INTERVALS_KEPT = 2  # in which a beginning stays
@@ -47,7 +49,8 @@ def growing_buffers(growth: Growth, known: set[int]) -> Iterator[Holder]:
                     graph.node_size[at]
                     for graph, at in zip(growth.graphs[start:], history, strict=True)
                 ]
-                if _grows(growth, sizes, start, _stays(growth.graphs[start:], history)):
+                stays = _stays(growth.graphs[start:], history)
+                if _is_told(last.type_of(node), stays) and _grows(growth, sizes, start, stays):
                     known.add(node)
                     yield Holder(node, "buffer", start, tuple(sizes), [])
                     break
@@ -75,6 +78,11 @@ def _grows(growth: Growth, sizes: Sequence[int], start: int, stays: Sequence[boo
     return is_even(steps) or is_even(rates(steps, seconds))
 
 
+def _is_told(type_name: str, stays: Sequence[bool | None]) -> bool:
+    """Tell whether enough is known of a beginning to judge an object of a type."""
+    return type_name not in _KNOWN_ONLY or (bool(stays) and all(stays[-_MIN_INTERVALS_KEPT:]))
+
+
 def _stays(graphs: Sequence[HeapGraph], nodes: Sequence[int]) -> list[bool | None]:
     """Tell for each interval whether an object begins as before, None where that is unknown."""
     prefixes = [_beginning(graph, node) for graph, node in zip(graphs, nodes, strict=True)]
@@ -91,7 +99,7 @@ def _beginning(graph: HeapGraph, node: int) -> int | None:
 
 def _many(growth: Growth, key: int, nodes: list[int]) -> Holder | None:
     """Return the buffers of one place as a holder, where they get larger and not more."""
-    through = [nodes]
+    through: list[Sequence[int]] = [nodes]
     for step in range(growth.end - 1, -1, -1):
         before = growth.places(step).buffers.get(key)
         if not before:
@@ -107,13 +115,16 @@ def _many(growth: Growth, key: int, nodes: list[int]) -> Holder | None:
         return None
     if extents[-1] - extents[0] < _MIN_GROWTH_OF_MANY * extents[0]:
         return None
-    if not _grows(growth, extents, start, _most_stay(growth.graphs[start:], through)):
+    stays = _most_stay(growth.graphs[start:], through)
+    if not _is_told(growth.last.type_of(nodes[0]), stays):
+        return None
+    if not _grows(growth, extents, start, stays):
         return None
     ordered = sorted(nodes, key=lambda node: -growth.last.node_size[node])
     return Holder(ordered[0], "buffer", start, tuple(extents), [], members=tuple(ordered))
 
 
-def _most_stay(graphs: Sequence[HeapGraph], through: Sequence[list[int]]) -> list[bool | None]:
+def _most_stay(graphs: Sequence[HeapGraph], through: Sequence[Sequence[int]]) -> list[bool | None]:
     """Tell for each interval whether most of the beginnings in a place are still there."""
     beginnings = [
         [prefix for node in nodes if (prefix := _beginning(graph, node)) is not None]

@@ -19,6 +19,8 @@ __all__ = ("linked_structures",)
 
 _MIN_LINKS = 9
 _MAX_PLACES = 200
+_LOOKED_AT = 20  # links at either end, for what lies between two
+_MAX_BETWEEN = 3  # containers between two instances of a class: a table of attributes, a list
 
 
 def linked_structures(growth: Growth, known: set[int]) -> Iterator[Holder]:
@@ -39,7 +41,7 @@ def linked_structures(growth: Growth, known: set[int]) -> Iterator[Holder]:
 
 
 def _holder(growth: Growth, key: int) -> Holder | None:
-    through: list[list[int]] = []
+    through: list[Sequence[int]] = []
     for step in range(growth.end, -1, -1):
         nodes = growth.places(step).repeated.get(key)
         if not nodes:
@@ -62,15 +64,48 @@ def _holder(growth: Growth, key: int) -> Holder | None:
 
 
 def _head(graph: HeapGraph, keys: Sequence[int], links: Sequence[int]) -> tuple[int, int]:
-    """Return what a chain hangs on, and its first link: above all that are of the links' types."""
+    """Return what a structure hangs on, and its first link: above all that are of the links' types.
+
+    Instances of a class may refer to each other by containers in between: a tree is named by what
+    refers to its root, not by a list of children in it.
+    """
     kinds = {graph.node_type[link] for link in links}
-    key, first, node = keys[links[0]], links[0], links[0]
-    while node and (keys[node] == key or graph.node_type[node] in kinds or _is_trie(graph, node)):
+    classes = _classes(graph, [*links[:_LOOKED_AT], *links[-_LOOKED_AT:]], kinds)
+    key, first, node, between = keys[links[0]], links[0], links[0], 0
+    head = below = NONE
+    while node and between <= _MAX_BETWEEN:
+        kind = graph.node_type[node]
+        if kind in classes or (
+            not between and (keys[node] == key or kind in kinds or _is_trie(graph, node))
+        ):
+            first, head, between = node, NONE, 0
+        else:
+            between += 1
+            if head == NONE:
+                head, below = node, first
         edge = graph.path_edges[node]
         if edge == NONE:
             return NONE, first
-        first, node = node, graph.edge_source(edge)
-    return node or NONE, first
+        node = graph.edge_source(edge)
+    return (NONE, first) if head == NONE else (head, below)
+
+
+def _classes(graph: HeapGraph, links: Sequence[int], kinds: set[int]) -> set[int]:
+    """Return the classes, in rows of the type table, of the links and of what lies between two."""
+    found = set(kinds)
+    for link in links:
+        node = link
+        passed: set[int] = set()
+        for _ in range(_MAX_BETWEEN + 1):
+            edge = graph.path_edges[node]
+            node = 0 if edge == NONE else graph.edge_source(edge)
+            if not node:
+                break
+            if graph.node_type[node] in kinds:
+                found |= passed
+                break
+            passed.add(graph.node_type[node])
+    return {kind for kind in found if "." in graph.type_names[kind]}
 
 
 def _is_trie(graph: HeapGraph, node: int) -> bool:

@@ -9,7 +9,15 @@ from memlens._text import format_bytes, format_count
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.patterns.case import DATA, LRU_CACHE, Case, Diagnosis, named_base
 
-__all__ = ("bounded_by_nothing", "buffers", "classes", "mappings", "members", "pinned_keys")
+__all__ = (
+    "bounded_by_nothing",
+    "buffers",
+    "classes",
+    "mappings",
+    "members",
+    "namespaces",
+    "pinned_keys",
+)
 
 _SEQUENCES = frozenset({"list", "tuple", "collections.deque"})
 _WEAK_OWNERS = ("weakref.WeakKeyDictionary", "weakref.WeakValueDictionary")
@@ -118,6 +126,19 @@ def _weakly_keyed(case: Case) -> set[int]:
     return {
         edge.target for key in keys for edge in graph.edges(key) if edge.kind is EdgeKind.WEAK
     } - {0}
+
+
+def namespaces(case: Case) -> Diagnosis | None:
+    """The attributes of a module, a class or an object, of which there are ever more."""
+    if not case.graph.has(case.subject, NodeFlag.NAMESPACE) or not case.values:
+        return None
+    return Diagnosis(
+        "unbounded-cache",
+        f"ever new names are set to {case.kind} objects and none is deleted: by setattr, exec,"
+        " globals() or vars()",
+        "Keep what is made at run time in a container of its own, which can be bounded or emptied,"
+        f" or set the same name again.{case.where()}",
+    )
 
 
 def mappings(case: Case) -> Diagnosis | None:

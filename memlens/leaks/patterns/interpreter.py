@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from memlens._core.layout import EdgeKind, NodeFlag, RootKind
+from memlens._core.layout import NONE, EdgeKind, NodeFlag, RootKind
 from memlens._text import format_count
 from memlens.leaks.detectors.native import references_from_outside
 from memlens.leaks.patterns.case import FUNCTIONS, Case, Diagnosis
@@ -22,6 +22,8 @@ __all__ = (
 
 _CONTAINERS = ("container", "slot", "cluster")
 _LOOKED_AT = 100  # of many entries
+_MAX_LINKS = 2000
+_MAX_SHARE_OF_CHAIN = 0.9  # different predecessors, as a share of the links: of a chain all differ
 _FUTURES = "concurrent.futures._base"
 _DONE_STATES = frozenset({"FINISHED", "CANCELLED", "CANCELLED_AND_NOTIFIED"})
 
@@ -130,13 +132,27 @@ def chains(case: Case) -> Diagnosis | None:
     """Each generation keeps its predecessor."""
     if case.holder.shape != "chain":
         return None
-    links = next((name for name, _ in case.gained_types.most_common(1)), "objects")
+    links = case.kind or "objects"
+    if _branches(case):
+        return Diagnosis(
+            "chain",
+            f"{format_count(case.holder.count_growth)} more objects hang on it in a tree ({links})",
+            "Take out of the tree what is no longer needed, or bound it; where its nodes refer to"
+            f" earlier ones, such as a parent that was replaced, cut that reference.{case.where()}",
+        )
     return Diagnosis(
         "chain",
         f"{format_count(case.holder.count_growth)} more objects hang on it in a chain ({links})",
         "Each generation keeps the one before: cut the link to the predecessor once it is no longer"
         f" needed, or keep the last N in a collections.deque(maxlen=N).{case.where()}",
     )
+
+
+def _branches(case: Case) -> bool:
+    """Tell whether several links of a structure hang on the same one: a tree, not a chain."""
+    graph, links = case.graph, case.holder.entries[:_MAX_LINKS]
+    above = {graph.edge_source(graph.path_edges[n]) for n in links if graph.path_edges[n] != NONE}
+    return len(above) < _MAX_SHARE_OF_CHAIN * len(links)
 
 
 def _are_done_futures(case: Case) -> bool:

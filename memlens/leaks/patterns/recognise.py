@@ -13,6 +13,7 @@ from memlens.leaks.patterns.collections import (
     classes,
     mappings,
     members,
+    namespaces,
     pinned_keys,
 )
 from memlens.leaks.patterns.interpreter import (
@@ -45,6 +46,7 @@ _RULES: tuple[Rule, ...] = (
     listeners,
     classes,
     pinned_keys,
+    namespaces,
     mappings,
     members,
 )

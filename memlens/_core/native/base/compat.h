@@ -187,6 +187,21 @@ compat_int_digits(PyObject *object)
     return digits;
 }
 
+/* The digits of a plain int that is not negative, the lowest first; NULL for all else. */
+static inline const digit *
+compat_int_lowest_digits(PyObject *object)
+{
+    if (Py_TYPE(object) != &PyLong_Type) {
+        return NULL;
+    }
+#if MEMLENS_MINOR >= 12
+    const _PyLongValue *value = &((PyLongObject *)object)->long_value;
+    return (value->lv_tag & 3) == 2 ? NULL : value->ob_digit;
+#else
+    return Py_SIZE(object) < 0 ? NULL : ((PyLongObject *)object)->ob_digit;
+#endif
+}
+
 /* The value of a plain positive int of at most two digits; 0 for all else. */
 static inline uint64_t
 compat_small_positive(PyObject *object)

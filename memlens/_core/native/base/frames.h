@@ -1,82 +1,13 @@
-/* Frames and generators, in every supported version of CPython.
+/* What frames and generators refer to, in every supported version of CPython.
  *
- * A frame is a structure, and its frame object is created only on request. Up to 3.13 a frame holds
- * plain pointers. From 3.14 on it holds words whose two lowest bits are a tag (_PyStackRef):
- *
- * - 0: a reference that is part of the object's reference count;
- * - 1: a reference that is not: to an immortal object, to one that something else is known to hold
- *   longer (LOAD_FAST_BORROW), or to nothing;
- * - 2 (3.15): no object; 3: an integer. */
+ * A frame is a structure, and its frame object is created only on request. See frame_layout.h. */
 #ifndef MEMLENS_BASE_FRAMES_H
 #define MEMLENS_BASE_FRAMES_H
 
 #include "base/compat.h"
+#include "base/frame_layout.h"
 
 #if MEMLENS_SUPPORTED
-
-typedef struct _PyInterpreterFrame CompatFrame;
-
-/* What a slot of a frame refers to. */
-typedef struct {
-    PyObject *object; /* or NULL */
-    int is_borrowed;  /* the reference is not part of the object's reference count */
-} CompatHeld;
-
-#if MEMLENS_MINOR >= 14
-_Static_assert(Py_TAG_REFCNT == 1 && Py_INT_TAG == 3 && Py_TAG_BITS == 3, "tags of stack references");
-_Static_assert(sizeof(_PyStackRef) == sizeof(PyObject *), "a stack reference is a word");
-
-static inline CompatHeld
-compat_held(_PyStackRef reference)
-{
-    uintptr_t tag = reference.bits & 3;
-    PyObject *object = tag >= 2 ? NULL : (PyObject *)(reference.bits & ~(uintptr_t)3);
-    return (CompatHeld){object, tag == 1};
-}
-#else
-static inline CompatHeld
-compat_held(PyObject *object)
-{
-    return (CompatHeld){object};
-}
-#endif
-
-static inline CompatFrame *
-compat_top_frame(PyThreadState *thread)
-{
-#if MEMLENS_MINOR <= 12
-    return thread->cframe == NULL ? NULL : thread->cframe->current_frame;
-#else
-    return thread->current_frame;
-#endif
-}
-
-static inline CompatFrame *
-compat_previous_frame(CompatFrame *frame)
-{
-    return frame->previous;
-}
-
-/* NULL for the frames by which C enters the evaluation loop: they hold nothing of the program. */
-static inline PyCodeObject *
-compat_frame_code(CompatFrame *frame)
-{
-#if MEMLENS_MINOR == 11
-    return frame->f_code;
-#elif MEMLENS_MINOR == 12
-    return frame->owner == FRAME_OWNED_BY_CSTACK ? NULL : frame->f_code;
-#elif MEMLENS_MINOR >= 14
-    PyObject *code = compat_held(frame->f_executable).object;
-    return frame->owner >= FRAME_OWNED_BY_INTERPRETER || code == NULL || !PyCode_Check(code)
-               ? NULL
-               : (PyCodeObject *)code;
-#else
-    if (frame->owner == FRAME_OWNED_BY_CSTACK || !PyCode_Check(frame->f_executable)) {
-        return NULL;
-    }
-    return (PyCodeObject *)frame->f_executable;
-#endif
-}
 
 static inline CompatHeld
 compat_frame_function(CompatFrame *frame)
@@ -85,16 +16,6 @@ compat_frame_function(CompatFrame *frame)
     return compat_held((PyObject *)frame->f_func);
 #else
     return compat_held(frame->f_funcobj);
-#endif
-}
-
-static inline CompatHeld
-compat_frame_executable(CompatFrame *frame)
-{
-#if MEMLENS_MINOR <= 12
-    return compat_held((PyObject *)frame->f_code);
-#else
-    return compat_held(frame->f_executable);
 #endif
 }
 
@@ -130,17 +51,7 @@ compat_frame_stored(CompatFrame *frame, PyCodeObject *code)
 static inline int
 compat_frame_instruction(CompatFrame *frame, PyCodeObject *code)
 {
-#if MEMLENS_MINOR <= 12
-    return (int)((char *)frame->prev_instr - (char *)_PyCode_CODE(code));
-#else
-    return (int)((char *)frame->instr_ptr - (char *)_PyCode_CODE(code));
-#endif
-}
-
-static inline int
-compat_is_generator_frame(CompatFrame *frame)
-{
-    return frame->owner == FRAME_OWNED_BY_GENERATOR;
+    return compat_frame_position(frame, code) * (int)sizeof(_Py_CODEUNIT);
 }
 
 enum { COMPAT_MOST_FRAME_FIELDS = 8 };

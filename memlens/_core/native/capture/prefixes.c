@@ -1,4 +1,4 @@
-/* The keyed hashes of the beginnings of texts and of large buffers.
+/* The keyed hashes of the beginnings of texts, of large buffers and of large ints.
  *
  * A buffer that accumulates keeps its beginning; one that is emptied does not. The hash is that of
  * Python's bytes, whose key is secret and of this process, so that contents cannot be guessed from
@@ -61,6 +61,23 @@ array_prefix_hash(PyObject *object, Py_hash_t *hash)
     return bytes_prefix_hash(array->data, PREFIX_BYTES, hash);
 }
 
+/* The digits from the lowest that is not zero: an int whose bits are a set keeps them where only
+ * higher bits are added. */
+static int
+int_prefix_hash(PyObject *object, Py_hash_t *hash)
+{
+    const digit *digits = compat_int_lowest_digits(object);
+    uint64_t count = compat_int_digits(object), first = 0;
+    if (digits == NULL) {
+        return 0;
+    }
+    while (first < count && digits[first] == 0) {
+        first++;
+    }
+    return bytes_prefix_hash((const char *)(digits + first),
+                             (Py_ssize_t)((count - first) * sizeof(digit)), hash);
+}
+
 static int
 prefix_hash(PyObject *object, const Plan *plan, uint64_t size, Py_hash_t *hash)
 {
@@ -79,6 +96,9 @@ prefix_hash(PyObject *object, const Plan *plan, uint64_t size, Py_hash_t *hash)
     }
     if (PyByteArray_CheckExact(object)) {
         return bytes_prefix_hash(PyByteArray_AS_STRING(object), Py_SIZE(object), hash);
+    }
+    if (PyLong_CheckExact(object)) {
+        return int_prefix_hash(object, hash);
     }
     if (plan->content == plain_array_content && plan->known == plan->type) {
         const PlainArray *array = (const PlainArray *)object;

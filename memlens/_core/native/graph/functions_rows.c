@@ -1,4 +1,5 @@
-/* group_nodes, node_lengths, row_sums and row_gains, as Python calls them. */
+/* group_nodes, node_lengths, chosen_lengths, unlisted_nodes, row_sums and row_gains, as Python
+ * calls them. */
 #include "graph/growth.h"
 #include "graph/module.h"
 #include "graph/results.h"
@@ -140,6 +141,86 @@ graph_node_lengths(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     edges_release(&edges);
     return found;
+}
+
+/* Whether the nodes exist and their rows are within the labels: nothing else is looked at. */
+static int
+check_chosen(const Column *columns)
+{
+    const uint64_t *offset = columns[0].data;
+    const uint32_t *node = columns[4].data;
+    if (nodes_check(&columns[4], "node", columns[0].length - 1) < 0) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < columns[4].length; i++) {
+        if (offset[node[i]] > offset[node[i] + 1]
+            || offset[node[i] + 1] > (uint64_t)columns[1].length) {
+            PyErr_SetString(PyExc_ValueError, "edge_offset does not fit edge_label");
+            return -1;
+        }
+    }
+    if (columns[2].length != columns[3].length) {
+        PyErr_SetString(PyExc_ValueError,
+                        "container_node and container_length must have the same length");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+graph_chosen_lengths(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"edge_offset", "edge_label", "container_node", "container_length",
+                            "node", NULL};
+    static const ColumnName columns_of[] = {{"edge_offset", 'Q'},
+                                            {"edge_label", 'I'},
+                                            {"container_node", 'I'},
+                                            {"container_length", 'Q'},
+                                            {"node", 'I'}};
+    PyObject *given[5], *found = NULL;
+    Column columns[5];
+    Result length = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO:chosen_lengths", names, &given[0],
+                                     &given[1], &given[2], &given[3], &given[4])
+        || columns_read(columns, given, columns_of, 5) < 0) {
+        return NULL;
+    }
+    if (check_chosen(columns) == 0
+        && result_new(&length, module_state(module)->array_type, 'Q', columns[4].length) == 0) {
+        Py_BEGIN_ALLOW_THREADS
+        find_chosen_lengths(columns[0].data, columns[1].data, columns[2].data, columns[3].data,
+                            (size_t)columns[2].length, columns[4].data,
+                            (size_t)columns[4].length, length.view.buf);
+        Py_END_ALLOW_THREADS
+        found = result_take(&length);
+    }
+    columns_release(columns, 5);
+    return found;
+}
+
+PyObject *
+graph_unlisted_nodes(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"node", "same", "listed", NULL};
+    static const ColumnName columns_of[] = {{"node", 'I'}, {"same", 'I'}, {"listed", 'I'}};
+    PyObject *given[3], *array = NULL;
+    Column columns[3];
+    Buffer found = {NULL, 0, 0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:unlisted_nodes", names, &given[0],
+                                     &given[1], &given[2])
+        || columns_read(columns, given, columns_of, 3) < 0) {
+        return NULL;
+    }
+    if (nodes_check(&columns[0], "node", columns[1].length) == 0) {
+        int failed;
+        Py_BEGIN_ALLOW_THREADS
+        failed = list_unlisted(columns[0].data, (size_t)columns[0].length, columns[1].data,
+                               columns[2].data, (size_t)columns[2].length, &found) < 0;
+        Py_END_ALLOW_THREADS
+        array = result_of_numbers(module_state(module)->array_type, &found, failed);
+    }
+    columns_release(columns, 3);
+    return array;
 }
 
 PyObject *

@@ -1,5 +1,5 @@
-/* text_keys, nodes_of_types, edges_labelled, mark_containers and mark_buffers, as Python calls them:
- * each one look at all texts, nodes or edges. */
+/* text_keys, nodes_of_types, nodes_flagged, edges_labelled, mark_containers, mark_buffers and
+ * mostly_flagged, as Python calls them: each one look at all texts, nodes or edges. */
 #include "graph/growth.h"
 #include "graph/module.h"
 #include "graph/results.h"
@@ -68,6 +68,33 @@ graph_nodes_of_types(PyObject *module, PyObject *args, PyObject *kwargs)
         }
     }
     columns_release(columns, 2);
+    return array;
+}
+
+PyObject *
+graph_nodes_flagged(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"node_flags", "flags", NULL};
+    PyObject *given, *array = NULL;
+    long long wanted;
+    Column column;
+    Buffer found = {NULL, 0, 0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL:nodes_flagged", names, &given, &wanted)
+        || column_read(&column, given, "node_flags", 'H') < 0) {
+        return NULL;
+    }
+    if (length_check(&column, "node_flags", column.length) == 0
+        && flags_check(wanted, "flags") == 0) {
+        const uint16_t *flags = column.data;
+        int failed = 0;
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t node = 0; node < column.length && !failed; node++) {
+            failed = flags[node] & wanted && push_u32(&found, (uint32_t)node) < 0;
+        }
+        Py_END_ALLOW_THREADS
+        array = result_of_numbers(module_state(module)->array_type, &found, failed);
+    }
+    column_release(&column);
     return array;
 }
 
@@ -187,4 +214,51 @@ graph_mark_buffers(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     columns_release(columns, 2);
     return found;
+}
+
+static int
+list_mostly_flagged(const Graph *graph, const uint16_t *flags, unsigned wanted, Buffer *found)
+{
+    for (uint32_t node = 0; node < graph->node_count; node++) {
+        uint64_t count = 0;
+        if (flags[node] & wanted) {
+            continue;
+        }
+        for (uint64_t edge = graph->offset[node]; edge < graph->offset[node + 1]; edge++) {
+            count += (flags[graph->target[edge]] & wanted) != 0;
+        }
+        if (count * 2 > graph->offset[node + 1] - graph->offset[node]
+            && push_u32(found, node) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyObject *
+graph_mostly_flagged(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"edge_offset", "edge_target", "edge_label", "node_flags", "flags", NULL};
+    PyObject *offset, *target, *label, *given, *array = NULL;
+    long long wanted;
+    EdgeColumns edges;
+    Column flags = NO_COLUMN;
+    Buffer found = {NULL, 0, 0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOL:mostly_flagged", names, &offset, &target,
+                                     &label, &given, &wanted)
+        || edges_read(&edges, offset, target, label) < 0) {
+        return NULL;
+    }
+    if (column_read(&flags, given, "node_flags", 'H') == 0
+        && length_check(&flags, "node_flags", edges.graph.node_count) == 0
+        && flags_check(wanted, "flags") == 0) {
+        int failed;
+        Py_BEGIN_ALLOW_THREADS
+        failed = list_mostly_flagged(&edges.graph, flags.data, (unsigned)wanted, &found) < 0;
+        Py_END_ALLOW_THREADS
+        array = result_of_numbers(module_state(module)->array_type, &found, failed);
+    }
+    column_release(&flags);
+    edges_release(&edges);
+    return array;
 }

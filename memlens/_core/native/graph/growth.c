@@ -99,6 +99,58 @@ find_lengths(const uint64_t *offset, const uint32_t *label, size_t node_count,
     }
 }
 
+/* The first place in an ascending column whose number is not below the wanted one. */
+static size_t
+place_of(const uint32_t *numbers, size_t count, uint32_t wanted)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (numbers[middle] < wanted) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+void
+find_chosen_lengths(const uint64_t *offset, const uint32_t *label, const uint32_t *container,
+                    const uint64_t *container_length, size_t container_count,
+                    const uint32_t *node, size_t count, uint64_t *length)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t place = place_of(container, container_count, node[i]);
+        if (place < container_count && container[place] == node[i]) {
+            length[i] = container_length[place];
+            continue;
+        }
+        length[i] = 0;
+        for (uint64_t edge = offset[node[i]]; edge < offset[node[i] + 1]; edge++) {
+            length[i] += !label_is_weak(label[edge]);
+        }
+    }
+}
+
+int
+list_unlisted(const uint32_t *node, size_t count, const uint32_t *same, const uint32_t *listed,
+              size_t listed_count, Buffer *found)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t was = same[node[i]];
+        if (was == NODE_NONE) {
+            continue;
+        }
+        size_t place = place_of(listed, listed_count, was);
+        if ((place == listed_count || listed[place] != was) && push_u32(found, node[i]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 void
 add_up_gains(const uint64_t *offset, size_t row_count, const uint32_t *node, const uint32_t *same,
              const uint32_t *length_a, const uint32_t *length_b, uint64_t *gain)

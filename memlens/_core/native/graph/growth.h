@@ -27,6 +27,16 @@ void find_lengths(const uint64_t *offset, const uint32_t *label, size_t node_cou
                   const uint32_t *container, const uint64_t *container_length,
                   size_t container_count, uint32_t *length);
 
+/* The lengths of some nodes, each as `find_lengths` has it, but for its limit. */
+void find_chosen_lengths(const uint64_t *offset, const uint32_t *label, const uint32_t *container,
+                         const uint64_t *container_length, size_t container_count,
+                         const uint32_t *node, size_t count, uint64_t *length);
+
+/* Append to `found` the nodes that are the same as an object before that is not listed (ascending).
+ * Returns -1 when there is no memory. */
+int list_unlisted(const uint32_t *node, size_t count, const uint32_t *same, const uint32_t *listed,
+                  size_t listed_count, Buffer *found);
+
 /* Of each row the sum by which its nodes are longer than the same objects were before. */
 void add_up_gains(const uint64_t *offset, size_t row_count, const uint32_t *node,
                   const uint32_t *same, const uint32_t *length_a, const uint32_t *length_b,

@@ -94,6 +94,11 @@ static PyMethodDef module_functions[] = {
     FUNCTION(node_lengths,
              "node_lengths(edge_offset, edge_target, edge_label, container_node, container_length)\n--\n\n"
              "The number of elements of each node, or else of its strong references."),
+    FUNCTION(chosen_lengths,
+             "chosen_lengths(edge_offset, edge_label, container_node, container_length, node)\n--\n\n"
+             "The number of elements of each of some nodes."),
+    FUNCTION(unlisted_nodes, "unlisted_nodes(node, same, listed)\n--\n\n"
+             "Those nodes that were there before and were not among the listed ones."),
     FUNCTION(row_sums, "row_sums(row_offset, row_node, value)\n--\n\n"
              "The sum of the values of each row's nodes."),
     FUNCTION(row_gains, "row_gains(row_offset, row_node, same, length_a, length_b)\n--\n\n"
@@ -102,6 +107,8 @@ static PyMethodDef module_functions[] = {
              "A 64-bit key of each stored text: two checksums."),
     FUNCTION(nodes_of_types, "nodes_of_types(node_type, type_mark)\n--\n\n"
              "The nodes whose type is marked."),
+    FUNCTION(nodes_flagged, "nodes_flagged(node_flags, flags)\n--\n\n"
+             "The nodes that have one of some flags."),
     FUNCTION(edges_labelled, "edges_labelled(edge_label, label)\n--\n\n"
              "The edges that bear a label."),
     FUNCTION(mark_containers,
@@ -109,6 +116,9 @@ static PyMethodDef module_functions[] = {
              "A byte for each node: 1 for what has a length or many references."),
     FUNCTION(mark_buffers, "mark_buffers(node_size, container_node, min_bytes)\n--\n\n"
              "A byte for each node: 1 for large ones without elements."),
+    FUNCTION(mostly_flagged,
+             "mostly_flagged(edge_offset, edge_target, edge_label, node_flags, flags)\n--\n\n"
+             "The nodes without some flags most of whose references lead to nodes with them."),
     {NULL, NULL, 0, NULL},
 };
 

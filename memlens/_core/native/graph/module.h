@@ -50,14 +50,18 @@ PyObject *graph_share_sizes(PyObject *module, PyObject *args, PyObject *kwargs);
 /* functions_rows.c */
 PyObject *graph_group_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_node_lengths(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *graph_chosen_lengths(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *graph_unlisted_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_row_sums(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_row_gains(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* functions_scans.c */
 PyObject *graph_text_keys(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_nodes_of_types(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *graph_nodes_flagged(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_edges_labelled(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_mark_containers(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_mark_buffers(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *graph_mostly_flagged(PyObject *module, PyObject *args, PyObject *kwargs);
 
 #endif

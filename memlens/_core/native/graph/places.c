@@ -3,13 +3,14 @@
 
 #include <stdlib.h>
 
-enum { MAX_PERIOD = 3, WAITING = 1, DONE = 2 };
+enum { MAX_PERIOD = 3, DONE = 1, ANCHOR = 2 };
 
 typedef struct {
     const PlaceInput *input;
-    uint64_t *keys, *steps;
+    uint64_t *keys;
     uint8_t *repeats, *state;
-    uint32_t *parent, *trail;
+    uint32_t *parent;
+    Buffer trail; /* nodes on the way up to one that has a place */
 } Places;
 
 /* Combine two keys in their order (the finaliser of splitmix64). */
@@ -41,13 +42,48 @@ find_parents(Places *places)
     }
 }
 
+static uint64_t
+anchor_key(const PlaceInput *input, uint32_t node)
+{
+    uint32_t low = 0, high = input->anchor_count;
+    while (high - low > 1) { /* the last anchor that is no higher than the node */
+        uint32_t middle = low + (high - low) / 2;
+        if (input->anchor[middle] <= node) {
+            low = middle;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return input->anchor_key[low];
+}
+
+/* The step that leads to a node from the one above it, as a key. It is found again each time: a
+ * column of steps would take as much memory as the result. */
+static uint64_t
+step_to(const Places *places, uint32_t node)
+{
+    const PlaceInput *input = places->input;
+    if (places->state[node] & ANCHOR) {
+        return anchor_key(input, node);
+    }
+    uint32_t edge = input->path[node], label = input->label[edge];
+    uint64_t type = input->type_key[input->type[node]];
+    if (places->parent[node] == 0) {
+        return mix(input->root_key[edge], type);
+    }
+    uint32_t kind = label & KIND_MASK;
+    uint64_t text = is_wild(kind) ? 0 : input->string_key[label >> LABEL_BITS];
+    return mix(mix(kind + 1, text), type);
+}
+
 /* Give a node the key of an ancestor that was reached by the same step. */
 static void
-find_repetition(Places *places, uint32_t node)
+find_repetition(Places *places, uint32_t node, uint64_t step)
 {
     uint32_t ancestor = places->parent[node];
     for (int distance = 0; distance < MAX_PERIOD && ancestor != 0; distance++) {
-        if (places->steps[ancestor] == places->steps[node]) {
+        if (step_to(places, ancestor) == step) {
             places->keys[node] = places->keys[ancestor];
             places->repeats[node] = 1;
             return;
@@ -60,70 +96,67 @@ static void
 place_node(Places *places, uint32_t node)
 {
     const PlaceInput *input = places->input;
-    uint32_t edge = input->path[node], above = places->parent[node], label = input->label[edge];
-    uint64_t type = input->type_key[input->type[node]];
-    if (above == 0) {
-        places->keys[node] = places->steps[node] = mix(input->root_key[edge], type);
+    uint64_t step = step_to(places, node);
+    uint32_t above = places->parent[node], label = input->label[input->path[node]];
+    if (places->state[node] & ANCHOR) {
+        places->keys[node] = step;
+        find_repetition(places, node, step);
         return;
     }
-    uint32_t kind = label & KIND_MASK;
-    uint64_t text = is_wild(kind) ? 0 : input->string_key[label >> LABEL_BITS];
-    uint64_t step = places->steps[node] = mix(mix(kind + 1, text), type);
+    if (above == 0) {
+        places->keys[node] = step;
+        return;
+    }
     uint64_t base = places->keys[above];
-    if (kind == ATTRIBUTE && input->path[above] != NODE_NONE
+    if ((label & KIND_MASK) == ATTRIBUTE && input->path[above] != NODE_NONE
         && input->label[input->path[above]] == input->namespace_label) {
         base = places->keys[places->parent[above]];
     }
     places->keys[node] = mix(base, step);
     if (label != input->namespace_label) {
-        find_repetition(places, node);
+        find_repetition(places, node, step);
     }
 }
 
-static void
+static int
 place_all(Places *places)
 {
     const PlaceInput *input = places->input;
     for (uint32_t start = 1; start < input->node_count; start++) {
-        uint32_t length = 0, node = start;
-        while (node != 0 && places->state[node] == 0 && input->path[node] != NODE_NONE) {
-            places->state[node] = WAITING;
-            places->trail[length++] = node;
+        uint32_t node = start;
+        while (node != 0 && !(places->state[node] & DONE) && input->path[node] != NODE_NONE) {
+            places->state[node] |= DONE;
+            if (push_u32(&places->trail, node) < 0) {
+                return -1;
+            }
             node = places->parent[node];
         }
-        while (length != 0) {
-            node = places->trail[--length];
-            places->state[node] = DONE;
-            if (places->keys[node] == 0) {
-                place_node(places, node);
-            }
-            else { /* an anchor */
-                find_repetition(places, node);
-            }
+        while (places->trail.size != 0) {
+            places->trail.size -= sizeof(uint32_t);
+            place_node(places, ITEMS(places->trail, uint32_t)[COUNT(places->trail, uint32_t)]);
         }
     }
+    return 0;
 }
 
 int
 find_places(const PlaceInput *input, uint64_t *keys, uint8_t *repeats)
 {
     size_t count = input->node_count;
-    Places places = {input, keys, calloc(count, sizeof(uint64_t)), repeats, calloc(count, 1),
-                     calloc(count, sizeof(uint32_t)), calloc(count, sizeof(uint32_t))};
-    int failed = places.steps == NULL || places.state == NULL || places.parent == NULL
-                 || places.trail == NULL;
+    Places places = {input, keys, repeats, calloc(count, 1), calloc(count, sizeof(uint32_t)),
+                     {NULL, 0, 0}};
+    int failed = places.state == NULL || places.parent == NULL;
     if (!failed) {
         find_parents(&places);
         for (uint32_t i = 0; i < input->anchor_count; i++) {
             if (input->path[input->anchor[i]] != NODE_NONE) {
-                keys[input->anchor[i]] = places.steps[input->anchor[i]] = input->anchor_key[i];
+                places.state[input->anchor[i]] = ANCHOR;
             }
         }
-        place_all(&places);
+        failed = place_all(&places) < 0;
     }
-    free(places.steps);
     free(places.state);
     free(places.parent);
-    free(places.trail);
+    buffer_free(&places.trail);
     return failed ? -1 : 0;
 }

@@ -52,6 +52,19 @@ numbers_check(const Column *column, const char *name, Py_ssize_t limit)
 }
 
 int
+nodes_check(const Column *column, const char *name, Py_ssize_t node_count)
+{
+    const uint32_t *number = column->data;
+    for (Py_ssize_t i = 0; i < column->length; i++) {
+        if ((Py_ssize_t)number[i] >= node_count) {
+            PyErr_Format(PyExc_ValueError, "%s names %u of only %zd", name, number[i], node_count);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
 ascending_check(const Column *column, const char *name, Py_ssize_t limit)
 {
     const uint32_t *number = column->data;
@@ -73,7 +86,6 @@ int
 rows_check(const Column *offset, const Column *node, Py_ssize_t node_count)
 {
     const uint64_t *row = offset->data;
-    const uint32_t *number = node->data;
     Py_ssize_t rows = offset->length - 1;
     int fits = rows >= 0 && row[0] == 0 && row[rows] == (uint64_t)node->length;
     for (Py_ssize_t i = 0; i < rows && fits; i++) {
@@ -83,11 +95,5 @@ rows_check(const Column *offset, const Column *node, Py_ssize_t node_count)
         PyErr_SetString(PyExc_ValueError, "row_offset does not fit row_node");
         return -1;
     }
-    for (Py_ssize_t i = 0; i < node->length; i++) {
-        if ((Py_ssize_t)number[i] >= node_count) {
-            PyErr_Format(PyExc_ValueError, "row_node names %u of only %zd", number[i], node_count);
-            return -1;
-        }
-    }
-    return 0;
+    return nodes_check(node, "row_node", node_count);
 }

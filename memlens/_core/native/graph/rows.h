@@ -19,6 +19,9 @@ int rows_check(const Column *offset, const Column *node, Py_ssize_t node_count);
 /* Check that no number leads out of a column of `limit` entries; NODE_NONE is let through. */
 int numbers_check(const Column *column, const char *name, Py_ssize_t limit);
 
+/* Check that all numbers are of one of `node_count` nodes. */
+int nodes_check(const Column *column, const char *name, Py_ssize_t node_count);
+
 /* Check that a column has an entry for each of `node_count` nodes, which 32 bits can number. */
 int length_check(const Column *column, const char *name, Py_ssize_t node_count);
 

@@ -1,0 +1,113 @@
+"""From snapshots to cases: what accumulated by the end of a program, and before its end."""
+
+from __future__ import annotations
+
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.ending import ENDINGS, grew_until_the_end, snapshot_before_end
+from memlens.leaks.find_growth import find_growth
+from memlens.leaks.growth import Growth, Holder, Shared, informative_steps, length_in
+from memlens.leaks.naming import name_holders
+from memlens.leaks.patterns import Case
+from memlens.leaks.released import at_work, released_holders
+from memlens.leaks.stated_bounds import BoundedHolder
+
+__all__ = ("find_cases",)
+
+_MIN_INTERVALS_RUNNING = 3  # that show a leak, whatever becomes of it at the end of the program
+_MAX_AFTER_RETURN = 3  # snapshots between that and the exit: a busy machine takes its time
+
+
+def find_cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHolder]]:
+    """Return the holders that accumulate, the largest share first, and the bounded ones.
+
+    At the end of a program the variables of its functions are gone, and what it closes is empty. So
+    the snapshots before the last one are looked at, too. What is smaller at the end than before was
+    seen growing over three intervals at least.
+    """
+    shared = Shared()
+    at_end = _growth(ordered, shared)
+    holders = grew_until_the_end(at_end, find_growth(at_end), snapshot_before_end(ordered, at_end))
+    if ordered[-1].reason != "exit" or len(ordered) <= 3:
+        at_end.forget()
+        return name_holders(at_end, holders)
+    shared.forget(at_end.last)
+    then = _while_running(ordered)
+    running = _growth(then, shared)
+    before_end = snapshot_before_end(then, running)
+    earlier_holders = grew_until_the_end(running, find_growth(running), before_end)
+    at_end.forget()
+    running.forget()
+    cases, bounded = name_holders(at_end, holders)
+    known = {case.text for case in cases}
+    earlier, bounded_then = name_holders(running, earlier_holders)
+    cases += [
+        case
+        for case in earlier
+        if case.text not in known
+        and (
+            _intervals_of(case.holder) >= _MIN_INTERVALS_RUNNING
+            or not _is_smaller_in(ordered[-1].graph, case, shared)
+        )
+    ]
+    cases += _released_cases(then, shared, {case.text for case in cases})
+    texts = {holder.holder for holder in bounded}
+    bounded += [holder for holder in bounded_then if holder.holder not in texts]
+    cases.sort(key=lambda case: -case.holder.share_bytes)
+    return cases, bounded
+
+
+def _released_cases(running: list[HeapSnapshot], shared: Shared, known: set[str]) -> list[Case]:
+    """Return the holders that accumulated until the work ended, and released it all with that."""
+    before = at_work(running)
+    if not before:
+        return []
+    growth = _growth(list(before), shared)
+    holders = released_holders(growth, find_growth(growth), running[-1])
+    growth.forget()
+    cases, _ = name_holders(growth, holders)
+    return [
+        case
+        for case in cases
+        if case.text not in known and _intervals_of(case.holder) >= _MIN_INTERVALS_RUNNING
+    ]
+
+
+def _intervals_of(holder: Holder) -> int:
+    """Return in how many intervals a holder grew, without the one in which it came."""
+    return len(holder.lengths) - 1 - (holder.lengths[0] == 0)
+
+
+def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
+    """Return the snapshots before the end of a program.
+
+    Those up to the return of its main function, if it was seen: a snapshot may come between that
+    and the exit, and shows no variable either.
+    """
+    returns = [at for at, snapshot in enumerate(ordered) if snapshot.reason == "return"]
+    if returns and len(ordered) - 2 - returns[-1] <= _MAX_AFTER_RETURN and returns[-1] >= 2:
+        return ordered[: returns[-1] + 1]
+    return ordered[:-1]
+
+
+def _growth(ordered: list[HeapSnapshot], shared: Shared) -> Growth:
+    """Choose the snapshots that tell something, and match their objects."""
+    is_ending = ordered[-1].reason in ENDINGS
+    steps = informative_steps([one.timestamp for one in ordered], is_ending=is_ending)
+    chosen = [ordered[step] for step in steps]
+    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], shared)
+
+
+def _is_smaller_in(graph: HeapGraph, case: Case, shared: Shared) -> bool:
+    """Tell whether the holder of a case exists in a later graph with fewer elements.
+
+    Only of what modules hold: the address of a variable that is gone may be used again.
+    """
+    if case.path.root_kind != "module":
+        return False
+    same = shared.same(case.graph, graph)
+    try:
+        node = same.index(case.holder.node)
+    except ValueError:
+        return False
+    return length_in(graph, node) < length_in(case.graph, case.holder.node)

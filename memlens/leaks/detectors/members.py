@@ -1,0 +1,90 @@
+"""The containers of a place in each snapshot of its life, and what they contain."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+
+from memlens._core.layout import KIND_MASK, EdgeKind
+from memlens.heap.graph import checked_core
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.leaks.growth import HIDDEN, Growth
+
+__all__ = ("elements_of", "members_through_time")
+
+_NOTHING = array("I")
+
+
+def members_through_time(growth: Growth, members: array[int]) -> list[array[int]]:
+    """Return the containers of a place in each snapshot of its life, the last ones first found.
+
+    Those that have the key of the place then, and those that are the same objects as members.
+    """
+    key = growth.places(growth.end).keys[members[0]]
+    through = [members]
+    moved: set[int] = set()  # those of the latest found that are at another place
+    for step in range(growth.end - 1, -1, -1):
+        in_place = growth.places(step).containers.get(key, _NOTHING)
+        listed = in_place if len(members) != 1 else _NOTHING
+        others, moved = _the_same_elsewhere(growth, step, through[-1], listed, key, moved)
+        # A single one that lives is followed itself.
+        earlier = array("I", sorted([*listed, *others])) if others else in_place
+        if not earlier:
+            break
+        through.append(earlier)
+    return through[::-1]
+
+
+def _the_same_elsewhere(
+    growth: Growth, step: int, nodes: array[int], listed: array[int], key: int, moved: set[int]
+) -> tuple[set[int], set[int]]:
+    """Return the nodes of a snapshot that are the same containers as those of the next one.
+
+    Those that are ``listed`` are left out. Returns also which of them are not in the place with this
+    key; ``moved`` are those in the next snapshot.
+    """
+    same, places = growth.same[step], growth.places(step)
+    found: set[int] = set()
+    elsewhere: set[int] = set()
+    for node in checked_core.unlisted_nodes(nodes, same, listed):
+        was = same[node]
+        its_key = growth.places(step + 1).keys[node] if node in moved else key
+        if places.is_at(was, its_key):
+            is_elsewhere = node in moved
+        elif _keeps_contents(growth, step, was, node):
+            is_elsewhere = True
+        else:
+            continue
+        found.add(was)
+        if is_elsewhere:
+            elsewhere.add(was)
+    return found, elsewhere
+
+
+def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
+    """Tell whether a container at another place is the same as one at its address before.
+
+    The address of a container that was freed is soon used again by another of its type.
+    """
+    held = elements_of(growth.graphs[step], [was])
+    same = growth.same[step]
+    kept = sum(1 for node in elements_of(growth.graphs[step + 1], [now]) if same[node] in held)
+    return bool(held) and kept * 2 >= len(held)
+
+
+def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
+    """Return what containers refer to: the keys of a mapping, the elements of anything else."""
+    keys: set[int] = set()
+    values: set[int] = set()
+    flags = graph.flags
+    for node in nodes:
+        row = slice(graph.edge_offset[node], graph.edge_offset[node + 1])
+        for target, label in zip(graph.edge_target[row], graph.edge_label[row], strict=True):
+            kind = label & KIND_MASK
+            if flags[target] & HIDDEN:
+                continue
+            if kind == EdgeKind.ITEM:
+                keys.add(target)
+            elif kind != EdgeKind.WEAK:
+                values.add(target)
+    return keys if len(keys) * 2 >= len(values) else values
