@@ -4,9 +4,12 @@
 
 Capture, roots, dominators and all retained sizes, by the C core, as a multiple of one
 ``gc.collect()`` of that heap in the same process; and the memory that the capture takes beside the
-heap. With ``--peers`` also guppy3's ``heap()``, pympler's ``muppy`` and ``summary``, objgraph's
-``typestats``, each in a process of its own with a heap of the same kind: none gives retained sizes.
-Times are the best of a few runs; the order of the two sides alternates.
+heap. There are three heaps: records in a list, and small instances in a dict by name, without and
+with ``__slots__``. A collection of instances with slots is fast, because it needs not read the values
+elsewhere, so they are the hardest comparison. With ``--peers`` also guppy3's ``heap()``, pympler's
+``muppy`` and ``summary``, objgraph's ``typestats``, each in a process of its own with the heap of
+records: none gives retained sizes. Times are the best of a few runs; the order of the two sides
+alternates.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 OBJECTS_A_RECORD = 5.2
+OBJECTS_AN_ITEM = 5
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -39,9 +43,45 @@ class Record:
         self.options = {"x": number}
 
 
+class Item:
+    """A small instance: four attributes, of which one is a dict and one a list."""
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+        self.fields: dict[str, int] = {}
+        self.tags = [name]
+
+
+class SlottedItem:
+    """The same with ``__slots__``."""
+
+    __slots__ = ("fields", "name", "number", "tags")
+
+    def __init__(self, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+        self.fields: dict[str, int] = {}
+        self.tags = [name]
+
+
 def build(objects: int) -> list[Record]:
     """A heap of about so many objects."""
     return [Record(number) for number in range(int(objects / OBJECTS_A_RECORD))]
+
+
+def build_items(objects: int, cls: type[Item] | type[SlottedItem] = Item) -> dict[str, object]:
+    """The same number of objects as small instances, held in a dict by name."""
+    names = (f"item {number}" for number in range(objects // OBJECTS_AN_ITEM))
+    return {name: cls(number, name) for number, name in enumerate(names)}
+
+
+RECORDS = "records in a list"
+HEAPS: dict[str, Callable[[int], Any]] = {
+    RECORDS: build,
+    "small instances in a dict": build_items,
+    "small instances with slots in a dict": lambda objects: build_items(objects, SlottedItem),
+}
 
 
 def seconds(call: Callable[[], Any]) -> float:
@@ -68,11 +108,11 @@ def resident_bytes() -> int:
         return int(statm.read().split()[1]) * PAGE_BYTES
 
 
-def measure_memlens(objects: int, runs: int) -> dict[str, Any]:
+def measure_memlens(objects: int, runs: int, heap: str) -> dict[str, Any]:
     """Collection and capture in turn."""
     from memlens._core import _capture, _graph
 
-    kept = build(objects)
+    kept = HEAPS[heap](objects)
     gc.collect()
     before = resident_bytes()
     sections = _capture.capture()
@@ -90,32 +130,32 @@ def measure_memlens(objects: int, runs: int) -> dict[str, Any]:
     return {"nodes": nodes, "edges": edges, "extra_bytes": extra, **best}
 
 
-def measure_guppy(objects: int, runs: int) -> dict[str, Any]:
+def measure_guppy(objects: int, runs: int, heap: str) -> dict[str, Any]:
     """guppy3: the partition of all reachable objects by class."""
     from guppy import hpy
 
-    kept = build(objects)
+    kept = HEAPS[heap](objects)
     heapy = hpy()
     best = min(seconds(lambda: str(heapy.heap())) for _ in range(runs))
     del kept
     return {"seconds": best}
 
 
-def measure_pympler(objects: int, runs: int) -> dict[str, Any]:
+def measure_pympler(objects: int, runs: int, heap: str) -> dict[str, Any]:
     """pympler: all objects, summed by type."""
     from pympler import muppy, summary
 
-    kept = build(objects)
+    kept = HEAPS[heap](objects)
     best = min(seconds(lambda: summary.summarize(muppy.get_objects())) for _ in range(runs))
     del kept
     return {"seconds": best}
 
 
-def measure_objgraph(objects: int, runs: int) -> dict[str, Any]:
+def measure_objgraph(objects: int, runs: int, heap: str) -> dict[str, Any]:
     """objgraph: counts by type, without sizes, of tracked objects only."""
     import objgraph
 
-    kept = build(objects)
+    kept = HEAPS[heap](objects)
     best = min(seconds(objgraph.typestats) for _ in range(runs))
     del kept
     return {"seconds": best}
@@ -129,11 +169,26 @@ MEASURES = {
 }
 
 
-def run_apart(name: str, objects: int, runs: int) -> dict[str, Any]:
+def run_apart(name: str, objects: int, runs: int, heap: str) -> dict[str, Any]:
     """Measure in a process of its own."""
-    command = [sys.executable, __file__, "--one", name, "--objects", str(objects)]
+    command = [sys.executable, __file__, "--one", name, "--heap", heap, "--objects", str(objects)]
     result = subprocess.run([*command, "--runs", str(runs)], check=True, capture_output=True)
     return dict(json.loads(result.stdout))
+
+
+def print_table(heap: str, own: dict[str, Any]) -> None:
+    """The rows of one heap."""
+    beyond = own["extra_bytes"] - 8 * own["edges"]
+    print(f"{heap}: {own['nodes']:,} objects, {own['edges']:,} references")
+    rows = {
+        "gc.collect()": own["collect"],
+        "capture with roots": own["capture"],
+        "dominators and retained sizes": own["dominators"],
+        "together": own["capture"] + own["dominators"],
+    }
+    for text, value in rows.items():
+        print(f"  {text:<33} {value:8.3f} s {value / own['collect']:5.1f} x")
+    print(f"  memory at the peak: {beyond / own['nodes']:.1f} B an object beside 8 B an edge")
 
 
 def main() -> None:
@@ -143,26 +198,18 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--one", choices=MEASURES)
+    parser.add_argument("--heap", choices=HEAPS, default=RECORDS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(MEASURES[options.one](options.objects, options.runs)))
+        print(json.dumps(MEASURES[options.one](options.objects, options.runs, options.heap)))
         return
     print(f"CPython {platform.python_version()}, {os.cpu_count()} processors")
-    own = run_apart("memlens", options.objects, options.runs)
-    whole = own["capture"] + own["dominators"]
-    beyond = own["extra_bytes"] - 8 * own["edges"]
-    print(f"{own['nodes']:,} objects, {own['edges']:,} references")
-    rows = {
-        "gc.collect()": own["collect"],
-        "capture with roots": own["capture"],
-        "dominators and retained sizes": own["dominators"],
-        "together": whole,
-    }
-    for text, value in rows.items():
-        print(f"  {text:<33} {value:8.3f} s {value / own['collect']:5.1f} x")
-    print(f"  memory at the peak: {beyond / own['nodes']:.1f} B an object beside 8 B an edge")
+    own = {heap: run_apart("memlens", options.objects, options.runs, heap) for heap in HEAPS}
+    for heap, measured in own.items():
+        print_table(heap, measured)
+    whole = own[RECORDS]["capture"] + own[RECORDS]["dominators"]
     for name in [*MEASURES][1:] if options.peers else []:
-        peer = run_apart(name, options.objects, 2)["seconds"]
+        peer = run_apart(name, options.objects, 2, RECORDS)["seconds"]
         print(f"  {name:<33} {peer:8.3f} s {peer / whole:5.1f} x of memlens together")
 
 

@@ -365,6 +365,14 @@ def test_sizes_are_those_of_getsizeof_where_that_is_right():
     assert all(heap.has(one) for one in kept)
 
 
+def test_sizes_beyond_32_bits_are_exact():
+    greatest = (1 << 32) - 1
+    wanted = [greatest, 1 << 32, greatest - 1, greatest + 1000]
+    kept = [bytes(size - sys.getsizeof(b"")) for size in wanted]  # zeros that take no memory
+    heap = take()
+    assert [heap.size(one) for one in kept] == wanted
+
+
 def test_inline_values_are_counted():
     class Fresh:
         pass

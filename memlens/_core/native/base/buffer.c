@@ -11,7 +11,7 @@
 #endif
 
 #define FIRST_BYTES ((size_t)1 << 16)
-#define LARGE_BYTES ((size_t)1 << 25)
+#define LARGE_BYTES ((size_t)1 << 21)
 
 #ifdef MEMLENS_CHECKED_BUFFERS
 /* Sanitizers and valgrind do not see where an array within a mapping ends. For them, arrays are

@@ -104,61 +104,90 @@ read_facts(Child *child)
 /* ---- the work -------------------------------------------------------------------------------- */
 
 static void
+write_section(Child *child, const ContainerSection *section)
+{
+    if (container_add(&child->writer, section) < 0) {
+        give_up(child, errno);
+    }
+    child->progress.bytes = child->writer.position;
+}
+
+static void
+write_column(Child *child, const char *name, char typecode, const Buffer *column)
+{
+    ContainerSection section = {name, typecode, column->data, column->size};
+    write_section(child, &section);
+}
+
+static int
+is_analysed(int section)
+{
+    return section == NODE_SIZE || section == NODE_FLAGS || section == EDGE_OFFSET
+           || section == EDGE_TARGET || section == EDGE_LABEL;
+}
+
+/* Write what was captured, and free what the analysis does not need. */
+static void
+write_captured(Child *child)
+{
+    if (container_begin(&child->writer, child->file_fd, SECTION_COUNT + 4 + child->more_count) < 0) {
+        give_up(child, errno);
+    }
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        write_column(child, section_names[i].name, section_names[i].typecode, &child->sections[i]);
+        if (!is_analysed(i)) {
+            buffer_free(&child->sections[i]);
+        }
+    }
+}
+
+/* The sizes are written: they become the retained sizes in place. */
+static void
 analyse(Child *child)
 {
     Graph graph = sections_graph(child->sections);
     if (buffer_zeros(&child->dominator, graph.node_count * sizeof(uint32_t)) < 0
-        || buffer_zeros(&child->retained, graph.node_count * sizeof(uint64_t)) < 0) {
+        || find_dominators(&graph, ITEMS(child->dominator, uint32_t),
+                           ITEMS(child->sections[NODE_SIZE], uint64_t))
+               < 0) {
         give_up(child, ENOMEM);
     }
-    memcpy(child->retained.data, child->sections[NODE_SIZE].data, child->retained.size);
-    if (find_dominators(&graph, ITEMS(child->dominator, uint32_t), ITEMS(child->retained, uint64_t))
-        < 0) {
-        give_up(child, ENOMEM);
+    child->retained = child->sections[NODE_SIZE];
+    child->sections[NODE_SIZE] = (Buffer){NULL, 0, 0};
+    for (int i = EDGE_OFFSET; i <= EDGE_LABEL; i++) {
+        buffer_free(&child->sections[i]);
     }
 }
 
-/* List the objects that retain the most, without garbage and without objects of memlens. */
+/* List the objects that retain the most, without garbage and without objects of memlens. The flags
+ * are written: they are changed in place. */
 static void
 rank(Child *child)
 {
     Tree tree = tree_of(ITEMS(child->dominator, uint32_t),
                         (uint32_t)COUNT(child->dominator, uint32_t));
-    Buffer flags = {NULL, 0, 0};
-    if (buffer_zeros(&flags, tree.count * sizeof(uint16_t)) < 0
-        || buffer_zeros(&child->largest, LARGEST_STORED * sizeof(uint32_t)) < 0) {
-        give_up(child, ENOMEM);
-    }
-    memcpy(flags.data, child->sections[NODE_FLAGS].data, flags.size);
-    if (tree_spread_flags(&tree, ITEMS(flags, uint16_t), FLAG_OWN) < 0) {
+    uint16_t *flags = ITEMS(child->sections[NODE_FLAGS], uint16_t);
+    if (buffer_zeros(&child->largest, LARGEST_STORED * sizeof(uint32_t)) < 0
+        || tree_spread_flags(&tree, flags, FLAG_OWN) < 0) {
         give_up(child, ENOMEM);
     }
     child->largest.size = sizeof(uint32_t)
-                          * rank_largest(ITEMS(child->retained, uint64_t), ITEMS(flags, uint16_t),
-                                         tree.count, FLAG_OWN | FLAG_GARBAGE,
+                          * rank_largest(ITEMS(child->retained, uint64_t), flags, tree.count,
+                                         FLAG_OWN | FLAG_GARBAGE,
                                          ITEMS(child->largest, uint32_t), LARGEST_STORED);
-    buffer_free(&flags);
 }
 
 static void
-write_file(Child *child)
+write_computed(Child *child)
 {
-    ContainerSection out[SECTION_COUNT + 4 + MOST_MORE];
-    size_t count = 0;
-    for (; count < SECTION_COUNT; count++) {
-        out[count] = (ContainerSection){section_names[count].name, section_names[count].typecode,
-                                        child->sections[count].data, child->sections[count].size};
-    }
-    out[count++] = (ContainerSection){"node_dominator", 'I', child->dominator.data,
-                                      child->dominator.size};
-    out[count++] = (ContainerSection){"node_retained", 'Q', child->retained.data,
-                                      child->retained.size};
-    out[count++] = (ContainerSection){"node_largest", 'I', child->largest.data, child->largest.size};
-    out[count++] = (ContainerSection){"facts", 'B', child->facts.data, child->facts.size};
+    write_column(child, "node_dominator", 'I', &child->dominator);
+    write_column(child, "node_retained", 'Q', &child->retained);
+    write_column(child, "node_largest", 'I', &child->largest);
+    write_column(child, "facts", 'B', &child->facts);
     for (size_t i = 0; i < child->more_count; i++) {
-        out[count++] = child->more[i];
+        write_section(child, &child->more[i]);
     }
-    if (container_write(child->file_fd, out, count, &child->progress.bytes) < 0) {
+    if (container_end(&child->writer) < 0) {
         give_up(child, errno);
     }
 }
@@ -187,10 +216,11 @@ run_child(Child *child, const sigset_t *signals)
     child->progress.objects = child->sections[NODE_SIZE].size / sizeof(uint64_t) - 1;
     child->progress.edges = child->sections[EDGE_TARGET].size / sizeof(uint32_t);
     tell(child, STAGE_DOMINATORS);
+    write_captured(child); /* first, because the dominators need much memory */
     analyse(child);
     rank(child);
     tell(child, STAGE_WRITE);
-    write_file(child);
+    write_computed(child);
     tell(child, STAGE_DONE);
     _exit(0);
 }

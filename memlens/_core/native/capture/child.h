@@ -27,6 +27,7 @@ typedef struct {
     Capture capture;
     Buffer sections[SECTION_COUNT];
     Buffer facts, dominator, retained, largest;
+    ContainerWriter writer;
     ContainerSection more[MOST_MORE]; /* borrowed from the caller */
     size_t more_count;
 } Child;

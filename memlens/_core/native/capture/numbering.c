@@ -18,6 +18,23 @@ list_indices(Capture *capture)
     }
 }
 
+void
+add_up_edges(Capture *capture)
+{
+    size_t at_long = 0;
+    uint64_t end = 0;
+    if (buffer_zeros(&capture->edge_offset, capture->node_count * sizeof(uint64_t)) < 0) {
+        capture->failed = 1;
+        return;
+    }
+    for (uint32_t node = 0; node < capture->node_count; node++) {
+        ITEMS(capture->edge_offset, uint64_t)[node] = end;
+        end += sparse_value(&capture->long_counts, &at_long, node,
+                            ITEMS(capture->edge_count, uint32_t)[node]);
+    }
+    buffer_free(&capture->edge_count);
+}
+
 /* Each edge is subtracted from the reference count of its target. Count the edges that this count
  * does not include first, or references of C would be taken for explained. */
 static void

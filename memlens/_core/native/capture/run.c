@@ -36,6 +36,7 @@ capture_run(Capture *capture)
     capture->failed |= capture->strings.failed;
     if (!capture->failed) {
         list_indices(capture);
+        add_up_edges(capture);
     }
     if (!capture->failed) {
         find_equal(capture);

@@ -30,9 +30,12 @@ put_roots_first(Capture *capture)
     return push_u64(&capture->edge_offset, target->size / sizeof(uint32_t));
 }
 
+/* Frees what was needed before, or two more columns would be there at a time of many others. */
 static int
 take_addresses(Capture *capture, Buffer *out)
 {
+    buffer_free(&capture->node_of);
+    buffer_free(&capture->node_references);
     if (buffer_zeros(out, capture->node_count * sizeof(uint64_t)) < 0) {
         return -1;
     }
@@ -40,6 +43,8 @@ take_addresses(Capture *capture, Buffer *out)
         ITEMS(*out, uint64_t)[node]
             = ITEMS(capture->address, uint64_t)[ITEMS(capture->node_index, uint32_t)[node]];
     }
+    buffer_free(&capture->address);
+    buffer_free(&capture->node_index);
     return 0;
 }
 
@@ -91,15 +96,20 @@ take_frames(Capture *capture, Buffer *sections)
     return 0;
 }
 
-/* The rows of `sparse` and `rows` are both in the order of nodes. */
-static uint64_t
-sparse_value(const Buffer *sparse, size_t *at, uint32_t node, uint64_t otherwise)
+static int
+take_sizes(Capture *capture, Buffer *out)
 {
-    const SparseRow *rows = (const SparseRow *)sparse->data;
-    if (*at < sparse->size / sizeof(SparseRow) && rows[*at].node == node) {
-        return rows[(*at)++].value;
+    size_t at_long = 0;
+    if (buffer_zeros(out, capture->node_count * sizeof(uint64_t)) < 0) {
+        return -1;
     }
-    return otherwise;
+    for (uint32_t node = 0; node < capture->node_count; node++) {
+        ITEMS(*out, uint64_t)[node]
+            = sparse_value(&capture->long_sizes, &at_long, node,
+                           ITEMS(capture->node_size, uint32_t)[node]);
+    }
+    buffer_free(&capture->node_size);
+    return 0;
 }
 
 static int
@@ -160,14 +170,13 @@ take_sections(Capture *capture, Buffer *sections)
     buffer_free(&capture->marks);
     buffer_free(&capture->stack);
     if (take_roots(capture, sections) < 0 || put_roots_first(capture) < 0
-        || take_addresses(capture, &sections[NODE_ADDRESS]) < 0 || take_types(capture, sections) < 0
-        || take_frames(capture, sections) < 0 || take_containers(capture, sections) < 0
-        || take_names(capture, sections) < 0) {
+        || take_types(capture, sections) < 0 || take_frames(capture, sections) < 0
+        || take_names(capture, sections) < 0 || take_addresses(capture, &sections[NODE_ADDRESS]) < 0
+        || take_sizes(capture, &sections[NODE_SIZE]) < 0 || take_containers(capture, sections) < 0) {
         free_sections(sections);
         return -1;
     }
     move(&sections[NODE_TYPE], &capture->node_type);
-    move(&sections[NODE_SIZE], &capture->node_size);
     move(&sections[NODE_FLAGS], &capture->node_flags);
     move(&sections[EDGE_OFFSET], &capture->edge_offset);
     move(&sections[EDGE_TARGET], &capture->edge_target);

@@ -25,8 +25,8 @@ capture_init(Capture *capture, const Facts *facts)
     /* Node 0: the process. Its edges, the roots, are put before all others in the end. */
     capture->node_count = 1;
     if (push_u32(&capture->node_type, 0) < 0
-        || push_u64(&capture->node_size, 0) < 0 || push_u16(&capture->node_flags, 0) < 0
-        || push_u32(&capture->node_references, 0) < 0 || push_u64(&capture->edge_offset, 0) < 0) {
+        || push_u32(&capture->node_size, 0) < 0 || push_u16(&capture->node_flags, 0) < 0
+        || push_u32(&capture->node_references, 0) < 0 || push_u32(&capture->edge_count, 0) < 0) {
         return -1;
     }
     return capture->failed ? -1 : 0;
@@ -38,10 +38,12 @@ capture_free(Capture *capture)
     Buffer *buffers[] = {
         &capture->address, &capture->node_of, &capture->marks, &capture->node_index,
         &capture->node_type, &capture->node_size, &capture->node_flags, &capture->node_references,
-        &capture->edge_offset, &capture->edge_target, &capture->edge_label, &capture->plans,
+        &capture->edge_count, &capture->edge_offset, &capture->edge_target, &capture->edge_label, &capture->plans,
         &capture->plan_table, &capture->fields, &capture->key_labels, &capture->names_rows,
-        &capture->lengths, &capture->long_lengths, &capture->bounds, &capture->owner_bounds,
-        &capture->values, &capture->text_hashes, &capture->long_texts, &capture->equal_node, &capture->equal_group,
+        &capture->lengths, &capture->long_lengths, &capture->long_sizes, &capture->long_counts, &capture->bounds,
+        &capture->owner_bounds,
+        &capture->values, &capture->text_hashes, &capture->long_texts,
+        &capture->equal_node, &capture->equal_group,
         &capture->prefix_node, &capture->prefix_hash, &capture->block_node, &capture->block_address,
         &capture->frames, &capture->roots, &capture->hidden, &capture->borrowed,
         &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->mentions,
@@ -92,7 +94,8 @@ capture_index(Capture *capture, PyObject *object)
     }
     if (capture->index_count >= MAX_NODES
         || push_u64(&capture->address, (uint64_t)(uintptr_t)object) < 0
-        || push_u32(&capture->node_of, NODE_NONE) < 0 || push_u8(&capture->marks, 0) < 0) {
+        || push_u32(&capture->node_of, NODE_NONE) < 0
+        || ((capture->index_count & 7) == 0 && push_u8(&capture->marks, 0) < 0)) {
         capture->failed = 1;
         return 0;
     }
@@ -111,6 +114,16 @@ add_length(Capture *capture, uint64_t length, uint64_t bound)
     }
     if (bound != NO_BOUND) {
         PUSH_ROW(capture, &capture->bounds, bound_row);
+    }
+}
+
+void
+push_narrow(Capture *capture, Buffer *column, Buffer *beyond, uint64_t value)
+{
+    SparseRow row = {capture->node, value};
+    capture->failed |= push_u32(column, value >= UINT32_MAX ? UINT32_MAX : (uint32_t)value) < 0;
+    if (value >= UINT32_MAX) {
+        PUSH_ROW(capture, beyond, row);
     }
 }
 

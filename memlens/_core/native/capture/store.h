@@ -61,10 +61,11 @@ struct Capture {
     /* By node; node 0 is the process. */
     Buffer node_index;      /* u32; made when the table is gone */
     Buffer node_type;       /* u32 */
-    Buffer node_size;       /* u64 */
+    Buffer node_size;       /* u32, narrow: see long_sizes */
     Buffer node_flags;      /* u16 */
     Buffer node_references; /* u32: references; numbering.c subtracts explained ones */
-    Buffer edge_offset;     /* u64 */
+    Buffer edge_count;      /* u32, narrow: see long_counts; until add_up_edges */
+    Buffer edge_offset;     /* u64, from there on */
 
     /* By edge. */
     Buffer edge_target; /* u32 */
@@ -77,7 +78,7 @@ struct Capture {
     Buffer key_labels; /* u32 */
     Buffer names_rows; /* NameRow */
     Buffer lengths;    /* LengthRow */
-    Buffer long_lengths, bounds; /* SparseRow */
+    Buffer long_lengths, long_sizes, long_counts, bounds; /* SparseRow */
     Buffer owner_bounds; /* u64, by row of lengths; 0 where the owner states no cap */
     Buffer values;     /* u32 pairs: node, string */
     Buffer text_hashes; /* u32: of the contents of each str and bytes, in the order of nodes */
@@ -150,6 +151,12 @@ is_alive(PyObject *object)
 void add_root(Capture *capture, PyObject *object, int kind, uint32_t name, uint32_t frame,
               int counted);
 void add_length(Capture *capture, uint64_t length, uint64_t bound);
+
+/* Append a number of the object being read to a narrow column: 32 bits an item. The greatest 32-bit
+ * number stands for all beyond, which get a row in `beyond`. The walk takes the most memory, so its
+ * columns are narrow. */
+void push_narrow(Capture *capture, Buffer *column, Buffer *beyond, uint64_t value);
+
 void add_name(Capture *capture, uint32_t text, uint32_t file, uint32_t line);
 
 /* The number of a string. */
@@ -165,6 +172,17 @@ static inline Plan *
 plan_at(Capture *capture, uint32_t row)
 {
     return ITEMS(capture->plans, Plan) + row;
+}
+
+/* The value of a node in rows that are in the order of nodes; `at` is the next row. */
+static inline uint64_t
+sparse_value(const Buffer *sparse, size_t *at, uint32_t node, uint64_t otherwise)
+{
+    const SparseRow *rows = (const SparseRow *)sparse->data;
+    if (*at < sparse->size / sizeof(SparseRow) && rows[*at].node == node) {
+        return rows[(*at)++].value;
+    }
+    return otherwise;
 }
 
 /* ---- once all nodes are numbered ------------------------------------------------------------- */

@@ -41,7 +41,6 @@ begin_node(Capture *capture, uint32_t index, PyObject *object, const Plan *plan)
     if (compat_is_immortal(object)) {
         capture->flags |= FLAG_IMMORTAL;
     }
-    capture->failed |= push_u64(&capture->edge_offset, COUNT(capture->edge_target, uint32_t)) < 0;
 }
 
 static void
@@ -67,6 +66,7 @@ read_object(Capture *capture, uint32_t index)
         copy = *plan;
         plan = &copy;
     }
+    uint64_t first_edge = COUNT(capture->edge_target, uint32_t);
     begin_node(capture, index, object, plan);
     if (plan->holds_type) {
         add_edge(capture, (PyObject *)type, capture->label_class);
@@ -94,8 +94,10 @@ read_object(Capture *capture, uint32_t index)
     if (is_namespace(capture, index)) {
         capture->flags |= FLAG_NAMESPACE;
     }
+    push_narrow(capture, &capture->node_size, &capture->long_sizes, capture->size);
+    push_narrow(capture, &capture->edge_count, &capture->long_counts,
+                COUNT(capture->edge_target, uint32_t) - first_edge);
     capture->failed |= push_u32(&capture->node_type, row) < 0
-                       || push_u64(&capture->node_size, capture->size) < 0
                        || push_u16(&capture->node_flags, capture->flags) < 0
                        || push_u32(&capture->node_references, known_references(object)) < 0;
 }

@@ -36,7 +36,7 @@ static int
 allocate_columns(Work *work)
 {
     size_t count = work->graph->node_count;
-    if (buffer_zeros(&work->columns, 6 * count * sizeof(uint32_t)) < 0) {
+    if (buffer_zeros(&work->columns, 5 * count * sizeof(uint32_t)) < 0) {
         return -1;
     }
     work->node = (uint32_t *)work->columns.data;
@@ -44,7 +44,7 @@ allocate_columns(Work *work)
     work->parent = work->node + 2 * count;
     work->semi = work->node + 3 * count;
     work->above = work->node + 4 * count;
-    work->least = work->node + 5 * count;
+    work->least = work->number; /* which is not needed from there on */
     work->dominator = work->above;
     return 0;
 }
@@ -287,6 +287,8 @@ find_dominators(const Graph *graph, uint32_t *dominator, uint64_t *retained)
     int failed = allocate_columns(&work) < 0 || number_depth_first(&work) < 0
                  || gather_predecessors(&work) < 0 || find_semidominators(&work) < 0
                  || find_common_ancestors(&work) < 0;
+    buffer_free(&work.rows);
+    buffer_free(&work.sources);
     if (!failed) {
         sum_retained(&work, dominator, retained);
     }

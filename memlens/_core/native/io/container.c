@@ -1,3 +1,6 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* pwrite */
+#endif
 #include "io/container.h"
 
 #include <errno.h>
@@ -66,25 +69,18 @@ typedef struct {
     char zeros[32];
 } Header;
 
-typedef struct {
-    char name[32];
-    char typecode[8];
-    uint64_t offset;
-    uint64_t bytes;
-    uint32_t crc;
-    uint32_t zero;
-} Entry;
-
 _Static_assert(sizeof(Header) == ALIGNMENT && offsetof(Header, header_crc) == 28, "header");
-_Static_assert(sizeof(Entry) == ALIGNMENT && offsetof(Entry, crc) == 56, "section table");
+_Static_assert(sizeof(ContainerEntry) == ALIGNMENT && offsetof(ContainerEntry, crc) == 56, "section table");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the container is little-endian");
 
+/* Write at a position of the file and return -1, with errno set, unless all is written. */
 static int
-write_all(int fd, const void *data, size_t bytes, uint64_t *written)
+write_at(int fd, const void *data, size_t bytes, uint64_t position)
 {
     const char *at = data;
     while (bytes > 0) {
-        ssize_t done = write(fd, at, bytes > ((size_t)1 << 26) ? (size_t)1 << 26 : bytes);
+        size_t part = bytes > ((size_t)1 << 26) ? (size_t)1 << 26 : bytes;
+        ssize_t done = pwrite(fd, at, part, (off_t)position);
         if (done < 0 && errno == EINTR) {
             continue;
         }
@@ -94,49 +90,66 @@ write_all(int fd, const void *data, size_t bytes, uint64_t *written)
         }
         at += done;
         bytes -= (size_t)done;
-        *written += (uint64_t)done;
+        position += (uint64_t)done;
     }
     return 0;
 }
 
 int
-container_write(int fd, const ContainerSection *sections, size_t count, uint64_t *written)
+container_begin(ContainerWriter *writer, int fd, size_t count)
 {
-    static const char zeros[ALIGNMENT];
-    Entry table[CONTAINER_MAX_SECTIONS];
-    Header header;
     if (count == 0 || count > CONTAINER_MAX_SECTIONS) {
         errno = EINVAL;
         return -1;
     }
-    memset(table, 0, sizeof table);
-    memset(&header, 0, sizeof header);
-    uint64_t position = ALIGNMENT * (1 + count);
-    for (size_t i = 0; i < count; i++) {
-        Entry *entry = &table[i];
-        position = (position + ALIGNMENT - 1) & ~(uint64_t)(ALIGNMENT - 1);
-        strncpy(entry->name, sections[i].name, sizeof entry->name - 1);
-        entry->typecode[0] = sections[i].typecode;
-        entry->offset = position;
-        entry->bytes = sections[i].bytes;
-        entry->crc = crc32_of(0, sections[i].data, sections[i].bytes);
-        position += sections[i].bytes;
-    }
-    memcpy(header.magic, "MEMLENS", 8);
-    header.version = FORMAT_VERSION;
-    header.section_count = (uint32_t)count;
-    header.file_bytes = position;
-    header.table_crc = crc32_of(0, table, count * sizeof *table);
-    header.header_crc = crc32_of(0, &header, offsetof(Header, header_crc));
-    if (write_all(fd, &header, sizeof header, written) < 0
-        || write_all(fd, table, count * sizeof *table, written) < 0) {
+    memset(writer, 0, sizeof *writer);
+    writer->fd = fd;
+    writer->count = count;
+    writer->position = ALIGNMENT * (1 + count);
+    return 0;
+}
+
+int
+container_add(ContainerWriter *writer, const ContainerSection *section)
+{
+    static const char zeros[ALIGNMENT];
+    size_t gap = (size_t)(-writer->position & (ALIGNMENT - 1));
+    if (writer->added == writer->count) {
+        errno = EINVAL;
         return -1;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (write_all(fd, zeros, (size_t)(table[i].offset - *written), written) < 0
-            || write_all(fd, sections[i].data, sections[i].bytes, written) < 0) {
-            return -1;
-        }
+    if (write_at(writer->fd, zeros, gap, writer->position) < 0
+        || write_at(writer->fd, section->data, section->bytes, writer->position + gap) < 0) {
+        return -1;
     }
+    ContainerEntry *entry = &writer->table[writer->added++];
+    strncpy(entry->name, section->name, sizeof entry->name - 1);
+    entry->typecode[0] = section->typecode;
+    entry->offset = writer->position + gap;
+    entry->bytes = section->bytes;
+    entry->crc = crc32_of(0, section->data, section->bytes);
+    writer->position = entry->offset + entry->bytes;
     return 0;
+}
+
+int
+container_end(ContainerWriter *writer)
+{
+    size_t table_bytes = writer->count * sizeof writer->table[0];
+    Header header;
+    if (writer->added != writer->count) {
+        errno = EINVAL;
+        return -1;
+    }
+    memset(&header, 0, sizeof header);
+    memcpy(header.magic, "MEMLENS", 8);
+    header.version = FORMAT_VERSION;
+    header.section_count = (uint32_t)writer->count;
+    header.file_bytes = writer->position;
+    header.table_crc = crc32_of(0, writer->table, table_bytes);
+    header.header_crc = crc32_of(0, &header, offsetof(Header, header_crc));
+    return write_at(writer->fd, writer->table, table_bytes, sizeof header) < 0
+                   || write_at(writer->fd, &header, sizeof header, 0) < 0
+               ? -1
+               : 0;
 }
