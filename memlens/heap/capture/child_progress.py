@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import struct
@@ -50,7 +51,9 @@ def failure_of(
     if said.stage == "failed" and said.errno:
         text = f"the capturing child failed after {said.seconds:.1f} s: "
         text += os.strerror(said.errno)
-        return OutputError(text) if said.written_bytes or said.errno == 28 else CaptureError(text)
+        # Columns are written before the dominators are found, which may lack memory.
+        is_of_file = said.written_bytes and said.errno != errno.ENOMEM
+        return OutputError(text) if is_of_file or said.errno == errno.ENOSPC else CaptureError(text)
     if exit_code is None:
         return CaptureError(
             f"the capturing child ended while {said.stage}, and other code of this program has"
