@@ -133,6 +133,7 @@ write_captured(Child *child)
     if (container_begin(&child->writer, child->file_fd, SECTION_COUNT + 4 + child->more_count) < 0) {
         give_up(child, errno);
     }
+    child->progress.bytes = child->writer.position; /* not 0: a failure from here on is the file's */
     for (int i = 0; i < SECTION_COUNT; i++) {
         write_column(child, section_names[i].name, section_names[i].typecode, &child->sections[i]);
         if (!is_analysed(i)) {
