@@ -49,6 +49,8 @@ def _grew(growth: Growth, holder: Holder, before: HeapSnapshot, same: Sequence[i
     at_previous = _length(holder, growth.graphs[-2], growth.same[-1])
     between = _length(holder, before.graph, same)
     at_end = _length(holder, growth.last, range(growth.last.node_count))
+    if at_end <= at_previous:
+        return True  # what it gained is not in it: a context's variables are in its trie
     first, previous, last = holder.lengths[0], holder.lengths[-2], holder.lengths[-1]
     rate = (last - first) / (seconds[-1] - seconds[holder.start])
     if at_end - between >= _MIN_LAST_SHARE * rate * (seconds[-1] - before.timestamp):
