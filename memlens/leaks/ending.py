@@ -52,6 +52,8 @@ def _grew(growth: Growth, holder: Holder, before: HeapSnapshot, same: Sequence[i
     if at_end <= at_previous:
         return True  # what it gained is not in it: a context's variables are in its trie
     first, previous, last = holder.lengths[0], holder.lengths[-2], holder.lengths[-1]
+    if seconds[-2] <= seconds[holder.start]:
+        return True  # no rate is known
     rate = (last - first) / (seconds[-1] - seconds[holder.start])
     if at_end - between >= _MIN_LAST_SHARE * rate * (seconds[-1] - before.timestamp):
         return True

@@ -122,3 +122,11 @@ def test_a_cache_that_is_full_before_the_work_ends_is_healthy(gaps, share, rest)
     taken = [snapshot_at(min(at, full), True, timestamp=1000 + at) for at in moments]
     end = {"reason": "return", "timestamp": 1000 + moments[-1] + rest}
     assert find_leaks([*taken, snapshot_at(full, True, **end)]).suspects == ()
+
+
+def test_snapshots_of_one_moment_before_the_work_ends_are_no_error():
+    facts = [{"timestamp": 0.0}, {"timestamp": 0.0}, {"timestamp": 10.0}]
+    facts.append({"timestamp": 11.0, "reason": "return"})
+    moments = (2.0, 12.0, 22.0, 22.0)
+    taken = [snapshot_at(at, True, **these) for at, these in zip(moments, facts, strict=True)]
+    assert [one.holder for one in find_leaks(taken)] == ["app.sessions"]
