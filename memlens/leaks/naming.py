@@ -127,10 +127,10 @@ def _with_owners(graph: HeapGraph, holder: Holder, path: RetentionPath, text: st
 
 def _is_noise(case: Case) -> bool:
     growth, holder = case.growth, case.holder
-    if holder.shape in _NAMELESS:
+    is_few = len(growth.graphs) == 2
+    if holder.shape in _NAMELESS or (is_few and _is_held_natively(case)):
         return case.subject_type in _WEAK_REFERENCES or (
-            len(growth.graphs) == 2
-            and (any(growth.imports) or case.subject_type in _INTERPRETERS_OWN)
+            is_few and (any(growth.imports) or case.subject_type in _INTERPRETERS_OWN)
         )
     if _holds_only_weakly(case):
         return True
@@ -138,8 +138,13 @@ def _is_noise(case: Case) -> bool:
     is_short = holder.start > 0 and len(imports) < _MIN_INTERVALS_OF_IMPORTS
     if is_short and all(imports) and all(map(is_standard, case.gained_types)):
         return True  # all of its life is a time of imports, which fill tables of many kinds
-    is_early = len(growth.graphs) == 2 or (any(imports) and len(imports) - sum(imports) < 2)
+    is_early = is_few or (any(imports) and len(imports) - sum(imports) < 2)
     return is_early and warms_up(growth.last, holder, case.path)
+
+
+def _is_held_natively(case: Case) -> bool:
+    """Tell whether nothing but native code refers to a holder: a table of the interpreter, say."""
+    return case.path.root_kind == "external reference" and not case.path.hops
 
 
 def _holds_only_weakly(case: Case) -> bool:

@@ -19,6 +19,7 @@ __all__ = ("ProgramPaths",)
 
 _MAX_SEARCHED = 2000  # objects; a name that is farther away tells no more
 _MAX_HOPS = 10
+_MAX_EDGES = 2000  # of an object on such a path; one with more is a table
 _NAMED = (EdgeKind.ATTRIBUTE, EdgeKind.LOCAL, EdgeKind.CELL)
 _TABLES = (EdgeKind.KEY, EdgeKind.INDEX, EdgeKind.ITEM)
 _BETWEEN_NAMES = frozenset({"__dict__", "__closure__", "cell_contents"})
@@ -109,11 +110,16 @@ class ProgramPaths:
         graph = self._graph
         for at in level:
             for source in graph.referrers(at):
-                if source and source not in towards and not graph.has(source, NodeFlag.OWN):
+                if source and source not in towards and self._may_name(source):
                     edge = next(self._named_edges(source, at, is_last=at == node), None)
                     if edge is not None:
                         towards[source] = [edge, *towards[at]]
                         yield source
+
+    def _may_name(self, source: int) -> bool:
+        graph = self._graph
+        count = graph.edge_offset[source + 1] - graph.edge_offset[source]
+        return count <= _MAX_EDGES and not graph.has(source, NodeFlag.OWN)
 
     def _is_start(self, node: int) -> bool:
         """Tell whether an object is a module, a running or a suspended frame of the program."""

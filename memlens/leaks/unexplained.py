@@ -94,10 +94,10 @@ def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | N
     seconds = [snapshot.timestamp for snapshot in chosen]
     for series in ("malloc", "resident"):
         used = [_used_bytes(snapshot, series) for snapshot in chosen]
-        if None in used:
-            continue
+        if not all(used):
+            continue  # not known, or nothing: another allocator may be at work
         known = large if series == "malloc" else objects
-        beyond = [total - part for total, part in zip(used, known, strict=True) if total]
+        beyond = [(total or 0) - part for total, part in zip(used, known, strict=True)]
         if not _rises(beyond, seconds):
             return None
         growth = (used[-1] or 0) - (used[0] or 0)

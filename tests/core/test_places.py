@@ -99,6 +99,19 @@ def test_both_cores_agree(core, data, graph):
     assert [column.tolist() for column in found] == [column.tolist() for column in expected]
 
 
+def test_a_path_that_begins_at_no_root_leads_nowhere(core):
+    """No search gives such paths. They must not lead out of the columns all the same."""
+    graph = graph_of([[1], [2], []], [label(EdgeKind.INTERNAL)] * 2)
+    arguments = (
+        *graph.columns,
+        array("I", [NONE, NONE, 1]),
+        array("I", [0, 0, 0]),
+        *(array("Q", [5]), array("Q", [7]), array("Q", [9]), array("I"), array("Q"), 1),
+    )
+    found, expected = core.place_keys(*arguments), pure.place_keys(*arguments)
+    assert [column.tolist() for column in found] == [column.tolist() for column in expected]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

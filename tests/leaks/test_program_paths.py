@@ -122,3 +122,17 @@ def test_locals_of_many_threads_of_one_function_are_named_by_the_function():
             frame(p, "work", thread=thread, results=results)
 
     assert holder_of(plant) == "12 × work() local 'results'"
+
+
+def test_an_object_with_very_many_references_is_a_table_and_is_not_searched():
+    def plant(p, n, *, count):
+        hub = hub_of(p, n)
+        library(p, hub)
+        crowd = p.node("app.Crowd", 600, key="crowd")
+        for i in range(count):
+            p.edge(crowd, p.node("int", 28, key=("int", i)), K.ATTRIBUTE, "number")
+        p.edge(crowd, hub, K.ATTRIBUTE, "hub")
+        frame(p, "main", crowd=crowd)
+
+    assert holder_of(lambda p, n: plant(p, n, count=10)) == "main() local 'crowd'.hub.writers"
+    assert holder_of(lambda p, n: plant(p, n, count=3000)).startswith("selectors.table")

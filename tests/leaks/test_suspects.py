@@ -447,3 +447,23 @@ def test_two_snapshots_do_not_take_imports_and_warm_caches_for_leaks():
     snapshots = series(warming)
     assert list(find_leaks(snapshots[:2])) == []
     assert [suspect.holder for suspect in find_leaks(snapshots)] == ["linecache.cache"]
+
+
+@pytest.mark.parametrize("kind", ["dict", "ext.Table"])
+def test_two_snapshots_do_not_accuse_tables_of_the_interpreter(kind):
+    """Such as those of the subclasses of built-in types, which imports fill."""
+
+    def natively(p, n):
+        table = table_of(p, 40 * n, "weakref.ReferenceType", container=kind)
+        p.root(table, RootKind.EXTERNAL, count=1)
+        if n > 10 and kind == "ext.Table":
+            imported(p)
+
+    def imported(p):
+        module = p.module("imported")
+        name, _, line = p.names[module]
+        p.names[module] = (name, p.text("/app/imported.py"), line)
+
+    snapshots = series(natively)
+    assert list(find_leaks(snapshots[:2])) == []
+    assert [suspect.holder_type for suspect in find_leaks(snapshots)] == [kind]

@@ -115,3 +115,17 @@ def test_a_suspect_is_a_leak_with_a_confidence_that_grows_with_the_snapshots():
 def test_two_snapshots_without_a_suspect_decide_nothing():
     report = find_leaks(snapshots_of([10, 10]))
     assert (report.verdict, report.confidence) == ("unknown", "low")
+
+
+def test_malloc_that_is_not_used_tells_nothing():
+    """A program may begin with none, or have another allocator: then resident memory tells."""
+    taken = snapshots_of([0, 0, 10, 20, 30])
+    assert find_leaks(taken).verdict == "no leak"
+    for used in ([10, 0, 10, 20, 30], [0, 0, 0, 0, 0]):
+        both = zip(snapshots_of(used), snapshots_of(GROWTH, "resident"), strict=True)
+        facts = [{**two.facts, MALLOC_FACT: one.facts[MALLOC_FACT]} for one, two in both]
+        taken = [
+            HeapSnapshot(HeapGraph(one.graph.sections, these))
+            for one, these in zip(snapshots_of(used), facts, strict=True)
+        ]
+        assert find_leaks(taken).unexplained.series == "resident"

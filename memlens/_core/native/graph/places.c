@@ -67,7 +67,11 @@ step_to(const Places *places, uint32_t node)
     if (places->state[node] & ANCHOR) {
         return anchor_key(input, node);
     }
-    uint32_t edge = input->path[node], label = input->label[edge];
+    uint32_t edge = input->path[node];
+    if (edge == NODE_NONE) {
+        return 0; /* no step: the paths of inconsistent columns may lead to such a node */
+    }
+    uint32_t label = input->label[edge];
     uint64_t type = input->type_key[input->type[node]];
     if (places->parent[node] == 0) {
         return mix(input->root_key[edge], type);
