@@ -163,7 +163,7 @@ read, write = os.pipe()
 pid = os.fork()
 if pid == 0:
     os.write(write, b"x")
-    while True:
+    while True:  # see WAIT
         time.sleep(0.05)
 os.read(read, 1)
 os.kill(pid, signal.SIGTERM)
