@@ -45,6 +45,7 @@ __all__ = (
     "share_sizes",
     "shortest_paths",
     "spread_flags",
+    "subtree_sums",
     "text_keys",
     "unlisted_nodes",
 )
@@ -93,5 +94,6 @@ row_sums = _checked(_core.row_sums)
 share_sizes = _checked(_core.share_sizes)
 shortest_paths = _checked(_core.shortest_paths)
 spread_flags = _checked(_core.spread_flags)
+subtree_sums = _checked(_core.subtree_sums)
 text_keys = _checked(_core.text_keys)
 unlisted_nodes = _checked(_core.unlisted_nodes)
