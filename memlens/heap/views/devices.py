@@ -1,0 +1,145 @@
+"""Summary by device: the Python heap and native memory by where it lies, with the top holders."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import compress
+
+from memlens._core.layout import NONE, NodeFlag
+from memlens._text import format_bytes, format_count
+from memlens.heap.graph import checked_core
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.native_blocks import MAPPED
+from memlens.heap.graph.paths import RetentionPathFinder
+from memlens.heap.views.summary import Summary, SummaryRow, heap_title
+from memlens.heap.views.visibility import hidden_flags, is_shown
+
+__all__ = ("DeviceHolder", "DeviceRow", "DeviceSummary", "summarise_devices")
+
+PYTHON_HEAP = "Python heap"
+_NAMES = {"cpu": "native (cpu)", MAPPED: "mapped files"}
+_MAX_HOLDERS = 3
+_MIN_SHARE = 0.01  # of the memory of a device, for a holder
+_RATIO = 0.7  # of what an object retains of it: where one below it retains more, that is the holder
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceHolder:
+    """An object in which memory of a device accumulates: its path, type and how much it retains."""
+
+    path: str
+    type_name: str
+    size_bytes: int
+
+    def __str__(self) -> str:
+        return f"{format_bytes(self.size_bytes)}  {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow(SummaryRow):
+    """One kind of memory: its objects or blocks, their bytes and the objects that retain the most.
+
+    ``retained_bytes`` is ``shallow_bytes``: the rows add up to all that is shown.
+    """
+
+    device: str = ""
+    holders: tuple[DeviceHolder, ...] = ()
+
+
+class DeviceSummary(Summary):
+    """The Python heap, native memory, mapped files and each device, most bytes first."""
+
+    rows: tuple[DeviceRow, ...]
+
+    def __init__(self, title: str, rows: Iterable[DeviceRow]) -> None:
+        super().__init__(title, rows, "device")
+        self.headers = ("count", "bytes", "memory", "held by")
+
+    aligned_right = (True, True, False, False)
+
+    def _lines(self, row: SummaryRow) -> Iterator[tuple[str, ...]]:
+        assert isinstance(row, DeviceRow)
+        holders = [*map(str, row.holders)] or [""]
+        yield format_count(row.count), format_bytes(row.shallow_bytes), row.name, holders[0]
+        for holder in holders[1:]:
+            yield "", "", "", holder
+
+
+def summarise_devices(graph: HeapGraph, *, include_garbage: bool = False) -> DeviceSummary:
+    """Group objects and native blocks by where their memory lies: see `HeapSnapshot.summary`."""
+    hidden = hidden_flags(include_garbage)
+    group, devices = _groups(graph)
+    counts, sizes = checked_core.count_types(
+        group, graph.node_size, graph.flags, len(devices), hidden
+    )
+    finder = RetentionPathFinder(graph)
+    rows = [
+        DeviceRow(
+            name=_NAMES.get(device, device) if number else PYTHON_HEAP,
+            count=count,
+            shallow_bytes=size,
+            retained_bytes=size,
+            retained_native_bytes=size if number and device in _NAMES else 0,
+            retained_device_bytes=size if number and device not in _NAMES else 0,
+            device=device,
+            holders=tuple(_holders(graph, group, number, finder)),
+        )
+        for number, (device, count, size) in enumerate(zip(devices, counts, sizes, strict=True))
+        if count
+    ]
+    notes = [f"\nnot complete: {note}" for note in graph.adapter_notes if not note.is_complete]
+    return DeviceSummary(heap_title(graph, rows, hidden) + "".join(notes), rows)
+
+
+def _groups(graph: HeapGraph) -> tuple[array[int], list[str]]:
+    """Return the group of each node and the devices of the groups; group 0 are the objects."""
+    group = array("I", bytes(4 * graph.node_count))
+    numbers = {"": 0}
+    if graph.native is not None:
+        for node, kind in zip(graph.native.nodes, graph.native.kinds, strict=True):
+            group[node] = numbers.setdefault(kind.device, len(numbers))
+    return group, list(numbers)
+
+
+def _holders(
+    graph: HeapGraph, group: array[int], number: int, finder: RetentionPathFinder
+) -> Iterator[DeviceHolder]:
+    """Yield the objects in which the memory of one group accumulates, most first."""
+    part = array("Q", bytes(8 * graph.node_count))
+    for node in compress(range(graph.node_count), [one == number for one in group]):
+        part[node] = graph.node_size[node]
+    held = checked_core.subtree_sums(graph.dominators.dominator, part)
+    points = sorted(_accumulation_points(graph, held), key=lambda node: (-held[node], node))
+    for node in points[:_MAX_HOLDERS]:
+        path = finder.path_to(node)
+        yield DeviceHolder(str(path), graph.type_of(node), held[node])
+
+
+def _accumulation_points(graph: HeapGraph, held: array[int]) -> Iterator[int]:
+    """Yield the topmost objects of which none below retains most of what they retain of a memory.
+
+    Modules and their namespaces are not among them: what they refer to is more telling.
+    """
+    min_bytes = max(1, _MIN_SHARE * held[0])
+    stack = [0]
+    while stack:
+        node = stack.pop()
+        below = [
+            child
+            for child in graph.dominators.children(node)
+            if held[child] and is_shown(graph, child) and not graph.has_owner(child)
+        ]
+        largest = max((held[child] for child in below), default=0)
+        if node and largest < _RATIO * held[node] and not graph.is_of_module(node):
+            yield _owner_of_namespace(graph, node)
+        else:
+            stack += [child for child in below if held[child] >= min_bytes]
+
+
+def _owner_of_namespace(graph: HeapGraph, node: int) -> int:
+    """Return the instance or class behind a dict of attributes, else the node itself."""
+    owner = graph.dominators.dominator[node]
+    is_namespace = graph.node_flags[node] & int(NodeFlag.NAMESPACE)
+    return owner if is_namespace and owner not in (0, NONE) else node
