@@ -67,7 +67,7 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"growth"},
         {"places"},
-        {"gates", "place_keys", "fingerprints", "origins", "slow_collector"},
+        {"gates", "place_keys", "fingerprints", "origins", "slow_collector", "native_growth"},
     ],
     "memlens.lifetimes": [
         {"libraries"},

@@ -93,7 +93,7 @@ class PlaceIndex:
         self._is_last = is_last
         self._function_keys = {} if function_keys is None else function_keys
         if not is_last:
-            for name in ("containers", "buffers", "repeated", "tries", "_own"):
+            for name in ("_block_owners", "containers", "buffers", "repeated", "tries", "_own"):
                 getattr(self, name)
             del self._columns  # 9 bytes a node
 
@@ -135,6 +135,8 @@ class PlaceIndex:
         graph = self._graph
         if graph.flags[node] & (self._hidden | int(NodeFlag.HEAP_TYPE)):
             return False
+        if node in self._block_owners:
+            return False
         count = graph.edge_offset[node + 1] - graph.edge_offset[node]
         return graph.length_of(node) is not None or (
             count >= _MIN_REFERENCES and not self._without_elements[graph.node_type[node]]
@@ -148,16 +150,31 @@ class PlaceIndex:
     def containers(self) -> PlaceRows:
         """The containers in each place: sized ones, and opaque objects that refer to many others."""
         graph = self._graph
-        return self._grouped(
-            checked_core.mark_containers(
-                graph.edge_offset,
-                graph.node_type,
-                self._without_elements,
-                graph.sections["container_node"],
-                _MIN_REFERENCES,
-            ),
-            NodeFlag.HEAP_TYPE,  # classes of any metaclass
+        mark = checked_core.mark_containers(
+            graph.edge_offset,
+            graph.node_type,
+            self._without_elements,
+            graph.sections["container_node"],
+            _MIN_REFERENCES,
         )
+        for node in self._block_owners:
+            mark[node] = 0
+        return self._grouped(mark, NodeFlag.HEAP_TYPE)  # classes of any metaclass
+
+    @cached_property
+    def _block_owners(self) -> frozenset[int]:
+        """The objects without a length that refer mostly to native blocks, which are no elements."""
+        graph = self._graph
+        if graph.native is None:
+            return frozenset()
+        owners = checked_core.mostly_flagged(
+            graph.edge_offset,
+            graph.edge_target,
+            graph.edge_label,
+            graph.flags,
+            int(NodeFlag.NATIVE),
+        )
+        return frozenset(node for node in owners if graph.length_of(node) is None)
 
     @cached_property
     def _without_elements(self) -> bytes:
@@ -214,7 +231,7 @@ class PlaceIndex:
     @cached_property
     def repeated(self) -> PlaceRows:
         """The objects of places that repeat themselves: the links of chains and trees."""
-        return self._grouped(self._columns[1])
+        return self._grouped(self._columns[1], NodeFlag.NATIVE)
 
     @cached_property
     def buffers(self) -> PlaceRows:

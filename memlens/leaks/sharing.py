@@ -6,11 +6,14 @@ BLeak's LeakShare: Vilk and Berger, PLDI 2018.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from memlens._core.layout import NodeFlag, RootKind
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.native_blocks import NativeKind
 from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("reach", "share_out")
@@ -68,6 +71,25 @@ def share_out(growth: Growth, holders: Sequence[Holder]) -> None:
             holder.share_bytes += sum(
                 _own_growth(growth, node) for node in holder.members or (holder.node,)
             )
+    if growth.last.native is not None:
+        _share_native(growth, holders)
+
+
+def _share_native(growth: Growth, holders: Sequence[Holder]) -> None:
+    """Fill in which part of each holder's share is native memory, by device and library."""
+    graph = growth.last
+    assert graph.native is not None
+    kinds = dict(zip(graph.native.nodes, graph.native.kinds, strict=True))
+    blocks = [[node for node in holder.gained if node in kinds] for holder in holders]
+    counts = Counter(chain.from_iterable(blocks))
+    for holder, nodes in zip(holders, blocks, strict=True):
+        found: dict[NativeKind, float] = {}
+        for node in nodes:
+            share = graph.node_size[node] / counts[node]
+            found[kinds[node]] = found.get(kinds[node], 0.0) + share
+        if holder.shape == "buffer" and holder.node in kinds:
+            found[kinds[holder.node]] = holder.share_bytes
+        holder.native_bytes = found
 
 
 def _own_growth(growth: Growth, node: int) -> int:

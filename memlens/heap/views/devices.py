@@ -7,22 +7,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress
 
-from memlens._core.layout import NONE, NodeFlag
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.native_blocks import MAPPED
 from memlens.heap.graph.paths import RetentionPathFinder
+from memlens.heap.views.accumulation import accumulation_points
 from memlens.heap.views.summary import Summary, SummaryRow, heap_title
-from memlens.heap.views.visibility import hidden_flags, is_shown
+from memlens.heap.views.visibility import hidden_flags
 
 __all__ = ("DeviceHolder", "DeviceRow", "DeviceSummary", "summarise_devices")
 
 PYTHON_HEAP = "Python heap"
 _NAMES = {"cpu": "native (cpu)", MAPPED: "mapped files"}
 _MAX_HOLDERS = 3
-_MIN_SHARE = 0.01  # of the memory of a device, for a holder
-_RATIO = 0.7  # of what an object retains of it: where one below it retains more, that is the holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,35 +109,6 @@ def _holders(
     for node in compress(range(graph.node_count), [one == number for one in group]):
         part[node] = graph.node_size[node]
     held = checked_core.subtree_sums(graph.dominators.dominator, part)
-    points = sorted(_accumulation_points(graph, held), key=lambda node: (-held[node], node))
-    for node in points[:_MAX_HOLDERS]:
+    for node in accumulation_points(graph, held)[:_MAX_HOLDERS]:
         path = finder.path_to(node)
         yield DeviceHolder(str(path), graph.type_of(node), held[node])
-
-
-def _accumulation_points(graph: HeapGraph, held: array[int]) -> Iterator[int]:
-    """Yield the topmost objects of which none below retains most of what they retain of a memory.
-
-    Modules and their namespaces are not among them: what they refer to is more telling.
-    """
-    min_bytes = max(1, _MIN_SHARE * held[0])
-    stack = [0]
-    while stack:
-        node = stack.pop()
-        below = [
-            child
-            for child in graph.dominators.children(node)
-            if held[child] and is_shown(graph, child) and not graph.has_owner(child)
-        ]
-        largest = max((held[child] for child in below), default=0)
-        if node and largest < _RATIO * held[node] and not graph.is_of_module(node):
-            yield _owner_of_namespace(graph, node)
-        else:
-            stack += [child for child in below if held[child] >= min_bytes]
-
-
-def _owner_of_namespace(graph: HeapGraph, node: int) -> int:
-    """Return the instance or class behind a dict of attributes, else the node itself."""
-    owner = graph.dominators.dominator[node]
-    is_namespace = graph.node_flags[node] & int(NodeFlag.NAMESPACE)
-    return owner if is_namespace and owner not in (0, NONE) else node

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from memlens._core.layout import KIND_MASK, EdgeKind
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.growth import HIDDEN, Growth
+from memlens.leaks.growth import NOT_ELEMENTS, Growth
 
 __all__ = ("elements_of", "members_through_time")
 
@@ -81,7 +81,7 @@ def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
         row = slice(graph.edge_offset[node], graph.edge_offset[node + 1])
         for target, label in zip(graph.edge_target[row], graph.edge_label[row], strict=True):
             kind = label & KIND_MASK
-            if flags[target] & HIDDEN:
+            if flags[target] & NOT_ELEMENTS:
                 continue
             if kind == EdgeKind.ITEM:
                 keys.add(target)

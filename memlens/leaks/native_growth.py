@@ -1,0 +1,110 @@
+"""NativeGrowth: native memory that grew, by library and device, and where it accumulated."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from memlens._core.layout import NONE
+from memlens._text import format_change
+from memlens.heap.graph import checked_core
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.matching import match_graphs
+from memlens.heap.graph.native_blocks import NativeKind
+from memlens.heap.graph.paths import RetentionPathFinder
+from memlens.heap.views.accumulation import accumulation_points
+
+__all__ = ("NativeGrowth", "largest_growth_first", "native_growth", "native_text")
+
+MIN_GROWTH_BYTES = 64 * 1024  # of one library on one device; less says nothing of a process
+
+
+@dataclass(frozen=True, slots=True)
+class NativeGrowth:
+    """Native memory of one library on one device that grew, in bytes.
+
+    ``holder``: the path of the object that most of it hangs on, where it is not that of a suspect.
+    """
+
+    library: str
+    device: str
+    growth_bytes: int
+    holder: str = ""
+
+    def __str__(self) -> str:
+        kind = NativeKind(self.device, self.library)
+        held = f", held by {self.holder}" if self.holder else ""
+        return f"{format_change(self.growth_bytes)} native ({kind}){held}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return asdict(self)
+
+
+def largest_growth_first(sizes: Mapping[NativeKind, float]) -> tuple[NativeGrowth, ...]:
+    """Return the growth of each kind of memory, without those that did not grow."""
+    grown = [
+        NativeGrowth(kind.library, kind.device, round(size))
+        for kind, size in sizes.items()
+        if round(size) > 0
+    ]
+    return tuple(sorted(grown, key=lambda one: (-one.growth_bytes, one.library, one.device)))
+
+
+def native_growth(before: HeapGraph, after: HeapGraph) -> tuple[NativeGrowth, ...] | None:
+    """Return which native memory with known holders grew between two heaps, most bytes first.
+
+    None where neither heap has any native memory with a known holder.
+    """
+    if before.native is None and after.native is None:
+        return None
+    change = _sizes(after)
+    change.subtract(_sizes(before))
+    grown = {kind: size for kind, size in change.items() if size >= MIN_GROWTH_BYTES}
+    if not grown:
+        return ()
+    same = match_graphs(before, after)
+    finder = RetentionPathFinder(after)
+    return tuple(
+        NativeGrowth(one.library, one.device, one.growth_bytes, _holder(after, same, finder, one))
+        for one in largest_growth_first(grown)
+    )
+
+
+def native_text(growth: Iterable[NativeGrowth] | None) -> str:
+    """Return a sentence about `native_growth`, ``""`` where no native memory is known."""
+    if growth is None:
+        return ""
+    grown = "; ".join(map(str, growth))
+    if not grown:
+        return "None of the native memory with known holders grew."
+    return f"Native memory with known holders: {grown}."
+
+
+def _sizes(graph: HeapGraph) -> Counter[NativeKind]:
+    found: Counter[NativeKind] = Counter()
+    if graph.native is not None:
+        for kind, size in graph.native.sizes(graph.node_size):
+            found[kind] += size
+    return found
+
+
+def _holder(
+    graph: HeapGraph, same: array[int], finder: RetentionPathFinder, growth: NativeGrowth
+) -> str:
+    """Return the path of the object that retains most of the new blocks of one kind."""
+    assert graph.native is not None
+    wanted = NativeKind(growth.device, growth.library)
+    part = array("Q", bytes(8 * graph.node_count))
+    for node, kind in zip(graph.native.nodes, graph.native.kinds, strict=True):
+        if kind == wanted and same[node] == NONE:
+            part[node] = graph.node_size[node]
+    held = checked_core.subtree_sums(graph.dominators.dominator, part)
+    for node in accumulation_points(graph, held):
+        if 2 * held[node] >= growth.growth_bytes and (path := finder.path_to(node)) is not None:
+            return str(path)
+        break
+    return ""
