@@ -12,7 +12,7 @@ from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline, KnownSuspect
 from memlens.leaks.growing_types import growing_types
-from memlens.leaks.native_growth import NativeGrowth, native_growth, native_text
+from memlens.leaks.native_growth import NativeGrowth, incomplete_notes, native_growth, native_text
 from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.slow_collector import slow_collector_note
 from memlens.leaks.stated_bounds import BoundedHolder
@@ -45,7 +45,8 @@ class LeakReport(Sequence[LeakSuspect]):
     until the end, None outside a run of tests. ``not_analysed``: why the snapshots were not analysed,
     where that is so; then there are no suspects. ``gone``: what the baseline knows and was not found.
     ``native_growth``: which native memory with known holders grew, by library and device, where some
-    is known; None where none is. ``collector_note``: what the garbage collector of this release of
+    memory is recorded, else None; ``native_incomplete``: what adapters of libraries could not see of
+    it. ``collector_note``: what the garbage collector of this release of
     Python does to the memory of a program, None where that is nothing unusual.
     """
 
@@ -64,6 +65,7 @@ class LeakReport(Sequence[LeakSuspect]):
     gone: tuple[KnownSuspect, ...] = ()
     collector_note: str | None = None
     native_growth: tuple[NativeGrowth, ...] | None = None
+    native_incomplete: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -129,7 +131,9 @@ class LeakReport(Sequence[LeakSuspect]):
             head = f"{self.alert}\n\n{head}"
         if self.snapshot_count == 2:
             head += f"\n{_TWO_SNAPSHOTS}"
-        if self.alert is not None and (native := native_text(self.native_growth)):
+        if self.alert is not None and (
+            native := native_text(self.native_growth, self.native_incomplete)
+        ):
             head += f"\n{labelled('', native, label_width=0, indent='')}"
         if self.collector_note is not None:
             head += f"\n{labelled('', self.collector_note, label_width=0, indent='')}"
@@ -153,7 +157,7 @@ class LeakReport(Sequence[LeakSuspect]):
         if self.unexplained is not None:
             text = f"Growth without a holder, confidence {self.confidence}. {self.unexplained}"
             if self.alert is None:  # the head says it
-                text += f" {native_text(self.native_growth)}".rstrip()
+                text += f" {native_text(self.native_growth, self.native_incomplete)}".rstrip()
             return labelled("", text, label_width=0, indent="")
         leak = "No holder" if self.alert or self.snapshot_count == 2 else "No leak: no holder"
         bound = " without a bound" if self.bounded else ""
@@ -218,6 +222,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "native_growth": None
             if self.native_growth is None
             else [one.to_dict() for one in self.native_growth],
+            "native_incomplete": list(self.native_incomplete),
             "verdict": self.verdict,
             "confidence": self.confidence,
             "gone": [one.to_dict() for one in self.gone],
@@ -266,5 +271,6 @@ def find_leaks(
         unexplained=None if suspects or records else unexplained_growth(ordered),
         collector_note=slow_collector_note(ordered[-1].facts.get("python")),
         native_growth=native_growth(ordered[0].graph, ordered[-1].graph),
+        native_incomplete=incomplete_notes(ordered[0].graph, ordered[-1].graph),
     )
     return report if known is None else report.against(known)

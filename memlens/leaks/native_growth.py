@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +17,13 @@ from memlens.heap.graph.native_blocks import NativeKind
 from memlens.heap.graph.paths import RetentionPathFinder
 from memlens.heap.views.accumulation import accumulation_points
 
-__all__ = ("NativeGrowth", "largest_growth_first", "native_growth", "native_text")
+__all__ = (
+    "NativeGrowth",
+    "incomplete_notes",
+    "largest_growth_first",
+    "native_growth",
+    "native_text",
+)
 
 MIN_GROWTH_BYTES = 64 * 1024  # of one library on one device; less says nothing of a process
 
@@ -57,9 +63,9 @@ def largest_growth_first(sizes: Mapping[NativeKind, float]) -> tuple[NativeGrowt
 def native_growth(before: HeapGraph, after: HeapGraph) -> tuple[NativeGrowth, ...] | None:
     """Return which native memory with known holders grew between two heaps, most bytes first.
 
-    None where neither heap has any native memory with a known holder.
+    None where a heap does not record native memory.
     """
-    if before.native is None and after.native is None:
+    if any("native_node" not in graph.sections for graph in (before, after)):
         return None
     change = _sizes(after)
     change.subtract(_sizes(before))
@@ -74,14 +80,24 @@ def native_growth(before: HeapGraph, after: HeapGraph) -> tuple[NativeGrowth, ..
     )
 
 
-def native_text(growth: Iterable[NativeGrowth] | None) -> str:
-    """Return a sentence about `native_growth`, ``""`` where no native memory is known."""
+def native_text(growth: Iterable[NativeGrowth] | None, incomplete: Sequence[str] = ()) -> str:
+    """Return a text about `native_growth`, ``""`` where native memory is not recorded.
+
+    ``incomplete``: what adapters of libraries could not see.
+    """
     if growth is None:
         return ""
     grown = "; ".join(map(str, growth))
-    if not grown:
-        return "None of the native memory with known holders grew."
-    return f"Native memory with known holders: {grown}."
+    text = "None of the native memory with known holders grew."
+    if grown:
+        text = f"Native memory with known holders: {grown}."
+    return text + "".join(f" Not complete: {note}." for note in incomplete)
+
+
+def incomplete_notes(*graphs: HeapGraph) -> tuple[str, ...]:
+    """Return what adapters of libraries could not see in some heaps, each text once."""
+    notes = [str(one) for graph in graphs for one in graph.adapter_notes if not one.is_complete]
+    return tuple(dict.fromkeys(notes))
 
 
 def _sizes(graph: HeapGraph) -> Counter[NativeKind]:

@@ -10,9 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from memlens._core.layout import NodeFlag, RootKind
 from memlens.heap.graph import checked_core
-from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.native_blocks import NativeKind
 from memlens.leaks.growth import Growth, Holder
 
@@ -38,22 +36,9 @@ def reach(growth: Growth, holders: Iterable[Holder]) -> None:
 def _new_objects(growth: Growth, since: int) -> array[int]:
     """Mark what was born after a snapshot, without modules and their namespaces."""
     mark = growth.born_since(since)[:]
-    for node in _modules(growth.last):
+    for node in growth.last.modules:  # what refers to a function does not hold its module
         mark[node] = 0
     return mark
-
-
-def _modules(graph: HeapGraph) -> set[int]:
-    """Return the modules and their namespaces: what refers to a function does not hold its module."""
-    found: set[int] = set()
-    for root, kind in enumerate(graph.root_kind):
-        if kind == RootKind.MODULE:
-            module = graph.edge_target[root]
-            found.add(module)
-            found.update(
-                node for node in graph.strong_targets(module) if graph.has(node, NodeFlag.NAMESPACE)
-            )
-    return found
 
 
 def share_out(growth: Growth, holders: Sequence[Holder]) -> None:

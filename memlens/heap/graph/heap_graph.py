@@ -351,13 +351,22 @@ class HeapGraph:
         if self.kind_of(node) is None:
             return False
         owner = self.dominators.dominator[node]
-        return owner not in (0, NONE) and not self.is_of_module(owner)
+        return owner not in (0, NONE) and owner not in self.modules
 
-    def is_of_module(self, node: int) -> bool:
-        """Return whether a node is a module or the namespace of a module."""
-        if self.node_flags[node] & int(NodeFlag.NAMESPACE):
-            node = self.dominators.dominator[node]
-        return node not in (0, NONE) and self.type_of(node) == "module"
+    @cached_property
+    def modules(self) -> frozenset[int]:
+        """The modules of ``sys.modules`` and their namespaces."""
+        found: set[int] = set()
+        for root, kind in enumerate(self.root_kind):
+            if kind == RootKind.MODULE:
+                module = self.edge_target[root]
+                found.add(module)
+                found.update(
+                    node
+                    for node in self.strong_targets(module)
+                    if self.node_flags[node] & NodeFlag.NAMESPACE
+                )
+        return frozenset(found)
 
     def _ranked(self, limit: int, include_garbage: bool) -> list[int]:
         """Return up to ``limit`` nodes by retained size, native blocks included.

@@ -37,7 +37,7 @@ def _topmost_points(graph: HeapGraph, held: array[int]) -> Iterator[int]:
             if held[child] and is_shown(graph, child) and not graph.has_owner(child)
         ]
         largest = max((held[child] for child in below), default=0)
-        if node and largest < _RATIO * held[node] and not graph.is_of_module(node):
+        if node and largest < _RATIO * held[node] and node not in graph.modules:
             yield _owner_of_namespace(graph, node)
         else:
             stack += [child for child in below if held[child] >= min_bytes]

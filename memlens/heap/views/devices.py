@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -82,7 +82,7 @@ def summarise_devices(graph: HeapGraph, *, include_garbage: bool = False) -> Dev
             retained_native_bytes=size if number and device in _NAMES else 0,
             retained_device_bytes=size if number and device not in _NAMES else 0,
             device=device,
-            holders=tuple(_holders(graph, group, number, finder)),
+            holders=tuple(_holders(graph, [one == number for one in group], hidden, finder)),
         )
         for number, (device, count, size) in enumerate(zip(devices, counts, sizes, strict=True))
         if count
@@ -102,13 +102,13 @@ def _groups(graph: HeapGraph) -> tuple[array[int], list[str]]:
 
 
 def _holders(
-    graph: HeapGraph, group: array[int], number: int, finder: RetentionPathFinder
+    graph: HeapGraph, chosen: Sequence[bool], hidden: int, finder: RetentionPathFinder
 ) -> Iterator[DeviceHolder]:
-    """Yield the objects in which the memory of one group accumulates, most first."""
+    """Yield the objects in which the memory of the chosen nodes accumulates, most first."""
     part = array("Q", bytes(8 * graph.node_count))
-    for node in compress(range(graph.node_count), [one == number for one in group]):
-        part[node] = graph.node_size[node]
+    for node in compress(range(graph.node_count), chosen):
+        if not graph.flags[node] & hidden:
+            part[node] = graph.node_size[node]
     held = checked_core.subtree_sums(graph.dominators.dominator, part)
     for node in accumulation_points(graph, held)[:_MAX_HOLDERS]:
-        path = finder.path_to(node)
-        yield DeviceHolder(str(path), graph.type_of(node), held[node])
+        yield DeviceHolder(str(finder.path_to(node)), graph.type_of(node), held[node])
