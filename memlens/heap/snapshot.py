@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from memlens._core.layout import NodeFlag
 from memlens._text import format_count
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.comparison import HeapComparison, compare_graphs
@@ -30,6 +31,9 @@ from memlens.heap.views.summary import Summary, garbage_of, summarise
 from memlens.heap.views.visibility import check_min, shown_nodes
 
 __all__ = ("HeapSnapshot", "compare_snapshots")
+
+
+_MAX_SMALL_BYTES = 512  # of a block of pymalloc
 
 
 class HeapSnapshot:
@@ -99,6 +103,27 @@ class HeapSnapshot:
     def device_bytes(self) -> int:
         """The part of `total_bytes` that is memory of devices, such as ``cuda:0``."""
         return sum(size for kind, size in self._native_sizes() if not kind.is_host)
+
+    @property
+    def large_object_bytes(self) -> int:
+        """The bytes of objects of more than 512 bytes, which come from malloc, not from pymalloc.
+
+        Without those of memlens itself.
+        """
+        left_out = int(NodeFlag.OWN | NodeFlag.NATIVE)
+        pairs = zip(self.graph.node_size, self.graph.flags, strict=True)
+        return sum(size for size, flag in pairs if size > _MAX_SMALL_BYTES and not flag & left_out)
+
+    def native_by_device(self) -> dict[str, dict[str, int]]:
+        """Return the bytes of native blocks that objects hold, by device and library.
+
+        Devices are ``cpu``, ``mapped`` (files) and those of libraries, such as ``cuda:0``.
+        """
+        found: dict[str, dict[str, int]] = {}
+        for kind, size in self._native_sizes():
+            libraries = found.setdefault(kind.device, {})
+            libraries[kind.library] = libraries.get(kind.library, 0) + size
+        return found
 
     def _native_sizes(self) -> Iterator[tuple[NativeKind, int]]:
         native = self.graph.native

@@ -134,12 +134,12 @@ def _rises(sizes: Sequence[int], seconds: Sequence[float]) -> bool:
 
 def _large_bytes(snapshot: HeapSnapshot) -> int:
     """Return the size of all objects that come from malloc: smaller ones have their own arenas."""
-    large = sum(size for size in snapshot.graph.node_size if size > _MAX_SMALL_BYTES)
-    native = snapshot.graph.native
-    if native is None:
+    graph = snapshot.graph
+    large = sum(size for size in graph.node_size if size > _MAX_SMALL_BYTES)
+    if graph.native is None:
         return large
-    sizes = (size for _, size in native.sizes(snapshot.graph.node_size))
-    return large - sum(size for size in sizes if size > _MAX_SMALL_BYTES)
+    blocks = graph.native.sizes(graph.node_size)
+    return large - sum(size for _, size in blocks if size > _MAX_SMALL_BYTES)
 
 
 def _object_bytes(snapshot: HeapSnapshot) -> int:
