@@ -6,7 +6,7 @@ import pytest
 
 from memlens.heap.native.adapter import Adapter
 from memlens.heap.native.blocks import NativeBlock
-from memlens.heap.native.chunks import decode_chunk
+from memlens._core.native_chunks import decode_chunk
 from memlens.heap.native.measure import make_measure
 from tests.clock import FakeClock
 
