@@ -6,7 +6,6 @@ import ctypes
 import gc
 import json
 import mmap
-import os
 import tempfile
 from array import array
 from typing import NamedTuple

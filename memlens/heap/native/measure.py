@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from memlens._core.native_chunks import NUMBERS_A_ROW, encode_chunk
 from memlens.heap.native.adapter import Adapter
 from memlens.heap.native.blocks import check_block
-from memlens._core.native_chunks import NUMBERS_A_ROW, encode_chunk
 
 __all__ = ("FORKED_LIMIT_SECONDS", "INLINE_LIMIT_SECONDS", "Measure", "make_measure")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from memlens._core.native_chunks import decode_chunk
 from memlens.heap.native.adapter import Adapter
 from memlens.heap.native.blocks import NativeBlock
-from memlens._core.native_chunks import decode_chunk
 from memlens.heap.native.measure import make_measure
 from tests.clock import FakeClock
 
