@@ -44,10 +44,10 @@ ADAPTERS = {
 }
 
 
-def measured(objects, adapters=ADAPTERS, limit_seconds=3.0, clock=None):
+def measured(objects, adapters=ADAPTERS, limit_seconds=3.0, clock=None, forked=True):
     """Measure, and return all rows and notes that were sent."""
     chunks = []
-    make_measure(adapters, limit_seconds, clock=clock or FakeClock())(
+    make_measure(adapters, forked=forked, limit_seconds=limit_seconds, clock=clock or FakeClock())(
         objects, lambda chunk: chunks.append(decode_chunk(chunk))
     )
     return [row for c in chunks for row in c.rows], [c.note for c in chunks if c.note]
@@ -179,7 +179,7 @@ def test_what_is_no_iterable_is_a_failure():
 def test_many_rows_are_sent_in_several_chunks():
     sizes = []
     owners = [Tensor(*(NativeBlock(n + 1, 1) for n in range(40_000))), Tensor(NativeBlock(1, 1))]
-    make_measure(ADAPTERS, 3.0, clock=FakeClock())(owners, lambda c: sizes.append(len(c)))
+    make_measure(ADAPTERS, forked=True, clock=FakeClock())(owners, lambda c: sizes.append(len(c)))
     assert max(sizes) < 1_000_000
     rows, notes = measured(owners)
     assert len(rows) == 40_001
