@@ -23,6 +23,7 @@ __all__ = ("active_types", "register_native", "unregister_native")
 _LIBRARIES = "memlens.heap.native.libraries"
 _BUILT_IN = {
     "pandas": f"{_LIBRARIES}.pandas",
+    "polars": f"{_LIBRARIES}.polars",
     "pyarrow": f"{_LIBRARIES}.pyarrow",
     "torch": f"{_LIBRARIES}.torch",
 }
