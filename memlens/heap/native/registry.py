@@ -22,9 +22,12 @@ __all__ = ("active_types", "register_native", "unregister_native")
 # The name by which a program imports a library, and our module that defines `ADAPTERS` for it.
 _LIBRARIES = "memlens.heap.native.libraries"
 _BUILT_IN = {
+    "PIL": f"{_LIBRARIES}.pillow",
+    "lxml": f"{_LIBRARIES}.lxml",
     "pandas": f"{_LIBRARIES}.pandas",
     "polars": f"{_LIBRARIES}.polars",
     "pyarrow": f"{_LIBRARIES}.pyarrow",
+    "shapely": f"{_LIBRARIES}.shapely",
     "torch": f"{_LIBRARIES}.torch",
 }
 _registered: dict[str, BlocksOf] = {}  # by the full name of the type

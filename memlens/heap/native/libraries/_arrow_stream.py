@@ -1,4 +1,4 @@
-"""Read the addresses and sizes of buffers from an Arrow C stream, without the data and without pyarrow.
+"""Read the addresses and sizes of buffers from Arrow C streams and arrays, without pyarrow.
 
 The structures of the Arrow C interface are read as 64-bit words. See
 https://arrow.apache.org/docs/format/CDataInterface.html
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from memlens.heap.native.blocks import NativeBlock
 
-__all__ = ("Schema", "Stream")
+__all__ = ("Schema", "Stream", "address_of_values")
 
 _STREAM_WORDS = ctypes.c_uint64 * 5  # get_schema, get_next, get_last_error, release, private
 _SCHEMA_WORDS = ctypes.c_uint64 * 9
@@ -49,7 +49,7 @@ class Schema(NamedTuple):
 
 
 class Stream:
-    """The stream in a capsule, as `__arrow_c_stream__` returns it; the capsule must outlive it."""
+    """The stream in a capsule that ``__arrow_c_stream__`` returned; the capsule must outlive it."""
 
     __slots__ = ("_address", "_words")
 
@@ -88,6 +88,19 @@ class Stream:
         if error_number:
             raise RuntimeError(f"the Arrow C stream failed with error number {error_number}")
         return address
+
+
+def address_of_values(capsule: Any) -> int:
+    """Return where the values of an array of numbers, or of lists of numbers, begin; 0 if nowhere.
+
+    ``capsule`` is an Arrow C array, as ``__arrow_c_array__`` returns it.
+    """
+    fields = _unpack_array(_ARRAY_WORDS.from_address(_pointer_of(capsule, b"arrow_array")))
+    if fields[4]:
+        (child,) = _words_at(fields[6], 1)
+        fields = _unpack_array(_ARRAY_WORDS.from_address(child))
+    buffers = _words_at(fields[5], fields[3])
+    return buffers[1] if len(buffers) > 1 else 0
 
 
 def _release(function: int, address: int) -> None:
