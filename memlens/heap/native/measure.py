@@ -1,7 +1,7 @@
 """Measure the native memory of objects, library by library, within a time limit for each.
 
 What a library raises stays here: it is counted and noted. A library that raises often, or takes too
-long, is asked for nothing more in that capture.
+long, is asked for nothing more in that capture. Blocks in mapped files have the device ``mapped``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from memlens.heap.native.adapter import Adapter, BlocksOf
 from memlens.heap.native.blocks import check_block
 from memlens.heap.native.chunks import NUMBERS_A_ROW, encode_chunk
+from memlens.heap.native.mappings import FileMappings, read_file_mappings
 
 __all__ = ("Measure", "make_measure")
 
@@ -47,6 +48,7 @@ def make_measure(
     limit = limit_seconds or (_FORKED_LIMIT_SECONDS if forked else _INLINE_LIMIT_SECONDS)
 
     def measure(objects: Sequence[Any], send: Send) -> None:
+        mappings = read_file_mappings() if objects else FileMappings(())
         groups: dict[str, list[int]] = {}
         later: dict[str, list[int]] = {}
         for position, owner in enumerate(objects):
@@ -56,12 +58,12 @@ def make_measure(
                 later.setdefault(adapter.library, []).append(position)
         for library, positions in groups.items():
             calls = ((n, objects[n], types[type(objects[n])].blocks_of) for n in positions)
-            _Measurement(library, len(positions), send).run(calls, clock, limit)
+            _Measurement(library, len(positions), send, mappings).run(calls, clock, limit)
         if not (forked or _is_single_threaded()):
             return
         for library, positions in later.items():
             calls = ((n, objects[n], types[type(objects[n])].later or _nothing) for n in positions)
-            _Measurement(library, len(positions), send, "later").run(calls, clock, limit)
+            _Measurement(library, len(positions), send, mappings, "later").run(calls, clock, limit)
 
     return measure
 
@@ -77,8 +79,11 @@ def _is_single_threaded() -> bool:
 class _Measurement:
     """The measurement of all objects of one library, or of what they tell later."""
 
-    def __init__(self, library: str, object_count: int, send: Send, part: str = "") -> None:
+    def __init__(
+        self, library: str, object_count: int, send: Send, mappings: FileMappings, part: str = ""
+    ) -> None:
         self._library = library
+        self._mappings = mappings
         self._object_count = object_count
         self._send = send
         self._part = {"part": part} if part else {}
@@ -109,6 +114,8 @@ class _Measurement:
             for block in blocks_of(owner):
                 address, size, device = check_block(block)
                 if size:
+                    if address and device == "cpu" and address in self._mappings:
+                        device = "mapped"
                     device_number = name_numbers.setdefault(device, len(name_numbers))
                     numbers += (position, address, size, device_number, 0)
                     if len(numbers) - row_start > _MAX_BLOCKS_AN_OBJECT * NUMBERS_A_ROW:

@@ -25,7 +25,7 @@ _ATTRIBUTE_BYTES = 112 + _NODE_BYTES  # xmlAttr, and its value
 _STRING_OVERHEAD_BYTES = 16  # the zero at the end, the overhead of malloc and rounding
 _SHORT_BYTES = 15  # a text of so many is stored in its node
 _PART_BYTES = 300
-_MAX_NODES = 1_000_000  # of larger documents the strings are not measured one by one
+_MAX_NODES = 200_000  # of larger documents the strings are not measured one by one
 _SAMPLED_TEXTS = 100
 
 # struct LxmlDocument of lxml's public C interface: head, vtable, counter, prefix, xmlDoc, parser.
@@ -94,12 +94,12 @@ def _estimated_bytes(root: Any) -> int:
     characters = int(xpath(root, "string-length(/)"))
     if node_count + attribute_count > _MAX_NODES:
         return total + characters
-    # Comments and instructions have a string each; where it or a value is long, 32 bytes more. A union
-    # would take quadratic time.
+    # Comments and instructions have a string each; where it or a value is long, 32 bytes more. With
+    # `//` or `|` before a condition, libxml2 takes quadratic time.
     is_long = f"[string-length() > {_SHORT_BYTES}]"
-    for kind in ("//comment()", "//processing-instruction()"):
+    for kind in ("/descendant::comment()", "/descendant::processing-instruction()"):
         total += 32 * (count(kind) + count(kind + is_long))
-    total += 32 * count("//@*" + is_long)
+    total += 32 * count(f"/descendant::*[@*{is_long}]")
     return total + _long_text_bytes(xpath, root, count, characters)
 
 
@@ -107,12 +107,15 @@ def _long_text_bytes(xpath: Any, root: Any, count: Callable[[str], int], charact
     """Return the bytes of all texts that are too long for their node."""
     bytes_a_character = _bytes_a_character(xpath, root)
     longest_short = int(_SHORT_BYTES / bytes_a_character)
-    long_count = count(f"//text()[string-length() > {longest_short}]")
+    long_count = count(f"/descendant::text()[string-length() > {longest_short}]")
     if not long_count:
         return 0
     # The lengths of the short texts, rounded to the middle of steps of four characters.
     short_characters = sum(
-        4 * count(f"//text()[{at_least} <= string-length() and string-length() <= {longest_short}]")
+        4
+        * count(
+            f"/descendant::text()[{at_least} <= string-length() and string-length() <= {longest_short}]"
+        )
         for at_least in range(2, longest_short + 1, 4)
     )
     total = int(max(characters - short_characters, 0) * bytes_a_character)
@@ -120,13 +123,13 @@ def _long_text_bytes(xpath: Any, root: Any, count: Callable[[str], int], charact
         bytes_a_character > 1
     ):  # the parser reads these in parts, and doubles the memory at the second
         longest_part = int(_PART_BYTES / bytes_a_character)
-        total += _PART_BYTES * count(f"//text()[string-length() > {longest_part}]")
+        total += _PART_BYTES * count(f"/descendant::text()[string-length() > {longest_part}]")
     return total + long_count * _STRING_OVERHEAD_BYTES
 
 
 def _bytes_a_character(xpath: Any, root: Any) -> float:
     """Return how many bytes of UTF-8 the characters of the first texts take on average."""
-    some = f"(//text()[string-length() > {_SHORT_BYTES // 4}])[position() <= {_SAMPLED_TEXTS}]"
+    some = f"(/descendant::text()[string-length() > 3])[position() <= {_SAMPLED_TEXTS}]"
     texts = xpath(root, some, smart_strings=False)
     characters = sum(map(len, texts))
     return sum(len(text.encode("utf-8")) for text in texts) / characters if characters else 1.0
