@@ -178,7 +178,11 @@ def _sizes(text: str, buffers: tuple[int, ...], end: int) -> tuple[int, ...]:
     if text.startswith("d:"):
         parts = text[2:].split(",")
         return (validity, (int(parts[2]) // 8 if len(parts) > 2 else 16) * end)
-    return ()  # null has no memory; unions and run ends are not read
+    if text.startswith("+us:"):
+        return (end,)
+    if text.startswith("+ud:"):
+        return (end, 4 * end)
+    return ()  # nulls and runs have no buffer of their own
 
 
 def _number_at(kind: Any, offsets: int, number: int) -> int:

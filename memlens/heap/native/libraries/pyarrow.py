@@ -6,15 +6,16 @@ A buffer that is part of another one keeps all of that alive, so the outermost b
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
 from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.libraries._arrow_stream import Stream
 
 __all__ = ("ADAPTERS",)
 
-_MAX_DEPTH = 64  # of types within types, and of buffers within buffers
+_MAX_DEPTH = 64  # of buffers within buffers
 
 
 def _buffer_block(buffer: Any) -> NativeBlock:
@@ -36,41 +37,56 @@ def _blocks_of_buffer(buffer: Any) -> tuple[NativeBlock, ...]:
 
 
 def _blocks_of_array(array: Any) -> Iterator[NativeBlock]:
+    lib = vars(sys.modules["pyarrow.lib"])
+    data_type = array.type
+    if type(data_type) is lib["DictionaryType"]:
+        yield from _blocks_of_buffers(array)
+        yield from _blocks_of_array(array.dictionary)
+    elif _is_plain(data_type, lib):
+        yield from _blocks_of_buffers(array)
+    else:
+        yield from _blocks_of_stream(lib["chunked_array"]([array]))
+
+
+def _blocks_of_buffers(array: Any) -> Iterator[NativeBlock]:
     for buffer in array.buffers():
         if buffer is not None:
             yield _buffer_block(buffer)
-    yield from _blocks_of_dictionaries(array, _MAX_DEPTH)
 
 
-def _blocks_of_dictionaries(array: Any, depth: int) -> Iterator[NativeBlock]:
-    """Yield the blocks of dictionaries, which ``buffers()`` leaves out."""
-    lib = vars(sys.modules["pyarrow.lib"])
-    kind = type(array)
-    if kind is lib["DictionaryArray"]:
-        yield from _blocks_of_array(array.dictionary)
-    elif depth and _may_hold_dictionaries(kind, array, lib):
-        for child in _children(kind, array, lib):
-            yield from _blocks_of_dictionaries(child, depth - 1)
+def _is_plain(data_type: Any, lib: Any) -> bool:
+    """Say whether ``buffers()`` of an array of a type tells all: it leaves out dictionaries.
+
+    The arrays of an extension type of the program may have a class of the program, so none is made.
+    """
+    kind = type(data_type)
+    if kind is lib["DataType"]:  # numbers and strings
+        return True
+    if issubclass(kind, lib["BaseExtensionType"]):
+        return lib.get(kind.__name__) is kind and _is_plain(data_type.storage_type, lib)
+    if kind is lib["DictionaryType"]:
+        return False
+    fields = range(data_type.num_fields)
+    return all(_is_plain(data_type.field(number).type, lib) for number in fields)
 
 
-def _may_hold_dictionaries(kind: Any, array: Any, lib: Any) -> bool:
-    return issubclass(kind, lib["ExtensionArray"]) or array.type.num_fields > 0
-
-
-def _children(kind: Any, array: Any, lib: Any) -> Iterable[Any]:
-    if kind is lib["StructArray"] or kind is lib["UnionArray"]:
-        return [array.field(number) for number in range(array.type.num_fields)]
-    if kind is lib["MapArray"]:
-        return (array.keys, array.items)
-    if issubclass(kind, lib["ExtensionArray"]):
-        return (array.storage,)
-    # Lists of all kinds and run-end encoded arrays.
-    return (array.values,)
+def _blocks_of_stream(chunked: Any) -> list[NativeBlock]:
+    capsule = chunked.__arrow_c_stream__(None)
+    stream = Stream(capsule)
+    return stream.blocks(stream.schema())
 
 
 def _blocks_of_chunked_array(chunked: Any) -> Iterator[NativeBlock]:
+    lib = vars(sys.modules["pyarrow.lib"])
+    data_type = chunked.type
+    of_chunk = _blocks_of_buffers
+    if type(data_type) is lib["DictionaryType"]:
+        of_chunk = _blocks_of_array
+    elif not _is_plain(data_type, lib):
+        yield from _blocks_of_stream(chunked)
+        return
     for number in range(chunked.num_chunks):
-        yield from _blocks_of_array(chunked.chunk(number))
+        yield from of_chunk(chunked.chunk(number))
 
 
 def _blocks_of_table(table: Any) -> Iterator[NativeBlock]:
@@ -79,8 +95,8 @@ def _blocks_of_table(table: Any) -> Iterator[NativeBlock]:
 
 
 def _blocks_of_batch(batch: Any) -> Iterator[NativeBlock]:
-    for number in range(batch.num_columns):
-        yield from _blocks_of_array(batch.column(number))
+    table = vars(sys.modules["pyarrow.lib"])["Table"]
+    yield from _blocks_of_table(table.from_batches([batch]))
 
 
 ADAPTERS = LibraryAdapters(
