@@ -1,7 +1,8 @@
 """shapely: the coordinates of geometries and the nodes of search trees, estimated.
 
 GEOS does not tell what a geometry takes. Each point, line or ring is one C++ object, and each
-coordinate of a line or ring has three numbers. Python's geometries share none of them.
+coordinate of a line or ring has three numbers. Python's geometries share none of them. Holes of
+polygons within a collection are counted by their coordinates only.
 """
 
 from __future__ import annotations
