@@ -3,8 +3,9 @@
 Run: ``python benchmarks/native.py``
 
 The median CPU time of an adapter for each kind of object, of the libraries that are installed, with
-what ``measure`` adds: checks, rows, the clock, and once the list of mapped files. The goal is 5 microseconds an object; what is estimated or
-nested takes longer. The last lines are what a capture pays to find the types.
+what ``measure`` adds: checks, rows, the clock, and once the list of mapped files. The goal is 5
+microseconds an object; what has many parts, or is estimated, takes longer. The last line is what a
+capture pays to find the types.
 """
 
 from __future__ import annotations

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
+import memlens
 from memlens.errors import OptionError
 from memlens.heap.native import registry
 from memlens.heap.native.adapter import LibraryAdapters
 from memlens.heap.native.registry import active_types, register_native, unregister_native
+
+PACKAGE = Path(memlens.__file__).parent
 
 
 class Touched(AssertionError):
@@ -168,3 +173,16 @@ def test_wrong_arguments_are_refused(vendor):
     with pytest.raises(OptionError, match=r"nothing is registered for 'vendor\.Blob'"):
         unregister_native("vendor.Blob")
     assert found() == {}
+
+
+def test_the_built_in_adapters_import_no_library():
+    script = (
+        "import sys\n"
+        "from importlib import import_module\n"
+        "from memlens.heap.native.registry import _BUILT_IN, active_types\n"
+        "assert active_types() == {}\n"
+        "for library, module in _BUILT_IN.items():\n"
+        "    assert import_module(module).ADAPTERS.library == library\n"
+        "    assert library not in sys.modules, library\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=PACKAGE.parent)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.heap.native.measuring import addresses, distinct_bytes, rows_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+TorchDispatchMode = pytest.importorskip("torch.utils._python_dispatch").TorchDispatchMode
 
 
 def storage_bytes(*tensors):
@@ -98,6 +99,11 @@ class LoudMode(torch.overrides.TorchFunctionMode):
         raise AssertionError("code of the program ran")
 
 
+class LoudDispatch(TorchDispatchMode):
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        raise AssertionError("code of the program ran")
+
+
 def test_no_code_of_the_program_runs():
     from memlens.heap.native.registry import active_types
 
@@ -105,7 +111,7 @@ def test_no_code_of_the_program_runs():
     leaf = torch.zeros(100, requires_grad=True)
     loss = leaf.pow(2).sum()
     sparse = torch.eye(3).to_sparse()
-    with LoudMode():
+    with LoudMode(), LoudDispatch():
         assert len(rows_of(leaf, sparse, loss)) > 3
 
 
@@ -164,6 +170,17 @@ def test_a_tuple_of_saved_tensors_is_found():
     weights = torch.randn(100, requires_grad=True)
     index = torch.arange(50)
     assert index.data_ptr() in addresses(weights[index].sum())
+
+
+def test_what_backward_released_is_not_counted():
+    weights = torch.randn(100, requires_grad=True)
+    result = Doubled.apply(weights)[torch.arange(50)]
+    loss = result.sum()
+    before = distinct_bytes(loss)
+    loss.backward()
+    # The argument got a gradient; the extra is kept; what was saved and the index are released.
+    assert distinct_bytes(loss) == 3 * 400 + 4
+    assert before == 3 * 400 + 50 * 8 + 4
 
 
 @st.composite

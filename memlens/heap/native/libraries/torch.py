@@ -58,10 +58,13 @@ def _data_blocks(torch: Any, tensor: Any) -> list[NativeBlock]:
         if device.type == "meta":
             return []
         return [NativeBlock(storage.data_ptr(), storage.nbytes(), str(device))]
-    blocks = []
-    for name in _COMPRESSED.get(str(layout), ()):
-        blocks += _data_blocks(torch, getattr(base, name)(tensor))
-    return blocks
+    names = _COMPRESSED.get(str(layout))
+    without_modes = getattr(torch._C, "_DisableTorchDispatch", None)
+    if names is None or without_modes is None:
+        return []
+    with without_modes():  # unlike the above, these are operations, which a mode could replace
+        parts = [getattr(base, name)(tensor) for name in names]
+    return [block for part in parts for block in _data_blocks(torch, part)]
 
 
 def _blocks_of_graph(tensor: Any) -> Iterable[NativeBlock]:
@@ -99,7 +102,10 @@ def _tensors_of_node(torch: Any, node: Any) -> Iterator[Any]:
     stored: list[Any] = []
     for name, descriptor in namespace.items():
         if name.startswith("_raw_saved_"):
-            saved = descriptor.__get__(node)
+            try:
+                saved = descriptor.__get__(node)
+            except RuntimeError:
+                continue  # backward() has released it
             for part in saved if type(saved) is tuple else (saved,):
                 stored.append(getattr(part, "data", None))  # older versions do not tell
     if is_function:
