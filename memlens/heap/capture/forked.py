@@ -39,7 +39,6 @@ from memlens.heap.capture.native_options import native_options
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.snapshot_file import facts_text
-from memlens.heap.native.measure import FORKED_LIMIT_SECONDS
 from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("SnapshotProgress", "SnapshotTask")
@@ -130,7 +129,7 @@ class SnapshotTask:
 
     def _fork(self, child_ends: list[int], own_prefix: str, sites: _Packed) -> None:
         assert _core.fork_capture is not None
-        native = native_options(FORKED_LIMIT_SECONDS)
+        native = native_options(forked=True)
         fork = partial(
             _core.fork_capture, values=self._values, own_prefix=own_prefix, more=sites, **native
         )

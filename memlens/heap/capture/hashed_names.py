@@ -42,8 +42,8 @@ _OWN_TEXT = re.compile(
     r"|sys\.(modules|settrace|setprofile)|warnings\.(filters|onceregistry|defaultaction)"
 )
 _OWN_WORDS = (
-    "base buffer dictcomp dtype f_func f_locals genexpr link listcomp md_name memory module native setcomp"
-    " __class__ __closure__ __dict__ __main__ __subclasses__"
+    "base buffer dictcomp dtype f_func f_locals genexpr link listcomp md_name memory module"
+    " native setcomp __class__ __closure__ __dict__ __main__ __subclasses__"
 ).split()
 
 

@@ -16,12 +16,12 @@ class _Types(tuple[type, ...]):
     __slots__ = ()
 
 
-def native_options(limit_seconds: float) -> dict[str, Any]:
+def native_options(*, forked: bool) -> dict[str, Any]:
     """Return the options with which the core asks the adapters of the libraries that are imported.
 
-    Each library may take ``limit_seconds``. Empty if the program uses none of the libraries.
+    ``forked`` says whether the capture forks. Empty if the program uses none of the libraries.
     """
     adapters = active_types()
     if not adapters:
         return {}
-    return {"native_types": _Types(adapters), "measure": make_measure(adapters, limit_seconds)}
+    return {"native_types": _Types(adapters), "measure": make_measure(adapters, forked=forked)}

@@ -22,7 +22,6 @@ from memlens.heap.capture.native_options import native_options
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.snapshot_file import facts_text
-from memlens.heap.native.measure import INLINE_LIMIT_SECONDS
 from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("collect_garbage", "start_heap_snapshot", "take_heap_snapshot")
@@ -93,7 +92,7 @@ def _take_inline(
     if before is not None:
         sites = site_sections(before)
     blocks = _Blocks(sites["site_address"].tobytes() if sites else b"")
-    native = native_options(INLINE_LIMIT_SECONDS)
+    native = native_options(forked=False)
     sections: dict[str, Any] = _core.capture(
         values=values, own_prefix=CODE_FOLDER, blocks=blocks, **native
     )
