@@ -444,3 +444,12 @@ def test_garbage_with_a_block_is_counted():
     assert {row.name: row.retained_native_bytes for row in garbage} == {
         "native memory (torch)": MIB, "torch.Tensor": 0,
     }  # fmt: skip
+
+
+def test_the_retained_size_of_a_live_object_includes_its_native_memory():
+    import ctypes
+
+    import memlens
+
+    kept = [(ctypes.c_char * 100_000)() for _ in range(3)]
+    assert 300_000 <= memlens.retained_size(kept) < 310_000  # with the class of the arrays
