@@ -15,7 +15,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
 from memlens.heap.graph.native_blocks import NativeKind
 from memlens.heap.graph.paths import RetentionPathFinder
-from memlens.heap.views.accumulation import accumulation_points
+from memlens.heap.views.accumulation import accumulations
 
 __all__ = (
     "NativeGrowth",
@@ -119,8 +119,8 @@ def _holder(
         if kind == wanted and same[node] == NONE:
             part[node] = graph.node_size[node]
     held = checked_core.subtree_sums(graph.dominators.dominator, part)
-    for node in accumulation_points(graph, held):
-        if 2 * held[node] >= growth.growth_bytes and (path := finder.path_to(node)) is not None:
-            return str(path)
-        break
-    return ""
+    largest = next(iter(accumulations(graph, held)), None)
+    if largest is None or 2 * largest.size_bytes < growth.growth_bytes:
+        return ""
+    path = finder.path_to(largest.node)
+    return "" if path is None else str(path)

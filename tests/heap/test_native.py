@@ -361,6 +361,18 @@ def test_the_holder_of_many_blocks_is_the_container_of_their_owners():
     assert [(one.path, one.size_bytes) for one in row.holders] == [("app.batches", 9 * MIB)]
 
 
+def test_memory_that_no_object_retains_is_named_by_one_of_its_owners():
+    p = Planter()
+    table, part = p.node("pyarrow.lib.Table", 64), p.node("pyarrow.lib.Table", 64)
+    p.native(2 * MIB, table, part, library="pyarrow")
+    p.native(MIB, table, part, library="pyarrow")
+    p.module("app", table=table, part=part)
+    (row,) = [row for row in p.snapshot().summary(by="device") if row.device == "cpu"]
+    (holder,) = row.holders
+    assert (holder.path, holder.size_bytes, holder.is_shared) == ("app.table", 3 * MIB, True)
+    assert str(holder) == "3.00 MiB  app.table and others"
+
+
 def test_the_title_counts_objects_and_blocks_apart():
     p, *_ = frames()
     snapshot = p.snapshot()

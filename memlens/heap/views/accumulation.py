@@ -4,26 +4,43 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from memlens._core.layout import NONE, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.views.visibility import is_shown
 
-__all__ = ("accumulation_points",)
+__all__ = ("Accumulation", "accumulations")
 
 _MIN_SHARE = 0.01  # of the part, for an object
 _RATIO = 0.7  # of what an object retains: where one below it retains more, that one is looked at
 
 
-def accumulation_points(graph: HeapGraph, held: array[int]) -> list[int]:
+class Accumulation(NamedTuple):
+    """An object in which a part of the memory accumulates, and how many bytes of it.
+
+    ``is_shared``: the object holds them together with others, so that none of them retains them.
+    """
+
+    node: int
+    size_bytes: int
+    is_shared: bool
+
+
+def accumulations(graph: HeapGraph, held: array[int]) -> list[Accumulation]:
     """Return the objects in which a part of the memory accumulates, most bytes first.
 
     ``held``: the bytes of that part that each node retains. The objects are the topmost of which
     none below retains most of theirs. Modules and their namespaces are not among them: what they
-    refer to is more telling.
+    refer to is more telling. Of native blocks that no object retains the best path names an owner.
     """
-    found = _topmost_points(graph, held)
-    return sorted(dict.fromkeys(found), key=lambda node: (-held[node], node))
+    sizes: dict[tuple[int, bool], int] = {}
+    for node in dict.fromkeys(_topmost_points(graph, held)):
+        is_shared = graph.kind_of(node) is not None
+        owner = graph.edge_source(graph.path_edges[node]) if is_shared else node
+        sizes[owner, is_shared] = sizes.get((owner, is_shared), 0) + held[node]
+    found = [Accumulation(node, size, is_shared) for (node, is_shared), size in sizes.items()]
+    return sorted(found, key=lambda one: (-one.size_bytes, one.node))
 
 
 def _topmost_points(graph: HeapGraph, held: array[int]) -> Iterator[int]:

@@ -12,7 +12,7 @@ from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.native_blocks import MAPPED
 from memlens.heap.graph.paths import RetentionPathFinder
-from memlens.heap.views.accumulation import accumulation_points
+from memlens.heap.views.accumulation import accumulations
 from memlens.heap.views.summary import Summary, SummaryRow, heap_title
 from memlens.heap.views.visibility import hidden_flags
 
@@ -25,14 +25,19 @@ _MAX_HOLDERS = 3
 
 @dataclass(frozen=True, slots=True)
 class DeviceHolder:
-    """An object in which memory of a device accumulates: its path, type and how much it retains."""
+    """An object in which memory of a device accumulates: its path, type and how much it holds.
+
+    ``is_shared``: other objects in other places hold the same memory, so that none retains it.
+    """
 
     path: str
     type_name: str
     size_bytes: int
+    is_shared: bool = False
 
     def __str__(self) -> str:
-        return f"{format_bytes(self.size_bytes)}  {self.path}"
+        shared = " and others" if self.is_shared else ""
+        return f"{format_bytes(self.size_bytes)}  {self.path}{shared}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +115,5 @@ def _holders(
         if not graph.flags[node] & hidden:
             part[node] = graph.node_size[node]
     held = checked_core.subtree_sums(graph.dominators.dominator, part)
-    for node in accumulation_points(graph, held)[:_MAX_HOLDERS]:
-        yield DeviceHolder(str(finder.path_to(node)), graph.type_of(node), held[node])
+    for node, size, is_shared in accumulations(graph, held)[:_MAX_HOLDERS]:
+        yield DeviceHolder(str(finder.path_to(node)), graph.type_of(node), size, is_shared)
