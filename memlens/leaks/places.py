@@ -231,7 +231,7 @@ class PlaceIndex:
     @cached_property
     def repeated(self) -> PlaceRows:
         """The objects of places that repeat themselves: the links of chains and trees."""
-        return self._grouped(self._columns[1], NodeFlag.NATIVE)
+        return self._grouped(self._columns[1])
 
     @cached_property
     def buffers(self) -> PlaceRows:

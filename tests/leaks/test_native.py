@@ -6,6 +6,8 @@ import pytest
 
 from memlens._core.layout import EdgeKind as K
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.cases import find_cases
+from memlens.leaks.detectors.members import elements_of
 from memlens.leaks.leak_report import find_leaks
 from memlens.leaks.native_growth import native_growth
 from memlens.leaks.unexplained import MALLOC_FACT
@@ -92,6 +94,23 @@ def test_blocks_are_no_elements_of_what_owns_many():
         p.module("app", table=owner)
 
     assert list(find_leaks(series(table))) == []
+
+
+def test_the_elements_of_a_container_are_its_objects():
+    p = Planter()
+    owner = p.node("polars.Frame", 64)
+    columns = [p.node("polars.Series", 64) for _ in range(3)]
+    for column in columns:
+        p.edge(owner, column)
+    p.native(100, owner, library="polars")
+    p.module("app", frame=owner)
+    assert elements_of(p.graph(), [owner]) == set(columns)
+
+
+def test_rules_see_the_types_of_objects_only():
+    (case, _), _ = find_cases(series(leaking_tensors))
+    assert set(case.gained_types) == {"torch.Tensor"}
+    assert set(case.value_types) == {"torch.Tensor"}
 
 
 def test_a_block_that_grows_under_one_name_is_named_by_its_owner():
