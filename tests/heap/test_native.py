@@ -1,11 +1,14 @@
 """Native blocks in the graph: what retains them, what they print, what is no object of them."""
 
+import ctypes
 from array import array
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import memlens
+from memlens import _core
 from memlens._core.layout import LARGEST_STORED, EdgeKind, NodeFlag
 from memlens.errors import NotInSnapshotError, SnapshotFileError
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -459,9 +462,15 @@ def test_garbage_with_a_block_is_counted():
 
 
 def test_the_retained_size_of_a_live_object_includes_its_native_memory():
-    import ctypes
-
-    import memlens
-
     kept = [(ctypes.c_char * 100_000)() for _ in range(3)]
     assert 300_000 <= memlens.retained_size(kept) < 310_000  # with the class of the arrays
+
+
+@pytest.mark.skipif(_core.fork_capture is None, reason="needs the C core")
+def test_a_forked_capture_counts_objects_without_blocks():
+    kept = (ctypes.c_char * 100_000)()
+    task = memlens.start_heap_snapshot()
+    snapshot = task.result(timeout=60)
+    assert ctypes.sizeof(kept) == 100_000
+    assert snapshot.native_block_count
+    assert task.progress.object_count == snapshot.object_count
