@@ -37,7 +37,6 @@ __all__ = (
     "fork_capture",
     "group_nodes",
     "grown_rows",
-    "identity_keys",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
@@ -46,7 +45,6 @@ __all__ = (
     "match_nodes",
     "mostly_flagged",
     "nearest_marked",
-    "node_lengths",
     "nodes_flagged",
     "nodes_of_types",
     "place_keys",
@@ -55,7 +53,7 @@ __all__ = (
     "retained_by_group",
     "reverse_edges",
     "row_gains",
-    "row_sums",
+    "row_lengths",
     "share_sizes",
     "shortest_paths",
     "spread_flags",
@@ -109,7 +107,6 @@ if TYPE_CHECKING:
         edges_labelled,
         group_nodes,
         grown_rows,
-        identity_keys,
         largest_nodes,
         mark_born,
         mark_buffers,
@@ -118,7 +115,6 @@ if TYPE_CHECKING:
         match_nodes,
         mostly_flagged,
         nearest_marked,
-        node_lengths,
         nodes_flagged,
         nodes_of_types,
         place_keys,
@@ -127,7 +123,7 @@ if TYPE_CHECKING:
         retained_by_group,
         reverse_edges,
         row_gains,
-        row_sums,
+        row_lengths,
         share_sizes,
         shortest_paths,
         spread_flags,
@@ -148,7 +144,6 @@ else:
     edges_labelled = _functions.edges_labelled
     group_nodes = _functions.group_nodes
     grown_rows = _functions.grown_rows
-    identity_keys = _functions.identity_keys
     largest_nodes = _functions.largest_nodes
     mark_born = _functions.mark_born
     mark_buffers = _functions.mark_buffers
@@ -157,7 +152,6 @@ else:
     match_nodes = _functions.match_nodes
     mostly_flagged = _functions.mostly_flagged
     nearest_marked = _functions.nearest_marked
-    node_lengths = _functions.node_lengths
     nodes_flagged = _functions.nodes_flagged
     nodes_of_types = _functions.nodes_of_types
     place_keys = _functions.place_keys
@@ -166,7 +160,7 @@ else:
     retained_by_group = _functions.retained_by_group
     reverse_edges = _functions.reverse_edges
     row_gains = _functions.row_gains
-    row_sums = _functions.row_sums
+    row_lengths = _functions.row_lengths
     share_sizes = _functions.share_sizes
     shortest_paths = _functions.shortest_paths
     spread_flags = _functions.spread_flags

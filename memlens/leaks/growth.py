@@ -104,12 +104,12 @@ class Growth:
         # For each node of graph k + 1 the same object's node in graph k, or NONE.
         self._shared = shared or Shared()
         self.same = [self._shared.same(before, after) for before, after in pairwise(graphs)]
-        self.births = self._find_births()
         self._born: dict[int, array[int]] = {}
 
-    def _find_births(self) -> array[int]:
+    @cached_property
+    def births(self) -> array[int]:
         """For each node of the last graph, the snapshot in which the object was first seen."""
-        births = array("I", bytes(4 * self.graphs[0].node_count))
+        births = array("H", [0]) * self.graphs[0].node_count
         for step, same in enumerate(self.same, start=1):
             births = checked_core.birth_steps(same, births, step)
         return births
@@ -133,9 +133,14 @@ class Growth:
 
         They take most of the memory. When each object was born is still known.
         """
+        _ = self.births
         self.same.clear()
         for graph in self.graphs:
             self._shared.forget(graph)
+
+    def visible(self, nodes: set[int], step: int) -> set[int]:
+        """Return those nodes of a snapshot that are the program's and reachable."""
+        return self.places(step).visible(nodes)
 
     @property
     def new(self) -> array[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from memlens._core.pure.capture import capture
 from memlens._core.pure.counts import (
     count_types,
-    identity_keys,
     largest_nodes,
     mark_matched,
     match_nodes,
@@ -17,9 +16,8 @@ from memlens._core.pure.reach import edges_between, grown_rows, reached_nodes
 from memlens._core.pure.rows import (
     chosen_lengths,
     group_nodes,
-    node_lengths,
     row_gains,
-    row_sums,
+    row_lengths,
     unlisted_nodes,
 )
 from memlens._core.pure.scans import (
@@ -50,7 +48,6 @@ __all__ = (
     "edges_labelled",
     "group_nodes",
     "grown_rows",
-    "identity_keys",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
@@ -59,7 +56,6 @@ __all__ = (
     "match_nodes",
     "mostly_flagged",
     "nearest_marked",
-    "node_lengths",
     "nodes_flagged",
     "nodes_of_types",
     "place_keys",
@@ -68,7 +64,7 @@ __all__ = (
     "retained_by_group",
     "reverse_edges",
     "row_gains",
-    "row_sums",
+    "row_lengths",
     "share_sizes",
     "shortest_paths",
     "spread_flags",

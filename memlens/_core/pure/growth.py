@@ -22,17 +22,22 @@ if TYPE_CHECKING:
 
 __all__ = ("birth_steps", "mark_born", "reach_marked", "share_sizes")
 
+_MAX_STEP = 0xFFFF  # the number of a snapshot takes 16 bits
+
 
 def birth_steps(same: ReadableBuffer, before: ReadableBuffer, step: int) -> array[int]:
-    """Return the snapshot in which each object was first seen (``"I"``).
+    """Return the snapshot in which each object was first seen (``"H"``).
 
     ``same``: for each node of snapshot ``step`` the same object's node in the one before, or
-    `NONE`. ``before``: the births of that one's nodes. Raises `ValueError` for inconsistent columns.
+    `NONE`. ``before``: the births of that one's nodes. Raises `ValueError` for inconsistent columns
+    and for a step that takes more than 16 bits.
     """
     matched = read_column(same, "I", "same")
-    births = read_column(before, "I", "before")
+    births = read_column(before, "H", "before")
+    if not 0 <= step <= _MAX_STEP:
+        raise ValueError(f"step must be from 0 to {_MAX_STEP}, not {step}")
     check_numbers(matched, "same", len(births))
-    return array("I", [step if was == NONE else births[was] for was in matched])
+    return array("H", [step if was == NONE else births[was] for was in matched])
 
 
 def mark_born(
@@ -42,7 +47,7 @@ def mark_born(
 
     Raises `ValueError` for inconsistent columns.
     """
-    births = read_column(birth, "I", "birth")
+    births = read_column(birth, "H", "birth")
     flags = read_flags(node_flags, len(births))
     read_skipped(skip_flags, "skip_flags")
     return array(

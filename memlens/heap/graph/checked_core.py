@@ -23,7 +23,6 @@ __all__ = (
     "edges_between",
     "edges_labelled",
     "group_nodes",
-    "identity_keys",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
@@ -32,7 +31,6 @@ __all__ = (
     "match_nodes",
     "mostly_flagged",
     "nearest_marked",
-    "node_lengths",
     "nodes_flagged",
     "nodes_of_types",
     "place_keys",
@@ -41,7 +39,7 @@ __all__ = (
     "retained_by_group",
     "reverse_edges",
     "row_gains",
-    "row_sums",
+    "row_lengths",
     "share_sizes",
     "shortest_paths",
     "spread_flags",
@@ -71,7 +69,6 @@ dominator_tree = _checked(_core.dominator_tree)
 edges_between = _checked(_core.edges_between)
 edges_labelled = _checked(_core.edges_labelled)
 group_nodes = _checked(_core.group_nodes)
-identity_keys = _checked(_core.identity_keys)
 largest_nodes = _checked(_core.largest_nodes)
 mark_born = _checked(_core.mark_born)
 mark_buffers = _checked(_core.mark_buffers)
@@ -80,7 +77,6 @@ mark_matched = _checked(_core.mark_matched)
 match_nodes = _checked(_core.match_nodes)
 mostly_flagged = _checked(_core.mostly_flagged)
 nearest_marked = _checked(_core.nearest_marked)
-node_lengths = _checked(_core.node_lengths)
 nodes_flagged = _checked(_core.nodes_flagged)
 nodes_of_types = _checked(_core.nodes_of_types)
 place_keys = _checked(_core.place_keys)
@@ -89,7 +85,7 @@ reached_nodes = _checked(_core.reached_nodes)
 retained_by_group = _checked(_core.retained_by_group)
 reverse_edges = _checked(_core.reverse_edges)
 row_gains = _checked(_core.row_gains)
-row_sums = _checked(_core.row_sums)
+row_lengths = _checked(_core.row_lengths)
 share_sizes = _checked(_core.share_sizes)
 shortest_paths = _checked(_core.shortest_paths)
 spread_flags = _checked(_core.spread_flags)

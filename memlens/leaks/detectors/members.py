@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from memlens._core.layout import KIND_MASK, EdgeKind
 from memlens.heap.graph import checked_core
-from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.growth import HIDDEN, Growth
+from memlens.leaks.growth import Growth
 
 __all__ = ("elements_of", "members_through_time")
 
@@ -66,25 +65,27 @@ def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
 
     The address of a container that was freed is soon used again by another of its type.
     """
-    held = elements_of(growth.graphs[step], [was])
+    held = elements_of(growth, step, [was])
     same = growth.same[step]
-    kept = sum(1 for node in elements_of(growth.graphs[step + 1], [now]) if same[node] in held)
+    kept = sum(1 for node in elements_of(growth, step + 1, [now]) if same[node] in held)
     return bool(held) and kept * 2 >= len(held)
 
 
-def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
-    """Return what containers refer to: the keys of a mapping, the elements of anything else."""
+def elements_of(growth: Growth, step: int, nodes: Iterable[int]) -> set[int]:
+    """Return what containers of a snapshot refer to.
+
+    Of a mapping those are its keys, of anything else the elements.
+    """
+    graph = growth.graphs[step]
     keys: set[int] = set()
     values: set[int] = set()
-    flags = graph.flags
     for node in nodes:
         row = slice(graph.edge_offset[node], graph.edge_offset[node + 1])
         for target, label in zip(graph.edge_target[row], graph.edge_label[row], strict=True):
             kind = label & KIND_MASK
-            if flags[target] & HIDDEN:
-                continue
             if kind == EdgeKind.ITEM:
                 keys.add(target)
             elif kind != EdgeKind.WEAK:
                 values.add(target)
+    keys, values = growth.visible(keys, step), growth.visible(values, step)
     return keys if len(keys) * 2 >= len(values) else values

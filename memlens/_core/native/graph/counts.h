@@ -8,14 +8,19 @@
 void add_up_types(const uint32_t *type, const uint64_t *size, const uint16_t *flags,
                   uint64_t node_count, unsigned skip_flags, uint64_t *counts, uint64_t *bytes);
 
-/* Returns 0; -1 when there is no memory; 1 for an address twice in heap a. */
-int match_addresses(const uint64_t *address_a, const uint64_t *key_a, uint64_t count_a,
-                    const uint64_t *address_b, const uint64_t *key_b, uint64_t count_b,
-                    uint32_t *matched);
+/* What an object is recognised by: its address, the key of its type, and its size where the type
+ * is sized. */
+typedef struct {
+    const uint64_t *address;
+    const uint32_t *type;
+    const uint64_t *size;
+    const uint64_t *type_key;
+    const uint8_t *type_is_sized;
+    uint64_t count;
+} Identities;
 
-/* A 64-bit key for each node: of its type, plus its size where the type is sized. */
-void make_identity_keys(const uint32_t *type, const uint64_t *size, const uint64_t *type_key,
-                        const uint8_t *type_is_sized, size_t node_count, uint64_t *keys);
+/* Returns 0; -1 when there is no memory; 1 for an address twice in heap a. */
+int match_addresses(const Identities *a, const Identities *b, uint32_t *matched);
 
 /* Clear the bits of `mark` everywhere; set them for each pair of `same` in which neither node has a
  * bit of `skip_flags`. */

@@ -8,20 +8,23 @@ PyObject *
 graph_birth_steps(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"same", "before", "step", NULL};
-    static const ColumnName columns_of[] = {{"same", 'I'}, {"before", 'I'}};
+    static const ColumnName columns_of[] = {{"same", 'I'}, {"before", 'H'}};
     PyObject *given[2], *found = NULL;
-    unsigned int step;
+    long long step;
     Column columns[2];
     Result birth = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOI:birth_steps", names, &given[0], &given[1],
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOL:birth_steps", names, &given[0], &given[1],
                                      &step)
         || columns_read(columns, given, columns_of, 2) < 0) {
         return NULL;
     }
-    if (numbers_check(&columns[0], "same", columns[1].length) == 0
-        && result_new(&birth, module_state(module)->array_type, 'I', columns[0].length) == 0) {
+    if (step < 0 || step > UINT16_MAX) {
+        PyErr_Format(PyExc_ValueError, "step must be from 0 to 65535, not %lld", step);
+    }
+    else if (numbers_check(&columns[0], "same", columns[1].length) == 0
+             && result_new(&birth, module_state(module)->array_type, 'H', columns[0].length) == 0) {
         Py_BEGIN_ALLOW_THREADS
-        find_births(columns[0].data, columns[1].data, (size_t)columns[0].length, step,
+        find_births(columns[0].data, columns[1].data, (size_t)columns[0].length, (uint16_t)step,
                     birth.view.buf);
         Py_END_ALLOW_THREADS
         found = result_take(&birth);
@@ -34,7 +37,7 @@ PyObject *
 graph_mark_born(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"birth", "since", "node_flags", "skip_flags", NULL};
-    static const ColumnName columns_of[] = {{"birth", 'I'}, {"node_flags", 'H'}};
+    static const ColumnName columns_of[] = {{"birth", 'H'}, {"node_flags", 'H'}};
     PyObject *given[2], *found = NULL;
     unsigned int since;
     long long skip_flags;

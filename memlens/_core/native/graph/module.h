@@ -25,7 +25,6 @@ PyObject *graph_edges_between(PyObject *module, PyObject *args, PyObject *kwargs
 /* functions_nodes.c */
 PyObject *graph_count_types(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_largest_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
-PyObject *graph_identity_keys(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* functions_pairs.c */
 PyObject *graph_match_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
@@ -49,10 +48,9 @@ PyObject *graph_share_sizes(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* functions_rows.c */
 PyObject *graph_group_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
-PyObject *graph_node_lengths(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_chosen_lengths(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_unlisted_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
-PyObject *graph_row_sums(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *graph_row_lengths(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_row_gains(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* functions_scans.c */
