@@ -157,6 +157,11 @@ def counts() -> Any:
     return (
         _core.count_types(TYPES, SIZES, FLAGS, 7),
         _core.match_nodes(*IDENTITIES, *IDENTITIES),
+        _core.match_runs(ALL),
+        _core.matches_of_runs(array("Q", [0]), NODES),
+        _core.birth_steps([ALL, ALL], NODES),
+        _core.number_keys(KEYS),
+        _core.group_nodes(KEYS, MARKS, FLAGS, 0),
         _core.grown_rows(offsets, offsets, ALL),
         _core.largest_nodes(SIZES, FLAGS, 10),
         _core.mark_matched(ALL, FLAGS, FLAGS, 0, 4),

@@ -37,16 +37,20 @@ __all__ = (
     "fork_capture",
     "group_nodes",
     "grown_rows",
+    "is_ascending",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "match_runs",
+    "matches_of_runs",
     "mostly_flagged",
     "nearest_marked",
     "nodes_flagged",
     "nodes_of_types",
+    "number_keys",
     "place_keys",
     "reach_marked",
     "reached_nodes",
@@ -107,16 +111,20 @@ if TYPE_CHECKING:
         edges_labelled,
         group_nodes,
         grown_rows,
+        is_ascending,
         largest_nodes,
         mark_born,
         mark_buffers,
         mark_containers,
         mark_matched,
         match_nodes,
+        match_runs,
+        matches_of_runs,
         mostly_flagged,
         nearest_marked,
         nodes_flagged,
         nodes_of_types,
+        number_keys,
         place_keys,
         reach_marked,
         reached_nodes,
@@ -144,16 +152,20 @@ else:
     edges_labelled = _functions.edges_labelled
     group_nodes = _functions.group_nodes
     grown_rows = _functions.grown_rows
+    is_ascending = _functions.is_ascending
     largest_nodes = _functions.largest_nodes
     mark_born = _functions.mark_born
     mark_buffers = _functions.mark_buffers
     mark_containers = _functions.mark_containers
     mark_matched = _functions.mark_matched
     match_nodes = _functions.match_nodes
+    match_runs = _functions.match_runs
+    matches_of_runs = _functions.matches_of_runs
     mostly_flagged = _functions.mostly_flagged
     nearest_marked = _functions.nearest_marked
     nodes_flagged = _functions.nodes_flagged
     nodes_of_types = _functions.nodes_of_types
+    number_keys = _functions.number_keys
     place_keys = _functions.place_keys
     reach_marked = _functions.reach_marked
     reached_nodes = _functions.reached_nodes

@@ -75,10 +75,10 @@ class PlaceRows(Mapping[int, "array[int]"]):
 class PlaceIndex:
     """The places of one graph: of each node its key; of each place what it contains.
 
-    ``hidden``: nodes with one of these flags are left out. ``is_last``: the paths of the graph and
-    the key of each node are needed again, and are kept. Of an earlier graph only what places contain
-    is kept, and which nodes are hidden; asked for the keys, it finds them anew. ``function_keys``: a dictionary that the indexes
-    of one process share.
+    ``hidden``: nodes with one of these flags are left out. ``is_last``: the key of each node is
+    needed again, and is kept. Of an earlier graph only what places contain is kept, and which nodes
+    are hidden; asked for the keys, it finds them anew. ``function_keys``: a dictionary that the
+    indexes of one process share.
     """
 
     def __init__(
@@ -97,23 +97,32 @@ class PlaceIndex:
             getattr(self, name)  # here, so that the columns of all nodes are needed no more
         if is_last:
             del self._repeats
+            self._numbered = checked_core.number_keys(self.keys)
+            del self.keys
         else:
             for name in ("_own", "_hidden_nodes"):
                 getattr(self, name)
             del self.keys, self._repeats  # 9 bytes a node
             graph.forget_flags()  # 2 bytes a node
 
+    def key_of(self, node: int) -> int:
+        """Return the key of a node's place."""
+        if self._is_last:
+            numbers, keys = self._numbered
+            return keys[numbers[node]]
+        return self.keys[node]
+
     @cached_property
     def keys(self) -> array[int]:
-        """The key of each node's place."""
-        graph = self._graph
-        paths = graph.path_edges if self._is_last else graph.find_path_edges()
-        keys, self._repeats = find_place_keys(graph, paths, self._function_keys)
+        """The key of each node's place, which `key_of` tells in less memory."""
+        # The paths are not kept: they are needed again for holders alone, when much else is gone.
+        paths = self._graph.find_path_edges()
+        keys, self._repeats = find_place_keys(self._graph, paths, self._function_keys)
         return keys
 
     def is_at(self, node: int, key: int) -> bool:
         """Tell whether a node is in the place with this key."""
-        if "keys" not in self.__dict__:
+        if not self._is_last and "keys" not in self.__dict__:
             if self.containers.has(key, node):
                 return True
             if self._is_container(node):
@@ -123,7 +132,7 @@ class PlaceIndex:
                 return own_keys[bisect_left(own, node)] == key
             if self._graph.dominators.dominator[node] == NONE:
                 return key == 0  # garbage
-        return self.keys[node] == key
+        return self.key_of(node) == key
 
     @cached_property
     def _own(self) -> tuple[array[int], array[int]]:
@@ -190,14 +199,14 @@ class PlaceIndex:
         sized = graph.sections["container_node"], graph.sections["container_length"]
         return graph.edge_offset, graph.edge_label, *sized
 
-    def lengths(self) -> dict[int, int]:
-        """Return the number of elements of all the containers of each place together."""
+    def lengths(self) -> Iterator[tuple[int, int]]:
+        """Return each place with the number of elements of all its containers together."""
         places = self.containers
         sums = checked_core.row_lengths(places.offset, places.nodes, *self._length_columns)
-        return dict(zip(places.place_keys, sums, strict=True))
+        return zip(places.place_keys, sums, strict=True)
 
-    def gains(self, same: array[int], before: PlaceIndex) -> dict[int, int]:
-        """Return by how much the containers of each place are longer than they were before.
+    def gains(self, same: array[int], before: PlaceIndex) -> Iterator[tuple[int, int]]:
+        """Return each place with the number by which its containers are longer than before.
 
         ``same``: for each node the same object's node in the graph of ``before``, or `NONE`; new
         ones do not count.
@@ -206,7 +215,7 @@ class PlaceIndex:
         gained = checked_core.row_gains(
             places.offset, places.nodes, same, *before._length_columns, *self._length_columns
         )
-        return dict(zip(places.place_keys, gained, strict=True))
+        return zip(places.place_keys, gained, strict=True)
 
     @cached_property
     def holding_own(self) -> frozenset[int]:

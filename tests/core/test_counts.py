@@ -150,6 +150,47 @@ def test_the_size_counts_where_it_is_fixed(core, before, after, keys, sized):
     assert matched.tolist() == [0, *expected[1:]]
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    parts=st.lists(
+        st.tuples(st.sampled_from([0, 1, 7, NONE - 4, NONE]), st.integers(1, 5)), max_size=8
+    )
+)
+def test_runs_stand_for_matches(core, parts):
+    same = array("I")
+    for was, count in parts:
+        same.extend([NONE] * count if was == NONE else range(was, min(was + count, NONE)))
+    runs = core.match_runs(same)
+    assert runs.typecode == "Q"
+    assert len(runs) <= len(parts)
+    assert core.matches_of_runs(runs, len(same)) == same
+
+
+def test_a_run_ends_where_the_matches_do_not_follow_each_other(core):
+    same = array("I", [0, 1, 2, NONE, NONE, 3, 9, 8])
+    runs = [(0, 0), (3, NONE), (5, 3), (6, 9), (7, 8)]
+    assert core.match_runs(same).tolist() == [node << 32 | was for node, was in runs]
+
+
+@pytest.mark.parametrize(
+    ("runs", "count"),
+    [
+        ([], 1),
+        ([0], 0),
+        ([0], -1),
+        ([0], NONE),
+        ([1 << 32], 2),
+        ([0, 0], 2),
+        ([0, 2 << 32], 2),
+        ([NONE - 1], 2),
+        ([0, 3 << 32, 2 << 32], 4),
+    ],
+)
+def test_runs_that_stand_for_no_matches_are_refused(core, runs, count):
+    with pytest.raises(ValueError, match=f"runs do not fit {count} nodes"):
+        core.matches_of_runs(array("Q", runs), count)
+
+
 @pytest.mark.parametrize("column", range(10))
 def test_matching_takes_any_flat_buffer(core, column):
     columns = [

@@ -42,11 +42,17 @@ def rows(draw, node_count):
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_births_and_marks(core, data):
-    before = data.draw(st.integers(1, 5).flatmap(lambda count: columns("H", count)))
-    was = st.sampled_from([NONE, *range(len(before))])
-    same = data.draw(st.integers(0, 9).flatmap(lambda count: columns("I", count, was)))
-    births = agree(core, "birth_steps", same, before, 7)
-    assert all(born == 7 or node != NONE for born, node in zip(births, same, strict=True))
+    first_count = before = data.draw(st.integers(1, 5))
+    matches = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        was = st.sampled_from([NONE, *range(before)])
+        matches.append(
+            data.draw(st.integers(0, 9).flatmap(lambda n, was=was: columns("I", n, was)))
+        )
+        before = len(matches[-1])
+    births = agree(core, "birth_steps", matches, first_count)
+    last = len(matches)
+    assert all((b == last) == (was == NONE) for b, was in zip(births, matches[-1], strict=True))
     flags = data.draw(columns("H", len(births)))
     agree(core, "mark_born", births, data.draw(st.integers(0, 7)), flags, 2)
 
@@ -99,7 +105,12 @@ def test_only_what_was_there_and_is_longer_gains(core):
 def sized_only(lengths):
     """Columns of nodes without edges whose lengths are known."""
     count = len(lengths)
-    return array("Q", bytes(8 * count + 8)), array("I"), array("I", range(count)), array("Q", lengths)
+    return (
+        array("Q", bytes(8 * count + 8)),
+        array("I"),
+        array("I", range(count)),
+        array("Q", lengths),
+    )
 
 
 @st.composite
@@ -138,6 +149,25 @@ def test_groups(core, data, count):
             n for n in range(count) if key[n] == one and mark[n] and not flags[n] & 2
         ]
         assert members
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), count=st.integers(0, 40))
+def test_numbers_of_keys(core, data, count):
+    key = data.draw(columns("Q", count, st.sampled_from([0, 1, 1 << 40, (1 << 64) - 1])))
+    numbers, keys = agree(core, "number_keys", key)
+    assert [keys[number] for number in numbers] == key.tolist()
+    assert len(keys) == len(set(key))
+
+
+def test_many_different_keys(core):
+    """More than the table of the C core has places for at first."""
+    key = array("Q", [(number * 0x9E37) << 20 for number in range(5000)] * 2)
+    numbers, keys = core.number_keys(key)
+    assert (numbers.tolist(), keys) == ([*range(5000), *range(5000)], key[:5000])
+    found, offset, nodes = core.group_nodes(key, b"\1" * len(key), array("H", bytes(20000)), 1)
+    assert (found.tolist(), offset[-1]) == (sorted(key[:5000]), 10_000)
+    assert [key[node] for node in nodes] == sorted(key)
 
 
 @settings(max_examples=80, deadline=None)
@@ -193,6 +223,12 @@ def test_edges_labelled(core, labels):
     ]
 
 
+@settings(max_examples=60, deadline=None)
+@given(numbers=st.lists(st.integers(0, 5) | st.just(NONE), max_size=6))
+def test_what_ascends(core, numbers):
+    assert core.is_ascending(array("I", numbers)) is (numbers == sorted(set(numbers)))
+
+
 def test_columns_in_every_form(core):
     labels = array("I", [1 << LABEL_BITS, 5])
     for form in in_every_form(labels).values():
@@ -205,9 +241,11 @@ LENGTHS = *GRAPH[:3:2], array("I", [1]), array("Q", [1])
 BEYOND = array("Q", [0, 2, 2]), *LENGTHS[1:]  # edge_offset leads out of edge_label
 UNEQUAL = *LENGTHS[:3], array("Q")
 BAD = [
-    ("birth_steps", (array("I", [3]), array("H", [0]), 1), "names 3 of only 1"),
-    ("birth_steps", (array("I", [0]), array("H", [0]), 1 << 16), "step must be from 0 to 65535"),
-    ("birth_steps", (array("I", [0]), array("H", [0]), -1), "step must be from 0 to 65535"),
+    ("birth_steps", ([array("I", [3])], 1), "names 3 of only 1"),
+    ("birth_steps", ([array("I", [0]), array("I", [1])], 1), "names 1 of only 1"),
+    ("birth_steps", ([], 1), "matches must be 1 to 65535 columns, not 0"),
+    ("birth_steps", ([array("I")] * (1 << 16), 1), "matches must be 1 to 65535 columns"),
+    ("birth_steps", ([array("Q", [0])], 1), "same must have items of type 'I'"),
     ("mark_born", (array("H", [3]), 0, array("H"), 1), "node_flags has 0 entries"),
     ("mark_born", (array("H", [3]), 0, array("H", [0]), 1 << 20), "skip_flags"),
     ("reach_marked", (*GRAPH.columns, b"\1", array("I")), "mark has 1 entries"),
@@ -259,6 +297,7 @@ BAD = [
     ),
     ("mark_buffers", (array("Q", [0]), array("I", [1]), 1), "container_node names 1"),
     ("nodes_flagged", (array("H", [0]), 1 << 20), "flags must be"),
+    ("is_ascending", (array("Q", [0]),), "node must have items of type 'I'"),
     ("mostly_flagged", (*GRAPH.columns, array("H", [0]), 1), "node_flags has 1 entries"),
     ("mostly_flagged", (*GRAPH.columns, array("H", [0, 0]), 1 << 20), "flags must be"),
 ]

@@ -8,6 +8,8 @@ from memlens._core.pure.counts import (
     largest_nodes,
     mark_matched,
     match_nodes,
+    match_runs,
+    matches_of_runs,
 )
 from memlens._core.pure.dominators import dominator_tree
 from memlens._core.pure.growth import birth_steps, mark_born, reach_marked, share_sizes
@@ -16,12 +18,14 @@ from memlens._core.pure.reach import edges_between, grown_rows, reached_nodes
 from memlens._core.pure.rows import (
     chosen_lengths,
     group_nodes,
+    number_keys,
     row_gains,
     row_lengths,
     unlisted_nodes,
 )
 from memlens._core.pure.scans import (
     edges_labelled,
+    is_ascending,
     mark_buffers,
     mark_containers,
     mostly_flagged,
@@ -48,16 +52,20 @@ __all__ = (
     "edges_labelled",
     "group_nodes",
     "grown_rows",
+    "is_ascending",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "match_runs",
+    "matches_of_runs",
     "mostly_flagged",
     "nearest_marked",
     "nodes_flagged",
     "nodes_of_types",
+    "number_keys",
     "place_keys",
     "reach_marked",
     "reached_nodes",

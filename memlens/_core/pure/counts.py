@@ -24,6 +24,8 @@ __all__ = (
     "largest_nodes",
     "mark_matched",
     "match_nodes",
+    "match_runs",
+    "matches_of_runs",
 )
 
 _KEY_MASK = (1 << 64) - 1
@@ -148,6 +150,47 @@ def match_nodes(
     return array("I", matched)
 
 
+def match_runs(same: ReadableBuffer) -> array[int]:
+    """Return matches (``"I"``, as `match_nodes` returns them) as runs (``"Q"``).
+
+    A run is of nodes that follow each other and match nodes that do, or that match none. Its first
+    node is in the upper 32 bits, what that one matches, or `NONE`, in the lower. `matches_of_runs`
+    is the reverse.
+    """
+    matched = read_column(same, "I", "same")
+    runs = array("Q")
+    expected = -1
+    for node, was in enumerate(matched):
+        if was != expected or not node:
+            runs.append(node << 32 | was)
+        expected = NONE if was == NONE else was + 1
+        if expected == NONE and was != NONE:
+            expected = -1  # the number after the last one is that of no node
+    return runs
+
+
+def matches_of_runs(runs: ReadableBuffer, node_count: int) -> array[int]:
+    """Return the matches (``"I"``) of so many nodes that `match_runs` made runs of.
+
+    Raises `ValueError` for runs that do not begin at node 0, do not ascend or match numbers that no
+    node has.
+    """
+    columns = read_column(runs, "Q", "runs").tolist()
+    starts = [run >> 32 for run in columns]
+    ends = [*starts[1:], node_count]
+    matched = array("I")
+    fits = 0 <= node_count < NONE and bool(columns) == bool(node_count) and not any(starts[:1])
+    for run, start, end in zip(columns, starts, ends, strict=False):
+        was = run & NONE
+        fits = fits and start < end and (was == NONE or was + end - start <= NONE)
+        if not fits:
+            break
+        matched.extend([NONE] * (end - start) if was == NONE else range(was, was + end - start))
+    if not fits:
+        raise ValueError(f"runs do not fit {node_count} nodes")
+    return matched
+
+
 def _read_identities(
     heap: str,
     address: ReadableBuffer,
@@ -166,9 +209,7 @@ def _read_identities(
         raise ValueError(f"address_{heap} is empty: without node 0 there is no heap")
     for name, column in (("type", types), ("size", sizes)):
         if len(column) != len(addresses):
-            raise ValueError(
-                f"{name}_{heap} has {len(column)} entries for {len(addresses)} nodes"
-            )
+            raise ValueError(f"{name}_{heap} has {len(column)} entries for {len(addresses)} nodes")
     if len(is_sized) != len(type_keys):
         raise ValueError(
             f"type_is_sized_{heap} has {len(is_sized)} entries for {len(type_keys)} types"

@@ -25,6 +25,7 @@ __all__ = (
     "check_numbers",
     "chosen_lengths",
     "group_nodes",
+    "number_keys",
     "read_rows",
     "row_gains",
     "row_lengths",
@@ -57,6 +58,19 @@ def group_nodes(
         found.append(one)
         offset.append(position)
     return found, offset, array("I", nodes)
+
+
+def number_keys(key: ReadableBuffer) -> tuple[array[int], array[int]]:
+    """Return a number for each node's key (``"I"``), and the keys by their numbers (``"Q"``).
+
+    Keys are numbered in the order in which they are first found. Where many nodes have one key,
+    this takes half the memory of the keys.
+    """
+    numbers: dict[int, int] = {}
+    found = array(
+        "I", [numbers.setdefault(one, len(numbers)) for one in read_column(key, "Q", "key")]
+    )
+    return found, array("Q", numbers)
 
 
 def chosen_lengths(

@@ -23,16 +23,20 @@ __all__ = (
     "edges_between",
     "edges_labelled",
     "group_nodes",
+    "is_ascending",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "match_runs",
+    "matches_of_runs",
     "mostly_flagged",
     "nearest_marked",
     "nodes_flagged",
     "nodes_of_types",
+    "number_keys",
     "place_keys",
     "reach_marked",
     "reached_nodes",
@@ -69,16 +73,20 @@ dominator_tree = _checked(_core.dominator_tree)
 edges_between = _checked(_core.edges_between)
 edges_labelled = _checked(_core.edges_labelled)
 group_nodes = _checked(_core.group_nodes)
+is_ascending = _checked(_core.is_ascending)
 largest_nodes = _checked(_core.largest_nodes)
 mark_born = _checked(_core.mark_born)
 mark_buffers = _checked(_core.mark_buffers)
 mark_containers = _checked(_core.mark_containers)
 mark_matched = _checked(_core.mark_matched)
 match_nodes = _checked(_core.match_nodes)
+match_runs = _checked(_core.match_runs)
+matches_of_runs = _checked(_core.matches_of_runs)
 mostly_flagged = _checked(_core.mostly_flagged)
 nearest_marked = _checked(_core.nearest_marked)
 nodes_flagged = _checked(_core.nodes_flagged)
 nodes_of_types = _checked(_core.nodes_of_types)
+number_keys = _checked(_core.number_keys)
 place_keys = _checked(_core.place_keys)
 reach_marked = _checked(_core.reach_marked)
 reached_nodes = _checked(_core.reached_nodes)

@@ -278,7 +278,7 @@ def _check_root_names(sections: CheckedSections) -> None:
 def _check_sparse(name: str) -> Callable[[CheckedSections], None]:
     def check(sections: CheckedSections) -> None:
         nodes = sections.peek(name)
-        if not all(map(lt, nodes, islice(nodes, 1, None))):
+        if not checked_core.is_ascending(nodes):
             raise SnapshotFileError(f"inconsistent heap: section {name!r} is not sorted")
         _check_range(name, nodes[-1:], sections.item_count("node_type"))
 

@@ -61,13 +61,13 @@ def _gains(growth: Growth) -> dict[int, int]:
     """Return for each place whose length has risen by how much."""
     last = growth.places(growth.end)
     before = growth.places(growth.end - 1)
-    total_before = before.lengths()
+    total_before = dict(before.lengths())
     gains: dict[int, int] = {}
-    for key, length in last.lengths().items():
+    for key, length in last.lengths():
         gained = length - total_before.get(key, 0 if len(growth.graphs) == 2 else length)
         if gained > 0:
             gains[key] = gained
-    for key, gained in last.gains(growth.same[-1], before).items():
+    for key, gained in last.gains(growth.same[-1], before):
         if gained and key not in gains:  # the path to a container may have changed
             gains[key] = gained
     return gains

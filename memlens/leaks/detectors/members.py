@@ -19,7 +19,7 @@ def members_through_time(growth: Growth, members: array[int]) -> list[array[int]
 
     Those that have the key of the place then, and those that are the same objects as members.
     """
-    key = growth.places(growth.end).keys[members[0]]
+    key = growth.places(growth.end).key_of(members[0])
     through = [members]
     moved: set[int] = set()  # those of the latest found that are at another place
     for step in range(growth.end - 1, -1, -1):
@@ -47,7 +47,7 @@ def _the_same_elsewhere(
     elsewhere: set[int] = set()
     for node in checked_core.unlisted_nodes(nodes, same, listed):
         was = same[node]
-        its_key = growth.places(step + 1).keys[node] if node in moved else key
+        its_key = growth.places(step + 1).key_of(node) if node in moved else key
         if places.is_at(was, its_key):
             is_elsewhere = node in moved
         elif _keeps_contents(growth, step, was, node):

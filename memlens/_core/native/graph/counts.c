@@ -38,13 +38,51 @@ match_addresses(const Identities *a, const Identities *b, uint32_t *matched)
         }
     }
     matched[0] = 0;
+    uint64_t next = 1; /* the node after the last one found: most objects are where they were */
     for (uint64_t node = 1; node < b->count && result == 0; node++) {
-        found = table_find(&table, b->address[node]);
+        if (next < a->count && a->address[next] == b->address[node]) {
+            found = (uint32_t)next;
+        }
+        else {
+            found = table_find(&table, b->address[node]);
+        }
+        next = found != TABLE_NONE ? (uint64_t)found + 1 : next;
         int is_same = found != TABLE_NONE && identity_key(a, found) == identity_key(b, node);
         matched[node] = is_same ? found : TABLE_NONE;
     }
     table_free(&table);
     return result;
+}
+
+size_t
+find_match_runs(const uint32_t *same, size_t count, uint64_t *runs)
+{
+    size_t found = 0;
+    for (size_t node = 0; node < count; node++) {
+        uint32_t was = same[node];
+        if (node != 0
+            && (was == NODE_NONE ? same[node - 1] == NODE_NONE
+                                 : was != 0 && same[node - 1] == was - 1)) {
+            continue;
+        }
+        if (runs != NULL) {
+            runs[found] = (uint64_t)node << 32 | was;
+        }
+        found++;
+    }
+    return found;
+}
+
+void
+expand_match_runs(const uint64_t *runs, size_t run_count, size_t count, uint32_t *same)
+{
+    for (size_t run = 0; run < run_count; run++) {
+        size_t node = runs[run] >> 32, end = run + 1 < run_count ? runs[run + 1] >> 32 : count;
+        uint32_t was = (uint32_t)runs[run], step = was != NODE_NONE;
+        for (; node < end; node++, was += step) {
+            same[node] = was;
+        }
+    }
 }
 
 void

@@ -1,4 +1,4 @@
-/* match_nodes, mark_matched and grown_rows: what two heaps have in common, as Python calls them. */
+/* match_nodes, match_runs, matches_of_runs, mark_matched and grown_rows: what two heaps have in common, as Python calls them. */
 #include "graph/columns.h"
 #include "graph/counts.h"
 #include "graph/module.h"
@@ -86,6 +86,72 @@ graph_match_nodes(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     result_drop(&matched);
     columns_release(columns, 2 * IDENTITY_COLUMNS);
+    return found;
+}
+
+PyObject *
+graph_match_runs(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"same", NULL};
+    PyObject *given, *found = NULL;
+    Column same;
+    Result runs = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:match_runs", names, &given)
+        || column_read(&same, given, "same", 'I') < 0) {
+        return NULL;
+    }
+    if (length_check(&same, "same", same.length) == 0) {
+        size_t count;
+        Py_BEGIN_ALLOW_THREADS
+        count = find_match_runs(same.data, (size_t)same.length, NULL);
+        Py_END_ALLOW_THREADS
+        if (result_new(&runs, module_state(module)->array_type, 'Q', (Py_ssize_t)count) == 0) {
+            find_match_runs(same.data, (size_t)same.length, runs.view.buf);
+            found = result_take(&runs);
+        }
+    }
+    column_release(&same);
+    return found;
+}
+
+static int
+check_runs(const Column *runs, long long count)
+{
+    const uint64_t *run = runs->data;
+    int fits = count >= 0 && count < (long long)NODE_NONE && (count == 0) == (runs->length == 0)
+               && (count == 0 || run[0] >> 32 == 0);
+    for (Py_ssize_t i = 0; i < runs->length && fits; i++) {
+        uint64_t start = run[i] >> 32, was = (uint32_t)run[i];
+        uint64_t end = i + 1 < runs->length ? run[i + 1] >> 32 : (uint64_t)count;
+        fits = start < end && (was == NODE_NONE || was + (end - start) <= NODE_NONE);
+    }
+    if (!fits) {
+        PyErr_Format(PyExc_ValueError, "runs do not fit %lld nodes", count);
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+graph_matches_of_runs(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"runs", "node_count", NULL};
+    PyObject *given, *found = NULL;
+    long long count;
+    Column runs;
+    Result same = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL:matches_of_runs", names, &given, &count)
+        || column_read(&runs, given, "runs", 'Q') < 0) {
+        return NULL;
+    }
+    if (check_runs(&runs, count) == 0
+        && result_new(&same, module_state(module)->array_type, 'I', (Py_ssize_t)count) == 0) {
+        Py_BEGIN_ALLOW_THREADS
+        expand_match_runs(runs.data, (size_t)runs.length, (size_t)count, same.view.buf);
+        Py_END_ALLOW_THREADS
+        found = result_take(&same);
+    }
+    column_release(&runs);
     return found;
 }
 

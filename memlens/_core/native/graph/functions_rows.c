@@ -1,4 +1,4 @@
-/* group_nodes and unlisted_nodes, as Python calls them. */
+/* group_nodes, number_keys and unlisted_nodes, as Python calls them. */
 #include "graph/growth.h"
 #include "graph/key_rows.h"
 #include "graph/module.h"
@@ -63,6 +63,41 @@ graph_group_nodes(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     columns_release(columns, 3);
     return rows;
+}
+
+PyObject *
+graph_number_keys(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"key", NULL};
+    PyObject *given, *array_type = module_state(module)->array_type, *pair = NULL;
+    Column keys;
+    KeyRows rows = NO_KEY_ROWS;
+    Result number = {NULL}, table = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:number_keys", names, &given)
+        || column_read(&keys, given, "key", 'Q') < 0) {
+        return NULL;
+    }
+    if (length_check(&keys, "key", keys.length) == 0
+        && result_new(&number, array_type, 'I', keys.length) == 0) {
+        int failed;
+        Py_BEGIN_ALLOW_THREADS
+        failed = key_rows_number(&rows, keys.data, (size_t)keys.length, number.view.buf) < 0;
+        Py_END_ALLOW_THREADS
+        if (failed) {
+            PyErr_NoMemory();
+        }
+        else if (result_new(&table, array_type, 'Q', (Py_ssize_t)COUNT(rows.keys, uint64_t)) == 0) {
+            if (rows.keys.size != 0) {
+                memcpy(table.view.buf, rows.keys.data, rows.keys.size);
+            }
+            pair = Py_BuildValue("NN", result_take(&number), result_take(&table));
+        }
+    }
+    key_rows_free(&rows);
+    result_drop(&number);
+    result_drop(&table);
+    column_release(&keys);
+    return pair;
 }
 
 PyObject *

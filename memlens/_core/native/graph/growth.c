@@ -2,11 +2,14 @@
 #include "graph/growth.h"
 
 void
-find_births(const uint32_t *same, const uint16_t *before, size_t count, uint16_t step,
-            uint16_t *birth)
+find_births(const uint32_t *const *same, size_t step_count, size_t count, uint16_t *birth)
 {
     for (size_t node = 0; node < count; node++) {
-        birth[node] = same[node] == NODE_NONE ? step : before[same[node]];
+        size_t step = step_count;
+        for (uint32_t at = (uint32_t)node; step > 0 && same[step - 1][at] != NODE_NONE; step--) {
+            at = same[step - 1][at];
+        }
+        birth[node] = (uint16_t)step;
     }
 }
 

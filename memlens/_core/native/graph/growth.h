@@ -4,9 +4,9 @@
 
 #include "graph/graph.h"
 
-/* The snapshot in which each object was first seen. `same` names valid nodes of `before`. */
-void find_births(const uint32_t *same, const uint16_t *before, size_t count, uint16_t step,
-                 uint16_t *birth);
+/* The snapshot in which each object of the last was first seen: `same[k]` names valid nodes of snapshot
+ * k for those of k + 1. */
+void find_births(const uint32_t *const *same, size_t step_count, size_t count, uint16_t *birth);
 
 /* 1 for each node born after `since` that has none of `skip_flags`. */
 void mark_born(const uint16_t *birth, const uint16_t *flags, size_t count, uint32_t since,

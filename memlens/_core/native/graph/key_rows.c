@@ -155,3 +155,15 @@ key_rows_fill(KeyRows *rows, const KeyedNodes *nodes, uint32_t *found)
         }
     }
 }
+
+int
+key_rows_number(KeyRows *rows, const uint64_t *key, size_t count, uint32_t *number)
+{
+    for (size_t node = 0; node < count; node++) {
+        if (!find_row(rows, key[node]) && add_row(rows, key[node]) < 0) {
+            return -1;
+        }
+        number[node] = rows->last;
+    }
+    return 0;
+}

@@ -33,6 +33,10 @@ int key_rows_order(KeyRows *rows, uint64_t *key, uint64_t *offset);
 /* Write the nodes, ascending in each row. Rows must have been ordered. */
 void key_rows_fill(KeyRows *rows, const KeyedNodes *nodes, uint32_t *found);
 
+/* Write the number of each node's key, in the order in which keys are first found, and add the keys
+ * to `rows`. Returns -1 when there is no memory. */
+int key_rows_number(KeyRows *rows, const uint64_t *key, size_t count, uint32_t *number);
+
 void key_rows_free(KeyRows *rows);
 
 #endif

@@ -81,7 +81,11 @@ static PyMethodDef module_functions[] = {
              "The ``count`` nodes with the highest values, highest first, of equal ones the lower node."),
     FUNCTION(mark_matched, "mark_matched(same, flags_a, flags_b, skip_flags, mark)\n--\n\n"
              "Both heaps' flags with the bits ``mark`` added to what both have."),
-    FUNCTION(birth_steps, "birth_steps(same, before, step)\n--\n\n"
+    FUNCTION(match_runs, "match_runs(same)\n--\n\n"
+             "Matches as runs, which take less memory where most objects are where they were."),
+    FUNCTION(matches_of_runs, "matches_of_runs(runs, node_count)\n--\n\n"
+             "The matches that runs stand for."),
+    FUNCTION(birth_steps, "birth_steps(matches, first_count)\n--\n\n"
              "The snapshot in which each object was first seen."),
     FUNCTION(mark_born, "mark_born(birth, since, node_flags, skip_flags)\n--\n\n"
              "A byte for each node: 1 if it was born after a snapshot and is not skipped."),
@@ -94,6 +98,8 @@ static PyMethodDef module_functions[] = {
     FUNCTION(chosen_lengths,
              "chosen_lengths(edge_offset, edge_label, container_node, container_length, node)\n--\n\n"
              "The number of elements of each of some nodes."),
+    FUNCTION(number_keys, "number_keys(key)\n--\n\n"
+             "A number for each node's key, and the keys by their numbers."),
     FUNCTION(unlisted_nodes, "unlisted_nodes(node, same, listed)\n--\n\n"
              "Those nodes that were there before and were not among the listed ones."),
     FUNCTION(row_lengths,
@@ -109,6 +115,8 @@ static PyMethodDef module_functions[] = {
              "A 64-bit key of each stored text: two checksums."),
     FUNCTION(nodes_of_types, "nodes_of_types(node_type, type_mark)\n--\n\n"
              "The nodes whose type is marked."),
+    FUNCTION(is_ascending, "is_ascending(node)\n--\n\n"
+             "Whether each number is greater than the one before it."),
     FUNCTION(nodes_flagged, "nodes_flagged(node_flags, flags)\n--\n\n"
              "The nodes that have one of some flags."),
     FUNCTION(edges_labelled, "edges_labelled(edge_label, label)\n--\n\n"
