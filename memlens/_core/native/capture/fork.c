@@ -106,19 +106,21 @@ PyObject *
 capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[]
-        = {"file_fd", "progress_fd", "facts_fd", "values", "own_prefix", "skip_frames", "more", NULL};
+        = {"file_fd",     "progress_fd", "facts_fd",     "values",  "own_prefix",
+           "skip_frames", "more",        "native_types", "measure", NULL};
     ModuleState *state = module_state(module);
-    PyObject *own_prefix = NULL, *more = NULL;
+    PyObject *own_prefix = NULL, *more = NULL, *native_types = NULL, *measure = NULL;
     Py_ssize_t skip_frames = 0;
     int values = 0, files[3];
     Facts facts;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!:fork_capture", names, &files[0],
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!O!O:fork_capture", names, &files[0],
                                      &files[1], &files[2], &values, &own_prefix, &skip_frames,
-                                     &PyTuple_Type, &more)) {
+                                     &PyTuple_Type, &more, &PyTuple_Type, &native_types, &measure)) {
         return NULL;
     }
     int was_on = PyGC_Disable(), failed;
     failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
+    set_adapters(&facts, native_types, measure);
     PyObject *pid = failed ? NULL : fork_with(&facts, files, more);
     if (was_on) {
         PyGC_Enable();

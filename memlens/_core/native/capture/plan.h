@@ -13,6 +13,9 @@ typedef void (*Content)(Capture *capture, PyObject *object, const Plan *plan);
 /* Adds what traversal has shown of an object beyond its known base (in the scratch buffer). */
 typedef void (*Rest)(Capture *capture, PyObject *object);
 
+/* Notes the native memory that an object holds: see native_memory.c. */
+typedef void (*Memory)(Capture *capture, PyObject *object);
+
 /* How to tell whether an object has finished its work: see finished.c. */
 typedef struct {
     PyTypeObject *type; /* of the object */
@@ -49,6 +52,8 @@ struct Plan {
     uint8_t is_own;          /* of memlens */
     uint8_t is_compared;     /* exactly str or bytes: see equal.c */
     FinishTest finish;       /* how to tell whether its objects have finished */
+    Memory memory;           /* or NULL */
+    uint8_t is_measured;     /* by an adapter of its library */
     Rest rest;               /* what objects of `base` hold beyond `known`, if not NULL */
 };
 
