@@ -108,7 +108,7 @@ place_after(const uint32_t *numbers, size_t count, uint32_t wanted, size_t near)
         low += step;
         step *= 2;
     }
-    size_t high = step < count - low ? low + step + 1 : count;
+    size_t high = step < count - low ? low + step : count;
     return low + place_of(numbers + low, high - low, wanted);
 }
 

@@ -97,7 +97,7 @@ key_rows_count(KeyRows *rows, const KeyedNodes *nodes, size_t *total)
 /* Sort rows by key, a byte at a time, the lowest first; passes in which all bytes agree are left
  * out. Returns the sorted rows, which are one of the two columns. */
 static uint32_t *
-sort_rows(const uint64_t *key, uint32_t *from, uint32_t *to, size_t count)
+rows_by_key(const uint64_t *key, uint32_t *from, uint32_t *to, size_t count)
 {
     for (int shift = 0; shift < 64; shift += 8) {
         size_t place[257] = {0};
@@ -134,7 +134,7 @@ key_rows_order(KeyRows *rows, uint64_t *key, uint64_t *offset)
     for (size_t row = 0; row < count; row++) {
         sorted[row] = (uint32_t)row;
     }
-    sorted = sort_rows(keys, sorted, sorted + count, count);
+    sorted = rows_by_key(keys, sorted, sorted + count, count);
     for (size_t i = 0; i < count; i++) {
         uint64_t size = ends[sorted[i]];
         key[i] = keys[sorted[i]];
