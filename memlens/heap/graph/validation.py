@@ -344,7 +344,7 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
             "native_node",
         )
     },
-    **{name: _check_native for name in ("native_device", "native_library")},
+    **dict.fromkeys(("native_device", "native_library"), _check_native),
     "string_offset": _check_offsets("string_offset", "string_bytes"),
     "site_stack": _check_site_rows("site_stack", "site_stack_offset", 1),
     "site_stack_offset": _check_offsets("site_stack_offset", "site_stack_frame"),

@@ -1,97 +1,121 @@
 """Measure the native memory of objects, library by library, within a time limit for each.
 
 What a library raises stays here: it is counted and noted. A library that raises often, or takes too
-long, is asked for nothing more in that capture.
+long, is asked for nothing more in that capture. Blocks in mapped files have the device ``mapped``.
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from memlens.heap.native.adapter import Adapter
+from memlens._core.native_chunks import NUMBERS_A_ROW, encode_chunk
+from memlens.heap.native.adapter import Adapter, BlocksOf
 from memlens.heap.native.blocks import check_block
-from memlens.heap.native.chunks import NUMBERS_A_ROW, encode_chunk
+from memlens.heap.native.mappings import FileMappings, read_file_mappings
 
-__all__ = ("FORKED_LIMIT_SECONDS", "INLINE_LIMIT_SECONDS", "Measure", "make_measure")
+__all__ = ("Measure", "make_measure")
 
-FORKED_LIMIT_SECONDS = 3.0
-INLINE_LIMIT_SECONDS = 1.0
+_FORKED_LIMIT_SECONDS = 3.0
+_INLINE_LIMIT_SECONDS = 1.0
 _MAX_FAILURES = 10
 _MAX_ROWS_A_CHUNK = 16_384
 _MAX_BLOCKS_AN_OBJECT = 1_000_000
 _MAX_ERROR_CHARACTERS = 200
 
 Send = Callable[[bytes], object]
+Call = tuple[int, Any, BlocksOf]  # the position of an object, the object, the function to call
 Measure = Callable[[Sequence[Any], Send], None]
 
 
 def make_measure(
     adapters: Mapping[type, Adapter],
-    limit_seconds: float,
     *,
+    forked: bool,
+    limit_seconds: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Measure:
     """Return the function that a core calls with all objects of the types, and with ``send``.
 
-    Each library may take ``limit_seconds``. ``send`` receives chunks, see `chunks`. Only
+    ``forked`` says whether it will be called in a child process, where nothing else uses the objects.
+    Each library may take ``limit_seconds``: by default 3 in a child and 1 in the program itself, twice
+    that if it has something to tell later (see `Adapter`). ``send`` receives chunks, see `chunks`. Only
     ``MemoryError``, ``KeyboardInterrupt`` and what ``send`` raises reach the caller.
     """
-    adapters = dict(adapters)
+    types = dict(adapters)
+    limit = limit_seconds or (_FORKED_LIMIT_SECONDS if forked else _INLINE_LIMIT_SECONDS)
 
     def measure(objects: Sequence[Any], send: Send) -> None:
+        mappings = read_file_mappings() if objects else FileMappings(())
         groups: dict[str, list[int]] = {}
+        later: dict[str, list[int]] = {}
         for position, owner in enumerate(objects):
-            groups.setdefault(adapters[type(owner)].library, []).append(position)
+            adapter = types[type(owner)]
+            groups.setdefault(adapter.library, []).append(position)
+            if adapter.later is not None:
+                later.setdefault(adapter.library, []).append(position)
         for library, positions in groups.items():
-            measurement = _Measurement(library, len(positions), send)
-            measurement.run(objects, positions, adapters, clock, limit_seconds)
+            calls = ((n, objects[n], types[type(objects[n])].blocks_of) for n in positions)
+            _Measurement(library, len(positions), send, mappings).run(calls, clock, limit)
+        if not (forked or _is_single_threaded()):
+            return
+        for library, positions in later.items():
+            calls = ((n, objects[n], types[type(objects[n])].later or _nothing) for n in positions)
+            _Measurement(library, len(positions), send, mappings, "later").run(calls, clock, limit)
 
     return measure
 
 
-class _Measurement:
-    """The measurement of all objects of one library."""
+def _nothing(owner: Any) -> tuple[()]:
+    return ()
 
-    def __init__(self, library: str, object_count: int, send: Send) -> None:
+
+def _is_single_threaded() -> bool:
+    return len(sys._current_frames()) == 1
+
+
+class _Measurement:
+    """The measurement of all objects of one library, or of what they tell later."""
+
+    def __init__(
+        self, library: str, object_count: int, send: Send, mappings: FileMappings, part: str = ""
+    ) -> None:
         self._library = library
+        self._mappings = mappings
         self._object_count = object_count
         self._send = send
+        self._part = {"part": part} if part else {}
         self._numbers: list[int] = []
         self._name_numbers = {library: 0}
         self._block_count = 0
         self._failure_count = 0
         self._error = ""
 
-    def run(
-        self,
-        objects: Sequence[Any],
-        positions: Sequence[int],
-        adapters: Mapping[type, Adapter],
-        clock: Callable[[], float],
-        limit_seconds: float,
-    ) -> None:
+    def run(self, calls: Iterable[Call], clock: Callable[[], float], limit_seconds: float) -> None:
+        """Measure the objects until too many fail or the time is up, and send what is found."""
         self._flush(self._note("started"))
         start = now = clock()
         measured_count = 0
-        for position in positions:
+        for position, owner, blocks_of in calls:
             if now - start >= limit_seconds or self._failure_count > _MAX_FAILURES:
                 break
-            owner = objects[position]
-            self._measure(owner, position, adapters[type(owner)])
+            self._measure(position, owner, blocks_of)
             measured_count += 1
             now = clock()
         self._flush(self._final_note(measured_count, now - start))
 
-    def _measure(self, owner: Any, position: int, adapter: Adapter) -> None:
+    def _measure(self, position: int, owner: Any, blocks_of: BlocksOf) -> None:
         numbers = self._numbers
         row_start = len(numbers)
         name_numbers = self._name_numbers
         try:
-            for block in adapter.blocks_of(owner):
+            for block in blocks_of(owner):
                 address, size, device = check_block(block)
                 if size:
+                    if address and device == "cpu" and address in self._mappings:
+                        device = "mapped"
                     device_number = name_numbers.setdefault(device, len(name_numbers))
                     numbers += (position, address, size, device_number, 0)
                     if len(numbers) - row_start > _MAX_BLOCKS_AN_OBJECT * NUMBERS_A_ROW:
@@ -117,7 +141,8 @@ class _Measurement:
         self._numbers = []
 
     def _note(self, state: str) -> dict[str, Any]:
-        return {"library": self._library, "state": state, "objects": self._object_count}
+        objects = self._object_count
+        return {"library": self._library, "state": state, **self._part, "objects": objects}
 
     def _final_note(self, measured_count: int, seconds: float) -> dict[str, Any]:
         note = {

@@ -20,7 +20,16 @@ from memlens.heap.native.adapter import Adapter, BlocksOf, LibraryAdapters
 __all__ = ("active_types", "register_native", "unregister_native")
 
 # The name by which a program imports a library, and our module that defines `ADAPTERS` for it.
-_BUILT_IN: dict[str, str] = {}
+_LIBRARIES = "memlens.heap.native.libraries"
+_BUILT_IN = {
+    "PIL": f"{_LIBRARIES}.pillow",
+    "lxml": f"{_LIBRARIES}.lxml",
+    "pandas": f"{_LIBRARIES}.pandas",
+    "polars": f"{_LIBRARIES}.polars",
+    "pyarrow": f"{_LIBRARIES}.pyarrow",
+    "shapely": f"{_LIBRARIES}.shapely",
+    "torch": f"{_LIBRARIES}.torch",
+}
 _registered: dict[str, BlocksOf] = {}  # by the full name of the type
 
 # These read the namespace itself: a module that loads lazily, or a metaclass, runs no code.
@@ -61,7 +70,7 @@ def unregister_native(type_name: str) -> None:
 def active_types() -> dict[type, Adapter]:
     """Return the types with an adapter that the program has imported, with their adapters.
 
-    Imports no library and runs no code of the program. Call it before a fork: it may import our modules.
+    Imports no library and runs no code of the program. Call it before a fork: our modules are imported.
     """
     found: dict[type, Adapter] = {}
     for library, module_name in _BUILT_IN.items():
@@ -85,7 +94,7 @@ def _types_of(library: LibraryAdapters) -> Iterator[tuple[type, Adapter]]:
     for name, blocks_of in library.types.items():
         cls = _find_type(name)
         if cls is not None:
-            yield cls, Adapter(library.library, blocks_of)
+            yield cls, Adapter(library.library, blocks_of, library.later.get(name))
     if library.unlisted:
         for cls in type.__subclasses__(object):
             unlisted_blocks_of = library.unlisted.get(_name_of_class(cls))

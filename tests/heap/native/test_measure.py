@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
+import threading
+
 import pytest
 
+from memlens._core.native_chunks import decode_chunk
 from memlens.heap.native.adapter import Adapter
 from memlens.heap.native.blocks import NativeBlock
-from memlens.heap.native.chunks import decode_chunk
+from memlens.heap.native.mappings import FileMappings
 from memlens.heap.native.measure import make_measure
 from tests.clock import FakeClock
 
@@ -44,10 +50,10 @@ ADAPTERS = {
 }
 
 
-def measured(objects, adapters=ADAPTERS, limit_seconds=3.0, clock=None):
+def measured(objects, adapters=ADAPTERS, limit_seconds=3.0, clock=None, forked=True):
     """Measure, and return all rows and notes that were sent."""
     chunks = []
-    make_measure(adapters, limit_seconds, clock=clock or FakeClock())(
+    make_measure(adapters, forked=forked, limit_seconds=limit_seconds, clock=clock or FakeClock())(
         objects, lambda chunk: chunks.append(decode_chunk(chunk))
     )
     return [row for c in chunks for row in c.rows], [c.note for c in chunks if c.note]
@@ -179,7 +185,7 @@ def test_what_is_no_iterable_is_a_failure():
 def test_many_rows_are_sent_in_several_chunks():
     sizes = []
     owners = [Tensor(*(NativeBlock(n + 1, 1) for n in range(40_000))), Tensor(NativeBlock(1, 1))]
-    make_measure(ADAPTERS, 3.0, clock=FakeClock())(owners, lambda c: sizes.append(len(c)))
+    make_measure(ADAPTERS, forked=True, clock=FakeClock())(owners, lambda c: sizes.append(len(c)))
     assert max(sizes) < 1_000_000
     rows, notes = measured(owners)
     assert len(rows) == 40_001
@@ -194,3 +200,76 @@ def test_an_adapter_that_yields_forever_is_stopped():
     rows, notes = measured([Tensor()], {Tensor: Adapter("torch", endless)})
     assert rows == []
     assert "more than 1,000,000 blocks" in notes[1]["error"]
+
+
+class Loss(Tensor):
+    pass
+
+
+LATER = {**ADAPTERS, Loss: Adapter("torch", lambda loss: (), blocks_of)}
+
+
+def test_what_is_told_later_follows_all_libraries_and_has_notes_of_its_own():
+    owners = [Loss(NativeBlock(1, 1)), Tensor(NativeBlock(2, 2)), Frame(NativeBlock(3, 3))]
+    rows, notes = measured(owners, LATER)
+    assert [row.address for row in rows] == [2, 3, 1]
+    assert [(n["library"], n["state"], n.get("part"), n["objects"]) for n in notes] == [
+        ("torch", "started", None, 2),
+        ("torch", "done", None, 2),
+        ("polars", "started", None, 1),
+        ("polars", "done", None, 1),
+        ("torch", "started", "later", 1),
+        ("torch", "done", "later", 1),
+    ]
+
+
+def test_what_is_told_later_is_not_asked_for_beside_other_threads():
+    owners = [Loss(NativeBlock(1, 1))]
+    stop, running = threading.Event(), threading.Event()
+
+    def run():
+        running.set()
+        stop.wait()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert running.wait(30)
+        rows, notes = measured(owners, LATER, forked=False)
+    finally:
+        stop.set()
+        thread.join()
+    assert rows == []
+    assert len(notes) == 2
+
+
+def test_a_block_in_a_mapped_file_has_the_device_mapped(tmp_path):
+    if not os.path.exists("/proc/self/maps"):
+        pytest.skip("the system does not list what is mapped")
+    path = tmp_path / "data"
+    path.write_bytes(bytes(4096))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 4096) as mapping:
+        view = (ctypes.c_char * 4096).from_buffer(mapping)
+        address = ctypes.addressof(view)
+        heap = ctypes.create_string_buffer(4096)
+        rows, _ = measured(
+            [Tensor((address + 8, 5), (address, 5, "cuda:0"), (ctypes.addressof(heap), 4096))]
+        )
+        del view
+    assert [row.device for row in rows] == ["mapped", "cuda:0", "cpu"]
+
+
+def test_file_mappings_are_files_and_not_shared_memory():
+    mappings = FileMappings(
+        [
+            "7f0000004000-7f0000005000 rw-s 00000000 00:1a 9 /dev/shm/torch_1",
+            "7f0000002000-7f0000003000 r--p 00000000 fe:01 9 /data/a file.arrow (deleted)",
+            "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 ",
+            "7f0000001000-7f0000002000 rw-p 00000000 00:00 0 [heap]",
+            "7f0000006000-7f0000007000 rw-s 00000000 00:01 9 /memfd:x (deleted)",
+        ]
+    )
+    inside = [0x7F0000002000, 0x7F0000002FFF]
+    outside = [0, 0x7F0000000800, 0x7F0000001800, 0x7F0000003000, 0x7F0000004800, 0x7F0000006000]
+    assert all(address in mappings for address in inside)
+    assert not any(address in mappings for address in outside)

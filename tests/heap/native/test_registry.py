@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
+import memlens
 from memlens.errors import OptionError
 from memlens.heap.native import registry
 from memlens.heap.native.adapter import LibraryAdapters
 from memlens.heap.native.registry import active_types, register_native, unregister_native
+
+PACKAGE = Path(memlens.__file__).parent
 
 
 class Touched(AssertionError):
@@ -76,7 +81,7 @@ def build_in(monkeypatch, adapters):
 
 def found():
     """Return the active types by their keys; a dict of guarded types cannot be printed."""
-    return {id(cls): adapter for cls, adapter in active_types().items()}
+    return {id(cls): adapter[:2] for cls, adapter in active_types().items()}
 
 
 def test_a_registered_type_is_active_where_it_is_imported(vendor):
@@ -86,21 +91,22 @@ def test_a_registered_type_is_active_where_it_is_imported(vendor):
     register_native("vendor.lib.number", blocks_of)
     register_native("elsewhere.Blob", blocks_of)
     part = type.__dict__["__dict__"].__get__(Blob)["Part"]
-    assert found() == {id(Blob): ("vendor", blocks_of), id(part): ("vendor", other_blocks_of)}
+    assert found() == {
+        id(Blob): ("vendor", blocks_of),
+        id(part): ("vendor", other_blocks_of),
+    }
     unregister_native("vendor.lib.Blob")
     assert found() == {id(part): ("vendor", other_blocks_of)}
 
 
 def test_a_second_registration_replaces_the_first_and_what_is_built_in(vendor):
-    vendor.setattr(
-        registry, "_BUILT_IN", (LibraryAdapters("vendor", {"vendor.lib.Blob": blocks_of}),)
-    )
-    assert found()[id(Blob)].blocks_of is blocks_of
+    build_in(vendor, LibraryAdapters("vendor", {"vendor.lib.Blob": blocks_of}))
+    assert found()[id(Blob)][1] is blocks_of
     register_native("vendor.lib.Blob", blocks_of)
     register_native("vendor.lib.Blob", other_blocks_of)
-    assert found()[id(Blob)].blocks_of is other_blocks_of
+    assert found()[id(Blob)][1] is other_blocks_of
     unregister_native("vendor.lib.Blob")
-    assert found()[id(Blob)].blocks_of is blocks_of
+    assert found()[id(Blob)][1] is blocks_of
 
 
 def test_a_family_is_the_classes_of_the_module_that_derive_from_its_base(vendor):
@@ -108,7 +114,10 @@ def test_a_family_is_the_classes_of_the_module_that_derive_from_its_base(vendor)
         "vendor", {"vendor.lib.Narrow": other_blocks_of}, {"vendor.lib.Blob": blocks_of}
     )
     build_in(vendor, adapters)
-    assert found() == {id(Blob): ("vendor", blocks_of), id(Narrow): ("vendor", other_blocks_of)}
+    assert found() == {
+        id(Blob): ("vendor", blocks_of),
+        id(Narrow): ("vendor", other_blocks_of),
+    }
 
 
 def test_a_type_that_stands_in_no_module_is_found_by_its_name(vendor):
@@ -164,3 +173,16 @@ def test_wrong_arguments_are_refused(vendor):
     with pytest.raises(OptionError, match=r"nothing is registered for 'vendor\.Blob'"):
         unregister_native("vendor.Blob")
     assert found() == {}
+
+
+def test_the_built_in_adapters_import_no_library():
+    script = (
+        "import sys\n"
+        "from importlib import import_module\n"
+        "from memlens.heap.native.registry import _BUILT_IN, active_types\n"
+        "assert active_types() == {}\n"
+        "for library, module in _BUILT_IN.items():\n"
+        "    assert import_module(module).ADAPTERS.library == library\n"
+        "    assert library not in sys.modules, library\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=PACKAGE.parent)

@@ -24,7 +24,7 @@
 #include <sys/prctl.h>
 #endif
 
-enum { MEASURE_MILLISECONDS = 10000, READ_BYTES = 1 << 16 };
+enum { READ_BYTES = 1 << 16 };
 
 /* ---- in the process that asks ---------------------------------------------------------------- */
 
@@ -107,7 +107,7 @@ now_milliseconds(void)
 static void
 read_for(Capture *capture, int fd, Buffer *chunks)
 {
-    int64_t end = now_milliseconds() + MEASURE_MILLISECONDS, left;
+    int64_t end = now_milliseconds() + capture->facts.measure_milliseconds, left;
     while ((left = end - now_milliseconds()) > 0) {
         struct pollfd ready = {fd, POLLIN, 0};
         int count = poll(&ready, 1, (int)left);

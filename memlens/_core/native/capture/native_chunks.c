@@ -2,7 +2,7 @@
  *
  * A chunk: u32 numbers of names, rows and bytes of a note; rows of five u64 (position of the owner
  * among the measured objects, address, bytes, name of the device, name of the library); the names,
- * each a u32 length and UTF-8; the note. memlens/heap/native/chunks.py writes them. */
+ * each a u32 length and UTF-8; the note. memlens/_core/native_chunks.py writes them. */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED

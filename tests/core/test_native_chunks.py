@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memlens.heap.native.chunks import Row, decode_chunk, encode_chunk
+from memlens._core.native_chunks import Row, decode_chunk, encode_chunk
 
 NUMBERS = st.integers(0, 2**64 - 1)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
