@@ -31,6 +31,7 @@ def find_cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHol
     if ordered[-1].reason != "exit" or len(ordered) <= 3:
         at_end.forget()
         return name_holders(at_end, holders)
+    at_end.forget_same()
     shared.forget(at_end.last)
     then = _while_running(ordered)
     running = _growth(then, shared)
@@ -105,7 +106,7 @@ def _is_smaller_in(graph: HeapGraph, case: Case, shared: Shared) -> bool:
     """
     if case.path.root_kind != "module":
         return False
-    same = shared.same(case.graph, graph)
+    same = shared.same(case.graph, graph).column()
     try:
         node = same.index(case.holder.node)
     except ValueError:

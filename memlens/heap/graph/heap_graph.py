@@ -410,6 +410,10 @@ class HeapGraph:
             self.dominators.dominator, self.node_flags, int(NodeFlag.OWN)
         )
 
+    def forget_flags(self) -> None:
+        """Free the memory of `flags`, which are found again when they are used."""
+        self.__dict__.pop("flags", None)
+
     def has(self, node: int, flag: NodeFlag) -> bool:
         """Return whether a node has a flag."""
         return bool(self.flags[node] & int(flag))  # `&` with a Flag is ten times slower

@@ -38,9 +38,7 @@ def check_same_process(*graphs: HeapGraph) -> None:
 
 def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
     """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
-    return checked_core.match_nodes(
-        _addresses(before), identity_keys(before), _addresses(after), identity_keys(after)
-    )
+    return checked_core.match_nodes(*_identities(before), *_identities(after))
 
 
 def _addresses(graph: HeapGraph) -> memoryview | array[int]:
@@ -67,10 +65,13 @@ def _addresses(graph: HeapGraph) -> memoryview | array[int]:
     return addresses
 
 
-def identity_keys(graph: HeapGraph) -> array[int]:
-    """Return a 64-bit key for each node, made from its type and, if that is fixed, its size."""
+def _identities(
+    graph: HeapGraph,
+) -> tuple[memoryview | array[int], memoryview, memoryview, array[int], bytes]:
+    """Return the columns by which the core recognises the objects of a graph."""
     rows = range(len(graph.type_names))
-    return checked_core.identity_keys(
+    return (
+        _addresses(graph),
         graph.node_type,
         graph.node_size,
         array("Q", [_type_key(graph, row) for row in rows]),

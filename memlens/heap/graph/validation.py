@@ -62,6 +62,7 @@ _TOGETHER = (
 _ROOT_KINDS = bytes(RootKind)
 _MAX_EPOCH_SECONDS = 1e12
 _MAX_WEIGHT = 1e15
+_PART_ITEMS = 1 << 16  # of a column that is copied a part at a time
 
 
 def check_structure(sections: Mapping[str, Any]) -> None:
@@ -238,11 +239,17 @@ def _check_dominators(sections: CheckedSections) -> None:
     dominator = sections.peek("node_dominator")
     only_top = b"\1" + bytes(len(dominator) - 1)
     below_top = checked_core.nearest_marked(dominator, only_top)
+    outside = _count_none(memoryview(below_top)) + 1
+    if dominator[0] != NONE or _count_none(dominator) != outside:
+        raise SnapshotFileError("inconsistent heap: its dominators are not a tree")
+
+
+def _count_none(nodes: memoryview) -> int:
+    """Return how often `NONE` is in a column of nodes, of which no large part is copied."""
     none = NONE.to_bytes(4, "little")
     # Node numbers are smaller than NONE, so a run of its bytes starts at a multiple of 4.
-    outside = below_top.tobytes().count(none) + 1
-    if dominator[0] != NONE or dominator.tobytes().count(none) != outside:
-        raise SnapshotFileError("inconsistent heap: its dominators are not a tree")
+    parts = range(0, len(nodes), _PART_ITEMS)
+    return sum(nodes[at : at + _PART_ITEMS].tobytes().count(none) for at in parts)
 
 
 def _check_largest(sections: CheckedSections) -> None:
@@ -274,7 +281,7 @@ def _check_root_names(sections: CheckedSections) -> None:
 def _check_sparse(name: str) -> Callable[[CheckedSections], None]:
     def check(sections: CheckedSections) -> None:
         nodes = sections.peek(name)
-        if not all(map(lt, nodes, islice(nodes, 1, None))):
+        if not checked_core.is_ascending(nodes):
             raise SnapshotFileError(f"inconsistent heap: section {name!r} is not sorted")
         _check_range(name, nodes[-1:], sections.item_count("node_type"))
 

@@ -2,7 +2,7 @@
  *
  * The column may come from a damaged file, so nothing relies on it being a tree: no walk from
  * the top reaches a circle. Most captures number a dominator before the nodes it dominates; one
- * pass in order is then enough. Lists of children are made only for other columns. */
+ * pass in order is then enough. Other columns take a byte a node, or lists of children. */
 #ifndef MEMLENS_GRAPH_TREE_H
 #define MEMLENS_GRAPH_TREE_H
 
@@ -68,7 +68,7 @@ next_below(const Tree *tree, const Lists *lists, uint32_t top, uint32_t node,
     }
 }
 
-/* Visit each node after its parent. Returns -1 when there is no memory. */
+/* Visit each node after its parent; those on a circle and below it not at all. Returns -1 when there is no memory. */
 int visit_downwards(const Tree *tree, void (*visit)(void *, uint32_t node, uint32_t parent),
                     void *arg);
 
