@@ -13,6 +13,9 @@ typedef void (*Content)(Capture *capture, PyObject *object, const Plan *plan);
 /* Adds what traversal has shown of an object beyond its known base (in the scratch buffer). */
 typedef void (*Rest)(Capture *capture, PyObject *object);
 
+/* Notes the name that an object has, from what traversal has shown of it (in the scratch buffer). */
+typedef void (*Namer)(Capture *capture, const Plan *plan);
+
 /* How to tell whether an object has finished its work: see finished.c. */
 typedef struct {
     PyTypeObject *type; /* of the object */
@@ -50,6 +53,7 @@ struct Plan {
     uint8_t is_compared;     /* exactly str or bytes: see equal.c */
     FinishTest finish;       /* how to tell whether its objects have finished */
     Rest rest;               /* what objects of `base` hold beyond `known`, if not NULL */
+    Namer namer;             /* of objects of `base` that have a name, else NULL */
 };
 
 #endif
