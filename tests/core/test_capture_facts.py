@@ -459,7 +459,8 @@ def test_no_result_or_attribute_of_a_task_is_taken_for_its_name(core, tasks):
 
 
 @pytest.mark.parametrize(
-    "name", ["_asyncio.Task", "_asyncio.Future", "_socket.socket", "_io.FileIO", "_io.TextIOWrapper"]
+    "name",
+    ["_asyncio.Task", "_asyncio.Future", "_socket.socket", "_io.FileIO", "_io.TextIOWrapper"],
 )
 def test_a_class_that_only_has_the_name_of_a_c_type_is_not_read_like_it(core, name):
     module, _, qualname = name.partition(".")
