@@ -11,11 +11,10 @@ from collections.abc import Iterable, Sequence
 
 from memlens._core.layout import NONE
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import match_graphs
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growth import Growth, Holder, length_in
 
-__all__ = ("ENDINGS", "grew_until_the_end", "snapshot_before_end")
+__all__ = ("ENDINGS", "grew_until_the_end", "length_of", "snapshot_before_end")
 
 ENDINGS = ("return", "exit")  # reasons of snapshots
 _MIN_LAST_SHARE = 0.25  # of the mean rate, in the interval in which the work ended
@@ -38,7 +37,7 @@ def grew_until_the_end(
     found = list(holders)
     if before_end is None or not found:
         return found
-    same = match_graphs(before_end.graph, growth.last)
+    same = growth.match(before_end.graph, growth.last)
     return [holder for holder in found if _grew(growth, holder, before_end, same)]
 
 
@@ -46,9 +45,9 @@ def _grew(growth: Growth, holder: Holder, before: HeapSnapshot, same: Sequence[i
     if holder.shape not in _SHAPES or len(holder.lengths) < 3:
         return True
     seconds = growth.seconds
-    at_previous = _length(holder, growth.graphs[-2], growth.same[-1])
-    between = _length(holder, before.graph, same)
-    at_end = _length(holder, growth.last, range(growth.last.node_count))
+    at_previous = length_of(holder, growth.graphs[-2], growth.same[-1])
+    between = length_of(holder, before.graph, same)
+    at_end = length_of(holder, growth.last, range(growth.last.node_count))
     if at_end <= at_previous:
         return True  # what it gained is not in it: a context's variables are in its trie
     first, previous, last = holder.lengths[0], holder.lengths[-2], holder.lengths[-1]
@@ -62,8 +61,11 @@ def _grew(growth: Growth, holder: Holder, before: HeapSnapshot, same: Sequence[i
     return between - at_previous >= wanted
 
 
-def _length(holder: Holder, graph: HeapGraph, same: Sequence[int]) -> int:
-    """Return how long a holder was in a graph, 0 where it did not exist."""
+def length_of(holder: Holder, graph: HeapGraph, same: Sequence[int]) -> int:
+    """Return how long a holder was in a graph, in bytes if it is a buffer; 0 where it did not exist.
+
+    ``same``: for each node of the graph that the holder was found in, the node in this one.
+    """
     nodes = [same[node] for node in holder.members or (holder.node,)]
     lengths = graph.node_size if holder.shape == "buffer" else None
     return sum(

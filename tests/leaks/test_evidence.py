@@ -4,6 +4,9 @@ import pytest
 
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag, RootKind
+from memlens.heap.graph.matching import match_graphs
+from memlens.leaks import ending, growth, released
+from memlens.leaks.cases import find_cases
 from memlens.leaks.leak_report import find_leaks
 from tests.heap.planted import Planter
 from tests.leaks.test_suspects import series, table_of
@@ -71,6 +74,58 @@ def test_two_intervals_do_not():
     assert holders(program([None, 10, 20, 30, 0], (*RUN[:4], "exit"))) == []
 
 
+def buffers(sizes, reasons, count=1):
+    """Snapshots of buffers with these sizes, which keep their beginnings."""
+    snapshots = []
+    for step, size in enumerate(sizes):
+        p = Planter()
+        rows = p.node("list", 56 + 8 * count, key="rows", length=count)
+        for i in range(count):
+            buffer = p.node("bytearray", size + i, key=("buffer", i))
+            p.prefixes[buffer] = i
+            p.edge(rows, buffer, K.INDEX, position=i)
+        p.module("app", rows=rows)
+        snapshots.append(p.snapshot(timestamp=60.0 * step, reason=reasons[step]))
+    return snapshots
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_buffers_that_are_emptied_at_the_end_need_three_intervals_too(count):
+    reasons = ("startup", "periodic", "periodic", "exit")
+    large = [10_000, 20_000, 30_000, 40_000]
+    assert holders(buffers([*large[:3], 600], reasons, count)) == []
+    assert holders(buffers(large, reasons, count)) == [
+        "app.rows[*]" if count > 1 else "app.rows[0]"
+    ]
+    assert holders(buffers([*large, 600], RUN[1:], count)) != []
+
+
+def test_containers_of_a_place_that_are_smaller_at_the_end_count_together():
+    """The largest of them may keep what it has."""
+
+    def snapshots(at_end):
+        found = []
+        for step, length in enumerate((10, 20, 30, at_end)):
+            p = Planter()
+            tables = []
+            for number in range(8):
+                size = 30 if step == 3 and not number else length
+                table = p.node("list", 56 + 8 * size, key=("table", number), length=size)
+                for i in range(size):
+                    p.edge(table, p.node("app.Row", 100, key=(number, i)), K.INDEX, position=i)
+                tables.append(table)
+            rows = p.node("list", 120, key="rows", length=8)
+            for number, table in enumerate(tables):
+                p.edge(rows, table, K.INDEX, position=number)
+            p.module("app", rows=rows)
+            reason = ("startup", "periodic", "periodic", "exit")[step]
+            found.append(p.snapshot(timestamp=60.0 * step, reason=reason))
+        return found
+
+    assert holders(snapshots(0)) == []
+    assert holders(snapshots(40)) == ["app.rows[*]"]
+
+
 def test_what_is_gone_between_the_return_of_main_and_the_exit_was_seen_at_the_return():
     reasons = ("startup", "periodic", "periodic", "periodic", "return", "periodic", "exit")
     assert holders(program([None, 10, 20, 30, 40, None, None], reasons)) == ["app.rows"]
@@ -88,6 +143,32 @@ def test_what_a_thread_or_generator_held_is_gone_before_main_returns():
     assert holders(program([None, 10, 20, 30, 40, 0, 0], RETURNED)) == ["app.rows"]
 
 
+def test_what_was_released_by_the_return_is_found_without_a_snapshot_of_the_exit():
+    """A program may be killed before it ends."""
+    assert holders(program([None, 10, 20, 30, 40, None], RETURNED[:-1])) == ["app.rows"]
+    assert holders(program([None, 10, 20, 30, 40, 0], RETURNED[:-1])) == ["app.rows"]
+
+
+def test_the_same_two_heaps_are_matched_once(monkeypatch):
+    pairs = []
+
+    def match(before, after):
+        pairs.append((id(before), id(after)))
+        return match_graphs(before, after)
+
+    for module in (growth, ending, released):
+        if hasattr(module, "match_graphs"):
+            monkeypatch.setattr(module, "match_graphs", match)
+    reasons = ("startup", *["periodic"] * 5, "return", "exit")
+    snapshots = program([None, 10, 20, 30, 40, 50, None, None], reasons)
+    snapshots[-2].facts["timestamp"] = (
+        301.0  # just after the one before, which is left out at first
+    )
+    assert [case.text for case in find_cases(snapshots)[0]] == ["app.rows"]
+    assert pairs
+    assert len(pairs) == len(set(pairs))
+
+
 @pytest.mark.parametrize(
     "lengths",
     [
@@ -100,6 +181,7 @@ def test_what_a_thread_or_generator_held_is_gone_before_main_returns():
 )
 def test_what_ends_with_the_work_and_was_no_leak_in_it_is_none(lengths):
     assert holders(program(lengths, RETURNED)) == []
+    assert holders(program(lengths[:-1], RETURNED[:-1])) == []
 
 
 def test_a_short_last_interval_is_weighed_by_its_length():
