@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from memlens._core.layout import NONE
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.ending import ENDINGS, grew_until_the_end, length_of, snapshot_before_end
+from memlens.leaks.ending import (
+    ENDINGS,
+    grew_until_the_end,
+    length_of,
+    snapshot_before_end,
+    while_not_waiting,
+    work_seconds,
+)
 from memlens.leaks.find_growth import find_growth
 from memlens.leaks.growth import Growth, Holder, Shared, informative_steps
 from memlens.leaks.naming import name_holders
@@ -28,6 +35,7 @@ def find_cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHol
     the snapshots before the last one are looked at, too. What is smaller at the end than before was
     seen growing over three intervals at least.
     """
+    ordered = while_not_waiting(ordered)
     shared = Shared()
     at_end = _growth(ordered, shared)
     holders = grew_until_the_end(at_end, find_growth(at_end), snapshot_before_end(ordered, at_end))
@@ -119,9 +127,9 @@ def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
 def _growth(ordered: list[HeapSnapshot], shared: Shared) -> Growth:
     """Choose the snapshots that tell something, and match their objects."""
     is_ending = ordered[-1].reason in ENDINGS
-    steps = informative_steps([one.timestamp for one in ordered], is_ending=is_ending)
+    steps = informative_steps([work_seconds(one) for one in ordered], is_ending=is_ending)
     chosen = [ordered[step] for step in steps]
-    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], shared)
+    return Growth([one.graph for one in chosen], [work_seconds(one) for one in chosen], shared)
 
 
 def _is_smaller_in(graph: HeapGraph, case: Case, shared: Shared) -> bool:

@@ -184,6 +184,55 @@ def test_what_ends_with_the_work_and_was_no_leak_in_it_is_none(lengths):
     assert holders(program(lengths[:-1], RETURNED[:-1])) == []
 
 
+def at_moments(rows, facts_of=lambda step: {}):
+    """Snapshots of one list at (seconds, reason, length)."""
+    snapshots = program([length for _, _, length in rows], [reason for _, reason, _ in rows])
+    for step, (seconds, _, _) in enumerate(rows):
+        snapshots[step].facts.update(timestamp=seconds, **facts_of(step))
+    return snapshots
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        # The work ends in the 27th second; snapshots are still written, one after the other.
+        pytest.param(
+            [
+                *((10, "periodic", 63), (18, "periodic", 208), (26, "periodic", 350)),
+                *((41, "periodic", 400), (50, "periodic", 400), (67, "return", 400)),
+            ],
+            id="others come before it",
+        ),
+        pytest.param(
+            [
+                *((10, "periodic", 63), (18, "periodic", 208), (26, "periodic", 400)),
+                (40, "return", 401),
+            ],
+            id="one is in progress",
+        ),
+    ],
+)
+def test_what_is_captured_while_main_waits_for_its_last_snapshot_does_not_count(rows):
+    waited = float(rows[-1][0] - 27)
+    rows = [(0, "startup", None), *rows]
+
+    def facts_of(step):
+        return {"waited_seconds": waited} if rows[step][1] == "return" else {}
+
+    assert holders(at_moments(rows, facts_of)) == ["app.rows"]
+    gone = [*rows, (80, "periodic", None), (90, "exit", None)]
+    assert holders(at_moments(gone, lambda step: facts_of(min(step, len(rows) - 1))))
+    assert holders(at_moments(rows)) == []  # as if it had worked all the time
+
+
+def test_a_container_that_was_full_before_main_waited_is_no_leak():
+    rows = [(0, "startup", None), *((t, "periodic", min(40 * t, 400)) for t in (3, 9, 18, 26))]
+    rows.append((67, "return", 400))
+    assert (
+        holders(at_moments(rows, lambda step: {"waited_seconds": 40.0} if step == 5 else {})) == []
+    )
+
+
 def test_a_short_last_interval_is_weighed_by_its_length():
     snapshots = program([10, 100, 200, 300, 330])
     moved = [*snapshots[:4], program([None] * 4 + [330], seconds=49.5)[-1]]
