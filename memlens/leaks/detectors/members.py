@@ -5,12 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
-from memlens._core.layout import KIND_MASK, EdgeKind
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.growth import HIDDEN, Growth
 
-__all__ = ("elements_of", "members_through_time")
+__all__ = ("elements_of", "first_key", "members_through_time")
 
 _NOTHING = array("I")
 
@@ -73,7 +73,11 @@ def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
 
 
 def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
-    """Return what containers refer to: the keys of a mapping, the elements of anything else."""
+    """Return what containers refer to: the keys of a mapping, the elements of anything else.
+
+    The values of a mapping whose keys are mostly immortal, such as letters and small numbers: these
+    are the same objects after the mapping was emptied and filled again.
+    """
     keys: set[int] = set()
     values: set[int] = set()
     flags = graph.flags
@@ -87,4 +91,21 @@ def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
                 keys.add(target)
             elif kind != EdgeKind.WEAK:
                 values.add(target)
-    return keys if len(keys) * 2 >= len(values) else values
+    if len(keys) * 2 < len(values) or _mostly_immortal(graph, keys) > _mostly_immortal(
+        graph, values
+    ):
+        return values
+    return keys
+
+
+def _mostly_immortal(graph: HeapGraph, nodes: set[int]) -> bool:
+    immortal = int(NodeFlag.IMMORTAL)
+    return sum(1 for node in nodes if graph.flags[node] & immortal) * 2 > len(nodes)
+
+
+def first_key(graph: HeapGraph, node: int) -> int:
+    """Return the first key of a dict, ``NONE`` where it has none or they are not seen."""
+    start = graph.edge_offset[node]
+    has_any = start < graph.edge_offset[node + 1]
+    is_key = has_any and graph.edge_label[start] & KIND_MASK == EdgeKind.ITEM
+    return graph.edge_target[start] if is_key else NONE
