@@ -35,7 +35,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"snapshot"},
         {"comparison"},
         {"views"},
-        {"graph"},
+        {"graph", "native"},
     ],
     "memlens.allocations": [
         {"profiler", "tracker", "blocks"},

@@ -49,6 +49,15 @@ explains; else 0), ``root_frame`` u32 (row in the frame table for ``FRAME``, els
   of the hash is a secret of the process, so hashes are comparable only between its snapshots
 - ``block_node`` u32, ``block_address`` u64 (optional; a node may own
   several): the sampled memory blocks that an object owns beside its own, such as the items of a list
+- ``native_node`` u32, ``native_device`` u32, ``native_library`` u32 (optional): the native blocks
+
+**Native blocks** are nodes, too (`NodeFlag.NATIVE`): memory that objects hold outside of the Python
+heap. The address of such a node is the block's (0: unknown), its size the block's bytes, its type a
+row without a node named ``native memory (library)``. It has no edges; each object that holds the
+block has an edge to it, ``INTERNAL`` with the name ``buffer``. A block that several objects hold is
+one node. The strings ``native_device`` (``cpu``, ``mapped``: pages of a file, ``cuda:0``...) and
+``native_library`` say where it lies and whose it is. ``native_notes`` u8 (optional) is text, lines of
+JSON: how the adapters of libraries fared (see ``memlens.heap.native``).
 
 **Allocation sites** (`SITE_SECTIONS`), only in a heap captured while allocations were sampled. They
 are stored by block, not by node, so that the parent of a forked capture can collect them before the
@@ -132,6 +141,7 @@ class NodeFlag(IntFlag):
     FINISHED = 16  # a closed file or socket, a finished task, thread, generator or coroutine
     OWN = 32  # belongs to memlens itself
     HEAP_TYPE = 64  # a class created at run time
+    NATIVE = 128  # not an object: a block of native memory that objects hold
 
 
 # Section name -> typecode of `array.array` (and of `memoryview.cast`).
@@ -175,6 +185,10 @@ OPTIONAL_SECTIONS: dict[str, str] = {
     "prefix_hash": "I",
     "block_node": "I",
     "block_address": "Q",
+    "native_node": "I",
+    "native_device": "I",
+    "native_library": "I",
+    "native_notes": "B",
 }
 
 # Sections computed from the others and stored in files, so that opening a file does not recompute them.

@@ -118,6 +118,14 @@ class Heap:
         rows = [(*self._label(edge), bisect_right(offsets, edge) - 1) for edge in edges]
         return [row for row in rows if row[-1]]  # without the roots
 
+    def owners_of(self, nodes, name):
+        """The nodes with an edge of this name to each of these nodes."""
+        wanted, offsets = {node: set() for node in nodes}, self.sections["edge_offset"]
+        for edge, target in enumerate(self._targets):
+            if target in wanted and self._label(edge) == (EdgeKind.INTERNAL.name, name):
+                wanted[target].add(bisect_right(offsets, edge) - 1)
+        return wanted
+
     # Roots and frames
 
     def roots(self, obj=...):

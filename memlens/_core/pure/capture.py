@@ -16,6 +16,7 @@ from memlens._core.pure.edge_sections import count_inbound, drop_hidden, edge_se
 from memlens._core.pure.edges import Plans
 from memlens._core.pure.equal_sections import equal_sections
 from memlens._core.pure.labels import StringTable, label
+from memlens._core.pure.native_blocks import Measure, find_native, with_native
 from memlens._core.pure.node_sections import node_flags, node_sizes
 from memlens._core.pure.prefix_sections import prefix_sections
 from memlens._core.pure.roots import Root, named_roots, remaining_roots
@@ -48,7 +49,13 @@ _DEFERRED = sys.maxsize // 8
 
 
 def capture(
-    *, values: bool = False, own_prefix: str = "", skip_frames: int = 0, blocks: bytes = b""
+    *,
+    values: bool = False,
+    own_prefix: str = "",
+    skip_frames: int = 0,
+    blocks: bytes = b"",
+    native_types: tuple[type, ...] = (),
+    measure: Measure | None = None,
 ) -> dict[str, array[int]]:
     """Capture the heap of this process as the sections of `memlens._core.layout`.
 
@@ -58,6 +65,9 @@ def capture(
 
     ``blocks``: addresses of memory blocks whose owners are wanted; only the C core finds them.
 
+    ``measure(objects, send)`` is called with all objects whose type is one of ``native_types``. It
+    calls ``send`` with chunks (see `memlens._core.native_chunks`) about their native memory.
+
     In addition to the sections, ``failed_node`` has the objects whose type raised an error; their
     references have no names.
     """
@@ -65,14 +75,19 @@ def capture(
     gc.disable()
     try:
         # Get the list first, so that it contains no objects of the capture itself.
-        return _capture(tracked_objects(), values, own_prefix, skip_frames)
+        adapters = native_types, measure
+        return _capture(tracked_objects(), values, own_prefix, skip_frames, adapters)
     finally:
         if was_enabled:
             gc.enable()
 
 
 def _capture(
-    tracked: list[Any], values: bool, own_prefix: str, skip_frames: int
+    tracked: list[Any],
+    values: bool,
+    own_prefix: str,
+    skip_frames: int,
+    adapters: tuple[tuple[type, ...], Measure | None],
 ) -> dict[str, array[int]]:
     strings = StringTable()
     frames, hidden = running_frames(own_prefix, skip_frames)
@@ -82,6 +97,7 @@ def _capture(
     inbound = count_inbound(heap)
     if inbound[0]:
         heap = drop_hidden(heap)
+    native = find_native(heap, *adapters)
     excess, immortal = _weigh(heap, inbound, strings, frames, own_prefix)
     del inbound
     found = Explanations(heap, excess, strings)
@@ -89,6 +105,7 @@ def _capture(
     found.module_names()
     found.embedded_dicts()
     found.running_frames(frames)
+    found.library_references(native.edges_to_objects)
     roots += remaining_roots(heap, roots, found.excess, immortal, strings)
     roots.sort(key=attrgetter("kind"))
     reached = find_reached(heap, found.edges, roots, known)
@@ -100,6 +117,7 @@ def _capture(
         "node_size": node_sizes(heap, node_type, dict_label),
         "node_flags": node_flags(heap, node_type, immortal, reached, own_prefix),
     }
+    add_native = with_native(sections, native, strings, found.edges)
     sections |= edge_sections(heap, found.edges, roots)
     sections |= root_sections(roots) | frame_sections(frames, strings)
     sections |= container_sections(heap, node_type, strings)
@@ -109,7 +127,7 @@ def _capture(
     sections["failed_node"] = array("I", heap.failed)
     kept = {name: sections[name] for name in (*SECTIONS, "failed_node")}
     kept |= prefix_sections(heap, node_type, sections["node_size"])
-    return kept | equal_sections(heap, node_type)
+    return add_native(kept | equal_sections(heap, node_type))
 
 
 def _walk(

@@ -153,6 +153,20 @@ class Explanations:
                         break
             self._variables(source, frame, cells)
 
+    def library_references(self, edges: Iterable[tuple[int, int]]) -> None:
+        """Add references of libraries to objects whose memory they use.
+
+        A library has one such reference to an object, however many of its own objects lead there.
+        """
+        explained = set()
+        for source, target in edges:
+            if target in explained:
+                edge = label(EdgeKind.INTERNAL, self._strings["buffer"])
+                self.edges.setdefault(source, []).append((target, edge))
+            else:
+                self.add(source, target, EdgeKind.INTERNAL, "buffer")
+                explained.add(target)
+
     def _variables(self, source: int, frame: FrameType, cells: dict[int, list[int]]) -> None:
         code = frame.f_code
         if not code.co_flags & _OPTIMIZED:

@@ -35,6 +35,7 @@ from memlens.heap.capture.child_progress import (
     latest_progress,
 )
 from memlens.heap.capture.hashed_names import hash_names
+from memlens.heap.capture.native_options import native_options
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.snapshot_file import facts_text
@@ -128,7 +129,10 @@ class SnapshotTask:
 
     def _fork(self, child_ends: list[int], own_prefix: str, sites: _Packed) -> None:
         assert _core.fork_capture is not None
-        fork = partial(_core.fork_capture, values=self._values, own_prefix=own_prefix, more=sites)
+        native = native_options(forked=True)
+        fork = partial(
+            _core.fork_capture, values=self._values, own_prefix=own_prefix, more=sites, **native
+        )
         call_and_store(self._pids, fork, self._file.descriptor, *child_ends)
 
     # -- the interface ---------------------------------------------------------------------------

@@ -38,11 +38,12 @@ _OWN_TEXT = re.compile(
     r"|exception that thread \d+ handles|handler of signal \d+|context of a thread|codec search path"
     r"|codec cache|codec error handlers|modules by index|extension modules|thread-local storage"
     r"|(sys|builtins)\.__dict__|builtins\.__import__|gc\.(garbage|callbacks)|MainThread|<native>"
+    r"|cpu|mapped|meta|(cuda|hip|mps|xla|xpu):\d+|native memory \((buffer|ctypes|mmap|numpy)\)"
     r"|sys\.(modules|settrace|setprofile)|warnings\.(filters|onceregistry|defaultaction)"
 )
 _OWN_WORDS = (
-    "base dictcomp dtype f_func f_locals genexpr link listcomp md_name module setcomp __class__"
-    " __closure__ __dict__ __main__ __subclasses__"
+    "base buffer dictcomp dtype f_func f_locals genexpr link listcomp md_name memory module"
+    " native setcomp __class__ __closure__ __dict__ __main__ __subclasses__"
 ).split()
 
 

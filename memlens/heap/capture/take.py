@@ -18,6 +18,7 @@ from memlens._package import CODE_FOLDER
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.capture.forked import SnapshotTask
 from memlens.heap.capture.hashed_names import hash_names
+from memlens.heap.capture.native_options import native_options
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.snapshot_file import facts_text
@@ -91,7 +92,10 @@ def _take_inline(
     if before is not None:
         sites = site_sections(before)
     blocks = _Blocks(sites["site_address"].tobytes() if sites else b"")
-    sections: dict[str, Any] = _core.capture(values=values, own_prefix=CODE_FOLDER, blocks=blocks)
+    native = native_options(forked=False)
+    sections: dict[str, Any] = _core.capture(
+        values=values, own_prefix=CODE_FOLDER, blocks=blocks, **native
+    )
     if before is not None:
         lost = lost_samples(before, read_samples())
     pause_seconds = time.perf_counter() - started

@@ -47,6 +47,7 @@ _PARALLEL = (
     ("equal_node", "equal_group"),
     ("prefix_node", "prefix_hash"),
     ("block_node", "block_address"),
+    ("native_node", "native_device", "native_library"),
     ("site_address", "site_size", "site_weight", "site_stack"),
     ("site_function", "site_file", "site_line"),
 )
@@ -54,6 +55,7 @@ _TOGETHER = (
     frozenset(("equal_node", "equal_group")),
     frozenset(("prefix_node", "prefix_hash")),
     frozenset(("block_node", "block_address")),
+    frozenset(("native_node", "native_device", "native_library")),
     frozenset(SITE_SECTIONS),
 )
 _ROOT_KINDS = bytes(RootKind)
@@ -300,6 +302,11 @@ def _check_weights(sections: CheckedSections) -> None:
         raise SnapshotFileError("inconsistent heap: section 'site_weight' is out of range")
 
 
+def _check_native(sections: CheckedSections) -> None:
+    for name in ("native_device", "native_library"):
+        _check_range(name, sections.peek(name), sections.item_count("string_offset") - 1)
+
+
 def _check_block_nodes(sections: CheckedSections) -> None:
     nodes = sections.peek("block_node")
     _check_range("block_node", nodes, sections.item_count("node_type"))
@@ -325,8 +332,12 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
     "root_name": _check_root_names,
     **{
         name: _check_sparse(name)
-        for name in ("container_node", "name_node", "value_node", "equal_node", "prefix_node")
+        for name in (
+            *("container_node", "name_node", "value_node", "equal_node", "prefix_node"),
+            "native_node",
+        )
     },
+    **dict.fromkeys(("native_device", "native_library"), _check_native),
     "string_offset": _check_offsets("string_offset", "string_bytes"),
     "site_stack": _check_site_rows("site_stack", "site_stack_offset", 1),
     "site_stack_offset": _check_offsets("site_stack_offset", "site_stack_frame"),

@@ -36,4 +36,8 @@ const SectionName section_names[SECTION_COUNT] = {
     [PREFIX_HASH] = {"prefix_hash", 'I'},
     [BLOCK_NODE] = {"block_node", 'I'},
     [BLOCK_ADDRESS] = {"block_address", 'Q'},
+    [NATIVE_NODE] = {"native_node", 'I'},
+    [NATIVE_DEVICE] = {"native_device", 'I'},
+    [NATIVE_LIBRARY] = {"native_library", 'I'},
+    [NATIVE_NOTES] = {"native_notes", 'B'},
 };

@@ -98,6 +98,28 @@ typedef struct {
 _Static_assert(offsetof(ArrayType, item_bytes_1) == 32, "numpy 1");
 _Static_assert(offsetof(ArrayType, item_bytes_2) == 40, "numpy 2");
 
+typedef struct { /* Modules/_ctypes/ctypes.h */
+    PyObject_HEAD
+    char *pointer;
+    int needs_free;
+    void *base;
+    Py_ssize_t bytes, length, index;
+    PyObject *objects;
+    union {
+        long double number; /* small values are a part of the object */
+        char characters[16];
+    } value;
+} ForeignData;
+
+typedef struct { /* Modules/mmapmodule.c */
+    PyObject_HEAD
+    char *data;
+    Py_ssize_t bytes, position;
+    off_t offset;
+    Py_ssize_t exports;
+    int descriptor; /* -1: anonymous memory */
+} Mapping;
+
 enum { ARRAY_C_ORDER = 1, ARRAY_F_ORDER = 2, ARRAY_OWNS_DATA = 4, ARRAY_OF_OBJECTS = 17 };
 
 #endif /* MEMLENS_SUPPORTED */

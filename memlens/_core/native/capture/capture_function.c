@@ -4,6 +4,7 @@
 #if MEMLENS_SUPPORTED
 
 #include "capture/facts.h"
+#include "capture/measuring.h"
 #include "capture/module.h"
 #include "capture/run.h"
 #include "capture/sections.h"
@@ -40,19 +41,40 @@ capture_with(ModuleState *state, const Facts *facts)
     return failed ? PyErr_NoMemory() : sections_as_dict(state, sections);
 }
 
+/* The adapters are Python code: they are asked first, and the objects they were asked about live on
+ * until the capture is done. */
+static PyObject *
+measure_and_capture(ModuleState *state, Facts *facts)
+{
+    Buffer chunks = {NULL, 0, 0};
+    PyObject *found = NULL;
+    if (facts->measure == NULL || facts->measure == Py_None || facts->native_types == NULL
+        || PyTuple_GET_SIZE(facts->native_types) == 0) {
+        return capture_with(state, facts);
+    }
+    if (measure_here(facts, &chunks) == 0) {
+        found = refresh_facts(facts) < 0 ? NULL : capture_with(state, facts);
+        Py_CLEAR(facts->measured);
+    }
+    buffer_free(&chunks);
+    return found;
+}
+
 PyObject *
 capture_capture(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"values", "own_prefix", "skip_frames", "blocks", NULL};
+    static char *names[] = {"values", "own_prefix", "skip_frames", "blocks", "native_types", "measure",
+                            NULL};
     ModuleState *state = module_state(module);
-    PyObject *own_prefix = NULL;
+    PyObject *own_prefix = NULL, *native_types = NULL, *measure = NULL;
     Py_ssize_t skip_frames = 0;
     const char *blocks = NULL;
     Py_ssize_t block_bytes = 0;
     int values = 0;
     Facts facts;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pUny#:capture", names, &values, &own_prefix,
-                                     &skip_frames, &blocks, &block_bytes)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$pUny#O!O:capture", names, &values, &own_prefix,
+                                     &skip_frames, &blocks, &block_bytes, &PyTuple_Type,
+                                     &native_types, &measure)) {
         return NULL;
     }
     if (kwargs != NULL && Py_REFCNT(kwargs) == 1) {
@@ -61,7 +83,8 @@ capture_capture(PyObject *module, PyObject *args, PyObject *kwargs)
     int was_on = PyGC_Disable(), failed;
     failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
     set_blocks(&facts, blocks, block_bytes);
-    PyObject *found = failed ? NULL : capture_with(state, &facts);
+    set_adapters(&facts, native_types, measure);
+    PyObject *found = failed ? NULL : measure_and_capture(state, &facts);
     if (was_on) {
         PyGC_Enable();
     }

@@ -11,6 +11,7 @@
 #if MEMLENS_SUPPORTED
 
 #include "capture/child.h"
+#include "capture/measuring.h"
 #include "capture/run.h"
 #include "capture/sections.h"
 #include "capture/separation.h"
@@ -209,6 +210,7 @@ run_child(Child *child, const sigset_t *signals)
     }
     capture->listener = child;
     capture->on_progress = on_progress;
+    capture->on_measure = facts.measure == NULL ? NULL : measure_apart;
     tell(child, STAGE_WALK);
     if (capture_run(capture) < 0 || take_sections(capture, child->sections) < 0) {
         give_up(child, ENOMEM);

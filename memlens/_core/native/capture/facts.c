@@ -125,6 +125,28 @@ make_frame_objects(PyThreadState *first)
     return 0;
 }
 
+/* Read what may change while Python code runs. */
+static int
+read_process(Facts *facts)
+{
+    facts->thread = PyThreadState_Get();
+    facts->first_thread = compat_first_thread(facts->thread->interp);
+    if (make_frame_objects(facts->first_thread) < 0) { /* first: what follows is borrowed */
+        return -1;
+    }
+    facts->modules = PyImport_GetModuleDict();
+    facts->builtins = PyEval_GetBuiltins();
+    facts->sys_dict = module_namespace(facts->modules, "sys");
+    facts->sys_module = namespace_get(facts->modules, "sys");
+    facts->gc_dict = module_namespace(facts->modules, "gc");
+    facts->warnings_dict = module_namespace(facts->modules, "_warnings");
+    memset(facts->signal_handlers, 0, sizeof facts->signal_handlers);
+    read_signal_handlers(facts);
+    facts->numpy_major = numpy_major(facts->modules);
+    facts->generations = find_generations();
+    return facts->generations == NULL ? -1 : 0;
+}
+
 int
 prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_frames,
               traverseproc python_traverse)
@@ -134,27 +156,19 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
         PyErr_Format(PyExc_ValueError, "skip_frames must not be negative, not %zd", skip_frames);
         return -1;
     }
-    facts->thread = PyThreadState_Get();
-    facts->first_thread = compat_first_thread(facts->thread->interp);
-    if (make_frame_objects(facts->first_thread) < 0) { /* first: what follows is borrowed */
-        return -1;
-    }
     facts->own_prefix
         = own_prefix != NULL && PyUnicode_GET_LENGTH(own_prefix) > 0 ? own_prefix : NULL;
     strcpy(facts->own_package, "memlens");
     facts->values = values;
     facts->skip_frames = skip_frames > INT_MAX ? INT_MAX : (int)skip_frames;
     facts->python_traverse = python_traverse;
-    facts->modules = PyImport_GetModuleDict();
-    facts->builtins = PyEval_GetBuiltins();
-    facts->sys_dict = module_namespace(facts->modules, "sys");
-    facts->sys_module = namespace_get(facts->modules, "sys");
-    facts->gc_dict = module_namespace(facts->modules, "gc");
-    facts->warnings_dict = module_namespace(facts->modules, "_warnings");
-    read_signal_handlers(facts);
-    facts->numpy_major = numpy_major(facts->modules);
-    facts->generations = find_generations();
-    return facts->generations == NULL ? -1 : 0;
+    return read_process(facts);
+}
+
+int
+refresh_facts(Facts *facts)
+{
+    return read_process(facts);
 }
 
 #endif

@@ -22,6 +22,12 @@ typedef struct {
     char own_package[16]; /* what is defined in its modules is memlens's own */
     const char *blocks;  /* the addresses of sampled memory blocks, u64, ascending */
     size_t block_count;
+    PyObject *native_types; /* a tuple of types that adapters measure, or NULL */
+    PyObject *measure;      /* what asks the adapters */
+    int measure_milliseconds; /* how long a forked capture waits for it */
+    PyObject *measured;     /* a list of the objects that were measured before the capture, or NULL */
+    const char *chunks;     /* ... and what it sent: see native_chunks.c */
+    size_t chunk_bytes;
     int values;
     int skip_frames;
 } Facts;
@@ -32,12 +38,35 @@ typedef struct {
 int prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_frames,
                   traverseproc python_traverse);
 
+/* Read the facts once more, after Python code has run. */
+int refresh_facts(Facts *facts);
+
 /* Look for these memory blocks, u64 addresses, ascending; they must live as long as the capture. */
 static inline void
 set_blocks(Facts *facts, const char *blocks, Py_ssize_t bytes)
 {
     facts->blocks = blocks;
     facts->block_count = (size_t)bytes / sizeof(uint64_t);
+}
+
+static inline void
+set_adapters(Facts *facts, PyObject *native_types, PyObject *measure)
+{
+    facts->native_types = measure == Py_None ? NULL : native_types;
+    facts->measure = measure;
+}
+
+/* Whether objects of exactly this type are measured by an adapter. */
+static inline int
+has_adapter(const Facts *facts, PyTypeObject *type)
+{
+    Py_ssize_t count = facts->native_types == NULL ? 0 : PyTuple_GET_SIZE(facts->native_types);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (PyTuple_GET_ITEM(facts->native_types, i) == (PyObject *)type) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 /* tp_traverse of all classes that a class statement makes; NULL with an exception set on

@@ -4,6 +4,7 @@
 #if MEMLENS_SUPPORTED
 
 #include "capture/garbage.h"
+#include "capture/native_blocks.h"
 
 static void
 reach(Capture *capture, uint32_t node)
@@ -39,6 +40,7 @@ mark_garbage(Capture *capture)
             }
         }
     }
+    mark_native_garbage(capture); /* nodes reached from named roots are not followed above */
 }
 
 #endif

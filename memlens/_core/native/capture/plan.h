@@ -15,6 +15,8 @@ typedef void (*Rest)(Capture *capture, PyObject *object);
 
 /* Notes the name that an object has, from what traversal has shown of it (in the scratch buffer). */
 typedef void (*Namer)(Capture *capture, const Plan *plan);
+/* Notes the native memory that an object holds: see native_memory.c. */
+typedef void (*Memory)(Capture *capture, PyObject *object);
 
 /* How to tell whether an object has finished its work: see finished.c. */
 typedef struct {
@@ -52,6 +54,8 @@ struct Plan {
     uint8_t is_own;          /* of memlens */
     uint8_t is_compared;     /* exactly str or bytes: see equal.c */
     FinishTest finish;       /* how to tell whether its objects have finished */
+    Memory memory;           /* or NULL */
+    uint8_t is_measured;     /* by an adapter of its library */
     Rest rest;               /* what objects of `base` hold beyond `known`, if not NULL */
     Namer namer;             /* of objects of `base` that have a name, else NULL */
 };

@@ -10,13 +10,16 @@
 #include "capture/equal.h"
 #include "capture/garbage.h"
 #include "capture/named_roots.h"
+#include "capture/native_blocks.h"
+#include "capture/native_chunks.h"
 #include "capture/numbering.h"
 #include "capture/relabel.h"
 #include "capture/unnamed_roots.h"
 #include "capture/walk.h"
 
-int
-capture_run(Capture *capture)
+/* Read all objects. */
+void
+capture_objects(Capture *capture)
 {
     prepare_blocks(capture);
     find_named_roots(capture);
@@ -31,6 +34,18 @@ capture_run(Capture *capture)
     /* Types, and objects that only weak references lead to. */
     for (uint32_t index = 0; index < capture->index_count && !capture->failed; index++) {
         capture_walk(capture, index);
+    }
+}
+
+int
+capture_run(Capture *capture)
+{
+    capture_objects(capture);
+    if (!capture->failed) {
+        read_measured(capture);
+    }
+    if (!capture->failed) {
+        attach_native(capture);
     }
     table_free(&capture->table);
     capture->failed |= capture->strings.failed;

@@ -71,7 +71,7 @@ take_types(Capture *capture, Buffer *sections)
 {
     for (size_t row = 0; row < COUNT(capture->plans, Plan); row++) {
         const Plan *plan = plan_at(capture, (uint32_t)row);
-        uint32_t node = row == 0 ? NODE_NONE : ITEMS(capture->node_of, uint32_t)[plan->type_index];
+        uint32_t node = plan->type == NULL ? NODE_NONE : ITEMS(capture->node_of, uint32_t)[plan->type_index];
         if (push_u32(&sections[TYPE_NAME], plan->name) < 0
             || push_u32(&sections[TYPE_NODE], node) < 0) {
             return -1;
@@ -189,6 +189,10 @@ take_sections(Capture *capture, Buffer *sections)
     move(&sections[PREFIX_HASH], &capture->prefix_hash);
     move(&sections[BLOCK_NODE], &capture->block_node);
     move(&sections[BLOCK_ADDRESS], &capture->block_address);
+    move(&sections[NATIVE_NODE], &capture->native_node);
+    move(&sections[NATIVE_DEVICE], &capture->native_device);
+    move(&sections[NATIVE_LIBRARY], &capture->native_library);
+    move(&sections[NATIVE_NOTES], &capture->native_notes);
     return 0;
 }
 

@@ -45,6 +45,9 @@ capture_free(Capture *capture)
         &capture->values, &capture->text_hashes, &capture->long_texts,
         &capture->equal_node, &capture->equal_group,
         &capture->prefix_node, &capture->prefix_hash, &capture->block_node, &capture->block_address,
+        &capture->native_rows, &capture->native_owners, &capture->native_edges,
+        &capture->native_node, &capture->native_device, &capture->native_library,
+        &capture->native_notes,
         &capture->frames, &capture->roots, &capture->hidden, &capture->borrowed,
         &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->mentions,
         &capture->relabel, &capture->stack, &capture->scratch, &capture->text,
@@ -125,6 +128,21 @@ push_narrow(Capture *capture, Buffer *column, Buffer *beyond, uint64_t value)
     if (value >= UINT32_MAX) {
         PUSH_ROW(capture, beyond, row);
     }
+}
+
+void
+add_native(Capture *capture, uint32_t owner, int origin, const void *address, uint64_t bytes,
+           const char *device, const char *library)
+{
+    NativeRow row = {
+        .address = (uint64_t)(uintptr_t)address,
+        .bytes = bytes,
+        .owner = owner,
+        .origin = (uint32_t)origin,
+        .device = text_label(capture, INTERNAL, device) >> LABEL_BITS,
+        .library = text_label(capture, INTERNAL, library) >> LABEL_BITS,
+    };
+    PUSH_ROW(capture, &capture->native_rows, row);
 }
 
 void

@@ -48,6 +48,25 @@ typedef struct {
     uint64_t value;
 } SparseRow;
 
+/* A block of native memory that an object holds: see native_blocks.c. */
+typedef struct {
+    uint64_t address; /* 0: unknown, and of this object alone */
+    uint64_t bytes;
+    uint32_t owner;           /* index */
+    uint32_t device, library; /* strings */
+    uint32_t origin;          /* one of the following */
+} NativeRow;
+
+enum {
+    OF_OBJECT = 0,  /* read from the object that owns it */
+    OF_VIEW = 1,    /* read from a view: counts where nothing else tells of this memory */
+    OF_ADAPTER = 2  /* told by an adapter of the library */
+};
+
+typedef struct {
+    uint32_t owner, block; /* nodes */
+} NativeEdge;
+
 struct Capture {
     Facts facts;
     AddressTable table; /* address -> index */
@@ -87,6 +106,11 @@ struct Capture {
     Buffer prefix_node, prefix_hash; /* u32 */
     Buffer block_node;    /* u32: the owner of a sampled block */
     Buffer block_address; /* u64 */
+    Buffer native_rows;   /* NativeRow */
+    Buffer native_owners; /* u32 index: the objects that adapters measure */
+    Buffer native_edges;  /* NativeEdge */
+    Buffer native_node, native_device, native_library; /* u32 */
+    Buffer native_notes;  /* text */
     uint8_t block_filter[BLOCK_FILTER_BITS / 8]; /* see blocks.c */
     Buffer frames;     /* FrameRow */
     Buffer roots;      /* Root */
@@ -123,6 +147,8 @@ struct Capture {
         uint32_t number;
     } literals[256];
 
+    /* Asks the adapters about native_owners; puts what they send into the buffer. NULL: it is there. */
+    void (*on_measure)(Capture *, Buffer *chunks);
     void (*on_progress)(Capture *); /* called now and then, if not NULL */
     void *listener;
 
@@ -158,6 +184,10 @@ void add_length(Capture *capture, uint64_t length, uint64_t bound);
 void push_narrow(Capture *capture, Buffer *column, Buffer *beyond, uint64_t value);
 
 void add_name(Capture *capture, uint32_t text, uint32_t file, uint32_t line);
+
+/* Note native memory that the object with this index holds. The texts are literals. */
+void add_native(Capture *capture, uint32_t owner, int origin, const void *address, uint64_t bytes,
+                const char *device, const char *library);
 
 /* The number of a string. */
 uint32_t string_of(Capture *capture, PyObject *text);

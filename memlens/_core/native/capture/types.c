@@ -18,6 +18,7 @@
 #include "capture/edges_sequences.h"
 #include "capture/edges_stdlib.h"
 #include "capture/edges_values.h"
+#include "capture/native_memory.h"
 
 /* The fields of futures and tasks lie elsewhere in each version, so their getters are asked. */
 static const char *const future_getters[] = {"_loop",       "_result",           "_exception",
@@ -56,7 +57,7 @@ static const KnownType known[] = {
      .content = refers_to_nothing,
      .shown_by_owner = 1},
     {.name = "array.array", .least_bytes = sizeof(PlainArray), .content = plain_array_content},
-    {.name = "numpy.ndarray", .least_bytes = sizeof(Array), .content = ndarray_content},
+    {.name = "numpy.ndarray", .least_bytes = sizeof(Array), .content = ndarray_content, .memory = array_view_memory},
     {.type = &PyDictProxy_Type, .fields = {{"mapping", sizeof(PyObject)}}},
 
     /* Code. */
@@ -95,6 +96,15 @@ static const KnownType known[] = {
      .least_bytes = sizeof(PyDateTime_DateTime),
      .content = datetime_content},
     {.name = "datetime.time", .least_bytes = sizeof(PyDateTime_Time), .content = datetime_content},
+
+    /* Native memory. */
+    {.name = "_ctypes.Array", .least_bytes = sizeof(ForeignData), .memory = foreign_data_memory},
+    {.name = "_ctypes.Structure", .least_bytes = sizeof(ForeignData), .memory = foreign_data_memory},
+    {.name = "_ctypes.Union", .least_bytes = sizeof(ForeignData), .memory = foreign_data_memory},
+    {.name = "mmap.mmap", .least_bytes = sizeof(Mapping), .memory = mapping_memory},
+    {.name = "managedbuffer",
+     .least_bytes = sizeof(_PyManagedBufferObject),
+     .memory = exported_memory},
 
     /* Files and sockets. */
 #if COMPAT_BYTESIO_HIDES_BUFFER
@@ -138,6 +148,18 @@ known_type(const Facts *facts, PyTypeObject *type)
         if (row->type == type || (row->variable != NULL && *row->variable == (PyObject *)type)
             || is_named(facts, row, type)) {
             return row;
+        }
+    }
+    return NULL;
+}
+
+Memory
+known_memory(const Facts *facts, PyTypeObject *type)
+{
+    for (; type != NULL; type = type->tp_base) {
+        const KnownType *row = known_type(facts, type);
+        if (row != NULL && row->memory != NULL) {
+            return row->memory;
         }
     }
     return NULL;

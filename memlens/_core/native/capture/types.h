@@ -35,6 +35,7 @@ typedef struct {
     Content content;
     Rest rest;                /* of a type that is read like its base: what it has beyond that */
     Namer namer;              /* of a type without a reader, whose objects have names */
+    Memory memory;            /* native memory that its objects hold, and those of derived types */
     uint8_t counts_items;     /* the reader counts items: Py_SIZE is not their number */
     uint8_t reads_attributes; /* the reader adds the attributes of the instance */
     uint8_t shown_by_owner;   /* another object shows what its objects hold, their class included */
@@ -51,6 +52,9 @@ typedef struct {
 
 /* The row of exactly this type, or NULL. */
 const KnownType *known_type(const Facts *facts, PyTypeObject *type);
+
+/* What notes the native memory of its objects, or NULL: of its own row or that of a base. */
+Memory known_memory(const Facts *facts, PyTypeObject *type);
 
 /* Its reader, or NULL. */
 Content known_content(const Facts *facts, PyTypeObject *type);

@@ -62,7 +62,7 @@ read_object(Capture *capture, uint32_t index)
     uint32_t row = type == capture->last_type ? capture->last_row : plan_row(capture, type);
     const Plan *plan = plan_at(capture, row);
     Plan copy; /* reading may add plans and so move them all */
-    if (plan->content != NULL || plan->holds_type) {
+    if (plan->content != NULL || plan->holds_type || plan->memory != NULL) {
         copy = *plan;
         plan = &copy;
     }
@@ -89,6 +89,12 @@ read_object(Capture *capture, uint32_t index)
     }
     if (plan->finish.kind != NO_TEST && has_finished(&capture->facts, object, &plan->finish)) {
         capture->flags |= FLAG_FINISHED;
+    }
+    if (plan->memory != NULL) {
+        plan->memory(capture, object);
+    }
+    if (plan->is_measured) {
+        capture->failed |= push_u32(&capture->native_owners, index) < 0;
     }
     note_value(capture, object);
     if (is_namespace(capture, index)) {

@@ -1,0 +1,143 @@
+"""What does it cost to ask an object for its native memory?
+
+Run: ``python benchmarks/native.py``
+
+The median CPU time of an adapter for each kind of object, of the libraries that are installed, with
+what ``measure`` adds: checks, rows, the clock, and once the list of mapped files. The goal is 5
+microseconds an object; what has many parts, or is estimated, takes longer. The last line is what a
+capture pays to find the types.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from memlens.heap.native.measure import make_measure
+from memlens.heap.native.registry import active_types
+
+OBJECTS, RUNS = 3000, 9
+LATER = "asked for later"
+
+
+def pyarrow_objects():
+    import pyarrow as pa
+
+    yield "buffer", lambda: pa.allocate_buffer(100)
+    yield "array of numbers", lambda: pa.array([1, 2, 3])
+    yield "array of strings", lambda: pa.array(["a", "b"])
+    yield "dictionary", lambda: pa.array(["a", "b"]).dictionary_encode()
+    yield "array of lists", lambda: pa.array([[1], [2]])
+    yield "table of one column", lambda: pa.table({"x": [1, 2]})
+    yield "table of ten columns", lambda: pa.table({str(n): [1, 2] for n in range(10)})
+
+
+def pandas_objects():
+    import numpy as np
+    import pandas as pd
+
+    def make():
+        index = pd.Index(np.array([3, 1, 2]))
+        index.get_loc(2)
+        return index._engine.mapping
+
+    yield "hash table", make
+
+
+def polars_objects():
+    import polars as pl
+
+    yield "series of numbers", lambda: pl.Series([1, 2, 3])._s
+    yield "series of strings", lambda: pl.Series(["a" * 30])._s
+    yield "series of categories", lambda: pl.Series(["a"], dtype=pl.Categorical)._s
+    yield "frame of one column", lambda: pl.DataFrame({"x": [1, 2]})._df
+    yield "frame of ten columns", lambda: pl.DataFrame({str(n): [1, 2] for n in range(10)})._df
+
+
+def torch_objects():
+    import torch
+
+    def with_gradient():
+        parameter = torch.nn.Parameter(torch.zeros(3))
+        parameter.sum().backward()
+        return parameter
+
+    yield "tensor", lambda: torch.zeros(3)
+    yield "storage", lambda: torch.zeros(3).untyped_storage()
+    yield "parameter with gradient", with_gradient
+    yield "sparse tensor", lambda: torch.eye(3).to_sparse()
+    yield f"loss, {LATER}", lambda: torch.zeros(3, requires_grad=True).exp().pow(2).sum()
+
+
+def pillow_objects():
+    from PIL import Image
+
+    yield "image", lambda: Image.new("RGB", (10, 10)).im
+
+
+def lxml_objects():
+    from lxml import etree
+
+    def make():
+        root = etree.fromstring("<a><b x='1'>text</b></a>")
+        return next(x for x in gc.get_referents(root) if type(x) is etree._Document)
+
+    yield f"small document, {LATER}", make
+
+
+def shapely_objects():
+    import shapely
+
+    yield "point", lambda: shapely.Point(1, 2)
+    yield "polygon", lambda: shapely.Polygon([(0, 0), (1, 0), (1, 1)])
+
+
+LIBRARIES = {
+    "pyarrow": pyarrow_objects,
+    "pandas": pandas_objects,
+    "polars": polars_objects,
+    "torch": torch_objects,
+    "PIL": pillow_objects,
+    "lxml": lxml_objects,
+    "shapely": shapely_objects,
+}
+
+
+def median_microseconds(make):
+    """Return the median over some runs of the time for each of many objects."""
+    objects = [make() for _ in range(OBJECTS)]
+    measure = make_measure(active_types(), forked=True, limit_seconds=60)
+    times = []
+    for _ in range(RUNS):
+        start = time.thread_time()
+        measure(objects, lambda chunk: None)
+        times.append((time.thread_time() - start) / OBJECTS * 1e6)
+    return statistics.median(times)
+
+
+def main():
+    print(f"Python {sys.version.split()[0]}")
+    print(f"{'microseconds an object':<44}{'us':>8}")
+    for library, objects in LIBRARIES.items():
+        if importlib.util.find_spec(library) is None:
+            print(f"  {library}: not installed")
+            continue
+        for name, make in objects():
+            print(f"  {library + ': ' + name:<42}{median_microseconds(make):8.2f}")
+    times = []
+    for _ in range(RUNS):
+        start = time.thread_time()
+        types = active_types()
+        times.append((time.thread_time() - start) * 1e6)
+    print(f"\nfinding {len(types)} types in {len(sys.modules):,} modules: "
+          f"{statistics.median(times):.0f} us")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+/* Asking the adapters of libraries, which are Python code, about the memory of objects.
+ *
+ * The child of a forked capture must not run Python: a lock that another thread held at the fork is
+ * never released. So it forks once more after its walk, and only that process runs the adapters.
+ * It may hang or crash, and it takes nothing with it. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* _Fork */
+#endif
+#include "base/compat.h"
+
+#if MEMLENS_SUPPORTED
+
+#include "capture/measuring.h"
+#include "base/after_fork.h"
+#include "capture/run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+enum { READ_BYTES = 1 << 16 };
+
+/* ---- in the process that asks ---------------------------------------------------------------- */
+
+static int
+write_exactly(int fd, const void *data, size_t bytes)
+{
+    const char *at = data;
+    while (bytes > 0) {
+        ssize_t done = write(fd, at, bytes);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            return -1;
+        }
+        at += done;
+        bytes -= (size_t)done;
+    }
+    return 0;
+}
+
+/* send(chunk); `self` is the number of the descriptor. */
+static PyObject *
+send_chunk(PyObject *self, PyObject *chunk)
+{
+    int fd = (int)PyLong_AsLong(self);
+    if (!PyBytes_Check(chunk) || PyBytes_GET_SIZE(chunk) > (Py_ssize_t)UINT32_MAX) {
+        PyErr_SetString(PyExc_TypeError, "a chunk is bytes");
+        return NULL;
+    }
+    uint32_t length = (uint32_t)PyBytes_GET_SIZE(chunk);
+    if (write_exactly(fd, &length, sizeof length) < 0
+        || write_exactly(fd, PyBytes_AS_STRING(chunk), length) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef send_function = {"send", send_chunk, METH_O, NULL};
+
+static PyObject *
+list_of_owners(const Capture *capture)
+{
+    size_t count = COUNT(capture->native_owners, uint32_t);
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; i < count && list != NULL; i++) {
+        PyObject *object = object_at(capture, ITEMS(capture->native_owners, uint32_t)[i]);
+        PyList_SET_ITEM(list, (Py_ssize_t)i, Py_NewRef(object));
+    }
+    return list;
+}
+
+_Noreturn static void
+ask(const Capture *capture, int fd)
+{
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+    compat_calm_after_fork(capture->facts.thread);
+    PyErr_Clear();
+    PyObject *objects = list_of_owners(capture), *number = PyLong_FromLong(fd);
+    PyObject *send = number == NULL ? NULL : PyCFunction_New(&send_function, number);
+    PyObject *done = objects == NULL || send == NULL
+                         ? NULL
+                         : PyObject_CallFunctionObjArgs(capture->facts.measure, objects, send, NULL);
+    _exit(done == NULL);
+}
+
+/* ---- in the child that captures -------------------------------------------------------------- */
+
+static int64_t
+now_milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Read until the other end is closed or the time is over. */
+static void
+read_for(Capture *capture, int fd, Buffer *chunks)
+{
+    int64_t end = now_milliseconds() + capture->facts.measure_milliseconds, left;
+    while ((left = end - now_milliseconds()) > 0) {
+        struct pollfd ready = {fd, POLLIN, 0};
+        int count = poll(&ready, 1, (int)left);
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count <= 0) {
+            return;
+        }
+        if (buffer_reserve(chunks, READ_BYTES) < 0) {
+            capture->failed = 1;
+            return;
+        }
+        ssize_t done = read(fd, chunks->data + chunks->size, READ_BYTES);
+        if (done < 0 && errno == EINTR) {
+            continue;
+        }
+        if (done <= 0) {
+            return;
+        }
+        chunks->size += (size_t)done;
+    }
+}
+
+void
+measure_apart(Capture *capture, Buffer *chunks)
+{
+    static const char no_process[] = "{\"state\": \"no process\"}\n";
+    int ends[2];
+    pid_t pid = -1;
+    if (pipe(ends) == 0) {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+        pid = _Fork();
+#else
+        pid = fork();
+#endif
+        if (pid == 0) {
+            close(ends[0]);
+            ask(capture, ends[1]);
+        }
+        close(ends[1]);
+        if (pid > 0) {
+            read_for(capture, ends[0], chunks);
+            kill(pid, SIGKILL);
+            while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+            }
+        }
+        close(ends[0]);
+    }
+    if (pid < 0) {
+        capture->failed |= buffer_push(&capture->native_notes, no_process, sizeof no_process - 1) < 0;
+    }
+}
+
+/* ---- in the program -------------------------------------------------------------------------- */
+
+/* Walk over the heap and list the objects that adapters measure. NULL with an exception set. */
+static PyObject *
+objects_to_measure(const Facts *facts)
+{
+    PyObject *list = NULL;
+    Capture *capture = PyMem_RawMalloc(sizeof *capture);
+    if (capture == NULL) {
+        return PyErr_NoMemory();
+    }
+    int failed = capture_init(capture, facts) < 0;
+    if (!failed) {
+        capture_objects(capture);
+        failed = capture->failed;
+    }
+    if (failed) {
+        PyErr_NoMemory();
+    }
+    else {
+        list = list_of_owners(capture);
+    }
+    capture_free(capture);
+    PyMem_RawFree(capture);
+    return list;
+}
+
+static int
+join_chunks(PyObject *sent, Buffer *chunks)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(sent); i++) {
+        PyObject *chunk = PyList_GET_ITEM(sent, i);
+        if (!PyBytes_Check(chunk) || PyBytes_GET_SIZE(chunk) > (Py_ssize_t)UINT32_MAX) {
+            PyErr_SetString(PyExc_TypeError, "a chunk is bytes");
+            return -1;
+        }
+        uint32_t length = (uint32_t)PyBytes_GET_SIZE(chunk);
+        if (push_u32(chunks, length) < 0
+            || buffer_push(chunks, PyBytes_AS_STRING(chunk), length) < 0) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+ask_here(const Facts *facts, Buffer *chunks)
+{
+    PyObject *sent = PyList_New(0);
+    PyObject *append = sent == NULL ? NULL : PyObject_GetAttrString(sent, "append");
+    PyObject *done = append == NULL ? NULL
+                                    : PyObject_CallFunctionObjArgs(facts->measure, facts->measured,
+                                                                   append, NULL);
+    int failed = done == NULL || join_chunks(sent, chunks) < 0;
+    Py_XDECREF(done);
+    Py_XDECREF(append);
+    Py_XDECREF(sent);
+    return failed ? -1 : 0;
+}
+
+int
+measure_here(Facts *facts, Buffer *chunks)
+{
+    PyObject *list = objects_to_measure(facts);
+    if (list == NULL) {
+        return -1;
+    }
+    PyObject_GC_UnTrack(list); /* no object of the program */
+    facts->measured = list;
+    if (PyList_GET_SIZE(list) != 0 && ask_here(facts, chunks) < 0) {
+        facts->measured = NULL;
+        Py_DECREF(list);
+        return -1;
+    }
+    facts->chunks = chunks->data;
+    facts->chunk_bytes = chunks->size;
+    return 0;
+}
+
+#endif

@@ -1,0 +1,286 @@
+"""Native memory as nodes of the graph, on both cores."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import mmap
+import tempfile
+from array import array
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memlens._core.layout import NONE, NodeFlag
+from memlens._core.native_chunks import encode_chunk
+
+from .heaps import PLANT, take
+
+
+class Blob:
+    """An object of a library: what it holds is known to the adapter only."""
+
+    def __init__(self, *blocks, device="cpu", library="vendor"):
+        self.held = [(*block, device, library) for block in blocks]
+
+
+class Block(NamedTuple):
+    size: int
+    device: str
+    library: str
+    owners: frozenset
+    is_garbage: bool
+
+
+def measure(objects, send):
+    """Tell of all blocks of all blobs, as the adapters would."""
+    for position, blob in enumerate(objects):
+        assert type(blob) is Blob
+        for address, size, device, library in blob.held:
+            send(encode_chunk((position, address, size, 0, 1), (device, library)))
+    send(encode_chunk((), (), {"library": "vendor", "objects": len(objects)}))
+
+
+def native_blocks(heap):
+    """The native blocks of a heap, by address; a list of those without one."""
+    rows = zip(
+        *(
+            memoryview(heap.sections[f"native_{name}"]).tolist()
+            for name in ("node", "device", "library")
+        ),
+        strict=True,
+    )
+    owners = heap.owners_of([*memoryview(heap.sections["native_node"])], "buffer")
+    found = {}
+    for node, device, library in rows:
+        flags = heap.flags_of_node(node)
+        assert flags & NodeFlag.NATIVE
+        assert heap.edges_of_node(node) == []
+        row = heap.sections["node_type"][node]
+        assert heap.sections["type_node"][row] == NONE
+        assert heap.type_name_of_node(node) == f"native memory ({heap.string(library)})"
+        block = Block(
+            heap.sections["node_size"][node],
+            heap.string(device),
+            heap.string(library),
+            frozenset(heap.sections["node_address"][owner] for owner in owners[node]),
+            bool(flags & NodeFlag.GARBAGE),
+        )
+        found.setdefault(heap.sections["node_address"][node], []).append(block)
+    return found
+
+
+def of_blobs(core, *blobs, **options):
+    """The blocks that blobs hold, by address."""
+    PLANT.blobs = blobs
+    heap = take(core, native_types=(Blob,), measure=measure, **options)
+    del PLANT.blobs
+    ids = {*map(id, blobs)}
+    return heap, {
+        address: blocks
+        for address, blocks in native_blocks(heap).items()
+        if any(block.owners & ids for block in blocks)
+    }
+
+
+def test_memory_of_ctypes_is_a_block_where_the_object_owns_it(core):
+    PLANT.large, PLANT.small = ctypes.create_string_buffer(100_000), ctypes.c_char()
+    PLANT.inside = (ctypes.c_char * 8)()
+    PLANT.view = (ctypes.c_char * 1000).from_buffer(PLANT.large)
+    heap = take(core)
+    found = native_blocks(heap)[ctypes.addressof(PLANT.large)]
+    assert found == [Block(100_000, "cpu", "ctypes", frozenset([id(PLANT.large)]), False)]
+    for obj in (PLANT.small, PLANT.inside, PLANT.view):
+        assert not any(name == "buffer" for _, name, _ in heap.edges(obj))
+    for name in ("large", "small", "inside", "view"):
+        delattr(PLANT, name)
+
+
+def test_structures_and_unions_count_too(core):
+    class Structure(ctypes.Structure):
+        _fields_ = [("text", ctypes.c_char * 3000)]
+
+    class Union(ctypes.Union):
+        _fields_ = [("text", ctypes.c_char * 4000)]
+
+    PLANT.kept = [Structure(), Union(), (Structure * 3)()]
+    blocks = native_blocks(take(core))
+    sizes = [blocks[ctypes.addressof(obj)][0].size for obj in PLANT.kept]
+    del PLANT.kept
+    assert sizes == [3000, 4000, 9000]
+
+
+def test_a_mapping_is_anonymous_or_of_a_file(core):
+    with tempfile.TemporaryFile() as file:
+        file.truncate(300_000)
+        PLANT.mapped = mmap.mmap(file.fileno(), 0)
+    PLANT.anonymous, PLANT.closed = mmap.mmap(-1, 200_000), mmap.mmap(-1, 4096)
+    PLANT.closed.close()
+    heap = take(core)
+    found = {
+        owner: block
+        for blocks in native_blocks(heap).values()
+        for block in blocks
+        for owner in block.owners
+    }
+    assert found[id(PLANT.mapped)][:3] == (300_000, "mapped", "mmap")
+    assert found[id(PLANT.anonymous)][:3] == (200_000, "cpu", "mmap")
+    assert id(PLANT.closed) not in found
+    PLANT.mapped.close()
+    del PLANT.mapped, PLANT.anonymous, PLANT.closed
+
+
+def test_what_a_memoryview_shows_is_memory_of_the_mapping(core):
+    mapping = mmap.mmap(-1, 100_000)
+    PLANT.kept = [mapping, memoryview(mapping)[10:20]]
+    blocks = [
+        block
+        for blocks in native_blocks(take(core)).values()
+        for block in blocks
+        if id(mapping) in block.owners
+    ]
+    del PLANT.kept
+    assert [block.size for block in blocks] == [100_000]
+
+
+def test_blobs_that_share_memory_have_one_block(core):
+    one, two = Blob((4096, 1000)), Blob((4096, 1000))
+    part = Blob((4196, 100))
+    _, found = of_blobs(core, one, two, part)
+    owners = frozenset(map(id, (one, two, part)))
+    assert found == {4096: [Block(1000, "cpu", "vendor", owners, False)]}
+
+
+def test_equal_addresses_on_two_devices_are_two_blocks(core):
+    here, there = Blob((4096, 1000)), Blob((4096, 2000), device="cuda:0")
+    _, found = of_blobs(core, here, there)
+    assert sorted((block.size, block.device) for block in found[4096]) == [
+        (1000, "cpu"),
+        (2000, "cuda:0"),
+    ]
+
+
+def test_without_an_address_a_block_is_of_its_owner_alone(core):
+    one, two = Blob((0, 1000), (0, 1000)), Blob((0, 1000))
+    _, found = of_blobs(core, one, two)
+    assert sorted(len(block.owners) for block in found[0]) == [1, 1, 1]
+
+
+def test_nothing_is_no_block(core):
+    blob = Blob((4096, 0), (8192, 5))
+    assert [*of_blobs(core, blob)[1]] == [8192]
+
+
+def test_memory_within_an_object_is_a_reference_to_it(core):
+    """A library that uses the memory of bytes holds the bytes, without showing it."""
+    data = bytes(5000)
+    address = id(data) + bytes.__basicsize__ - 1
+    one, two = Blob((address, 5000)), Blob((address + 100, 50))
+    PLANT.data = data
+    before = take(core)
+    heap, found = of_blobs(core, one, two)
+    del PLANT.data
+    assert found == {}
+    for blob in (one, two):
+        assert ("INTERNAL", "buffer", id(data)) in heap.edges(blob)
+    # The library's reference explains one, whatever leads to it.
+    assert heap.external(data) == max(before.external(data) - 1, 0)
+
+
+def test_numbers_of_an_array_are_its_own(core):
+    numbers = array("d", range(1000))
+    address, length = numbers.buffer_info()
+    blob = Blob((address, length * 8))
+    PLANT.numbers = numbers
+    heap, found = of_blobs(core, blob)
+    del PLANT.numbers
+    assert found == {}
+    assert ("INTERNAL", "buffer", id(numbers)) in heap.edges(blob)
+
+
+def test_blocks_of_garbage_are_garbage(core):
+    kept, lost = Blob((4096, 10), (65536, 10)), Blob((8192, 10), (65536, 10))
+    lost.itself = lost
+    address = id(lost)
+    gc.collect()
+    gc.disable()
+    try:
+        PLANT.blobs = [kept]
+        del lost
+        found = native_blocks(take(core, native_types=(Blob,), measure=measure))
+    finally:
+        gc.enable()
+        del PLANT.blobs
+    gc.collect()
+    assert {place: found[place][0].is_garbage for place in (4096, 8192, 65536)} == {
+        4096: False,
+        8192: True,
+        65536: False,
+    }
+    assert address in found[65536][0].owners
+
+
+def test_notes_are_kept_as_they_are(core):
+    heap, _ = of_blobs(core, Blob((4096, 1)))
+    notes = bytes(memoryview(heap.sections["native_notes"]).cast("B")).decode().splitlines()
+    assert [json.loads(note) for note in notes] == [{"library": "vendor", "objects": 1}]
+
+
+def test_objects_that_were_measured_get_no_root_by_that(core):
+    blob = Blob((4096, 1))
+    plain = take(core)
+    heap, _ = of_blobs(core, blob)
+    assert heap.external(blob) <= plain.external(blob)
+
+
+def test_a_measure_that_raises_fails_the_capture(core):
+    def raises(objects, send):
+        raise MemoryError("planted")
+
+    PLANT.blob = Blob((1, 1))
+    with pytest.raises(MemoryError, match="planted"):
+        core.capture(native_types=(Blob,), measure=raises)
+    del PLANT.blob
+
+
+def test_without_objects_of_the_types_nothing_is_asked(core):
+    class Other:
+        pass
+
+    def never(objects, send):
+        raise AssertionError("asked")
+
+    core.capture(native_types=(Other,), measure=never)
+
+
+def expected_blocks(blobs):
+    """The blocks by a second way: outermost ranges, each with all owners of what lies within."""
+    rows = [(address, size, id(blob)) for blob in blobs for address, size, *_ in blob.held if size]
+    blocks = []
+    for address, size, owner in sorted(rows, key=lambda row: (row[0], -row[1])):
+        for block in blocks[-1:]:
+            if address < block[0] + block[1] and address + size <= block[0] + block[1]:
+                block[2].add(owner)
+                break
+        else:
+            blocks.append((address, size, {owner}))
+    return {address: (size, frozenset(owners)) for address, size, owners in blocks}
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.integers(1, 30).map(lambda n: n * 64), st.integers(0, 200)), max_size=4
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_sharing(core, held):
+    blobs = [Blob(*blocks) for blocks in held]
+    _, found = of_blobs(core, *blobs)
+    assert {a: (b.size, b.owners) for a, [b] in found.items()} == expected_blocks(blobs)

@@ -1,0 +1,204 @@
+"""A forked capture asks the adapters in a process of its own, which may hang or crash."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from memlens._core.layout import SECTIONS
+from memlens._core.native_chunks import encode_chunk
+from memlens.heap.graph.snapshot_file import SectionFile
+
+from . import forked
+from .conftest import IMPLEMENTATIONS
+from .heaps import OWN_PREFIX, PLANT, Heap
+from .test_capture_native import Blob, measure, native_blocks
+
+if "C" not in IMPLEMENTATIONS:
+    pytest.skip("the C core is not built", allow_module_level=True)
+core = IMPLEMENTATIONS["C"]
+
+pytestmark = pytest.mark.small_process
+
+
+@pytest.fixture
+def path(tmp_path):
+    return os.fspath(tmp_path / "heap.memlens")
+
+
+@pytest.fixture
+def blobs():
+    PLANT.blobs = [Blob((4096, 1000)), Blob((4096, 1000), (1 << 20, 50))]
+    yield PLANT.blobs
+    del PLANT.blobs
+
+
+def capture(path, ask, **options):
+    """Capture with these adapters; return the heap."""
+    outcome = forked.fork_capture(
+        core, path, own_prefix=OWN_PREFIX, native_types=(Blob,), measure=ask, **options
+    )
+    assert (outcome.status, outcome.last[0]) == (0, forked.DONE)
+    file = SectionFile(path)
+    file.verify()
+    return Heap(
+        {name: file[name] for name in file if name in SECTIONS or name.startswith("native")}
+    )
+
+
+def notes_of(heap):
+    return [json.loads(line) for line in bytes(heap.sections["native_notes"]).splitlines()]
+
+
+def of_vendor(heap):
+    return {
+        address: blocks[0][:4]
+        for address, blocks in native_blocks(heap).items()
+        if blocks[0].library == "vendor"
+    }
+
+
+def test_the_blocks_are_in_the_file(path, blobs):
+    heap = capture(path, measure)
+    assert of_vendor(heap) == {
+        4096: (1000, "cpu", "vendor", frozenset(map(id, blobs))),
+        1 << 20: (50, "cpu", "vendor", frozenset([id(blobs[1])])),
+    }
+    assert notes_of(heap) == [{"library": "vendor", "objects": 2}]
+
+
+def test_with_values_as_well(path, blobs):
+    assert len(of_vendor(capture(path, measure, values=True))) == 2
+
+
+def first_then(action):
+    """Adapters that tell of the first object, and then do something else."""
+
+    def ask(objects, send):
+        measure(objects[:1], send)
+        action()
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda: os.kill(os.getpid(), signal.SIGKILL),
+        lambda: ctypes.string_at(8),  # crashes
+        lambda: os._exit(3),
+        lambda: 1 / 0,
+        sys.exit,
+    ],
+    ids=["killed", "crash", "exit", "error", "SystemExit"],
+)
+def test_what_was_sent_before_an_end_counts(path, blobs, action):
+    assert [*of_vendor(capture(path, first_then(action)))] == [4096]
+
+
+def test_a_lock_of_another_thread_is_never_released_there(path, blobs):
+    """As a library's own lock may be: the process that waits for it is killed."""
+    held, release, lock = threading.Event(), threading.Event(), threading.Lock()
+
+    def hold():
+        with lock:
+            held.set()
+            release.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        heap = capture(path, first_then(lock.acquire), measure_milliseconds=300)
+    finally:
+        release.set()
+        thread.join()
+    assert [*of_vendor(heap)] == [4096]
+
+
+def test_threads_that_want_the_gil_do_not_stop_it(path, blobs):
+    """A request to release the GIL, at the moment of the fork, would never be answered."""
+    stop = threading.Event()
+
+    def spin():
+        while not stop.is_set():
+            sum(range(100))
+
+    threads = [threading.Thread(target=spin) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # a request is there nearly always
+    try:
+        found = [len(of_vendor(capture(path, long_measure))) for _ in range(6)]
+    finally:
+        sys.setswitchinterval(interval)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert found == [2] * 6
+
+
+def long_measure(objects, send):
+    for number in range(200_000):  # many chances for the evaluation loop to look at requests
+        str(number)
+    measure(objects, send)
+
+
+def test_a_library_may_release_the_gil(path, blobs):
+    def ask(objects, send):
+        ctypes.CDLL(None).usleep(1000)  # releases it and takes it again
+        measure(objects, send)
+
+    assert len(of_vendor(capture(path, ask))) == 2
+
+
+def test_nothing_is_printed_or_traced(path, blobs, capfd):
+    seen = []
+
+    def ask(objects, send):
+        print("from an adapter", flush=True)
+        measure(objects, send)
+
+    sys.settrace(lambda *event: seen.append(event))
+    try:
+        heap = capture(path, measure)
+    finally:
+        sys.settrace(None)
+    assert len(of_vendor(heap)) == 2
+    capture(path, ask)
+    assert "from an adapter" not in capfd.readouterr().out
+
+
+def test_a_damaged_chunk_is_noted(path, blobs):
+    def ask(objects, send):
+        send(b"\xff" * 20)
+        send(encode_chunk((0, 64, 8, 0, 5), ("cpu",)))  # no fifth name
+        send(encode_chunk((99, 64, 8, 0, 0), ("cpu",)))  # no such object
+        measure(objects, send)
+
+    heap = capture(path, ask)
+    assert len(of_vendor(heap)) == 2
+    assert {"state": "unreadable"} in notes_of(heap)
+
+
+def test_many_rows_go_through_the_pipe(path):
+    PLANT.blobs = [
+        Blob(*(((i << 20) + (j << 8) + (1 << 40), 100) for j in range(100))) for i in range(500)
+    ]
+    try:
+        assert len(of_vendor(capture(path, measure))) == 50_000
+    finally:
+        del PLANT.blobs
+
+
+def test_no_process_is_left_behind(path, blobs):
+    capture(path, first_then(os.abort))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
