@@ -50,6 +50,7 @@ def use_trees(sections: dict[str, memoryview], dominator: array[int], retained: 
         _graph.children_rows(column)
         _graph.spread_flags(column, flags, 32)
         _graph.nearest_marked(column, bytes([0, 1]) * (last // 2) + bytes(last % 2 + 1))
+        _graph.subtree_sums(column, sections["node_size"])
         _graph.retained_by_group(column, retained, groups, len(sections["type_name"]), flags, 2)
 
 

@@ -137,6 +137,7 @@ def dominators() -> Any:
         _core.children_rows(dominator),
         _core.spread_flags(dominator, FLAGS, 1),
         _core.nearest_marked(dominator, MARKS),
+        _core.subtree_sums(dominator, SIZES),
         _core.retained_by_group(dominator, retained, TYPES, 7, FLAGS),
     )
 

@@ -61,6 +61,7 @@ __all__ = (
     "share_sizes",
     "shortest_paths",
     "spread_flags",
+    "subtree_sums",
     "text_keys",
     "unlisted_nodes",
 )
@@ -135,6 +136,7 @@ if TYPE_CHECKING:
         share_sizes,
         shortest_paths,
         spread_flags,
+        subtree_sums,
         text_keys,
         unlisted_nodes,
     )
@@ -176,6 +178,7 @@ else:
     share_sizes = _functions.share_sizes
     shortest_paths = _functions.shortest_paths
     spread_flags = _functions.spread_flags
+    subtree_sums = _functions.subtree_sums
     text_keys = _functions.text_keys
     unlisted_nodes = _functions.unlisted_nodes
 # The pure core cannot capture in a forked child: there it is None.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -16,11 +16,13 @@ from memlens._core.layout import NONE, NodeFlag, RootKind
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
+from memlens.heap.graph.native_blocks import NativeKind
 from memlens.leaks.places import PlaceIndex
 
-__all__ = ("HIDDEN", "Growth", "Holder", "Shared", "informative_steps", "length_in")
+__all__ = ("HIDDEN", "NOT_ELEMENTS", "Growth", "Holder", "Shared", "informative_steps", "length_in")
 
 HIDDEN = int(NodeFlag.OWN | NodeFlag.GARBAGE)  # a plain int: `&` with a Flag is ten times slower
+NOT_ELEMENTS = HIDDEN | int(NodeFlag.NATIVE)  # a block belongs to an element, and is none itself
 _MIN_INTERVAL_SHARE = 0.25  # of the mean interval; shorter ones say little and are merged
 _MIN_ENDING_SHARE = 0.6  # of the mean interval, where the program's work ended in the last one
 
@@ -34,7 +36,7 @@ class Holder:
     structure); ``structure``; ``native`` (objects that native code holds) or ``garbage``.
     ``start``: the snapshot in which its history begins. ``lengths``: a number for each snapshot
     from there on: of elements; of a chain, of its objects; of a buffer, of its bytes. ``members``:
-    the containers of a cluster.
+    the containers of a cluster. ``native_bytes``: the part of ``share_bytes`` that is native memory.
     """
 
     node: int
@@ -45,6 +47,7 @@ class Holder:
     gained: Sequence[int] = ()  # all the new objects that they reach
     share_bytes: float = 0.0
     members: tuple[int, ...] = ()
+    native_bytes: dict[NativeKind, float] = field(default_factory=dict)
 
     @property
     def count_growth(self) -> int:

@@ -93,7 +93,7 @@ class PlaceIndex:
         self._hidden = hidden
         self._is_last = is_last
         self._function_keys = {} if function_keys is None else function_keys
-        for name in ("containers", "buffers", "repeated", "tries"):
+        for name in ("_block_owners", "containers", "buffers", "repeated", "tries"):
             getattr(self, name)  # here, so that the columns of all nodes are needed no more
         if is_last:
             del self._repeats
@@ -160,6 +160,8 @@ class PlaceIndex:
         graph = self._graph
         if graph.node_flags[node] & int(NodeFlag.HEAP_TYPE) or not self.visible({node}):
             return False
+        if node in self._block_owners:
+            return False
         count = graph.edge_offset[node + 1] - graph.edge_offset[node]
         return graph.length_of(node) is not None or (
             count >= _MIN_REFERENCES and not self._without_elements[graph.node_type[node]]
@@ -173,16 +175,31 @@ class PlaceIndex:
     def containers(self) -> PlaceRows:
         """The containers in each place: sized ones, and opaque objects that refer to many others."""
         graph = self._graph
-        return self._grouped(
-            checked_core.mark_containers(
-                graph.edge_offset,
-                graph.node_type,
-                self._without_elements,
-                graph.sections["container_node"],
-                _MIN_REFERENCES,
-            ),
-            NodeFlag.HEAP_TYPE,  # classes of any metaclass
+        mark = checked_core.mark_containers(
+            graph.edge_offset,
+            graph.node_type,
+            self._without_elements,
+            graph.sections["container_node"],
+            _MIN_REFERENCES,
         )
+        for node in self._block_owners:
+            mark[node] = 0
+        return self._grouped(mark, NodeFlag.HEAP_TYPE)  # classes of any metaclass
+
+    @cached_property
+    def _block_owners(self) -> frozenset[int]:
+        """The objects without a length that refer mostly to native blocks, which are no elements."""
+        graph = self._graph
+        if graph.native is None:
+            return frozenset()
+        owners = checked_core.mostly_flagged(
+            graph.edge_offset,
+            graph.edge_target,
+            graph.edge_label,
+            graph.flags,
+            int(NodeFlag.NATIVE),
+        )
+        return frozenset(node for node in owners if graph.length_of(node) is None)
 
     @cached_property
     def _without_elements(self) -> bytes:

@@ -39,6 +39,7 @@ from memlens._core.pure.trees import (
     nearest_marked,
     retained_by_group,
     spread_flags,
+    subtree_sums,
 )
 
 __all__ = (
@@ -76,6 +77,7 @@ __all__ = (
     "share_sizes",
     "shortest_paths",
     "spread_flags",
+    "subtree_sums",
     "text_keys",
     "unlisted_nodes",
 )

@@ -47,6 +47,7 @@ __all__ = (
     "share_sizes",
     "shortest_paths",
     "spread_flags",
+    "subtree_sums",
     "text_keys",
     "unlisted_nodes",
 )
@@ -97,5 +98,6 @@ row_lengths = _checked(_core.row_lengths)
 share_sizes = _checked(_core.share_sizes)
 shortest_paths = _checked(_core.shortest_paths)
 spread_flags = _checked(_core.spread_flags)
+subtree_sums = _checked(_core.subtree_sums)
 text_keys = _checked(_core.text_keys)
 unlisted_nodes = _checked(_core.unlisted_nodes)

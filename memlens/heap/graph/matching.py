@@ -15,9 +15,11 @@ from memlens._core.layout import NONE
 from memlens.errors import ComparisonError
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.native_blocks import is_native_type
 
 __all__ = ("check_same_process", "match_graphs")
 
+_NATIVE_BIT = 1 << 63  # no object of a process has such an address
 _FIXED_SIZE_TYPES = frozenset(
     {"str", "bytes", "int", "float", "complex", "tuple", "frozenset", "range", "slice"}
 )
@@ -39,15 +41,42 @@ def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
     return checked_core.match_nodes(*_identities(before), *_identities(after))
 
 
-def _identities(graph: HeapGraph) -> tuple[memoryview, memoryview, memoryview, array[int], bytes]:
+def _addresses(graph: HeapGraph) -> memoryview | array[int]:
+    """Return the address of each node, those of native blocks made different from all others.
+
+    A native block may have the address of an object. One whose address is unknown belongs to one
+    object only, whose address identifies it.
+    """
+    if graph.native is None:
+        return graph.node_address
+    addresses = array("Q")
+    addresses.frombytes(graph.node_address)  # without a second copy of the column
+    dominator = graph.dominators.dominator
+    used: set[int] = set()
+    for node in graph.native.nodes:
+        owner = dominator[node]
+        address = addresses[node]
+        if not address and owner != NONE:
+            address = graph.node_address[owner]
+        address %= _NATIVE_BIT
+        while address in used:
+            address = (address + 1) % _NATIVE_BIT
+        used.add(address)
+        addresses[node] = address | _NATIVE_BIT
+    return addresses
+
+
+def _identities(
+    graph: HeapGraph,
+) -> tuple[memoryview | array[int], memoryview, memoryview, array[int], bytes]:
     """Return the columns by which the core recognises the objects of a graph."""
     rows = range(len(graph.type_names))
     return (
-        graph.node_address,
+        _addresses(graph),
         graph.node_type,
         graph.node_size,
         array("Q", [_type_key(graph, row) for row in rows]),
-        bytes(name in _FIXED_SIZE_TYPES for name in graph.type_names),
+        bytes(name in _FIXED_SIZE_TYPES or is_native_type(name) for name in graph.type_names),
     )
 
 

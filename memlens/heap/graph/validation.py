@@ -29,6 +29,7 @@ from memlens._core.layout import (
 )
 from memlens.errors import SnapshotFileError
 from memlens.heap.graph import checked_core
+from memlens.heap.graph.native_blocks import parse_notes
 from memlens.heap.graph.snapshot_file import SectionFile
 
 __all__ = ("CheckedSections", "check_facts", "check_structure", "item_count")
@@ -314,6 +315,10 @@ def _check_native(sections: CheckedSections) -> None:
         _check_range(name, sections.peek(name), sections.item_count("string_offset") - 1)
 
 
+def _check_native_notes(sections: CheckedSections) -> None:
+    parse_notes(bytes(sections.peek("native_notes")))
+
+
 def _check_block_nodes(sections: CheckedSections) -> None:
     nodes = sections.peek("block_node")
     _check_range("block_node", nodes, sections.item_count("node_type"))
@@ -345,6 +350,7 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
         )
     },
     **dict.fromkeys(("native_device", "native_library"), _check_native),
+    "native_notes": _check_native_notes,
     "string_offset": _check_offsets("string_offset", "string_bytes"),
     "site_stack": _check_site_rows("site_stack", "site_stack_offset", 1),
     "site_stack_offset": _check_offsets("site_stack_offset", "site_stack_frame"),

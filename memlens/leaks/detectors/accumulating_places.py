@@ -22,7 +22,7 @@ from memlens.leaks.gates import (
     onset_of,
     steps_of,
 )
-from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
+from memlens.leaks.growth import NOT_ELEMENTS, Growth, Holder, length_in
 
 __all__ = ("accumulating_places", "follow_elements")
 
@@ -264,6 +264,7 @@ def _new_entries(
     found: dict[int, None] = {}
     for node in members:
         for target in growth.last.strong_targets(node):
-            if (arrival.get(target) or growth.is_new(target, start)) and not flags[target] & HIDDEN:
+            is_new = arrival.get(target) or growth.is_new(target, start)
+            if is_new and not flags[target] & NOT_ELEMENTS:
                 found[target] = None
     return list(found)

@@ -62,6 +62,8 @@ static PyMethodDef module_functions[] = {
              "The flags of all nodes, those of ``mask`` handed down to all that a node dominates."),
     FUNCTION(nearest_marked, "nearest_marked(dominator, mark)\n--\n\n"
              "For each node itself, or else its nearest dominator, that is marked."),
+    FUNCTION(subtree_sums, "subtree_sums(dominator, node_size)\n--\n\n"
+             "For each node the sum of the sizes of the node and all that it dominates."),
     FUNCTION(retained_by_group,
              "retained_by_group(dominator, retained, group, group_count, node_flags,"
              " skip_flags=0)\n--\n\n"

@@ -38,6 +38,7 @@ PyObject *graph_place_keys(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_children_rows(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_spread_flags(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_nearest_marked(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *graph_subtree_sums(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_retained_by_group(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* functions_growth.c */

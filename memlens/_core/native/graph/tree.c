@@ -108,6 +108,45 @@ tree_spread_flags(const Tree *tree, uint16_t *flags, unsigned mask)
 }
 
 typedef struct {
+    const uint32_t *parent;
+    uint64_t *value;
+} Sums;
+
+static void
+hand_up(void *arg, uint32_t node)
+{
+    Sums *sums = arg;
+    if (sums->parent[node] != NODE_NONE) {
+        sums->value[sums->parent[node]] += sums->value[node];
+    }
+}
+
+int
+tree_add_up(const Tree *tree, uint64_t *value)
+{
+    Sums sums = {tree->parent, value};
+    if (tree->is_ordered) {
+        for (uint32_t node = tree->count; node-- > 0;) {
+            hand_up(&sums, node);
+        }
+        return 0;
+    }
+    Lists lists;
+    if (lists_make(&lists, tree) < 0) {
+        return -1;
+    }
+    for (uint32_t top = 0; top < tree->count; top++) {
+        if (tree->parent[top] == NODE_NONE) {
+            for (uint32_t node = top; node != NODE_NONE;
+                 node = next_below(tree, &lists, top, node, hand_up, &sums)) {
+            }
+        }
+    }
+    buffer_free(&lists.memory);
+    return 0;
+}
+
+typedef struct {
     const uint8_t *mark;
     uint32_t *nearest;
 } Nearest;

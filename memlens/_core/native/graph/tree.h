@@ -32,6 +32,10 @@ int tree_nearest_marked(const Tree *tree, const uint8_t *mark, uint32_t *nearest
  * memory. */
 int tree_spread_flags(const Tree *tree, uint16_t *flags, unsigned mask);
 
+/* Add the value of each node to those of all its dominators. Values must fit in 64 bits when they
+ * are added up. Returns -1 when there is no memory. */
+int tree_add_up(const Tree *tree, uint64_t *value);
+
 /* Children as linked lists: `first` and `next`, each with an entry for each node, ascending. */
 typedef struct {
     Buffer memory;
