@@ -12,7 +12,7 @@ from memlens.leaks.growth import Growth
 __all__ = ("elements_of", "members_through_time")
 
 _NOTHING = array("I")
-_NATIVE = int(NodeFlag.NATIVE)  # a block belongs to an element, and is none itself
+_NATIVE = int(NodeFlag.NATIVE)
 
 
 def members_through_time(growth: Growth, members: array[int]) -> list[array[int]]:
@@ -80,12 +80,11 @@ def elements_of(growth: Growth, step: int, nodes: Iterable[int]) -> set[int]:
     graph = growth.graphs[step]
     keys: set[int] = set()
     values: set[int] = set()
-    flags = graph.node_flags  # as stored: which nodes are hidden is told afterwards
     for node in nodes:
         row = slice(graph.edge_offset[node], graph.edge_offset[node + 1])
         for target, label in zip(graph.edge_target[row], graph.edge_label[row], strict=True):
             kind = label & KIND_MASK
-            if flags[target] & _NATIVE:
+            if graph.node_flags[target] & _NATIVE:
                 continue
             if kind == EdgeKind.ITEM:
                 keys.add(target)
