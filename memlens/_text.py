@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 __all__ = (
     "PLAIN_WIDTH",
+    "QUOTED",
     "columns",
     "format_bytes",
     "format_change",
@@ -17,6 +18,7 @@ __all__ = (
 )
 
 PLAIN_WIDTH = 100  # columns of plain text
+QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""  # a text as `repr` shows it
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 

@@ -37,7 +37,8 @@ explains; else 0), ``root_frame`` u32 (row in the frame table for ``FRAME``, els
 - ``container_node`` u32, ``container_length`` u64, ``container_bound`` u64: the length of
   sized built-in containers, and their ``maxlen`` or ``maxsize`` (`NO_BOUND` if they have none)
 - ``name_node`` u32, ``name_text`` u32, ``name_file`` u32, ``name_line`` u32: the qualified name of
-  modules, types, functions and code objects, and where they are defined (string 0, line 0: unknown)
+  modules, types, functions and code objects, and where they are defined (string 0, line 0: unknown);
+  of asyncio tasks written in C the name that ``get_name()`` returns, without a place
 - ``value_node`` u32, ``value_text`` u32: the shortened text of strings, bytes and numbers; empty
   unless the caller asked for values
 - ``equal_node`` u32, ``equal_group`` u32 (optional): strings and bytes (exactly of these types)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from memlens._core.layout import NONE
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.ending import ENDINGS, grew_until_the_end, snapshot_before_end
+from memlens.leaks.ending import (
+    ENDINGS,
+    grew_until_the_end,
+    length_of,
+    snapshot_before_end,
+    while_not_waiting,
+    work_seconds,
+)
 from memlens.leaks.find_growth import find_growth
-from memlens.leaks.growth import Growth, Holder, Shared, informative_steps, length_in
+from memlens.leaks.growth import Growth, Holder, Shared, informative_steps
 from memlens.leaks.naming import name_holders
 from memlens.leaks.patterns import Case
 from memlens.leaks.released import at_work, released_holders
@@ -25,18 +35,26 @@ def find_cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHol
     the snapshots before the last one are looked at, too. What is smaller at the end than before was
     seen growing over three intervals at least.
     """
+    ordered = while_not_waiting(ordered)
     shared = Shared()
     at_end = _growth(ordered, shared)
     holders = grew_until_the_end(at_end, find_growth(at_end), snapshot_before_end(ordered, at_end))
-    if ordered[-1].reason != "exit" or len(ordered) <= 3:
+    if ordered[-1].reason not in ENDINGS or len(ordered) <= _MIN_INTERVALS_RUNNING:
         at_end.forget()
         return name_holders(at_end, holders)
+    if ordered[-1].reason == "return":
+        released = _released(ordered, shared)
+        at_end.forget()
+        cases, bounded = name_holders(at_end, holders)
+        cases += _released_cases(released, cases)
+        return _largest_first(cases), bounded
     at_end.forget_same()
     shared.forget(at_end.last)
     then = _while_running(ordered)
     running = _growth(then, shared)
     before_end = snapshot_before_end(then, running)
     earlier_holders = grew_until_the_end(running, find_growth(running), before_end)
+    released = _released(then, shared)
     at_end.forget()
     running.forget()
     cases, bounded = name_holders(at_end, holders)
@@ -51,26 +69,42 @@ def find_cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHol
             or not _is_smaller_in(ordered[-1].graph, case, shared)
         )
     ]
-    cases += _released_cases(then, shared, {case.text for case in cases})
+    cases += _released_cases(released, cases)
     texts = {holder.holder for holder in bounded}
     bounded += [holder for holder in bounded_then if holder.holder not in texts]
-    cases.sort(key=lambda case: -case.holder.share_bytes)
-    return cases, bounded
+    return _largest_first(cases), bounded
 
 
-def _released_cases(running: list[HeapSnapshot], shared: Shared, known: set[str]) -> list[Case]:
-    """Return the holders that accumulated until the work ended, and released it all with that."""
+def _largest_first(cases: Iterable[Case]) -> list[Case]:
+    return sorted(cases, key=lambda case: -case.holder.share_bytes)
+
+
+def _released(running: list[HeapSnapshot], shared: Shared) -> tuple[Growth, list[Holder]] | None:
+    """Find what accumulated until the work ended, and was released with that; None without work.
+
+    Before places and identities are forgotten, which it shares with the analyses before it.
+    """
     before = at_work(running)
     if not before:
-        return []
+        return None
     growth = _growth(list(before), shared)
-    holders = released_holders(growth, find_growth(growth), running[-1])
+    return growth, released_holders(growth, find_growth(growth), running[-1])
+
+
+def _released_cases(
+    released: tuple[Growth, list[Holder]] | None, known: Sequence[Case]
+) -> list[Case]:
+    """Name the holders that were released with the work, without those that are known."""
+    if released is None:
+        return []
+    growth, holders = released
     growth.forget()
+    texts = {case.text for case in known}
     cases, _ = name_holders(growth, holders)
     return [
         case
         for case in cases
-        if case.text not in known and _intervals_of(case.holder) >= _MIN_INTERVALS_RUNNING
+        if case.text not in texts and _intervals_of(case.holder) >= _MIN_INTERVALS_RUNNING
     ]
 
 
@@ -94,21 +128,21 @@ def _while_running(ordered: list[HeapSnapshot]) -> list[HeapSnapshot]:
 def _growth(ordered: list[HeapSnapshot], shared: Shared) -> Growth:
     """Choose the snapshots that tell something, and match their objects."""
     is_ending = ordered[-1].reason in ENDINGS
-    steps = informative_steps([one.timestamp for one in ordered], is_ending=is_ending)
+    steps = informative_steps([work_seconds(one) for one in ordered], is_ending=is_ending)
     chosen = [ordered[step] for step in steps]
-    return Growth([one.graph for one in chosen], [one.timestamp for one in chosen], shared)
+    return Growth([one.graph for one in chosen], [work_seconds(one) for one in chosen], shared)
 
 
 def _is_smaller_in(graph: HeapGraph, case: Case, shared: Shared) -> bool:
-    """Tell whether the holder of a case exists in a later graph with fewer elements.
+    """Tell whether the holder of a case exists in a later graph with fewer elements or bytes.
 
     Only of what modules hold: the address of a variable that is gone may be used again.
     """
     if case.path.root_kind != "module":
         return False
-    same = shared.same(case.graph, graph).column()
-    try:
-        node = same.index(case.holder.node)
-    except ValueError:
+    later = shared.same(graph, case.graph).column()
+    nodes = case.holder.members or (case.holder.node,)
+    if all(later[node] == NONE for node in nodes):
         return False
-    return length_in(graph, node) < length_in(case.graph, case.holder.node)
+    then = length_of(case.holder, case.graph, range(case.graph.node_count))
+    return length_of(case.holder, graph, later) < then

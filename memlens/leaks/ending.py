@@ -8,19 +8,53 @@ which grew until the work ended, from what had stopped growing earlier.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 
 from memlens._core.layout import NONE
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import match_graphs
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growth import Growth, Holder, length_in
 
-__all__ = ("ENDINGS", "grew_until_the_end", "snapshot_before_end")
+__all__ = (
+    "ENDINGS",
+    "WAITED_FACT",
+    "grew_until_the_end",
+    "length_of",
+    "snapshot_before_end",
+    "while_not_waiting",
+    "work_seconds",
+)
 
 ENDINGS = ("return", "exit")  # reasons of snapshots
+WAITED_FACT = "waited_seconds"  # how long the caller had waited for its turn
 _MIN_LAST_SHARE = 0.25  # of the mean rate, in the interval in which the work ended
 _SHAPES = frozenset({"container", "cluster", "buffer"})  # the others are new objects each time
 _MIN_RATE_SHARE = 0.7  # of the mean rate before, in the last interval that was all work
+
+
+def work_seconds(snapshot: HeapSnapshot) -> float:
+    """Return the time up to which a program had worked when a snapshot was taken.
+
+    At the return of its main function a program may have waited for another snapshot to be written.
+    """
+    waited = snapshot.facts.get(WAITED_FACT)
+    if snapshot.reason != "return" or not isinstance(waited, float) or not isfinite(waited):
+        return snapshot.timestamp
+    return snapshot.timestamp - max(waited, 0.0)
+
+
+def while_not_waiting(ordered: Sequence[HeapSnapshot]) -> list[HeapSnapshot]:
+    """Return the snapshots without those that were taken while a program waited for its last one.
+
+    Nothing grew from one of them to the next, which would tell that a leak had stopped.
+    """
+    waits = [(work_seconds(one), one.timestamp) for one in ordered if one.reason == "return"]
+    return [
+        one
+        for one in ordered
+        if one.reason in ("startup", *ENDINGS)
+        or not any(begin <= one.timestamp < end for begin, end in waits)
+    ]
 
 
 def snapshot_before_end(ordered: Sequence[HeapSnapshot], growth: Growth) -> HeapSnapshot | None:
@@ -38,7 +72,7 @@ def grew_until_the_end(
     found = list(holders)
     if before_end is None or not found:
         return found
-    same = match_graphs(before_end.graph, growth.last)
+    same = growth.match(before_end.graph, growth.last)
     return [holder for holder in found if _grew(growth, holder, before_end, same)]
 
 
@@ -46,24 +80,27 @@ def _grew(growth: Growth, holder: Holder, before: HeapSnapshot, same: Sequence[i
     if holder.shape not in _SHAPES or len(holder.lengths) < 3:
         return True
     seconds = growth.seconds
-    at_previous = _length(holder, growth.graphs[-2], growth.same[-1])
-    between = _length(holder, before.graph, same)
-    at_end = _length(holder, growth.last, range(growth.last.node_count))
+    at_previous = length_of(holder, growth.graphs[-2], growth.same[-1])
+    between = length_of(holder, before.graph, same)
+    at_end = length_of(holder, growth.last, range(growth.last.node_count))
     if at_end <= at_previous:
         return True  # what it gained is not in it: a context's variables are in its trie
     first, previous, last = holder.lengths[0], holder.lengths[-2], holder.lengths[-1]
     if seconds[-2] <= seconds[holder.start]:
         return True  # no rate is known
     rate = (last - first) / (seconds[-1] - seconds[holder.start])
-    if at_end - between >= _MIN_LAST_SHARE * rate * (seconds[-1] - before.timestamp):
+    if at_end - between >= _MIN_LAST_SHARE * rate * (seconds[-1] - work_seconds(before)):
         return True
     rate_before = (previous - first) / (seconds[-2] - seconds[holder.start])
-    wanted = _MIN_RATE_SHARE * rate_before * (before.timestamp - seconds[-2])
+    wanted = _MIN_RATE_SHARE * rate_before * (work_seconds(before) - seconds[-2])
     return between - at_previous >= wanted
 
 
-def _length(holder: Holder, graph: HeapGraph, same: Sequence[int]) -> int:
-    """Return how long a holder was in a graph, 0 where it did not exist."""
+def length_of(holder: Holder, graph: HeapGraph, same: Sequence[int]) -> int:
+    """Return how long a holder was in a graph, in bytes if it is a buffer; 0 where it did not exist.
+
+    ``same``: for each node of the graph that the holder was found in, the node in this one.
+    """
     nodes = [same[node] for node in holder.members or (holder.node,)]
     lengths = graph.node_size if holder.shape == "buffer" else None
     return sum(

@@ -10,9 +10,11 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from memlens._text import QUOTED
 from memlens.heap.graph.paths import RetentionPath
 
 __all__ = ("fingerprint_of", "is_fingerprint", "stable_place", "stable_text")
+
 
 _FINGERPRINT = re.compile(r"leak-[0-9a-f]{10}")
 _HEX_DIGITS = 10  # 40 bits: among ten thousand suspects two are equal with a chance of 1 in 20,000
@@ -34,7 +36,8 @@ _UNSTABLE = (
     (re.compile(r"\d{3,}"), "#"),
     (re.compile(r"(?<=[-_ ])\d+(?![\w.])"), "#"),  # Task-17, Model_3
 )
-_THREAD = re.compile(r"^thread (?:'[^']*'|\d+) (?:frame )?")
+_THREAD = re.compile(rf"^thread (?:{QUOTED}|\d+) (?:frame )?")
+_TASK = re.compile(rf"^task {QUOTED} ")
 _MAX_CYCLE = 4  # hops; a tree that repeats itself after more is rare
 _WILD = "[*]"
 
@@ -63,7 +66,7 @@ def stable_text(text: str) -> str:
 
 def stable_place(path: RetentionPath) -> str:
     """Return a path as text that is equal in each run: with wildcards, and without repetitions."""
-    root = _THREAD.sub("thread * ", path.root)
+    root = _TASK.sub("task ", _THREAD.sub("thread * ", path.root))
     hops = [
         _WILD if hop.kind in ("key", "index", "item") and hop.text else stable_text(hop.text)
         for hop in path.hops

@@ -31,6 +31,7 @@ _MIN_NET_OF_BACKLOG = 0.5  # of what was added in an interval
 _MAX_TURNOVER = 2 / 3  # of what was there, in an interval
 _MIN_SIGMAS = 3.0  # of a random walk with as many comings and goings
 _SETTLING = 0.4  # the last rate, as a share of the first
+_SETTLING_OF_TWO = 0.5  # where there are two: they are too few to tell chance from a trend
 _SIGMAS_OF_COUNTS = 2.0
 _MIN_INTERVALS_SINCE_ONSET = 3
 _LOADED = 0.4  # the rate after the start of a place, as a share of the rate at its start
@@ -167,7 +168,8 @@ def slows_down(steps: Sequence[float], seconds: Sequence[float]) -> bool:
     purpose, or because the machine is busy with other things in one of them.
     """
     if len(steps) < 3:
-        return False
+        series_of_both = (rates(steps, seconds), steps)
+        return len(steps) == 2 and all(b <= _SETTLING_OF_TWO * a for a, b in series_of_both)
     for series in (rates(steps, seconds), steps):
         if series[-1] > _SETTLING * series[0] or series[-1] > min(series) * 1.2:
             return False

@@ -142,6 +142,10 @@ class Growth:
         """The number of the last snapshot."""
         return len(self.graphs) - 1
 
+    def match(self, before: HeapGraph, after: HeapGraph) -> array[int]:
+        """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
+        return self._shared.same(before, after).column()
+
     def places(self, step: int) -> PlaceIndex:
         """Return the places of one snapshot."""
         return self._shared.places(self.graphs[step], is_last=step == self.end)

@@ -17,7 +17,7 @@ from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.slow_collector import slow_collector_note
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth, in_order
-from memlens.leaks.unexplained import UnexplainedGrowth, unexplained_growth
+from memlens.leaks.unexplained import UnexplainedGrowth, undecided_growth, unexplained_growth
 from memlens.process.detector.alert import LeakAlert
 
 __all__ = ("STARTUP_GROWTH_BYTES", "LeakReport", "find_leaks")
@@ -31,6 +31,11 @@ _TWO_SNAPSHOTS = (
     "Two snapshots cannot distinguish a leak from one-time growth: run longer, or take more."
 )
 
+_UNDECIDED = (
+    "Not known: objects grew by {} in all, in each interval since the start. Such growth needs three"
+    " intervals to distinguish a leak from a program that loads its data: run longer."
+)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LeakReport(Sequence[LeakSuspect]):
@@ -41,7 +46,9 @@ class LeakReport(Sequence[LeakSuspect]):
     grew too, but states a bound. Sizes are in bytes, ``seconds`` is the time from the first
     snapshot to the last. ``alert``: what a detector said of the trend, where that is why the report
     was made. ``min_growth_bytes``: what grew by less was left out. ``unexplained``: memory that grew
-    while no object did, where no suspect is found. ``pytest_records``: what pytest keeps of each test
+    while no object did, where no suspect is found. ``undecided_bytes``: by how much objects grew in
+    each of one or two intervals without a suspect, which is too short to tell a leak from a start; else
+    0. ``pytest_records``: what pytest keeps of each test
     until the end, None outside a run of tests. ``not_analysed``: why the snapshots were not analysed,
     where that is so; then there are no suspects. ``gone``: what the baseline knows and was not found.
     ``native_growth``: which native memory with known holders grew, by library and device, where some
@@ -66,16 +73,20 @@ class LeakReport(Sequence[LeakSuspect]):
     collector_note: str | None = None
     native_growth: tuple[NativeGrowth, ...] | None = None
     native_incomplete: tuple[str, ...] = ()
+    undecided_bytes: int = 0
 
     @property
     def verdict(self) -> str:
-        """``leak``, ``unexplained growth``, ``no leak``, or ``unknown`` with too few snapshots
-        or none analysed."""
+        """``leak``, ``unexplained growth``, ``no leak``, or ``unknown``.
+
+        Unknown is what too few snapshots show, or none that was analysed.
+        """
         if self.suspects:
             return "leak"
         if self.unexplained or self.alert:
             return "unexplained growth"
-        return "no leak" if self.snapshot_count > 2 and not self.not_analysed else "unknown"
+        is_known = self.snapshot_count > 2 and not self.not_analysed and not self.undecided_bytes
+        return "no leak" if is_known else "unknown"
 
     @property
     def confidence(self) -> str:
@@ -86,7 +97,7 @@ class LeakReport(Sequence[LeakSuspect]):
         certain while a holder grows and is far from the bound that it states.
         """
         few = self.unexplained is not None and self.unexplained.intervals == _FEW_INTERVALS
-        if self.snapshot_count < 3 or few or self.not_analysed:
+        if self.snapshot_count < 3 or few or self.verdict == "unknown":
             return "low"
         if self.verdict == "leak":
             explained = sum(suspect.retained_growth_bytes for suspect in self.suspects)
@@ -159,6 +170,9 @@ class LeakReport(Sequence[LeakSuspect]):
             if self.alert is None:  # the head says it
                 text += f" {native_text(self.native_growth, self.native_incomplete)}".rstrip()
             return labelled("", text, label_width=0, indent="")
+        if self.undecided_bytes and not self.alert and self.snapshot_count > 2:
+            text = _UNDECIDED.format(format_change(self.undecided_bytes))
+            return labelled("", text, label_width=0, indent="")
         leak = "No holder" if self.alert or self.snapshot_count == 2 else "No leak: no holder"
         bound = " without a bound" if self.bounded else ""
         size = f" by {format_bytes(self.min_growth_bytes)}" if self.min_growth_bytes else ""
@@ -218,6 +232,7 @@ class LeakReport(Sequence[LeakSuspect]):
             "not_analysed": self.not_analysed,
             "pytest_records": self.pytest_records.to_dict() if self.pytest_records else None,
             "unexplained": self.unexplained.to_dict() if self.unexplained else None,
+            "undecided_bytes": self.undecided_bytes,
             "collector_note": self.collector_note,
             "native_growth": None
             if self.native_growth is None
@@ -269,6 +284,7 @@ def find_leaks(
         min_growth_bytes=min_growth_bytes,
         pytest_records=records,
         unexplained=None if suspects or records else unexplained_growth(ordered),
+        undecided_bytes=0 if suspects or records else undecided_growth(ordered),
         collector_note=slow_collector_note(ordered[-1].facts.get("python")),
         native_growth=native_growth(ordered[0].graph, ordered[-1].graph),
         native_incomplete=incomplete_notes(ordered[0].graph, ordered[-1].graph),

@@ -18,7 +18,7 @@ from memlens.leaks.people_paths import (
     path_for_people,
     short_text,
     without_line,
-    without_thread,
+    without_name,
 )
 from memlens.leaks.place_keys import nodes_of_types
 from memlens.leaks.places import EXIT_CALLBACKS
@@ -72,7 +72,7 @@ def _once_a_text(cases: Sequence[Case]) -> list[Case]:
     """Keep the first case of each text: what reads the same is the same to a person."""
     first: dict[str, Case] = {}
     for case in cases:
-        first.setdefault(case.text, case)
+        first.setdefault(without_name(case.text), case)
     return [*first.values()]
 
 
@@ -114,6 +114,7 @@ def place_of(path: RetentionPath) -> str:
 
 def _with_owners(graph: HeapGraph, holder: Holder, path: RetentionPath, text: str) -> str:
     """Say how many frames or functions have such a local, where that is what differs."""
+    text = without_name(text)
     if _WILD in text:
         return text
     kinds = Counter(
@@ -122,7 +123,7 @@ def _with_owners(graph: HeapGraph, holder: Holder, path: RetentionPath, text: st
         if graph.path_edges[node] != NONE
     )
     owner = kinds.most_common(1)[0][0] if kinds else ""
-    return f"{len(holder.members)} × {without_thread(text)}" if owner else text
+    return f"{len(holder.members)} × {text}" if owner else text
 
 
 def _is_noise(case: Case) -> bool:

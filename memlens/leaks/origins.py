@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from memlens._core.layout import NONE, RootKind
 from memlens._frame import is_library_file
+from memlens._text import QUOTED
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath
 
@@ -22,7 +23,8 @@ _PACKAGES = re.compile(r"^(?P<folder>.*[/\\](?:site|dist)-packages)[/\\](?P<name
 _SOURCE_SUFFIXES = (*machinery.SOURCE_SUFFIXES, ".pyc", ".so", ".pyd")
 _SEPARATORS = re.compile(r"[-_.]+")
 _NAMED_FUNCTION = re.compile(
-    r"^(?:thread (?:'[^']*'|\d+) )?(?:(?:frame|task|coroutine|generator|async_generator) )?"
+    rf"^(?:thread (?:{QUOTED}|\d+) )?(?:task {QUOTED} )?"
+    r"(?:(?:frame|task|coroutine|generator|async_generator) )?"
     r"(?P<function>[\w.<>]+?)(?:\(\))?(?: \(|$)"
 )
 _OWNERLESS = frozenset({"module", "type", "function", "cell", "frame"})

@@ -10,17 +10,21 @@ import re
 from dataclasses import replace
 
 from memlens._core.layout import NONE, EdgeKind
+from memlens._text import QUOTED
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
-from memlens.leaks.place_keys import SUSPENDED, code_of
+from memlens.heap.graph.paths import Hop, RetentionPath, RetentionPathFinder
+from memlens.leaks.place_keys import SUSPENDED, TASKS, code_of
 from memlens.leaks.places import CONTEXT_VARIABLES, TRIE_NODES
 
-__all__ = ("path_for_people", "short_text", "without_line", "without_thread")
+__all__ = ("path_for_people", "short_text", "without_line", "without_name")
 
-_FRAME = re.compile(r"^thread (?P<thread>'.*?'|\d+) frame (?P<function>.+) \((?P<place>[^()]*)\)$")
+_FRAME = re.compile(
+    rf"^thread (?P<thread>{QUOTED}|\d+) frame (?P<function>.+) \((?P<place>[^()]*)\)$"
+)
 _PLACE = re.compile(r"\(\) \([^()]*\)$")
-_THREAD = re.compile(r"^thread ('.*?'|\d+) ")
-_TASKS = frozenset({"_asyncio.Task", "asyncio.tasks.Task"})
+_THREAD = re.compile(rf"^thread (?:{QUOTED}|\d+) ")
+_TASK = re.compile(rf"^task {QUOTED} ")
+_BETWEEN = frozenset({"coroutine_wrapper", "async_generator_asend", "async_generator_athrow"})
 
 
 def path_for_people(
@@ -64,18 +68,32 @@ def without_line(path: RetentionPath) -> RetentionPath:
     return replace(path, root=_PLACE.sub("()", path.root))
 
 
-def without_thread(text: str) -> str:
-    """Return the text of a path without the thread of its frame, where several threads have one."""
-    return _THREAD.sub("", text)
+def without_name(text: str) -> str:
+    """Return the text of a path without the name of a thread or a task, where several have one."""
+    return _TASK.sub("task ", _THREAD.sub("", text))
 
 
 def _from_suspended(graph: HeapGraph, path: RetentionPath, position: int) -> RetentionPath:
     hop = path.hops[position]
     code = code_of(graph, hop.node)
     name = code[0] if code else hop.type_name
-    is_task = position > 0 and path.hops[position - 1].type_name in _TASKS
-    kind = "task" if is_task else hop.type_name
-    return RetentionPath(f"{kind} {name}()", kind, path.hops[position + 1 :])
+    task = _task_of(path, position)
+    if task is None:
+        root, kind = f"{hop.type_name} {name}()", hop.type_name
+    else:
+        title = graph.name_of(task.node)
+        root, kind = f"task {title!r} {name}()" if title else f"task {name}()", "task"
+    return RetentionPath(root, kind, path.hops[position + 1 :])
+
+
+def _task_of(path: RetentionPath, position: int) -> Hop | None:
+    """Return the task that runs a coroutine on a path, itself or through those that await it."""
+    for hop in path.hops[position::-1]:
+        if hop.type_name in TASKS:
+            return hop
+        if hop.kind != "internal" or hop.type_name not in SUSPENDED | _BETWEEN:
+            return None  # what is not awaited is no part of the task
+    return None
 
 
 def _context_variable(

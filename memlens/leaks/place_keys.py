@@ -10,9 +10,10 @@ from memlens._core.layout import NONE, EdgeKind
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 
-__all__ = ("SUSPENDED", "code_of", "find_place_keys", "nodes_of_types", "text_key")
+__all__ = ("SUSPENDED", "TASKS", "code_of", "find_place_keys", "nodes_of_types", "text_key")
 
 SUSPENDED = frozenset({"coroutine", "generator", "async_generator"})
+TASKS = frozenset({"_asyncio.Task", "asyncio.tasks.Task"})
 _CODE_FIELDS = frozenset({"gi_code", "cr_code", "ag_code", "f_code"})
 _MASK = 0xFFFF_FFFF_FFFF_FFFF
 _KIND_FACTOR = 0x9E37_79B9_7F4A_7C15  # spreads the few kinds of roots over 64 bits

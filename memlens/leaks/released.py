@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memlens.heap.graph.matching import match_graphs
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growth import Growth, Holder
 
@@ -40,7 +39,7 @@ def released_holders(
     """
     if not holders:
         return []
-    alive = set(match_graphs(growth.last, after.graph))
+    alive = set(growth.match(growth.last, after.graph))
     sizes = growth.last.node_size
     return [holder for holder in holders if _is_released(holder, sizes, alive)]
 

@@ -18,7 +18,7 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.gates import slows_down
 from memlens.leaks.growth import informative_steps
 
-__all__ = ("MALLOC_FACT", "UnexplainedGrowth", "unexplained_growth")
+__all__ = ("MALLOC_FACT", "UnexplainedGrowth", "undecided_growth", "unexplained_growth")
 
 MALLOC_FACT = "malloc_bytes"  # in use, when the snapshot was taken
 _MIN_BYTES = 1 << 20  # in all
@@ -109,6 +109,23 @@ def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | N
         gained = objects[-1] - objects[0]
         return UnexplainedGrowth(series, growth, gained, _blocks(chosen), len(chosen) - 1)
     return None
+
+
+def undecided_growth(ordered: Sequence[HeapSnapshot]) -> int:
+    """Return by how many bytes all objects grew where the intervals are too few to judge it; else 0.
+
+    That is: one or two intervals with large growth in each, the start of the program and its exit
+    left out, by which variables are gone. Rare and heavy growth needs three intervals, and a program
+    may be loading its data.
+    """
+    sizes = [
+        sum(snapshot.graph.node_size)
+        for snapshot in ordered
+        if snapshot.reason not in ("startup", "exit")
+    ]
+    steps = [after - before for before, after in pairwise(sizes)]
+    is_undecided = 1 <= len(steps) <= _FEW_INTERVALS and min(steps) >= _MIN_STEP_OF_FEW_BYTES
+    return sum(steps) if is_undecided else 0
 
 
 def _has_ended(ordered: Sequence[HeapSnapshot]) -> bool:

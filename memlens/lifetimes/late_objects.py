@@ -16,7 +16,7 @@ from memlens.leaks.fingerprints import fingerprint_of, stable_place
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.naming import place_of
 from memlens.leaks.origins import OriginFinder
-from memlens.leaks.people_paths import path_for_people, short_text
+from memlens.leaks.people_paths import path_for_people, short_text, without_name
 from memlens.leaks.suspects import OVERDUE, LeakSuspect
 
 __all__ = ("LateObject", "OverdueReport", "report_on")
@@ -159,7 +159,7 @@ def _holder_text(path: RetentionPath, *, is_one: bool) -> str:
     hops = path.hops
     if hops and hops[-1].kind in ("key", "index", "item"):
         path = RetentionPath(path.root, path.root_kind, hops[:-1])
-    return short_text(path) if is_one else place_of(path)
+    return short_text(path) if is_one else without_name(place_of(path))
 
 
 def _holder_type(graph: HeapGraph, found: _Found) -> str:

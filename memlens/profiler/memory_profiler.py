@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -166,6 +167,7 @@ class MemoryProfiler:
         self._next_steep = 0.0
         self._next_overdue = 0.0
         self._periodic_count = 0
+        self._callers: list[object] = []  # those that wait for a snapshot or a report
         self._alerts.forget()
         self._failures.clear()
 
@@ -271,6 +273,8 @@ class MemoryProfiler:
         return check_seconds("snapshot_interval", seconds, allow_infinity=True)
 
     def _periodic(self) -> None:
+        if self._callers and self._store.records:
+            return  # the snapshot or report of the caller comes first, and this one a little later
         self._check_for_leaks("periodic" if self._store.records else "startup")
 
     def _note_failure(self, error: BaseException) -> None:
@@ -294,8 +298,26 @@ class MemoryProfiler:
                 f"reason is part of a file name: use letters, digits, - and _; got {shown(reason)}"
             )
         self._store.prepare()
-        with self._lock, OwnWork():
-            return self._store.take(reason)
+        with self._turn() as waited_seconds, OwnWork():
+            return self._store.take(reason, waited_seconds)
+
+    @contextmanager
+    def _turn(self) -> Iterator[float]:
+        """Hold the lock; give the seconds waited for it, of a caller that was ready before.
+
+        While somebody waits, no periodic snapshot is taken: the next would come before the caller.
+        """
+        asked, caller = self._clock(), object()
+        try:
+            self._callers.append(caller)
+            self._lock.acquire()
+        finally:
+            if caller in self._callers:
+                self._callers.remove(caller)
+        try:
+            yield max(0.0, self._clock() - asked)
+        finally:
+            self._lock.release()
 
     @property
     def snapshots(self) -> tuple[SnapshotRecord, ...]:
@@ -320,7 +342,7 @@ class MemoryProfiler:
         did nothing in that interval, so it would tell that nothing grows any more.
         """
         asked = time.time()
-        with self._lock, OwnWork():
+        with self._turn(), OwnWork():
             snapshots = self._store.load()
             records = self.snapshots
             before = [snapshot for snapshot in snapshots if snapshot.timestamp <= asked]

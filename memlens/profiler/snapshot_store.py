@@ -20,6 +20,7 @@ from memlens._options import check_bytes, check_count, check_path
 from memlens.errors import OutputError, ReadingError, SnapshotFileError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.ending import WAITED_FACT
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.unexplained import MALLOC_FACT
 from memlens.process.memory_breakdown import malloc_bytes
@@ -28,6 +29,8 @@ from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner
 from memlens.profiler.profiler_report import SnapshotRecord
 
 __all__ = ("SnapshotStore",)
+
+_MIN_WAITED_SECONDS = 0.001  # less is no waiting
 
 
 class SnapshotStore:
@@ -86,14 +89,19 @@ class SnapshotStore:
             sweep_leftovers(self.folder)
             self._is_swept = True
 
-    def take(self, reason: str) -> SnapshotRecord:
-        """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does."""
+    def take(self, reason: str, waited_seconds: float = 0.0) -> SnapshotRecord:
+        """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does.
+
+        ``waited_seconds``: how long the caller has waited until now, doing no work.
+        """
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
         facts: dict[str, Any] = {"memory": reading.to_dict()} if reading else {}
         used = malloc_bytes()
         if used is not None:
             facts[MALLOC_FACT] = used
+        if waited_seconds >= _MIN_WAITED_SECONDS:
+            facts[WAITED_FACT] = waited_seconds
         snapshot = take_heap_snapshot(path, reason=reason, facts=facts)
         record = SnapshotRecord(
             path=path,

@@ -9,6 +9,7 @@ import gc
 import io
 import operator
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import types
 import pytest
 
 from memlens._core.layout import NO_BOUND, NONE, SECTIONS, EdgeKind, NodeFlag
-from tests.core.heaps import take
+from tests.core.heaps import PLANT, take
 
 pytestmark = pytest.mark.small_process
 
@@ -388,3 +389,103 @@ def test_a_list_that_is_being_sorted_is_as_large_as_an_empty_one(core, kind):
     items.sort(key=key)
     assert heaps[0].size(items) == heaps[0].size(empty)
     assert list(items) == [1, 2, 3]
+
+
+class OwnTask(asyncio.Task):
+    pass
+
+
+class NameOfItsOwn(str):
+    pass
+
+
+class Titled:
+    def __str__(self):
+        return NameOfItsOwn("of a subclass")
+
+
+async def finish(value):
+    return value
+
+
+@pytest.fixture
+def tasks():
+    """Makes tasks on a loop of its own: ``tasks(coroutine, **options)``."""
+    loop = asyncio.new_event_loop()
+    made = []
+
+    def make(coroutine, kind=asyncio.Task, **options):
+        made.append(kind(coroutine, loop=loop, **options))
+        return made[-1]
+
+    make.loop = loop
+    yield make
+    for task in made:
+        task.cancel()
+    loop.run_until_complete(asyncio.wait(made))
+    loop.close()
+
+
+def name_in(core, task):
+    PLANT.task = task
+    heap = take(core)
+    del PLANT.task
+    text, file, line = heap.sparse(task, "name", "text", "file", "line")
+    assert (heap.string(file), line) == ("", 0)
+    return heap.string(text)
+
+
+@pytest.mark.parametrize("kind", [asyncio.Task, OwnTask])
+def test_a_task_has_the_name_that_the_program_or_asyncio_gave_it(core, tasks, kind):
+    given, numbered = tasks(finish(1), kind, name="upload"), tasks(finish("result"), kind)
+    for asked in (False, True):  # `get_name` stores a text where a number was
+        assert name_in(core, given) == "upload"
+        name = name_in(core, numbered)
+        assert name == numbered.get_name() if asked else re.fullmatch(r"Task-\d+", name)
+    tasks.loop.run_until_complete(numbered)
+    assert name_in(core, numbered) == numbered.get_name()
+    given.set_name("näme \ud800")
+    assert name_in(core, given) == "näme \ud800"
+
+
+def test_no_result_or_attribute_of_a_task_is_taken_for_its_name(core, tasks):
+    nameless = tasks(finish("a secret"), name=Titled())
+    tasks.loop.run_until_complete(nameless)
+    assert name_in(core, nameless) == ""
+    attributed = tasks(finish("a secret"), OwnTask, name="upload")
+    attributed.kind, attributed.secret = OwnTask, "a secret"
+    assert name_in(core, attributed) == "upload"
+    assert name_in(core, asyncio.Task.__new__(asyncio.Task)) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_asyncio.Task", "_asyncio.Future", "_socket.socket", "_io.FileIO", "_io.TextIOWrapper"],
+)
+def test_a_class_that_only_has_the_name_of_a_c_type_is_not_read_like_it(core, name):
+    module, _, qualname = name.partition(".")
+    disguised = type(qualname, (), {"__module__": module, "_coro": None})
+    PLANT.other = disguised()
+    PLANT.other.secret = "not a name"
+    heap = take(core)
+    assert heap.type_name(PLANT.other) == name
+    assert heap.sparse(PLANT.other, "name", "text") is None
+    assert NodeFlag.FINISHED not in heap.flags(PLANT.other)
+    del PLANT.other
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks start eagerly from 3.12 on")
+def test_a_task_that_ended_at_its_start_has_a_name_and_its_result_is_none(core, tasks):
+    async def start():
+        return tasks(finish("a secret"), eager_start=True, name="eager")
+
+    ended = tasks.loop.run_until_complete(start())
+    assert ended.done()
+    assert name_in(core, ended) == "eager"
+
+
+def test_reading_the_name_of_a_task_leaves_the_task_as_it_is(core, tasks):
+    task = tasks(finish(1))
+    before = [type(held) for held in gc.get_referents(task)]
+    take(core)
+    assert [type(held) for held in gc.get_referents(task)] == before

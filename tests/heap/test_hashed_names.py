@@ -12,7 +12,7 @@ from memlens import _core
 from memlens.errors import OptionError
 
 PROGRAM = """
-import collections, enum, sys, threading, types
+import asyncio, collections, enum, sys, threading, types
 import memlens
 
 SECRET = "zq" + "ada"  # not an identifier of any code
@@ -37,6 +37,8 @@ def serve(mode, path, names):
     sys.modules[SECRET + ".plugin"] = kept[4]
     exec(f"def {SECRET}_function({SECRET}_argument): return {SECRET}_global", vars(kept[4]))
     globals()[SECRET + "_builtin"] = len
+    loop = asyncio.new_event_loop()
+    kept.append(loop.create_task(asyncio.sleep(0), name=SECRET + " task"))
     started, stop = threading.Event(), threading.Event()
     thread = threading.Thread(target=lambda: (started.set(), stop.wait()), name=SECRET + " thread")
     thread.start()
@@ -46,6 +48,8 @@ def serve(mode, path, names):
     finally:
         stop.set()
         thread.join()
+        loop.run_until_complete(kept[-1])
+        loop.close()
 
 
 HELD = serve(*sys.argv[1:4])

@@ -4,6 +4,9 @@ import pytest
 
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag, RootKind
+from memlens.heap.graph.matching import match_graphs
+from memlens.leaks import ending, growth, released
+from memlens.leaks.cases import find_cases
 from memlens.leaks.leak_report import find_leaks
 from tests.heap.planted import Planter
 from tests.leaks.test_suspects import series, table_of
@@ -60,6 +63,39 @@ def test_large_texts_at_reused_addresses_are_new_if_they_begin_otherwise():
     assert holders(series(lambda p, n: texts(p, n, is_same=False))) == []
 
 
+def test_dicts_at_reused_addresses_are_new_if_their_first_key_is_another():
+    def records(p, n, is_same):
+        table = p.node("list", 56 + 8 * n, key="table", length=n)
+        for i in range(n):
+            record = p.node("dict", 184, key=("at", i), length=1)
+            first = i if is_same else (n, i)
+            p.edge(record, p.node("app.Key", 50, key=("key", first)), K.ITEM)
+            p.edge(record, p.node("app.Value", 50, key=("value", n, i)), K.KEY, "<app.Key>")
+            p.edge(table, record, K.INDEX, position=i)
+        p.module("app", records=table)
+
+    assert holders(series(lambda p, n: records(p, n, is_same=True))) == ["app.records"]
+    assert holders(series(lambda p, n: records(p, n, is_same=False))) == []
+
+
+@pytest.mark.parametrize("flags", [NodeFlag.TRACKED, NodeFlag.IMMORTAL])
+def test_a_mapping_by_letters_that_was_filled_again_has_kept_nothing(flags):
+    """The letters are the same objects after it was emptied; so it is judged by its values."""
+
+    def words(p, n, is_emptied):
+        table = p.node("dict", 56 + 8 * n, key="table", length=n)
+        for i in range(n):
+            p.edge(table, p.node("str", 50, key=("letter", i), flags=flags), K.ITEM)
+        for i in range(n):
+            value = ("value", n, i) if is_emptied else ("value", i)
+            p.edge(table, p.node("app.Entry", 100, key=value), K.KEY, "<str>")
+        p.module("app", words=table)
+
+    assert holders(series(lambda p, n: words(p, n, is_emptied=False))) == ["app.words"]
+    found = ["app.words"] if flags is NodeFlag.TRACKED else []  # keys of its own are kept
+    assert holders(series(lambda p, n: words(p, n, is_emptied=True))) == found
+
+
 RUN = ("startup", "periodic", "periodic", "periodic", "periodic", "exit")
 
 
@@ -69,6 +105,58 @@ def test_three_intervals_of_a_running_program_outweigh_what_it_clears_at_its_end
 
 def test_two_intervals_do_not():
     assert holders(program([None, 10, 20, 30, 0], (*RUN[:4], "exit"))) == []
+
+
+def buffers(sizes, reasons, count=1):
+    """Snapshots of buffers with these sizes, which keep their beginnings."""
+    snapshots = []
+    for step, size in enumerate(sizes):
+        p = Planter()
+        rows = p.node("list", 56 + 8 * count, key="rows", length=count)
+        for i in range(count):
+            buffer = p.node("bytearray", size + i, key=("buffer", i))
+            p.prefixes[buffer] = i
+            p.edge(rows, buffer, K.INDEX, position=i)
+        p.module("app", rows=rows)
+        snapshots.append(p.snapshot(timestamp=60.0 * step, reason=reasons[step]))
+    return snapshots
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_buffers_that_are_emptied_at_the_end_need_three_intervals_too(count):
+    reasons = ("startup", "periodic", "periodic", "exit")
+    large = [10_000, 20_000, 30_000, 40_000]
+    assert holders(buffers([*large[:3], 600], reasons, count)) == []
+    assert holders(buffers(large, reasons, count)) == [
+        "app.rows[*]" if count > 1 else "app.rows[0]"
+    ]
+    assert holders(buffers([*large, 600], RUN[1:], count)) != []
+
+
+def test_containers_of_a_place_that_are_smaller_at_the_end_count_together():
+    """The largest of them may keep what it has."""
+
+    def snapshots(at_end):
+        found = []
+        for step, length in enumerate((10, 20, 30, at_end)):
+            p = Planter()
+            tables = []
+            for number in range(8):
+                size = 30 if step == 3 and not number else length
+                table = p.node("list", 56 + 8 * size, key=("table", number), length=size)
+                for i in range(size):
+                    p.edge(table, p.node("app.Row", 100, key=(number, i)), K.INDEX, position=i)
+                tables.append(table)
+            rows = p.node("list", 120, key="rows", length=8)
+            for number, table in enumerate(tables):
+                p.edge(rows, table, K.INDEX, position=number)
+            p.module("app", rows=rows)
+            reason = ("startup", "periodic", "periodic", "exit")[step]
+            found.append(p.snapshot(timestamp=60.0 * step, reason=reason))
+        return found
+
+    assert holders(snapshots(0)) == []
+    assert holders(snapshots(40)) == ["app.rows[*]"]
 
 
 def test_what_is_gone_between_the_return_of_main_and_the_exit_was_seen_at_the_return():
@@ -88,6 +176,32 @@ def test_what_a_thread_or_generator_held_is_gone_before_main_returns():
     assert holders(program([None, 10, 20, 30, 40, 0, 0], RETURNED)) == ["app.rows"]
 
 
+def test_what_was_released_by_the_return_is_found_without_a_snapshot_of_the_exit():
+    """A program may be killed before it ends."""
+    assert holders(program([None, 10, 20, 30, 40, None], RETURNED[:-1])) == ["app.rows"]
+    assert holders(program([None, 10, 20, 30, 40, 0], RETURNED[:-1])) == ["app.rows"]
+
+
+def test_the_same_two_heaps_are_matched_once(monkeypatch):
+    pairs = []
+
+    def match(before, after):
+        pairs.append((id(before), id(after)))
+        return match_graphs(before, after)
+
+    for module in (growth, ending, released):
+        if hasattr(module, "match_graphs"):
+            monkeypatch.setattr(module, "match_graphs", match)
+    reasons = ("startup", *["periodic"] * 5, "return", "exit")
+    snapshots = program([None, 10, 20, 30, 40, 50, None, None], reasons)
+    snapshots[-2].facts["timestamp"] = (
+        301.0  # just after the one before, which is left out at first
+    )
+    assert [case.text for case in find_cases(snapshots)[0]] == ["app.rows"]
+    assert pairs
+    assert len(pairs) == len(set(pairs))
+
+
 @pytest.mark.parametrize(
     "lengths",
     [
@@ -100,6 +214,56 @@ def test_what_a_thread_or_generator_held_is_gone_before_main_returns():
 )
 def test_what_ends_with_the_work_and_was_no_leak_in_it_is_none(lengths):
     assert holders(program(lengths, RETURNED)) == []
+    assert holders(program(lengths[:-1], RETURNED[:-1])) == []
+
+
+def at_moments(rows, facts_of=lambda step: {}):
+    """Snapshots of one list at (seconds, reason, length)."""
+    snapshots = program([length for _, _, length in rows], [reason for _, reason, _ in rows])
+    for step, (seconds, _, _) in enumerate(rows):
+        snapshots[step].facts.update(timestamp=seconds, **facts_of(step))
+    return snapshots
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        # The work ends in the 27th second; snapshots are still written, one after the other.
+        pytest.param(
+            [
+                *((10, "periodic", 63), (18, "periodic", 208), (26, "periodic", 350)),
+                *((41, "periodic", 400), (50, "periodic", 400), (67, "return", 400)),
+            ],
+            id="others come before it",
+        ),
+        pytest.param(
+            [
+                *((10, "periodic", 63), (18, "periodic", 208), (26, "periodic", 400)),
+                (40, "return", 401),
+            ],
+            id="one is in progress",
+        ),
+    ],
+)
+def test_what_is_captured_while_main_waits_for_its_last_snapshot_does_not_count(rows):
+    waited = float(rows[-1][0] - 27)
+    rows = [(0, "startup", None), *rows]
+
+    def facts_of(step):
+        return {"waited_seconds": waited} if rows[step][1] == "return" else {}
+
+    assert holders(at_moments(rows, facts_of)) == ["app.rows"]
+    gone = [*rows, (80, "periodic", None), (90, "exit", None)]
+    assert holders(at_moments(gone, lambda step: facts_of(min(step, len(rows) - 1))))
+    assert holders(at_moments(rows)) == []  # as if it had worked all the time
+
+
+def test_a_container_that_was_full_before_main_waited_is_no_leak():
+    rows = [(0, "startup", None), *((t, "periodic", min(40 * t, 400)) for t in (3, 9, 18, 26))]
+    rows.append((67, "return", 400))
+    assert (
+        holders(at_moments(rows, lambda step: {"waited_seconds": 40.0} if step == 5 else {})) == []
+    )
 
 
 def test_a_short_last_interval_is_weighed_by_its_length():

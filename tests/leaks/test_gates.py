@@ -1,9 +1,10 @@
 """The gates between growth and a leak."""
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from memlens.leaks.gates import Contents, can_be_leak, is_leak
+from memlens.leaks.gates import Contents, can_be_leak, is_leak, slows_down
 
 
 @st.composite
@@ -37,3 +38,20 @@ def test_lengths_alone_rule_out_what_does_not_grow():
     assert can_be_leak([0, 10, 20, 30], range(4), is_born=False)
     assert not can_be_leak([10, 20, 30, 30], range(4), is_born=False)
     assert not can_be_leak([0, 1000, 1010, 1012], range(4), is_born=False)
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds", "slows"),
+    [
+        ([162, 47], [0, 1, 2], True),
+        ([16, 7], [0, 1, 2], True),
+        ([10, 10], [0, 1, 2], False),
+        ([10, 6], [0, 1, 2], False),
+        ([10, 4], [0, 10, 14], False),  # the second interval is shorter
+        ([10, 10], [0, 1, 9], False),  # a busy machine
+        ([0, 10], [0, 1, 2], False),
+        ([10], [0, 1], False),
+    ],
+)
+def test_growth_that_halves_in_the_second_of_two_intervals_runs_out(steps, seconds, slows):
+    assert slows_down(steps, seconds) is slows

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from memlens._core.layout import EdgeKind as K
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import find_leaks
@@ -129,3 +130,58 @@ def test_malloc_that_is_not_used_tells_nothing():
             for one, these in zip(snapshots_of(used), facts, strict=True)
         ]
         assert find_leaks(taken).unexplained.series == "resident"
+
+
+def objects_of(sizes, reasons):
+    """Snapshots of a list that gets one heavy element or two in each interval: MiB at each."""
+    snapshots = []
+    for step, size in enumerate(sizes):
+        p = Planter()
+        attributes = {}
+        if size is not None:
+            attributes["models"] = models = p.node("list", 100, key="models", length=size)
+        for number in range(size or 0):
+            model = p.node("bytes", MIB, key=number)
+            p.prefixes[model] = number
+            p.edge(models, model, K.INDEX, position=number)
+        p.module("app", **attributes)
+        snapshots.append(p.snapshot(timestamp=60.0 * step, reason=reasons[step]))
+    return snapshots
+
+
+SHORT_RUN = ("startup", "periodic", "periodic", "return", "exit")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "reasons"),
+    [
+        ([None, 2, 4, 6], ("startup", *["periodic"] * 3)),
+        ([None, 2, 4, 6, 0], SHORT_RUN),
+        ([None, 2, 4, 0], ("startup", "periodic", "return", "exit")),
+    ],
+)
+def test_heavy_growth_in_too_few_intervals_is_not_called_no_leak(sizes, reasons):
+    report = find_leaks(objects_of(sizes, reasons))
+    grown = max(sizes[1:]) - sizes[1]
+    assert (report.verdict, report.confidence) == ("unknown", "low")
+    assert report.undecided_bytes == json.loads(json.dumps(report.to_dict()))["undecided_bytes"]
+    assert report.undecided_bytes >= grown * MIB
+    assert "No leak" not in str(report)
+    assert f"+{grown}.00 MiB in all" in str(report)
+    assert max(map(len, str(report).splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("sizes", "reasons"),
+    [
+        pytest.param([0, 2, 4, 4], ("startup", *["periodic"] * 3), id="it stands still"),
+        pytest.param([0, 9, 9, 9, 0], SHORT_RUN, id="loaded at the start"),
+        pytest.param([0, 2, 4, 3, 0], SHORT_RUN, id="it shrinks"),
+        pytest.param([0, 2, 4, 5, 6, 6], ("startup", *["periodic"] * 5), id="enough intervals"),
+        pytest.param([0, 0, 0, 0, 0], SHORT_RUN, id="nothing grows"),
+    ],
+)
+def test_what_settles_or_is_seen_for_long_enough_is_no_leak(sizes, reasons):
+    report = find_leaks(objects_of(sizes, reasons))
+    assert (report.verdict, report.undecided_bytes) == ("no leak", 0)
+    assert "No leak" in str(report)

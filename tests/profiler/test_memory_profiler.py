@@ -10,6 +10,7 @@ import tracemalloc
 import pytest
 
 import memlens
+from memlens._fork import ForkSafeLock
 from memlens.errors import OptionError, OutputError
 from memlens.leaks.leak_report import LeakReport, find_leaks
 from memlens.process.detector.alert import DetectorReport, Verdict
@@ -352,6 +353,40 @@ def test_a_snapshot_taken_while_the_caller_waits_for_the_report_is_not_analysed(
     assert len(report.snapshots) == 5
     assert report.leaks.snapshot_count == 4
     assert any("SESSIONS" in suspect.holder for suspect in report.leaks)
+
+
+class AnnouncedLock(ForkSafeLock):
+    """Tells when somebody is about to wait for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = threading.Event()
+
+    def acquire(self, blocking=True, timeout=-1):
+        self.asked.set()
+        return super().acquire(blocking, timeout)
+
+
+def test_no_periodic_snapshot_comes_before_a_caller_who_waits(planted, tmp_path):
+    clock = FakeClock()
+    profiler = profiler_in(tmp_path, snapshot_interval=60.0, clock=clock)
+    profiler.take_snapshot("startup")
+    profiler._schedule_next()  # the test plays the sampler's part
+    profiler._lock = lock = AnnouncedLock()
+    with lock:  # as a snapshot in progress does
+        caller = threading.Thread(target=profiler.take_snapshot, args=("return",))
+        caller.start()
+        assert lock.asked.wait(60)
+        clock.advance(61)
+        read(profiler)
+        assert [record.reason for record in profiler.snapshots] == ["startup"]
+    caller.join()
+    clock.advance(61)
+    read(profiler)
+    startup, last, periodic = profiler.load_snapshots()
+    assert (last.reason, last.facts["waited_seconds"]) == ("return", 61.0)
+    assert periodic.reason == "periodic"
+    assert "waited_seconds" not in {**startup.facts, **periodic.facts}
 
 
 def test_a_trend_that_leaks_is_never_called_no_leak():

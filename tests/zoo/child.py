@@ -37,7 +37,7 @@ def profiler(pace, output):
     seconds = pace.SECONDS
     watching = memlens.MemoryProfiler(
         tempfile.mkdtemp(prefix="zoo-"),
-        sample_interval=seconds / 20,
+        sample_interval=seconds / 45,  # a tenth of the next: else that is rounded to a quarter
         snapshot_interval=seconds / 4.5,
         on_alert=lambda report: None,
         warmup_seconds=seconds / 5,

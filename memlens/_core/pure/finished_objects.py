@@ -9,7 +9,7 @@ import gc
 import sys
 from collections.abc import Callable
 from itertools import pairwise
-from types import FunctionType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType
 from typing import Any, TypeAlias
 
 from memlens._core.pure.access import class_mro, class_name, class_namespace, find_in_mro
@@ -39,9 +39,15 @@ def finished_test(cls: type) -> Test | None:
         return _generator_test(get_code)
     for base in class_mro(cls):
         make = _MAKERS.get(class_name(base))
-        if make is not None:
+        if make is not None and not _is_disguised(base):
             return make(cls, base)
     return None
+
+
+def _is_disguised(cls: type) -> bool:
+    """Return whether a class of the program only has the name of a C type that has a test."""
+    state = _STATE_OF.get(class_name(cls))
+    return state is not None and type(class_namespace(cls).get(state)) not in _OF_C
 
 
 def _generator_test(get_code: Callable[[Any], Any]) -> Test:
@@ -125,6 +131,16 @@ def _is_released(lock: Any) -> bool:
         lock
     )
 
+
+# What of a C type the test reads; in a class of the program it is of another kind, or missing.
+_STATE_OF = {
+    **dict.fromkeys(("_io.FileIO", "_io.BytesIO", "_io.StringIO"), "closed"),
+    **_INNER_FIELD,
+    "_socket.socket": "fileno",
+    "_asyncio.Future": "done",
+    "_asyncio.Task": "done",
+}
+_OF_C = (GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType)
 
 _MAKERS: dict[str, Callable[[type, type], Test | None]] = {
     "_io.FileIO": _closed_test,

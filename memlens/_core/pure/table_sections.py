@@ -8,9 +8,10 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
-from itertools import repeat
-from types import CodeType, FunctionType, ModuleType
+from itertools import pairwise, repeat
+from types import CodeType, FunctionType, GetSetDescriptorType, ModuleType
 from typing import Any
 
 from memlens._core.layout import NO_BOUND, NONE, VALUE_TEXT_LIMIT
@@ -171,7 +172,7 @@ def _value_text(value: Any) -> str:
 def name_sections(
     heap: WalkedHeap, node_type: array[int], strings: StringTable
 ) -> dict[str, array[int]]:
-    """Return the names of modules, classes, functions and code objects, and where they are defined."""
+    """Return the names of modules, classes, functions, code and tasks, and where they are defined."""
     namers: dict[int, Callable[[Any], tuple[str, str, int]]] = {}
     for row, node in enumerate(heap.types, 1):
         namer = _namer(heap.objects[node])
@@ -194,9 +195,40 @@ def _namer(cls: type) -> Callable[[Any], tuple[str, str, int]] | None:
         return _name_code
     if class_flags(cls) & _IS_CLASS:
         return _name_class
-    if any(base is ModuleType for base in class_mro(cls)):
-        return _name_module
+    for base in class_mro(cls):
+        if base is ModuleType:
+            return _name_module
+        if class_name(base) == "_asyncio.Task" and _is_of_c(base, "_coro"):
+            return _name_task
     return None
+
+
+def _is_of_c(cls: type, getter: str) -> bool:
+    """Tell a C type, by one of its getters, from a class that only has its name."""
+    return type(class_namespace(cls).get(getter)) is GetSetDescriptorType
+
+
+def _name_task(task: Any) -> tuple[str, str, int]:
+    """Return the name of an asyncio task; ``get_name()`` would make it a str, which stays.
+
+    The name follows the context and the coroutine, which is gone where a task ended at its start.
+    Until somebody asks for it, the name that asyncio gives a task is a number from 3.12 on.
+    """
+    held = gc.get_referents(task)
+    first = next(
+        (
+            place
+            for place, (before, context) in enumerate(pairwise(held), 1)
+            if before is type(task) and type(context) is Context  # attributes come before these
+        ),
+        0,
+    )
+    for value in held[first : first + 3]:
+        if type(value) is str:
+            return value, "", 0
+        if type(value) is int:
+            return f"Task-{value}", "", 0
+    return "", "", 0
 
 
 def _name_function(function: Any) -> tuple[str, str, int]:

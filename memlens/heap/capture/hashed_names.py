@@ -1,8 +1,8 @@
 """Replace names that may come from data by keyed hashes: ``names="hashed"``.
 
-A snapshot stores names: of types, modules, functions, attributes, variables, files and threads. Most
-are identifiers of the code, but a program can also make names from data, for example with
-``SimpleNamespace(**row)``, ``setattr``, ``type(name, ...)`` or the name of a thread.
+A snapshot stores names: of types, modules, functions, attributes, variables, files, threads and asyncio
+tasks. Most are identifiers of the code, but a program can also make names from data, for example with
+``SimpleNamespace(**row)``, ``setattr``, ``type(name, ...)`` or the name of a thread or a task.
 
 The rule: a word of a name is kept if it is an identifier in the code of a function from a file of a
 loaded module, a part of the name of such a module, or a name of the interpreter or of memlens. The

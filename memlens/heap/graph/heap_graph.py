@@ -190,7 +190,10 @@ class HeapGraph:
         return place if place < len(nodes) and nodes[place] == node else None
 
     def name_of(self, node: int) -> str:
-        """Return the qualified name of a module, class, function or code object, else ``""``."""
+        """Return the qualified name of a module, class, function or code object, the name of a task.
+
+        ``""`` for anything else.
+        """
         entry = self._named(node)
         return self.string(entry[0]) if entry else ""
 

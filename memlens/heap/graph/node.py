@@ -35,7 +35,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        """The qualified name of a module, class or function; ``""`` for anything else."""
+        """The qualified name of a module, class or function, the name of a task; else ``""``."""
         return self.graph.name_of(self.index)
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from memlens._core.layout import NONE, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.detectors.members import elements_of, members_through_time
+from memlens.leaks.detectors.members import elements_of, first_key, members_through_time
 from memlens.leaks.gates import (
     Contents,
     can_be_leak,
@@ -102,18 +102,23 @@ def _the_same_before(growth: Growth, step: int, nodes: Collection[int]) -> dict[
     """Return for each node the same object's node one snapshot before ``step``, or ``NONE``.
 
     Addresses are used again, most of all those of small objects. A tuple never changes, so one that
-    refers to other objects than before is a new one, and so is a text with another beginning.
+    refers to other objects than before is a new one, and so is a text with another beginning. A dict
+    keeps its first key while it is filled, so one with another was emptied, or is a new one.
     """
     same = growth.same[step - 1]
     found = {node: same[node] for node in nodes}
     earlier, graph = growth.graphs[step - 1], growth.graphs[step]
     kinds = {row for row, name in enumerate(graph.type_names) if name == "tuple"}
     texts = {row for row, name in enumerate(graph.type_names) if name in ("str", "bytes")}
-    compared = kinds | texts
+    dicts = {row for row, name in enumerate(graph.type_names) if name == "dict"}
+    compared = kinds | texts | dicts
     kept = [node for node in nodes if same[node] != NONE and graph.node_type[node] in compared]
     for node in kept[:_MAX_COMPARED]:
         if graph.node_type[node] in texts:
             is_same = graph.prefix_of(node) == earlier.prefix_of(found[node])
+        elif graph.node_type[node] in dicts:
+            first, was = first_key(graph, node), first_key(earlier, found[node])
+            is_same = NONE in (first, was) or same[first] == was
         else:
             targets = [same[target] for target in graph.targets(node)]
             is_same = targets == earlier.targets(found[node])

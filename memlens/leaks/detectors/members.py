@@ -5,11 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
-from memlens._core.layout import KIND_MASK, EdgeKind, NodeFlag
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph import checked_core
+from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.growth import Growth
 
-__all__ = ("elements_of", "members_through_time")
+__all__ = ("elements_of", "first_key", "members_through_time")
 
 _NOTHING = array("I")
 _NATIVE = int(NodeFlag.NATIVE)
@@ -75,7 +76,9 @@ def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
 def elements_of(growth: Growth, step: int, nodes: Iterable[int]) -> set[int]:
     """Return what containers of a snapshot refer to.
 
-    Of a mapping those are its keys, of anything else the elements.
+    Of a mapping those are its keys, of anything else the elements. The values of a mapping whose
+    keys are mostly immortal, such as letters and small numbers: these are the same objects after
+    the mapping was emptied and filled again.
     """
     graph = growth.graphs[step]
     keys: set[int] = set()
@@ -91,4 +94,21 @@ def elements_of(growth: Growth, step: int, nodes: Iterable[int]) -> set[int]:
             elif kind != EdgeKind.WEAK:
                 values.add(target)
     keys, values = growth.visible(keys, step), growth.visible(values, step)
-    return keys if len(keys) * 2 >= len(values) else values
+    if len(keys) * 2 < len(values) or _mostly_immortal(graph, keys) > _mostly_immortal(
+        graph, values
+    ):
+        return values
+    return keys
+
+
+def _mostly_immortal(graph: HeapGraph, nodes: set[int]) -> bool:
+    immortal = int(NodeFlag.IMMORTAL)
+    return sum(1 for node in nodes if graph.node_flags[node] & immortal) * 2 > len(nodes)
+
+
+def first_key(graph: HeapGraph, node: int) -> int:
+    """Return the first key of a dict, ``NONE`` where it has none or they are not seen."""
+    start = graph.edge_offset[node]
+    has_any = start < graph.edge_offset[node + 1]
+    is_key = has_any and graph.edge_label[start] & KIND_MASK == EdgeKind.ITEM
+    return graph.edge_target[start] if is_key else NONE

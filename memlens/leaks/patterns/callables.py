@@ -6,6 +6,7 @@ from memlens._core.layout import EdgeKind
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.patterns.case import FUNCTIONS, Case, Diagnosis
+from memlens.leaks.place_keys import TASKS
 
 __all__ = ("captures", "listeners")
 
@@ -73,7 +74,12 @@ def _callable_in(graph: HeapGraph, node: int) -> int:
 def _function_name(case: Case, node: int) -> str:
     graph = case.graph
     return graph.name_of(node) or next(
-        (name for target in graph.targets(node) if (name := graph.name_of(target))), ""
+        (
+            name
+            for target in graph.targets(node)
+            if (name := graph.name_of(target)) and graph.type_of(target) not in TASKS
+        ),
+        "",
     )
 
 

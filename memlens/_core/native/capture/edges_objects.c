@@ -77,6 +77,9 @@ generic_content(Capture *capture, PyObject *object, const Plan *plan)
     capture->scratch.size = 0;
     if (traverse != NULL && compat_has_gc_header(object, plan->type)) {
         list_shown(capture, object, traverse);
+        if (plan->namer != NULL) {
+            plan->namer(capture, plan);
+        }
         if (plan->holds_type) {
             claim(capture, (PyObject *)plan->type); /* has its edge already */
         }

@@ -76,6 +76,31 @@ lru_cache_content(Capture *capture, PyObject *object, const Plan *plan)
                cache->maxsize < 0 ? NO_BOUND : (uint64_t)cache->maxsize);
 }
 
+/* The name follows the context and the coroutine, which is gone where a task ended at its start. Until
+ * somebody asks for it, the name that asyncio gives a task is a number from 3.12 on. */
+void
+add_task_name(Capture *capture, const Plan *plan)
+{
+    PyObject **shown = ITEMS(capture->scratch, PyObject *);
+    size_t count = COUNT(capture->scratch, PyObject *);
+    size_t first = count > 0 && shown[0] == (PyObject *)plan->type; /* of a class made at run time */
+    for (size_t i = first; i < count && i < first + 3; i++) {
+        if (PyUnicode_CheckExact(shown[i])) {
+            add_name(capture, string_of(capture, shown[i]), 0, 0);
+            return;
+        }
+        if (PyLong_CheckExact(shown[i])) {
+            char text[32];
+            int overflow;
+            long long number = PyLong_AsLongLongAndOverflow(shown[i], &overflow);
+            snprintf(text, sizeof text, "Task-%lld", number);
+            add_name(capture, strings_add(&capture->strings, text, strlen(text)), 0, 0);
+            return;
+        }
+    }
+    add_name(capture, 0, 0, 0);
+}
+
 void
 datetime_content(Capture *capture, PyObject *object, const Plan *plan)
 {

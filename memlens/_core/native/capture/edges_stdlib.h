@@ -11,6 +11,8 @@ void plain_array_content(Capture *capture, PyObject *object, const Plan *plan);
 void bytes_buffer_content(Capture *capture, PyObject *object, const Plan *plan);
 void text_buffer_content(Capture *capture, PyObject *object, const Plan *plan);
 
+void add_task_name(Capture *capture, const Plan *plan);
+
 /* What an OrderedDict has beyond a dict. */
 void ordered_dict_rest(Capture *capture, PyObject *object);
 

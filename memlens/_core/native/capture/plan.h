@@ -13,6 +13,8 @@ typedef void (*Content)(Capture *capture, PyObject *object, const Plan *plan);
 /* Adds what traversal has shown of an object beyond its known base (in the scratch buffer). */
 typedef void (*Rest)(Capture *capture, PyObject *object);
 
+/* Notes the name that an object has, from what traversal has shown of it (in the scratch buffer). */
+typedef void (*Namer)(Capture *capture, const Plan *plan);
 /* Notes the native memory that an object holds: see native_memory.c. */
 typedef void (*Memory)(Capture *capture, PyObject *object);
 
@@ -55,6 +57,7 @@ struct Plan {
     Memory memory;           /* or NULL */
     uint8_t is_measured;     /* by an adapter of its library */
     Rest rest;               /* what objects of `base` hold beyond `known`, if not NULL */
+    Namer namer;             /* of objects of `base` that have a name, else NULL */
 };
 
 #endif

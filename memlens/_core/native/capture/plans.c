@@ -149,6 +149,7 @@ make_plan(Capture *capture, Plan *plan, PyTypeObject *type)
     find_sizes(&capture->facts, plan);
     const KnownType *base_row = known_type(&capture->facts, plan->base);
     plan->rest = base_row == NULL ? NULL : base_row->rest;
+    plan->namer = base_row == NULL ? NULL : base_row->namer;
     plan->memory = known_memory(&capture->facts, type);
     plan->is_measured = (uint8_t)has_adapter(&capture->facts, type);
     plan->is_compared = row != NULL && row->is_compared;

@@ -87,6 +87,7 @@ static const KnownType known[] = {
      .finish_name = "done"},
     {.name = "_asyncio.Task",
      .getters = future_getters,
+     .namer = add_task_name,
      .finish_kind = BY_METHOD,
      .finish_name = "done"},
 

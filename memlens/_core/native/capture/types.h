@@ -34,6 +34,7 @@ typedef struct {
     /* How its objects are read. Without a reader: by tp_traverse and the fields below. */
     Content content;
     Rest rest;                /* of a type that is read like its base: what it has beyond that */
+    Namer namer;              /* of a type without a reader, whose objects have names */
     Memory memory;            /* native memory that its objects hold, and those of derived types */
     uint8_t counts_items;     /* the reader counts items: Py_SIZE is not their number */
     uint8_t reads_attributes; /* the reader adds the attributes of the instance */
