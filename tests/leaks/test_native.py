@@ -8,6 +8,7 @@ from memlens._core.layout import EdgeKind as K
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.cases import find_cases
 from memlens.leaks.detectors.members import elements_of
+from memlens.leaks.growth import Growth
 from memlens.leaks.leak_report import find_leaks
 from memlens.leaks.native_growth import native_growth
 from memlens.leaks.unexplained import MALLOC_FACT
@@ -104,7 +105,9 @@ def test_the_elements_of_a_container_are_its_objects():
         p.edge(owner, column)
     p.native(100, owner, library="polars")
     p.module("app", frame=owner)
-    assert elements_of(p.graph(), [owner]) == set(columns)
+    growth = Growth([p.graph(), p.graph()], [0.0, 1.0])
+    for step in (0, 1):
+        assert elements_of(growth, step, [owner]) == set(columns)
 
 
 def test_rules_see_the_types_of_objects_only():

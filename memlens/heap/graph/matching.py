@@ -49,7 +49,8 @@ def _addresses(graph: HeapGraph) -> memoryview | array[int]:
     """
     if graph.native is None:
         return graph.node_address
-    addresses = array("Q", graph.node_address.tobytes())
+    addresses = array("Q")
+    addresses.frombytes(graph.node_address.cast("B"))  # without a second copy of the column
     dominator = graph.dominators.dominator
     used: set[int] = set()
     for node in graph.native.nodes:
