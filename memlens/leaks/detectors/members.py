@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
-from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.growth import HIDDEN, Growth
@@ -73,11 +73,7 @@ def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
 
 
 def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
-    """Return what containers refer to: the keys of a mapping, the elements of anything else.
-
-    The values of a mapping whose keys are mostly immortal, such as letters and small numbers: these
-    are the same objects after the mapping was emptied and filled again.
-    """
+    """Return what containers refer to: the keys of a mapping, the elements of anything else."""
     keys: set[int] = set()
     values: set[int] = set()
     flags = graph.flags
@@ -91,16 +87,7 @@ def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
                 keys.add(target)
             elif kind != EdgeKind.WEAK:
                 values.add(target)
-    if len(keys) * 2 < len(values) or _mostly_immortal(graph, keys) > _mostly_immortal(
-        graph, values
-    ):
-        return values
-    return keys
-
-
-def _mostly_immortal(graph: HeapGraph, nodes: set[int]) -> bool:
-    immortal = int(NodeFlag.IMMORTAL)
-    return sum(1 for node in nodes if graph.flags[node] & immortal) * 2 > len(nodes)
+    return keys if len(keys) * 2 >= len(values) else values
 
 
 def first_key(graph: HeapGraph, node: int) -> int:
