@@ -78,24 +78,6 @@ def test_dicts_at_reused_addresses_are_new_if_their_first_key_is_another():
     assert holders(series(lambda p, n: records(p, n, is_same=False))) == []
 
 
-@pytest.mark.parametrize("flags", [NodeFlag.TRACKED, NodeFlag.IMMORTAL])
-def test_a_mapping_by_letters_that_was_filled_again_has_kept_nothing(flags):
-    """The letters are the same objects after it was emptied; so it is judged by its values."""
-
-    def words(p, n, is_emptied):
-        table = p.node("dict", 56 + 8 * n, key="table", length=n)
-        for i in range(n):
-            p.edge(table, p.node("str", 50, key=("letter", i), flags=flags), K.ITEM)
-        for i in range(n):
-            value = ("value", n, i) if is_emptied else ("value", i)
-            p.edge(table, p.node("app.Entry", 100, key=value), K.KEY, "<str>")
-        p.module("app", words=table)
-
-    assert holders(series(lambda p, n: words(p, n, is_emptied=False))) == ["app.words"]
-    found = ["app.words"] if flags is NodeFlag.TRACKED else []  # keys of its own are kept
-    assert holders(series(lambda p, n: words(p, n, is_emptied=True))) == found
-
-
 RUN = ("startup", "periodic", "periodic", "periodic", "periodic", "exit")
 
 

@@ -76,9 +76,7 @@ def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
 def elements_of(growth: Growth, step: int, nodes: Iterable[int]) -> set[int]:
     """Return what containers of a snapshot refer to.
 
-    Of a mapping those are its keys, of anything else the elements. The values of a mapping whose
-    keys are mostly immortal, such as letters and small numbers: these are the same objects after
-    the mapping was emptied and filled again.
+    Of a mapping those are its keys, of anything else the elements.
     """
     graph = growth.graphs[step]
     keys: set[int] = set()
@@ -94,16 +92,7 @@ def elements_of(growth: Growth, step: int, nodes: Iterable[int]) -> set[int]:
             elif kind != EdgeKind.WEAK:
                 values.add(target)
     keys, values = growth.visible(keys, step), growth.visible(values, step)
-    if len(keys) * 2 < len(values) or _mostly_immortal(graph, keys) > _mostly_immortal(
-        graph, values
-    ):
-        return values
-    return keys
-
-
-def _mostly_immortal(graph: HeapGraph, nodes: set[int]) -> bool:
-    immortal = int(NodeFlag.IMMORTAL)
-    return sum(1 for node in nodes if graph.node_flags[node] & immortal) * 2 > len(nodes)
+    return keys if len(keys) * 2 >= len(values) else values
 
 
 def first_key(graph: HeapGraph, node: int) -> int:
