@@ -9,6 +9,7 @@ The last line of the output is the result. The number of the failing allocation 
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import gc
 import os
@@ -62,6 +63,8 @@ def plant() -> None:
     PLANT.append([Planted(number) for number in range(500)])
     PLANT.append([type(f"Class{number}", (), {f"name{number}": 1})() for number in range(1200)])
     PLANT.append({f"key {number}": {f"inner {number}": None} for number in range(3000)})
+    PLANT.append([ctypes.create_string_buffer(100 + number) for number in range(600)])
+    PLANT.append([memoryview(PLANT[-1][0])[number:] for number in range(50)])
     PLANT.append([b"equal" * 3 + bytes([n % 7]) for n in range(200)])
 
 

@@ -78,11 +78,14 @@ list_of_owners(const Capture *capture)
 }
 
 _Noreturn static void
-run_adapters(const Capture *capture, int fd)
+run_adapters(const Capture *capture, int fd, pid_t parent)
 {
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
+    if (getppid() != parent) {
+        _exit(2); /* it has gone already */
+    }
     compat_calm_after_fork(capture->facts.thread);
     PyErr_Clear();
     PyObject *objects = list_of_owners(capture), *number = PyLong_FromLong(fd);
@@ -137,7 +140,7 @@ measure_apart(Capture *capture, Buffer *chunks)
 {
     static const char no_process[] = "{\"state\": \"no process\"}\n";
     int ends[2];
-    pid_t pid = -1;
+    pid_t pid = -1, self = getpid();
     if (pipe(ends) == 0) {
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
         pid = _Fork();
@@ -146,7 +149,7 @@ measure_apart(Capture *capture, Buffer *chunks)
 #endif
         if (pid == 0) {
             close(ends[0]);
-            run_adapters(capture, ends[1]);
+            run_adapters(capture, ends[1], self);
         }
         close(ends[1]);
         if (pid > 0) {
