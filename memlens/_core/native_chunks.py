@@ -7,6 +7,9 @@ Each chunk is complete in itself. In native byte order, without padding::
         number of the library's name
     name_count times: u32 length in bytes, UTF-8
     note_bytes of JSON on one line
+
+A row for the device `HELD_OBJECT` is no block. It states that the owner holds the Python object at the
+address through native code; the bytes are the address of the object's type.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ("NUMBERS_A_ROW", "Chunk", "Row", "decode_chunk", "encode_chunk")
+__all__ = ("HELD_OBJECT", "NUMBERS_A_ROW", "Chunk", "Row", "decode_chunk", "encode_chunk")
 
+HELD_OBJECT = "python object"  # as in native_blocks.c
 NUMBERS_A_ROW = 5
 _HEADER = struct.Struct("=III")
 _LENGTH = struct.Struct("=I")

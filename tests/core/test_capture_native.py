@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memlens._core.layout import NONE, NodeFlag
-from memlens._core.native_chunks import encode_chunk
+from memlens._core.native_chunks import HELD_OBJECT, encode_chunk
 
 from .heaps import PLANT, take
 
@@ -188,6 +188,53 @@ def test_memory_within_an_object_is_a_reference_to_it(core):
         assert ("INTERNAL", "buffer", id(data)) in heap.edges(blob)
     # The library's reference explains one, whatever leads to it.
     assert heap.external(data) == max(before.external(data) - 1, 0)
+
+
+class Wrapper:
+    """An object that only native code refers to."""
+
+
+def held(obj, kind=None):
+    return Blob((id(obj), id(kind or type(obj))), device=HELD_OBJECT)
+
+
+def test_an_object_that_an_adapter_names_is_held_by_its_owners(core):
+    wrapper = Wrapper()
+    one, two = held(wrapper), held(wrapper)
+    PLANT.wrapper = wrapper
+    before = take(core)
+    heap, found = of_blobs(core, one, two)
+    del PLANT.wrapper
+    assert found == {}
+    for blob in (one, two):
+        assert ("INTERNAL", "buffer", id(wrapper)) in heap.edges(blob)
+    assert heap.external(wrapper) == max(before.external(wrapper) - 1, 0)
+
+
+def test_an_object_that_only_a_library_holds_has_no_root(core):
+    wrapper = Wrapper()
+    address, blob = id(wrapper), held(wrapper)
+    wrapper.blob = blob
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(wrapper))
+    del wrapper
+    try:
+        heap, _ = of_blobs(core, blob)
+    finally:
+        ctypes.pythonapi.Py_DecRef(ctypes.cast(address, ctypes.py_object))
+    assert heap.roots_of_node(heap.node_of[address]) == []
+
+
+def test_what_is_no_such_object_is_neither_held_nor_a_block(core):
+    wrapper = Wrapper()
+    PLANT.wrapper = wrapper
+    of_another_type, gone = held(wrapper, Blob), Blob((4096, id(Wrapper)), device=HELD_OBJECT)
+    itself = Blob()
+    itself.held = held(itself).held
+    heap, found = of_blobs(core, of_another_type, gone, itself)
+    del PLANT.wrapper
+    assert found == {}
+    for blob in (of_another_type, gone, itself):
+        assert not [name for _, name, _ in heap.edges(blob) if name == "buffer"]
 
 
 def test_numbers_of_an_array_are_its_own(core):

@@ -2,7 +2,7 @@
 
 Rows that lie within one another are one block: views and slices share their storage. A block within
 the contents of a Python object is no block, but a reference to that object, which the library holds
-without showing it.
+without showing it. An adapter can state such a reference itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memlens._core.layout import NONE, EdgeKind, NodeFlag
-from memlens._core.native_chunks import decode_chunk
+from memlens._core.native_chunks import HELD_OBJECT, decode_chunk
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.native_memory import NativeRow, own_contents, stated_rows
 from memlens._core.pure.walk import WalkedHeap
@@ -83,14 +83,22 @@ def _told_rows(
     rows, notes = [], []
     for chunk in chunks:
         found = decode_chunk(chunk)
-        rows += [
-            NativeRow(nodes[row.position], *row[1:], is_told=True)
-            for row in found.rows
-            if row.size and row.position < len(nodes)
-        ]
+        for row in found.rows:
+            if row.size and row.position < len(nodes):
+                told = NativeRow(nodes[row.position], *row[1:], is_told=True)
+                if row.device != HELD_OBJECT:
+                    rows.append(told)
+                elif _names_object(heap, told):
+                    rows.append(told._replace(size=1))  # the same object is the same block
         if found.note:
             notes.append(chunk[len(chunk) - int.from_bytes(chunk[8:12], "little") :] + b"\n")
     return rows, b"".join(notes)
+
+
+def _names_object(heap: WalkedHeap, row: NativeRow) -> bool:
+    """Tell whether a row names an object that is there: its size is the address of the type."""
+    node = heap.number.get(row.address)
+    return node not in (None, row.owner) and id(type(heap.objects[node])) == row.size
 
 
 def _joined(rows: Iterable[NativeRow]) -> list[_Block]:
@@ -115,7 +123,10 @@ def _joined(rows: Iterable[NativeRow]) -> list[_Block]:
 
 
 def _find_objects(heap: WalkedHeap, blocks: list[_Block]) -> None:
-    """Find the blocks that are a part of the contents of an object."""
+    """Find the blocks that are an object, or a part of the contents of one."""
+    for block in blocks:
+        if block.device == HELD_OBJECT:
+            block.object_node = heap.number[block.start]
     hosted = [block for block in blocks if block.is_host and block.start]
     starts = [block.start for block in hosted]
     if not hosted:

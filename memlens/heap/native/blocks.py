@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ("BadBlockError", "NativeBlock", "check_block")
+from memlens._core.native_chunks import HELD_OBJECT
+
+__all__ = ("BadBlockError", "NativeBlock", "check_block", "held_object")
 
 _MAX_NUMBER = 2**64 - 1  # addresses and sizes are stored in 64 bits
 _MAX_DEVICE_CHARACTERS = 100
@@ -26,6 +28,15 @@ class NativeBlock(NamedTuple):
     address: int
     size: int
     device: str = "cpu"
+
+
+def held_object(obj: object) -> NativeBlock:
+    """Return what an adapter says of a Python object that its object keeps alive in native code.
+
+    The core makes a reference of it if the object is in the snapshot, else nothing. One of the
+    object's references is explained then, however many owners state it.
+    """
+    return NativeBlock(id(obj), id(type(obj)), HELD_OBJECT)
 
 
 def check_block(block: object) -> tuple[int, int, str]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from memlens._core.native_chunks import NUMBERS_A_ROW, encode_chunk
+from memlens._core.native_chunks import HELD_OBJECT, NUMBERS_A_ROW, encode_chunk
 from memlens.heap.native.adapter import Adapter, BlocksOf
 from memlens.heap.native.blocks import BadBlockError, check_block
 from memlens.heap.native.mappings import FileMappings, read_file_mappings
@@ -109,9 +109,11 @@ class _Measurement:
         numbers = self._numbers
         row_start = len(numbers)
         name_numbers = self._name_numbers
+        held_count = 0
         try:
             for block in blocks_of(owner):
                 address, size, device = check_block(block)
+                held_count += device == HELD_OBJECT
                 if size:
                     if address and device == "cpu" and address in self._mappings:
                         device = "mapped"
@@ -123,9 +125,10 @@ class _Measurement:
             raise
         except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust is no Exception
             del numbers[row_start:]
+            held_count = 0
             self._failure_count += 1
             self._error = self._error or _error_text(error)
-        self._block_count += (len(numbers) - row_start) // NUMBERS_A_ROW
+        self._block_count += (len(numbers) - row_start) // NUMBERS_A_ROW - held_count
         if len(numbers) >= _MAX_ROWS_A_CHUNK * NUMBERS_A_ROW:
             self._flush()
 

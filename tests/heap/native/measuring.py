@@ -7,13 +7,22 @@ import gc
 
 import pytest
 
-from memlens._core.native_chunks import decode_chunk
+from memlens._core.native_chunks import HELD_OBJECT, decode_chunk
 from memlens.heap.native.measure import make_measure
 from memlens.heap.native.registry import active_types
 
 
 def rows_of(*objects):
-    """Return the rows of the objects; fails if an adapter fails or leaves an object out."""
+    """Return the rows of blocks; fails if an adapter fails or leaves an object out."""
+    return [row for row in _all_rows(objects) if row.device != HELD_OBJECT]
+
+
+def held_by(*objects):
+    """Return the addresses of the Python objects that the objects hold through native code."""
+    return {row.address for row in _all_rows(objects) if row.device == HELD_OBJECT}
+
+
+def _all_rows(objects):
     chunks = []
     make_measure(active_types(), forked=True, limit_seconds=60)(
         objects, lambda chunk: chunks.append(decode_chunk(chunk))

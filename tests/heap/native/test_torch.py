@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.heap.native.measuring import addresses, distinct_bytes, rows_of
+from tests.heap.native.measuring import addresses, distinct_bytes, held_by, rows_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 TorchDispatchMode = pytest.importorskip("torch.utils._python_dispatch").TorchDispatchMode
@@ -200,3 +200,33 @@ def test_views_share_blocks_as_they_share_storages(drawn):
     )
     for number, view in tensors:
         assert addresses(view) == {bases[number].data_ptr()}
+
+
+def test_objects_that_torch_keeps_in_native_code_are_stated_as_held():
+    tensor = torch.zeros(3)
+    assert held_by(tensor) == {id(tensor.untyped_storage())}
+
+
+def test_a_gradient_is_held_by_its_parameter():
+    parameter = torch.nn.Parameter(torch.zeros(3))
+    parameter.sum().backward()
+    gradient = parameter.grad
+    storages = {id(one.untyped_storage()) for one in (parameter, gradient)}
+    assert held_by(parameter) == {id(gradient), *storages}
+
+
+def test_saved_tensors_and_contexts_are_held_by_the_result():
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, tensor):
+            return tensor * 2
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * 2
+
+    start = torch.ones(3, requires_grad=True)
+    middle = start.exp()
+    loss = Doubled.apply(middle.pow(2)).sum()
+    context = loss.grad_fn.next_functions[0][0]
+    assert {id(start), id(middle), id(context)} <= held_by(loss)

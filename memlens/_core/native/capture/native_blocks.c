@@ -2,7 +2,7 @@
  *
  * Rows that lie within one another are one block: views and slices share their storage. A block
  * within the contents of a Python object (bytes, an array) is no block, but a reference to that
- * object, which the library holds without showing it. */
+ * object, which the library holds without showing it. An adapter can state such a reference itself. */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED
@@ -10,6 +10,8 @@
 #include "capture/native_blocks.h"
 #include "base/sort.h"
 #include "capture/native_memory.h"
+
+#define HELD_OBJECT "python object" /* as in native_chunks.py */
 
 typedef struct {
     uint64_t start, end;
@@ -79,10 +81,20 @@ owner_plan(Capture *capture, uint32_t index)
 
 /* ---- from rows to blocks --------------------------------------------------------------------- */
 
+/* Whether a row names an object that is there: its bytes are the address of the object's type. */
+static int
+names_object(Capture *capture, const NativeRow *row)
+{
+    uint32_t index = table_find(&capture->table, row->address);
+    return index != NODE_NONE && index != row->owner && owner_node(capture, index) != NODE_NONE
+           && (uint64_t)(uintptr_t)owner_plan(capture, index)->type == row->bytes;
+}
+
 static void
 place_rows(Capture *capture, Buffer *placed)
 {
     uint32_t cpu = literal(capture, "cpu"), mapped = literal(capture, "mapped");
+    uint32_t held = literal(capture, HELD_OBJECT);
     for (size_t i = 0; i < COUNT(capture->native_rows, NativeRow); i++) {
         const NativeRow *row = ITEMS(capture->native_rows, NativeRow) + i;
         uint32_t node = owner_node(capture, row->owner);
@@ -95,6 +107,12 @@ place_rows(Capture *capture, Buffer *placed)
         }
         int is_host = row->device == cpu || row->device == mapped;
         PlacedRow one = {*row, is_host ? 0 : row->device + 1};
+        if (row->device == held) {
+            if (row->origin != OF_ADAPTER || !names_object(capture, row)) {
+                continue;
+            }
+            one.row.bytes = 1; /* the same object is the same block */
+        }
         PUSH_ROW(capture, placed, one);
     }
     sort_rows(placed->data, placed->size / sizeof(PlacedRow), sizeof(PlacedRow), compare_rows);
@@ -155,6 +173,19 @@ first_from(const Block *blocks, size_t count, uint64_t address)
         }
     }
     return low;
+}
+
+static void
+find_held_objects(Capture *capture, Buffer *blocks)
+{
+    uint32_t held = literal(capture, HELD_OBJECT);
+    for (size_t i = 0; i < COUNT(*blocks, Block); i++) {
+        Block *block = ITEMS(*blocks, Block) + i;
+        if (block->device == held) {
+            block->index = table_find(&capture->table, block->start);
+            block->is_object = 1;
+        }
+    }
 }
 
 static void
@@ -367,6 +398,7 @@ attach_native(Capture *capture)
     place_rows(capture, &placed);
     join_rows(capture, &placed, &blocks, &block_of_row);
     find_objects(capture, &blocks);
+    find_held_objects(capture, &blocks);
     for (size_t i = 0; i < COUNT(blocks, Block) && !capture->failed; i++) {
         if (!ITEMS(blocks, Block)[i].is_object) {
             add_node(capture, ITEMS(blocks, Block) + i);

@@ -3,6 +3,9 @@
 The attributes are read with the descriptors of torch's own C types, with the functions of torch that
 can be overridden switched off, and saved tensors are never unpacked: no hook and no mode of the
 program runs.
+
+The Python objects of storages, gradients and saved tensors stay alive as long as their C++ objects, which
+hold the only reference to them. So each is stated as held by the tensor that leads there.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
-from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.blocks import NativeBlock, held_object
 
 __all__ = ("ADAPTERS",)
 
@@ -41,7 +44,7 @@ def _blocks_of_tensor(tensor: Any) -> list[NativeBlock]:
         if tensor.requires_grad and (tensor.is_leaf or tensor.retains_grad):
             grad = tensor.grad
             if grad is not None:
-                blocks += _data_blocks(torch, grad)
+                blocks += [held_object(grad), *_data_blocks(torch, grad)]
         return blocks
 
 
@@ -57,7 +60,8 @@ def _data_blocks(torch: Any, tensor: Any) -> list[NativeBlock]:
         device = storage.device
         if device.type == "meta":
             return []
-        return [NativeBlock(storage.data_ptr(), storage.nbytes(), str(device))]
+        block = NativeBlock(storage.data_ptr(), storage.nbytes(), str(device))
+        return [block, held_object(storage)]
     names = _COMPRESSED.get(str(layout))
     without_modes = getattr(torch._C, "_DisableTorchDispatch", None)
     if names is None or without_modes is None:
@@ -68,7 +72,7 @@ def _data_blocks(torch: Any, tensor: Any) -> list[NativeBlock]:
 
 
 def _blocks_of_graph(tensor: Any) -> Iterable[NativeBlock]:
-    """Return the blocks of the tensors that the autograd graph behind a tensor holds."""
+    """Return the blocks and objects that the autograd graph behind a tensor holds."""
     torch = sys.modules["torch"]
     with torch._C.DisableTorchFunction():
         first = tensor.grad_fn
@@ -81,7 +85,10 @@ def _walk_graph(torch: Any, first: Any) -> list[NativeBlock]:
     waiting = [first]
     while waiting:
         node = waiting.pop()
+        if issubclass(type(node), torch._C._FunctionBase):
+            blocks.add(held_object(node))  # the context of a function of the program
         for tensor in _tensors_of_node(torch, node):
+            blocks.add(held_object(tensor))
             blocks.update(_data_blocks(torch, tensor))
         for other, _ in node.next_functions:
             if other is not None and id(other) not in seen and len(seen) < _MAX_GRAPH_NODES:
