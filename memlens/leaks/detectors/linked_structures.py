@@ -20,6 +20,8 @@ __all__ = ("linked_structures",)
 _MIN_LINKS = 9
 _MAX_PLACES = 200
 _LOOKED_AT = 20  # links at either end, for what lies between two
+_MAX_CHECKED = 500  # links that must hang on other links
+_MAX_PERIOD = 8  # objects from a link to the next of the same place
 _MAX_BETWEEN = 3  # containers between two instances of a class: a table of attributes, a list
 
 
@@ -55,12 +57,35 @@ def _holder(growth: Growth, key: int) -> Holder | None:
     contents, arrival = follow_elements(growth, [set(nodes) for nodes in through], lengths)
     if not is_leak(contents) or sum(contents.steps) < _MIN_LINKS:
         return None
+    if not _are_linked(growth.last, through[-1]):
+        return None
     head, first = _head(growth.last, growth.places(growth.end), through[-1])
     if head == NONE:
         return None
     entries = [node for node, when in arrival.items() if when]
     entries = [node for node in entries if not growth.last.flags[node] & HIDDEN]
     return Holder(head, "chain", start, tuple(lengths), entries, members=(first,))
+
+
+def _are_linked(graph: HeapGraph, links: Sequence[int]) -> bool:
+    """Tell whether most of the repeated objects of a place hang on others of them.
+
+    Many separate objects, each of which has a list of lists, have no links: whatever holds those
+    objects grows.
+    """
+    others = set(links)
+    checked = links[:: len(links) // _MAX_CHECKED + 1]
+    linked = sum(_hangs_on(graph, link, others) for link in checked)
+    return 2 * linked >= len(checked)
+
+
+def _hangs_on(graph: HeapGraph, node: int, others: set[int]) -> bool:
+    for _ in range(_MAX_PERIOD):
+        edge = graph.path_edges[node]
+        node = 0 if edge == NONE else graph.edge_source(edge)
+        if not node or node in others:
+            return bool(node)
+    return False
 
 
 def _head(graph: HeapGraph, places: PlaceIndex, links: Sequence[int]) -> tuple[int, int]:
