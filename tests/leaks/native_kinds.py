@@ -131,6 +131,12 @@ def torch_tensors():
     return lambda number: torch.full((SIZE // 4,), float(number)), storage_bytes
 
 
+def torch_views():
+    import torch
+
+    return lambda number: torch.full((512, SIZE // 2048), float(number))[:2].t(), storage_bytes
+
+
 def torch_parameters():
     import torch
 
@@ -207,6 +213,7 @@ KINDS = {
     pyarrow_tables: ["pyarrow"],
     polars_frames: ["polars"],
     torch_tensors: ["torch"],
+    torch_views: ["torch"],
     torch_parameters: ["torch"],
     torch_losses: ["torch"],
     pillow_images: ["PIL"],

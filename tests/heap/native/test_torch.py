@@ -207,6 +207,12 @@ def test_objects_that_torch_keeps_in_native_code_are_stated_as_held():
     assert held_by(tensor) == {id(tensor.untyped_storage())}
 
 
+def test_the_base_of_a_view_is_held_by_the_view():
+    base = torch.zeros(3, 3)
+    view = base[1:].t()
+    assert held_by(view) == {id(base), id(base.untyped_storage())}
+
+
 def test_a_gradient_is_held_by_its_parameter():
     parameter = torch.nn.Parameter(torch.zeros(3))
     parameter.sum().backward()

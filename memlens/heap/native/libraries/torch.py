@@ -4,7 +4,7 @@ The attributes are read with the descriptors of torch's own C types, with the fu
 can be overridden switched off, and saved tensors are never unpacked: no hook and no mode of the
 program runs.
 
-The Python objects of storages, gradients and saved tensors stay alive as long as their C++ objects, which
+The Python objects of storages, bases, gradients and saved tensors stay alive as long as their C++ objects, which
 hold the only reference to them. So each is stated as held by the tensor that leads there.
 """
 
@@ -40,6 +40,9 @@ def _blocks_of_tensor(tensor: Any) -> list[NativeBlock]:
     torch = sys.modules["torch"]
     with torch._C.DisableTorchFunction():
         blocks = _data_blocks(torch, tensor)
+        base = tensor._base  # of a view
+        if base is not None:
+            blocks.append(held_object(base))
         # Without the check torch warns that a tensor which is no leaf has no gradient.
         if tensor.requires_grad and (tensor.is_leaf or tensor.retains_grad):
             grad = tensor.grad
