@@ -33,6 +33,24 @@ def leaking_tensors(p, n):
     p.module("app", batches=tensors(p, n), small=table_of(p, n))
 
 
+def tensors_with_two_blocks(p, n, first, second):
+    table = p.node("list", 64 + 8 * n, key="kept", length=n)
+    for position in range(n):
+        tensor = p.node("torch.Tensor", 80, key=position)
+        p.edge(table, tensor, K.INDEX, position=position)
+        p.native(first, tensor, key=(position, "own"))
+        p.native(second, tensor, key=(position, "other"))
+    p.module("app", kept=table)
+
+
+def leaking_losses(p, n):
+    tensors_with_two_blocks(p, n, 4, MIB)
+
+
+def leaking_gradients(p, n):
+    tensors_with_two_blocks(p, n, MIB, MIB)
+
+
 def test_a_leak_of_tensors_is_ranked_by_its_native_bytes():
     first, second = find_leaks(series(leaking_tensors))
     assert (first.holder, second.holder) == ("app.batches", "app.small")
@@ -47,6 +65,16 @@ def test_a_leak_of_tensors_is_ranked_by_its_native_bytes():
     assert plain["native_growth"] == [
         {"library": "torch", "device": "cpu", "growth_bytes": 30 * MIB, "holder": ""}
     ]
+
+
+def test_tensors_that_keep_what_autograd_saved_are_told_apart():
+    (suspect,) = find_leaks(series(leaking_losses))
+    assert suspect.suggestion.endswith("store tensor.item() or tensor.detach().")
+
+
+@pytest.mark.parametrize("plant", [leaking_tensors, leaking_gradients])
+def test_tensors_with_their_own_memory_get_no_advice_on_autograd(plant):
+    assert not [one for one in find_leaks(series(plant)) if "autograd" in one.suggestion]
 
 
 def test_a_threshold_counts_native_bytes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from memlens._text import format_count
 from memlens.leaks.patterns.callables import captures, listeners
@@ -25,6 +26,7 @@ from memlens.leaks.patterns.interpreter import (
     native_holders,
     tracebacks,
 )
+from memlens.leaks.patterns.native_values import advice_on_values
 from memlens.leaks.patterns.standard import standard_places
 
 __all__ = ("recognise",)
@@ -57,7 +59,7 @@ def recognise(case: Case) -> Diagnosis:
     for rule in _RULES:
         finding = rule(case)
         if finding is not None:
-            return finding
+            return replace(finding, suggestion=finding.suggestion + advice_on_values(case))
     return Diagnosis(
         None,
         f"it gained {format_count(case.holder.count_growth)} entries and lost none",
