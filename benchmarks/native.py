@@ -4,25 +4,34 @@ Run: ``python benchmarks/native.py``
 
 The median CPU time of an adapter for each kind of object, of the libraries that are installed, with
 what ``measure`` adds: checks, rows, the clock, and once the list of mapped files. The goal is 5
-microseconds an object; what has many parts, or is estimated, takes longer. The last line is what a
-capture pays to find the types.
+microseconds an object; what has many parts, or is estimated, takes longer. Then: what a capture pays
+to find the types; a capture of a heap that has none of the objects, relative to one without adapters;
+and forked captures while torch and polars work in other threads: how often a library did not come
+back, and the pause beside that of a bare fork.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import statistics
 import sys
+import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import memlens
+from memlens import _core
+from memlens.heap.capture.native_options import native_options
 from memlens.heap.native.measure import make_measure
 from memlens.heap.native.registry import active_types
 
 OBJECTS, RUNS = 3000, 9
+PLAIN_OBJECTS, PLAIN_RUNS = 300_000, 15
+BUSY_SNAPSHOTS = 20
 LATER = "asked for later"
 
 
@@ -121,6 +130,75 @@ def median_microseconds(make):
     return statistics.median(times)
 
 
+def ratio_without_objects():
+    """Return the time of a capture with adapters over one without, in a heap of plain objects."""
+    kept = [{"n": n} for n in range(PLAIN_OBJECTS)]
+    times = {True: [], False: []}
+    for run in range(2 * PLAIN_RUNS):
+        with_adapters = run % 2 == 0
+        start = time.thread_time()
+        options = native_options(forked=False) if with_adapters else {}
+        _core.capture(**options)
+        times[with_adapters].append(time.thread_time() - start)
+    assert len(kept) == PLAIN_OBJECTS
+    return statistics.median(times[True]) / statistics.median(times[False])
+
+
+def torch_work(stop):
+    import torch
+
+    weights = torch.randn(300, 300, requires_grad=True)
+    while not stop.is_set():
+        (weights @ weights).exp().sum().backward()
+
+
+def polars_work(stop):
+    import polars as pl
+
+    frame = pl.DataFrame({"key": [n % 97 for n in range(200_000)], "n": range(200_000)})
+    while not stop.is_set():
+        frame.group_by("key").agg(pl.col("n").sum()).sort("n")
+
+
+def bare_fork_seconds():
+    start = time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    seconds = time.perf_counter() - start
+    os.waitpid(pid, 0)
+    return seconds
+
+
+def print_busy_snapshots():
+    """Take forked snapshots while libraries work in other threads."""
+    kept, stop, working = [], threading.Event(), []
+    for library, work in (("torch", torch_work), ("polars", polars_work)):
+        if importlib.util.find_spec(library) is not None:
+            kept += [make() for _, make in LIBRARIES[library]() for _ in range(50)]
+            working.append(threading.Thread(target=work, args=(stop,), daemon=True))
+    for thread in working:
+        thread.start()
+    pauses, forks, seconds, lost = [], [], [], {}
+    for _ in range(BUSY_SNAPSHOTS):
+        forks.append(bare_fork_seconds())
+        start = time.perf_counter()
+        snapshot = memlens.take_heap_snapshot(mode="fork")
+        seconds.append(time.perf_counter() - start)
+        pauses.append(snapshot.pause_seconds)
+        for note in snapshot.graph.adapter_notes:
+            lost[note.library] = lost.get(note.library, 0) + (note.state == "started")
+    stop.set()
+    for thread in working:
+        thread.join()
+    print(f"\n{BUSY_SNAPSHOTS} forked snapshots while {len(working)} threads work, medians: pause"
+          f" {statistics.median(pauses) * 1e3:.1f} ms, bare fork"
+          f" {statistics.median(forks) * 1e3:.1f} ms, snapshot {statistics.median(seconds):.2f} s"
+          f" (longest {max(seconds):.2f} s)")  # fmt: skip
+    for library, count in sorted(lost.items()):
+        print(f"  {library}: did not come back in {count} of {BUSY_SNAPSHOTS}")
+
+
 def main():
     print(f"Python {sys.version.split()[0]}")
     print(f"{'microseconds an object':<44}{'us':>8}")
@@ -137,6 +215,10 @@ def main():
         times.append((time.thread_time() - start) * 1e6)
     print(f"\nfinding {len(types)} types in {len(sys.modules):,} modules: "
           f"{statistics.median(times):.0f} us")  # fmt: skip
+    print(f"capture of {PLAIN_OBJECTS:,} plain objects with adapters, relative to one without:"
+          f" {ratio_without_objects():.3f}")  # fmt: skip
+    if _core.fork_capture is not None:
+        print_busy_snapshots()
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class OriginFinder:
             return
         match = _NAMED_FUNCTION.match(path.root)
         if match is not None and path.root_kind != "garbage":
-            yield self._of_function(match["function"])
+            yield self._of_function(match["function"], path.root)
 
     def _of_type(self, name: str) -> Origin | None:
         """Return whose a class is; None of a built-in one, which says nothing."""
@@ -112,8 +112,11 @@ class OriginFinder:
             return self._of_file(location.file)
         return _INTERPRETER if top in sys.stdlib_module_names and top != "__main__" else None
 
-    def _of_function(self, name: str) -> Origin | None:
+    def _of_function(self, name: str, root: str) -> Origin | None:
+        """Return whose a function is; of several with its name, the one in the file that a root names."""
         files = self._function_files.get(name, set())
+        if len(files) > 1:
+            files = {file for file in files if f"({file.rpartition('/')[2]}:" in root}
         return self._of_file(next(iter(files))) if len(files) == 1 else None
 
     def _of_file(self, file: str) -> Origin:
