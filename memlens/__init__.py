@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from memlens.files import export, load
     from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
     from memlens.heap.live import retained_size, why_alive
+    from memlens.heap.native.blocks import NativeBlock
+    from memlens.heap.native.registry import register_native, unregister_native
     from memlens.heap.snapshot import HeapSnapshot, compare_snapshots
     from memlens.leaks.leak_report import LeakReport, find_leaks
     from memlens.leaks.scopes import scope
@@ -61,6 +63,7 @@ __all__ = (
     "MemoryLeakDetector",
     "MemoryProfiler",
     "MemorySampler",
+    "NativeBlock",
     "TraceStore",
     "assert_collected",
     "breakdown",
@@ -74,11 +77,13 @@ __all__ = (
     "profile_memory",
     "progress_bar",
     "read_memory",
+    "register_native",
     "retained_size",
     "scope",
     "start_heap_snapshot",
     "stuck_tasks",
     "take_heap_snapshot",
+    "unregister_native",
     "watch_closed",
     "why_alive",
 )
@@ -93,6 +98,8 @@ _HOMES = {
     "memlens.files": ("export", "load"),
     "memlens.heap.capture.take": ("start_heap_snapshot", "take_heap_snapshot"),
     "memlens.heap.live": ("retained_size", "why_alive"),
+    "memlens.heap.native.blocks": ("NativeBlock",),
+    "memlens.heap.native.registry": ("register_native", "unregister_native"),
     "memlens.heap.snapshot": ("HeapSnapshot", "compare_snapshots"),
     "memlens.leaks.leak_report": ("LeakReport", "find_leaks"),
     "memlens.leaks.scopes": ("scope",),

@@ -50,6 +50,7 @@ def use_trees(sections: dict[str, memoryview], dominator: array[int], retained: 
         _graph.children_rows(column)
         _graph.spread_flags(column, flags, 32)
         _graph.nearest_marked(column, bytes([0, 1]) * (last // 2) + bytes(last % 2 + 1))
+        _graph.subtree_sums(column, sections["node_size"])
         _graph.retained_by_group(column, retained, groups, len(sections["type_name"]), flags, 2)
 
 
@@ -59,9 +60,6 @@ def use_rankings(sections: dict[str, memoryview], retained: array[int]) -> None:
     flags, count = sections["node_flags"], len(sections["node_type"])
     for most in (0, 10, count, 2 * count):
         _graph.largest_nodes(retained, flags, most, 2)
-    sized = bytes(len(sections["type_name"]))
-    keys = array("Q", range(len(sized)))
-    _graph.identity_keys(sections["node_type"], sections["node_size"], keys, sized)
     marks = bytearray(count)
     marks[1::3] = b"\1" * len(marks[1::3])
     _graph.reached_nodes(*columns, marks)
@@ -81,8 +79,9 @@ def main() -> None:
     _graph.shortest_paths(*columns, bytes(len(sections["root_kind"])))
     types = len(sections["type_name"])
     _graph.count_types(sections["node_type"], sections["node_size"], sections["node_flags"], types)
-    keys = array("Q", sections["node_size"])
-    same = _graph.match_nodes(sections["node_address"], keys, sections["node_address"], keys)
+    identities = [sections[name] for name in ("node_address", "node_type", "node_size")]
+    identities += [array("Q", range(types)), bytes([0, 1]) * (types // 2) + bytes(types % 2)]
+    same = _graph.match_nodes(*identities, *identities)
     _graph.mark_matched(same, sections["node_flags"], sections["node_flags"], 34, 1 << 15)
     _graph.grown_rows(columns[0], columns[0], same)
     status = capture_forked()

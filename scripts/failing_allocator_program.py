@@ -124,6 +124,7 @@ FLAGS = array("H", [0] * NODES)
 MARKS = array("B", [node % 3 == 0 for node in range(NODES)])
 ADDRESSES = array("Q", [node * 4096 + (8 if node % 4 == 0 else 0) for node in range(NODES)])
 KEYS = array("Q", range(1, NODES + 1))
+IDENTITIES = ADDRESSES, TYPES, SIZES, KEYS[:7], array("B", [1] * 7)
 ALL = array("I", range(NODES))
 
 
@@ -136,6 +137,7 @@ def dominators() -> Any:
         _core.children_rows(dominator),
         _core.spread_flags(dominator, FLAGS, 1),
         _core.nearest_marked(dominator, MARKS),
+        _core.subtree_sums(dominator, SIZES),
         _core.retained_by_group(dominator, retained, TYPES, 7, FLAGS),
     )
 
@@ -155,10 +157,14 @@ def counts() -> Any:
     offsets = EDGES["edge_offset"]
     return (
         _core.count_types(TYPES, SIZES, FLAGS, 7),
-        _core.match_nodes(ADDRESSES, KEYS, ADDRESSES, KEYS),
+        _core.match_nodes(*IDENTITIES, *IDENTITIES),
+        _core.match_runs(ALL),
+        _core.matches_of_runs(array("Q", [0]), NODES),
+        _core.birth_steps([ALL, ALL], NODES),
+        _core.number_keys(KEYS),
+        _core.group_nodes(KEYS, MARKS, FLAGS, 0),
         _core.grown_rows(offsets, offsets, ALL),
         _core.largest_nodes(SIZES, FLAGS, 10),
-        _core.identity_keys(TYPES, SIZES, KEYS[:7], array("B", [1] * 7)),
         _core.mark_matched(ALL, FLAGS, FLAGS, 0, 4),
     )
 

@@ -47,7 +47,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sampler"},
         {"sampling_thread"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
-        {"limits"},
+        {"limits", "held_memory"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
@@ -67,7 +67,7 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"growth"},
         {"places"},
-        {"gates", "place_keys", "fingerprints", "origins", "slow_collector"},
+        {"gates", "place_keys", "fingerprints", "origins", "slow_collector", "native_growth"},
     ],
     "memlens.lifetimes": [
         {"libraries"},

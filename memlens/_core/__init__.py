@@ -37,28 +37,31 @@ __all__ = (
     "fork_capture",
     "group_nodes",
     "grown_rows",
-    "identity_keys",
+    "is_ascending",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "match_runs",
+    "matches_of_runs",
     "mostly_flagged",
     "nearest_marked",
-    "node_lengths",
     "nodes_flagged",
     "nodes_of_types",
+    "number_keys",
     "place_keys",
     "reach_marked",
     "reached_nodes",
     "retained_by_group",
     "reverse_edges",
     "row_gains",
-    "row_sums",
+    "row_lengths",
     "share_sizes",
     "shortest_paths",
     "spread_flags",
+    "subtree_sums",
     "text_keys",
     "unlisted_nodes",
 )
@@ -109,28 +112,31 @@ if TYPE_CHECKING:
         edges_labelled,
         group_nodes,
         grown_rows,
-        identity_keys,
+        is_ascending,
         largest_nodes,
         mark_born,
         mark_buffers,
         mark_containers,
         mark_matched,
         match_nodes,
+        match_runs,
+        matches_of_runs,
         mostly_flagged,
         nearest_marked,
-        node_lengths,
         nodes_flagged,
         nodes_of_types,
+        number_keys,
         place_keys,
         reach_marked,
         reached_nodes,
         retained_by_group,
         reverse_edges,
         row_gains,
-        row_sums,
+        row_lengths,
         share_sizes,
         shortest_paths,
         spread_flags,
+        subtree_sums,
         text_keys,
         unlisted_nodes,
     )
@@ -148,28 +154,31 @@ else:
     edges_labelled = _functions.edges_labelled
     group_nodes = _functions.group_nodes
     grown_rows = _functions.grown_rows
-    identity_keys = _functions.identity_keys
+    is_ascending = _functions.is_ascending
     largest_nodes = _functions.largest_nodes
     mark_born = _functions.mark_born
     mark_buffers = _functions.mark_buffers
     mark_containers = _functions.mark_containers
     mark_matched = _functions.mark_matched
     match_nodes = _functions.match_nodes
+    match_runs = _functions.match_runs
+    matches_of_runs = _functions.matches_of_runs
     mostly_flagged = _functions.mostly_flagged
     nearest_marked = _functions.nearest_marked
-    node_lengths = _functions.node_lengths
     nodes_flagged = _functions.nodes_flagged
     nodes_of_types = _functions.nodes_of_types
+    number_keys = _functions.number_keys
     place_keys = _functions.place_keys
     reach_marked = _functions.reach_marked
     reached_nodes = _functions.reached_nodes
     retained_by_group = _functions.retained_by_group
     reverse_edges = _functions.reverse_edges
     row_gains = _functions.row_gains
-    row_sums = _functions.row_sums
+    row_lengths = _functions.row_lengths
     share_sizes = _functions.share_sizes
     shortest_paths = _functions.shortest_paths
     spread_flags = _functions.spread_flags
+    subtree_sums = _functions.subtree_sums
     text_keys = _functions.text_keys
     unlisted_nodes = _functions.unlisted_nodes
 # The pure core cannot capture in a forked child: there it is None.

@@ -35,7 +35,7 @@ def add_view_commands(commands: Any) -> None:
     summary = _view(commands, "summary", "show the objects of the heap in groups", _summary)
     summary.add_argument(
         "--by",
-        choices=(*GROUPINGS, "site", "kind"),
+        choices=(*GROUPINGS, "site", "kind", "device"),
         default="type",
         help="what to group by (default: type)",
     )
@@ -163,6 +163,8 @@ def _paths(arguments: argparse.Namespace) -> int:
                 "type": node.type_name,
                 "address": node.address,
                 "retained_bytes": node.retained_bytes,
+                "retained_native_bytes": node.retained_native_bytes,
+                "retained_device_bytes": node.retained_device_bytes,
                 "paths": [path.to_dict() for path in paths],
             }
             for node, paths in found

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from memlens.heap.graph.allocation_sites import AllocationSites, SiteShare
     from memlens.heap.graph.dominator_tree import DominatorTree
     from memlens.heap.graph.heap_graph import Edge, HeapGraph
+    from memlens.heap.graph.native_blocks import AdapterNote, NativeBlocks, NativeKind
     from memlens.heap.graph.node import Node
     from memlens.heap.graph.paths import Hop, RetentionPath, RetentionPathFinder
     from memlens.heap.live import Retention, retained_size, why_alive
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from memlens.heap.snapshot import HeapSnapshot, compare_snapshots
     from memlens.heap.views.branch import Branch
     from memlens.heap.views.containment import Containment, ContainmentGroup
+    from memlens.heap.views.devices import DeviceHolder, DeviceRow, DeviceSummary
     from memlens.heap.views.dominators import BigDrop, BigDrops, Dominators
     from memlens.heap.views.duplicates import DuplicateGroup, Duplicates
     from memlens.heap.views.node_set import NodeSet
@@ -43,12 +45,16 @@ if TYPE_CHECKING:
     from memlens.heap.views.summary import Summary, SummaryRow
 
 __all__ = (
+    "AdapterNote",
     "AllocationSites",
     "BigDrop",
     "BigDrops",
     "Branch",
     "Containment",
     "ContainmentGroup",
+    "DeviceHolder",
+    "DeviceRow",
+    "DeviceSummary",
     "DominatorTree",
     "Dominators",
     "DuplicateGroup",
@@ -60,6 +66,8 @@ __all__ = (
     "HeapGraph",
     "HeapSnapshot",
     "Hop",
+    "NativeBlocks",
+    "NativeKind",
     "Node",
     "NodeSet",
     "Referrers",
@@ -94,6 +102,7 @@ _HOMES = {
     "memlens.heap.graph.allocation_sites": ("AllocationSites", "SiteShare"),
     "memlens.heap.graph.dominator_tree": ("DominatorTree",),
     "memlens.heap.graph.heap_graph": ("Edge", "HeapGraph"),
+    "memlens.heap.graph.native_blocks": ("AdapterNote", "NativeBlocks", "NativeKind"),
     "memlens.heap.graph.node": ("Node",),
     "memlens.heap.graph.paths": ("Hop", "RetentionPath", "RetentionPathFinder"),
     "memlens.heap.live": ("Retention", "retained_size", "why_alive"),
@@ -101,6 +110,7 @@ _HOMES = {
     "memlens.heap.snapshot": ("HeapSnapshot", "compare_snapshots"),
     "memlens.heap.views.branch": ("Branch",),
     "memlens.heap.views.containment": ("Containment", "ContainmentGroup"),
+    "memlens.heap.views.devices": ("DeviceHolder", "DeviceRow", "DeviceSummary"),
     "memlens.heap.views.dominators": ("BigDrop", "BigDrops", "Dominators"),
     "memlens.heap.views.duplicates": ("DuplicateGroup", "Duplicates"),
     "memlens.heap.views.node_set": ("NodeSet",),

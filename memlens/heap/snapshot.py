@@ -6,16 +6,19 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from memlens._core.layout import NodeFlag
 from memlens._text import format_count
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.comparison import HeapComparison, compare_graphs
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.native_blocks import NativeKind
 from memlens.heap.graph.node import Node
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
 from memlens.heap.graph.snapshot_file import SectionFile, write_sections
 from memlens.heap.graph.validation import CheckedSections
 from memlens.heap.views.branch import Branch
 from memlens.heap.views.containment import containment_of
+from memlens.heap.views.devices import summarise_devices
 from memlens.heap.views.dominators import Dominators, dominators_of
 from memlens.heap.views.duplicates import Duplicates, duplicates_of
 from memlens.heap.views.lookup import find_path
@@ -28,6 +31,9 @@ from memlens.heap.views.summary import Summary, garbage_of, summarise
 from memlens.heap.views.visibility import check_min, shown_nodes
 
 __all__ = ("HeapSnapshot", "compare_snapshots")
+
+
+_MAX_SMALL_BYTES = 512  # of a block of pymalloc
 
 
 class HeapSnapshot:
@@ -71,7 +77,12 @@ class HeapSnapshot:
     @property
     def object_count(self) -> int:
         """The number of captured objects, including garbage and memlens's own."""
-        return self.graph.node_count - 1
+        return self.graph.object_count
+
+    @property
+    def native_block_count(self) -> int:
+        """The number of blocks of native memory that captured objects hold."""
+        return 0 if self.graph.native is None else len(self.graph.native)
 
     @property
     def edge_count(self) -> int:
@@ -80,8 +91,43 @@ class HeapSnapshot:
 
     @property
     def total_bytes(self) -> int:
-        """The total shallow size of all captured objects."""
+        """The total shallow size of all captured objects and native blocks."""
         return sum(self.graph.node_size)
+
+    @property
+    def native_bytes(self) -> int:
+        """The part of `total_bytes` that is native memory of this machine: not of devices."""
+        return sum(size for kind, size in self._native_sizes() if kind.is_host)
+
+    @property
+    def device_bytes(self) -> int:
+        """The part of `total_bytes` that is memory of devices, such as ``cuda:0``."""
+        return sum(size for kind, size in self._native_sizes() if not kind.is_host)
+
+    @property
+    def large_object_bytes(self) -> int:
+        """The bytes of objects of more than 512 bytes, which come from malloc, not from pymalloc.
+
+        Without those of memlens itself.
+        """
+        left_out = int(NodeFlag.OWN | NodeFlag.NATIVE)
+        pairs = zip(self.graph.node_size, self.graph.flags, strict=True)
+        return sum(size for size, flag in pairs if size > _MAX_SMALL_BYTES and not flag & left_out)
+
+    def native_by_device(self) -> dict[str, dict[str, int]]:
+        """Return the bytes of native blocks that objects hold, by device and library.
+
+        Devices are ``cpu``, ``mapped`` (files) and those of libraries, such as ``cuda:0``.
+        """
+        found: dict[str, dict[str, int]] = {}
+        for kind, size in self._native_sizes():
+            libraries = found.setdefault(kind.device, {})
+            libraries[kind.library] = libraries.get(kind.library, 0) + size
+        return found
+
+    def _native_sizes(self) -> Iterator[tuple[NativeKind, int]]:
+        native = self.graph.native
+        return iter(()) if native is None else native.sizes(self.graph.node_size)
 
     # -- views -----------------------------------------------------------------------------------
 
@@ -89,13 +135,17 @@ class HeapSnapshot:
         """Return the objects in groups, with the count, shallow and retained size of each group.
 
         ``by``: ``"type"``; ``"module"``, where the type is defined; ``"size"``, in powers of two;
-        ``"referrer"``, the types and kinds of roots that refer to an object; ``"site"``, the line
-        that allocated it. Sites are estimated from sampled objects; their retained sizes are of the
-        sampled objects only. Raises ``OptionError`` for another grouping, ``NotInSnapshotError``
-        for sites if allocations were not sampled.
+        ``"referrer"``, the types and kinds of roots that refer to an object; ``"device"``, where
+        memory lies: the Python heap, native memory, mapped files and each device, with the objects
+        that retain the most of it; ``"site"``, the line that allocated it. Sites are estimated from
+        sampled objects; their retained sizes are of the sampled objects only. Raises
+        ``OptionError`` for another grouping, ``NotInSnapshotError`` for sites if allocations were
+        not sampled.
         """
         if by == "site":
             return summarise_sites(self.graph, include_garbage=include_garbage)
+        if by == "device":
+            return summarise_devices(self.graph, include_garbage=include_garbage)
         return summarise(self.graph, by, include_garbage=include_garbage)
 
     def statistics(self, *, include_garbage: bool = False) -> Statistics:

@@ -16,6 +16,7 @@ from memlens._lazy import lazy_exports
 if TYPE_CHECKING:
     from memlens.leaks.baselines import Baseline, KnownSuspect
     from memlens.leaks.leak_report import LeakReport, find_leaks
+    from memlens.leaks.native_growth import NativeGrowth
     from memlens.leaks.origins import Origin
     from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
     from memlens.leaks.scopes import Scope, scope
@@ -28,6 +29,7 @@ __all__ = (
     "KnownSuspect",
     "LeakReport",
     "LeakSuspect",
+    "NativeGrowth",
     "Origin",
     "Scope",
     "ScopeReport",
@@ -39,6 +41,7 @@ __all__ = (
 _HOMES = {
     "memlens.leaks.baselines": ("Baseline", "KnownSuspect"),
     "memlens.leaks.leak_report": ("LeakReport", "find_leaks"),
+    "memlens.leaks.native_growth": ("NativeGrowth",),
     "memlens.leaks.origins": ("Origin",),
     "memlens.leaks.scopes": ("Scope", "scope"),
     "memlens.leaks.scope_report": ("ScopeReport", "ScopeSurvivors"),

@@ -48,6 +48,7 @@ def find_cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHol
         cases, bounded = name_holders(at_end, holders)
         cases += _released_cases(released, cases)
         return _largest_first(cases), bounded
+    at_end.forget_same()
     shared.forget(at_end.last)
     then = _while_running(ordered)
     running = _growth(then, shared)
@@ -139,7 +140,7 @@ def _is_smaller_in(graph: HeapGraph, case: Case, shared: Shared) -> bool:
     """
     if case.path.root_kind != "module":
         return False
-    later = shared.same(graph, case.graph)
+    later = shared.same(graph, case.graph).column()
     nodes = case.holder.members or (case.holder.node,)
     if all(later[node] == NONE for node in nodes):
         return False

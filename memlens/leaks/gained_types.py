@@ -6,6 +6,7 @@ from collections import Counter
 
 from memlens._core.layout import NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.native_blocks import is_native_type
 from memlens.leaks.growth import Holder
 from memlens.leaks.patterns.case import DATA, Case, is_standard, named_base, package_of
 
@@ -24,7 +25,8 @@ def gained_types(case: Case) -> tuple[str, ...]:
     """Return what the holder gained, the most telling types first.
 
     The program's own types come before those of the standard library, and these before plain data;
-    of each kind first the values added, then keys, then what came with them, most bytes first.
+    of each kind first the values added, then keys, then what came with them, most bytes first. The
+    native memory that came with them is last.
     """
     entries, by_bytes = _types_of(case.graph, case.holder)
     based = _named_by_base(case.graph, case.holder)
@@ -38,12 +40,14 @@ def gained_types(case: Case) -> tuple[str, ...]:
     ]
     ranked = list(dict.fromkeys(ranked)) or [case.subject_type]  # it grew in its own memory
     few = _few(case, based)
+    native = [name for name in ranked if is_native_type(name)][:1]
+    ranked = [name for name in ranked if not is_native_type(name)]
     ranked.sort(key=lambda name: _FEW_LAST if name in few else _plainness(name))
     first = next(iter(values.most_common(1)), None)
-    found = ranked[:_MAX_TYPES]
+    found = ranked[: _MAX_TYPES - len(native)]
     if first is not None and first[0] not in found:
         found[-1] = first[0]
-    return tuple(found)
+    return (*found, *native)
 
 
 def _few(case: Case, based: dict[str, str]) -> set[str]:

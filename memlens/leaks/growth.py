@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -16,11 +16,13 @@ from memlens._core.layout import NONE, NodeFlag, RootKind
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
+from memlens.heap.graph.native_blocks import NativeKind
 from memlens.leaks.places import PlaceIndex
 
-__all__ = ("HIDDEN", "Growth", "Holder", "Shared", "informative_steps", "length_in")
+__all__ = ("HIDDEN", "NOT_ELEMENTS", "Growth", "Holder", "Shared", "informative_steps", "length_in")
 
 HIDDEN = int(NodeFlag.OWN | NodeFlag.GARBAGE)  # a plain int: `&` with a Flag is ten times slower
+NOT_ELEMENTS = HIDDEN | int(NodeFlag.NATIVE)  # a block belongs to an element, and is none itself
 _MIN_INTERVAL_SHARE = 0.25  # of the mean interval; shorter ones say little and are merged
 _MIN_ENDING_SHARE = 0.6  # of the mean interval, where the program's work ended in the last one
 
@@ -34,7 +36,7 @@ class Holder:
     structure); ``structure``; ``native`` (objects that native code holds) or ``garbage``.
     ``start``: the snapshot in which its history begins. ``lengths``: a number for each snapshot
     from there on: of elements; of a chain, of its objects; of a buffer, of its bytes. ``members``:
-    the containers of a cluster.
+    the containers of a cluster. ``native_bytes``: the part of ``share_bytes`` that is native memory.
     """
 
     node: int
@@ -45,11 +47,31 @@ class Holder:
     gained: Sequence[int] = ()  # all the new objects that they reach
     share_bytes: float = 0.0
     members: tuple[int, ...] = ()
+    native_bytes: dict[NativeKind, float] = field(default_factory=dict)
 
     @property
     def count_growth(self) -> int:
         """Elements gained since the holder's history begins; of a buffer, none."""
         return 0 if self.shape == "buffer" else self.lengths[-1] - self.lengths[0]
+
+
+class Matches:
+    """The same objects in two snapshots, in little memory until they are needed.
+
+    While the places of the snapshots are found, these columns would be a third of all memory. Most
+    objects are where they were, relative to their neighbours, so that runs of them are few.
+    """
+
+    def __init__(self, column: array[int]) -> None:
+        runs = checked_core.match_runs(column)
+        self._count = len(column)
+        self._stored = runs if 2 * len(runs) < len(column) else column
+
+    def column(self) -> array[int]:
+        """Return for each node the same object's node before, or ``NONE``."""
+        if self._stored.typecode == "I":
+            return self._stored
+        return checked_core.matches_of_runs(self._stored, self._count)
 
 
 class Shared:
@@ -59,19 +81,19 @@ class Shared:
     """
 
     def __init__(self) -> None:
-        self._same: dict[tuple[int, int], array[int]] = {}
+        self._same: dict[tuple[int, int], Matches] = {}
         self._places: dict[int, PlaceIndex] = {}
         self._function_keys: dict[tuple[int, int], int] = {}
 
-    def same(self, before: HeapGraph, after: HeapGraph) -> array[int]:
+    def same(self, before: HeapGraph, after: HeapGraph) -> Matches:
         """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
         pair = id(before), id(after)
         if pair not in self._same:
-            self._same[pair] = match_graphs(before, after)
+            self._same[pair] = Matches(match_graphs(before, after))
         return self._same[pair]
 
     def places(self, graph: HeapGraph, *, is_last: bool) -> PlaceIndex:
-        """Return the places of a graph; of the last one of an analysis the paths stay, too."""
+        """Return the places of a graph; of the last one of an analysis the keys stay, too."""
         if id(graph) not in self._places:
             self._places[id(graph)] = PlaceIndex(
                 graph, HIDDEN, is_last=is_last, function_keys=self._function_keys
@@ -101,18 +123,19 @@ class Growth:
         self.graphs = graphs
         self.seconds = list(seconds)
         self.last = graphs[-1]
-        # For each node of graph k + 1 the same object's node in graph k, or NONE.
         self._shared = shared or Shared()
-        self.same = [self._shared.same(before, after) for before, after in pairwise(graphs)]
-        self.births = self._find_births()
+        self._matches = [self._shared.same(before, after) for before, after in pairwise(graphs)]
         self._born: dict[int, array[int]] = {}
 
-    def _find_births(self) -> array[int]:
+    @cached_property
+    def same(self) -> list[array[int]]:
+        """For each node of graph k + 1 the same object's node in graph k, or ``NONE``."""
+        return [matches.column() for matches in self._matches]
+
+    @cached_property
+    def births(self) -> array[int]:
         """For each node of the last graph, the snapshot in which the object was first seen."""
-        births = array("I", bytes(4 * self.graphs[0].node_count))
-        for step, same in enumerate(self.same, start=1):
-            births = checked_core.birth_steps(same, births, step)
-        return births
+        return checked_core.birth_steps(self.same, self.graphs[0].node_count)
 
     @property
     def end(self) -> int:
@@ -121,7 +144,7 @@ class Growth:
 
     def match(self, before: HeapGraph, after: HeapGraph) -> array[int]:
         """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
-        return self._shared.same(before, after)
+        return self._shared.same(before, after).column()
 
     def places(self, step: int) -> PlaceIndex:
         """Return the places of one snapshot."""
@@ -137,9 +160,19 @@ class Growth:
 
         They take most of the memory. When each object was born is still known.
         """
-        self.same.clear()
+        self.forget_same()
+        self._matches.clear()
         for graph in self.graphs:
             self._shared.forget(graph)
+
+    def visible(self, nodes: set[int], step: int) -> set[int]:
+        """Return those nodes of a snapshot that are the program's and reachable."""
+        return self.places(step).visible(nodes)
+
+    def forget_same(self) -> None:
+        """Free the columns of `same`, which are made again when they are used."""
+        _ = self.births  # is made of them
+        self.__dict__.pop("same", None)
 
     @property
     def new(self) -> array[int]:

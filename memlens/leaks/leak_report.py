@@ -12,6 +12,7 @@ from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline, KnownSuspect
 from memlens.leaks.growing_types import growing_types
+from memlens.leaks.native_growth import NativeGrowth, incomplete_notes, native_growth, native_text
 from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.slow_collector import slow_collector_note
 from memlens.leaks.stated_bounds import BoundedHolder
@@ -50,8 +51,10 @@ class LeakReport(Sequence[LeakSuspect]):
     0. ``pytest_records``: what pytest keeps of each test
     until the end, None outside a run of tests. ``not_analysed``: why the snapshots were not analysed,
     where that is so; then there are no suspects. ``gone``: what the baseline knows and was not found.
-    ``collector_note``: what the garbage collector of this release of Python does to the memory of a
-    program, None where that is nothing unusual.
+    ``native_growth``: which native memory with known holders grew, by library and device, where some
+    memory is recorded, else None; ``native_incomplete``: what adapters of libraries could not see of
+    it. ``collector_note``: what the garbage collector of this release of
+    Python does to the memory of a program, None where that is nothing unusual.
     """
 
     pid: int
@@ -68,6 +71,8 @@ class LeakReport(Sequence[LeakSuspect]):
     not_analysed: str = ""
     gone: tuple[KnownSuspect, ...] = ()
     collector_note: str | None = None
+    native_growth: tuple[NativeGrowth, ...] | None = None
+    native_incomplete: tuple[str, ...] = ()
     undecided_bytes: int = 0
 
     @property
@@ -137,6 +142,10 @@ class LeakReport(Sequence[LeakSuspect]):
             head = f"{self.alert}\n\n{head}"
         if self.snapshot_count == 2:
             head += f"\n{_TWO_SNAPSHOTS}"
+        if self.alert is not None and (
+            native := native_text(self.native_growth, self.native_incomplete)
+        ):
+            head += f"\n{labelled('', native, label_width=0, indent='')}"
         if self.collector_note is not None:
             head += f"\n{labelled('', self.collector_note, label_width=0, indent='')}"
         if not self.suspects:
@@ -158,6 +167,8 @@ class LeakReport(Sequence[LeakSuspect]):
         """Say that nothing is suspect; of two snapshots, say also what there is more of."""
         if self.unexplained is not None:
             text = f"Growth without a holder, confidence {self.confidence}. {self.unexplained}"
+            if self.alert is None:  # the head says it
+                text += f" {native_text(self.native_growth, self.native_incomplete)}".rstrip()
             return labelled("", text, label_width=0, indent="")
         if self.undecided_bytes and not self.alert and self.snapshot_count > 2:
             text = _UNDECIDED.format(format_change(self.undecided_bytes))
@@ -223,6 +234,10 @@ class LeakReport(Sequence[LeakSuspect]):
             "unexplained": self.unexplained.to_dict() if self.unexplained else None,
             "undecided_bytes": self.undecided_bytes,
             "collector_note": self.collector_note,
+            "native_growth": None
+            if self.native_growth is None
+            else [one.to_dict() for one in self.native_growth],
+            "native_incomplete": list(self.native_incomplete),
             "verdict": self.verdict,
             "confidence": self.confidence,
             "gone": [one.to_dict() for one in self.gone],
@@ -271,5 +286,7 @@ def find_leaks(
         unexplained=None if suspects or records else unexplained_growth(ordered),
         undecided_bytes=0 if suspects or records else undecided_growth(ordered),
         collector_note=slow_collector_note(ordered[-1].facts.get("python")),
+        native_growth=native_growth(ordered[0].graph, ordered[-1].graph),
+        native_incomplete=incomplete_notes(ordered[0].graph, ordered[-1].graph),
     )
     return report if known is None else report.against(known)

@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 from memlens._core.layout import NONE, NodeFlag, RootKind
 from memlens.heap.graph import checked_core
@@ -74,10 +75,10 @@ class PlaceRows(Mapping[int, "array[int]"]):
 class PlaceIndex:
     """The places of one graph: of each node its key; of each place what it contains.
 
-    ``hidden``: nodes with one of these flags are left out. ``is_last``: the paths of the graph and
-    the key of each node are needed again, and are kept. Of an earlier graph only what places contain
-    is kept; asked for the keys, it finds them anew. ``function_keys``: a dictionary that the indexes
-    of one process share.
+    ``hidden``: nodes with one of these flags are left out. ``is_last``: the key of each node is
+    needed again, and is kept. Of an earlier graph only what places contain is kept, and which nodes
+    are hidden; asked for the keys, it finds them anew. ``function_keys``: a dictionary that the
+    indexes of one process share.
     """
 
     def __init__(
@@ -92,37 +93,46 @@ class PlaceIndex:
         self._hidden = hidden
         self._is_last = is_last
         self._function_keys = {} if function_keys is None else function_keys
-        if not is_last:
-            for name in ("containers", "buffers", "repeated", "tries", "_own"):
+        for name in ("_block_owners", "containers", "buffers", "repeated", "tries"):
+            getattr(self, name)  # here, so that the columns of all nodes are needed no more
+        if is_last:
+            del self._repeats
+            self._numbered = checked_core.number_keys(self.keys)
+            del self.keys
+        else:
+            for name in ("_own", "_hidden_nodes"):
                 getattr(self, name)
-            del self._columns  # 9 bytes a node
+            del self.keys, self._repeats  # 9 bytes a node
+            graph.forget_flags()  # 2 bytes a node
+
+    def key_of(self, node: int) -> int:
+        """Return the key of a node's place."""
+        if self._is_last:
+            numbers, keys = self._numbered
+            return keys[numbers[node]]
+        return self.keys[node]
 
     @cached_property
-    def _columns(self) -> tuple[array[int], array[int]]:
-        """The key of each node's place, and which nodes repeat one above them."""
-        graph = self._graph
-        paths = graph.path_edges if self._is_last else graph.find_path_edges()
-        return find_place_keys(graph, paths, self._function_keys)
-
-    @property
     def keys(self) -> array[int]:
-        """The key of each node's place."""
-        return self._columns[0]
+        """The key of each node's place, which `key_of` tells in less memory."""
+        # The paths are not kept: they are needed again for holders alone, when much else is gone.
+        paths = self._graph.find_path_edges()
+        keys, self._repeats = find_place_keys(self._graph, paths, self._function_keys)
+        return keys
 
     def is_at(self, node: int, key: int) -> bool:
         """Tell whether a node is in the place with this key."""
-        if "_columns" not in self.__dict__:
+        if not self._is_last and "keys" not in self.__dict__:
             if self.containers.has(key, node):
                 return True
             if self._is_container(node):
                 return False
             own, own_keys = self._own
-            at = bisect_left(own, node)
-            if at < len(own) and own[at] == node:
-                return own_keys[at] == key
+            if _is_in(own, node):
+                return own_keys[bisect_left(own, node)] == key
             if self._graph.dominators.dominator[node] == NONE:
                 return key == 0  # garbage
-        return self.keys[node] == key
+        return self.key_of(node) == key
 
     @cached_property
     def _own(self) -> tuple[array[int], array[int]]:
@@ -130,10 +140,27 @@ class PlaceIndex:
         nodes = checked_core.nodes_flagged(self._graph.flags, int(NodeFlag.OWN))
         return nodes, array("Q", map(self.keys.__getitem__, nodes))
 
+    @cached_property
+    def _hidden_nodes(self) -> array[int]:
+        """The hidden nodes of an earlier graph, ascending: few, where the flags are 2 bytes each."""
+        return checked_core.nodes_flagged(self._graph.flags, self._hidden)
+
+    def visible(self, nodes: set[int]) -> set[int]:
+        """Return those nodes that are not hidden."""
+        if self._is_last:
+            flags, hidden = self._graph.flags, self._hidden
+            return {node for node in nodes if not flags[node] & hidden}
+        listed = self._hidden_nodes
+        if len(listed) < len(nodes):
+            return nodes.difference(listed)
+        return {node for node in nodes if not _is_in(listed, node)}
+
     def _is_container(self, node: int) -> bool:
         """Tell whether a node is among `containers`, in whatever place."""
         graph = self._graph
-        if graph.flags[node] & (self._hidden | int(NodeFlag.HEAP_TYPE)):
+        if graph.node_flags[node] & int(NodeFlag.HEAP_TYPE) or not self.visible({node}):
+            return False
+        if node in self._block_owners:
             return False
         count = graph.edge_offset[node + 1] - graph.edge_offset[node]
         return graph.length_of(node) is not None or (
@@ -148,16 +175,31 @@ class PlaceIndex:
     def containers(self) -> PlaceRows:
         """The containers in each place: sized ones, and opaque objects that refer to many others."""
         graph = self._graph
-        return self._grouped(
-            checked_core.mark_containers(
-                graph.edge_offset,
-                graph.node_type,
-                self._without_elements,
-                graph.sections["container_node"],
-                _MIN_REFERENCES,
-            ),
-            NodeFlag.HEAP_TYPE,  # classes of any metaclass
+        mark = checked_core.mark_containers(
+            graph.edge_offset,
+            graph.node_type,
+            self._without_elements,
+            graph.sections["container_node"],
+            _MIN_REFERENCES,
         )
+        for node in self._block_owners:
+            mark[node] = 0
+        return self._grouped(mark, NodeFlag.HEAP_TYPE)  # classes of any metaclass
+
+    @cached_property
+    def _block_owners(self) -> frozenset[int]:
+        """The objects without a length that refer mostly to native blocks, which are no elements."""
+        graph = self._graph
+        if graph.native is None:
+            return frozenset()
+        owners = checked_core.mostly_flagged(
+            graph.edge_offset,
+            graph.edge_target,
+            graph.edge_label,
+            graph.flags,
+            int(NodeFlag.NATIVE),
+        )
+        return frozenset(node for node in owners if graph.length_of(node) is None)
 
     @cached_property
     def _without_elements(self) -> bytes:
@@ -167,35 +209,30 @@ class PlaceIndex:
             for name in self._graph.type_names
         )
 
-    def node_lengths(self) -> array[int]:
-        """Return the number of elements of each node, or else of its strong references."""
+    @property
+    def _length_columns(self) -> tuple[Any, ...]:
+        """What tells the core the number of elements of a node, or else of its strong references."""
         graph = self._graph
-        return checked_core.node_lengths(
-            graph.edge_offset,
-            graph.edge_target,
-            graph.edge_label,
-            graph.sections["container_node"],
-            graph.sections["container_length"],
-        )
+        sized = graph.sections["container_node"], graph.sections["container_length"]
+        return graph.edge_offset, graph.edge_label, *sized
 
-    def lengths(self, node_lengths: array[int]) -> dict[int, int]:
-        """Return the number of elements of all the containers of each place together."""
+    def lengths(self) -> Iterator[tuple[int, int]]:
+        """Return each place with the number of elements of all its containers together."""
         places = self.containers
-        sums = checked_core.row_sums(places.offset, places.nodes, node_lengths)
-        return dict(zip(places.place_keys, sums, strict=True))
+        sums = checked_core.row_lengths(places.offset, places.nodes, *self._length_columns)
+        return zip(places.place_keys, sums, strict=True)
 
-    def gains(
-        self, same: array[int], lengths_before: array[int], node_lengths: array[int]
-    ) -> dict[int, int]:
-        """Return by how much the containers of each place are longer than they were before.
+    def gains(self, same: array[int], before: PlaceIndex) -> Iterator[tuple[int, int]]:
+        """Return each place with the number by which its containers are longer than before.
 
-        ``same``: for each node the same object's node before, or `NONE`; new ones do not count.
+        ``same``: for each node the same object's node in the graph of ``before``, or `NONE`; new
+        ones do not count.
         """
         places = self.containers
         gained = checked_core.row_gains(
-            places.offset, places.nodes, same, lengths_before, node_lengths
+            places.offset, places.nodes, same, *before._length_columns, *self._length_columns
         )
-        return dict(zip(places.place_keys, gained, strict=True))
+        return zip(places.place_keys, gained, strict=True)
 
     @cached_property
     def holding_own(self) -> frozenset[int]:
@@ -214,7 +251,8 @@ class PlaceIndex:
     @cached_property
     def repeated(self) -> PlaceRows:
         """The objects of places that repeat themselves: the links of chains and trees."""
-        return self._grouped(self._columns[1])
+        _ = self.keys  # found together
+        return self._grouped(self._repeats)
 
     @cached_property
     def buffers(self) -> PlaceRows:
@@ -239,7 +277,7 @@ class PlaceIndex:
     def external(self) -> dict[int, list[int]]:
         """The objects that only native code refers to, by their type's place; atexit is one place."""
         graph = self._graph
-        dominator, flags = graph.dominators.dominator, graph.flags
+        dominator = graph.dominators.dominator
         found: dict[int, list[int]] = {}
         for root, kind in enumerate(graph.root_kind):
             node = graph.edge_target[root]
@@ -247,11 +285,17 @@ class PlaceIndex:
             if (
                 (at_exit or kind == RootKind.EXTERNAL)
                 and dominator[node] == 0
-                and not flags[node] & self._hidden
+                and self.visible({node})
             ):
                 place = EXIT_CALLBACKS if at_exit else graph.type_of(node)
                 found.setdefault(text_key(place), []).append(node)
         return found
+
+
+def _is_in(nodes: array[int], node: int) -> bool:
+    """Tell whether a node is among ascending ones."""
+    at = bisect_left(nodes, node)
+    return at < len(nodes) and nodes[at] == node
 
 
 def is_exit_callback(graph: HeapGraph, root: int) -> bool:

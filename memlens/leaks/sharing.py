@@ -6,11 +6,12 @@ BLeak's LeakShare: Vilk and Berger, PLDI 2018.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
-from memlens._core.layout import NodeFlag, RootKind
 from memlens.heap.graph import checked_core
-from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.native_blocks import NativeKind
 from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("reach", "share_out")
@@ -35,22 +36,9 @@ def reach(growth: Growth, holders: Iterable[Holder]) -> None:
 def _new_objects(growth: Growth, since: int) -> array[int]:
     """Mark what was born after a snapshot, without modules and their namespaces."""
     mark = growth.born_since(since)[:]
-    for node in _modules(growth.last):
+    for node in growth.last.modules:  # what refers to a function does not hold its module
         mark[node] = 0
     return mark
-
-
-def _modules(graph: HeapGraph) -> set[int]:
-    """Return the modules and their namespaces: what refers to a function does not hold its module."""
-    found: set[int] = set()
-    for root, kind in enumerate(graph.root_kind):
-        if kind == RootKind.MODULE:
-            module = graph.edge_target[root]
-            found.add(module)
-            found.update(
-                node for node in graph.strong_targets(module) if graph.has(node, NodeFlag.NAMESPACE)
-            )
-    return found
 
 
 def share_out(growth: Growth, holders: Sequence[Holder]) -> None:
@@ -68,6 +56,25 @@ def share_out(growth: Growth, holders: Sequence[Holder]) -> None:
             holder.share_bytes += sum(
                 _own_growth(growth, node) for node in holder.members or (holder.node,)
             )
+    if growth.last.native is not None:
+        _share_native(growth, holders)
+
+
+def _share_native(growth: Growth, holders: Sequence[Holder]) -> None:
+    """Fill in which part of each holder's share is native memory, by device and library."""
+    graph = growth.last
+    assert graph.native is not None
+    kinds = dict(zip(graph.native.nodes, graph.native.kinds, strict=True))
+    blocks = [[node for node in holder.gained if node in kinds] for holder in holders]
+    counts = Counter(chain.from_iterable(blocks))
+    for holder, nodes in zip(holders, blocks, strict=True):
+        found: dict[NativeKind, float] = {}
+        for node in nodes:
+            share = graph.node_size[node] / counts[node]
+            found[kinds[node]] = found.get(kinds[node], 0.0) + share
+        if holder.shape == "buffer" and holder.node in kinds:
+            found[kinds[holder.node]] = holder.share_bytes
+        holder.native_bytes = found
 
 
 def _own_growth(growth: Growth, node: int) -> int:

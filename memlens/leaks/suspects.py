@@ -22,6 +22,7 @@ from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_pl
 from memlens.leaks.gained_types import gained_types
 from memlens.leaks.growth import Holder
 from memlens.leaks.mentions import functions_mentioning
+from memlens.leaks.native_growth import NativeGrowth, largest_growth_first
 from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
@@ -47,6 +48,7 @@ class LeakSuspect:
     ``growth_bytes_per_hour`` is None over less than a minute. ``growing_types``: what it gained,
     most first. ``pattern`` is None where no rule knows the case. ``sites``: which call paths
     allocated what it gained, most bytes first; empty where allocations were not sampled.
+    ``native_growth``: which part of ``retained_growth_bytes`` is native memory, by library and device.
     ``fingerprint`` is equal for the same leak in other runs, and ``origin`` tells whose code holds
     it. ``is_known`` tells whether the baseline contains it; None without a baseline.
     """
@@ -66,6 +68,7 @@ class LeakSuspect:
     fingerprint: str = ""
     origin: Origin = PROGRAM
     is_known: bool | None = None
+    native_growth: tuple[NativeGrowth, ...] = ()
 
     @property
     def status(self) -> str | None:
@@ -79,7 +82,9 @@ class LeakSuspect:
             else ""
         )
         elements = f"+{format_count(self.count_growth)} elements, " if self.count_growth else ""
-        what = f"{self.holder} grows: {elements}+{format_bytes(self.retained_growth_bytes)}{rate}"
+        native = f" (of it {'; '.join(map(str, self.native_growth))})" if self.native_growth else ""
+        size = f"+{format_bytes(self.retained_growth_bytes)}{native}"
+        what = f"{self.holder} grows: {elements}{size}{rate}"
         is_late = self.pattern == OVERDUE
         if is_late:
             what = f"{self.holder} keeps {format_count(self.count_growth)} overdue alive"
@@ -109,6 +114,7 @@ class LeakSuspect:
             "growing_types": list(self.growing_types),
             "count_growth": self.count_growth,
             "retained_growth_bytes": self.retained_growth_bytes,
+            "native_growth": [one.to_dict() for one in self.native_growth],
             "retained_bytes": self.retained_bytes,
             "growth_bytes_per_hour": self.growth_bytes_per_hour,
             "pattern": self.pattern,
@@ -206,6 +212,7 @@ def _suspect(case: Case, origins: OriginFinder) -> LeakSuspect:
         sites=_sites(graph, holder),
         fingerprint=fingerprint_of(place, (holder_type, *types[:1]), diagnosis.pattern),
         origin=origins.origin_of(case.path, types),
+        native_growth=largest_growth_first(holder.native_bytes),
     )
 
 

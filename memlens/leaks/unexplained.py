@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from memlens._text import format_change, format_count
+from memlens.heap.graph.native_blocks import MAPPED
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.gates import slows_down
 from memlens.leaks.growth import informative_steps
@@ -35,6 +36,7 @@ _SERIES = {
     "blocks": "Allocated blocks, by their trend",
 }
 _MAX_SMALL_BYTES = 512  # of a block of pymalloc
+_NOT_OF_MALLOC = "mmap"  # a library whose blocks are mappings of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class UnexplainedGrowth:
     """Memory that grew while no object did: sizes in bytes, from the first snapshot to the last.
 
     ``growth_bytes``: of the ``series``: ``malloc`` (in use), ``resident``, or the name of a series
-    of readings whose trend is a leak. ``objects_bytes``: the growth of all objects in it. ``blocks``:
+    of readings whose trend is a leak. ``objects_bytes``: the growth of all objects in it, without the
+    native memory that they hold. ``blocks``:
     how many more blocks were allocated than objects seen; 0 where that is few. ``intervals``: in how
     many it grew.
     """
@@ -89,7 +92,7 @@ def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | N
     chosen = [ordered[step] for step in steps]
     if len(chosen) <= _MIN_INTERVALS:
         return None
-    objects = [sum(snapshot.graph.node_size) for snapshot in chosen]
+    objects = [_object_bytes(snapshot) for snapshot in chosen]
     large = [_large_bytes(snapshot) for snapshot in chosen]
     seconds = [snapshot.timestamp for snapshot in chosen]
     for series in ("malloc", "resident"):
@@ -98,8 +101,10 @@ def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | N
             continue  # not known, or nothing: another allocator may be at work
         known = large if series == "malloc" else objects
         beyond = [(total or 0) - part for total, part in zip(used, known, strict=True)]
-        if not _rises(beyond, seconds):
-            return None
+        native = [_native_bytes(snapshot, series) for snapshot in chosen]
+        unknown = [total - part for total, part in zip(beyond, native, strict=True)]
+        if not _rises(beyond, seconds) or not _rises(unknown, seconds):
+            return None  # both: native blocks may be of an allocator that the series does not count
         growth = (used[-1] or 0) - (used[0] or 0)
         gained = objects[-1] - objects[0]
         return UnexplainedGrowth(series, growth, gained, _blocks(chosen), len(chosen) - 1)
@@ -146,7 +151,30 @@ def _rises(sizes: Sequence[int], seconds: Sequence[float]) -> bool:
 
 def _large_bytes(snapshot: HeapSnapshot) -> int:
     """Return the size of all objects that come from malloc: smaller ones have their own arenas."""
-    return sum(size for size in snapshot.graph.node_size if size > _MAX_SMALL_BYTES)
+    graph = snapshot.graph
+    large = sum(size for size in graph.node_size if size > _MAX_SMALL_BYTES)
+    if graph.native is None:
+        return large
+    blocks = graph.native.sizes(graph.node_size)
+    return large - sum(size for _, size in blocks if size > _MAX_SMALL_BYTES)
+
+
+def _object_bytes(snapshot: HeapSnapshot) -> int:
+    """Return the size of all objects, without native blocks."""
+    return snapshot.total_bytes - snapshot.native_bytes - snapshot.device_bytes
+
+
+def _native_bytes(snapshot: HeapSnapshot, series: str) -> int:
+    """Return the size of the native blocks with known holders that a series counts."""
+    graph = snapshot.graph
+    if graph.native is None:
+        return 0
+    return sum(
+        size
+        for kind, size in graph.native.sizes(graph.node_size)
+        if kind.is_host
+        and (series != "malloc" or (kind.device != MAPPED and kind.library != _NOT_OF_MALLOC))
+    )
 
 
 def _used_bytes(snapshot: HeapSnapshot, series: str) -> int | None:

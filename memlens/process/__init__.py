@@ -12,6 +12,7 @@ from memlens._lazy import lazy_exports
 if TYPE_CHECKING:
     from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
     from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
+    from memlens.process.held_memory import HeldMemory
     from memlens.process.limits import LIMIT_SOURCES, MemoryLimit, memory_limit
     from memlens.process.memory_breakdown import MemoryBreakdown, MemoryPart, breakdown
     from memlens.process.reading import READING_COLUMNS, MemoryReading, read_memory
@@ -21,6 +22,7 @@ __all__ = (
     "LIMIT_SOURCES",
     "READING_COLUMNS",
     "DetectorReport",
+    "HeldMemory",
     "LeakAlert",
     "MemoryBreakdown",
     "MemoryLeakDetector",
@@ -42,6 +44,7 @@ __getattr__, __dir__ = lazy_exports(
         "memlens.process.detector.alert": ("DetectorReport", "LeakAlert", "Verdict"),
         "memlens.process.detector.leak_detector": ("MemoryLeakDetector", "check_iterations"),
         "memlens.process.limits": ("LIMIT_SOURCES", "MemoryLimit", "memory_limit"),
+        "memlens.process.held_memory": ("HeldMemory",),
         "memlens.process.memory_breakdown": ("MemoryBreakdown", "MemoryPart", "breakdown"),
         "memlens.process.reading": ("READING_COLUMNS", "MemoryReading", "read_memory"),
         "memlens.process.sampler": ("MemorySampler", "SamplerHealth"),

@@ -25,12 +25,16 @@ from typing import Any, NamedTuple
 from memlens._core.sampler_api import pymalloc_statistics
 from memlens._own_memory import own_memory
 from memlens._text import columns, format_bytes
+from memlens.process.held_memory import HeldMemory, KnowsHolders, held_memory
 
 __all__ = ("MemoryBreakdown", "MemoryPart", "breakdown", "malloc_bytes")
 
 _PYMALLOC = "pymalloc's own statistics"
 _MALLOC = "mallinfo2"
 _SMAPS = "/proc/self/smaps"
+_HOW_TO_JOIN = (
+    "Which objects hold native memory: print(memlens.breakdown(memlens.take_heap_snapshot()))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class MemoryBreakdown:
     not distinguish them from native memory. Free memory of the allocators is counted as mapped;
     some of it may not be resident, so ``rest`` is a lower bound, and None if the parts exceed RSS.
     ``own`` is the memory of snapshots that memlens has open; the other parts do not include it.
+    ``held`` says how much has known holders, None where no snapshot was given.
     """
 
     rss: MemoryPart
@@ -65,6 +70,7 @@ class MemoryBreakdown:
     own: MemoryPart
     rest: MemoryPart
     allocated_blocks: int
+    held: HeldMemory | None = None
 
     @property
     def parts(self) -> tuple[MemoryPart, ...]:
@@ -88,6 +94,7 @@ class MemoryBreakdown:
             f"{field}_bytes": getattr(self, field).size_bytes for field in fields
         }
         out["allocated_blocks"] = self.allocated_blocks
+        out["held"] = None if self.held is None else self.held.to_dict()
         out["sources"] = {field: getattr(self, field).source for field in fields}
         return out
 
@@ -105,9 +112,10 @@ class MemoryBreakdown:
             rows.append(
                 (part.name, "unknown" if size is None else format_bytes(size), share, part.source)
             )
-        return columns(
+        table = columns(
             ("memory", "size", "of RSS", "source"), rows, right=(False, True, True, False)
         )
+        return f"{table}\n\n{_HOW_TO_JOIN if self.held is None else self.held}"
 
 
 class _Mapping(NamedTuple):
@@ -117,12 +125,15 @@ class _Mapping(NamedTuple):
     rss_bytes: int
 
 
-def breakdown() -> MemoryBreakdown:
+def breakdown(snapshot: KnowsHolders | None = None) -> MemoryBreakdown:
     """Return the resident memory of this process by use.
+
+    ``snapshot``: a `HeapSnapshot` of this process, taken just before; then ``held`` says how much of
+    the memory that malloc and mmap have in use has known holders, by library.
 
     Walks pymalloc's pool headers and the kernel's list of mappings: milliseconds, or tens of
     milliseconds for a heap of gigabytes. A part that the platform does not report is None, with
-    the reason in its ``source``.
+    the reason in its ``source``. Raises ``OptionError`` for a snapshot of another process.
     """
     own = own_memory()
     pymalloc = _pymalloc_parts()
@@ -140,7 +151,11 @@ def breakdown() -> MemoryBreakdown:
         files = MemoryPart("file mappings", max(mapped_bytes, 0), _SMAPS)
     own_part = MemoryPart("memlens: open snapshots", own.total_bytes, "memlens")
     known = (*pymalloc, *malloc, files, stacks, own_part)
-    return MemoryBreakdown(rss, *known, _rest(rss, known), sys.getallocatedblocks())
+    rest = _rest(rss, known)
+    held = None
+    if snapshot is not None:
+        held = held_memory(snapshot, os.getpid(), malloc[0].size_bytes, rest.size_bytes)
+    return MemoryBreakdown(rss, *known, rest, sys.getallocatedblocks(), held)
 
 
 def _rest(rss: MemoryPart, parts: tuple[MemoryPart, ...]) -> MemoryPart:

@@ -15,6 +15,7 @@ from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.paths import Hop, RetentionPath
 from memlens.leaks.baselines import KnownSuspect
 from memlens.leaks.leak_report import LeakReport
+from memlens.leaks.native_growth import NativeGrowth
 from memlens.leaks.origins import Origin
 from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.stated_bounds import BoundedHolder
@@ -32,6 +33,7 @@ _TYPES: dict[str, type[Any]] = {
         KnownSuspect,
         LeakReport,
         LeakSuspect,
+        NativeGrowth,
         Origin,
         PytestRecords,
         RetentionPath,

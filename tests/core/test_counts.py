@@ -26,7 +26,16 @@ def columns_of(rows):
 
 
 def identities_of(heap, process_key):
-    return array("Q", [0, *heap]), array("Q", [process_key, *heap.values()])
+    """Columns of objects by address: of each a type of its own, whose key is given."""
+    count = len(heap) + 1
+    keys = array("Q", [process_key, *heap.values()])
+    return (
+        array("Q", [0, *heap]),
+        array("I", range(count)),
+        array("Q", range(count)),
+        keys,
+        array("B", bytes(count)),
+    )
 
 
 @settings(max_examples=150, deadline=None)
@@ -106,18 +115,83 @@ def test_nodes_match_by_address_and_key(core, before, after, process_key_a, proc
 
 
 def test_an_object_at_a_reused_address_is_another_object(core):
-    before = array("Q", [0, 0x1000, 0x2000]), array("Q", [0, 5, 6])
-    after = array("Q", [0, 0x2000, 0x1000]), array("Q", [0, 6, 7])
+    before = identities_of({0x1000: 5, 0x2000: 6}, 0)
+    after = identities_of({0x2000: 6, 0x1000: 7}, 0)
     assert core.match_nodes(*before, *after).tolist() == [0, 2, NONE]
 
 
 def test_only_node_0_matches_node_0(core):
-    before = array("Q", [0, 0x1000]), array("Q", [5, 5])
-    after = array("Q", [0, 0]), array("Q", [6, 5])
+    before = identities_of({0x1000: 5}, 5)
+    after = identities_of({0: 5}, 6)
     assert core.match_nodes(*before, *after).tolist() == [0, NONE]
 
 
-@pytest.mark.parametrize("column", range(4))
+@settings(max_examples=100, deadline=None)
+@given(
+    before=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([8, 9])), min_size=1, max_size=9),
+    after=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([8, 9])), min_size=1, max_size=9),
+    keys=st.lists(st.sampled_from([1, (1 << 64) - 9]), min_size=3, max_size=3),
+    sized=st.lists(st.sampled_from([0, 1]), min_size=3, max_size=3),
+)
+def test_the_size_counts_where_it_is_fixed(core, before, after, keys, sized):
+    def columns_by(rows):
+        types, sizes = zip(*rows, strict=True)
+        addresses = array("Q", range(0, 16 * len(rows), 16))
+        return addresses, array("I", types), array("Q", sizes), array("Q", keys), array("B", sized)
+
+    def identity(row, size):
+        return (keys[row] + size * sized[row]) % (1 << 64)
+
+    expected = [
+        node if node < len(before) and identity(*before[node]) == identity(*now) else NONE
+        for node, now in enumerate(after)
+    ]
+    matched = core.match_nodes(*columns_by(before), *columns_by(after))
+    assert matched.tolist() == [0, *expected[1:]]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    parts=st.lists(
+        st.tuples(st.sampled_from([0, 1, 7, NONE - 4, NONE]), st.integers(1, 5)), max_size=8
+    )
+)
+def test_runs_stand_for_matches(core, parts):
+    same = array("I")
+    for was, count in parts:
+        same.extend([NONE] * count if was == NONE else range(was, min(was + count, NONE)))
+    runs = core.match_runs(same)
+    assert runs.typecode == "Q"
+    assert len(runs) <= len(parts)
+    assert core.matches_of_runs(runs, len(same)) == same
+
+
+def test_a_run_ends_where_the_matches_do_not_follow_each_other(core):
+    same = array("I", [0, 1, 2, NONE, NONE, 3, 9, 8])
+    runs = [(0, 0), (3, NONE), (5, 3), (6, 9), (7, 8)]
+    assert core.match_runs(same).tolist() == [node << 32 | was for node, was in runs]
+
+
+@pytest.mark.parametrize(
+    ("runs", "count"),
+    [
+        ([], 1),
+        ([0], 0),
+        ([0], -1),
+        ([0], NONE),
+        ([1 << 32], 2),
+        ([0, 0], 2),
+        ([0, 2 << 32], 2),
+        ([NONE - 1], 2),
+        ([0, 3 << 32, 2 << 32], 4),
+    ],
+)
+def test_runs_that_stand_for_no_matches_are_refused(core, runs, count):
+    with pytest.raises(ValueError, match=f"runs do not fit {count} nodes"):
+        core.matches_of_runs(array("Q", runs), count)
+
+
+@pytest.mark.parametrize("column", range(10))
 def test_matching_takes_any_flat_buffer(core, column):
     columns = [
         *identities_of({0x1000: 5, 1 << 47: 1 << 63}, 0),
@@ -132,17 +206,21 @@ def test_matching_takes_any_flat_buffer(core, column):
     ("column", "value", "complaint"),
     [
         (0, array("Q"), "address_a is empty"),
-        (0, array("Q", [0, 1]), "key_a has 3 entries for 2 nodes"),
+        (0, array("Q", [0, 1]), "type_a has 3 entries for 2 nodes"),
         (0, array("Q", [0, 1, 1]), "address_a has the same address"),
-        (1, array("Q", [0, 1]), "key_a has 2 entries for 3 nodes"),
-        (1, array("I", [0, 1, 2]), "key_a must have items of type 'Q'"),
-        (2, array("Q"), "address_b is empty"),
-        (3, array("Q", [0]), "key_b has 1 entries for 2 nodes"),
-        (3, bytes(9), "key_b has 9 bytes"),
+        (1, array("I", [0, 1]), "type_a has 2 entries for 3 nodes"),
+        (1, array("Q", [0, 1, 2]), "type_a must have items of type 'I'"),
+        (1, array("I", [0, 3, 1]), "type_a names 3 of only 3"),
+        (2, array("Q", [0, 1]), "size_a has 2 entries for 3 nodes"),
+        (4, bytes(2), "type_is_sized_a has 2 entries for 3 types"),
+        (5, array("Q"), "address_b is empty"),
+        (6, array("I", [0, 9]), "type_b names 9 of only 2"),
+        (8, array("Q", [0]), "type_is_sized_b has 2 entries for 1 types"),
+        (8, bytes(9), "type_key_b has 9 bytes"),
     ],
 )
 def test_matching_refuses_columns_that_do_not_fit(core, column, value, complaint):
-    columns = [array("Q", [0, 1, 2]), array("Q", [0, 1, 2]), array("Q", [0, 1]), array("Q", [0, 1])]
+    columns = [*identities_of({1: 1, 2: 2}, 0), *identities_of({1: 1}, 0)]
     columns[column] = value
     with pytest.raises(ValueError, match=complaint):
         core.match_nodes(*columns)

@@ -42,11 +42,17 @@ def rows(draw, node_count):
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_births_and_marks(core, data):
-    before = data.draw(st.integers(1, 5).flatmap(lambda count: columns("I", count)))
-    was = st.sampled_from([NONE, *range(len(before))])
-    same = data.draw(st.integers(0, 9).flatmap(lambda count: columns("I", count, was)))
-    births = agree(core, "birth_steps", same, before, 7)
-    assert all(born == 7 or node != NONE for born, node in zip(births, same, strict=True))
+    first_count = before = data.draw(st.integers(1, 5))
+    matches = []
+    for _ in range(data.draw(st.integers(1, 4))):
+        was = st.sampled_from([NONE, *range(before)])
+        matches.append(
+            data.draw(st.integers(0, 9).flatmap(lambda n, was=was: columns("I", n, was)))
+        )
+        before = len(matches[-1])
+    births = agree(core, "birth_steps", matches, first_count)
+    last = len(matches)
+    assert all((b == last) == (was == NONE) for b, was in zip(births, matches[-1], strict=True))
     flags = data.draw(columns("H", len(births)))
     agree(core, "mark_born", births, data.draw(st.integers(0, 7)), flags, 2)
 
@@ -83,19 +89,50 @@ def test_a_size_is_shared_among_the_rows_that_name_the_node(core):
 def test_rows(core, data, count):
     offset, nodes = data.draw(rows(count))
     agree(core, "share_sizes", data.draw(columns("Q", count)), offset, nodes)
-    lengths = data.draw(columns("I", count))
-    agree(core, "row_sums", offset, nodes, lengths)
     same = data.draw(columns("I", count, st.sampled_from([NONE, *range(count)])))
-    agree(core, "row_gains", offset, nodes, same, data.draw(columns("I", count)), lengths)
     listed = array("I", sorted(data.draw(st.sets(st.integers(0, count - 1)))))
     unlisted = agree(core, "unlisted_nodes", nodes, same, listed)
     assert unlisted.tolist() == [n for n in nodes if same[n] not in (NONE, *listed)]
 
 
 def test_only_what_was_there_and_is_longer_gains(core):
-    same, before, after = array("I", [NONE, 1, 0]), array("I", [5, 5]), array("I", [9, 4, 8])
-    gains = core.row_gains(array("Q", [0, 3]), array("I", [0, 1, 2]), same, before, after)
+    same = array("I", [NONE, 1, 0])
+    before, after = sized_only([5, 5]), sized_only([9, 4, 8])
+    gains = core.row_gains(array("Q", [0, 3]), array("I", [0, 1, 2]), same, *before, *after)
     assert gains.tolist() == [3]
+
+
+def sized_only(lengths):
+    """Columns of nodes without edges whose lengths are known."""
+    count = len(lengths)
+    return (
+        array("Q", bytes(8 * count + 8)),
+        array("I"),
+        array("I", range(count)),
+        array("Q", lengths),
+    )
+
+
+@st.composite
+def length_columns(draw, graph):
+    """Columns that tell the lengths of a graph's nodes, of which some are known."""
+    sized = array("I", sorted(draw(st.sets(st.integers(0, graph.node_count - 1)))))
+    long = st.sampled_from([0, 5, 1 << 32, (1 << 64) - 1])
+    known = draw(columns("Q", len(sized), long))
+    return graph.edge_offset, graph.edge_label, sized, known
+
+
+@settings(max_examples=100, deadline=None)
+@given(before=graphs(max_nodes=30), after=graphs(max_nodes=30), data=st.data())
+def test_lengths_of_rows(core, before, after, data):
+    a, b = data.draw(length_columns(before)), data.draw(length_columns(after))
+    offset, nodes = data.draw(rows(after.node_count))
+    sums = agree(core, "row_lengths", offset, nodes, *b)
+    chosen = core.chosen_lengths(*b, nodes)
+    assert sum(sums) == sum(min(length, NONE) for length in chosen)
+    was = st.sampled_from([NONE, *range(before.node_count)])
+    same = data.draw(columns("I", after.node_count, was))
+    agree(core, "row_gains", offset, nodes, same, *a, *b)
 
 
 @settings(max_examples=80, deadline=None)
@@ -114,16 +151,33 @@ def test_groups(core, data, count):
         assert members
 
 
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), count=st.integers(0, 40))
+def test_numbers_of_keys(core, data, count):
+    key = data.draw(columns("Q", count, st.sampled_from([0, 1, 1 << 40, (1 << 64) - 1])))
+    numbers, keys = agree(core, "number_keys", key)
+    assert [keys[number] for number in numbers] == key.tolist()
+    assert len(keys) == len(set(key))
+
+
+def test_many_different_keys(core):
+    """More than the table of the C core has places for at first."""
+    key = array("Q", [(number * 0x9E37) << 20 for number in range(5000)] * 2)
+    numbers, keys = core.number_keys(key)
+    assert (numbers.tolist(), keys) == ([*range(5000), *range(5000)], key[:5000])
+    found, offset, nodes = core.group_nodes(key, b"\1" * len(key), array("H", bytes(20000)), 1)
+    assert (found.tolist(), offset[-1]) == (sorted(key[:5000]), 10_000)
+    assert [key[node] for node in nodes] == sorted(key)
+
+
 @settings(max_examples=80, deadline=None)
 @given(graph=graphs(max_nodes=30), data=st.data())
 def test_lengths_and_containers(core, graph, data):
     count = graph.node_count
-    sized = array("I", sorted(data.draw(st.sets(st.integers(0, count - 1)))))
-    long = st.sampled_from([0, 5, 1 << 32, (1 << 64) - 1])
-    known = data.draw(columns("Q", len(sized), long))
-    agree(core, "node_lengths", *graph.columns, sized, known)
+    lengths = data.draw(length_columns(graph))
+    sized = lengths[2]
     some = array("I", data.draw(st.lists(st.integers(0, count - 1), max_size=6)))
-    agree(core, "chosen_lengths", graph.edge_offset, graph.edge_label, sized, known, some)
+    agree(core, "chosen_lengths", *lengths, some)
     types = data.draw(columns("I", count))
     skipped = data.draw(columns("B", 4, st.integers(0, 1)))
     agree(core, "mark_containers", graph.edge_offset, types, skipped, sized, 2)
@@ -144,8 +198,8 @@ def test_more_than_half_of_the_references_lead_to_flagged_nodes(core):
 def test_a_weak_reference_is_no_element(core):
     graph = graph_of([[1, 1, 1], []], [EdgeKind.ITEM, EdgeKind.WEAK, EdgeKind.INDEX])
     none = array("I"), array("Q")
-    assert core.node_lengths(*graph.columns, *none).tolist() == [2, 0]
     rows = graph.edge_offset, graph.edge_label
+    assert core.row_lengths(array("Q", [0, 2]), array("I", [0, 1]), *rows, *none).tolist() == [2]
     assert core.chosen_lengths(*rows, *none, array("I", [0, 1, 0])).tolist() == [2, 0, 2]
     sized = array("I", [1]), array("Q", [7])
     assert core.chosen_lengths(*rows, *sized, array("I", [0, 1])).tolist() == [2, 7]
@@ -169,6 +223,12 @@ def test_edges_labelled(core, labels):
     ]
 
 
+@settings(max_examples=60, deadline=None)
+@given(numbers=st.lists(st.integers(0, 5) | st.just(NONE), max_size=6))
+def test_what_ascends(core, numbers):
+    assert core.is_ascending(array("I", numbers)) is (numbers == sorted(set(numbers)))
+
+
 def test_columns_in_every_form(core):
     labels = array("I", [1 << LABEL_BITS, 5])
     for form in in_every_form(labels).values():
@@ -176,10 +236,18 @@ def test_columns_in_every_form(core):
 
 
 GRAPH = graph_of([[1], []])
+ROW = array("Q", [0, 1]), array("I", [0])
+LENGTHS = *GRAPH[:3:2], array("I", [1]), array("Q", [1])
+BEYOND = array("Q", [0, 2, 2]), *LENGTHS[1:]  # edge_offset leads out of edge_label
+UNEQUAL = *LENGTHS[:3], array("Q")
 BAD = [
-    ("birth_steps", (array("I", [3]), array("I", [0]), 1), "names 3 of only 1"),
-    ("mark_born", (array("I", [3]), 0, array("H"), 1), "node_flags has 0 entries"),
-    ("mark_born", (array("I", [3]), 0, array("H", [0]), 1 << 20), "skip_flags"),
+    ("birth_steps", ([array("I", [3])], 1), "names 3 of only 1"),
+    ("birth_steps", ([array("I", [0]), array("I", [1])], 1), "names 1 of only 1"),
+    ("birth_steps", ([], 1), "matches must be 1 to 65535 columns, not 0"),
+    ("birth_steps", ([array("I")] * (1 << 16), 1), "matches must be 1 to 65535 columns"),
+    ("birth_steps", ([array("Q", [0])], 1), "same must have items of type 'I'"),
+    ("mark_born", (array("H", [3]), 0, array("H"), 1), "node_flags has 0 entries"),
+    ("mark_born", (array("H", [3]), 0, array("H", [0]), 1 << 20), "skip_flags"),
     ("reach_marked", (*GRAPH.columns, b"\1", array("I")), "mark has 1 entries"),
     ("reach_marked", (*GRAPH.columns, b"\1\1", array("I", [2])), "entry names 2"),
     ("share_sizes", (array("Q", [1]), array("Q", [0, 2]), array("I", [0])), "row_offset"),
@@ -187,9 +255,6 @@ BAD = [
     ("share_sizes", (array("Q", [1]), array("Q", [0, 1]), array("I", [1])), "row_node names 1"),
     ("group_nodes", (array("Q", [1]), b"", array("H", [0]), 0), "mark has 0 entries"),
     ("group_nodes", (array("Q", [1]), b"\1", array("H"), 0), "node_flags has 0 entries"),
-    ("node_lengths", (*GRAPH.columns, array("I", [1, 0]), array("Q", [1, 1])), "not ascending"),
-    ("node_lengths", (*GRAPH.columns, array("I", [2]), array("Q", [1])), "names 2 of only 2"),
-    ("node_lengths", (*GRAPH.columns, array("I", [1]), array("Q")), "same length"),
     (
         "chosen_lengths",
         (*GRAPH[:3:2], array("I", [1]), array("Q", [1]), array("I", [2])),
@@ -206,17 +271,16 @@ BAD = [
         "same length",
     ),
     ("unlisted_nodes", (array("I", [1]), array("I", [0]), array("I")), "node names 1 of only 1"),
-    ("row_sums", (array("Q", [0, 3, 1]), array("I", [0]), array("I", [1])), "row_offset"),
-    (
-        "row_gains",
-        (array("Q", [0]), array("I"), array("I", [4]), array("I"), array("I", [1])),
-        "same names 4",
-    ),
-    (
-        "row_gains",
-        (array("Q", [0]), array("I"), array("I", [NONE]), array("I"), array("I")),
-        "length_b has 0 entries",
-    ),
+    ("row_lengths", (array("Q", [0, 3, 1]), array("I", [0]), *LENGTHS), "row_offset"),
+    ("row_lengths", (array("Q", [0, 1]), array("I", [2]), *LENGTHS), "row_node names 2 of only 2"),
+    ("row_lengths", (*ROW, *BEYOND), "edge_offset does not fit edge_label"),
+    ("row_lengths", (*ROW, *UNEQUAL), "container_node and container_length must have the same"),
+    ("row_gains", (*ROW, array("I", [2, 0]), *LENGTHS, *LENGTHS), "same names 2 of only 2"),
+    ("row_gains", (*ROW, array("I", [0]), *LENGTHS, *LENGTHS), "edge_offset_b has 3 entries for 1"),
+    ("row_gains", (*ROW, array("I", [0, 1]), *BEYOND, *LENGTHS), "edge_offset"),
+    ("row_gains", (*ROW, array("I", [0, 1]), *LENGTHS, *BEYOND), "edge_offset"),
+    ("row_gains", (*ROW, array("I", [0, 1]), *UNEQUAL, *LENGTHS), "must have the same length"),
+    ("row_gains", (*ROW, array("I", [0, 1]), *LENGTHS, *UNEQUAL), "must have the same length"),
     ("text_keys", (array("Q"), b""), "does not fit"),
     ("text_keys", (array("Q", [0, 2]), b"x"), "does not fit"),
     ("text_keys", (array("Q", [2, 1]), b"xxx"), "does not fit"),
@@ -233,6 +297,7 @@ BAD = [
     ),
     ("mark_buffers", (array("Q", [0]), array("I", [1]), 1), "container_node names 1"),
     ("nodes_flagged", (array("H", [0]), 1 << 20), "flags must be"),
+    ("is_ascending", (array("Q", [0]),), "node must have items of type 'I'"),
     ("mostly_flagged", (*GRAPH.columns, array("H", [0]), 1), "node_flags has 1 entries"),
     ("mostly_flagged", (*GRAPH.columns, array("H", [0, 0]), 1 << 20), "flags must be"),
 ]

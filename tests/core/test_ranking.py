@@ -1,4 +1,4 @@
-"""The largest nodes, keys of identity, and what two heaps have in common."""
+"""The largest nodes, and what two heaps have in common."""
 
 from array import array
 
@@ -23,21 +23,6 @@ def test_the_largest_nodes_come_first(core, rows, count, skip):
     expected = sorted(shown, key=lambda node: (-values[node], node))[:count]
     found = core.largest_nodes(values, flags, count, skip)
     assert (found.typecode, found.tolist()) == ("I", expected)
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1 << 40)), min_size=1, max_size=30),
-    keys=st.lists(st.integers(0, (1 << 64) - 1), min_size=4, max_size=4),
-    sized=st.lists(st.sampled_from([0, 1]), min_size=4, max_size=4),
-)
-def test_identity_keys_combine_the_type_and_a_fixed_size(core, rows, keys, sized):
-    types, sizes = array("I", [r[0] for r in rows]), array("Q", [r[1] for r in rows])
-    found = core.identity_keys(types, sizes, array("Q", keys), array("B", sized))
-    assert found.typecode == "Q"
-    assert found.tolist() == [
-        (keys[row] + size) % (1 << 64) if sized[row] else keys[row] for row, size in rows
-    ]
 
 
 @st.composite
@@ -78,13 +63,6 @@ NO_FLAGS = array("H", [0, 0])
         ("largest_nodes", (TWO, NO_FLAGS[:1], 1), "node_flags has 1 entries for 2 nodes"),
         ("largest_nodes", (TWO, NO_FLAGS, -1), "count must not be negative"),
         ("largest_nodes", (TWO, NO_FLAGS, 1, 1 << 16), "skip_flags must be from 0"),
-        (
-            "identity_keys",
-            (array("I", [0, 2]), TWO, TWO, b"\0\0"),
-            "node_type names type 2 of only 2",
-        ),
-        ("identity_keys", (array("I", [0]), TWO, TWO, b"\0\0"), "node_size has 2 entries"),
-        ("identity_keys", (array("I", [0, 1]), TWO, TWO, b"\0"), "type_is_sized has 1 entries"),
         (
             "mark_matched",
             (array("I", [0, 2]), NO_FLAGS, NO_FLAGS, 0, 1),

@@ -74,6 +74,25 @@ def test_the_nearest_marked_node_is_the_first_on_the_way_up(core, data, parents)
 
 
 @settings(max_examples=100, deadline=None)
+@given(data=st.data(), parents=trees())
+def test_a_sum_has_the_sizes_of_all_dominated_nodes(core, data, parents):
+    sizes = data.draw(columns(st.integers(0, 1 << 50), len(parents), "Q"))
+    sums = core.subtree_sums(parents, sizes)
+    expected = sizes.tolist()
+    for node, way in ways_up(parents):
+        for above in way:
+            expected[above] += sizes[node]
+    assert (sums.typecode, sums.tolist()) == ("Q", expected)
+
+
+@settings(max_examples=100, deadline=None)
+@given(graph=graphs())
+def test_sums_of_shallow_sizes_are_the_retained_sizes(core, graph):
+    dominator, retained = core.dominator_tree(*graph)
+    assert core.subtree_sums(dominator, graph.node_size) == retained
+
+
+@settings(max_examples=100, deadline=None)
 @given(data=st.data(), graph=graphs(max_nodes=30))
 def test_a_group_retains_its_topmost_members(core, data, graph):
     dominator, retained = core.dominator_tree(*graph)
@@ -96,6 +115,9 @@ def test_a_deep_chain_needs_no_recursion(core):
     flags = array("H", [0, 0, 32]) + array("H", [0]) * (count - 3)
     assert core.spread_flags(parents, flags, 32)[-1] == 32
     assert core.nearest_marked(parents, bytes([0, 1]) + bytes(count - 2))[-1] == 1
+    assert core.subtree_sums(parents, array("Q", [1] * count))[:2].tolist() == [count, count - 1]
+    backwards = array("I", [NONE, *range(2, count), 0])
+    assert core.subtree_sums(backwards, array("Q", [1] * count))[-1] == count - 1
     retained = array("Q", range(count, 0, -1))
     groups = array("I", [0, 1] * (count // 2))
     totals = core.retained_by_group(parents, retained, groups, 2, array("H", bytes(2 * count)))
@@ -107,6 +129,7 @@ def test_a_column_with_a_cycle_terminates(core):
     assert core.children_rows(circle)[1].tolist() == [2, 1]
     assert core.spread_flags(circle, array("H", [0, 1, 0]), 1).tolist() == [0, 1, 0]
     assert core.nearest_marked(circle, b"\0\0\0").tolist() == [NONE] * 3
+    assert core.subtree_sums(circle, array("Q", [1, 1, 1]))[0] == 1
     sizes = array("Q", [0, 1, 1])
     totals = core.retained_by_group(circle, sizes, array("I", [0] * 3), 1, array("H", [0] * 3))
     assert totals.tolist() == [0]
@@ -132,6 +155,8 @@ FLAGS = array("H", [0] * 4)
         ("spread_flags", (FOUR, FLAGS[:3], 1), "node_flags has 3 entries for 4 nodes"),
         ("spread_flags", (FOUR, FLAGS, 1 << 16), "mask must be from 0 to 65535"),
         ("nearest_marked", (FOUR, b"\0"), "mark has 1 entries for 4 nodes"),
+        ("subtree_sums", (FOUR, array("Q", [1])), "node_size has 1 entries for 4 nodes"),
+        ("subtree_sums", (FOUR, array("Q", [1 << 63] * 4)), "more than 64 bits can hold"),
         (
             "retained_by_group",
             (FOUR, array("Q", [1]), FOUR[:0] + array("I", [0] * 4), 1, FLAGS),

@@ -26,6 +26,8 @@ class Planter:
         self._keys = {}
         self.equals = []
         self.values = {}
+        self.natives = {}  # of native blocks: device and library
+        self.notes = b""
         self.prefixes = {}  # of large texts and buffers: the hash of the beginning
 
     def text(self, text):
@@ -44,6 +46,17 @@ class Planter:
         self.edges[number] = []
         if length is not None or bound is not None:
             self.containers[number] = (length or 0, NO_BOUND if bound is None else bound)
+        return number
+
+    def native(self, size, *owners, device="cpu", library="torch", key=None):
+        """Add a native block that some objects hold; without a key its address is unknown."""
+        name = f"native memory ({library})"
+        number = self.node(name, size, key=key, flags=NodeFlag.NATIVE)
+        if key is None:
+            self.nodes[number] = (0, *self.nodes[number][1:])
+        self.natives[number] = self.text(device), self.text(library)
+        for owner in owners:
+            self.edge(owner, number, K.INTERNAL, "buffer")
         return number
 
     def edge(self, source, target, kind=K.ATTRIBUTE, name="", position=0):
@@ -124,6 +137,12 @@ class Planter:
             pairs = sorted((n, g) for g, nodes in enumerate(self.equals) for n in nodes)
             made["equal_node"] = array("I", [node for node, _ in pairs])
             made["equal_group"] = array("I", [group for _, group in pairs])
+        if self.natives:
+            made["native_node"] = array("I", self.natives)
+            made["native_device"] = array("I", [device for device, _ in self.natives.values()])
+            made["native_library"] = array("I", [library for _, library in self.natives.values()])
+        if self.notes:
+            made["native_notes"] = array("B", self.notes)
         if self.prefixes:
             made["prefix_node"] = array("I", sorted(self.prefixes))
             made["prefix_hash"] = array("I", [self.prefixes[n] for n in sorted(self.prefixes)])

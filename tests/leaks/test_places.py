@@ -47,6 +47,24 @@ def test_an_earlier_snapshot_places_every_node_as_the_last_does(chance):
         for asked in (key, chance.choice(last.keys), 1):
             earlier = PlaceIndex(graph, HIDDEN, is_last=False)
             assert earlier.is_at(node, asked) == (asked == key)
+        assert last.key_of(node) == earlier.key_of(node) == key
+
+
+@settings(max_examples=60, deadline=None)
+@given(chance=CHANCES, count=st.integers(0, 40))
+def test_an_earlier_snapshot_hides_the_same(chance, count):
+    graph = heap(chance)
+    last, earlier = PlaceIndex(graph, HIDDEN), PlaceIndex(graph, HIDDEN, is_last=False)
+    nodes = set(chance.sample(range(graph.node_count), count))
+    shown = {node for node in nodes if not graph.flags[node] & HIDDEN}
+    assert earlier.visible(nodes) == last.visible(nodes) == shown
+
+
+def test_an_earlier_snapshot_keeps_no_column_of_all_its_nodes():
+    graph = heap(random.Random(1))
+    earlier = PlaceIndex(graph, HIDDEN, is_last=False)
+    assert not {"keys", "_repeats"} & vars(earlier).keys()
+    assert not {"flags", "path_edges"} & vars(graph).keys()
 
 
 @settings(max_examples=60, deadline=None)

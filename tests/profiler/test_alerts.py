@@ -47,6 +47,10 @@ class Service:
     def leaked_bytes(self):
         return max(self.clock.now / 3600 - self.leak_from, 0.0) * self.leak_per_hour
 
+    @property
+    def leaked_blocks(self):
+        return self.leaked_bytes / 100
+
     def take(self, path, *, reason, facts):
         self.snapshots_taken += 1
         p = Planter()
@@ -65,7 +69,7 @@ class Service:
                 timestamp=self.clock.now,
                 monotonic_seconds=self.clock.now,
                 rss_bytes=int(300 * MIB + self.leaked_bytes + saw),
-                allocated_blocks=int(500_000 + self.leaked_bytes / 100 + saw / 100),
+                allocated_blocks=int(500_000 + self.leaked_blocks + saw / 100),
             )
             self.profiler._on_reading(reading)
             assert self.profiler._worker.wait(60)

@@ -48,7 +48,8 @@ class Row:
     growing types. ``patterns``: the accepted ones. ``site``: a regular expression for the code to
     look at. ``once``: only one of the first suspects may match, as the place is one in many objects.
     ``baseline``: in the form "snapshots", the first is taken when the program is warm, or
-    before it starts. ``needs``: a package without which the program is left out.
+    before it starts. ``needs``: a package without which the program is left out. ``native_bytes``:
+    how much native memory each element holds that the first suspect gained.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Row:
     once: bool = False
     site: str | None = None
     needs: str | None = None
+    native_bytes: int | None = None
 
     @property
     def has_twin(self) -> bool:
@@ -264,7 +266,9 @@ ROWS: tuple[Row, ...] = (
     leak("agent_counter", 0, r"\bagents\b", "str int", "unbounded-cache"),
     leak("wrapped_handler", 0, r"\bhandler\b", "function cell", ("chain", "closure-capture")),
     leak("scope_chain", 0, r"\bscope\b", "Scope", "chain"),
-    leak("mapped_files", 0, r"\bmaps\b", "mmap"),
+    leak("mapped_files", 0, r"\bmaps\b", "mmap", native_bytes=40_000),
+    leak("ctypes_frames", 0, r"\bframes\b", "c_ubyte_Array_40000", native_bytes=40_000),
+    leak("map_tiles", 0, r"\btiles\b", "mmap", native_bytes=40_000),
     leak("generated_sources", 0, r"\blinecache\.cache\b", "tuple", "unbounded-cache"),
     leak("response_promises", 0, r"\bpending\b", "tuple Future",
          ("detached", "registry", "unbounded-cache")),

@@ -41,6 +41,8 @@ MIN_SNAPSHOTS = 3  # of a timed run; with fewer, silence means nothing
 # from it to the snapshot at the exit. The interval is below the second at which `run` samples.
 INTERVALS = 4.5
 
+MAX_ERROR = 0.05  # of native growth in bytes: mappings are of whole pages
+
 RIGHT = ("explained", "silent")
 
 
@@ -50,6 +52,13 @@ def fits(case: Case, suspect: dict) -> bool:
     text = suspect["holder"] + (f" {suspect['path']['text']}" if row.anywhere else "")
     names = {name.rpartition(".")[2] for name in suspect["growing_types"]}
     return any(re.search(one, text) for one in row.holders) and not names.isdisjoint(row.types)
+
+
+def has_right_size(suspect: dict, native_bytes: int) -> bool:
+    """Tell whether a suspect's native growth is that of the elements that it gained."""
+    grown = sum(one["growth_bytes"] for one in suspect["native_growth"])
+    expected = suspect["count_growth"] * native_bytes
+    return abs(grown - expected) <= MAX_ERROR * expected
 
 
 def verdict(case: Case, suspects: list[dict], said: str | None = None) -> str:
@@ -71,6 +80,8 @@ def verdict(case: Case, suspects: list[dict], said: str | None = None) -> str:
         told = f"{first['suggestion']} {json.dumps(first['sites'])}"
         if row.site is not None and not re.search(row.site, told):
             return "explained (other site)"
+        if row.native_bytes is not None and not has_right_size(first, row.native_bytes):
+            return "explained (other size)"
         return "explained"
     return "in top 5" if any(fits(case, one) for one in suspects[:5]) else "found, not explained"
 

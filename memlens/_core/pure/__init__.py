@@ -5,10 +5,11 @@ from __future__ import annotations
 from memlens._core.pure.capture import capture
 from memlens._core.pure.counts import (
     count_types,
-    identity_keys,
     largest_nodes,
     mark_matched,
     match_nodes,
+    match_runs,
+    matches_of_runs,
 )
 from memlens._core.pure.dominators import dominator_tree
 from memlens._core.pure.growth import birth_steps, mark_born, reach_marked, share_sizes
@@ -17,13 +18,14 @@ from memlens._core.pure.reach import edges_between, grown_rows, reached_nodes
 from memlens._core.pure.rows import (
     chosen_lengths,
     group_nodes,
-    node_lengths,
+    number_keys,
     row_gains,
-    row_sums,
+    row_lengths,
     unlisted_nodes,
 )
 from memlens._core.pure.scans import (
     edges_labelled,
+    is_ascending,
     mark_buffers,
     mark_containers,
     mostly_flagged,
@@ -37,6 +39,7 @@ from memlens._core.pure.trees import (
     nearest_marked,
     retained_by_group,
     spread_flags,
+    subtree_sums,
 )
 
 __all__ = (
@@ -50,28 +53,31 @@ __all__ = (
     "edges_labelled",
     "group_nodes",
     "grown_rows",
-    "identity_keys",
+    "is_ascending",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "match_runs",
+    "matches_of_runs",
     "mostly_flagged",
     "nearest_marked",
-    "node_lengths",
     "nodes_flagged",
     "nodes_of_types",
+    "number_keys",
     "place_keys",
     "reach_marked",
     "reached_nodes",
     "retained_by_group",
     "reverse_edges",
     "row_gains",
-    "row_sums",
+    "row_lengths",
     "share_sizes",
     "shortest_paths",
     "spread_flags",
+    "subtree_sums",
     "text_keys",
     "unlisted_nodes",
 )

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = (
     "count_types",
-    "identity_keys",
     "largest_nodes",
     "mark_matched",
     "match_nodes",
+    "match_runs",
+    "matches_of_runs",
 )
 
 _KEY_MASK = (1 << 64) - 1
@@ -79,35 +80,6 @@ def largest_nodes(
     return array("I", nlargest(count, nodes, key=values.__getitem__))
 
 
-def identity_keys(
-    node_type: ReadableBuffer,
-    node_size: ReadableBuffer,
-    type_key: ReadableBuffer,
-    type_is_sized: ReadableBuffer,
-) -> array[int]:
-    """Return a 64-bit key for each node, for `match_nodes`: of its type, and its size if fixed.
-
-    ``type_key`` (``"Q"``) and ``type_is_sized`` (``"B"``) have a row for each type; to the key of
-    a type whose objects never change their size, the size is added, modulo 2**64. Raises
-    `ValueError` for inconsistent columns and types that are not in the table.
-    """
-    types = read_column(node_type, "I", "node_type").tolist()
-    sizes = read_sizes(node_size, len(types))
-    keys = read_column(type_key, "Q", "type_key").tolist()
-    sized = read_column(type_is_sized, "B", "type_is_sized").tolist()
-    if len(sized) != len(keys):
-        raise ValueError(f"type_is_sized has {len(sized)} entries for {len(keys)} types")
-    if types and max(types) >= len(keys):
-        raise ValueError(f"node_type names type {max(types)} of only {len(keys)} types")
-    return array(
-        "Q",
-        [
-            keys[row] + size & _KEY_MASK if sized[row] else keys[row]
-            for row, size in zip(types, sizes, strict=True)
-        ],
-    )
-
-
 def mark_matched(
     same: ReadableBuffer,
     flags_a: ReadableBuffer,
@@ -143,19 +115,30 @@ def mark_matched(
 
 def match_nodes(
     address_a: ReadableBuffer,
-    key_a: ReadableBuffer,
+    type_a: ReadableBuffer,
+    size_a: ReadableBuffer,
+    type_key_a: ReadableBuffer,
+    type_is_sized_a: ReadableBuffer,
     address_b: ReadableBuffer,
-    key_b: ReadableBuffer,
+    type_b: ReadableBuffer,
+    size_b: ReadableBuffer,
+    type_key_b: ReadableBuffer,
+    type_is_sized_b: ReadableBuffer,
 ) -> array[int]:
-    """Return for each node of heap ``b`` the node of heap ``a`` with the same address and key.
+    """Return for each node of heap ``b`` the node of heap ``a`` that is the same object (``"I"``).
 
-    The key (``"Q"``) distinguishes an object from a later one at the same address; the caller makes
-    it from properties that never change. Returns `NONE` for a node without a match. Node 0, the
-    process, always and only matches node 0.
-    Raises `ValueError` for inconsistent columns, and for an address twice in ``a``.
+    The same are nodes of one address (``"Q"``) whose types (``"I"``) have one key (``"Q"``, by
+    type); where a type is sized (a byte for each type), the size (``"Q"``) is added to its key. The
+    key distinguishes an object from a later one at the same address. Returns `NONE` for a node
+    without a match. Node 0, the process, always and only matches node 0. Raises `ValueError` for
+    inconsistent columns, and for an address twice in ``a``.
     """
-    addresses_a, keys_a = _read_identities(address_a, key_a, "a")
-    addresses_b, keys_b = _read_identities(address_b, key_b, "b")
+    addresses_a, keys_a = _read_identities(
+        "a", address_a, type_a, size_a, type_key_a, type_is_sized_a
+    )
+    addresses_b, keys_b = _read_identities(
+        "b", address_b, type_b, size_b, type_key_b, type_is_sized_b
+    )
     node_count = len(addresses_a)
     node_by_address = dict(zip(addresses_a[1:], range(1, node_count), strict=True))
     if len(node_by_address) != node_count - 1:
@@ -167,14 +150,74 @@ def match_nodes(
     return array("I", matched)
 
 
+def match_runs(same: ReadableBuffer) -> array[int]:
+    """Return matches (``"I"``, as `match_nodes` returns them) as runs (``"Q"``).
+
+    A run is of nodes that follow each other and match nodes that do, or that match none. Its first
+    node is in the upper 32 bits, what that one matches, or `NONE`, in the lower. `matches_of_runs`
+    is the reverse.
+    """
+    matched = read_column(same, "I", "same")
+    runs = array("Q")
+    expected = -1
+    for node, was in enumerate(matched):
+        if was != expected or not node:
+            runs.append(node << 32 | was)
+        expected = NONE if was == NONE else was + 1
+        if expected == NONE and was != NONE:
+            expected = -1  # the number after the last one is that of no node
+    return runs
+
+
+def matches_of_runs(runs: ReadableBuffer, node_count: int) -> array[int]:
+    """Return the matches (``"I"``) of so many nodes that `match_runs` made runs of.
+
+    Raises `ValueError` for runs that do not begin at node 0, do not ascend or match numbers that no
+    node has.
+    """
+    columns = read_column(runs, "Q", "runs").tolist()
+    starts = [run >> 32 for run in columns]
+    ends = [*starts[1:], node_count]
+    matched = array("I")
+    fits = 0 <= node_count < NONE and bool(columns) == bool(node_count) and not any(starts[:1])
+    for run, start, end in zip(columns, starts, ends, strict=False):
+        was = run & NONE
+        fits = fits and start < end and (was == NONE or was + end - start <= NONE)
+        if not fits:
+            break
+        matched.extend([NONE] * (end - start) if was == NONE else range(was, was + end - start))
+    if not fits:
+        raise ValueError(f"runs do not fit {node_count} nodes")
+    return matched
+
+
 def _read_identities(
-    address: ReadableBuffer, key: ReadableBuffer, heap: str
+    heap: str,
+    address: ReadableBuffer,
+    node_type: ReadableBuffer,
+    node_size: ReadableBuffer,
+    type_key: ReadableBuffer,
+    type_is_sized: ReadableBuffer,
 ) -> tuple[list[int], list[int]]:
     """Return the address and the key of each node of one heap."""
     addresses = read_column(address, "Q", f"address_{heap}").tolist()
-    keys = read_column(key, "Q", f"key_{heap}").tolist()
+    types = read_column(node_type, "I", f"type_{heap}").tolist()
+    sizes = read_column(node_size, "Q", f"size_{heap}").tolist()
+    type_keys = read_column(type_key, "Q", f"type_key_{heap}").tolist()
+    is_sized = read_column(type_is_sized, "B", f"type_is_sized_{heap}").tolist()
     if not addresses:
         raise ValueError(f"address_{heap} is empty: without node 0 there is no heap")
-    if len(keys) != len(addresses):
-        raise ValueError(f"key_{heap} has {len(keys)} entries for {len(addresses)} nodes")
+    for name, column in (("type", types), ("size", sizes)):
+        if len(column) != len(addresses):
+            raise ValueError(f"{name}_{heap} has {len(column)} entries for {len(addresses)} nodes")
+    if len(is_sized) != len(type_keys):
+        raise ValueError(
+            f"type_is_sized_{heap} has {len(is_sized)} entries for {len(type_keys)} types"
+        )
+    if max(types) >= len(type_keys):
+        raise ValueError(f"type_{heap} names {max(types)} of only {len(type_keys)}")
+    keys = [
+        (type_keys[row] + size) & _KEY_MASK if is_sized[row] else type_keys[row]
+        for row, size in zip(types, sizes, strict=True)
+    ]
     return addresses, keys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from memlens._core.layout import NONE
@@ -22,17 +23,24 @@ if TYPE_CHECKING:
 
 __all__ = ("birth_steps", "mark_born", "reach_marked", "share_sizes")
 
+_MAX_STEPS = 0xFFFF  # the number of a snapshot takes 16 bits
 
-def birth_steps(same: ReadableBuffer, before: ReadableBuffer, step: int) -> array[int]:
-    """Return the snapshot in which each object was first seen (``"I"``).
 
-    ``same``: for each node of snapshot ``step`` the same object's node in the one before, or
-    `NONE`. ``before``: the births of that one's nodes. Raises `ValueError` for inconsistent columns.
+def birth_steps(matches: Sequence[ReadableBuffer], first_count: int) -> array[int]:
+    """Return the snapshot in which each object of the last snapshot was first seen (``"H"``).
+
+    ``matches``: for each snapshot after the first, which has ``first_count`` nodes, the same object's
+    node (``"I"``) in the one before, or `NONE`. Raises `ValueError` for inconsistent columns, for no
+    column and for more than 16 bits can number.
     """
-    matched = read_column(same, "I", "same")
-    births = read_column(before, "I", "before")
-    check_numbers(matched, "same", len(births))
-    return array("I", [step if was == NONE else births[was] for was in matched])
+    if not 1 <= len(matches) <= _MAX_STEPS:
+        raise ValueError(f"matches must be 1 to {_MAX_STEPS} columns, not {len(matches)}")
+    births = [0] * first_count
+    for step, same in enumerate(matches, start=1):
+        matched = read_column(same, "I", "same")
+        check_numbers(matched, "same", len(births))
+        births = [step if was == NONE else births[was] for was in matched]
+    return array("H", births)
 
 
 def mark_born(
@@ -42,7 +50,7 @@ def mark_born(
 
     Raises `ValueError` for inconsistent columns.
     """
-    births = read_column(birth, "I", "birth")
+    births = read_column(birth, "H", "birth")
     flags = read_flags(node_flags, len(births))
     read_skipped(skip_flags, "skip_flags")
     return array(

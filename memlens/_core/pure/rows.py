@@ -1,4 +1,4 @@
-"""Nodes as rows of equal keys, and sums over rows."""
+"""Nodes as rows of equal keys, the lengths of containers, and their sums over rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from memlens._core.layout import KIND_MASK, NONE, EdgeKind
 from memlens._core.pure.columns import (
     read_column,
-    read_edges,
     read_flags,
     read_marks,
     read_skipped,
@@ -26,10 +25,10 @@ __all__ = (
     "check_numbers",
     "chosen_lengths",
     "group_nodes",
-    "node_lengths",
+    "number_keys",
     "read_rows",
     "row_gains",
-    "row_sums",
+    "row_lengths",
     "unlisted_nodes",
 )
 
@@ -61,29 +60,17 @@ def group_nodes(
     return found, offset, array("I", nodes)
 
 
-def node_lengths(
-    edge_offset: ReadableBuffer,
-    edge_target: ReadableBuffer,
-    edge_label: ReadableBuffer,
-    container_node: ReadableBuffer,
-    container_length: ReadableBuffer,
-) -> array[int]:
-    """Return the number of elements of each node, where it is known, else of its strong references.
+def number_keys(key: ReadableBuffer) -> tuple[array[int], array[int]]:
+    """Return a number for each node's key (``"I"``), and the keys by their numbers (``"Q"``).
 
-    More than 32 bits can hold count as the most that they can (``"I"``). Raises `ValueError` for
-    inconsistent columns.
+    Keys are numbered in the order in which they are first found. Where many nodes have one key,
+    this takes half the memory of the keys.
     """
-    edges = read_edges(edge_offset, edge_target, edge_label)
-    containers = read_column(container_node, "I", "container_node")
-    known = read_column(container_length, "Q", "container_length")
-    if len(containers) != len(known):
-        raise ValueError("container_node and container_length must have the same length")
-    check_ascending(containers, "container_node", edges.node_count)
-    offset, weak = edges.offset, edges.weak
-    lengths = [end - start - sum(weak[start:end]) for start, end in pairwise(offset)]
-    for node, length in zip(containers, known, strict=True):
-        lengths[node] = length
-    return array("I", [min(length, NONE) for length in lengths])
+    numbers: dict[int, int] = {}
+    found = array(
+        "I", [numbers.setdefault(one, len(numbers)) for one in read_column(key, "Q", "key")]
+    )
+    return found, array("Q", numbers)
 
 
 def chosen_lengths(
@@ -136,52 +123,80 @@ def unlisted_nodes(
     return array("I", [one for one in nodes if matched[one] not in known])
 
 
-def row_sums(
-    row_offset: ReadableBuffer, row_node: ReadableBuffer, value: ReadableBuffer
+def row_lengths(
+    row_offset: ReadableBuffer,
+    row_node: ReadableBuffer,
+    edge_offset: ReadableBuffer,
+    edge_label: ReadableBuffer,
+    container_node: ReadableBuffer,
+    container_length: ReadableBuffer,
 ) -> array[int]:
-    """Return the sum of the values (u32, by node) of each row's nodes (``"Q"``).
+    """Return the number of elements of the nodes of each row together (``"Q"``).
 
-    Raises `ValueError` for inconsistent columns.
+    The other columns are those of `chosen_lengths`. A length that 32 bits cannot hold counts as the
+    most that they can. Raises `ValueError` for inconsistent columns.
     """
-    values = read_column(value, "I", "value")
-    offset, nodes = read_rows(row_offset, row_node, len(values))
-    return array(
-        "Q",
-        [sum(values[node] for node in nodes[start:end]) for start, end in pairwise(offset)],
-    )
+    node_count = len(read_column(edge_offset, "Q", "edge_offset")) - 1
+    offset, nodes = read_rows(row_offset, row_node, node_count)
+    lengths = _limited_lengths(edge_offset, edge_label, container_node, container_length, nodes)
+    return array("Q", [sum(lengths[start:end]) for start, end in pairwise(offset)])
 
 
 def row_gains(
     row_offset: ReadableBuffer,
     row_node: ReadableBuffer,
     same: ReadableBuffer,
-    length_a: ReadableBuffer,
-    length_b: ReadableBuffer,
+    edge_offset_a: ReadableBuffer,
+    edge_label_a: ReadableBuffer,
+    container_node_a: ReadableBuffer,
+    container_length_a: ReadableBuffer,
+    edge_offset_b: ReadableBuffer,
+    edge_label_b: ReadableBuffer,
+    container_node_b: ReadableBuffer,
+    container_length_b: ReadableBuffer,
 ) -> array[int]:
     """Return by how much the nodes of each row are longer than the same objects were (``"Q"``).
 
-    ``same``: for each node of heap b the same object's node in heap a, or `NONE`; ``length_a`` and
-    ``length_b``: the lengths (u32) of both heaps' nodes. What is new or shorter counts nothing.
-    Raises `ValueError` for inconsistent columns.
+    ``same``: for each node of heap b the same object's node in heap a, or `NONE`. The lengths of
+    both heaps' nodes are those of `row_lengths`. What is new or shorter counts nothing. Raises
+    `ValueError` for inconsistent columns.
     """
     matched = read_column(same, "I", "same")
-    before = read_column(length_a, "I", "length_a")
-    after = read_column(length_b, "I", "length_b")
+    rows_before = read_column(edge_offset_a, "Q", "edge_offset_a")
+    rows_after = read_column(edge_offset_b, "Q", "edge_offset_b")
     offset, nodes = read_rows(row_offset, row_node, len(matched))
-    check_numbers(matched, "same", len(before))
-    if len(after) != len(matched):
-        raise ValueError(f"length_b has {len(after)} entries for {len(matched)} nodes")
+    check_numbers(matched, "same", len(rows_before) - 1)
+    if len(rows_after) - 1 != len(matched):
+        raise ValueError(f"edge_offset_b has {len(rows_after)} entries for {len(matched)} nodes")
+    there = [node for node in nodes if matched[node] != NONE]
+    were = [matched[node] for node in there]
+    before = _limited_lengths(
+        edge_offset_a, edge_label_a, container_node_a, container_length_a, were
+    )
+    after = _limited_lengths(
+        edge_offset_b, edge_label_b, container_node_b, container_length_b, there
+    )
+    gains = {
+        node: max(0, length - was) for node, length, was in zip(there, after, before, strict=True)
+    }
     return array(
         "Q",
-        [
-            sum(
-                max(0, after[node] - before[matched[node]])
-                for node in nodes[start:end]
-                if matched[node] != NONE
-            )
-            for start, end in pairwise(offset)
-        ],
+        [sum(gains.get(node, 0) for node in nodes[start:end]) for start, end in pairwise(offset)],
     )
+
+
+def _limited_lengths(
+    edge_offset: ReadableBuffer,
+    edge_label: ReadableBuffer,
+    container_node: ReadableBuffer,
+    container_length: ReadableBuffer,
+    nodes: list[int],
+) -> list[int]:
+    """Return the lengths of some nodes, of which none takes more than 32 bits."""
+    lengths = chosen_lengths(
+        edge_offset, edge_label, container_node, container_length, array("I", nodes)
+    )
+    return [min(length, NONE) for length in lengths]
 
 
 def read_rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from itertools import pairwise
-from operator import le
+from operator import le, lt
 from typing import TYPE_CHECKING
 
 from memlens._core.layout import NONE
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "edges_labelled",
+    "is_ascending",
     "mark_buffers",
     "mark_containers",
     "mostly_flagged",
@@ -61,6 +62,12 @@ def nodes_flagged(node_flags: ReadableBuffer, flags: int) -> array[int]:
     column = read_column(node_flags, "H", "node_flags")
     read_skipped(flags, "flags")
     return array("I", [node for node, one in enumerate(column) if one & flags])
+
+
+def is_ascending(node: ReadableBuffer) -> bool:
+    """Tell whether each number (``"I"``) is greater than the one before it."""
+    numbers = read_column(node, "I", "node")
+    return all(map(lt, numbers, numbers[1:]))
 
 
 def edges_labelled(edge_label: ReadableBuffer, label: int) -> array[int]:

@@ -17,13 +17,14 @@ from memlens._core.pure.columns import (
     read_flags,
     read_groups,
     read_marks,
+    read_sizes,
     read_skipped,
 )
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ("children_rows", "nearest_marked", "retained_by_group", "spread_flags")
+__all__ = ("children_rows", "nearest_marked", "retained_by_group", "spread_flags", "subtree_sums")
 
 
 def children_rows(dominator: ReadableBuffer) -> tuple[array[int], array[int]]:
@@ -103,6 +104,22 @@ def retained_by_group(
             totals[groups[node]] += sizes[node]
     _add_reached(parents, sizes, groups, counted, totals)
     return array("Q", totals)
+
+
+def subtree_sums(dominator: ReadableBuffer, node_size: ReadableBuffer) -> array[int]:
+    """Return for each node the sum of ``node_size`` over the node and all that it dominates.
+
+    Of the shallow sizes in ``"Q"`` these are the retained sizes; of other sizes, such as those of
+    native blocks with 0 for all objects, a part of them. Returns a column of sums (``"Q"``). Raises
+    `ValueError` for inconsistent columns.
+    """
+    parents = _read_dominator(dominator)
+    sums = read_sizes(node_size, len(parents))
+    offset, children = _rows(parents)
+    for node in reversed(_from_the_top(parents, offset, children)):
+        if parents[node] != NONE:
+            sums[parents[node]] += sums[node]
+    return array("Q", sums)
 
 
 def _add_reached(

@@ -23,28 +23,31 @@ __all__ = (
     "edges_between",
     "edges_labelled",
     "group_nodes",
-    "identity_keys",
+    "is_ascending",
     "largest_nodes",
     "mark_born",
     "mark_buffers",
     "mark_containers",
     "mark_matched",
     "match_nodes",
+    "match_runs",
+    "matches_of_runs",
     "mostly_flagged",
     "nearest_marked",
-    "node_lengths",
     "nodes_flagged",
     "nodes_of_types",
+    "number_keys",
     "place_keys",
     "reach_marked",
     "reached_nodes",
     "retained_by_group",
     "reverse_edges",
     "row_gains",
-    "row_sums",
+    "row_lengths",
     "share_sizes",
     "shortest_paths",
     "spread_flags",
+    "subtree_sums",
     "text_keys",
     "unlisted_nodes",
 )
@@ -71,27 +74,30 @@ dominator_tree = _checked(_core.dominator_tree)
 edges_between = _checked(_core.edges_between)
 edges_labelled = _checked(_core.edges_labelled)
 group_nodes = _checked(_core.group_nodes)
-identity_keys = _checked(_core.identity_keys)
+is_ascending = _checked(_core.is_ascending)
 largest_nodes = _checked(_core.largest_nodes)
 mark_born = _checked(_core.mark_born)
 mark_buffers = _checked(_core.mark_buffers)
 mark_containers = _checked(_core.mark_containers)
 mark_matched = _checked(_core.mark_matched)
 match_nodes = _checked(_core.match_nodes)
+match_runs = _checked(_core.match_runs)
+matches_of_runs = _checked(_core.matches_of_runs)
 mostly_flagged = _checked(_core.mostly_flagged)
 nearest_marked = _checked(_core.nearest_marked)
-node_lengths = _checked(_core.node_lengths)
 nodes_flagged = _checked(_core.nodes_flagged)
 nodes_of_types = _checked(_core.nodes_of_types)
+number_keys = _checked(_core.number_keys)
 place_keys = _checked(_core.place_keys)
 reach_marked = _checked(_core.reach_marked)
 reached_nodes = _checked(_core.reached_nodes)
 retained_by_group = _checked(_core.retained_by_group)
 reverse_edges = _checked(_core.reverse_edges)
 row_gains = _checked(_core.row_gains)
-row_sums = _checked(_core.row_sums)
+row_lengths = _checked(_core.row_lengths)
 share_sizes = _checked(_core.share_sizes)
 shortest_paths = _checked(_core.shortest_paths)
 spread_flags = _checked(_core.spread_flags)
+subtree_sums = _checked(_core.subtree_sums)
 text_keys = _checked(_core.text_keys)
 unlisted_nodes = _checked(_core.unlisted_nodes)

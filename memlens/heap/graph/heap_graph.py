@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -32,6 +32,12 @@ from memlens.errors import SnapshotFileError
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.allocation_sites import AllocationSites
 from memlens.heap.graph.dominator_tree import DominatorTree
+from memlens.heap.graph.native_blocks import (
+    AdapterNote,
+    NativeBlocks,
+    NativeKind,
+    parse_notes,
+)
 from memlens.heap.graph.snapshot_file import SectionFile
 from memlens.heap.graph.stored_text import stored_text
 from memlens.heap.graph.validation import (
@@ -331,6 +337,43 @@ class HeapGraph:
     def largest(self, limit: int, include_garbage: bool = False) -> list[int]:
         """Return up to ``limit`` nodes with the largest retained sizes, without memlens's own.
 
+        A native block is left out where an object retains it.
+        """
+        if self.native is None:
+            return self._ranked(limit, include_garbage)
+        wanted = limit
+        while True:
+            ranked = self._ranked(wanted, include_garbage)
+            found = [node for node in ranked if not self.has_owner(node)]
+            if len(found) >= limit or len(ranked) < wanted:
+                return found[:limit]
+            wanted *= 2
+
+    def has_owner(self, node: int) -> bool:
+        """Return whether a node is a native block that an object retains: none but a module."""
+        if self.kind_of(node) is None:
+            return False
+        owner = self.dominators.dominator[node]
+        return owner not in (0, NONE) and owner not in self.modules
+
+    @cached_property
+    def modules(self) -> frozenset[int]:
+        """The modules of ``sys.modules`` and their namespaces."""
+        found: set[int] = set()
+        for root, kind in enumerate(self.root_kind):
+            if kind == RootKind.MODULE:
+                module = self.edge_target[root]
+                found.add(module)
+                found.update(
+                    node
+                    for node in self.strong_targets(module)
+                    if self.node_flags[node] & NodeFlag.NAMESPACE
+                )
+        return frozenset(found)
+
+    def _ranked(self, limit: int, include_garbage: bool) -> list[int]:
+        """Return up to ``limit`` nodes by retained size, native blocks included.
+
         A file stores the first `LARGEST_STORED` of them, so that it need not scan all nodes.
         """
         stored = self.sections.get("node_largest")
@@ -346,7 +389,7 @@ class HeapGraph:
         derived = {
             "node_dominator": self.dominators.dominator,
             "node_retained": self.dominators.retained,
-            "node_largest": array("I", self.largest(LARGEST_STORED)),
+            "node_largest": array("I", self._ranked(LARGEST_STORED, False)),
         }
         optional = OPTIONAL_SECTIONS | SITE_SECTIONS
         captured = SECTIONS | {n: c for n, c in optional.items() if n in self.sections}
@@ -370,18 +413,77 @@ class HeapGraph:
             self.dominators.dominator, self.node_flags, int(NodeFlag.OWN)
         )
 
+    def forget_flags(self) -> None:
+        """Free the memory of `flags`, which are found again when they are used."""
+        self.__dict__.pop("flags", None)
+
     def has(self, node: int, flag: NodeFlag) -> bool:
         """Return whether a node has a flag."""
         return bool(self.flags[node] & int(flag))  # `&` with a Flag is ten times slower
+
+    # -- native blocks ---------------------------------------------------------------------------
+
+    @cached_property
+    def native(self) -> NativeBlocks | None:
+        """The native blocks among the nodes; None for a heap without any."""
+        sections = self.sections
+        if "native_node" not in sections or not item_count(sections, "native_node"):
+            return None
+        return NativeBlocks(self.sections, self.string)
+
+    @property
+    def object_count(self) -> int:
+        """The number of objects: nodes without node 0 and native blocks."""
+        return self.node_count - 1 - (0 if self.native is None else len(self.native))
+
+    def kind_of(self, node: int) -> NativeKind | None:
+        """Return the device and the library of a native block; None for an object."""
+        return None if self.native is None else self.native.kind_of(node)
+
+    @cached_property
+    def retained_native(self) -> array[int] | None:
+        """For each node the native bytes of the machine that it retains; None without any."""
+        return self._retained_part(lambda kind: kind.is_host)
+
+    @cached_property
+    def retained_device(self) -> array[int] | None:
+        """For each node the bytes in the memory of devices that it retains; None without any."""
+        if self.native is None or not self.native.has_devices:
+            return None
+        return self._retained_part(lambda kind: not kind.is_host)
+
+    def _retained_part(self, chosen: Callable[[NativeKind], bool]) -> array[int] | None:
+        if self.native is None:
+            return None
+        return self.native.retained(self.dominators.dominator, self.node_size, chosen)
+
+    def retained_native_bytes(self, node: int) -> int:
+        """Return which part of a node's retained size is native memory of the machine."""
+        return 0 if self.retained_native is None else self.retained_native[node]
+
+    def retained_device_bytes(self, node: int) -> int:
+        """Return which part of a node's retained size is memory of devices."""
+        return 0 if self.retained_device is None else self.retained_device[node]
+
+    @cached_property
+    def adapter_notes(self) -> list[AdapterNote]:
+        """How the adapters of libraries fared in the capture, by library."""
+        text = self.sections.get("native_notes")
+        return [] if text is None else parse_notes(bytes(text))
 
     # -- finding nodes ---------------------------------------------------------------------------
 
     def find_address(self, address: int) -> int | None:
         """Return the node of the object whose ``id()`` was ``address``, or None."""
-        try:
-            return self._addresses.index(address)
-        except ValueError:
-            return None
+        start = 0
+        while True:
+            try:
+                node = self._addresses.index(address, start)
+            except ValueError:
+                return None
+            if self.kind_of(node) is None:  # a native block may lie at the address of an object
+                return node
+            start = node + 1
 
     @cached_property
     def _addresses(self) -> array[int]:

@@ -15,9 +15,11 @@ from memlens._core.layout import NONE
 from memlens.errors import ComparisonError
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.native_blocks import is_native_type
 
 __all__ = ("check_same_process", "match_graphs")
 
+_NATIVE_BIT = 1 << 63  # no object of a process has such an address
 _FIXED_SIZE_TYPES = frozenset(
     {"str", "bytes", "int", "float", "complex", "tuple", "frozenset", "range", "slice"}
 )
@@ -36,19 +38,45 @@ def check_same_process(*graphs: HeapGraph) -> None:
 
 def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
     """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
-    return checked_core.match_nodes(
-        before.node_address, identity_keys(before), after.node_address, identity_keys(after)
-    )
+    return checked_core.match_nodes(*_identities(before), *_identities(after))
 
 
-def identity_keys(graph: HeapGraph) -> array[int]:
-    """Return a 64-bit key for each node, made from its type and, if that is fixed, its size."""
+def _addresses(graph: HeapGraph) -> memoryview | array[int]:
+    """Return the address of each node, those of native blocks made different from all others.
+
+    A native block may have the address of an object. One whose address is unknown belongs to one
+    object only, whose address identifies it.
+    """
+    if graph.native is None:
+        return graph.node_address
+    addresses = array("Q")
+    addresses.frombytes(graph.node_address.cast("B"))  # without a second copy of the column
+    dominator = graph.dominators.dominator
+    used: set[int] = set()
+    for node in graph.native.nodes:
+        owner = dominator[node]
+        address = addresses[node]
+        if not address and owner != NONE:
+            address = graph.node_address[owner]
+        address %= _NATIVE_BIT
+        while address in used:
+            address = (address + 1) % _NATIVE_BIT
+        used.add(address)
+        addresses[node] = address | _NATIVE_BIT
+    return addresses
+
+
+def _identities(
+    graph: HeapGraph,
+) -> tuple[memoryview | array[int], memoryview, memoryview, array[int], bytes]:
+    """Return the columns by which the core recognises the objects of a graph."""
     rows = range(len(graph.type_names))
-    return checked_core.identity_keys(
+    return (
+        _addresses(graph),
         graph.node_type,
         graph.node_size,
         array("Q", [_type_key(graph, row) for row in rows]),
-        bytes(name in _FIXED_SIZE_TYPES for name in graph.type_names),
+        bytes(name in _FIXED_SIZE_TYPES or is_native_type(name) for name in graph.type_names),
     )
 
 

@@ -25,7 +25,7 @@ class Node:
 
     @property
     def address(self) -> int:
-        """The object's ``id()`` when it was captured."""
+        """The object's ``id()`` when it was captured; of a native block its address, 0 if unknown."""
         return self.graph.node_address[self.index]
 
     @property
@@ -52,6 +52,38 @@ class Node:
     def retained_bytes(self) -> int:
         """The retained size in bytes: what would be freed with the object."""
         return self.graph.retained_bytes(self.index)
+
+    @property
+    def retained_native_bytes(self) -> int:
+        """The part of `retained_bytes` that is native memory of this machine: not of devices."""
+        return self.graph.retained_native_bytes(self.index)
+
+    @property
+    def retained_device_bytes(self) -> int:
+        """The part of `retained_bytes` that is memory of devices, such as ``cuda:0``."""
+        return self.graph.retained_device_bytes(self.index)
+
+    @property
+    def retained_python_bytes(self) -> int:
+        """The part of `retained_bytes` that is in Python objects: the rest of it is native."""
+        return self.retained_bytes - self.retained_native_bytes - self.retained_device_bytes
+
+    @property
+    def is_native(self) -> bool:
+        """Whether this is a block of native memory and not an object."""
+        return self.graph.kind_of(self.index) is not None
+
+    @property
+    def device(self) -> str | None:
+        """Where a native block lies: ``cpu``, ``mapped`` (a file), ``cuda:0``; None of an object."""
+        kind = self.graph.kind_of(self.index)
+        return None if kind is None else kind.device
+
+    @property
+    def library(self) -> str | None:
+        """The library whose memory a native block is: ``torch``, ``mmap``; None of an object."""
+        kind = self.graph.kind_of(self.index)
+        return None if kind is None else kind.library
 
     @property
     def length(self) -> int | None:
@@ -91,8 +123,19 @@ class Node:
         return f"<Node {self.index}: {self}>"
 
     def __str__(self) -> str:
+        kind = self.graph.kind_of(self.index)
+        if kind is not None:
+            return printable(f"{format_bytes(self.shallow_bytes)} {kind.text}")
         what = f"{self.type_name} {self.name}" if self.name else self.type_name
         if self.length is not None:
             what += f" ({format_count(self.length)} items)"
-        size = format_bytes(self.retained_bytes)
+        size = format_bytes(self.retained_bytes) + self._native_text()
         return printable(f"{what} at {self.address:#x}, retains {size}")
+
+    def _native_text(self) -> str:
+        parts = (
+            (self.retained_native_bytes, "native"),
+            (self.retained_device_bytes, "on devices"),
+        )
+        texts = [f"{format_bytes(size)} {what}" for size, what in parts if size]
+        return f" ({', '.join(texts)})" if texts else ""

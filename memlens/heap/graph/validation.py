@@ -29,6 +29,7 @@ from memlens._core.layout import (
 )
 from memlens.errors import SnapshotFileError
 from memlens.heap.graph import checked_core
+from memlens.heap.graph.native_blocks import parse_notes
 from memlens.heap.graph.snapshot_file import SectionFile
 
 __all__ = ("CheckedSections", "check_facts", "check_structure", "item_count")
@@ -61,6 +62,7 @@ _TOGETHER = (
 _ROOT_KINDS = bytes(RootKind)
 _MAX_EPOCH_SECONDS = 1e12
 _MAX_WEIGHT = 1e15
+_PART_ITEMS = 1 << 16  # of a column that is copied a part at a time
 
 
 def check_structure(sections: Mapping[str, Any]) -> None:
@@ -237,11 +239,17 @@ def _check_dominators(sections: CheckedSections) -> None:
     dominator = sections.peek("node_dominator")
     only_top = b"\1" + bytes(len(dominator) - 1)
     below_top = checked_core.nearest_marked(dominator, only_top)
+    outside = _count_none(memoryview(below_top)) + 1
+    if dominator[0] != NONE or _count_none(dominator) != outside:
+        raise SnapshotFileError("inconsistent heap: its dominators are not a tree")
+
+
+def _count_none(nodes: memoryview) -> int:
+    """Return how often `NONE` is in a column of nodes, of which no large part is copied."""
     none = NONE.to_bytes(4, "little")
     # Node numbers are smaller than NONE, so a run of its bytes starts at a multiple of 4.
-    outside = below_top.tobytes().count(none) + 1
-    if dominator[0] != NONE or dominator.tobytes().count(none) != outside:
-        raise SnapshotFileError("inconsistent heap: its dominators are not a tree")
+    parts = range(0, len(nodes), _PART_ITEMS)
+    return sum(nodes[at : at + _PART_ITEMS].tobytes().count(none) for at in parts)
 
 
 def _check_largest(sections: CheckedSections) -> None:
@@ -273,7 +281,7 @@ def _check_root_names(sections: CheckedSections) -> None:
 def _check_sparse(name: str) -> Callable[[CheckedSections], None]:
     def check(sections: CheckedSections) -> None:
         nodes = sections.peek(name)
-        if not all(map(lt, nodes, islice(nodes, 1, None))):
+        if not checked_core.is_ascending(nodes):
             raise SnapshotFileError(f"inconsistent heap: section {name!r} is not sorted")
         _check_range(name, nodes[-1:], sections.item_count("node_type"))
 
@@ -307,6 +315,10 @@ def _check_native(sections: CheckedSections) -> None:
         _check_range(name, sections.peek(name), sections.item_count("string_offset") - 1)
 
 
+def _check_native_notes(sections: CheckedSections) -> None:
+    parse_notes(bytes(sections.peek("native_notes")))
+
+
 def _check_block_nodes(sections: CheckedSections) -> None:
     nodes = sections.peek("block_node")
     _check_range("block_node", nodes, sections.item_count("node_type"))
@@ -338,6 +350,7 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
         )
     },
     **dict.fromkeys(("native_device", "native_library"), _check_native),
+    "native_notes": _check_native_notes,
     "string_offset": _check_offsets("string_offset", "string_bytes"),
     "site_stack": _check_site_rows("site_stack", "site_stack_offset", 1),
     "site_stack_offset": _check_offsets("site_stack_offset", "site_stack_frame"),

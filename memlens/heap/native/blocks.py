@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ("NativeBlock", "check_block")
+__all__ = ("BadBlockError", "NativeBlock", "check_block")
 
 _MAX_NUMBER = 2**64 - 1  # addresses and sizes are stored in 64 bits
 _MAX_DEVICE_CHARACTERS = 100
+
+
+class BadBlockError(ValueError):
+    """What an adapter returned is no block. The message names types and numbers, never data."""
 
 
 class NativeBlock(NamedTuple):
@@ -27,19 +31,19 @@ class NativeBlock(NamedTuple):
 def check_block(block: object) -> tuple[int, int, str]:
     """Return the address, the size in bytes and the device of a block that an adapter returned.
 
-    Raises ``TypeError`` or ``ValueError`` if the block is not a tuple of these.
+    Raises ``BadBlockError`` if the block is not a tuple of these.
     """
     if not isinstance(block, tuple) or len(block) not in (2, 3):
-        raise TypeError(f"expected a NativeBlock, got {type(block).__name__}")
+        raise BadBlockError(f"expected a NativeBlock, got {type(block).__name__}")
     address, size = block[0], block[1]
     device = block[2] if len(block) == 3 else "cpu"
     if type(address) is not int or type(size) is not int or type(device) is not str:
         kinds = ", ".join(type(value).__name__ for value in block)
-        raise TypeError(f"expected a block of (int, int, str), got ({kinds})")
+        raise BadBlockError(f"expected a block of (int, int, str), got ({kinds})")
     if not (0 <= address <= _MAX_NUMBER and 0 <= size <= _MAX_NUMBER):
-        raise ValueError(
+        raise BadBlockError(
             f"expected an address and a size from 0 to 2**64 - 1, got {address}, {size}"
         )
     if not device or len(device) > _MAX_DEVICE_CHARACTERS or not device.isprintable():
-        raise ValueError("expected the name of a device of 1 to 100 printable characters")
+        raise BadBlockError("expected the name of a device of 1 to 100 printable characters")
     return address, size, device

@@ -13,7 +13,7 @@ from typing import Any
 
 from memlens._core.native_chunks import NUMBERS_A_ROW, encode_chunk
 from memlens.heap.native.adapter import Adapter, BlocksOf
-from memlens.heap.native.blocks import check_block
+from memlens.heap.native.blocks import BadBlockError, check_block
 from memlens.heap.native.mappings import FileMappings, read_file_mappings
 
 __all__ = ("Measure", "make_measure")
@@ -23,7 +23,6 @@ _INLINE_LIMIT_SECONDS = 1.0
 _MAX_FAILURES = 10
 _MAX_ROWS_A_CHUNK = 16_384
 _MAX_BLOCKS_AN_OBJECT = 1_000_000
-_MAX_ERROR_CHARACTERS = 200
 
 Send = Callable[[bytes], object]
 Call = tuple[int, Any, BlocksOf]  # the position of an object, the object, the function to call
@@ -119,7 +118,7 @@ class _Measurement:
                     device_number = name_numbers.setdefault(device, len(name_numbers))
                     numbers += (position, address, size, device_number, 0)
                     if len(numbers) - row_start > _MAX_BLOCKS_AN_OBJECT * NUMBERS_A_ROW:
-                        raise ValueError("an object has more than 1,000,000 blocks")
+                        raise BadBlockError("an object has more than 1,000,000 blocks")
         except (MemoryError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust is no Exception
@@ -156,9 +155,5 @@ class _Measurement:
 
 
 def _error_text(error: BaseException) -> str:
-    """Return the type and the message of an error as one short line."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - an error without a text is still counted
-        text = "(no message)"
-    return f"{type(error).__name__}: {text}"[:_MAX_ERROR_CHARACTERS]
+    """Return what to record of an error. The message of a library's own may contain data."""
+    return str(error) if type(error) is BadBlockError else type(error).__name__

@@ -23,6 +23,7 @@ __all__ = (
     "object_text",
     "parent_of",
     "process_bytes",
+    "process_nodes",
 )
 
 
@@ -55,6 +56,20 @@ class Branch(ABC):
         self.retained_bytes = (
             graph.retained_bytes(of_node) if retained_bytes is None else retained_bytes
         )
+
+    def _topmost(self) -> Iterable[int]:
+        """Return nodes whose retained sizes add up to that of this branch."""
+        return () if self.node is None else (self.node.index,)
+
+    @property
+    def retained_native_bytes(self) -> int:
+        """The part of `retained_bytes` that is native memory of this machine: not of devices."""
+        return sum(map(self.graph.retained_native_bytes, self._topmost()))
+
+    @property
+    def retained_device_bytes(self) -> int:
+        """The part of `retained_bytes` that is memory of devices, such as ``cuda:0``."""
+        return sum(map(self.graph.retained_device_bytes, self._topmost()))
 
     @abstractmethod
     def _below(self, limit: int | None) -> tuple[Sequence[Branch], int]:
@@ -91,6 +106,8 @@ class Branch(ABC):
             "count": self.count,
             "shallow_bytes": self.shallow_bytes,
             "retained_bytes": self.retained_bytes,
+            "retained_native_bytes": self.retained_native_bytes,
+            "retained_device_bytes": self.retained_device_bytes,
         }
         if depth > 0:
             below, total = self._below(limit)
@@ -112,6 +129,9 @@ class Branch(ABC):
 
 def object_text(graph: HeapGraph, index: int) -> str:
     """Return a short description of an object: ``module app``, ``dict (2 items)``."""
+    kind = graph.kind_of(index)
+    if kind is not None:
+        return kind.text.removeprefix("of ")
     node = Node(graph, index)
     text = f"{node.type_name} {node.name}" if node.name else node.type_name
     return text if node.length is None else f"{text} ({format_count(node.length)} items)"
@@ -184,10 +204,14 @@ def labelled_object(graph: HeapGraph, edge: Edge) -> str:
     return f"{text.strip()}   {what}"
 
 
+def process_nodes(graph: HeapGraph) -> list[int]:
+    """Return the nodes below the process in the dominator tree, without memlens's own objects."""
+    return [node for node in graph.dominators.children(0) if is_shown(graph, node)]
+
+
 def process_bytes(graph: HeapGraph) -> int:
     """Return the retained size of the process without memlens's own objects."""
-    below = graph.dominators.children(0)
-    return sum(graph.retained_bytes(node) for node in below if is_shown(graph, node))
+    return sum(map(graph.retained_bytes, process_nodes(graph)))
 
 
 def parent_of(graph: HeapGraph, node: int) -> int:

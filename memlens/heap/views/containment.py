@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from memlens._core.layout import NodeFlag, RootKind
@@ -17,6 +17,7 @@ from memlens.heap.views.branch import (
     object_text,
     parent_of,
     process_bytes,
+    process_nodes,
 )
 from memlens.heap.views.visibility import hidden_flags, is_shown, shown_nodes
 
@@ -41,6 +42,11 @@ class ContainmentGroup(Branch):
         """Set the labels of the members and return the group."""
         self._texts = texts
         return self
+
+    def _topmost(self) -> Iterable[int]:
+        if any(isinstance(member, Branch) for member in self._members):
+            return process_nodes(self.graph)
+        return [node for node in self._members if parent_of(self.graph, node) == 0]
 
     def _below(self, limit: int | None) -> tuple[Sequence[Branch], int]:
         groups = [member for member in self._members if isinstance(member, Branch)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from memlens.heap.views.branch import (
     largest_first,
     object_text,
     process_bytes,
+    process_nodes,
 )
 from memlens.heap.views.summary import Summary, SummaryRow
 from memlens.heap.views.visibility import is_shown
@@ -38,6 +39,9 @@ class Dominators(Branch):
     def _shown(self) -> list[int]:
         index = self.node.index if self.node else 0
         return [n for n in self.graph.dominators.children(index) if is_shown(self.graph, n)]
+
+    def _topmost(self) -> Iterable[int]:
+        return process_nodes(self.graph) if self.node is None else (self.node.index,)
 
     def _below(self, limit: int | None) -> tuple[Sequence[Branch], int]:
         graph, shown = self.graph, self._shown()
@@ -63,10 +67,12 @@ class Dominators(Branch):
         graph = self.graph
         totals: dict[str, list[int]] = {}
         for node in self._shown():
-            row = totals.setdefault(graph.type_of(node), [0, 0, 0])
+            row = totals.setdefault(graph.type_of(node), [0, 0, 0, 0, 0])
             row[0] += 1
             row[1] += graph.node_size[node]
             row[2] += graph.retained_bytes(node)
+            row[3] += graph.retained_native_bytes(node)
+            row[4] += graph.retained_device_bytes(node)
         rows = [SummaryRow(name, *row) for name, row in totals.items()]
         return Summary(f"Immediately dominated by {self.label}", rows, order="retained")
 
@@ -86,7 +92,11 @@ class Dominators(Branch):
         drops, stack = [], [start]
         while stack:
             node = stack.pop()
-            children = [n for n in graph.dominators.children(node) if is_shown(graph, n)]
+            children = [
+                n
+                for n in graph.dominators.children(node)
+                if is_shown(graph, n) and not graph.has_owner(n)
+            ]
             sizes = [graph.retained_bytes(child) for child in children]
             if node and max(sizes, default=0) < ratio * graph.retained_bytes(node):
                 drops.append(

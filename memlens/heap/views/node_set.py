@@ -17,7 +17,7 @@ from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.node import Node
 from memlens.heap.views.branch import largest_first
-from memlens.heap.views.summary import Summary, SummaryRow, type_groups
+from memlens.heap.views.summary import Summary, SummaryRow, retained_by_group, type_groups
 from memlens.heap.views.visibility import check_min, hidden_flags, with_rest
 
 __all__ = ("NodeSet", "select_nodes")
@@ -83,10 +83,10 @@ class NodeSet:
         flags = array("H", map(operator.not_, self._mask))
         group, names = type_groups(graph)
         counts, sizes = checked_core.count_types(group, graph.node_size, flags, len(names), 1)
-        retained = graph.dominators.retained_by_group(group, len(names), flags, 1)
+        retained = retained_by_group(graph, group, len(names), flags, 1)
         rows = [
             SummaryRow(name, *numbers)
-            for name, *numbers in zip(names, counts, sizes, retained, strict=True)
+            for name, *numbers in zip(names, counts, sizes, *retained, strict=True)
             if numbers[0]
         ]
         return Summary(self._title(), rows)
@@ -97,8 +97,8 @@ class NodeSet:
             (
                 format_bytes(node.retained_bytes),
                 format_bytes(node.shallow_bytes),
-                f"{node.address:#x}",
-                f"{node.type_name} {node.name}".rstrip(),
+                "" if node.is_native else f"{node.address:#x}",
+                str(node) if node.is_native else f"{node.type_name} {node.name}".rstrip(),
             )
             for node in (self.largest(limit) if self.count else [])
         ]
@@ -118,6 +118,8 @@ class NodeSet:
                     "address": node.address,
                     "shallow_bytes": node.shallow_bytes,
                     "retained_bytes": node.retained_bytes,
+                    "retained_native_bytes": node.retained_native_bytes,
+                    "retained_device_bytes": node.retained_device_bytes,
                 }
                 for node in (self.largest(limit) if self.count else [])
             ],

@@ -12,6 +12,7 @@ from memlens._rows import Rows
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.native_blocks import is_native_type
 from memlens.heap.views.visibility import hidden_flags
 
 __all__ = ("Statistics", "StatisticsRow", "statistics_of")
@@ -41,8 +42,8 @@ _KINDS: dict[str, str] = {
     "weak references": "weakref weakref.ReferenceType weakproxy weakcallableproxy weakref.KeyedRef",
 }
 _INSTANCES, _CLASSES, _NAMESPACES = "instances", "classes", "namespaces"
-_BUILT_IN = "built-in objects"
-_NAMES = (*_KINDS, _CLASSES, _NAMESPACES, _INSTANCES, _BUILT_IN)
+_BUILT_IN, _NATIVE = "built-in objects", "native memory"
+_NAMES = (*_KINDS, _CLASSES, _NAMESPACES, _INSTANCES, _BUILT_IN, _NATIVE)
 _NAMESPACE, _HEAP_TYPE = int(NodeFlag.NAMESPACE), int(NodeFlag.HEAP_TYPE)
 
 
@@ -60,7 +61,8 @@ class Statistics(Rows[StatisticsRow]):
     """The heap by kind of object, most bytes first; each object is of one kind.
 
     ``namespaces`` are the dicts behind modules, classes and instances; ``instances`` are the
-    objects of classes made at run time that belong to no other kind.
+    objects of classes made at run time that belong to no other kind; ``native memory`` are the blocks
+    outside of the Python heap that objects hold.
     """
 
     headers = ("count", "bytes", "share", "kind")
@@ -70,8 +72,8 @@ class Statistics(Rows[StatisticsRow]):
 
     @property
     def count(self) -> int:
-        """The number of objects of all kinds."""
-        return sum(row.count for row in self.rows)
+        """The number of objects of all kinds, without blocks of native memory."""
+        return sum(row.count for row in self.rows if row.kind != _NATIVE)
 
     @property
     def shallow_bytes(self) -> int:
@@ -118,7 +120,9 @@ def _kind_by_node(graph: HeapGraph) -> array[int]:
     number = {name: place for place, name in enumerate(_NAMES)}
     by_name = {name: number[kind] for kind, names in _KINDS.items() for name in names.split()}
     by_row = [
-        by_name.get(name, number[_type_kind(graph, node)])
+        number[_NATIVE]
+        if is_native_type(name)
+        else by_name.get(name, number[_type_kind(graph, node)])
         for name, node in zip(graph.type_names, graph.type_node, strict=True)
     ]
     kinds = array("I", map(by_row.__getitem__, graph.node_type))

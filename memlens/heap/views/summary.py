@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Union
@@ -14,22 +14,38 @@ from memlens._text import format_bytes, format_count, format_duration, printable
 from memlens.errors import OptionError
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.native_blocks import is_native_type
 from memlens.heap.views.referrer_groups import referrer_groups
 from memlens.heap.views.visibility import hidden_flags
 
-__all__ = ("GROUPINGS", "Summary", "SummaryRow", "garbage_of", "summarise", "type_groups")
+__all__ = (
+    "GROUPINGS",
+    "Summary",
+    "SummaryRow",
+    "garbage_of",
+    "heap_title",
+    "retained_by_group",
+    "summarise",
+    "type_groups",
+)
 
 _OUTSIDE = 1 << 15  # marks the objects that are not garbage; not a NodeFlag
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """One group of objects: the count, and the shallow and retained size in bytes."""
+    """One group of objects or native blocks: the count, and the shallow and retained size in bytes.
+
+    ``retained_native_bytes`` and ``retained_device_bytes`` are the parts of the retained size that
+    are native memory of this machine and memory of devices.
+    """
 
     name: str
     count: int
     shallow_bytes: int
     retained_bytes: int
+    retained_native_bytes: int = 0
+    retained_device_bytes: int = 0
 
 
 class Summary(Rows[SummaryRow]):
@@ -37,7 +53,7 @@ class Summary(Rows[SummaryRow]):
 
     ``by`` is the grouping. Within a group no byte is retained twice. Groups may contain each other,
     so their retained bytes can add up to more than the heap. ``order`` is ``"shallow"`` or
-    ``"retained"``.
+    ``"retained"``. Native blocks count like objects, in groups of their own by type and module.
     """
 
     def __init__(
@@ -47,7 +63,13 @@ class Summary(Rows[SummaryRow]):
         super().__init__(sorted(rows, key=lambda r: (-size(r), -r.count, r.name)))
         self._title = title
         self.by = by
-        self.headers = ("count", "shallow", "retained", by)
+        parts = [
+            (what, f"retained_{what}_bytes")
+            for what in ("native", "device")
+            if any(getattr(row, f"retained_{what}_bytes") for row in self.rows)
+        ]
+        self._parts = [attrgetter(name) for _, name in parts]
+        self.headers = ("count", "shallow", "retained", *(what for what, _ in parts), by)
 
     @property
     def title(self) -> str:
@@ -56,7 +78,7 @@ class Summary(Rows[SummaryRow]):
 
     @property
     def count(self) -> int:
-        """The number of objects in all groups."""
+        """The number of objects and native blocks in all groups."""
         return sum(row.count for row in self.rows)
 
     @property
@@ -69,6 +91,7 @@ class Summary(Rows[SummaryRow]):
             format_count(row.count),
             format_bytes(row.shallow_bytes),
             format_bytes(row.retained_bytes),
+            *(format_bytes(part(row)) for part in self._parts),
             row.name,
         )
 
@@ -80,22 +103,33 @@ def summarise(graph: HeapGraph, by: str = "type", *, include_garbage: bool = Fal
     """Group all objects: see `HeapSnapshot.summary`. ``OptionError`` for an unknown grouping."""
     if by not in GROUPINGS:
         raise OptionError(
-            f"unknown grouping {by!r}: a summary can be by {', '.join(map(repr, [*GROUPINGS, 'site']))}"
+            f"unknown grouping {by!r}: a summary can be by"
+            f" {', '.join(map(repr, [*GROUPINGS, 'site', 'device']))}"
         )
     hidden = hidden_flags(include_garbage)
     group, names = GROUPINGS[by](graph)
     counts, sizes = checked_core.count_types(
         group, graph.node_size, graph.flags, len(names), hidden
     )
-    retained = graph.dominators.retained_by_group(group, len(names), graph.flags, hidden)
-    rows = _filled(zip(names, counts, sizes, retained, strict=True))
-    facts = graph.facts
-    title = (
-        f"Heap of process {facts['pid']}: {format_count(sum(row.count for row in rows))} objects,"
-        f" {format_bytes(sum(row.shallow_bytes for row in rows))}"
+    retained = retained_by_group(graph, group, len(names), graph.flags, hidden)
+    rows = _filled(zip(names, counts, sizes, *retained, strict=True))
+    return Summary(heap_title(graph, rows, hidden), rows, by)
+
+
+def heap_title(graph: HeapGraph, rows: Iterable[SummaryRow], hidden: int) -> str:
+    """Return the totals of all rows in one line; ``hidden`` are the flags of what they leave out."""
+    rows, facts = list(rows), graph.facts
+    count, native = sum(row.count for row in rows), ""
+    if graph.native is not None:
+        shown = [node for node in graph.native.nodes if not graph.flags[node] & hidden]
+        size = format_bytes(sum(graph.node_size[node] for node in shown))
+        count -= len(shown)
+        native = f", {size} of it in {format_count(len(shown))} native blocks"
+    return (
+        f"Heap of process {facts['pid']}: {format_count(count)} objects,"
+        f" {format_bytes(sum(row.shallow_bytes for row in rows))}{native}"
         f" (captured in {format_duration(float(facts['pause_seconds']))}, {printable(facts['reason'])})"
     )
-    return Summary(title, rows, by)
 
 
 def garbage_of(graph: HeapGraph) -> Summary:
@@ -104,15 +138,41 @@ def garbage_of(graph: HeapGraph) -> Summary:
     flags = array("H", [0 if f & garbage and not f & own else _OUTSIDE for f in graph.flags])
     group, names = type_groups(graph)
     counts, sizes = checked_core.count_types(group, graph.node_size, flags, len(names), _OUTSIDE)
-    rows = _filled(zip(names, counts, sizes, sizes, strict=True))
+    retained = retained_by_group(graph, group, len(names), flags, _OUTSIDE)
+    rows = _filled(zip(names, counts, sizes, *retained, strict=True))
+    blocks = sum(row.count for row in rows if is_native_type(row.name))
+    native = f" and {format_count(blocks)} native blocks" if blocks else ""
     title = (
-        f"Garbage: {format_count(sum(row.count for row in rows))} objects,"
+        f"Garbage: {format_count(sum(row.count for row in rows) - blocks)} objects{native},"
         f" {format_bytes(sum(row.shallow_bytes for row in rows))} unreachable"
     )
     return Summary(title, rows)
 
 
-def _filled(columns_of_rows: Iterable[tuple[str, int, int, int]]) -> list[SummaryRow]:
+def retained_by_group(
+    graph: HeapGraph,
+    group: memoryview | array[int],
+    group_count: int,
+    flags: memoryview | array[int],
+    skip_flags: int,
+) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
+    """Return the bytes retained by each group, and which of them are native and on devices.
+
+    The arguments are those of `DominatorTree.retained_by_group`.
+    """
+    tree = graph.dominators
+    native, device = (
+        [0] * group_count
+        if part is None
+        else checked_core.retained_by_group(
+            tree.dominator, part, group, group_count, flags, skip_flags
+        )
+        for part in (graph.retained_native, graph.retained_device)
+    )
+    return tree.retained_by_group(group, group_count, flags, skip_flags), native, device
+
+
+def _filled(columns_of_rows: Iterable[tuple[Any, ...]]) -> list[SummaryRow]:
     return [SummaryRow(*row) for row in columns_of_rows if row[1]]
 
 
@@ -140,6 +200,8 @@ def _by_module(graph: HeapGraph) -> _Groups:
 
 
 def _module_of(type_name: str, modules: Collection[str]) -> str:
+    if is_native_type(type_name):
+        return type_name
     parts = type_name.partition(".<locals>")[0].split(".")[:-1]
     for length in range(len(parts), 0, -1):
         if ".".join(parts[:length]) in modules:

@@ -22,7 +22,7 @@ from memlens.leaks.gates import (
     onset_of,
     steps_of,
 )
-from memlens.leaks.growth import HIDDEN, Growth, Holder, length_in
+from memlens.leaks.growth import NOT_ELEMENTS, Growth, Holder, length_in
 
 __all__ = ("accumulating_places", "follow_elements")
 
@@ -61,14 +61,13 @@ def _gains(growth: Growth) -> dict[int, int]:
     """Return for each place whose length has risen by how much."""
     last = growth.places(growth.end)
     before = growth.places(growth.end - 1)
-    lengths, lengths_before = last.node_lengths(), before.node_lengths()
-    total_before = before.lengths(lengths_before)
+    total_before = dict(before.lengths())
     gains: dict[int, int] = {}
-    for key, length in last.lengths(lengths).items():
+    for key, length in last.lengths():
         gained = length - total_before.get(key, 0 if len(growth.graphs) == 2 else length)
         if gained > 0:
             gains[key] = gained
-    for key, gained in last.gains(growth.same[-1], lengths_before, lengths).items():
+    for key, gained in last.gains(growth.same[-1], before):
         if gained and key not in gains:  # the path to a container may have changed
             gains[key] = gained
     return gains
@@ -173,7 +172,7 @@ def _holder_over(growth: Growth, members: array[int], through: list[array[int]])
         return None
     if len(members) > 1 and not _get_longer(growth, members, through, lengths):
         return None  # more containers, not longer ones: what holds them accumulates
-    elements = [elements_of(g, nodes) for g, nodes in zip(graphs, through, strict=True)]
+    elements = [elements_of(growth, step, nodes) for step, nodes in enumerate(through, start)]
     contents, arrival = follow_elements(growth, elements, lengths)
     if len(members) == 1 and len(elements[-1]) * 2 < lengths[-1]:
         # One object many times, or small integers: there are no elements to follow.
@@ -270,6 +269,7 @@ def _new_entries(
     found: dict[int, None] = {}
     for node in members:
         for target in growth.last.strong_targets(node):
-            if (arrival.get(target) or growth.is_new(target, start)) and not flags[target] & HIDDEN:
+            is_new = arrival.get(target) or growth.is_new(target, start)
+            if is_new and not flags[target] & NOT_ELEMENTS:
                 found[target] = None
     return list(found)

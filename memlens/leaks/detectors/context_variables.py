@@ -12,7 +12,7 @@ from memlens._core.layout import NONE
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.detectors.accumulating_places import follow_elements
 from memlens.leaks.gates import is_leak
-from memlens.leaks.growth import HIDDEN, Growth, Holder
+from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.places import CONTEXT_VARIABLES, TRIE_NODES
 
 __all__ = ("growing_contexts",)
@@ -35,9 +35,7 @@ def _holder(growth: Growth, through: list[list[int]]) -> Holder | None:
     through = through[start:]
     if len(through) < min(3, len(growth.graphs)):
         return None
-    entries = [
-        _entries(graph, tries) for graph, tries in zip(growth.graphs[start:], through, strict=True)
-    ]
+    entries = [_entries(growth, step, tries) for step, tries in enumerate(through, start)]
     variables = [
         {node for node in nodes if graph.type_of(node) in CONTEXT_VARIABLES}
         for graph, nodes in zip(growth.graphs[start:], entries, strict=True)
@@ -58,8 +56,9 @@ def _context(graph: HeapGraph, trie: int) -> int:
     return trie if edge == NONE else graph.edge_source(edge) or trie
 
 
-def _entries(graph: HeapGraph, tries: Iterable[int]) -> set[int]:
-    """Return the variables and the values in tries, which may share their nodes."""
+def _entries(growth: Growth, step: int, tries: Iterable[int]) -> set[int]:
+    """Return the variables and the values in tries of a snapshot, which may share their nodes."""
+    graph = growth.graphs[step]
     waiting, seen, found = list(tries), set(tries), set()
     while waiting:
         for target in graph.strong_targets(waiting.pop()):
@@ -68,4 +67,4 @@ def _entries(graph: HeapGraph, tries: Iterable[int]) -> set[int]:
             elif target not in seen:
                 seen.add(target)
                 waiting.append(target)
-    return {node for node in found if not graph.flags[node] & HIDDEN}
+    return growth.visible(found, step)

@@ -13,7 +13,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.detectors.accumulating_places import follow_elements
 from memlens.leaks.gates import is_leak
 from memlens.leaks.growth import HIDDEN, Growth, Holder
-from memlens.leaks.places import TRIE_NODES
+from memlens.leaks.places import TRIE_NODES, PlaceIndex
 
 __all__ = ("linked_structures",)
 
@@ -55,7 +55,7 @@ def _holder(growth: Growth, key: int) -> Holder | None:
     contents, arrival = follow_elements(growth, [set(nodes) for nodes in through], lengths)
     if not is_leak(contents) or sum(contents.steps) < _MIN_LINKS:
         return None
-    head, first = _head(growth.last, growth.places(growth.end).keys, through[-1])
+    head, first = _head(growth.last, growth.places(growth.end), through[-1])
     if head == NONE:
         return None
     entries = [node for node, when in arrival.items() if when]
@@ -63,7 +63,7 @@ def _holder(growth: Growth, key: int) -> Holder | None:
     return Holder(head, "chain", start, tuple(lengths), entries, members=(first,))
 
 
-def _head(graph: HeapGraph, keys: Sequence[int], links: Sequence[int]) -> tuple[int, int]:
+def _head(graph: HeapGraph, places: PlaceIndex, links: Sequence[int]) -> tuple[int, int]:
     """Return what a structure hangs on, and its first link: above all that are of the links' types.
 
     Instances of a class may refer to each other by containers in between: a tree is named by what
@@ -71,12 +71,12 @@ def _head(graph: HeapGraph, keys: Sequence[int], links: Sequence[int]) -> tuple[
     """
     kinds = {graph.node_type[link] for link in links}
     classes = _classes(graph, [*links[:_LOOKED_AT], *links[-_LOOKED_AT:]], kinds)
-    key, first, node, between = keys[links[0]], links[0], links[0], 0
+    key, first, node, between = places.key_of(links[0]), links[0], links[0], 0
     head = below = NONE
     while node and between <= _MAX_BETWEEN:
         kind = graph.node_type[node]
         if kind in classes or (
-            not between and (keys[node] == key or kind in kinds or _is_trie(graph, node))
+            not between and (places.key_of(node) == key or kind in kinds or _is_trie(graph, node))
         ):
             first, head, between = node, NONE, 0
         else:

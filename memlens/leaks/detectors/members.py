@@ -5,14 +5,15 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 
-from memlens._core.layout import KIND_MASK, NONE, EdgeKind
+from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.leaks.growth import HIDDEN, Growth
+from memlens.leaks.growth import Growth
 
 __all__ = ("elements_of", "first_key", "members_through_time")
 
 _NOTHING = array("I")
+_NATIVE = int(NodeFlag.NATIVE)
 
 
 def members_through_time(growth: Growth, members: array[int]) -> list[array[int]]:
@@ -20,7 +21,7 @@ def members_through_time(growth: Growth, members: array[int]) -> list[array[int]
 
     Those that have the key of the place then, and those that are the same objects as members.
     """
-    key = growth.places(growth.end).keys[members[0]]
+    key = growth.places(growth.end).key_of(members[0])
     through = [members]
     moved: set[int] = set()  # those of the latest found that are at another place
     for step in range(growth.end - 1, -1, -1):
@@ -48,7 +49,7 @@ def _the_same_elsewhere(
     elsewhere: set[int] = set()
     for node in checked_core.unlisted_nodes(nodes, same, listed):
         was = same[node]
-        its_key = growth.places(step + 1).keys[node] if node in moved else key
+        its_key = growth.places(step + 1).key_of(node) if node in moved else key
         if places.is_at(was, its_key):
             is_elsewhere = node in moved
         elif _keeps_contents(growth, step, was, node):
@@ -66,27 +67,28 @@ def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
 
     The address of a container that was freed is soon used again by another of its type.
     """
-    held = elements_of(growth.graphs[step], [was])
+    held = elements_of(growth, step, [was])
     same = growth.same[step]
-    kept = sum(1 for node in elements_of(growth.graphs[step + 1], [now]) if same[node] in held)
+    kept = sum(1 for node in elements_of(growth, step + 1, [now]) if same[node] in held)
     return bool(held) and kept * 2 >= len(held)
 
 
-def elements_of(graph: HeapGraph, nodes: Iterable[int]) -> set[int]:
-    """Return what containers refer to: the keys of a mapping, the elements of anything else."""
+def elements_of(growth: Growth, step: int, nodes: Iterable[int]) -> set[int]:
+    """Return what containers of a snapshot refer to: keys of a mapping, else the elements."""
+    graph = growth.graphs[step]
     keys: set[int] = set()
     values: set[int] = set()
-    flags = graph.flags
     for node in nodes:
         row = slice(graph.edge_offset[node], graph.edge_offset[node + 1])
         for target, label in zip(graph.edge_target[row], graph.edge_label[row], strict=True):
             kind = label & KIND_MASK
-            if flags[target] & HIDDEN:
+            if graph.node_flags[target] & _NATIVE:
                 continue
             if kind == EdgeKind.ITEM:
                 keys.add(target)
             elif kind != EdgeKind.WEAK:
                 values.add(target)
+    keys, values = growth.visible(keys, step), growth.visible(values, step)
     return keys if len(keys) * 2 >= len(values) else values
 
 

@@ -157,10 +157,10 @@ class Case:
 
     @cached_property
     def gained_types(self) -> Counter[str]:
-        """The types of all that came with it, without the tables of attributes."""
-        graph, namespace = self.graph, int(NodeFlag.NAMESPACE)
+        """The types of all that came with it, without tables of attributes and native blocks."""
+        graph, left_out = self.graph, int(NodeFlag.NAMESPACE | NodeFlag.NATIVE)
         flags, row = graph.flags, graph.node_type
-        rows = Counter(row[node] for node in self.holder.gained if not flags[node] & namespace)
+        rows = Counter(row[node] for node in self.holder.gained if not flags[node] & left_out)
         return _by_name(graph, rows)
 
     @cached_property

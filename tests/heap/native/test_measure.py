@@ -31,7 +31,7 @@ class Failing:
         self.error = error
 
 
-WRONG_DEVICE = "ValueError: expected the name of a device of 1 to 100 printable characters"
+WRONG_DEVICE = "expected the name of a device of 1 to 100 printable characters"
 
 
 def blocks_of(tensor):
@@ -97,19 +97,14 @@ def test_what_an_adapter_raises_is_counted_and_its_rows_are_dropped(error):
     assert [row.position for row in rows] == [1, 2]
     assert notes[1]["failed"] == 1
     assert notes[1]["blocks"] == 1
-    assert notes[1]["error"] == f"{type(error).__name__}: {' '.join(str(error).split())}"
+    assert notes[1]["error"] == type(error).__name__
     assert "error" not in notes[3]
 
 
-class SpeechlessError(Exception):
-    def __str__(self):
-        raise RuntimeError
-
-
-def test_the_error_is_the_first_and_short():
-    long = ValueError("x" * 10_000)
-    assert len(measured([Failing(long), Failing(TypeError())])[1][-1]["error"]) == 200
-    assert measured([Failing(SpeechlessError())])[1][-1]["error"] == "SpeechlessError: (no message)"
+def test_the_message_of_an_error_may_be_data_and_is_not_kept():
+    notes = measured([Failing(ValueError("secret")), Failing(TypeError())])[1]
+    assert notes[-1]["error"] == "ValueError"
+    assert "secret" not in str(notes)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
@@ -152,14 +147,14 @@ def test_a_slow_library_is_switched_off_and_others_have_their_own_time():
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        (None, "TypeError: expected a NativeBlock, got NoneType"),
-        ((1,), "TypeError: expected a NativeBlock, got tuple"),
-        ((1, 2, "cpu", 3), "TypeError: expected a NativeBlock, got tuple"),
-        ((1, 2.0, "cpu"), "TypeError: expected a block of (int, int, str), got (int, float, str)"),
-        ((True, 2), "TypeError: expected a block of (int, int, str), got (bool, int)"),
-        ((1, 2, None), "TypeError: expected a block of (int, int, str), got (int, int, NoneType)"),
-        ((-1, 2), "ValueError: expected an address and a size from 0 to 2**64 - 1, got -1, 2"),
-        ((1, 2**64), f"ValueError: expected an address and a size from 0 to 2**64 - 1, got 1, {2**64}"),
+        (None, "expected a NativeBlock, got NoneType"),
+        ((1,), "expected a NativeBlock, got tuple"),
+        ((1, 2, "cpu", 3), "expected a NativeBlock, got tuple"),
+        ((1, 2.0, "cpu"), "expected a block of (int, int, str), got (int, float, str)"),
+        ((True, 2), "expected a block of (int, int, str), got (bool, int)"),
+        ((1, 2, None), "expected a block of (int, int, str), got (int, int, NoneType)"),
+        ((-1, 2), "expected an address and a size from 0 to 2**64 - 1, got -1, 2"),
+        ((1, 2**64), f"expected an address and a size from 0 to 2**64 - 1, got 1, {2**64}"),
         ((1, 2, ""), WRONG_DEVICE),
         ((1, 2, "a\n"), WRONG_DEVICE),
         ((1, 2, "a" * 101), WRONG_DEVICE),
@@ -179,7 +174,7 @@ def test_a_device_without_utf8_does_not_fail_the_capture():
 
 def test_what_is_no_iterable_is_a_failure():
     adapters = {Tensor: Adapter("torch", lambda tensor: None)}
-    assert measured([Tensor()], adapters)[1][1]["error"].startswith("TypeError: ")
+    assert measured([Tensor()], adapters)[1][1]["error"] == "TypeError"
 
 
 def test_many_rows_are_sent_in_several_chunks():

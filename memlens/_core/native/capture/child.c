@@ -216,7 +216,8 @@ run_child(Child *child, const sigset_t *signals)
         give_up(child, ENOMEM);
     }
     capture_free(capture);
-    child->progress.objects = child->sections[NODE_SIZE].size / sizeof(uint64_t) - 1;
+    child->progress.objects = child->sections[NODE_SIZE].size / sizeof(uint64_t) - 1
+                              - child->sections[NATIVE_NODE].size / sizeof(uint32_t);
     child->progress.edges = child->sections[EDGE_TARGET].size / sizeof(uint32_t);
     tell(child, STAGE_DOMINATORS);
     write_captured(child); /* first, because the dominators need much memory */

@@ -78,7 +78,7 @@ list_of_owners(const Capture *capture)
 }
 
 _Noreturn static void
-ask(const Capture *capture, int fd)
+run_adapters(const Capture *capture, int fd)
 {
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -146,7 +146,7 @@ measure_apart(Capture *capture, Buffer *chunks)
 #endif
         if (pid == 0) {
             close(ends[0]);
-            ask(capture, ends[1]);
+            run_adapters(capture, ends[1]);
         }
         close(ends[1]);
         if (pid > 0) {

@@ -86,9 +86,12 @@ place_rows(Capture *capture, Buffer *placed)
     for (size_t i = 0; i < COUNT(capture->native_rows, NativeRow); i++) {
         const NativeRow *row = ITEMS(capture->native_rows, NativeRow) + i;
         uint32_t node = owner_node(capture, row->owner);
-        if (row->bytes == 0 || row->bytes > UINT64_MAX - row->address || node == NODE_NONE
-            || (row->origin == OF_VIEW && owner_plan(capture, row->owner)->memory != NULL)) {
-            continue; /* nothing, or a view of something whose memory is known from itself */
+        if (row->bytes == 0 || row->bytes > UINT64_MAX - row->address || node == NODE_NONE) {
+            continue;
+        }
+        const Plan *plan = owner_plan(capture, row->owner);
+        if (row->origin == OF_VIEW && (plan->memory != NULL || plan->is_own)) {
+            continue; /* a view of what is known from itself, or of a snapshot that is open */
         }
         int is_host = row->device == cpu || row->device == mapped;
         PlacedRow one = {*row, is_host ? 0 : row->device + 1};

@@ -16,35 +16,72 @@ add_up_types(const uint32_t *type, const uint64_t *size, const uint16_t *flags, 
     }
 }
 
+/* The key is made when it is needed: a column of keys for each heap would take as much memory as
+ * the table of addresses. */
+static inline uint64_t
+identity_key(const Identities *heap, uint64_t node)
+{
+    uint32_t type = heap->type[node];
+    return heap->type_key[type] + (heap->type_is_sized[type] ? heap->size[node] : 0);
+}
+
 int
-match_addresses(const uint64_t *address_a, const uint64_t *key_a, uint64_t count_a,
-                const uint64_t *address_b, const uint64_t *key_b, uint64_t count_b,
-                uint32_t *matched)
+match_addresses(const Identities *a, const Identities *b, uint32_t *matched)
 {
     AddressTable table;
     uint32_t found;
     int result = table_init(&table);
-    for (uint64_t node = 1; node < count_a && result == 0; node++) {
-        result = table_find_or_add(&table, address_a[node], (uint32_t)node, &found);
+    for (uint64_t node = 1; node < a->count && result == 0; node++) {
+        result = table_find_or_add(&table, a->address[node], (uint32_t)node, &found);
         if (result == 0 && found != TABLE_NONE) {
             result = 1;
         }
     }
     matched[0] = 0;
-    for (uint64_t node = 1; node < count_b && result == 0; node++) {
-        found = table_find(&table, address_b[node]);
-        matched[node] = found != TABLE_NONE && key_a[found] == key_b[node] ? found : TABLE_NONE;
+    uint64_t next = 1; /* the node after the last one found: most objects are where they were */
+    for (uint64_t node = 1; node < b->count && result == 0; node++) {
+        if (next < a->count && a->address[next] == b->address[node]) {
+            found = (uint32_t)next;
+        }
+        else {
+            found = table_find(&table, b->address[node]);
+        }
+        next = found != TABLE_NONE ? (uint64_t)found + 1 : next;
+        int is_same = found != TABLE_NONE && identity_key(a, found) == identity_key(b, node);
+        matched[node] = is_same ? found : TABLE_NONE;
     }
     table_free(&table);
     return result;
 }
 
-void
-make_identity_keys(const uint32_t *type, const uint64_t *size, const uint64_t *type_key,
-                   const uint8_t *type_is_sized, size_t node_count, uint64_t *keys)
+size_t
+find_match_runs(const uint32_t *same, size_t count, uint64_t *runs)
 {
-    for (size_t node = 0; node < node_count; node++) {
-        keys[node] = type_key[type[node]] + (type_is_sized[type[node]] ? size[node] : 0);
+    size_t found = 0;
+    for (size_t node = 0; node < count; node++) {
+        uint32_t was = same[node];
+        if (node != 0
+            && (was == NODE_NONE ? same[node - 1] == NODE_NONE
+                                 : was != 0 && same[node - 1] == was - 1)) {
+            continue;
+        }
+        if (runs != NULL) {
+            runs[found] = (uint64_t)node << 32 | was;
+        }
+        found++;
+    }
+    return found;
+}
+
+void
+expand_match_runs(const uint64_t *runs, size_t run_count, size_t count, uint32_t *same)
+{
+    for (size_t run = 0; run < run_count; run++) {
+        size_t node = runs[run] >> 32, end = run + 1 < run_count ? runs[run + 1] >> 32 : count;
+        uint32_t was = (uint32_t)runs[run], step = was != NODE_NONE;
+        for (; node < end; node++, was += step) {
+            same[node] = was;
+        }
     }
 }
 

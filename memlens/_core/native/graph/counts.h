@@ -8,14 +8,27 @@
 void add_up_types(const uint32_t *type, const uint64_t *size, const uint16_t *flags,
                   uint64_t node_count, unsigned skip_flags, uint64_t *counts, uint64_t *bytes);
 
-/* Returns 0; -1 when there is no memory; 1 for an address twice in heap a. */
-int match_addresses(const uint64_t *address_a, const uint64_t *key_a, uint64_t count_a,
-                    const uint64_t *address_b, const uint64_t *key_b, uint64_t count_b,
-                    uint32_t *matched);
+/* What an object is recognised by: its address, the key of its type, and its size where the type
+ * is sized. */
+typedef struct {
+    const uint64_t *address;
+    const uint32_t *type;
+    const uint64_t *size;
+    const uint64_t *type_key;
+    const uint8_t *type_is_sized;
+    uint64_t count;
+} Identities;
 
-/* A 64-bit key for each node: of its type, plus its size where the type is sized. */
-void make_identity_keys(const uint32_t *type, const uint64_t *size, const uint64_t *type_key,
-                        const uint8_t *type_is_sized, size_t node_count, uint64_t *keys);
+/* Returns 0; -1 when there is no memory; 1 for an address twice in heap a. */
+int match_addresses(const Identities *a, const Identities *b, uint32_t *matched);
+
+/* Matches as runs: of nodes that follow each other and match nodes that do, or that match none. A run
+ * is its first node in the upper half, what that matches in the lower. Writes the runs, unless NULL,
+ * and returns their number. */
+size_t find_match_runs(const uint32_t *same, size_t count, uint64_t *runs);
+
+/* The reverse. The runs begin at node 0, ascend and match below NODE_NONE. */
+void expand_match_runs(const uint64_t *runs, size_t run_count, size_t count, uint32_t *same);
 
 /* Clear the bits of `mark` everywhere; set them for each pair of `same` in which neither node has a
  * bit of `skip_flags`. */

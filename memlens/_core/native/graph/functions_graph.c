@@ -60,12 +60,10 @@ graph_reverse_edges(PyObject *module, PyObject *args, PyObject *kwargs)
         Py_END_ALLOW_THREADS
         Py_ssize_t strong_count = (Py_ssize_t)in_offset[graph->node_count];
         if (result_new(&sources, array_type, 'I', strong_count) == 0) {
-            int failed;
             Py_BEGIN_ALLOW_THREADS
-            failed = fill_referrers(graph, in_offset, sources.view.buf) < 0;
+            fill_referrers(graph, in_offset, sources.view.buf);
             Py_END_ALLOW_THREADS
-            pair = failed ? PyErr_NoMemory()
-                          : Py_BuildValue("NN", result_take(&rows), result_take(&sources));
+            pair = Py_BuildValue("NN", result_take(&rows), result_take(&sources));
         }
     }
     result_drop(&rows);

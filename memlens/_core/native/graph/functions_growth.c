@@ -4,29 +4,75 @@
 #include "graph/results.h"
 #include "graph/rows.h"
 
-PyObject *
-graph_birth_steps(PyObject *module, PyObject *args, PyObject *kwargs)
+enum { MAX_STEPS = UINT16_MAX };
+
+/* Check that each column names only nodes of the one before it. */
+static int
+check_steps(const Column *columns, Py_ssize_t step_count, Py_ssize_t first_count)
 {
-    static char *names[] = {"same", "before", "step", NULL};
-    static const ColumnName columns_of[] = {{"same", 'I'}, {"before", 'I'}};
-    PyObject *given[2], *found = NULL;
-    unsigned int step;
-    Column columns[2];
-    Result birth = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOI:birth_steps", names, &given[0], &given[1],
-                                     &step)
-        || columns_read(columns, given, columns_of, 2) < 0) {
-        return NULL;
+    Py_ssize_t before = first_count;
+    for (Py_ssize_t step = 0; step < step_count; step++) {
+        if (numbers_check(&columns[step], "same", before) < 0) {
+            return -1;
+        }
+        before = columns[step].length;
     }
-    if (numbers_check(&columns[0], "same", columns[1].length) == 0
-        && result_new(&birth, module_state(module)->array_type, 'I', columns[0].length) == 0) {
+    return length_check(&columns[step_count - 1], "same", before);
+}
+
+static PyObject *
+births_of(PyObject *array_type, const Column *columns, Py_ssize_t step_count)
+{
+    Result birth = {NULL};
+    PyObject *found = NULL;
+    Py_ssize_t count = columns[step_count - 1].length;
+    const uint32_t **same = PyMem_Calloc((size_t)step_count, sizeof *same);
+    if (same == NULL) {
+        return PyErr_NoMemory();
+    }
+    for (Py_ssize_t step = 0; step < step_count; step++) {
+        same[step] = columns[step].data;
+    }
+    if (result_new(&birth, array_type, 'H', count) == 0) {
         Py_BEGIN_ALLOW_THREADS
-        find_births(columns[0].data, columns[1].data, (size_t)columns[0].length, step,
-                    birth.view.buf);
+        find_births(same, (size_t)step_count, (size_t)count, birth.view.buf);
         Py_END_ALLOW_THREADS
         found = result_take(&birth);
     }
-    columns_release(columns, 2);
+    PyMem_Free(same);
+    return found;
+}
+
+PyObject *
+graph_birth_steps(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"matches", "first_count", NULL};
+    PyObject *matches, *found = NULL;
+    Py_ssize_t first_count;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "On:birth_steps", names, &matches, &first_count)
+        || (matches = PySequence_Tuple(matches)) == NULL) {
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_Size(matches), read = 0;
+    Column *columns = PyMem_Calloc(count > 0 ? (size_t)count : 1, sizeof *columns);
+    if (columns == NULL) {
+        PyErr_NoMemory();
+    }
+    else if (count < 1 || count > MAX_STEPS) {
+        PyErr_Format(PyExc_ValueError, "matches must be 1 to %d columns, not %zd", MAX_STEPS, count);
+    }
+    else {
+        while (read < count
+               && column_read(&columns[read], PyTuple_GetItem(matches, read), "same", 'I') == 0) {
+            read++;
+        }
+        if (read == count && check_steps(columns, count, first_count) == 0) {
+            found = births_of(module_state(module)->array_type, columns, count);
+        }
+    }
+    columns_release(columns, (int)read);
+    PyMem_Free(columns);
+    Py_DECREF(matches);
     return found;
 }
 
@@ -34,7 +80,7 @@ PyObject *
 graph_mark_born(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"birth", "since", "node_flags", "skip_flags", NULL};
-    static const ColumnName columns_of[] = {{"birth", 'I'}, {"node_flags", 'H'}};
+    static const ColumnName columns_of[] = {{"birth", 'H'}, {"node_flags", 'H'}};
     PyObject *given[2], *found = NULL;
     unsigned int since;
     long long skip_flags;

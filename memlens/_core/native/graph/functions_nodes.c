@@ -1,4 +1,4 @@
-/* count_types, largest_nodes and identity_keys, as Python calls them. */
+/* count_types and largest_nodes, as Python calls them. */
 #include "graph/columns.h"
 #include "graph/counts.h"
 #include "graph/module.h"
@@ -112,57 +112,5 @@ graph_largest_nodes(PyObject *module, PyObject *args, PyObject *kwargs)
     result_drop(&largest);
     column_release(&flags);
     column_release(&values);
-    return found;
-}
-
-static int
-check_types(const Column *types, const Column *keys, const Column *sized)
-{
-    const uint32_t *type = types->data;
-    int64_t last = -1;
-    if (sized->length != keys->length) {
-        PyErr_Format(PyExc_ValueError, "type_is_sized has %zd entries for %zd types", sized->length,
-                     keys->length);
-        return -1;
-    }
-    for (Py_ssize_t node = 0; node < types->length; node++) {
-        last = type[node] > last ? type[node] : last;
-    }
-    if (last >= keys->length) {
-        PyErr_Format(PyExc_ValueError, "node_type names type %lld of only %zd types",
-                     (long long)last, keys->length);
-        return -1;
-    }
-    return 0;
-}
-
-PyObject *
-graph_identity_keys(PyObject *module, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"node_type", "node_size", "type_key", "type_is_sized", NULL};
-    PyObject *given[4], *found = NULL;
-    Column types = NO_COLUMN, sizes = NO_COLUMN, type_keys = NO_COLUMN, sized = NO_COLUMN;
-    Result keys = {NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO:identity_keys", names, &given[0], &given[1],
-                                     &given[2], &given[3])) {
-        return NULL;
-    }
-    if (column_read(&types, given[0], "node_type", 'I') == 0
-        && sizes_read(&sizes, given[1], types.length) == 0
-        && column_read(&type_keys, given[2], "type_key", 'Q') == 0
-        && column_read(&sized, given[3], "type_is_sized", 'B') == 0
-        && check_types(&types, &type_keys, &sized) == 0
-        && result_new(&keys, module_state(module)->array_type, 'Q', types.length) == 0) {
-        Py_BEGIN_ALLOW_THREADS
-        make_identity_keys(types.data, sizes.data, type_keys.data, sized.data,
-                           (size_t)types.length, keys.view.buf);
-        Py_END_ALLOW_THREADS
-        found = result_take(&keys);
-    }
-    result_drop(&keys);
-    column_release(&types);
-    column_release(&sizes);
-    column_release(&type_keys);
-    column_release(&sized);
     return found;
 }

@@ -1,5 +1,5 @@
-/* text_keys, nodes_of_types, nodes_flagged, edges_labelled, mark_containers, mark_buffers and
- * mostly_flagged, as Python calls them: each one look at all texts, nodes or edges. */
+/* text_keys, nodes_of_types, nodes_flagged, is_ascending, edges_labelled, mark_containers,
+ * mark_buffers and mostly_flagged, as Python calls them: each one look at all texts, nodes or edges. */
 #include "graph/growth.h"
 #include "graph/module.h"
 #include "graph/results.h"
@@ -96,6 +96,27 @@ graph_nodes_flagged(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     column_release(&column);
     return array;
+}
+
+PyObject *
+graph_is_ascending(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"node", NULL};
+    PyObject *given;
+    Column column;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:is_ascending", names, &given)
+        || column_read(&column, given, "node", 'I') < 0) {
+        return NULL;
+    }
+    const uint32_t *node = column.data;
+    int ascends = 1;
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t i = 1; i < column.length && ascends; i++) {
+        ascends = node[i - 1] < node[i];
+    }
+    Py_END_ALLOW_THREADS
+    column_release(&column);
+    return PyBool_FromLong(ascends);
 }
 
 static size_t

@@ -1,4 +1,5 @@
-/* children_rows, spread_flags, nearest_marked and retained_by_group, as Python calls them. */
+/* children_rows, spread_flags, nearest_marked, subtree_sums and retained_by_group, as Python calls
+ * them. */
 #include "graph/columns.h"
 #include "graph/groups.h"
 #include "graph/module.h"
@@ -88,6 +89,33 @@ graph_nearest_marked(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     result_drop(&nearest);
     column_release(&marks);
+    column_release(&column.column);
+    return found;
+}
+
+PyObject *
+graph_subtree_sums(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"dominator", "node_size", NULL};
+    PyObject *dominator, *size, *found = NULL;
+    TreeColumn column;
+    Column sizes = NO_COLUMN;
+    Result sums = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO:subtree_sums", names, &dominator, &size)
+        || tree_column_read(&column, dominator) < 0) {
+        return NULL;
+    }
+    if (sizes_read(&sizes, size, column.tree.count) == 0
+        && result_new(&sums, module_state(module)->array_type, 'Q', column.tree.count) == 0) {
+        int failed;
+        Py_BEGIN_ALLOW_THREADS
+        memcpy(sums.view.buf, sizes.data, (size_t)column.tree.count * sizeof(uint64_t));
+        failed = tree_add_up(&column.tree, sums.view.buf) < 0;
+        Py_END_ALLOW_THREADS
+        found = failed ? PyErr_NoMemory() : result_take(&sums);
+    }
+    result_drop(&sums);
+    column_release(&sizes);
     column_release(&column.column);
     return found;
 }

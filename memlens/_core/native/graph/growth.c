@@ -2,16 +2,19 @@
 #include "graph/growth.h"
 
 void
-find_births(const uint32_t *same, const uint32_t *before, size_t count, uint32_t step,
-            uint32_t *birth)
+find_births(const uint32_t *const *same, size_t step_count, size_t count, uint16_t *birth)
 {
     for (size_t node = 0; node < count; node++) {
-        birth[node] = same[node] == NODE_NONE ? step : before[same[node]];
+        size_t step = step_count;
+        for (uint32_t at = (uint32_t)node; step > 0 && same[step - 1][at] != NODE_NONE; step--) {
+            at = same[step - 1][at];
+        }
+        birth[node] = (uint16_t)step;
     }
 }
 
 void
-mark_born(const uint32_t *birth, const uint16_t *flags, size_t count, uint32_t since,
+mark_born(const uint16_t *birth, const uint16_t *flags, size_t count, uint32_t since,
           unsigned skip_flags, uint8_t *mark)
 {
     for (size_t node = 0; node < count; node++) {
@@ -76,29 +79,6 @@ share_sizes(const uint64_t *size, const uint64_t *offset, size_t row_count, cons
     }
 }
 
-void
-find_lengths(const uint64_t *offset, const uint32_t *label, size_t node_count,
-             const uint32_t *container, const uint64_t *container_length, size_t container_count,
-             uint32_t *length)
-{
-    size_t next = 0;
-    for (size_t node = 0; node < node_count; node++) {
-        while (next < container_count && container[next] < node) {
-            next++;
-        }
-        uint64_t count = 0;
-        if (next < container_count && container[next] == node) {
-            count = container_length[next];
-        }
-        else {
-            for (uint64_t edge = offset[node]; edge < offset[node + 1]; edge++) {
-                count += !label_is_weak(label[edge]);
-            }
-        }
-        length[node] = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
-    }
-}
-
 /* The first place in an ascending column whose number is not below the wanted one. */
 static size_t
 place_of(const uint32_t *numbers, size_t count, uint32_t wanted)
@@ -116,20 +96,63 @@ place_of(const uint32_t *numbers, size_t count, uint32_t wanted)
     return low;
 }
 
-void
-find_chosen_lengths(const uint64_t *offset, const uint32_t *label, const uint32_t *container,
-                    const uint64_t *container_length, size_t container_count,
-                    const uint32_t *node, size_t count, uint64_t *length)
+/* The same, searched upwards from a place near by: rows of nodes ascend, too. */
+static size_t
+place_after(const uint32_t *numbers, size_t count, uint32_t wanted, size_t near)
 {
+    if (near >= count || numbers[near] > wanted) {
+        return place_of(numbers, near < count ? near : count, wanted);
+    }
+    size_t low = near, step = 1;
+    while (step < count - low && numbers[low + step] < wanted) {
+        low += step;
+        step *= 2;
+    }
+    size_t high = step < count - low ? low + step : count;
+    return low + place_of(numbers + low, high - low, wanted);
+}
+
+/* `near`: the place of the last lookup in the column of containers. */
+static inline uint64_t
+length_of(const LengthColumns *columns, uint32_t node, size_t *near)
+{
+    size_t place = place_after(columns->container, columns->container_count, node, *near);
+    *near = place;
+    if (place < columns->container_count && columns->container[place] == node) {
+        return columns->container_length[place];
+    }
+    uint64_t length = 0;
+    for (uint64_t edge = columns->offset[node]; edge < columns->offset[node + 1]; edge++) {
+        length += !label_is_weak(columns->label[edge]);
+    }
+    return length;
+}
+
+void
+find_chosen_lengths(const LengthColumns *columns, const uint32_t *node, size_t count,
+                    uint64_t *length)
+{
+    size_t near = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t place = place_of(container, container_count, node[i]);
-        if (place < container_count && container[place] == node[i]) {
-            length[i] = container_length[place];
-            continue;
-        }
-        length[i] = 0;
-        for (uint64_t edge = offset[node[i]]; edge < offset[node[i] + 1]; edge++) {
-            length[i] += !label_is_weak(label[edge]);
+        length[i] = length_of(columns, node[i], &near);
+    }
+}
+
+static inline uint64_t
+limited(uint64_t length)
+{
+    return length < UINT32_MAX ? length : UINT32_MAX;
+}
+
+void
+add_up_lengths(const LengthColumns *columns, const uint64_t *row_offset, size_t row_count,
+               const uint32_t *node, uint64_t *sum)
+{
+    size_t near = 0;
+    for (size_t row = 0; row < row_count; row++) {
+        sum[row] = 0;
+        for (uint64_t i = row_offset[row]; i < row_offset[row + 1]; i++) {
+            sum[row] += limited(length_of(columns, node[i], &near));
         }
     }
 }
@@ -152,54 +175,21 @@ list_unlisted(const uint32_t *node, size_t count, const uint32_t *same, const ui
 }
 
 void
-add_up_gains(const uint64_t *offset, size_t row_count, const uint32_t *node, const uint32_t *same,
-             const uint32_t *length_a, const uint32_t *length_b, uint64_t *gain)
+add_up_gains(const LengthColumns *before, const LengthColumns *after, const uint32_t *same,
+             const uint64_t *row_offset, size_t row_count, const uint32_t *node, uint64_t *gain)
 {
+    size_t near_before = 0, near_after = 0;
     for (size_t row = 0; row < row_count; row++) {
         gain[row] = 0;
-        for (uint64_t i = offset[row]; i < offset[row + 1]; i++) {
+        for (uint64_t i = row_offset[row]; i < row_offset[row + 1]; i++) {
             uint32_t was = same[node[i]];
-            if (was != NODE_NONE && length_b[node[i]] > length_a[was]) {
-                gain[row] += length_b[node[i]] - length_a[was];
+            if (was == NODE_NONE) {
+                continue;
             }
+            uint64_t length = limited(length_of(after, node[i], &near_after));
+            uint64_t length_before = limited(length_of(before, was, &near_before));
+            gain[row] += length > length_before ? length - length_before : 0;
         }
-    }
-}
-
-/* A byte at a time, the lowest first; passes in which all bytes agree are left out. */
-void
-sort_by_key(const uint64_t *key, uint32_t *order, uint64_t *rank, uint32_t *other,
-            uint64_t *other_rank, size_t count)
-{
-    uint32_t *from = order, *to = other;
-    uint64_t *from_rank = rank, *to_rank = other_rank;
-    for (size_t i = 0; i < count; i++) {
-        rank[i] = key[order[i]];
-    }
-    for (int shift = 0; shift < 64; shift += 8) {
-        size_t place[257] = {0};
-        for (size_t i = 0; i < count; i++) {
-            place[(from_rank[i] >> shift & 255) + 1]++;
-        }
-        if (count == 0 || place[(from_rank[0] >> shift & 255) + 1] == count) {
-            continue;
-        }
-        for (int byte = 0; byte < 256; byte++) {
-            place[byte + 1] += place[byte];
-        }
-        for (size_t i = 0; i < count; i++) {
-            size_t at = place[from_rank[i] >> shift & 255]++;
-            to[at] = from[i];
-            to_rank[at] = from_rank[i];
-        }
-        uint32_t *nodes = from;
-        uint64_t *ranks = from_rank;
-        from = to, from_rank = to_rank;
-        to = nodes, to_rank = ranks;
-    }
-    if (from != order) {
-        memcpy(order, from, count * sizeof(uint32_t));
-        memcpy(rank, from_rank, count * sizeof(uint64_t));
     }
 }
 

@@ -4,12 +4,12 @@
 
 #include "graph/graph.h"
 
-/* The snapshot in which each object was first seen. `same` names valid nodes of `before`. */
-void find_births(const uint32_t *same, const uint32_t *before, size_t count, uint32_t step,
-                 uint32_t *birth);
+/* The snapshot in which each object of the last was first seen: `same[k]` names valid nodes of snapshot
+ * k for those of k + 1. */
+void find_births(const uint32_t *const *same, size_t step_count, size_t count, uint16_t *birth);
 
 /* 1 for each node born after `since` that has none of `skip_flags`. */
-void mark_born(const uint32_t *birth, const uint16_t *flags, size_t count, uint32_t since,
+void mark_born(const uint16_t *birth, const uint16_t *flags, size_t count, uint32_t since,
                unsigned skip_flags, uint8_t *mark);
 
 /* Append to `found` the marked nodes that `entry` reaches over strong edges and marked nodes.
@@ -22,15 +22,23 @@ int reach_marked(const Graph *graph, const uint8_t *mark, const uint32_t *entry,
 void share_sizes(const uint64_t *size, const uint64_t *offset, size_t row_count,
                  const uint32_t *node, uint32_t *count, uint64_t *share);
 
-/* The number of elements of each node, where it is known; else of its strong references. */
-void find_lengths(const uint64_t *offset, const uint32_t *label, size_t node_count,
-                  const uint32_t *container, const uint64_t *container_length,
-                  size_t container_count, uint32_t *length);
+/* What tells the length of a node: its number of elements where it is known, else that of its strong
+ * references. Containers ascend. */
+typedef struct {
+    const uint64_t *offset;
+    const uint32_t *label;
+    const uint32_t *container;
+    const uint64_t *container_length;
+    size_t container_count;
+} LengthColumns;
 
-/* The lengths of some nodes, each as `find_lengths` has it, but for its limit. */
-void find_chosen_lengths(const uint64_t *offset, const uint32_t *label, const uint32_t *container,
-                         const uint64_t *container_length, size_t container_count,
-                         const uint32_t *node, size_t count, uint64_t *length);
+/* The lengths of some nodes. */
+void find_chosen_lengths(const LengthColumns *columns, const uint32_t *node, size_t count,
+                         uint64_t *length);
+
+/* Of each row the sum of its nodes' lengths; more than 32 bits can hold count as all that they can. */
+void add_up_lengths(const LengthColumns *columns, const uint64_t *row_offset, size_t row_count,
+                    const uint32_t *node, uint64_t *sum);
 
 /* Append to `found` the nodes that are the same as an object before that is not listed (ascending).
  * Returns -1 when there is no memory. */
@@ -38,13 +46,9 @@ int list_unlisted(const uint32_t *node, size_t count, const uint32_t *same, cons
                   size_t listed_count, Buffer *found);
 
 /* Of each row the sum by which its nodes are longer than the same objects were before. */
-void add_up_gains(const uint64_t *offset, size_t row_count, const uint32_t *node,
-                  const uint32_t *same, const uint32_t *length_a, const uint32_t *length_b,
+void add_up_gains(const LengthColumns *before, const LengthColumns *after, const uint32_t *same,
+                  const uint64_t *row_offset, size_t row_count, const uint32_t *node,
                   uint64_t *gain);
-
-/* Sort the marked nodes by key, then by number: `order` and `rank` have room for all of them. */
-void sort_by_key(const uint64_t *key, uint32_t *order, uint64_t *rank, uint32_t *other,
-                 uint64_t *other_rank, size_t count);
 
 /* The key of each text: two checksums of its bytes. Offsets ascend within the bytes. */
 void find_text_keys(const uint64_t *offset, const uint8_t *bytes, size_t count, uint64_t *key);

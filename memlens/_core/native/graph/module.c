@@ -52,14 +52,18 @@ static PyMethodDef module_functions[] = {
     FUNCTION(count_types,
              "count_types(node_type, node_size, node_flags, type_count, skip_flags=0)\n--\n\n"
              "How many objects there are of each type, and their shallow size."),
-    FUNCTION(match_nodes, "match_nodes(address_a, key_a, address_b, key_b)\n--\n\n"
-             "Which node of heap ``a`` each node of heap ``b`` was: same address, same 64-bit key."),
+    FUNCTION(match_nodes,
+             "match_nodes(address_a, type_a, size_a, type_key_a, type_is_sized_a, address_b, type_b,"
+             " size_b, type_key_b, type_is_sized_b)\n--\n\n"
+             "Which node of heap ``a`` each node of heap ``b`` was: same address, type, fixed size."),
     FUNCTION(children_rows, "children_rows(dominator)\n--\n\n"
              "The nodes that each node immediately dominates, as compressed rows."),
     FUNCTION(spread_flags, "spread_flags(dominator, node_flags, mask)\n--\n\n"
              "The flags of all nodes, those of ``mask`` handed down to all that a node dominates."),
     FUNCTION(nearest_marked, "nearest_marked(dominator, mark)\n--\n\n"
              "For each node itself, or else its nearest dominator, that is marked."),
+    FUNCTION(subtree_sums, "subtree_sums(dominator, node_size)\n--\n\n"
+             "For each node the sum of the sizes of the node and all that it dominates."),
     FUNCTION(retained_by_group,
              "retained_by_group(dominator, retained, group, group_count, node_flags,"
              " skip_flags=0)\n--\n\n"
@@ -77,11 +81,13 @@ static PyMethodDef module_functions[] = {
              "The place of each node as a 64-bit key, and which nodes repeat one above them."),
     FUNCTION(largest_nodes, "largest_nodes(node_value, node_flags, count, skip_flags=0)\n--\n\n"
              "The ``count`` nodes with the highest values, highest first, of equal ones the lower node."),
-    FUNCTION(identity_keys, "identity_keys(node_type, node_size, type_key, type_is_sized)\n--\n\n"
-             "A 64-bit key for each node: of its type, and its size if fixed."),
     FUNCTION(mark_matched, "mark_matched(same, flags_a, flags_b, skip_flags, mark)\n--\n\n"
              "Both heaps' flags with the bits ``mark`` added to what both have."),
-    FUNCTION(birth_steps, "birth_steps(same, before, step)\n--\n\n"
+    FUNCTION(match_runs, "match_runs(same)\n--\n\n"
+             "Matches as runs, which take less memory where most objects are where they were."),
+    FUNCTION(matches_of_runs, "matches_of_runs(runs, node_count)\n--\n\n"
+             "The matches that runs stand for."),
+    FUNCTION(birth_steps, "birth_steps(matches, first_count)\n--\n\n"
              "The snapshot in which each object was first seen."),
     FUNCTION(mark_born, "mark_born(birth, since, node_flags, skip_flags)\n--\n\n"
              "A byte for each node: 1 if it was born after a snapshot and is not skipped."),
@@ -91,22 +97,28 @@ static PyMethodDef module_functions[] = {
              "The sizes of each row's nodes, each shared among the rows that name it."),
     FUNCTION(group_nodes, "group_nodes(key, mark, node_flags, skip_flags)\n--\n\n"
              "The marked nodes as rows of equal keys: keys, offsets and nodes."),
-    FUNCTION(node_lengths,
-             "node_lengths(edge_offset, edge_target, edge_label, container_node, container_length)\n--\n\n"
-             "The number of elements of each node, or else of its strong references."),
     FUNCTION(chosen_lengths,
              "chosen_lengths(edge_offset, edge_label, container_node, container_length, node)\n--\n\n"
              "The number of elements of each of some nodes."),
+    FUNCTION(number_keys, "number_keys(key)\n--\n\n"
+             "A number for each node's key, and the keys by their numbers."),
     FUNCTION(unlisted_nodes, "unlisted_nodes(node, same, listed)\n--\n\n"
              "Those nodes that were there before and were not among the listed ones."),
-    FUNCTION(row_sums, "row_sums(row_offset, row_node, value)\n--\n\n"
-             "The sum of the values of each row's nodes."),
-    FUNCTION(row_gains, "row_gains(row_offset, row_node, same, length_a, length_b)\n--\n\n"
+    FUNCTION(row_lengths,
+             "row_lengths(row_offset, row_node, edge_offset, edge_label, container_node,"
+             " container_length)\n--\n\n"
+             "The number of elements of each row's nodes together."),
+    FUNCTION(row_gains,
+             "row_gains(row_offset, row_node, same, edge_offset_a, edge_label_a, container_node_a,"
+             " container_length_a, edge_offset_b, edge_label_b, container_node_b,"
+             " container_length_b)\n--\n\n"
              "By how much the nodes of each row are longer than before, all together."),
     FUNCTION(text_keys, "text_keys(string_offset, string_bytes)\n--\n\n"
              "A 64-bit key of each stored text: two checksums."),
     FUNCTION(nodes_of_types, "nodes_of_types(node_type, type_mark)\n--\n\n"
              "The nodes whose type is marked."),
+    FUNCTION(is_ascending, "is_ascending(node)\n--\n\n"
+             "Whether each number is greater than the one before it."),
     FUNCTION(nodes_flagged, "nodes_flagged(node_flags, flags)\n--\n\n"
              "The nodes that have one of some flags."),
     FUNCTION(edges_labelled, "edges_labelled(edge_label, label)\n--\n\n"

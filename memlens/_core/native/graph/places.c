@@ -1,14 +1,13 @@
 /* The places of nodes: see pure/places.py, which this follows line by line. */
 #include "graph/places.h"
 
-#include <stdlib.h>
-
-enum { MAX_PERIOD = 3, DONE = 1, ANCHOR = 2 };
+enum { MAX_PERIOD = 3 };
+enum { REPEATS = 1, DONE = 2, ANCHOR = 4 }; /* bits of `state`, of which only the first stays */
 
 typedef struct {
     const PlaceInput *input;
     uint64_t *keys;
-    uint8_t *repeats, *state;
+    uint8_t *state;
     uint32_t *parent;
     Buffer trail; /* nodes on the way up to one that has a place */
 } Places;
@@ -89,7 +88,7 @@ find_repetition(Places *places, uint32_t node, uint64_t step)
     for (int distance = 0; distance < MAX_PERIOD && ancestor != 0; distance++) {
         if (step_to(places, ancestor) == step) {
             places->keys[node] = places->keys[ancestor];
-            places->repeats[node] = 1;
+            places->state[node] |= REPEATS;
             return;
         }
         ancestor = places->parent[ancestor];
@@ -147,20 +146,23 @@ int
 find_places(const PlaceInput *input, uint64_t *keys, uint8_t *repeats)
 {
     size_t count = input->node_count;
-    Places places = {input, keys, repeats, calloc(count, 1), calloc(count, sizeof(uint32_t)),
-                     {NULL, 0, 0}};
-    int failed = places.state == NULL || places.parent == NULL;
+    Places places = {input, keys, repeats, NULL, {NULL, 0, 0}};
+    Buffer parents = {NULL, 0, 0};
+    int failed = buffer_zeros(&parents, count * sizeof(uint32_t)) < 0;
     if (!failed) {
+        places.parent = ITEMS(parents, uint32_t);
         find_parents(&places);
         for (uint32_t i = 0; i < input->anchor_count; i++) {
             if (input->path[input->anchor[i]] != NODE_NONE) {
-                places.state[input->anchor[i]] = ANCHOR;
+                places.state[input->anchor[i]] |= ANCHOR;
             }
         }
         failed = place_all(&places) < 0;
     }
-    free(places.state);
-    free(places.parent);
+    for (size_t node = 0; node < count; node++) {
+        repeats[node] &= REPEATS;
+    }
+    buffer_free(&parents);
     buffer_free(&places.trail);
     return failed ? -1 : 0;
 }

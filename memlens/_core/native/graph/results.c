@@ -2,6 +2,27 @@
 
 #include "base/layout.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+enum { LARGE_BYTES = 1 << 20 };
+
+/* Give freed memory back before a large array is made. Once a large block has been freed, malloc
+ * keeps the next ones of its size instead of unmapping them, and a larger array does not fit in
+ * them: the memory of a process would then be the sum of all columns, not that of the live ones. */
+static void
+release_freed(size_t bytes)
+{
+#ifdef __GLIBC__
+    if (bytes >= LARGE_BYTES) {
+        malloc_trim(0);
+    }
+#else
+    (void)bytes;
+#endif
+}
+
 int
 result_new(Result *result, PyObject *array_type, char typecode, Py_ssize_t length)
 {
@@ -12,6 +33,7 @@ result_new(Result *result, PyObject *array_type, char typecode, Py_ssize_t lengt
     if (one == NULL) {
         return -1;
     }
+    release_freed((size_t)length * typecode_bytes(typecode));
     PyObject *array = PySequence_Repeat(one, length);
     Py_DECREF(one);
     if (array == NULL) {

@@ -15,24 +15,19 @@ count_referrers(const Graph *graph, uint64_t *in_offset)
     }
 }
 
-int
-fill_referrers(const Graph *graph, const uint64_t *in_offset, uint32_t *in_source)
+/* Each row is filled from its end, with the sources from the last down: so its offset, which begins
+ * as the end of the row, is its start when the row is full. */
+void
+fill_referrers(const Graph *graph, uint64_t *in_offset, uint32_t *in_source)
 {
-    Buffer memory = {NULL, 0, 0};
-    if (buffer_zeros(&memory, (size_t)graph->node_count * sizeof(uint64_t)) < 0) {
-        return -1;
-    }
-    uint64_t *next = (uint64_t *)memory.data; /* where the next referrer of each node goes */
-    memcpy(next, in_offset, (size_t)graph->node_count * sizeof(uint64_t));
-    for (uint32_t node = 0; node < graph->node_count; node++) {
-        for (uint64_t edge = graph->offset[node]; edge < graph->offset[node + 1]; edge++) {
+    memmove(in_offset, in_offset + 1, (size_t)graph->node_count * sizeof(uint64_t));
+    for (uint32_t node = graph->node_count; node-- > 0;) {
+        for (uint64_t edge = graph->offset[node + 1]; edge-- > graph->offset[node];) {
             if (!edge_is_weak(graph, edge)) {
-                in_source[next[graph->target[edge]]++] = node;
+                in_source[--in_offset[graph->target[edge]]] = node;
             }
         }
     }
-    buffer_free(&memory);
-    return 0;
 }
 
 static uint32_t

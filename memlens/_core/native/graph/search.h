@@ -7,8 +7,8 @@
 /* in_offset: node_count + 1 entries. */
 void count_referrers(const Graph *graph, uint64_t *in_offset);
 
-/* Fill in_source with the strong referrers of each node. Returns -1 when there is no memory. */
-int fill_referrers(const Graph *graph, const uint64_t *in_offset, uint32_t *in_source);
+/* Fill in_source with the strong referrers of each node. */
+void fill_referrers(const Graph *graph, uint64_t *in_offset, uint32_t *in_source);
 
 /* first_edge: for each node the edge by which it was first reached, or NODE_NONE. Returns -1 when
  * there is no memory. */

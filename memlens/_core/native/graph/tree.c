@@ -31,28 +31,58 @@ lists_make(Lists *lists, const Tree *tree)
     return 0;
 }
 
-int
-visit_downwards(const Tree *tree, void (*visit)(void *, uint32_t node, uint32_t parent), void *arg)
+enum { NEW, ON_TRAIL, VISITED, OUTSIDE }; /* OUTSIDE: on a circle, or below one */
+
+/* Push a node and those above it that are new. Returns whether they hang on the top of a tree: 1, or
+ * 0 for a circle, or -1 when there is no memory. */
+static int
+climb(const Tree *tree, uint8_t *state, uint32_t node, Buffer *trail)
 {
-    if (tree->is_ordered) {
-        for (uint32_t node = 0; node < tree->count; node++) {
-            visit(arg, node, tree->parent[node]);
+    while (state[node] == NEW) {
+        state[node] = ON_TRAIL;
+        if (push_u32(trail, node) < 0) {
+            return -1;
         }
-        return 0;
+        if (tree->parent[node] == NODE_NONE) {
+            return 1;
+        }
+        node = tree->parent[node];
     }
-    Lists lists;
-    if (lists_make(&lists, tree) < 0) {
-        return -1;
-    }
-    for (uint32_t top = 0; top < tree->count; top++) {
-        if (tree->parent[top] == NODE_NONE) {
-            for (uint32_t node = top; node != NODE_NONE;
-                 node = next_below(tree, &lists, top, node, NULL, NULL)) {
+    return state[node] == VISITED;
+}
+
+/* Lists of children would take 8 bytes a node: here a node is visited once those above it are. */
+static int
+visit_unordered(const Tree *tree, void (*visit)(void *, uint32_t node, uint32_t parent), void *arg)
+{
+    Buffer states = {NULL, 0, 0}, trail = {NULL, 0, 0};
+    int outcome = buffer_zeros(&states, tree->count) < 0 ? -1 : 0;
+    uint8_t *state = ITEMS(states, uint8_t);
+    for (uint32_t start = 0; start < tree->count && outcome >= 0; start++) {
+        outcome = climb(tree, state, start, &trail);
+        while (outcome >= 0 && trail.size != 0) {
+            trail.size -= sizeof(uint32_t);
+            uint32_t node = ITEMS(trail, uint32_t)[COUNT(trail, uint32_t)];
+            state[node] = outcome ? VISITED : OUTSIDE;
+            if (outcome) {
                 visit(arg, node, tree->parent[node]);
             }
         }
     }
-    buffer_free(&lists.memory);
+    buffer_free(&states);
+    buffer_free(&trail);
+    return outcome < 0 ? -1 : 0;
+}
+
+int
+visit_downwards(const Tree *tree, void (*visit)(void *, uint32_t node, uint32_t parent), void *arg)
+{
+    if (!tree->is_ordered) {
+        return visit_unordered(tree, visit, arg);
+    }
+    for (uint32_t node = 0; node < tree->count; node++) {
+        visit(arg, node, tree->parent[node]);
+    }
     return 0;
 }
 
@@ -75,6 +105,45 @@ tree_spread_flags(const Tree *tree, uint16_t *flags, unsigned mask)
 {
     Spread spread = {flags, (uint16_t)mask};
     return visit_downwards(tree, hand_down, &spread);
+}
+
+typedef struct {
+    const uint32_t *parent;
+    uint64_t *value;
+} Sums;
+
+static void
+hand_up(void *arg, uint32_t node)
+{
+    Sums *sums = arg;
+    if (sums->parent[node] != NODE_NONE) {
+        sums->value[sums->parent[node]] += sums->value[node];
+    }
+}
+
+int
+tree_add_up(const Tree *tree, uint64_t *value)
+{
+    Sums sums = {tree->parent, value};
+    if (tree->is_ordered) {
+        for (uint32_t node = tree->count; node-- > 0;) {
+            hand_up(&sums, node);
+        }
+        return 0;
+    }
+    Lists lists;
+    if (lists_make(&lists, tree) < 0) {
+        return -1;
+    }
+    for (uint32_t top = 0; top < tree->count; top++) {
+        if (tree->parent[top] == NODE_NONE) {
+            for (uint32_t node = top; node != NODE_NONE;
+                 node = next_below(tree, &lists, top, node, hand_up, &sums)) {
+            }
+        }
+    }
+    buffer_free(&lists.memory);
+    return 0;
 }
 
 typedef struct {

@@ -2,7 +2,7 @@
  *
  * The column may come from a damaged file, so nothing relies on it being a tree: no walk from
  * the top reaches a circle. Most captures number a dominator before the nodes it dominates; one
- * pass in order is then enough. Lists of children are made only for other columns. */
+ * pass in order is then enough. Other columns take a byte a node, or lists of children. */
 #ifndef MEMLENS_GRAPH_TREE_H
 #define MEMLENS_GRAPH_TREE_H
 
@@ -31,6 +31,10 @@ int tree_nearest_marked(const Tree *tree, const uint8_t *mark, uint32_t *nearest
 /* Hand the flags of `mask` down to all that a node dominates. Returns -1 when there is no
  * memory. */
 int tree_spread_flags(const Tree *tree, uint16_t *flags, unsigned mask);
+
+/* Add the value of each node to those of all its dominators. Values must fit in 64 bits when they
+ * are added up. Returns -1 when there is no memory. */
+int tree_add_up(const Tree *tree, uint64_t *value);
 
 /* Children as linked lists: `first` and `next`, each with an entry for each node, ascending. */
 typedef struct {
@@ -64,7 +68,7 @@ next_below(const Tree *tree, const Lists *lists, uint32_t top, uint32_t node,
     }
 }
 
-/* Visit each node after its parent. Returns -1 when there is no memory. */
+/* Visit each node after its parent; those on a circle and below it not at all. Returns -1 when there is no memory. */
 int visit_downwards(const Tree *tree, void (*visit)(void *, uint32_t node, uint32_t parent),
                     void *arg);
 

@@ -1,0 +1,203 @@
+"""NativeBlocks: memory outside of the Python heap that objects of a snapshot hold.
+
+Native blocks are nodes of the graph, so dominators share them out exactly. This module tells them
+from objects: where each lies, whose it is, and which part of a retained size is native.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from memlens._text import format_count
+from memlens.errors import SnapshotFileError
+from memlens.heap.graph import checked_core
+
+__all__ = (
+    "HOST_DEVICES",
+    "MAPPED",
+    "NATIVE_TYPE_PREFIX",
+    "AdapterNote",
+    "NativeBlocks",
+    "NativeKind",
+    "is_native_type",
+    "parse_notes",
+)
+
+MAPPED = "mapped"  # pages of a file, which the system can drop and read again
+HOST_DEVICES = frozenset({"cpu", MAPPED})  # all others are memory of a device
+NATIVE_TYPE_PREFIX = "native memory ("
+_MAX_COUNT = 1 << 63
+_COUNTS = ("objects", "blocks", "failed", "skipped")
+
+
+def is_native_type(type_name: str) -> bool:
+    """Return whether a row of the type table stands for native blocks, not for a class."""
+    return type_name.startswith(NATIVE_TYPE_PREFIX)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NativeKind:
+    """Where native memory lies and whose it is: ``("cuda:0", "torch")``."""
+
+    device: str
+    library: str
+
+    @property
+    def is_host(self) -> bool:
+        """Whether it is memory of the machine, not of a device."""
+        return self.device in HOST_DEVICES
+
+    @property
+    def text(self) -> str:
+        """A description of such memory: ``of torch memory on cuda:0``."""
+        where = "in a mapped file" if self.device == MAPPED else f"on {self.device}"
+        return f"of {self.library} memory {where}"
+
+    def __str__(self) -> str:
+        where = "mapped file" if self.device == MAPPED else self.device
+        return f"{self.library}, {where}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterNote:
+    """How the adapter of one library fared in a capture.
+
+    ``state``: ``started`` if it did not come back, else ``done``. ``objects``: how many objects it
+    was given; ``failed`` and ``skipped``: of how many of them no block is known. ``error`` is that of
+    the first failure, ``""`` without one.
+    """
+
+    library: str
+    state: str
+    objects: int = 0
+    blocks: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    error: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the blocks of all objects are known."""
+        return self.state == "done" and not self.failed and not self.skipped
+
+    def __str__(self) -> str:
+        if self.state != "done":
+            return (
+                f"{self.library}: the blocks of {format_count(self.objects)} objects are not"
+                " complete: the adapter did not return in time"
+            )
+        parts = [f"{format_count(self.objects)} objects"]
+        parts += [f"{format_count(self.failed)} failed"] if self.failed else []
+        parts += [f"{format_count(self.skipped)} skipped"] if self.skipped else []
+        error = f" ({self.error})" if self.error else ""
+        return f"{self.library}: {', '.join(parts)}{error}"
+
+
+class NativeBlocks:
+    """The native blocks of one heap. ``nodes`` are their nodes, ascending.
+
+    ``sections`` are those of the heap, ``string`` returns a stored string by its number.
+    """
+
+    def __init__(self, sections: Mapping[str, Any], string: Callable[[int], str]) -> None:
+        self.nodes = memoryview(sections["native_node"])
+        self._sections = sections
+        self._string = string
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __repr__(self) -> str:
+        return f"<NativeBlocks: {len(self):,} blocks>"
+
+    def __contains__(self, node: int) -> bool:
+        return self._row(node) is not None
+
+    def _row(self, node: int) -> int | None:
+        row = bisect_left(self.nodes, node)
+        return row if row < len(self.nodes) and self.nodes[row] == node else None
+
+    def kind_of(self, node: int) -> NativeKind | None:
+        """Return the device and the library of a node; None for an object."""
+        row = self._row(node)
+        return None if row is None else self.kinds[row]
+
+    @cached_property
+    def kinds(self) -> list[NativeKind]:
+        """The device and the library of each block, in the order of `nodes`."""
+        columns = self._sections["native_device"], self._sections["native_library"]
+        found: dict[tuple[int, int], NativeKind] = {}
+        kinds = []
+        for pair in zip(*columns, strict=True):
+            if pair not in found:
+                found[pair] = NativeKind(self._string(pair[0]), self._string(pair[1]))
+            kinds.append(found[pair])
+        return kinds
+
+    def retained(
+        self, dominator: memoryview, sizes: memoryview, chosen: Callable[[NativeKind], bool]
+    ) -> array[int]:
+        """Return for each node the bytes of the chosen kinds of blocks that it retains.
+
+        ``dominator`` and ``sizes`` are columns of the graph. Takes linear time.
+        """
+        part = array("Q", bytes(8 * len(dominator)))
+        for node, kind in zip(self.nodes, self.kinds, strict=True):
+            if chosen(kind):
+                part[node] = sizes[node]
+        return checked_core.subtree_sums(dominator, part)
+
+    def sizes(self, node_size: memoryview) -> Iterator[tuple[NativeKind, int]]:
+        """Yield the kind and the size in bytes of each block."""
+        for node, kind in zip(self.nodes, self.kinds, strict=True):
+            yield kind, node_size[node]
+
+    @cached_property
+    def has_devices(self) -> bool:
+        """Whether some blocks are memory of a device."""
+        return any(not kind.is_host for kind in set(self.kinds))
+
+
+def parse_notes(text: bytes) -> list[AdapterNote]:
+    """Return what the adapters of libraries noted, one note for each library, by name.
+
+    ``text`` has a JSON object in each line; of several about one library the last counts. Raises
+    ``SnapshotFileError`` for other text.
+    """
+    notes: dict[str, AdapterNote] = {}
+    for line in text.split(b"\n"):
+        if line:
+            note = _parse_note(line)
+            notes[note.library] = note
+    return [notes[library] for library in sorted(notes)]
+
+
+def _parse_note(line: bytes) -> AdapterNote:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise SnapshotFileError(f"section 'native_notes' cannot be read: {error}") from error
+    if type(value) is not dict:
+        raise SnapshotFileError("section 'native_notes' has a line that is not a JSON object")
+    texts: dict[str, Any] = {name: value.get(name) or "" for name in ("library", "state", "error")}
+    counts: dict[str, Any] = {name: value.get(name, 0) for name in _COUNTS}
+    seconds = value.get("seconds", 0.0)
+    if (
+        any(type(one) is not str for one in texts.values())
+        or not texts["library"]
+        or not texts["state"]
+        or any(type(one) is not int or not 0 <= one < _MAX_COUNT for one in counts.values())
+        or type(seconds) not in (int, float)
+        or not 0 <= seconds < _MAX_COUNT
+    ):
+        raise SnapshotFileError(
+            f"section 'native_notes' has a note that is not valid: {line!r:.80}"
+        )
+    return AdapterNote(**texts, **counts, seconds=float(seconds))

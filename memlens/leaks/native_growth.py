@@ -1,0 +1,126 @@
+"""NativeGrowth: native memory that grew, by library and device, and where it accumulated."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from memlens._core.layout import NONE
+from memlens._text import format_change
+from memlens.heap.graph import checked_core
+from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.matching import match_graphs
+from memlens.heap.graph.native_blocks import NativeKind
+from memlens.heap.graph.paths import RetentionPathFinder
+from memlens.heap.views.accumulation import accumulations
+
+__all__ = (
+    "NativeGrowth",
+    "incomplete_notes",
+    "largest_growth_first",
+    "native_growth",
+    "native_text",
+)
+
+MIN_GROWTH_BYTES = 64 * 1024  # of one library on one device; less says nothing of a process
+
+
+@dataclass(frozen=True, slots=True)
+class NativeGrowth:
+    """Native memory of one library on one device that grew, in bytes.
+
+    ``holder``: the path of the object that most of it hangs on, where it is not that of a suspect.
+    """
+
+    library: str
+    device: str
+    growth_bytes: int
+    holder: str = ""
+
+    def __str__(self) -> str:
+        kind = NativeKind(self.device, self.library)
+        held = f", held by {self.holder}" if self.holder else ""
+        return f"{format_change(self.growth_bytes)} native ({kind}){held}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return asdict(self)
+
+
+def largest_growth_first(sizes: Mapping[NativeKind, float]) -> tuple[NativeGrowth, ...]:
+    """Return the growth of each kind of memory, without those that did not grow."""
+    grown = [
+        NativeGrowth(kind.library, kind.device, round(size))
+        for kind, size in sizes.items()
+        if round(size) > 0
+    ]
+    return tuple(sorted(grown, key=lambda one: (-one.growth_bytes, one.library, one.device)))
+
+
+def native_growth(before: HeapGraph, after: HeapGraph) -> tuple[NativeGrowth, ...] | None:
+    """Return which native memory with known holders grew between two heaps, most bytes first.
+
+    None where a heap does not record native memory.
+    """
+    if any("native_node" not in graph.sections for graph in (before, after)):
+        return None
+    change = _sizes(after)
+    change.subtract(_sizes(before))
+    grown = {kind: size for kind, size in change.items() if size >= MIN_GROWTH_BYTES}
+    if not grown:
+        return ()
+    same = match_graphs(before, after)
+    finder = RetentionPathFinder(after)
+    return tuple(
+        NativeGrowth(one.library, one.device, one.growth_bytes, _holder(after, same, finder, one))
+        for one in largest_growth_first(grown)
+    )
+
+
+def native_text(growth: Iterable[NativeGrowth] | None, incomplete: Sequence[str] = ()) -> str:
+    """Return a text about `native_growth`, ``""`` where native memory is not recorded.
+
+    ``incomplete``: what adapters of libraries could not see.
+    """
+    if growth is None:
+        return ""
+    grown = "; ".join(map(str, growth))
+    text = "None of the native memory with known holders grew."
+    if grown:
+        text = f"Native memory with known holders: {grown}."
+    return text + "".join(f" Not complete: {note}." for note in incomplete)
+
+
+def incomplete_notes(*graphs: HeapGraph) -> tuple[str, ...]:
+    """Return what adapters of libraries could not see in some heaps, each text once."""
+    notes = [str(one) for graph in graphs for one in graph.adapter_notes if not one.is_complete]
+    return tuple(dict.fromkeys(notes))
+
+
+def _sizes(graph: HeapGraph) -> Counter[NativeKind]:
+    found: Counter[NativeKind] = Counter()
+    if graph.native is not None:
+        for kind, size in graph.native.sizes(graph.node_size):
+            found[kind] += size
+    return found
+
+
+def _holder(
+    graph: HeapGraph, same: array[int], finder: RetentionPathFinder, growth: NativeGrowth
+) -> str:
+    """Return the path of the object that retains most of the new blocks of one kind."""
+    assert graph.native is not None
+    wanted = NativeKind(growth.device, growth.library)
+    part = array("Q", bytes(8 * graph.node_count))
+    for node, kind in zip(graph.native.nodes, graph.native.kinds, strict=True):
+        if kind == wanted and same[node] == NONE:
+            part[node] = graph.node_size[node]
+    held = checked_core.subtree_sums(graph.dominators.dominator, part)
+    largest = next(iter(accumulations(graph, held)), None)
+    if largest is None or 2 * largest.size_bytes < growth.growth_bytes:
+        return ""
+    path = finder.path_to(largest.node)
+    return "" if path is None else str(path)
