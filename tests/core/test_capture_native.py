@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import json
 import mmap
 import tempfile
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from memlens._core.layout import NONE, NodeFlag
 from memlens._core.native_chunks import encode_chunk
 
+from .conftest import IMPLEMENTATIONS
 from .heaps import PLANT, take
 
 
@@ -284,3 +286,21 @@ def test_any_sharing(core, held):
     blobs = [Blob(*blocks) for blocks in held]
     _, found = of_blobs(core, *blobs)
     assert {a: (b.size, b.owners) for a, [b] in found.items()} == expected_blocks(blobs)
+
+
+def test_the_text_of_a_stringio_is_part_of_its_size():
+    """Only the C core sees it; up to 3.11 what was written is in a list of pieces."""
+    core = IMPLEMENTATIONS.get("C")
+    if core is None or sys.version_info < (3, 12):
+        pytest.skip("needs the C core, from 3.12 on")
+    PLANT.written, PLANT.read, PLANT.empty = io.StringIO(), io.StringIO(), io.StringIO()
+    PLANT.written.write("x" * 100_000)
+    PLANT.read.write("x" * 100_000)
+    PLANT.read.seek(5)
+    PLANT.read.read(1)
+    heap = take(core)
+    sizes = [heap.size(obj) for obj in (PLANT.written, PLANT.read, PLANT.empty)]
+    del PLANT.written, PLANT.read, PLANT.empty
+    assert 100_000 <= sizes[0] < 101_000
+    assert 400_000 <= sizes[1] < 500_000
+    assert sizes[2] < 1000

@@ -69,6 +69,16 @@ typedef struct { /* Modules/_io/stringio.c of 3.11 */
     PyObject *decoder, *read_newline, *write_newline;
 } TextBuffer;
 
+typedef struct { /* Modules/_io/stringio.c: how every version begins */
+    PyObject_HEAD
+    Py_UCS4 *characters; /* where it was read or written in the middle */
+    Py_ssize_t position, length;
+    size_t capacity;
+    int state;
+} TextBufferHead;
+
+enum { TEXT_REALIZED = 1, TEXT_ACCUMULATING = 2 };
+
 typedef struct { /* Modules/_threadmodule.c, up to 3.12 */
     PyObject_HEAD
     void *lock;

@@ -116,11 +116,16 @@ static const KnownType known[] = {
     {.name = "_io.StringIO",
      .least_bytes = sizeof(TextBuffer),
      .content = text_buffer_content,
+     .memory = text_buffer_memory,
      .finish_kind = BY_GETTER,
      .finish_name = "closed"},
 #else
     {.name = "_io.BytesIO", .finish_kind = BY_GETTER, .finish_name = "closed"},
-    {.name = "_io.StringIO", .finish_kind = BY_GETTER, .finish_name = "closed"},
+    {.name = "_io.StringIO",
+     .least_bytes = sizeof(TextBufferHead),
+     .memory = text_buffer_memory,
+     .finish_kind = BY_GETTER,
+     .finish_name = "closed"},
 #endif
     {.name = "_io.FileIO", .finish_kind = BY_GETTER, .finish_name = "closed"},
     {.name = "_io.TextIOWrapper", .finish_kind = BY_INNER, .finish_name = "buffer"},
