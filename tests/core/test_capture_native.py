@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import mmap
+import sys
 import tempfile
 from array import array
 from typing import NamedTuple
