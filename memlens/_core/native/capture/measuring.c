@@ -188,7 +188,7 @@ join_chunks(PyObject *sent, Buffer *chunks)
             return -1;
         }
         uint32_t length = (uint32_t)PyBytes_GET_SIZE(chunk);
-        if (push_u32(chunks, length) < 0
+        if (buffer_push(chunks, &length, sizeof length) < 0 /* not aligned */
             || buffer_push(chunks, PyBytes_AS_STRING(chunk), length) < 0) {
             PyErr_NoMemory();
             return -1;
