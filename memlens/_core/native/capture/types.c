@@ -101,6 +101,7 @@ static const KnownType known[] = {
     {.name = "_ctypes.Array", .least_bytes = sizeof(ForeignData), .memory = foreign_data_memory},
     {.name = "_ctypes.Structure", .least_bytes = sizeof(ForeignData), .memory = foreign_data_memory},
     {.name = "_ctypes.Union", .least_bytes = sizeof(ForeignData), .memory = foreign_data_memory},
+    {.name = "zlib.Compress", .least_bytes = sizeof(DeflateObject), .memory = compressor_memory},
     {.name = "mmap.mmap", .least_bytes = sizeof(Mapping), .memory = mapping_memory},
     {.name = "managedbuffer",
      .least_bytes = sizeof(_PyManagedBufferObject),
