@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from memlens import _core
 from memlens._core.layout import EdgeKind as K
 from memlens.heap.graph.paths import Hop, RetentionPath
 from memlens.leaks.fingerprints import stable_place
@@ -66,6 +67,10 @@ def suspect_of(tmp_path, *arguments, **environment):
     return suspect
 
 
+@pytest.mark.skipif(
+    _core.IMPLEMENTATION == "pure" and sys.version_info < (3, 12),
+    reason="the pure core cannot tell locals of coroutines in 3.11",
+)
 def test_a_local_of_a_task_is_named_by_the_task_and_the_fingerprint_is_not(tmp_path):
     numbered = suspect_of(tmp_path, "0")
     assert numbered["holder"] == "task 'Task-2' hold() local 'backlog'"

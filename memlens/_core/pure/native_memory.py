@@ -89,7 +89,7 @@ def _mapping_reader(mapping: type) -> _Read:
     def read(obj: Any) -> tuple[int, int, str, str]:
         size = length(obj)  # raises for a closed one
         try:
-            file_size(obj)
+            file_size(obj)  # from 3.15 on it raises for no mapping, and all seem to be of files
         except OSError:
             return 0, size, "cpu", "mmap"  # no file: anonymous memory
         return 0, size, "mapped", "mmap"

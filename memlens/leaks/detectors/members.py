@@ -74,10 +74,7 @@ def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
 
 
 def elements_of(growth: Growth, step: int, nodes: Iterable[int]) -> set[int]:
-    """Return what containers of a snapshot refer to.
-
-    Of a mapping those are its keys, of anything else the elements.
-    """
+    """Return what containers of a snapshot refer to: keys of a mapping, else the elements."""
     graph = growth.graphs[step]
     keys: set[int] = set()
     values: set[int] = set()

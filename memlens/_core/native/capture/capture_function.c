@@ -26,37 +26,44 @@ sections_as_dict(ModuleState *state, Buffer *sections)
     return found;
 }
 
+/* Returns NULL without an exception, and sets `objects`, where adapters must be asked first. */
 static PyObject *
-capture_with(ModuleState *state, const Facts *facts)
+capture_with(ModuleState *state, const Facts *facts, PyObject **objects)
 {
     Capture *capture = PyMem_RawMalloc(sizeof *capture);
     if (capture == NULL) {
         return PyErr_NoMemory();
     }
     Buffer sections[SECTION_COUNT];
-    int failed = capture_init(capture, facts) < 0 || capture_run(capture) < 0
-                 || take_sections(capture, sections) < 0;
+    int failed = capture_init(capture, facts) < 0;
+    if (!failed && facts->measure != NULL && facts->measured == NULL) {
+        capture->on_measure = stop_to_measure;
+        capture->listener = objects;
+    }
+    failed = failed || capture_run(capture) < 0 || take_sections(capture, sections) < 0;
     capture_free(capture);
     PyMem_RawFree(capture);
-    return failed ? PyErr_NoMemory() : sections_as_dict(state, sections);
+    if (failed && *objects == NULL && !PyErr_Occurred()) {
+        PyErr_NoMemory();
+    }
+    return failed ? NULL : sections_as_dict(state, sections);
 }
 
-/* The adapters are Python code: they are asked first, and the objects they were asked about live on
- * until the capture is done. */
+/* The objects that adapters were asked about live on until the capture is done. */
 static PyObject *
 measure_and_capture(ModuleState *state, Facts *facts)
 {
-    Buffer chunks = {NULL, 0, 0};
-    PyObject *found = NULL;
-    if (facts->measure == NULL || facts->measure == Py_None || facts->native_types == NULL
-        || PyTuple_GET_SIZE(facts->native_types) == 0) {
-        return capture_with(state, facts);
+    PyObject *objects = NULL;
+    PyObject *found = capture_with(state, facts, &objects);
+    if (objects != NULL) {
+        Buffer chunks = {NULL, 0, 0};
+        PyObject *none = NULL;
+        if (measure_here(facts, objects, &chunks) == 0 && refresh_facts(facts) == 0) {
+            found = capture_with(state, facts, &none);
+        }
+        buffer_free(&chunks);
+        Py_DECREF(objects);
     }
-    if (measure_here(facts, &chunks) == 0) {
-        found = refresh_facts(facts) < 0 ? NULL : capture_with(state, facts);
-        Py_CLEAR(facts->measured);
-    }
-    buffer_free(&chunks);
     return found;
 }
 

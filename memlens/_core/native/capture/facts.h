@@ -52,8 +52,9 @@ set_blocks(Facts *facts, const char *blocks, Py_ssize_t bytes)
 static inline void
 set_adapters(Facts *facts, PyObject *native_types, PyObject *measure)
 {
-    facts->native_types = measure == Py_None ? NULL : native_types;
-    facts->measure = measure;
+    int is_given = measure != NULL && measure != Py_None && native_types != NULL;
+    facts->native_types = is_given ? native_types : NULL;
+    facts->measure = is_given ? measure : NULL;
 }
 
 /* Whether objects of exactly this type are measured by an adapter. */

@@ -12,7 +12,6 @@
 
 #include "capture/measuring.h"
 #include "base/after_fork.h"
-#include "capture/run.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -167,29 +166,16 @@ measure_apart(Capture *capture, Buffer *chunks)
 
 /* ---- in the program -------------------------------------------------------------------------- */
 
-/* Walk over the heap and list the objects that adapters measure. NULL with an exception set. */
-static PyObject *
-objects_to_measure(const Facts *facts)
+void
+stop_to_measure(Capture *capture, Buffer *chunks)
 {
-    PyObject *list = NULL;
-    Capture *capture = PyMem_RawMalloc(sizeof *capture);
-    if (capture == NULL) {
-        return PyErr_NoMemory();
+    PyObject **objects = capture->listener;
+    (void)chunks;
+    *objects = list_of_owners(capture);
+    if (*objects != NULL) {
+        PyObject_GC_UnTrack(*objects); /* no object of the program */
     }
-    int failed = capture_init(capture, facts) < 0;
-    if (!failed) {
-        capture_objects(capture);
-        failed = capture->failed;
-    }
-    if (failed) {
-        PyErr_NoMemory();
-    }
-    else {
-        list = list_of_owners(capture);
-    }
-    capture_free(capture);
-    PyMem_RawFree(capture);
-    return list;
+    capture->failed = 1;
 }
 
 static int
@@ -202,7 +188,7 @@ join_chunks(PyObject *sent, Buffer *chunks)
             return -1;
         }
         uint32_t length = (uint32_t)PyBytes_GET_SIZE(chunk);
-        if (push_u32(chunks, length) < 0
+        if (buffer_push(chunks, &length, sizeof length) < 0 /* not aligned */
             || buffer_push(chunks, PyBytes_AS_STRING(chunk), length) < 0) {
             PyErr_NoMemory();
             return -1;
@@ -227,17 +213,10 @@ ask_here(const Facts *facts, Buffer *chunks)
 }
 
 int
-measure_here(Facts *facts, Buffer *chunks)
+measure_here(Facts *facts, PyObject *objects, Buffer *chunks)
 {
-    PyObject *list = objects_to_measure(facts);
-    if (list == NULL) {
-        return -1;
-    }
-    PyObject_GC_UnTrack(list); /* no object of the program */
-    facts->measured = list;
-    if (PyList_GET_SIZE(list) != 0 && ask_here(facts, chunks) < 0) {
-        facts->measured = NULL;
-        Py_DECREF(list);
+    facts->measured = objects;
+    if (ask_here(facts, chunks) < 0) {
         return -1;
     }
     facts->chunks = chunks->data;

@@ -8,8 +8,13 @@
  * not come back in time. What it had sent by then counts. */
 void measure_apart(Capture *capture, Buffer *chunks);
 
-/* In the program itself, before a capture: put the objects to measure into `facts`, and what the
- * adapters sent into `chunks`. Returns -1 with an exception set on failure. */
-int measure_here(Facts *facts, Buffer *chunks);
+/* In the program itself, as `on_measure`: end this capture, whose `listener` is a PyObject *, and set
+ * that to the list of the objects to measure (or to NULL with an exception set). The adapters are
+ * Python code and may change the heap. A heap without such objects is captured in one go. */
+void stop_to_measure(Capture *capture, Buffer *chunks);
+
+/* Ask the adapters about these objects, and put what they sent into `chunks` and both into the facts
+ * of the next capture. Returns -1 with an exception set on failure. */
+int measure_here(Facts *facts, PyObject *objects, Buffer *chunks);
 
 #endif

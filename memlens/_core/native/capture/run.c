@@ -17,9 +17,8 @@
 #include "capture/unnamed_roots.h"
 #include "capture/walk.h"
 
-/* Read all objects. */
-void
-capture_objects(Capture *capture)
+static void
+read_objects(Capture *capture)
 {
     prepare_blocks(capture);
     find_named_roots(capture);
@@ -40,7 +39,7 @@ capture_objects(Capture *capture)
 int
 capture_run(Capture *capture)
 {
-    capture_objects(capture);
+    read_objects(capture);
     if (!capture->failed) {
         read_measured(capture);
     }

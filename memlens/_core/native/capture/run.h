@@ -4,9 +4,6 @@
 
 #include "capture/store.h"
 
-/* Only read all objects. */
-void capture_objects(Capture *capture);
-
 /* Capture into a store that capture_init has made. Returns -1 when there is no memory. */
 int capture_run(Capture *capture);
 
