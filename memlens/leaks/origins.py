@@ -113,7 +113,7 @@ class OriginFinder:
         return _INTERPRETER if top in sys.stdlib_module_names and top != "__main__" else None
 
     def _of_function(self, name: str, root: str) -> Origin | None:
-        """Return whose a function is; of several with its name, the one in the file that a root names."""
+        """Return whose a function is; of several of a name, the one in the file that a root names."""
         files = self._function_files.get(name, set())
         if len(files) > 1:
             files = {file for file in files if f"({file.rpartition('/')[2]}:" in root}

@@ -32,7 +32,9 @@ def hold_numpy(choose):
     before = numpy_bytes()
     for _ in range(OBJECTS):
         array = np.zeros((choose.randrange(10, 200), choose.randrange(10, 500)))
-        HELD.append(choose.choice([array, array.T, array[2:5], memoryview(array), array.view("u8")]))
+        HELD.append(
+            choose.choice([array, array.T, array[2:5], memoryview(array), array.view("u8")])
+        )
         HELD.append([HELD[choose.randrange(len(HELD))], array[::3]])
     del array
     return numpy_bytes() - before
@@ -103,7 +105,9 @@ def hold_torch(choose):
     for _ in range(OBJECTS):
         tensor = torch.zeros(choose.randrange(1, 300), choose.randrange(1, 300))
         total += tensor.untyped_storage().nbytes()
-        HELD.append(choose.choice([tensor, tensor.t(), tensor[:1], tensor.view(-1), tensor.numpy()]))
+        HELD.append(
+            choose.choice([tensor, tensor.t(), tensor[:1], tensor.view(-1), tensor.numpy()])
+        )
         HELD.append({"detached": tensor.detach()})
         if choose.random() < 0.3:
             parameter = torch.nn.Parameter(tensor)
@@ -143,7 +147,9 @@ def hold_mappings(choose):
             file.truncate(size)
             mapped = mmap.mmap(choose.choice([file.fileno(), -1]), size)
         total += size
-        HELD.append(choose.choice([mapped, memoryview(mapped)[5:], (ctypes.c_char * 9).from_buffer(mapped)]))
+        HELD.append(
+            choose.choice([mapped, memoryview(mapped)[5:], (ctypes.c_char * 9).from_buffer(mapped)])
+        )
     return total
 
 

@@ -55,7 +55,9 @@ def memory_below(graph, start):
                 waiting.append(target)
     native = set(graph.native.nodes) if graph.native is not None else set()
     return sum(
-        graph.node_size[node] for node in seen if node in native or graph.type_of(node) == "numpy.ndarray"
+        graph.node_size[node]
+        for node in seen
+        if node in native or graph.type_of(node) == "numpy.ndarray"
     )
 
 
@@ -73,9 +75,7 @@ def test_nearly_all_bytes_of_a_library_have_their_holder(held, library):
 def test_the_devices_add_up_to_the_heap(held, library):
     snapshot, counted = held(library)
     rows = {row.device: row.shallow_bytes for row in snapshot.summary(by="device")}
-    assert sum(rows.values()) == sum(
-        row.shallow_bytes for row in snapshot.summary(by="type")
-    )
+    assert sum(rows.values()) == sum(row.shallow_bytes for row in snapshot.summary(by="type"))
     if library not in ("numpy", "pandas"):  # memory of arrays is a part of objects
         assert rows.get("cpu", 0) + rows.get("mapped", 0) >= MIN_ATTRIBUTED * counted
 

@@ -4,8 +4,8 @@ The attributes are read with the descriptors of torch's own C types, with the fu
 can be overridden switched off, and saved tensors are never unpacked: no hook and no mode of the
 program runs.
 
-The Python objects of storages, bases, gradients and saved tensors stay alive as long as their C++ objects, which
-hold the only reference to them. So each is stated as held by the tensor that leads there.
+The Python objects of storages, bases, gradients and saved tensors stay alive as long as their C++
+objects, which hold the only reference to them. So each is stated as held by the tensor that leads there.
 """
 
 from __future__ import annotations
