@@ -6,8 +6,8 @@ The median CPU time of an adapter for each kind of object, of the libraries that
 what ``measure`` adds: checks, rows, the clock, and once the list of mapped files. The goal is 5
 microseconds an object; what has many parts, or is estimated, takes longer. Before that: a capture of
 a heap that has none of the objects, relative to one without adapters. After it: what a capture pays
-to find the types, and forked captures while torch and polars work in other threads: how often a library did not come
-back, and the pause beside that of a bare fork.
+to find the types, and forked captures while torch and polars work in other threads: how often a library
+did not come back, and the pause beside that of a bare fork.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from itertools import pairwise
 
 from memlens._core.layout import EdgeKind as K
+from memlens.leaks.detectors.linked_structures import linked_structures
+from memlens.leaks.growth import Growth
 from memlens.leaks.leak_report import find_leaks
 from tests.leaks.test_suspects import series
 
@@ -67,3 +69,24 @@ def test_plain_containers_in_each_other_are_named_where_they_begin():
 
     (suspect,) = find_leaks(series(nested, step=20))
     assert suspect.holder.startswith("app.nested") or "nested" in suspect.holder
+
+
+def test_lists_of_lists_in_each_new_object_are_no_chain():
+    def frames(p, n):
+        table = p.node("list", 64 + 8 * n, key="frames", length=n)
+        for i in range(n):
+            frame = p.node("app.Frame", 64, key=("frame", i))
+            axes = p.node("list", 72, key=("axes", i), length=1)
+            index = p.node("app.Index", 64, key=("index", i))
+            references = p.node("list", 72, key=("references", i), length=1)
+            p.edge(table, frame, K.INDEX, position=i)
+            p.edge(frame, axes)
+            p.edge(axes, index, K.INDEX)
+            p.edge(index, references)
+            p.edge(references, p.node("app.Reference", 64, key=("reference", i)), K.INDEX)
+        p.module("app", frames=table)
+
+    snapshots = series(frames)
+    growth = Growth([one.graph for one in snapshots], [one.timestamp for one in snapshots])
+    assert [*linked_structures(growth, set())] == []
+    assert [one.holder for one in find_leaks(snapshots)] == ["app.frames"]

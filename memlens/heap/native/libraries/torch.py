@@ -5,7 +5,8 @@ can be overridden switched off, and saved tensors are never unpacked: no hook an
 program runs.
 
 The Python objects of storages, bases, gradients and saved tensors stay alive as long as their C++
-objects, which hold the only reference to them. So each is stated as held by the tensor that leads there.
+objects, which hold the only reference to them. So each is stated as held by the tensor that leads
+there.
 """
 
 from __future__ import annotations
