@@ -1,5 +1,6 @@
 """Fingerprints are equal where the leak is the same, and differ where it is another."""
 
+import heapq
 import json
 import os
 import subprocess
@@ -259,3 +260,16 @@ def test_the_first_type_tells_the_origin_of_what_has_no_place():
     assert finder.origin_of(path, ("dict", "asyncio.Task")).kind == "interpreter"
     assert finder.origin_of(path, ("dict",)).kind == "program"
     assert finder.origin_of(path, ("app.Session", "asyncio.Task")).kind == "interpreter"
+
+
+def test_of_several_functions_of_a_name_the_file_of_the_frame_tells_the_origin():
+    finder = OriginFinder(series(leaking_dict)[0].graph)
+    finder._function_files = {"main": {"/srv/jobs.py", heapq.__file__, json.__file__}}
+    types = ("asyncio.Task",)  # of the interpreter: it decides where the function does not
+    for root, kind in (
+        ("jobs.py", "program"),
+        ("heapq.py", "interpreter"),
+        ("x.py", "interpreter"),
+    ):
+        path = RetentionPath(f"main() ({root}:6)", "frame", ())
+        assert finder.origin_of(path, types).kind == kind
