@@ -240,7 +240,10 @@ def _get_longer(
     """
     count = len(through[-1])
     if count > _MORE * len(through[-2]):
-        gained = sum(growth.gains(members).values())
+        # A new one may have the address of one that was shorter, and somewhere else.
+        same, before = growth.same[-1], set(through[-2])
+        gains = growth.gains(members).items()
+        gained = sum(gain for node, gain in gains if same[node] in before)
         return gained * 2 >= lengths[-1] - lengths[-2]
     if not through[0]:
         return True

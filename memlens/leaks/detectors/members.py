@@ -14,6 +14,7 @@ __all__ = ("elements_of", "first_key", "members_through_time")
 
 _NOTHING = array("I")
 _NATIVE = int(NodeFlag.NATIVE)
+_NUMBERS = frozenset(("bool", "complex", "float", "int"))
 
 
 def members_through_time(growth: Growth, members: array[int]) -> list[array[int]]:
@@ -65,12 +66,18 @@ def _the_same_elsewhere(
 def _keeps_contents(growth: Growth, step: int, was: int, now: int) -> bool:
     """Tell whether a container at another place is the same as one at its address before.
 
-    The address of a container that was freed is soon used again by another of its type.
+    The address of a container that was freed is soon used again by another of its type, and those
+    of numbers sooner still, so numbers are no evidence.
     """
-    held = elements_of(growth, step, [was])
+    held = _without_numbers(growth, step, elements_of(growth, step, [was]))
     same = growth.same[step]
     kept = sum(1 for node in elements_of(growth, step + 1, [now]) if same[node] in held)
     return bool(held) and kept * 2 >= len(held)
+
+
+def _without_numbers(growth: Growth, step: int, nodes: set[int]) -> set[int]:
+    graph = growth.graphs[step]
+    return {node for node in nodes if graph.type_of(node) not in _NUMBERS}
 
 
 def elements_of(growth: Growth, step: int, nodes: Iterable[int]) -> set[int]:
