@@ -284,7 +284,7 @@ def find_leaks(
         min_growth_bytes=min_growth_bytes,
         pytest_records=records,
         unexplained=None if suspects or records else unexplained_growth(ordered),
-        undecided_bytes=0 if suspects or records else undecided_growth(ordered),
+        undecided_bytes=0 if suspects or records or ignore else undecided_growth(ordered),
         collector_note=slow_collector_note(ordered[-1].facts.get("python")),
         native_growth=native_growth(ordered[0].graph, ordered[-1].graph),
         native_incomplete=incomplete_notes(ordered[0].graph, ordered[-1].graph),

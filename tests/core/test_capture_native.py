@@ -46,7 +46,7 @@ def measure(objects, send):
         assert type(blob) is Blob
         for address, size, device, library in blob.held:
             send(encode_chunk((position, address, size, 0, 1), (device, library)))
-    send(encode_chunk((), (), {"library": "vendor", "objects": len(objects)}))
+    send(encode_chunk((), (), {"library": "vendor", "state": "done", "objects": len(objects)}))
 
 
 def native_blocks(heap):
@@ -176,6 +176,48 @@ def test_without_an_address_a_block_is_of_its_owner_alone(core):
     assert sorted(len(block.owners) for block in found[0]) == [1, 1, 1]
 
 
+def test_a_block_of_unknown_address_is_not_near_another(core):
+    large, other = Blob((0, 1 << 40)), Blob((4096, 1000))
+    _, found = of_blobs(core, large, other)
+    assert [block.size for block in found[0]] == [1 << 40]
+    assert [block.size for block in found[4096]] == [1000]
+
+
+def test_several_parts_of_an_object_explain_one_reference(core):
+    data = bytes(range(250)) * 20
+    address = id(data) + bytes.__basicsize__ - 1
+    PLANT.data = data
+    before = take(core).external(data)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(data))  # the library's, and another one
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(data))
+    try:
+        heap, _ = of_blobs(core, Blob((address, 10)), Blob((address + 50, 10)))
+        assert heap.external(data) == before + 1
+    finally:
+        ctypes.pythonapi.Py_DecRef(ctypes.py_object(data))
+        ctypes.pythonapi.Py_DecRef(ctypes.py_object(data))
+        del PLANT.data
+
+
+def test_the_program_sets_the_collector_while_adapters_run(core):
+    if core is not IMPLEMENTATIONS.get("C"):
+        pytest.skip("the pure core asks within its walk")
+    seen = []
+
+    def ask(objects, send):
+        seen.append(gc.isenabled())
+        gc.disable()
+
+    PLANT.blob = Blob((1, 1))
+    try:
+        core.capture(native_types=(Blob,), measure=ask)
+        assert seen == [True]
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+        del PLANT.blob
+
+
 def test_nothing_is_no_block(core):
     blob = Blob((4096, 0), (8192, 5))
     assert [*of_blobs(core, blob)[1]] == [8192]
@@ -280,7 +322,9 @@ def test_blocks_of_garbage_are_garbage(core):
 def test_notes_are_kept_as_they_are(core):
     heap, _ = of_blobs(core, Blob((4096, 1)))
     notes = bytes(memoryview(heap.sections["native_notes"]).cast("B")).decode().splitlines()
-    assert [json.loads(note) for note in notes] == [{"library": "vendor", "objects": 1}]
+    assert [json.loads(note) for note in notes] == [
+        {"library": "vendor", "state": "done", "objects": 1}
+    ]
 
 
 def test_objects_that_were_measured_get_no_root_by_that(core):

@@ -13,6 +13,7 @@ import pytest
 
 from memlens._core.layout import SECTIONS
 from memlens._core.native_chunks import encode_chunk
+from memlens.heap.graph.native_blocks import parse_notes
 from memlens.heap.graph.snapshot_file import SectionFile
 
 from . import forked
@@ -70,7 +71,7 @@ def test_the_blocks_are_in_the_file(path, blobs):
         4096: (1000, "cpu", "vendor", frozenset(map(id, blobs))),
         1 << 20: (50, "cpu", "vendor", frozenset([id(blobs[1])])),
     }
-    assert notes_of(heap) == [{"library": "vendor", "objects": 2}]
+    assert notes_of(heap) == [{"library": "vendor", "state": "done", "objects": 2}]
 
 
 def test_with_values_as_well(path, blobs):
@@ -99,7 +100,11 @@ def first_then(action):
     ids=["killed", "crash", "exit", "error", "SystemExit"],
 )
 def test_what_was_sent_before_an_end_counts(path, blobs, action):
-    assert [*of_vendor(capture(path, first_then(action)))] == [4096]
+    heap = capture(path, first_then(action))
+    assert [*of_vendor(heap)] == [4096]
+    assert "all adapters" in [note["library"] for note in notes_of(heap)]
+    notes = parse_notes(bytes(heap.sections["native_notes"]))
+    assert not all(note.is_complete for note in notes if note.library == "all adapters")
 
 
 def test_a_lock_of_another_thread_is_never_released_there(path, blobs):
@@ -120,6 +125,7 @@ def test_a_lock_of_another_thread_is_never_released_there(path, blobs):
         release.set()
         thread.join()
     assert [*of_vendor(heap)] == [4096]
+    assert {"library": "all adapters", "state": "did not end"} in notes_of(heap)
 
 
 def test_threads_that_want_the_gil_do_not_stop_it(path, blobs):
@@ -185,7 +191,24 @@ def test_a_damaged_chunk_is_noted(path, blobs):
 
     heap = capture(path, ask)
     assert len(of_vendor(heap)) == 2
-    assert {"state": "unreadable"} in notes_of(heap)
+    assert {"library": "all adapters", "state": "unreadable"} in notes_of(heap)
+
+
+def test_output_of_an_adapter_is_not_taken_for_a_chunk(path, blobs):
+    chunk = encode_chunk((0, 1 << 30, 8, 0, 0), ("cpu",), {"library": "forged", "state": "done"})
+
+    def ask(objects, send):
+        for fd in (0, 1, 2):
+            os.write(fd, len(chunk).to_bytes(4, sys.byteorder) + chunk)
+        files = [int(name) for name in os.listdir("/proc/self/fd")]
+        measure(objects, send)
+        send(encode_chunk((), (), {"library": "files", "state": str(len(files))}))
+
+    heap = capture(path, ask)
+    assert len(of_vendor(heap)) == 2
+    notes = notes_of(heap)
+    assert [note["library"] for note in notes] == ["vendor", "files"]
+    assert notes[1]["state"] == "5"  # three of nothing, the pipe, and the folder that was listed
 
 
 def test_many_rows_go_through_the_pipe(path):

@@ -7,6 +7,7 @@ without showing it. An adapter can state such a reference itself.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -91,7 +92,7 @@ def _told_rows(
                 elif _names_object(heap, told):
                     rows.append(told._replace(size=1))  # the same object is the same block
         if found.note:
-            notes.append(chunk[len(chunk) - int.from_bytes(chunk[8:12], "little") :] + b"\n")
+            notes.append(chunk[len(chunk) - int.from_bytes(chunk[8:12], sys.byteorder) :] + b"\n")
     return rows, b"".join(notes)
 
 
@@ -112,7 +113,7 @@ def _joined(rows: Iterable[NativeRow]) -> list[_Block]:
     for row in sorted(rows, key=lambda row: (space(row), row.address, -row.size, row.owner)):
         last = blocks[-1] if blocks and space(row) == space_before else None
         end = row.address + row.size
-        if last is None or not row.address or row.address >= last.end or end > last.end:
+        if last is None or not last.start or row.address >= last.end or end > last.end:
             last = _Block(row.address, end, row.device, row.library, not space(row), row.is_told)
             blocks.append(last)
             space_before = space(row)

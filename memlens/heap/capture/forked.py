@@ -117,7 +117,8 @@ class SnapshotTask:
         text = facts_text({**facts, "pause_seconds": pause, "lost_samples": lost}).encode()
         self._message = struct.pack("=I", len(text)) + text
         for end in self._ends:
-            os.set_blocking(end, False)  # the child reads the facts only after the walk
+            os.set_blocking(end, False)
+        self._send_facts()  # the child waits for them before its walk, but not for long
 
     def _make_pipes(self) -> None:
         """Make the pipes for the progress, which the child writes, and the facts, which it reads."""

@@ -68,7 +68,8 @@ class NativeKind:
 class AdapterNote:
     """How the adapter of one library fared in a capture.
 
-    ``state``: ``started`` if it did not come back, else ``done``. ``objects``: how many objects it
+    ``state``: ``started`` if it did not come back, else ``done``; of the process that asks ``all
+    adapters`` how it ended. ``objects``: how many objects it
     was given; ``failed`` and ``skipped``: of how many of them no block is known. ``error`` is that of
     the first failure, ``""`` without one.
     """
@@ -171,22 +172,25 @@ def parse_notes(text: bytes) -> list[AdapterNote]:
     ``text`` has a JSON object in each line; of several about one library the last counts. Raises
     ``SnapshotFileError`` for other text.
     """
-    notes: dict[str, AdapterNote] = {}
+    notes: dict[tuple[str, str], AdapterNote] = {}
     for line in text.split(b"\n"):
         if line:
-            note = _parse_note(line)
-            notes[note.library] = note
-    return [notes[library] for library in sorted(notes)]
+            part, note = _parse_note(line)
+            notes[note.library, part] = note  # what began is followed by how it ended
+    return [notes[key] for key in sorted(notes)]
 
 
-def _parse_note(line: bytes) -> AdapterNote:
+def _parse_note(line: bytes) -> tuple[str, AdapterNote]:
+    """Return the part of a library that a note is about, and the note."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise SnapshotFileError(f"section 'native_notes' cannot be read: {error}") from error
     if type(value) is not dict:
         raise SnapshotFileError("section 'native_notes' has a line that is not a JSON object")
-    texts: dict[str, Any] = {name: value.get(name) or "" for name in ("library", "state", "error")}
+    texts: dict[str, Any] = {
+        name: value.get(name) or "" for name in ("library", "state", "error", "part")
+    }
     counts: dict[str, Any] = {name: value.get(name, 0) for name in _COUNTS}
     seconds = value.get("seconds", 0.0)
     if (
@@ -200,4 +204,4 @@ def _parse_note(line: bytes) -> AdapterNote:
         raise SnapshotFileError(
             f"section 'native_notes' has a note that is not valid: {line!r:.80}"
         )
-    return AdapterNote(**texts, **counts, seconds=float(seconds))
+    return texts.pop("part"), AdapterNote(**texts, **counts, seconds=float(seconds))

@@ -55,6 +55,8 @@ def check_block(block: object) -> tuple[int, int, str]:
         raise BadBlockError(
             f"expected an address and a size from 0 to 2**64 - 1, got {address}, {size}"
         )
+    if address + size > _MAX_NUMBER and device != HELD_OBJECT:
+        raise BadBlockError(f"expected a block that ends below 2**64, got {address}, {size}")
     if not device or len(device) > _MAX_DEVICE_CHARACTERS or not device.isprintable():
         raise BadBlockError("expected the name of a device of 1 to 100 printable characters")
     return address, size, device

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from memlens._core.native_chunks import HELD_OBJECT, NUMBERS_A_ROW, encode_chunk
@@ -26,6 +26,7 @@ _MAX_BLOCKS_AN_OBJECT = 1_000_000
 
 Send = Callable[[bytes], object]
 Call = tuple[int, Any, BlocksOf]  # the position of an object, the object, the function to call
+_Asked = tuple[int, type, BlocksOf]  # the same, with the type that the object had
 Measure = Callable[[Sequence[Any], Send], None]
 
 
@@ -40,35 +41,51 @@ def make_measure(
 
     ``forked`` says whether it will be called in a child process, where nothing else uses the objects.
     Each library may take ``limit_seconds``: by default 3 in a child and 1 in the program itself, twice
-    that if it has something to tell later (see `Adapter`). ``send`` receives chunks, see `chunks`. Only
-    ``MemoryError``, ``KeyboardInterrupt`` and what ``send`` raises reach the caller.
+    that if it has something to tell later (see `Adapter`). ``send`` receives chunks, see
+    `memlens._core.native_chunks`. ``MemoryError``, ``KeyboardInterrupt`` and what ``send`` raises reach
+    the caller; in the program itself, everything that is no ``Exception`` does.
     """
     types = dict(adapters)
     limit = limit_seconds or (_FORKED_LIMIT_SECONDS if forked else _INLINE_LIMIT_SECONDS)
 
     def measure(objects: Sequence[Any], send: Send) -> None:
         mappings = read_file_mappings() if objects else FileMappings(())
-        groups: dict[str, list[int]] = {}
-        later: dict[str, list[int]] = {}
+        groups: dict[str, list[_Asked]] = {}
+        later: dict[str, list[_Asked]] = {}
         for position, owner in enumerate(objects):
-            adapter = types[type(owner)]
-            groups.setdefault(adapter.library, []).append(position)
+            cls = type(owner)
+            adapter = types.get(cls)
+            if adapter is None:
+                continue  # it has another class by now
+            groups.setdefault(adapter.library, []).append((position, cls, adapter.blocks_of))
             if adapter.later is not None:
-                later.setdefault(adapter.library, []).append(position)
-        for library, positions in groups.items():
-            calls = ((n, objects[n], types[type(objects[n])].blocks_of) for n in positions)
-            _Measurement(library, len(positions), send, mappings).run(calls, clock, limit)
+                later.setdefault(adapter.library, []).append((position, cls, adapter.later))
+        for library, asked in groups.items():
+            measurement = _Measurement(library, len(asked), send, mappings, forked)
+            measurement.run(_calls(objects, asked), clock, limit)
         if not (forked or _is_single_threaded()):
             return
-        for library, positions in later.items():
-            calls = ((n, objects[n], types[type(objects[n])].later or _nothing) for n in positions)
-            _Measurement(library, len(positions), send, mappings, "later").run(calls, clock, limit)
+        for library, asked in later.items():
+            measurement = _Measurement(library, len(asked), send, mappings, forked, "later")
+            measurement.run(_calls(objects, asked), clock, limit)
 
     return measure
 
 
+def _calls(objects: Sequence[Any], asked: Iterable[_Asked]) -> Iterator[Call]:
+    """Yield what to call. An object that got another class meanwhile has nothing to tell."""
+    for position, cls, blocks_of in asked:
+        owner = objects[position]
+        yield position, owner, blocks_of if type(owner) is cls else _nothing
+
+
 def _nothing(owner: Any) -> tuple[()]:
     return ()
+
+
+def _is_panic(error: BaseException) -> bool:
+    """Tell whether an error is a panic of a library in Rust, which is no ``Exception``."""
+    return type(error).__module__ == "pyo3_runtime"
 
 
 def _is_single_threaded() -> bool:
@@ -79,10 +96,17 @@ class _Measurement:
     """The measurement of all objects of one library, or of what they tell later."""
 
     def __init__(
-        self, library: str, object_count: int, send: Send, mappings: FileMappings, part: str = ""
+        self,
+        library: str,
+        object_count: int,
+        send: Send,
+        mappings: FileMappings,
+        forked: bool,
+        part: str = "",
     ) -> None:
         self._library = library
         self._mappings = mappings
+        self._forked = forked
         self._object_count = object_count
         self._send = send
         self._part = {"part": part} if part else {}
@@ -109,21 +133,24 @@ class _Measurement:
         numbers = self._numbers
         row_start = len(numbers)
         name_numbers = self._name_numbers
-        held_count = 0
+        held_count = block_count = 0
         try:
             for block in blocks_of(owner):
                 address, size, device = check_block(block)
                 held_count += device == HELD_OBJECT
+                block_count += 1
                 if size:
                     if address and device == "cpu" and address in self._mappings:
                         device = "mapped"
                     device_number = name_numbers.setdefault(device, len(name_numbers))
                     numbers += (position, address, size, device_number, 0)
-                    if len(numbers) - row_start > _MAX_BLOCKS_AN_OBJECT * NUMBERS_A_ROW:
-                        raise BadBlockError("an object has more than 1,000,000 blocks")
+                if block_count > _MAX_BLOCKS_AN_OBJECT:
+                    raise BadBlockError("an object has more than 1,000,000 blocks")
         except (MemoryError, KeyboardInterrupt):
             raise
-        except BaseException as error:  # noqa: BLE001 - a panic of a library in Rust is no Exception
+        except BaseException as error:
+            if not (self._forked or isinstance(error, Exception) or _is_panic(error)):
+                raise  # what a signal handler of the program raises
             del numbers[row_start:]
             held_count = 0
             self._failure_count += 1

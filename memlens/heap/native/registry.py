@@ -35,6 +35,7 @@ _registered: dict[str, BlocksOf] = {}  # by the full name of the type
 # These read the namespace itself: a module that loads lazily, or a metaclass, runs no code.
 _namespace_of_module = vars(ModuleType)["__dict__"].__get__
 _namespace_of_class = type.__dict__["__dict__"].__get__
+_OWN_COMPARISON = frozenset(("__eq__", "__hash__"))
 _name_of_class = type.__dict__["__name__"].__get__
 
 
@@ -125,4 +126,11 @@ def _namespace_of(module_name: str) -> Mapping[str, Any]:
 
 
 def _is_type(value: object) -> bool:
-    return issubclass(type(value), type)
+    """Tell whether a value is a class whose metaclass does not compare or hash classes itself."""
+    meta = type(value)
+    for base in type.mro(meta):
+        if base is type:
+            return True
+        if not _OWN_COMPARISON.isdisjoint(_namespace_of_class(base)):
+            return False
+    return False

@@ -107,6 +107,39 @@ def test_the_message_of_an_error_may_be_data_and_is_not_kept():
     assert "secret" not in str(notes)
 
 
+def test_what_a_signal_handler_of_the_program_raises_reaches_it():
+    """In the program itself: in a child no handler runs."""
+    with pytest.raises(SystemExit):
+        measured([Failing(SystemExit(3))], forked=False)
+    panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
+    assert measured([Failing(panic())], forked=False)[1][1]["failed"] == 1
+
+
+def test_an_object_that_gets_another_class_meanwhile_is_left_out():
+    class Other:
+        pass
+
+    class Turncoat:
+        pass
+
+    def turn(obj):
+        for each in owners:
+            each.__class__ = Other
+        return [NativeBlock(1, 1)]
+
+    owners = [Turncoat(), Turncoat(), Turncoat()]
+    owners[2].__class__ = Other  # before it was asked at all
+    adapters = {Turncoat: Adapter("vendor", turn)}
+    rows, notes = measured(owners, adapters)
+    assert [row.position for row in rows] == [0]
+    assert notes[1]["failed"] == 0
+
+
+def test_blocks_of_no_bytes_end_as_well():
+    adapters = {Tensor: Adapter("torch", lambda tensor: iter(lambda: NativeBlock(0, 0), None))}
+    assert "more than 1,000,000" in measured([Tensor()], adapters)[1][1]["error"]
+
+
 @pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
 def test_what_concerns_the_program_reaches_the_caller(error):
     with pytest.raises(type(error)):
@@ -154,6 +187,7 @@ def test_a_slow_library_is_switched_off_and_others_have_their_own_time():
         ((True, 2), "expected a block of (int, int, str), got (bool, int)"),
         ((1, 2, None), "expected a block of (int, int, str), got (int, int, NoneType)"),
         ((-1, 2), "expected an address and a size from 0 to 2**64 - 1, got -1, 2"),
+        ((2**64 - 4, 100), f"expected a block that ends below 2**64, got {2**64 - 4}, 100"),
         ((1, 2**64), f"expected an address and a size from 0 to 2**64 - 1, got 1, {2**64}"),
         ((1, 2, ""), WRONG_DEVICE),
         ((1, 2, "a\n"), WRONG_DEVICE),

@@ -49,16 +49,22 @@ capture_with(ModuleState *state, const Facts *facts, PyObject **objects)
     return failed ? NULL : sections_as_dict(state, sections);
 }
 
-/* The objects that adapters were asked about live on until the capture is done. */
+/* The objects that adapters were asked about live on until the capture is done. The collector is off
+ * in a capture, and as the program has set it while Python code runs. */
 static PyObject *
-measure_and_capture(ModuleState *state, Facts *facts)
+measure_and_capture(ModuleState *state, Facts *facts, int *was_on)
 {
     PyObject *objects = NULL;
     PyObject *found = capture_with(state, facts, &objects);
     if (objects != NULL) {
         Buffer chunks = {NULL, 0, 0};
         PyObject *none = NULL;
-        if (measure_here(facts, objects, &chunks) == 0 && refresh_facts(facts) == 0) {
+        if (*was_on) {
+            PyGC_Enable();
+        }
+        int failed = measure_here(facts, objects, &chunks) < 0;
+        *was_on = PyGC_Disable();
+        if (!failed && refresh_facts(facts) == 0) {
             found = capture_with(state, facts, &none);
         }
         buffer_free(&chunks);
@@ -91,7 +97,7 @@ capture_capture(PyObject *module, PyObject *args, PyObject *kwargs)
     failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
     set_blocks(&facts, blocks, block_bytes);
     set_adapters(&facts, native_types, measure);
-    PyObject *found = failed ? NULL : measure_and_capture(state, &facts);
+    PyObject *found = failed ? NULL : measure_and_capture(state, &facts, &was_on);
     if (was_on) {
         PyGC_Enable();
     }

@@ -12,8 +12,10 @@
 
 #include "capture/measuring.h"
 #include "base/after_fork.h"
+#include "capture/separation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -76,6 +78,23 @@ list_of_owners(const Capture *capture)
     return list;
 }
 
+/* Close all files but one, which gets a number that nobody prints to; return that number. */
+static int
+keep_only(int fd)
+{
+    int kept = fcntl(fd, F_DUPFD, 3);
+    if (kept < 0) {
+        _exit(3);
+    }
+    close_other_files(kept, kept, kept);
+    for (int i = 0; i < 3; i++) {
+        if (open("/dev/null", O_RDWR) != i) {
+            _exit(3);
+        }
+    }
+    return kept;
+}
+
 _Noreturn static void
 run_adapters(const Capture *capture, int fd, pid_t parent)
 {
@@ -134,10 +153,39 @@ read_for(Capture *capture, int fd, Buffer *chunks)
     }
 }
 
+/* Note how the process ended, unless it ended well: an adapter may not have noted anything. */
+static void
+note_end(Capture *capture, const char *state)
+{
+    char note[80];
+    int length = snprintf(note, sizeof note, "{\"library\": \"all adapters\", \"state\": \"%s\"}\n",
+                          state);
+    capture->failed |= buffer_push(&capture->native_notes, note, (size_t)length) < 0;
+}
+
+static void
+wait_for(Capture *capture, pid_t pid)
+{
+    int status = 0;
+    pid_t ended = waitpid(pid, &status, WNOHANG); /* it may be just about to end */
+    for (int i = 0; ended == 0 && i < 50; i++) {
+        poll(NULL, 0, 1);
+        ended = waitpid(pid, &status, WNOHANG);
+    }
+    if (ended == 0) {
+        kill(pid, SIGKILL);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
+        note_end(capture, "did not end");
+    }
+    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        note_end(capture, WIFSIGNALED(status) ? "crashed" : "failed");
+    }
+}
+
 void
 measure_apart(Capture *capture, Buffer *chunks)
 {
-    static const char no_process[] = "{\"state\": \"no process\"}\n";
     int ends[2];
     pid_t pid = -1, self = getpid();
     if (pipe(ends) == 0) {
@@ -147,20 +195,17 @@ measure_apart(Capture *capture, Buffer *chunks)
         pid = fork();
 #endif
         if (pid == 0) {
-            close(ends[0]);
-            run_adapters(capture, ends[1], self);
+            run_adapters(capture, keep_only(ends[1]), self);
         }
         close(ends[1]);
         if (pid > 0) {
             read_for(capture, ends[0], chunks);
-            kill(pid, SIGKILL);
-            while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-            }
+            wait_for(capture, pid);
         }
         close(ends[0]);
     }
     if (pid < 0) {
-        capture->failed |= buffer_push(&capture->native_notes, no_process, sizeof no_process - 1) < 0;
+        note_end(capture, "no process");
     }
 }
 

@@ -19,7 +19,6 @@ typedef struct {
     uint32_t index;        /* of the block's node, or of the object that it is a part of */
     uint8_t is_host;
     uint8_t is_object;     /* a part of an object */
-    uint8_t is_explained;  /* one reference to that object is explained */
     uint8_t is_told;       /* by an adapter */
 } Block;
 
@@ -35,6 +34,8 @@ typedef struct {
     NativeRow row;
     uint32_t space;
 } PlacedRow;
+
+_Static_assert(sizeof(PlacedRow) <= MOST_ROW_BYTES && sizeof(NewEdge) <= MOST_ROW_BYTES, "sort.c");
 
 static int
 order(uint64_t one, uint64_t other)
@@ -142,7 +143,7 @@ join_rows(Capture *capture, const Buffer *placed, Buffer *blocks, Buffer *block_
         const PlacedRow *row = (const PlacedRow *)placed->data + i;
         Block block = block_of(row);
         Block *last = count == 0 ? NULL : ITEMS(*blocks, Block) + count - 1;
-        if (last == NULL || row->space != space || block.start == 0 || block.start >= last->end
+        if (last == NULL || row->space != space || block.start == 0 || last->start == 0 || block.start >= last->end
             || block.end > last->end) {
             PUSH_ROW(capture, blocks, block);
             space = row->space;
@@ -273,25 +274,28 @@ add_node(Capture *capture, Block *block)
 /* ---- edges ----------------------------------------------------------------------------------- */
 
 /* A library that uses an object's memory has a reference to the object, just one, however many
- * objects of the library lead to it. */
-static void
-explain_once(Capture *capture, Block *block)
-{
-    if (block->is_explained) {
-        note_borrowed(capture, object_at(capture, block->index));
-    }
-    block->is_explained = 1;
-}
-
+ * objects of the library lead to it, and however many of its blocks lie there. */
 static void
 explain_objects(Capture *capture, const Buffer *edges, const Buffer *blocks)
 {
-    for (size_t i = 0; i < COUNT(*edges, NewEdge); i++) {
-        Block *block = ITEMS(*blocks, Block) + ITEMS(*edges, NewEdge)[i].block;
-        if (block->is_object) {
-            explain_once(capture, block);
-        }
+    Buffer explained = {NULL, 0, 0}; /* a bit, by index */
+    if (buffer_zeros(&explained, (size_t)capture->index_count / 8 + 1) < 0) {
+        capture->failed = 1;
+        return;
     }
+    for (size_t i = 0; i < COUNT(*edges, NewEdge); i++) {
+        const NewEdge *edge = ITEMS(*edges, NewEdge) + i;
+        uint8_t *bits = ITEMS(explained, uint8_t) + edge->target / 8;
+        uint8_t bit = (uint8_t)(1 << edge->target % 8);
+        if (!ITEMS(*blocks, Block)[edge->block].is_object) {
+            continue;
+        }
+        if (*bits & bit) {
+            note_borrowed(capture, object_at(capture, edge->target));
+        }
+        *bits |= bit;
+    }
+    buffer_free(&explained);
 }
 
 static void

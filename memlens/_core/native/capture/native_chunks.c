@@ -126,7 +126,8 @@ read_chunk(Capture *capture, Reader reader, Buffer *names)
 static void
 read_chunks(Capture *capture, const char *data, size_t bytes)
 {
-    static const char unreadable[] = "{\"state\": \"unreadable\"}\n";
+    static const char unreadable[]
+        = "{\"library\": \"all adapters\", \"state\": \"unreadable\"}\n";
     Reader reader = {data, bytes};
     Buffer names = {NULL, 0, 0};
     uint32_t length;

@@ -66,8 +66,8 @@ array_extent(const Capture *capture, const Array *array, uint64_t *start, uint64
         if (array->shape[i] <= 0) {
             return 0;
         }
-        Py_ssize_t reach = (array->shape[i] - 1) * array->strides[i];
-        *(reach < 0 ? start : end) += (uint64_t)reach;
+        uint64_t reach = (uint64_t)(array->shape[i] - 1) * (uint64_t)array->strides[i];
+        *(array->strides[i] < 0 ? start : end) += reach;
     }
     return *end > *start;
 }
