@@ -150,3 +150,13 @@ def test_a_generator_that_a_task_only_has_in_a_variable_is_no_part_of_the_task()
         p.module("app", task=suspended(p, "Task-7", 7, n, is_local=True))
 
     assert holders_of(plant) == ["generator rows() local 'history'"]
+
+
+@pytest.mark.skipif(
+    _core.IMPLEMENTATION == "pure" and sys.version_info < (3, 12),
+    reason="the pure core cannot tell locals of coroutines in 3.11",
+)
+def test_the_function_to_look_at_is_the_one_that_has_the_local(tmp_path):
+    """Not one of the standard library that happens to use the same name."""
+    place = f"{tmp_path / 'program.py'}:8"
+    assert f"Look at hold ({place})." in suspect_of(tmp_path, "0")["suggestion"]

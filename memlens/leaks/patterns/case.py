@@ -189,11 +189,24 @@ class Case:
             outer not in owners,
         )
 
+    def _where_defined(self, function: str) -> str:
+        """Say to look at a function, with its file and line if no other has its name."""
+        graph = self.graph
+        places = {
+            graph.location_of(node)
+            for node in graph.sections["name_node"]
+            if graph.name_of(node) == function and graph.type_of(node) == "code"
+        }
+        place = places.pop() if len(places) == 1 else None
+        return f" Look at {function}" + (f" ({place.package_location})." if place else ".")
+
     def where(self) -> str:
         """Say which code to look at: what adds to the holder, and the program's calls of that."""
         function, _, place = self.path.root.partition("() ")
         if place:  # a local: its function is what adds to it, or hands it on
             return f" Look at {function.split()[-1]} {place}."
+        if self.path.root.endswith("()"):  # a local of a suspended function: many mention its name
+            return self._where_defined(self.path.root.split()[-1].removesuffix("()"))
         if not self.mentions:
             return ""
         first = sorted(self.mentions, key=self._distance)[:3]

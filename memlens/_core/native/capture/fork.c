@@ -17,7 +17,8 @@
 enum { MEASURE_MILLISECONDS = 10000 }; /* for the adapters of all libraries together */
 
 /* Fork without the handlers of pthread_atfork: they stop thread pools and take locks, and the child
- * uses nothing that they protect. With values it is different: their texts come from Python's
+ * uses nothing that they protect; the process that asks adapters may, and is killed if it hangs (see
+ * measuring.c). With values it is different: their texts come from Python's
  * allocators, and only fork() leaves malloc usable in the child. */
 static pid_t
 plain_fork(int values)
