@@ -85,7 +85,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations"},
+        {"demo", "run", "views", "allocations", "convert"},
         {"exit_report", "last_moment", "output", "script"},
         {"child_reports"},
     ],

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from memlens import __version__, _core
 from memlens.cli.allocations import add_allocations_command
+from memlens.cli.convert import add_convert_command
 from memlens.cli.demo import add_demo_command
 from memlens.cli.run import add_run_command
 from memlens.cli.views import add_leak_commands, add_view_commands
@@ -53,4 +54,5 @@ def _parser() -> argparse.ArgumentParser:
     add_leak_commands(commands)
     add_view_commands(commands)
     add_allocations_command(commands)
+    add_convert_command(commands)
     return parser

@@ -58,25 +58,48 @@ mix(uint64_t key)
     return key ^ key >> 31;
 }
 
+static uint64_t
+identity_of(const NodeIdentities *nodes, size_t node)
+{
+    uint32_t type = nodes->type[node];
+    uint64_t key = nodes->address[node] + nodes->type_key[type] * 0x9e3779b97f4a7c15u;
+    return mix(key + (nodes->is_sized[type] ? nodes->size[node] * 0xc2b2ae3d27d4eb4fu : 0));
+}
+
+/* Put a number into an open-addressing table of numbers, 0 for an empty place. Returns 0 when it was
+ * there. The numbers are already mixed: their low bits choose the place. */
+static int
+take_number(uint32_t *table, uint32_t mask, uint32_t number)
+{
+    uint32_t place = number & mask;
+    while (table[place] != 0) {
+        if (table[place] == number) {
+            return 0;
+        }
+        place = (place + 1) & mask;
+    }
+    table[place] = number;
+    return 1;
+}
+
 int
 find_identity_numbers(const NodeIdentities *nodes, size_t count, uint32_t limit, uint32_t *number)
 {
-    Buffer taken = {NULL, 0, 0}; /* a bit for each number */
-    if (buffer_zeros(&taken, (size_t)limit / 8 + 1) < 0) {
+    uint64_t places = 16;
+    while (places < 2 * (uint64_t)count) {
+        places *= 2;
+    }
+    Buffer table = {NULL, 0, 0};
+    if (buffer_zeros(&table, places * sizeof(uint32_t)) < 0) {
         return -1;
     }
-    uint8_t *bits = (uint8_t *)taken.data;
     for (size_t node = 1; node < count; node++) {
-        uint32_t type = nodes->type[node];
-        uint64_t key = nodes->address[node] + nodes->type_key[type] * 0x9e3779b97f4a7c15u;
-        key += nodes->is_sized[type] ? nodes->size[node] * 0xc2b2ae3d27d4eb4fu : 0;
-        uint32_t found = (uint32_t)(mix(key) % (limit - 1)) + 1;
-        while (bits[found / 8] & 1u << found % 8) {
+        uint32_t found = (uint32_t)(identity_of(nodes, node) % (limit - 1)) + 1;
+        while (!take_number(ITEMS(table, uint32_t), (uint32_t)(places - 1), found)) {
             found = found + 1 == limit ? 1 : found + 1;
         }
-        bits[found / 8] |= (uint8_t)(1u << found % 8);
         number[node] = found;
     }
-    buffer_free(&taken);
+    buffer_free(&table);
     return 0;
 }
