@@ -16,11 +16,12 @@ __all__ = ("export", "load")
 
 
 def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | TraceStore:
-    """Open a file that memlens wrote. Its kind is found from the content, not from the name.
+    """Open a saved file. Its kind is found from the content, not from the name.
 
     A heap snapshot (``.memlens``), an allocation profile (``AllocationProfile.save``) or traces
-    (``TraceStore.save``; the store is not started). Raises ``SnapshotFileError`` for a file that
-    memlens did not write, that is truncated or damaged, or that a newer version wrote.
+    (``TraceStore.save``; the store is not started). A ``.heapsnapshot`` of Node.js, Chrome or memlens
+    becomes a heap snapshot, too. Raises ``SnapshotFileError`` for another file, for one that is
+    truncated or damaged, or that a newer version wrote.
     """
     path = checked_path(path)
     try:
@@ -31,6 +32,10 @@ def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | Tra
     if head.startswith(b"memlens-traces"):
         return TraceStore.load(path)
     if head.lstrip()[:1] == b"{":
+        from memlens.formats.heapsnapshot.reader import is_heapsnapshot, read_heapsnapshot
+
+        if is_heapsnapshot(head):
+            return read_heapsnapshot(path)
         return AllocationProfile.load(path)
     return HeapSnapshot.load(path)
 
