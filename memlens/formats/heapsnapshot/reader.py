@@ -1,9 +1,9 @@
 """A ``.heapsnapshot`` as a heap snapshot with all its views: `read_heapsnapshot`.
 
 The root of V8 is node 0, what it refers to are the roots. The class of a node is that of Chrome
-DevTools: the name of objects, ``(string)``, ``(array)``, ``Function`` and so on for others. Ids take the
-place of addresses: they are those of the same objects in the next snapshot, so snapshots of one process
-can be compared.
+DevTools: the name of objects, ``(string)``, ``(array)``, ``Function`` and so on for others. Ids take
+the place of addresses: they are those of the same objects in the next snapshot, so snapshots of one
+process can be compared.
 
 Dominators follow the rules of memlab: weak references, and shortcuts other than those of the root, keep
 nothing alive. V8 may write nodes that only weak references reach; as in other tools they are roots.
@@ -129,25 +129,22 @@ class _Edges:
         for count in counts:
             position += count
             self.offset.append(position)
-        self._keep_root_shortcuts(columns)
-        self.root_kind = array("B", [RootKind.MODULE]) * counts[0]
-        self.root_name = array("I", self._root_names(columns))
+        self.root_kind, self.root_name = array("B"), array("I")
+        self._read_roots(columns)
         self.flags = array("H", bytes(2 * len(counts)))
         self._add_weakly_held()
 
-    def _keep_root_shortcuts(self, columns: V8Columns) -> None:
-        """Make shortcuts of the root, which lead to the global objects, strong."""
-        for edge in range(self.offset[1]):
-            if columns.edge_types[self._types[edge]] == "shortcut":
-                self.label[edge] = self.label[edge] & ~7 | EdgeKind.ATTRIBUTE
+    def _read_roots(self, columns: V8Columns) -> None:
+        """Name the roots by their nodes; those of shortcuts are the global objects.
 
-    def _root_names(self, columns: V8Columns) -> Iterator[int]:
-        """Yield the names of the roots: those of the edges, of the nodes where these have none."""
+        Global objects are where the program keeps things, so paths begin there where they can.
+        """
         for edge in range(self.offset[1]):
-            if columns.edge_types[self._types[edge]] in _NUMBERED:
-                yield columns.nodes["name"][self.target[edge]] + 1
-            else:
-                yield self.label[edge] >> LABEL_BITS
+            is_global = columns.edge_types[self._types[edge]] == "shortcut"
+            if is_global:
+                self.label[edge] = EdgeKind.INTERNAL  # elsewhere, shortcuts keep nothing alive
+            self.root_kind.append(RootKind.MODULE if is_global else RootKind.INTERPRETER)
+            self.root_name.append(columns.nodes["name"][self.target[edge]] + 1)
 
     def _add_weakly_held(self) -> None:
         """Make roots of what only weak references reach; the rest that nothing reaches is garbage."""
