@@ -41,7 +41,9 @@ class HeapSnapshotFile:
         assert text.startswith('{"snapshot":{')
         header = text[: text.index('\n"nodes":[')]
         assert '"nodes"' not in header
-        assert not re.search(r"[-.eE]", text[text.index('"nodes":[') + 9 : text.index(',\n"edges":[')])
+        assert not re.search(
+            r"[-.eE]", text[text.index('"nodes":[') + 9 : text.index(',\n"edges":[')]
+        )
         self.header = self.json["snapshot"]
         self.strings = self.json["strings"]
         meta = self.header["meta"]
@@ -113,7 +115,9 @@ class HeapSnapshotFile:
         graph = networkx.DiGraph(strong)
         graph.add_node(0)
         found = networkx.immediate_dominators(graph, 0)
-        assert {*found} | {0} == {*range(len(self.nodes))}, "nodes that DevTools would complain about"
+        assert {*found} | {0} == {*range(len(self.nodes))}, (
+            "nodes that DevTools would complain about"
+        )
         return found
 
     @cached_property

@@ -247,7 +247,9 @@ def sampled_snapshot():
         (graph.node_address[node], 100, 0.5, OBJECT, path)
         for node, path in zip(nodes, paths, strict=False)
     ]
-    return HeapSnapshot(HeapGraph({**plant.sections(), **site_sections(tables(samples))}, graph.facts))
+    return HeapSnapshot(
+        HeapGraph({**plant.sections(), **site_sections(tables(samples))}, graph.facts)
+    )
 
 
 def test_sampled_objects_have_allocation_stacks(exported):
@@ -319,10 +321,30 @@ def test_small_objects_are_summed_up_below_their_dominators(exported):
     assert {node.id - 1 for node in rests} == {file.nodes[top].id for top in tops}
 
 
+def test_what_only_small_objects_of_several_roots_hold_hangs_from_a_group(exported):
+    plant = Planter()
+    shared = plant.node("app.Shared", 1000, key="shared")
+    for number in range(150):
+        node = plant.node("app.Leaf", 10, key=number)
+        plant.root(node, RootKind.EXTERNAL)
+        plant.edge(node, shared, EdgeKind.ATTRIBUTE, "shared")
+    snapshot = plant.snapshot()
+    file = exported(snapshot, max_nodes=100)
+    group = file.named("(held by smaller objects)")
+    assert {edge.source for edge in file.edges if edge.target == file.named("app.Shared")} == {
+        group
+    }
+    assert file.nodes[file.named("(smaller objects)")].self_size == 1500
+    assert file.retained[file.named("app.Shared")] == 1000
+    assert file.retained[0] == snapshot.total_bytes
+
+
 def test_a_heap_within_the_limit_is_complete(exported):
     plant = forest(trees=2, leaves=49)
     assert len(plant.nodes) == 102
-    assert "(smaller objects)" in {node.name for node in exported(plant.snapshot(), max_nodes=101).nodes}
+    assert "(smaller objects)" in {
+        node.name for node in exported(plant.snapshot(), max_nodes=101).nodes
+    }
     names = {node.name for node in exported(plant.snapshot(), max_nodes=102).nodes}
     assert "(smaller objects)" not in names
 

@@ -12,6 +12,7 @@ from memlens.errors import SnapshotFileError
 __all__ = ("JsonStream",)
 
 _CHUNK_BYTES = 1 << 20
+_MAX_NUMBER_BYTES = 1 << 16
 _MAX_VALUE_BYTES = 1 << 24  # of a value that is read whole
 _STRUCTURE = re.compile(rb'["\[\]{}]')
 _STRING = re.compile(rb'\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*([,\]])', re.DOTALL)
@@ -83,7 +84,7 @@ class JsonStream:
             if not is_last:
                 end = self._text.rfind(b",", self._at)
                 if end < 0:  # a number of which more is to come
-                    if len(self._text) - self._at > _CHUNK_BYTES or not self._read():
+                    if len(self._text) - self._at > _MAX_NUMBER_BYTES or not self._read():
                         raise self._truncated()
                     continue
             piece = self._text[self._at : end]
@@ -192,7 +193,7 @@ class JsonStream:
 
     def _scalar(self) -> bytes:
         while (found := _SCALAR_END.search(self._text, self._at)) is None:
-            if len(self._text) - self._at > _CHUNK_BYTES or not self._read():
+            if len(self._text) - self._at > _MAX_NUMBER_BYTES or not self._read():
                 raise self._truncated()
         text = self._text[self._at : found.start()]
         self._at = found.start()
