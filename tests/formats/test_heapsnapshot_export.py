@@ -362,7 +362,7 @@ def test_wrong_options_are_refused(tmp_path):
     ):
         with pytest.raises(OptionError, match=complaint):
             memlens.export(snapshot, path, **options)
-    with pytest.raises(OptionError, match="max_nodes: only for a HeapSnapshot as .heapsnapshot"):
+    with pytest.raises(OptionError, match=r"max_nodes: only for a HeapSnapshot as \.heapsnapshot"):
         memlens.export(snapshot, tmp_path / "x.memlens", max_nodes=1000)
     assert not path.exists()
 
