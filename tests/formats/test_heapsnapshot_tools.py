@@ -1,7 +1,7 @@
 """What Chrome DevTools and memlab say about our files, and memlens about those of Node.js.
 
-The tools are packages of npm that the lane ``services`` of ``.ci/run`` installs; MEMLENS_NODE_MODULES is
-their folder.
+The tools are packages of npm that the lane ``services`` of ``.ci/run`` installs; their folder is in
+MEMLENS_NODE_MODULES.
 """
 
 from __future__ import annotations
