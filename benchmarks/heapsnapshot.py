@@ -19,14 +19,14 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = str(Path(__file__).resolve().parent.parent)
-sys.path.insert(0, ROOT)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from capture import build
 
 import memlens
 
+ROOT = str(Path(__file__).resolve().parent.parent)
 ROUNDS = 3
 MAX_EXPORT_SECONDS, MAX_IMPORT_SECONDS = 3.0, 10.0
 
