@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, TypeVar
 
+from memlens._display import displayed
 from memlens._text import printable
 
 __all__ = (
@@ -35,6 +36,7 @@ def traced_as_ours(value_type: _Value) -> _Value:
     return value_type
 
 
+@displayed
 @traced_as_ours
 class Frame(NamedTuple):
     """A place in the code: function, file and line. Prints as ``function (file:line)``.

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
+from memlens._display import displayed
 from memlens._options import check_integer
-from memlens._text import columns, format_count
+from memlens._table import columns
+from memlens._text import fitted, format_count
 
 __all__ = ("Rows",)
 
 Row = TypeVar("Row")
 
 
+@displayed
 class Rows(Generic[Row]):
     """A sequence of rows that prints as a plain table.
 
@@ -24,6 +27,7 @@ class Rows(Generic[Row]):
 
     headers: tuple[str, ...] = ()
     aligned_right: ClassVar[tuple[bool, ...] | None] = None  # None: all columns but the last
+    optional: ClassVar[tuple[str, ...]] = ()  # headers of what a narrow table leaves out, in order
     indent: ClassVar[str] = ""
 
     def __init__(self, rows: Iterable[Row]) -> None:
@@ -48,14 +52,20 @@ class Rows(Generic[Row]):
         return ""
 
     def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` rows as a plain table of at most 100 columns.
+        """Return the first ``limit`` rows as a plain table that fits the terminal.
 
-        Raises ``OptionError`` for a limit below 1.
+        Where there is none it has at most 100 columns. Raises ``OptionError`` for a limit below 1.
         """
         check_integer("limit", limit, 1)
         shown = self._table_rows()
         lines = [cells for row in shown[:limit] for cells in self._lines(row)]
-        table = columns(self.headers, lines, right=self.aligned_right, indent=self.indent)
+        table = columns(
+            self.headers,
+            lines,
+            right=self.aligned_right,
+            indent=self.indent,
+            optional=[header for header in self.optional if header in self.headers],
+        )
         hidden_count = self._hidden_count(limit)
         if hidden_count <= 0:
             return table
@@ -69,7 +79,7 @@ class Rows(Generic[Row]):
         return {**self._totals(), "rows": rows}
 
     def __str__(self) -> str:
-        title = self.title
+        title = fitted(self.title)
         return f"{title}\n\n{self.table()}" if title else self.table()
 
     def __repr__(self) -> str:

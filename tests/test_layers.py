@@ -26,6 +26,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
+        {"_display", "_table"},
         {"_text", "_options", "_fork", "_log", "_own_memory"},
         {"errors", "_package", "_lazy", "_uninterrupted"},
     ],

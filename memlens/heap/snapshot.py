@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from memlens._core.layout import NodeFlag
+from memlens._display import displayed
 from memlens._text import format_count
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.comparison import HeapComparison, compare_graphs
@@ -36,6 +37,7 @@ __all__ = ("HeapSnapshot", "compare_snapshots")
 _MAX_SMALL_BYTES = 512  # of a block of pymalloc
 
 
+@displayed
 class HeapSnapshot:
     """All objects of a process at one instant, and their references.
 

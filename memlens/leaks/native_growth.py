@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from memlens._core.layout import NONE
+from memlens._display import displayed
 from memlens._text import format_change
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -28,6 +29,7 @@ __all__ = (
 MIN_GROWTH_BYTES = 64 * 1024  # of one library on one device; less says nothing of a process
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class NativeGrowth:
     """Native memory of one library on one device that grew, in bytes.
@@ -39,6 +41,9 @@ class NativeGrowth:
     device: str
     growth_bytes: int
     holder: str = ""
+
+    def __repr__(self) -> str:
+        return f"<NativeGrowth {self}>"
 
     def __str__(self) -> str:
         kind = NativeKind(self.device, self.library)

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from memlens._display import displayed
 from memlens._frame import CallPath
 from memlens._options import check_count, check_number, check_regexes, check_texts
 from memlens._package import CODE_FOLDER
-from memlens._text import format_bytes, format_count, labelled
+from memlens._text import format_bytes, format_count, labelled, middle_cut
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -37,6 +38,7 @@ _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class LeakSuspect:
     """One holder that accumulates objects, with all that is known about it.
@@ -70,21 +72,31 @@ class LeakSuspect:
     is_known: bool | None = None
     native_growth: tuple[NativeGrowth, ...] = ()
 
+    def __repr__(self) -> str:
+        pattern = self.pattern or "unknown pattern"
+        return f"<LeakSuspect {middle_cut(self.holder, 60)}: {self._growth()}, {pattern}>"
+
     @property
     def status(self) -> str | None:
         """``"known"`` or ``"new"``; None without a baseline."""
         return None if self.is_known is None else "known" if self.is_known else "new"
 
+    def _growth(self) -> str:
+        elements = f"+{format_count(self.count_growth)} elements, " if self.count_growth else ""
+        return f"{elements}+{format_bytes(self.retained_growth_bytes)}"
+
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, lead: str = "") -> str:
+        """Return what ``str()`` returns, with ``lead`` before the first line: the rank in a list."""
         rate = (
             f", {format_bytes(self.growth_bytes_per_hour)} an hour"
             if self.growth_bytes_per_hour is not None
             else ""
         )
-        elements = f"+{format_count(self.count_growth)} elements, " if self.count_growth else ""
         native = f" (of it {'; '.join(map(str, self.native_growth))})" if self.native_growth else ""
-        size = f"+{format_bytes(self.retained_growth_bytes)}{native}"
-        what = f"{self.holder} grows: {elements}{size}{rate}"
+        what = f"{self.holder} grows: {self._growth()}{native}{rate}"
         is_late = self.pattern == OVERDUE
         if is_late:
             what = f"{self.holder} keeps {format_count(self.count_growth)} overdue alive"
@@ -103,7 +115,7 @@ class LeakSuspect:
         ]
         width = max(len(label) for label, _ in fields) + 1
         lines = [labelled(label, text, label_width=width) for label, text in fields]
-        return "\n".join([labelled("", what, label_width=0, indent=""), *lines])
+        return "\n".join([labelled(lead, what, label_width=0, indent=""), *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suspect as JSON-ready values."""

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from memlens._text import columns, format_bytes
+from memlens._display import displayed
+from memlens._table import columns
+from memlens._text import fitted, format_bytes
 from memlens.errors import OptionError
 
 __all__ = ("HeldMemory", "KnowsHolders", "held_memory")
@@ -35,6 +37,7 @@ class KnowsHolders(Protocol):
         """Return the native bytes with known holders by device and library."""
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class HeldMemory:
     """The memory that malloc and mmap have in use, by its holders; sizes in bytes.
@@ -52,6 +55,9 @@ class HeldMemory:
     unattributed_bytes: int | None
     why_unknown: str
     mapped_files: tuple[tuple[str, int], ...]
+
+    def __repr__(self) -> str:
+        return f"<HeldMemory: known holders {format_bytes(self.known_bytes)}>"
 
     @property
     def known_bytes(self) -> int:
@@ -92,7 +98,8 @@ class HeldMemory:
         headers = ("held by", "size", "of in use", "")
         total = "" if self.in_use_bytes is None else f": {format_bytes(self.in_use_bytes)}"
         head = f"In use by malloc and mmap{total}, known holders {format_bytes(self.known_bytes)}"
-        return f"{head}\n{columns(headers, table, right=(False, True, True, False))}"
+        right = (False, True, True, False)
+        return f"{fitted(head)}\n{columns(headers, table, right=right, wrap=True)}"
 
     def _share(self, size: int | None) -> str:
         total = self.in_use_bytes

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from memlens._display import displayed
 from memlens._text import format_bytes
 
 __all__ = ("LIMIT_SOURCES", "MemoryLimit", "memory_limit")
@@ -24,6 +25,7 @@ LIMIT_SOURCES = ("cgroup-v2", "cgroup-v1", "rlimit-as", "physical", "unknown")
 _NO_LIMIT_BYTES = 1 << 62
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class MemoryLimit:
     """The lowest memory limit that applies to this process, in bytes.
@@ -41,6 +43,9 @@ class MemoryLimit:
     path: str | None = None
     used_bytes: int | None = None
     soft_limit_bytes: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<MemoryLimit {self}>"
 
     def __str__(self) -> str:
         if self.limit_bytes is None:

@@ -23,8 +23,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from memlens._core.sampler_api import pymalloc_statistics
+from memlens._display import displayed
 from memlens._own_memory import own_memory
-from memlens._text import columns, format_bytes
+from memlens._table import columns
+from memlens._text import fitted, format_bytes
 from memlens.process.held_memory import HeldMemory, KnowsHolders, held_memory
 
 __all__ = ("MemoryBreakdown", "MemoryPart", "breakdown", "malloc_bytes")
@@ -37,6 +39,7 @@ _HOW_TO_JOIN = (
 )
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class MemoryPart:
     """One part of the resident memory; ``size_bytes`` is None if it is unknown.
@@ -48,7 +51,15 @@ class MemoryPart:
     size_bytes: int | None
     source: str
 
+    def __str__(self) -> str:
+        size = "unknown" if self.size_bytes is None else format_bytes(self.size_bytes)
+        return f"{self.name}: {size}"
 
+    def __repr__(self) -> str:
+        return f"<MemoryPart {self}>"
+
+
+@displayed
 @dataclass(frozen=True, slots=True)
 class MemoryBreakdown:
     """The resident memory of this process by use, at one instant.
@@ -113,9 +124,12 @@ class MemoryBreakdown:
                 (part.name, "unknown" if size is None else format_bytes(size), share, part.source)
             )
         table = columns(
-            ("memory", "size", "of RSS", "source"), rows, right=(False, True, True, False)
+            ("memory", "size", "of RSS", "source"),
+            rows,
+            right=(False, True, True, False),
+            wrap=True,
         )
-        return f"{table}\n\n{_HOW_TO_JOIN if self.held is None else self.held}"
+        return f"{table}\n\n{fitted(_HOW_TO_JOIN) if self.held is None else self.held}"
 
 
 class _Mapping(NamedTuple):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from memlens._display import displayed
 from memlens._frame import printable, traced_as_ours
+from memlens._table import columns
 from memlens._text import (
-    PLAIN_WIDTH,
-    columns,
+    fitted,
     format_bytes,
     format_change,
     format_duration,
     middle_cut,
+    text_width,
 )
 from memlens.allocations.tracing.trace_table import TraceDifference
 
@@ -26,6 +28,7 @@ _OVERLAPPED = (
 _SUSPENDED = "lines, unlike sizes, include what other code allocated while this was suspended"
 
 
+@displayed
 @traced_as_ours
 class BlockResult(NamedTuple):
     """The change of the traced memory of the process during one run of a block.
@@ -79,11 +82,11 @@ class BlockResult(NamedTuple):
         )
         if self.exception is not None:
             facts += f", raised {middle_cut(printable(self.exception), 30)}"
-        lines = [middle_cut(printable(self.name), PLAIN_WIDTH - len(facts)) + facts]
+        lines = [middle_cut(printable(self.name), max(text_width() - len(facts), 12)) + facts]
         if self.lines:
             lines.append(columns(("growth", "new blocks", "where"), self._cells(), indent="  "))
         lines.extend(f"  note: {note}" for note in self.notes)
-        return "\n".join(lines)
+        return fitted("\n".join(lines))
 
     def __repr__(self) -> str:
         change = format_change(self.allocated_bytes)

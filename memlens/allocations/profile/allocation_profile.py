@@ -9,6 +9,7 @@ from functools import cached_property
 from os import PathLike
 from typing import Any
 
+from memlens._display import displayed
 from memlens._frame import Frame
 from memlens._options import check_callable, check_number, check_text, shown
 from memlens._text import format_bytes
@@ -29,6 +30,7 @@ from memlens.errors import OptionError
 __all__ = ("AllocationProfile", "ProfileFacts")
 
 
+@displayed
 class AllocationProfile:
     """Where memory was allocated between two moments, and how much of it is still allocated.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from memlens._display import displayed
 from memlens._text import format_count
 from memlens.errors import SnapshotFileError
 from memlens.heap.graph import checked_core
@@ -41,12 +42,16 @@ def is_native_type(type_name: str) -> bool:
     return type_name.startswith(NATIVE_TYPE_PREFIX)
 
 
+@displayed
 @dataclass(frozen=True, slots=True, order=True)
 class NativeKind:
     """Where native memory lies and whose it is: ``("cuda:0", "torch")``."""
 
     device: str
     library: str
+
+    def __repr__(self) -> str:
+        return f"<NativeKind {self}>"
 
     @property
     def is_host(self) -> bool:
@@ -64,6 +69,7 @@ class NativeKind:
         return f"{self.library}, {where}"
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class AdapterNote:
     """How the adapter of one library fared in a capture.
@@ -82,6 +88,9 @@ class AdapterNote:
     skipped: int = 0
     seconds: float = 0.0
     error: str = ""
+
+    def __repr__(self) -> str:
+        return f"<AdapterNote {self}>"
 
     @property
     def is_complete(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memlens._core.layout import NodeFlag
+from memlens._display import displayed
 from memlens._frame import CallPath, Frame
 from memlens._text import format_bytes, format_count, printable
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -10,6 +11,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 __all__ = ("Node",)
 
 
+@displayed
 class Node:
     """One object of a snapshot: a small handle that reads the graph on demand.
 

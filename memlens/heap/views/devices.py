@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
+from memlens._display import displayed
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -23,6 +24,7 @@ _NAMES = {"cpu": "native (cpu)", MAPPED: "mapped files"}
 _MAX_HOLDERS = 3
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class DeviceHolder:
     """An object in which memory of a device accumulates: its path, type and how much it holds.
@@ -34,6 +36,9 @@ class DeviceHolder:
     type_name: str
     size_bytes: int
     is_shared: bool = False
+
+    def __repr__(self) -> str:
+        return f"<DeviceHolder {self}>"
 
     def __str__(self) -> str:
         shared = " and others" if self.is_shared else ""
@@ -61,6 +66,7 @@ class DeviceSummary(Summary):
         self.headers = ("count", "bytes", "memory", "held by")
 
     aligned_right = (True, True, False, False)
+    optional = ("count",)
 
     def _lines(self, row: SummaryRow) -> Iterator[tuple[str, ...]]:
         assert isinstance(row, DeviceRow)
