@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from bisect import bisect_left
 from collections.abc import Iterator
 
 __all__ = (
@@ -25,7 +26,8 @@ __all__ = (
 PLAIN_WIDTH = 100  # columns of a text that is not for a terminal
 _MIN_WIDTH, _MAX_WIDTH = 40, 160
 QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""  # a text as `repr` shows it
-_BREAKS = re.compile(r"(?<=[/\\._,:(\[\s])(?=\S)")  # where a path or a long name may be divided
+# Where a path or a long name may be divided.
+_BREAKS = re.compile(r"(?<=[/\\._,:(\[\s])(?=\S)|(?<=[a-z0-9])(?=[A-Z])")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -100,21 +102,35 @@ def _terminal_width() -> int:
 def middle_cut(text: str, width: int) -> str:
     """Return ``text`` in at most ``width`` characters; ``...`` replaces a part of its middle.
 
-    It is cut at separators of words, paths and names, unless there are none nearby.
+    It is cut at separators of words, paths and names, unless the last name is too long by itself.
     """
     if len(text) <= width:
         return text
     if width <= 3:
         return text[:width]
-    head = (width - 3) // 2
-    tail = len(text) - (width - 3 - head)
-    breaks = [match.start() for match in _BREAKS.finditer(text)]
-    head = max((at for at in breaks if head // 2 <= at <= head), default=head)
-    # A path goes on with its separator: ".../name.py".
-    starts = (at - (text[at - 1] in "/\\") for at in breaks)
-    last = len(text) - (len(text) - tail) // 2
-    tail = min((at for at in starts if tail <= at <= last), default=tail)
+    room = width - 3
+    head, tail = _whole_ends(text, room) or (room // 2, len(text) - (room - room // 2))
     return f"{text[:head].rstrip()}...{text[tail:]}"
+
+
+def _whole_ends(text: str, room: int) -> tuple[int, int] | None:
+    """Return where the beginning that is kept ends and where the end that is kept starts.
+
+    Both are separators, and together they are at most ``room`` characters. None if there are none.
+    """
+    length = len(text)
+    breaks = [0, *(match.start() for match in _BREAKS.finditer(text))]
+    # A path goes on with its separator: ".../name.py".
+    tails = [at - (text[at - 1] in "/\\") for at in breaks[1:] if length - at < room]
+    found: tuple[int, int, int] | None = None
+    for head in (at for at in breaks if at < room):
+        place = bisect_left(tails, length - (room - head))
+        if place < len(tails):
+            kept = length - tails[place]
+            # Neither end may be tiny, and the end of a name tells more than its beginning.
+            score = head + kept + 2 * (min(kept, room // 3) + min(head, room // 6))
+            found = max(found or (0, 0, 0), (score, head, tails[place]))
+    return found and found[1:]
 
 
 def printable(text: str) -> str:

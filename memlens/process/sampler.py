@@ -38,6 +38,10 @@ class SamplerHealth:
     missed_ticks: int
     last_error: str | None
 
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "stopped"
+        return f"<SamplerHealth: {self.readings_taken:,} readings, {self.errors} errors, {state}>"
+
     @property
     def errors(self) -> int:
         """The total number of failures."""

@@ -55,6 +55,8 @@ class DeviceRow(SummaryRow):
     device: str = ""
     holders: tuple[DeviceHolder, ...] = ()
 
+    __repr__ = SummaryRow.__repr__
+
 
 class DeviceSummary(Summary):
     """The Python heap, native memory, mapped files and each device, most bytes first."""
