@@ -56,9 +56,7 @@ class Rows(Generic[Row]):
 
         Where there is none it has at most 100 columns. Raises ``OptionError`` for a limit below 1.
         """
-        check_integer("limit", limit, 1)
-        shown = self._table_rows()
-        lines = [cells for row in shown[:limit] for cells in self._lines(row)]
+        lines = self.cells(limit)
         table = columns(
             self.headers,
             lines,
@@ -66,10 +64,19 @@ class Rows(Generic[Row]):
             indent=self.indent,
             optional=[header for header in self.optional if header in self.headers],
         )
-        hidden_count = self._hidden_count(limit)
+        hidden_count = self.hidden_count(limit)
         if hidden_count <= 0:
             return table
         return f"{table}\n{self.indent}... and {format_count(hidden_count)} more"
+
+    def cells(self, limit: int = 20) -> list[tuple[str, ...]]:
+        """Return the texts of the first ``limit`` rows, one for each of ``headers``.
+
+        A row of several lines gives several. Raises ``OptionError`` for a limit below 1.
+        """
+        check_integer("limit", limit, 1)
+        shown = self._table_rows()[:limit]
+        return [tuple(line) for row in shown for line in self._lines(row)]
 
     def to_dict(self, limit: int | None = None) -> dict[str, Any]:
         """Return the totals and the first ``limit`` rows, all by default, as JSON-ready values."""
@@ -98,7 +105,7 @@ class Rows(Generic[Row]):
         """Return the rows that the table may show."""
         return self.rows
 
-    def _hidden_count(self, limit: int) -> int:
+    def hidden_count(self, limit: int) -> int:
         """Return how many rows a table of ``limit`` rows leaves out; negative for none."""
         return len(self._table_rows()) - limit
 

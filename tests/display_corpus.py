@@ -133,6 +133,7 @@ def allocation_values() -> Iterator[object]:
     first = profile(1)
     comparison = first.compare(profile(2))
     yield from (first, first.facts, first.rows[-1], comparison, comparison[0], FRAMES[0])
+    yield from (first.lines(), first.lines()[0])
     before, after = traces(1), traces(3)
     for group_by in ("line", "traceback"):
         yield from (after.top(group_by=group_by), compare_traces(before, after, group_by))

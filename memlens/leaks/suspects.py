@@ -90,17 +90,27 @@ class LeakSuspect:
 
     def text(self, lead: str = "") -> str:
         """Return what ``str()`` returns, with ``lead`` before the first line: the rank in a list."""
+        fields = self.fields()
+        width = max(len(label) for label, _ in fields) + 1
+        lines = [labelled(label, text, label_width=width) for label, text in fields]
+        return "\n".join([labelled(lead, self.headline(), label_width=0, indent=""), *lines])
+
+    def headline(self) -> str:
+        """Return one sentence: the holder and by how much it grows."""
+        if self.pattern == OVERDUE:
+            return f"{self.holder} keeps {format_count(self.count_growth)} overdue alive"
         rate = (
             f", {format_bytes(self.growth_bytes_per_hour)} an hour"
             if self.growth_bytes_per_hour is not None
             else ""
         )
         native = f" (of it {'; '.join(map(str, self.native_growth))})" if self.native_growth else ""
-        what = f"{self.holder} grows: {self._growth()}{native}{rate}"
+        return f"{self.holder} grows: {self._growth()}{native}{rate}"
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return what is known of the suspect as labels and texts, in the order of the report."""
         is_late = self.pattern == OVERDUE
-        if is_late:
-            what = f"{self.holder} keeps {format_count(self.count_growth)} overdue alive"
-        fields = [
+        return [
             (
                 "holder",
                 f"{self.holder_type}, {'what is overdue retains' if is_late else 'retains'}"
@@ -113,9 +123,6 @@ class LeakSuspect:
             ("what to do", self.suggestion),
             ("id", ", ".join(filter(None, (self.fingerprint, self.status, f"in {self.origin}")))),
         ]
-        width = max(len(label) for label, _ in fields) + 1
-        lines = [labelled(label, text, label_width=width) for label, text in fields]
-        return "\n".join([labelled(lead, what, label_width=0, indent=""), *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suspect as JSON-ready values."""

@@ -6,7 +6,7 @@ import gc
 import time
 from sys import getsizeof
 
-from memlens._frame import Frame
+from memlens._frame import CallPath, Frame, is_program_file
 from memlens.allocations.blocks.result import BlockResult
 from memlens.allocations.blocks.running_blocks import RunningBlock, running_blocks
 from memlens.allocations.tracing.filters import is_tracing_file
@@ -19,7 +19,8 @@ __all__ = ("BlockMeasurement",)
 
 clock = time.perf_counter
 
-_LineTable = dict[RawFrame, list[int]]  # bytes and blocks of each line
+_RawPath = tuple[RawFrame, ...]  # innermost first
+_LineTable = dict[_RawPath, list[int]]  # bytes and blocks of each call path
 
 
 class BlockMeasurement:
@@ -86,7 +87,7 @@ class BlockMeasurement:
     def _read_lines(self) -> None:
         running_blocks.checkpoint()
         try:
-            self._lines = _sum_by_line()
+            self._lines = _sum_by_path()
             self._lines_bytes = _traced_size(self._lines)
         finally:
             running_blocks.settle(self._lines_bytes)
@@ -96,7 +97,7 @@ class BlockMeasurement:
         try:
             if self._block.interrupted:
                 return ()
-            return _largest_growth(self._lines, _sum_by_line(), self._limit)
+            return _largest_growth(self._lines, _sum_by_path(), self._limit)
         except TracingError:  # another thread has just stopped tracing
             self._block.interrupted = True
             return ()
@@ -116,11 +117,12 @@ def _warn_of_memory(name: str) -> None:
     logging.getLogger("memlens").warning("%s: not enough memory to list its lines", name)
 
 
-def _sum_by_line() -> _LineTable:
-    sizes = sizes_by((trace[2][0], trace[1]) for trace in read_traces())
+def _sum_by_path() -> _LineTable:
+    # The keys are tuples that tracemalloc made, so that they are not traced.
+    sizes = sizes_by((trace[2], trace[1]) for trace in read_traces())
     # Lists, not tuples: after the table is dropped, thousands of tuples would stay in the free list
     # of the interpreter and look like memory that the program keeps.
-    return {line: [sum(blocks), len(blocks)] for line, blocks in sizes.items()}
+    return {path: [sum(blocks), len(blocks)] for path, blocks in sizes.items()}
 
 
 def _traced_size(lines: _LineTable) -> int:
@@ -134,13 +136,33 @@ def _traced_size(lines: _LineTable) -> int:
 def _largest_growth(
     before: _LineTable, after: _LineTable, limit: int
 ) -> tuple[TraceDifference, ...]:
+    old, new = _by_place(before), _by_place(after)
     grown = []
-    for line, (size, count) in after.items():
-        old_size, old_count = before.get(line, (0, 0))
-        if size > old_size and not is_tracing_file(line[0]):
-            grown.append((old_size - size, line, old_size, old_count, count))
+    for place, (size, count) in new.items():
+        old_size, old_count = old.get(place, (0, 0))
+        if size > old_size and not is_tracing_file(place[0][0]):
+            grown.append((old_size - size, place, old_size, old_count, count))
     grown.sort()
     return tuple(
-        TraceDifference((Frame(None, *line),), old_size, old_size - shrinkage, old_count, count)
-        for shrinkage, line, old_size, old_count, count in grown[:limit]
+        TraceDifference(_call_path(place), old_size, old_size - shrinkage, old_count, count)
+        for shrinkage, place, old_size, old_count, count in grown[:limit]
     )
+
+
+def _by_place(table: _LineTable) -> dict[_RawPath, tuple[int, int]]:
+    """Add up the call paths that have the same place: the line that allocated, and the program's."""
+    is_own: dict[str, bool] = {}
+    found: dict[_RawPath, tuple[int, int]] = {}
+    for path, (size, count) in table.items():
+        for file, _ in path:
+            if file not in is_own:
+                is_own[file] = is_program_file(file)
+        own = next((frame for frame in path if is_own[frame[0]]), path[0])
+        place = path[:1] if own == path[0] else (path[0], own)
+        known = found.get(place, (0, 0))
+        found[place] = known[0] + size, known[1] + count
+    return found
+
+
+def _call_path(place: _RawPath) -> CallPath:
+    return tuple(Frame(None, *frame) for frame in reversed(place))

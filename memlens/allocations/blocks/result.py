@@ -36,7 +36,8 @@ class BlockResult(NamedTuple):
     - ``allocated_bytes``: the net change from start to end; negative if more was freed.
     - ``peak_bytes``: the maximum of traced memory, relative to its level at the start.
     - ``duration_seconds``: the time from start to end, waiting included.
-    - ``lines``: the lines whose live memory grew most, largest growth first.
+    - ``lines``: the lines whose live memory grew most, largest growth first. The call path of each
+      ends with the line that allocated; before it is the program's line, if a library allocated.
     - ``overlapped``: another block ran at the same time that neither contains this one nor is
       contained in it (in another thread, or interleaved in this thread). Its memory is included.
     - ``interrupted``: other code stopped tracing or cleared the traces inside the block. The sizes
@@ -84,7 +85,7 @@ class BlockResult(NamedTuple):
             facts += f", raised {middle_cut(printable(self.exception), 30)}"
         lines = [middle_cut(printable(self.name), max(text_width() - len(facts), 12)) + facts]
         if self.lines:
-            lines.append(columns(("growth", "new blocks", "where"), self._cells(), indent="  "))
+            lines.append(columns(("growth", "new blocks", "where"), self.cells(), indent="  "))
         lines.extend(f"  note: {note}" for note in self.notes)
         return fitted("\n".join(lines))
 
@@ -92,11 +93,14 @@ class BlockResult(NamedTuple):
         change = format_change(self.allocated_bytes)
         return f"<BlockResult {printable(self.name)!r}: {change}, peak {format_bytes(self.peak_bytes)}>"
 
-    def _cells(self) -> list[tuple[str, str, str]]:
-        return [
-            (format_change(row.difference_bytes), f"{row.difference_count:+,}", str(row.frame))
-            for row in self.lines
-        ]
+    def cells(self) -> list[tuple[str, str, str]]:
+        """Return the texts of the lines: growth, new blocks and where."""
+        cells = []
+        for row in self.lines:
+            growth, blocks = format_change(row.difference_bytes), f"{row.difference_count:+,}"
+            cells.append((growth, blocks, str(row.frame)))
+            cells += [("", "", f"  from {frame}") for frame in reversed(row.call_path[:-1])]
+        return cells
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready values."""

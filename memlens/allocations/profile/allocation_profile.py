@@ -17,6 +17,7 @@ from memlens.allocations.options import check_limit
 from memlens.allocations.profile.call_tree import CallNode, call_tree
 from memlens.allocations.profile.profile_comparison import AllocationComparison, compare_rows
 from memlens.allocations.profile.profile_facts import ProfileFacts
+from memlens.allocations.profile.program_lines import ProgramLines, program_lines
 from memlens.allocations.profile.rows import (
     AllocationRow,
     check_measure,
@@ -75,6 +76,15 @@ class AllocationProfile:
         """
         rows = merged_by(self.rows, lambda row: row.call_path[-1:], lambda path: path)
         return ordered(rows, "live_bytes")
+
+    def lines(self, by: str = "live_bytes") -> ProgramLines:
+        """Return the memory beside the lines of the program's own files, the largest ``by`` first.
+
+        Each byte belongs to the innermost line of the program in its call path, so what a library
+        allocates belongs to the line that called it. The source is read from the files as they are
+        now. Raises OptionError for an unknown measure.
+        """
+        return program_lines(self.rows, self.total, check_measure(by))
 
     def by_module(self) -> list[AllocationRow]:
         """Return one row for each module that allocated, most live bytes first.

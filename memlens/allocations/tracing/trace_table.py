@@ -126,8 +126,8 @@ class _TraceRows(Rows[Row]):
         hidden = f"\n  ... and {format_count(self.omitted)} more" if self.omitted else ""
         return fitted(self.title) + hidden
 
-    def _hidden_count(self, limit: int) -> int:
-        return max(0, super()._hidden_count(limit)) + self.omitted
+    def hidden_count(self, limit: int) -> int:
+        return max(0, super().hidden_count(limit)) + self.omitted
 
 
 class TraceStatistics(_TraceRows[TraceStatistic]):
