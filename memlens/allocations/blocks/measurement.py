@@ -20,6 +20,7 @@ __all__ = ("BlockMeasurement",)
 clock = time.perf_counter
 
 _RawPath = tuple[RawFrame, ...]  # innermost first
+_LineSizes = dict[RawFrame, list[int]]  # bytes and blocks by the line of the program
 _LineTable = dict[_RawPath, list[int]]  # bytes and blocks of each call path
 
 
@@ -138,31 +139,37 @@ def _largest_growth(
 ) -> tuple[TraceDifference, ...]:
     old, new = _by_place(before), _by_place(after)
     grown = []
-    for place, (size, count) in new.items():
-        old_size, old_count = old.get(place, (0, 0))
-        if size > old_size and not is_tracing_file(place[0][0]):
-            grown.append((old_size - size, place, old_size, old_count, count))
+    for line, callers in new.items():
+        if is_tracing_file(line[0]):
+            continue
+        for caller, (size, count) in callers.items():
+            old_size, old_count = old.get(line, {}).get(caller, (0, 0))
+            if size > old_size:
+                grown.append((old_size - size, line, caller, old_size, old_count, count))
     grown.sort()
     return tuple(
-        TraceDifference(_call_path(place), old_size, old_size - shrinkage, old_count, count)
-        for shrinkage, place, old_size, old_count, count in grown[:limit]
+        TraceDifference(_call_path(line, caller), old_size, old_size - shrinkage, old_count, count)
+        for shrinkage, line, caller, old_size, old_count, count in grown[:limit]
     )
 
 
-def _by_place(table: _LineTable) -> dict[_RawPath, tuple[int, int]]:
-    """Add up the call paths that have the same place: the line that allocated, and the program's."""
+def _by_place(table: _LineTable) -> dict[RawFrame, _LineSizes]:
+    """Add up call paths by the line that allocated and by the program's line, which may be the same.
+
+    As in `_sum_by_path`, no tuples are made.
+    """
     is_own: dict[str, bool] = {}
-    found: dict[_RawPath, tuple[int, int]] = {}
+    found: dict[RawFrame, _LineSizes] = {}
     for path, (size, count) in table.items():
         for file, _ in path:
             if file not in is_own:
                 is_own[file] = is_program_file(file)
-        own = next((frame for frame in path if is_own[frame[0]]), path[0])
-        place = path[:1] if own == path[0] else (path[0], own)
-        known = found.get(place, (0, 0))
-        found[place] = known[0] + size, known[1] + count
+        caller = next((frame for frame in path if is_own[frame[0]]), path[0])
+        sums = found.setdefault(path[0], {}).setdefault(caller, [0, 0])
+        sums[0] += size
+        sums[1] += count
     return found
 
 
-def _call_path(place: _RawPath) -> CallPath:
-    return tuple(Frame(None, *frame) for frame in reversed(place))
+def _call_path(line: RawFrame, caller: RawFrame) -> CallPath:
+    return (Frame(None, *line),) if caller == line else (Frame(None, *caller), Frame(None, *line))

@@ -38,7 +38,8 @@ class ProgramLine:
 
     def __str__(self) -> str:
         where = Frame(self.function, self.file, self.line)
-        return f"{format_bytes(self.live_bytes)} live, {_allocated(self) or 'unknown'} allocated at {where}"
+        allocated = _allocated(self) or "unknown"
+        return f"{format_bytes(self.live_bytes)} live, {allocated} allocated at {where}"
 
     def __repr__(self) -> str:
         where = Frame(self.function, self.file, self.line).short()
@@ -124,7 +125,7 @@ class ProgramLines(Rows[ProgramLine]):
 
 
 def program_lines(rows: Iterable[AllocationRow], total: AllocationRow, by: str) -> ProgramLines:
-    """Return the lines of the program that the rows of a profile belong to, the largest ``by`` first."""
+    """Return the lines of the program that the rows of a profile belong to, the largest first."""
     own = [row._replace(call_path=_own_frame(row.call_path)) for row in rows]
     merged = merged_by(
         [row for row in own if row.call_path],
