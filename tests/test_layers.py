@@ -84,6 +84,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"allocation_source", "file_owner", "profiler_report", "trend_detectors", "worker"},
         {"open_alerts", "plain_values", "steep_rise"},
     ],
+    "memlens.integrations": [{"ipython"}, {"cells", "notebook_memory"}],
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations"},
