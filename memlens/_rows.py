@@ -28,6 +28,7 @@ class Rows(Generic[Row]):
     headers: tuple[str, ...] = ()
     aligned_right: ClassVar[tuple[bool, ...] | None] = None  # None: all columns but the last
     optional: ClassVar[tuple[str, ...]] = ()  # headers of what a narrow table leaves out, in order
+    wrap: ClassVar[bool] = False  # the last column, which is shortened otherwise
     indent: ClassVar[str] = ""
 
     def __init__(self, rows: Iterable[Row]) -> None:
@@ -62,6 +63,7 @@ class Rows(Generic[Row]):
             lines,
             right=self.aligned_right,
             indent=self.indent,
+            wrap=self.wrap,
             optional=[header for header in self.optional if header in self.headers],
         )
         hidden_count = self.hidden_count(limit)

@@ -18,6 +18,7 @@ from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.native_blocks import AdapterNote, NativeKind
 from memlens.heap.graph.node import Node
 from memlens.heap.live import Retention
+from memlens.integrations.notebook_memory import KeptObject, NotebookMemory
 from memlens.leaks.baselines import Baseline, KnownSuspect
 from memlens.leaks.leak_report import find_leaks
 from memlens.leaks.native_growth import NativeGrowth
@@ -125,6 +126,11 @@ def heap_values() -> Iterator[object]:
     task = StuckTask("task", "reconcile", FRAMES, tuple(f"local_{n}" for n in range(40)),
                      "asyncio.Future", 5 * MIB)  # fmt: skip
     yield from (task, StuckReport(1, 12, (task,) * 3), StuckReport(1, 12, ()))
+    kept = KeptObject(
+        f"{MODULE}.Record", 5 * MIB, (f"the name {MODULE.replace('.', '_')}", "Out[12]"),
+        "%xdel records, which removes it from all names and from Out", "In [3]", True,
+    )  # fmt: skip
+    yield from (kept, NotebookMemory([kept], 9 * MIB, "In [2]"))
     note = AdapterNote("numpy", "started", 1000)
     yield from (NativeKind("cuda:0", "torch"), note)
 

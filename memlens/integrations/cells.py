@@ -9,12 +9,17 @@ from typing import Any
 
 from memlens._frame import Frame, is_program_file
 
-__all__ = ("CellLog", "cell_of_file", "cell_text")
+__all__ = ("CellLog", "cell_of_file", "cell_text", "current_cell")
 
 
 def cell_text(number: int) -> str:
     """Return the name of a cell: ``In [7]``."""
     return f"In [{number}]"
+
+
+def current_cell(shell: Any) -> int:
+    """Return the number of the cell that runs. IPython counts on before or after it, by version."""
+    return max(len(shell.user_ns["In"]) - 1, 0)
 
 
 def cell_of_file(shell: Any, file: str) -> str | None:
@@ -68,6 +73,11 @@ class CellLog:
         for address, text in self._of_traceback():
             found[address].append(text)
         return dict(found)
+
+    def address_of(self, name: str) -> int | None:
+        """Return the address of the object that a name of the session has; None without one."""
+        namespace = self._shell.user_ns
+        return id(namespace[name]) if name in namespace else None
 
     def names_of(self, address: int) -> list[str]:
         """Return the names of the user for an object, then the names of outputs (``_12``)."""

@@ -18,9 +18,10 @@ from memlens.allocations.blocks.memory_block import MemoryBlock
 from memlens.allocations.blocks.result import BlockResult
 from memlens.errors import MemlensError, MissingExtraError
 from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
+from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.live import Retention, why_alive
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.integrations.cells import CellLog, cell_of_file, cell_text
+from memlens.integrations.cells import CellLog, cell_of_file, cell_text, current_cell
 from memlens.integrations.notebook_memory import NotebookMemory, kept_objects
 from memlens.leaks.leak_report import LeakReport, find_leaks
 from memlens.leaks.patterns.notebook import holder_of_ipython
@@ -86,10 +87,11 @@ class Session:
         Prints what the cell kept and its peak, in Python's allocators and those of numpy, and the
         N lines (5) whose memory grew most. Tracing makes the cell slower.
         """
+        __tracebackhide__ = True  # of IPython: its tracebacks begin with the cell
         options = self._integers(line, {"--limit": 5, "--frames": 10})
         block = self._checked(
             lambda: MemoryBlock(
-                cell_text(self._shell.execution_count),
+                cell_text(current_cell(self._shell)),
                 limit=options["--limit"],
                 frames=options["--frames"],
             )
@@ -110,7 +112,7 @@ class Session:
         """Return code objects for a cell; the last one may be an expression, which is its value."""
         shell = self._shell
         source = shell.transform_cell(cell)
-        file = shell.compile.cache(source, shell.execution_count, raw_code=cell)
+        file = shell.compile.cache(source, current_cell(shell), raw_code=cell)
         tree = shell.transform_ast(shell.compile.ast_parse(source, filename=file))
         last: ast.Expression | None = None
         if tree.body and isinstance(tree.body[-1], ast.Expr):
@@ -125,6 +127,7 @@ class Session:
         return [*steps, shell.compile(last, file, "eval")]
 
     def _run(self, steps: list[Any]) -> Any:
+        __tracebackhide__ = True
         namespace = self._shell.user_ns
         value = None
         for step in steps:
@@ -172,11 +175,24 @@ class Session:
             if holders and (is_named or holder is not None):
                 continue
             lines += ["", path.tree()]
-            if holder is not None:
-                lines.append(fitted(f"This is {holder.what}. {holder.advice}"))
+            text = self._start_text(path)
+            if text is None and holder is not None:
+                text = f"This is {holder.what}. {holder.advice}"
+            lines += [] if text is None else [fitted(text)]
         if not holders and not found.paths:
             lines.append("Only the cell itself refers to it.")
         return lines
+
+    def _start_text(self, path: RetentionPath) -> str | None:
+        """Say what holds the object that a path starts with, if that is a name of the session."""
+        names = [hop.text.removeprefix(".") for hop in path.hops if hop.text]
+        if path.root != "__main__" or not names:
+            return None
+        address = self._log.address_of(names[0])
+        holders = self._log.holders().get(address, []) if address is not None else []
+        if address is None or not holders:
+            return None
+        return f"{names[0]} is kept by {'; '.join(holders)}. To release it: {self._advice(address)}"
 
     def _advice(self, address: int) -> str:
         names = self._log.names_of(address)
@@ -220,9 +236,9 @@ class Session:
         self.stop()
         self._snapshots = [self._checked(lambda: take_heap_snapshot(reason="leaks"))]
         self._old = frozenset(self._log.holders())
-        self._since = cell_text(self._shell.execution_count)
+        self._since = cell_text(current_cell(self._shell))
         how = "follows each cell" if _is_cheap() else "is taken by each %leaks"
-        print(f"Baseline: {self._snapshots[0]!r}. From now on a snapshot {how}.")
+        print(fitted(f"Baseline: {self._snapshots[0]!r}. From now on a snapshot {how}."))
 
     def _show_leaks(self) -> None:
         holders = self._log.holders()
@@ -244,7 +260,7 @@ class Session:
         if len(self._snapshots) >= _MIN_FOR_LEAKS:
             self._display(self._report())
         elif not self._snapshots:
-            print("To find what grows from cell to cell: %leaks start, run cells, then %leaks.")
+            print(fitted("What grows from cell to cell: %leaks start, run cells, then %leaks."))
 
     def _report(self) -> LeakReport:
         return find_leaks(self._snapshots)

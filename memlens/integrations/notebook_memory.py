@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from memlens._display import displayed
 from memlens._rows import Rows
-from memlens._text import format_bytes, format_change, wrapped
+from memlens._text import format_bytes, format_change
 from memlens.heap.graph.heap_graph import HeapGraph
 
 __all__ = ("KeptObject", "NotebookMemory", "kept_objects")
@@ -51,6 +51,7 @@ class NotebookMemory(Rows[KeptObject]):
     headers = ("retained", "", "cell", "type", "kept by, and how to release it")
     aligned_right = (True, False, False, False, False)
     optional = ("cell",)
+    wrap = True
 
     def __init__(
         self, rows: Sequence[KeptObject], growth_bytes: int | None = None, since: str | None = None
@@ -62,7 +63,8 @@ class NotebookMemory(Rows[KeptObject]):
     @property
     def title(self) -> str:
         """How many objects the notebook keeps, and by how much the heap grew."""
-        text = f"The notebook keeps {len(self)} objects of {format_bytes(_MIN_BYTES)} or more"
+        objects = "1 object" if len(self) == 1 else f"{len(self)} objects"
+        text = f"The notebook keeps {objects} of {format_bytes(_MIN_BYTES)} or more"
         if self.growth_bytes is not None:
             text += (
                 f"; since cell {self.since} the heap changed by {format_change(self.growth_bytes)}"
@@ -73,9 +75,7 @@ class NotebookMemory(Rows[KeptObject]):
         start = (format_bytes(row.retained_bytes), "new" if row.is_new else "", row.cell or "")
         first, *rest = [*row.holders, f"-> {row.advice}"]
         yield (*start, row.type_name, first)
-        for text in rest:
-            for line in wrapped(text, 46):
-                yield "", "", "", "", line
+        yield from (("", "", "", "", text) for text in rest)
 
 
 def kept_objects(

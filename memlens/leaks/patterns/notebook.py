@@ -99,5 +99,7 @@ def _is_namespace_of_cells(case: Case) -> bool:
     """Tell whether the namespace of the session gained only names that IPython makes for results."""
     entries = set(case.holder.entries)
     names = [edge.name for edge in case.edges if edge.target in entries and edge.name]
-    is_session = case.path.root == "__main__" and not any(hop.text for hop in case.path.hops)
+    is_session = case.path.root == "__main__" and all(
+        hop.text in ("", ".__dict__") for hop in case.path.hops
+    )
     return is_session and bool(names) and all(map(_MADE_NAMES.fullmatch, names))
