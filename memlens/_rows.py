@@ -28,6 +28,7 @@ class Rows(Generic[Row]):
     headers: tuple[str, ...] = ()
     aligned_right: ClassVar[tuple[bool, ...] | None] = None  # None: all columns but the last
     optional: ClassVar[tuple[str, ...]] = ()  # headers of what a narrow table leaves out, in order
+    min_last: ClassVar[int] = 20  # columns of the last column, before others are left out
     wrap: ClassVar[bool] = False  # the last column, which is shortened otherwise
     indent: ClassVar[str] = ""
 
@@ -64,6 +65,7 @@ class Rows(Generic[Row]):
             right=self.aligned_right,
             indent=self.indent,
             wrap=self.wrap,
+            min_last=self.min_last,
             optional=[header for header in self.optional if header in self.headers],
         )
         hidden_count = self.hidden_count(limit)

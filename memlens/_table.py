@@ -9,7 +9,6 @@ from memlens._text import fitted, middle_cut, printable, text_width, wrapped
 __all__ = ("columns",)
 
 _GAP = "  "
-_MIN_LAST = 20  # columns of the last column; with less it gets lines of its own
 _MIN_TEXT = 12  # columns of another column of text
 _STACKED = "    "  # before the last column where it has lines of its own
 
@@ -25,6 +24,7 @@ def columns(
     indent: str = "",
     optional: Sequence[str] = (),
     wrap: bool = False,
+    min_last: int = 20,
 ) -> str:
     """Return a plain table; no line is longer than ``width``, by default `text_width`.
 
@@ -32,14 +32,15 @@ def columns(
     column takes the remaining width. What does not fit in it is shortened in its middle, or wrapped
     if ``wrap`` is true, as for sentences. A row that is a string is a line across all columns.
 
-    Where the width is too small, columns of text become narrower, then those of the headers in
-    ``optional`` are left out, the first of them first, with a note below the table. At last the last
-    column gets lines of its own. Control characters are escaped.
+    Where fewer than ``min_last`` columns remain for a longer last column, the columns of the headers
+    in ``optional`` are left out, the first of them first, with a note below the table. Then columns
+    of text become narrower. At last the last column gets lines of its own. Control characters are
+    escaped.
     """
     width = width or text_width()
     lines = [row if isinstance(row, str) else [*map(printable, row)] for row in rows]
     is_right = list(right) if right is not None else [True] * (len(headers) - 1) + [False]
-    table = _Table([*headers], lines, is_right, width - len(indent))
+    table = _Table([*headers], lines, is_right, width - len(indent), min_last)
     table.fit(list(optional))
     return "\n".join((indent + line).rstrip() for line in table.lines(wrap=wrap))
 
@@ -48,13 +49,19 @@ class _Table:
     """The columns of a table while they are made to fit."""
 
     def __init__(
-        self, headers: list[str], rows: list[list[str] | str], right: list[bool], width: int
+        self,
+        headers: list[str],
+        rows: list[list[str] | str],
+        right: list[bool],
+        width: int,
+        min_last: int,
     ) -> None:
         self.headers, self.rows, self.right, self.width = headers, rows, right, width
         self.widths = [
             max(len(row[at]) for row in (headers, *rows) if not isinstance(row, str))
             for at in range(len(headers))
         ]
+        self.min_last = min(self.widths[-1], min_last)
         self.left_out: list[str] = []
         self.is_stacked = False
 
@@ -64,15 +71,14 @@ class _Table:
         return self.width - sum(self.widths[:-1]) - len(_GAP) * (len(self.widths) - 1)
 
     def fits(self) -> bool:
-        return self.room >= min(self.widths[-1], _MIN_LAST)
+        return self.room >= self.min_last
 
     def fit(self, optional: list[str]) -> None:
         """Take width from columns until the table fits."""
-        self._narrow(max(self.width // 4, _MIN_TEXT))
         while not self.fits() and optional:
             self._leave_out(self.headers.index(optional.pop(0)))
-        if not self.fits():
-            self._narrow(_MIN_TEXT)
+        self._narrow(max(self.width // 4, _MIN_TEXT))
+        self._narrow(_MIN_TEXT)
         self.is_stacked = not self.fits()
         last = self.width - len(_STACKED) if self.is_stacked else self.room
         self.widths[-1] = min(self.widths[-1], last)
@@ -81,8 +87,7 @@ class _Table:
         """Make columns of text narrower, but no narrower than ``least``."""
         for at in range(len(self.widths) - 1):
             if not self.fits() and not self.right[at]:
-                missing = min(self.widths[-1], _MIN_LAST) - self.room
-                narrower = max(least, self.widths[at] - missing)
+                narrower = max(least, self.widths[at] - (self.min_last - self.room))
                 self.widths[at] = min(self.widths[at], narrower)
 
     def _leave_out(self, at: int) -> None:

@@ -26,7 +26,8 @@ __all__ = (
 PLAIN_WIDTH = 100  # columns of a text that is not for a terminal
 _MIN_WIDTH, _MAX_WIDTH = 40, 160
 QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""  # a text as `repr` shows it
-# Where a path or a long name may be divided.
+# Where a path or a long name is divided best, and where it may be.
+_BEST_BREAKS = re.compile(r"(?<=[/\\.,:(\[\s])(?=\S)")
 _BREAKS = re.compile(r"(?<=[/\\._,:(\[\s])(?=\S)|(?<=[a-z0-9])(?=[A-Z])")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -121,14 +122,14 @@ def _whole_ends(text: str, room: int) -> tuple[int, int] | None:
     length = len(text)
     breaks = [0, *(match.start() for match in _BREAKS.finditer(text))]
     # A path goes on with its separator: ".../name.py".
-    tails = [at - (text[at - 1] in "/\\") for at in breaks[1:] if length - at < room]
+    tails = [at - (text[at - 1] in "/\\") for at in breaks[1:] if length - at <= room]
     found: tuple[int, int, int] | None = None
     for head in (at for at in breaks if at < room):
         place = bisect_left(tails, length - (room - head))
         if place < len(tails):
             kept = length - tails[place]
             # Neither end may be tiny, and the end of a name tells more than its beginning.
-            score = head + kept + 2 * (min(kept, room // 3) + min(head, room // 6))
+            score = head + kept + 2 * (min(kept, 2 * room // 3) + min(head, room // 6))
             found = max(found or (0, 0, 0), (score, head, tails[place]))
     return found and found[1:]
 
@@ -165,10 +166,19 @@ def _parts(text: str, room: int) -> Iterator[tuple[str, str]]:
     for word in text.split():
         glue = " "
         while len(word) > room:
-            end = max((m.start() for m in _BREAKS.finditer(word, 0, room + 1)), default=room)
+            end = _last_break(word, room)
             yield word[:end], glue
             word, glue = word[end:], ""
         yield word, glue
+
+
+def _last_break(word: str, room: int) -> int:
+    """Return where to divide a long word: at most ``room``, and not too early."""
+    for breaks in (_BEST_BREAKS, _BREAKS):
+        end = max((match.start() for match in breaks.finditer(word, 0, room + 1)), default=0)
+        if end * 3 >= room:
+            return end
+    return room
 
 
 def fitted(text: str, width: int | None = None) -> str:

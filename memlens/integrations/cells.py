@@ -36,7 +36,9 @@ class CellLog:
         self._shell = shell
         self._ids = self._bound()
         self._cells: dict[str, int] = {}
-        self._first_cells: dict[int, int] = {}
+        # None: before the extension was loaded.
+        self._first_cells: dict[int, int | None] = dict.fromkeys(self._ids.values())
+        self._first_cells |= {id(value): cell for cell, value in self._outputs().items()}
 
     def after_cell(self, number: int) -> None:
         """Record the names that a cell assigned and the objects that it left behind."""

@@ -52,6 +52,7 @@ class NotebookMemory(Rows[KeptObject]):
     aligned_right = (True, False, False, False, False)
     optional = ("cell",)
     wrap = True
+    min_last = 30
 
     def __init__(
         self, rows: Sequence[KeptObject], growth_bytes: int | None = None, since: str | None = None

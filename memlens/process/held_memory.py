@@ -99,7 +99,8 @@ class HeldMemory:
         total = "" if self.in_use_bytes is None else f": {format_bytes(self.in_use_bytes)}"
         head = f"In use by malloc and mmap{total}, known holders {format_bytes(self.known_bytes)}"
         right = (False, True, True, False)
-        return f"{fitted(head)}\n{columns(headers, table, right=right, wrap=True)}"
+        lines = columns(headers, table, right=right, wrap=True, optional=("of in use",))
+        return f"{fitted(head)}\n{lines}"
 
     def _share(self, size: int | None) -> str:
         total = self.in_use_bytes

@@ -127,6 +127,7 @@ class MemoryBreakdown:
             ("memory", "size", "of RSS", "source"),
             rows,
             right=(False, True, True, False),
+            optional=("of RSS",),
             wrap=True,
         )
         return f"{table}\n\n{fitted(_HOW_TO_JOIN) if self.held is None else self.held}"

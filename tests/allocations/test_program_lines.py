@@ -48,6 +48,15 @@ def test_bytes_belong_to_the_innermost_line_of_the_program(profile, program):
     assert (lines.live_bytes, lines.total_live_bytes) == (4500.0, 4600.0)
 
 
+def test_a_line_of_several_functions_is_one_row(program):
+    rows = [
+        AllocationRow((Frame(name, program, 4),), size, allocated_bytes=size)
+        for name, size in (("<listcomp>", 10.0), ("load", 500.0))
+    ]
+    (line,) = AllocationProfile(rows, FACTS).lines()
+    assert (line.live_bytes, line.function) == (510.0, "load")
+
+
 def test_the_source_is_shown_where_it_can_be_read(profile):
     assert [row.text for row in profile.lines()] == ["return json.loads(TEXT)", "load()"]
     gone = AllocationProfile([AllocationRow((Frame("f", "/gone/app.py", 3),), 1.0)], FACTS)

@@ -69,7 +69,8 @@ def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
         )
         rows_text += _callers_lines(callers)
     headers = ("share", "live", "± stderr", "blocks", "allocated", "age", "allocated at")
-    return columns(headers, rows_text, optional=("age", "blocks", "± stderr", "allocated"))
+    optional = ("age", "blocks", "± stderr", "allocated")
+    return columns(headers, rows_text, optional=optional, min_last=36)
 
 
 def _place(path: CallPath) -> tuple[str, list[Frame]]:

@@ -126,12 +126,11 @@ class ProgramLines(Rows[ProgramLine]):
 
 def program_lines(rows: Iterable[AllocationRow], total: AllocationRow, by: str) -> ProgramLines:
     """Return the lines of the program that the rows of a profile belong to, the largest first."""
-    own = [row._replace(call_path=_own_frame(row.call_path)) for row in rows]
-    merged = merged_by(
-        [row for row in own if row.call_path],
-        lambda row: (row.call_path[0].file, row.call_path[0].line, row.call_path[0].function),
-        lambda key: (Frame(key[2], key[0], key[1]),),
-    )
+    own = [row._replace(call_path=_own_frame(row.call_path)) for row in ordered(rows, by)]
+    own = [row for row in own if row.call_path]
+    # A line may belong to several functions, a comprehension for example: the largest names it.
+    first = {row.call_path[0][1:]: row.call_path for row in reversed(own)}
+    merged = merged_by(own, lambda row: row.call_path[0][1:], first.__getitem__)
     return ProgramLines([_line(row) for row in ordered(merged, by)], total.live_bytes)
 
 
