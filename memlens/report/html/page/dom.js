@@ -171,3 +171,17 @@ export function onResize(element, action) {
   });
   observer.observe(element);
 }
+
+/**
+ * Return the way to a node of a tree, each step a button but the last.
+ * @param {{node: number, text: string}[]} entries
+ * @param {(node: number) => void} open
+ */
+export function crumbList(entries, open) {
+  const items = entries.map(({ node, text }, i) => {
+    const isLast = i === entries.length - 1;
+    const step = isLast ? html("span", { "aria-current": "true" }, text) : button(text, () => open(node));
+    return html("li", {}, step);
+  });
+  return html("ol", {}, ...items);
+}

@@ -1,32 +1,22 @@
 // The flame graph: callers above, callees below; the width of a box is what the path allocated.
 
-import { drawLabel, drawOutline, mixColours, pictureFrame, prepareCanvas, textFraction } from "./canvas.js";
-import { button, disclosure, html, onResize, plainTable, section } from "./dom.js";
-import { FlameModel, ORIGIN_LABELS } from "./flame_model.js";
-import { formatCount, formatShare, formatValue, placeText } from "./format.js";
+import { disclosure, html, onResize, plainTable, section, crumbList } from "./dom.js";
+import { FlameModel } from "./flame_model.js";
+import { FLAME_ROW_PX, drawFlame, flameLegend, flameParts } from "./flame_parts.js";
+import { formatCount, formatShare, formatValue, baseName } from "./format.js";
 import { recordRoute, registerView } from "./links.js";
 import { valueText } from "./quantity.js";
-import { onThemeChange, themeColours } from "./theme.js";
+import { onThemeChange } from "./theme.js";
 import { explain, hideTooltip, showTooltip } from "./tooltip.js";
 
 /** @typedef {import("./document").Flame} Flame */
 /** @typedef {import("./flame_model.js").FlameBox} FlameBox */
-/** @typedef {import("./flame_model.js").Origin} Origin */
 
-const FLAME_ROW_PX = 20;
 const FLAME_TABLE_ROWS = 100;
-const FLAME_COLOURS = {
-  program: "--flame-program",
-  library: "--flame-library",
-  python: "--flame-python",
-  surface: "--surface",
-  ink: "--flame-ink",
-  found: "--found",
-  foundInk: "--found-ink",
-  focus: "--focus",
-};
+const FLAME_HELP =
+  "Each box is a call path: callers above, callees below. The wider a box, the more it and its callees allocated.";
 const FLAME_KEYS =
-  "Arrow keys move between callers, callees and siblings. Enter zooms in, Escape zooms out, Home shows all.";
+  "Click a box to zoom in. Arrow keys move, Enter zooms in, Escape zooms out, Home shows all.";
 
 class FlameView {
   /**
@@ -36,72 +26,46 @@ class FlameView {
   constructor(flame, id) {
     this.flame = flame;
     this.id = id;
-    this.model = new FlameModel(flame, flame.measures[0]?.key ?? "");
+    this.model = new FlameModel(flame, "");
+    this.parts = flameParts(flame, id);
+    this.table = disclosure("Functions as a table", () => [this.functionTable()]);
     this.top = 0;
     this.cursor = 0;
+    this.hovered = -1;
     this.search = "";
     /** @type {ReturnType<FlameModel["find"]> | null} */
     this.found = null;
     /** @type {FlameBox[]} */
     this.boxes = [];
-    this.hovered = -1;
-    this.build();
-    this.listen();
+    this.element = this.makeSection();
+    this.listenToControls();
+    this.listenToPicture();
+    registerView(id, (params) => this.follow(params));
   }
 
-  build() {
-    const picture = pictureFrame(`${this.flame.label}, as a flame graph`, `${this.id}-keys`);
-    this.frame = picture.frame;
-    this.canvas = picture.canvas;
-    this.crumbs = html("nav", { class: "crumbs", "aria-label": "Zoomed to" });
-    this.status = html("p", { class: "status", role: "status" });
-    this.announcement = html("p", { class: "unseen", "aria-live": "polite" });
-    this.input = html("input", {
-      type: "search",
-      placeholder: "Function or file",
-      "aria-label": `Search ${this.flame.label}`,
-      autocomplete: "off",
-      spellcheck: "false",
-    });
-    this.select = html("select", { "aria-label": "Measure" });
-    for (const measure of this.flame.measures) {
-      this.select.append(html("option", { value: measure.key }, measure.label));
-    }
-    this.table = disclosure("As a table of functions", () => [this.functionTable()]);
-    const omitted = this.flame.omitted;
-    this.element = section(
+  makeSection() {
+    const { parts, flame } = this;
+    const hasChoice = flame.measures.length > 1;
+    const measure = html("label", {}, html("span", {}, "Measure"), parts.select);
+    const search = html("label", { class: "grow" }, html("span", {}, "Search"), parts.input);
+    return section(
       this.id,
-      this.flame.label,
-      "Each box is a call path: callers above, callees below. The wider the box, the more it holds.",
-      html(
-        "div",
-        { class: "toolbar" },
-        html("label", {}, html("span", {}, "Measure"), this.select),
-        html("label", { class: "grow" }, html("span", {}, "Search"), this.input),
-        button("Show all", () => this.zoom(0), { class: "reset" }),
-      ),
-      this.crumbs,
-      this.frame,
-      this.legend(),
-      this.status,
+      flame.label,
+      FLAME_HELP,
+      html("div", { class: "toolbar" }, hasChoice ? measure : null, search, parts.reset),
+      parts.status,
+      parts.crumbs,
+      parts.frame,
+      flameLegend(flame, this.model.origins),
       html("p", { class: "keys", id: `${this.id}-keys` }, FLAME_KEYS),
-      this.announcement,
-      omitted && omitted.nodes ? html("p", { class: "note" }, `${omitted.text}.`) : null,
+      parts.announcement,
+      flame.omitted?.nodes ? html("p", { class: "note" }, flame.omitted.text) : null,
       this.table.element,
     );
   }
 
-  legend() {
-    const present = new Set(this.model.origins.filter((_, i) => this.flame.file.includes(i)));
-    const entries = /** @type {Origin[]} */ (["program", "library", "python"])
-      .filter((origin) => present.has(origin))
-      .map((origin) => html("li", {}, html("i", { class: `swatch ${origin}` }), ORIGIN_LABELS[origin]));
-    return html("ul", { class: "legend", "aria-label": "Colours" }, ...entries);
-  }
-
-  listen() {
-    const { canvas, frame, input, select } = this;
-    if (!canvas || !frame || !input || !select) return;
+  listenToControls() {
+    const { select, input, reset } = this.parts;
     select.addEventListener("change", () => {
       this.setMeasure(select.value);
       this.record(true);
@@ -110,6 +74,11 @@ class FlameView {
       this.setSearch(input.value);
       this.record(false);
     });
+    reset.addEventListener("click", () => this.zoom(0));
+  }
+
+  listenToPicture() {
+    const { frame, canvas } = this.parts;
     canvas.addEventListener("pointermove", (event) => this.hover(event));
     canvas.addEventListener("pointerleave", () => {
       this.hovered = -1;
@@ -120,24 +89,23 @@ class FlameView {
       const box = this.boxAt(event);
       if (box) this.zoom(box.node);
     });
-    frame.addEventListener("keydown", (event) => this.key(event));
+    frame.addEventListener("keydown", (event) => this.pressKey(event));
+    frame.addEventListener("focus", () => this.draw());
     frame.addEventListener("blur", () => {
       hideTooltip();
       this.draw();
     });
-    frame.addEventListener("focus", () => this.draw());
     onResize(frame, () => this.layout());
-    onThemeChange(() => this.layout());
-    registerView(this.id, (params) => this.follow(params));
+    onThemeChange(() => this.draw());
   }
 
   /** @param {URLSearchParams} params */
   follow(params) {
-    this.setMeasure(params.get("measure") ?? this.flame.measures[0]?.key ?? "");
-    this.setSearch(params.get("search") ?? "");
+    this.parts.input.value = params.get("search") ?? "";
+    this.setMeasure(params.get("measure") ?? "");
+    this.setSearch(this.parts.input.value);
     this.top = this.model.tree.nodeOf(params.get("zoom"));
     this.cursor = this.top;
-    if (this.input) this.input.value = this.search;
     this.layout();
   }
 
@@ -149,10 +117,10 @@ class FlameView {
     recordRoute(this.id, values, isStep);
   }
 
-  /** @param {string} key */
+  /** @param {string} key of the measure; the first one if there is no such measure */
   setMeasure(key) {
-    if (key !== this.model.measure?.key) this.model = new FlameModel(this.flame, key);
-    if (this.select) this.select.value = this.model.measure?.key ?? "";
+    this.model = new FlameModel(this.flame, key);
+    this.parts.select.value = this.model.measure?.key ?? "";
     this.setSearch(this.search);
     this.layout();
   }
@@ -161,8 +129,17 @@ class FlameView {
   setSearch(search) {
     this.search = search.trim();
     this.found = this.search ? this.model.find(this.search) : null;
-    this.showStatus();
+    this.parts.status.textContent = this.statusText();
     this.draw();
+  }
+
+  statusText() {
+    if (!this.found) return "";
+    const { count, sum } = this.found;
+    if (!count) return `No function or file contains “${this.search}”.`;
+    const share = this.model.total ? formatShare(sum / this.model.total) : "–";
+    const size = formatValue(sum, this.model.unit);
+    return `${formatCount(count)} ${count === 1 ? "box matches" : "boxes match"}: ${size}, ${share} of the total`;
   }
 
   /** @param {number} node */
@@ -179,88 +156,33 @@ class FlameView {
 
   /** @param {number} node */
   announce(node) {
-    if (this.announcement) this.announcement.textContent = this.model.describe(node).join(", ");
-  }
-
-  showStatus() {
-    if (!this.status) return;
-    if (!this.found) {
-      this.status.textContent = "";
-      return;
-    }
-    const { count, sum } = this.found;
-    const share = this.model.total ? formatShare(sum / this.model.total) : "–";
-    this.status.textContent = count
-      ? `${formatCount(count)} boxes match: ${formatValue(sum, this.model.unit)}, ${share} of the total.`
-      : `No function or file contains “${this.search}”.`;
-  }
-
-  showCrumbs() {
-    if (!this.crumbs) return;
-    const path = this.model.tree.path(this.top);
-    const items = path.map((node) => {
-      const text = node ? this.model.name(node) : "All";
-      if (node === this.top) return html("li", {}, html("span", { "aria-current": "true" }, text));
-      return html("li", {}, button(text, () => this.zoom(node)));
-    });
-    this.crumbs.replaceChildren(html("ol", {}, ...items));
-    this.crumbs.hidden = this.top === 0;
+    this.parts.announcement.textContent = this.model.describe(node).join(", ");
   }
 
   layout() {
-    if (!this.frame) return;
-    const width = this.frame.clientWidth;
+    const width = this.parts.frame.clientWidth;
     if (!width) return;
     this.boxes = this.model.boxes(this.top, width);
-    this.showCrumbs();
-    this.table?.refresh();
+    const path = this.model.tree.path(this.top);
+    const entries = path.map((node) => ({ node, text: node ? this.model.name(node) : "All" }));
+    this.parts.crumbs.replaceChildren(crumbList(entries, (node) => this.zoom(node)));
+    this.parts.crumbs.hidden = this.top === 0;
+    this.parts.reset.disabled = this.top === 0;
+    this.table.refresh();
     this.draw();
   }
 
   draw() {
-    if (!this.canvas || !this.frame || !this.boxes.length) return;
-    const rows = 1 + this.boxes.reduce((most, box) => Math.max(most, box.row), 0);
-    const context = prepareCanvas(this.canvas, this.frame.clientWidth, rows * FLAME_ROW_PX + 1);
-    const colours = themeColours(FLAME_COLOURS);
-    for (const box of this.boxes) {
-      const { node } = box;
-      const isFound = this.found?.matches[node];
-      const plain = colours[this.model.origin(node)];
-      const shade = textFraction(this.model.name(node) + this.model.file(node)) * 0.28;
-      let fill = isFound ? colours.found : mixColours(plain, colours.surface, shade);
-      if (this.found && !isFound) fill = mixColours(fill, colours.surface, 0.55);
-      if (node === this.hovered) fill = mixColours(fill, colours.ink, 0.18);
-      const place = rectOf(box);
-      context.fillStyle = fill;
-      context.fillRect(place.left, place.top, Math.max(place.width - 1, 0.75), place.height - 1);
-      this.label(context, box, isFound ? colours.foundInk : colours.ink);
-    }
-    const cursor = this.boxes.find((box) => box.node === this.cursor);
-    if (cursor && document.activeElement === this.frame) {
-      drawOutline(context, rectOf(cursor), colours.focus, 2);
-    }
-  }
-
-  /**
-   * @param {CanvasRenderingContext2D} context
-   * @param {FlameBox} box
-   * @param {string} colour
-   */
-  label(context, box, colour) {
-    const used = drawLabel(context, this.model.name(box.node), rectOf(box), colour);
-    if (!used || box.width < used + 90) return;
-    const text = formatValue(this.model.value(box.node), this.model.unit);
-    context.globalAlpha = 0.75;
-    context.textAlign = "right";
-    context.fillText(text, box.left + box.width - 6, rectOf(box).top + FLAME_ROW_PX / 2 + 0.5);
-    context.textAlign = "left";
-    context.globalAlpha = 1;
+    if (!this.boxes.length) return;
+    const { canvas, frame } = this.parts;
+    const cursor = document.activeElement === frame ? this.cursor : -1;
+    const marked = { matches: this.found?.matches ?? null, hovered: this.hovered, cursor };
+    drawFlame(canvas, frame.clientWidth, this.model, this.boxes, marked);
   }
 
   /** @param {MouseEvent} event */
   boxAt(event) {
-    if (!this.canvas) return undefined;
-    const place = this.canvas.getBoundingClientRect();
+    const place = this.parts.canvas.getBoundingClientRect();
     const x = event.clientX - place.left;
     const row = Math.floor((event.clientY - place.top) / FLAME_ROW_PX);
     return this.boxes.find((box) => box.row === row && box.left <= x && x < box.left + box.width);
@@ -270,10 +192,10 @@ class FlameView {
   hover(event) {
     const box = this.boxAt(event);
     const node = box ? box.node : -1;
-    if (this.canvas) this.canvas.style.cursor = box ? "pointer" : "default";
+    this.parts.canvas.style.cursor = box ? "pointer" : "default";
     if (box) {
-      const lines = this.model.describe(node).join("\n");
-      showTooltip(lines, event.clientX + 12, event.clientY - 12, event.clientY + 8);
+      const text = this.model.describe(node).join("\n");
+      showTooltip(text, event.clientX + 12, event.clientY - 12, event.clientY + 8);
     } else hideTooltip();
     if (node === this.hovered) return;
     this.hovered = node;
@@ -281,22 +203,23 @@ class FlameView {
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  pressKey(event) {
     const { tree } = this.model;
-    const steps = /** @type {Record<string, () => void>} */ ({
-      ArrowDown: () => this.move(tree.children(this.cursor)[0] ?? this.cursor),
-      ArrowUp: () => this.move(this.cursor === this.top ? this.top : (tree.parent[this.cursor] ?? 0)),
-      ArrowLeft: () => this.move(this.cursor === this.top ? this.top : tree.sibling(this.cursor, -1)),
-      ArrowRight: () => this.move(this.cursor === this.top ? this.top : tree.sibling(this.cursor, 1)),
-      Enter: () => this.zoom(this.cursor),
-      " ": () => this.zoom(this.cursor),
-      Escape: () => this.zoom(Math.max(tree.parent[this.top] ?? 0, 0)),
+    const { cursor, top } = this;
+    /** @type {Record<string, () => void>} */
+    const actions = {
+      ArrowDown: () => this.move(tree.children(cursor)[0] ?? cursor),
+      ArrowUp: () => this.move(cursor === top ? top : (tree.parent[cursor] ?? 0)),
+      ArrowLeft: () => this.move(cursor === top ? top : tree.sibling(cursor, -1)),
+      ArrowRight: () => this.move(cursor === top ? top : tree.sibling(cursor, 1)),
+      Enter: () => this.zoom(cursor),
+      Escape: () => this.zoom(Math.max(tree.parent[top] ?? 0, 0)),
       Home: () => this.zoom(0),
-    });
-    const step = event.ctrlKey || event.metaKey || event.altKey ? undefined : steps[event.key];
-    if (!step) return;
+    };
+    const action = event.ctrlKey || event.metaKey || event.altKey ? undefined : actions[event.key];
+    if (!action) return;
     event.preventDefault();
-    step();
+    action();
   }
 
   /** @param {number} node */
@@ -305,34 +228,34 @@ class FlameView {
     this.draw();
     this.announce(node);
     const box = this.boxes.find((one) => one.node === node);
-    if (!box || !this.canvas) return;
-    const place = this.canvas.getBoundingClientRect();
+    if (!box) return;
+    const place = this.parts.canvas.getBoundingClientRect();
     const top = place.top + box.row * FLAME_ROW_PX;
-    const lines = this.model.describe(node).join("\n");
-    showTooltip(lines, place.left + box.left, top, top + FLAME_ROW_PX);
+    const text = this.model.describe(node).join("\n");
+    showTooltip(text, place.left + box.left, top, top + FLAME_ROW_PX);
   }
 
   functionTable() {
     const { unit } = this.model;
     const all = this.model.functions(this.top);
+    /** @type {(value: number, help: string) => HTMLElement} */
+    const number = (value, help) =>
+      explain(html("span", {}, formatValue(value, unit)), valueText(value, unit, help), false);
     const rows = all.slice(0, FLAME_TABLE_ROWS).map((row) => [
-      explain(html("span", {}, row.name), row.file || row.name),
-      explain(html("span", {}, formatValue(row.own, unit)), valueText(row.own, unit, "In the function itself."), false),
-      explain(html("span", {}, formatValue(row.total, unit)), valueText(row.total, unit, "With callees; recursion counts once."), false),
-      placeText(row.file, 0),
+      explain(html("span", {}, row.name), `${row.name}\n${row.file}`, false),
+      number(row.own, "Allocated in the function itself."),
+      number(row.total, "With everything that the function calls. Recursion counts once."),
+      explain(html("span", {}, baseName(row.file)), row.file, false),
     ]);
+    const headers = ["Function", "Itself", "With callees", "File"];
     const more = all.length - rows.length;
-    const table = plainTable(`Functions of ${this.flame.label}`, ["Function", "Itself", "With callees", "File"], rows);
-    return html("div", {}, table, more > 0 ? html("p", { class: "note" }, `${formatCount(more)} more functions are left out.`) : null);
+    return html(
+      "div",
+      {},
+      plainTable(`Functions of ${this.flame.label}`, headers, rows),
+      more > 0 ? html("p", { class: "note" }, `${formatCount(more)} more functions.`) : null,
+    );
   }
-}
-
-/**
- * @param {FlameBox} box
- * @returns {import("./canvas.js").Rect}
- */
-function rectOf(box) {
-  return { left: box.left, top: box.row * FLAME_ROW_PX, width: box.width, height: FLAME_ROW_PX };
 }
 
 /**
@@ -341,5 +264,5 @@ function rectOf(box) {
  * @param {string} id
  */
 export function flameSection(flame, id) {
-  return /** @type {HTMLElement} */ (new FlameView(flame, id).element);
+  return new FlameView(flame, id).element;
 }
