@@ -11,14 +11,24 @@ export class ColumnTree {
     this.parent = parent;
     /** @type {Int32Array} where the children of a node start in `order` */
     this.start = new Int32Array(count + 1);
-    for (let node = 1; node < count; node += 1) this.start[(parent[node] ?? 0) + 1]++;
-    for (let node = 0; node < count; node += 1) this.start[node + 1] += this.start[node] ?? 0;
+    for (let node = 1; node < count; node += 1) {
+      const place = (parent[node] ?? 0) + 1;
+      this.start[place] = (this.start[place] ?? 0) + 1;
+    }
+    for (let node = 0; node < count; node += 1) {
+      this.start[node + 1] = (this.start[node + 1] ?? 0) + (this.start[node] ?? 0);
+    }
     const next = this.start.slice();
     /** @type {Int32Array} the children of all nodes */
     this.order = new Int32Array(Math.max(count - 1, 0));
     const bySize = Array.from({ length: Math.max(count - 1, 0) }, (_, i) => i + 1);
     bySize.sort((a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b);
-    for (const node of bySize) this.order[next[parent[node] ?? 0]++] = node;
+    for (const node of bySize) {
+      const above = parent[node] ?? 0;
+      const place = next[above] ?? 0;
+      this.order[place] = node;
+      next[above] = place + 1;
+    }
   }
 
   get size() {
