@@ -5,7 +5,7 @@ import { formatBytes, formatShare } from "./format.js";
 import { quantity, termText } from "./quantity.js";
 import { explain } from "./tooltip.js";
 
-/** @typedef {import("./document").Part} Part */
+/** @import { Part } from "./document" */
 
 const BREAKDOWN_COLOURS = 6;
 

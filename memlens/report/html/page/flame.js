@@ -9,8 +9,8 @@ import { valueText } from "./quantity.js";
 import { onThemeChange } from "./theme.js";
 import { explain, hideTooltip, showTooltip } from "./tooltip.js";
 
-/** @typedef {import("./document").Flame} Flame */
-/** @typedef {import("./flame_model.js").FlameBox} FlameBox */
+/** @import { Flame } from "./document" */
+/** @import { FlameBox } from "./flame_model.js" */
 
 const FLAME_TABLE_ROWS = 100;
 const FLAME_HELP =

@@ -3,7 +3,7 @@
 import { formatShare, formatValue, placeText } from "./format.js";
 import { ColumnTree } from "./tree.js";
 
-/** @typedef {import("./document").Flame} Flame */
+/** @import { Flame } from "./document" */
 /** @typedef {"program" | "library" | "python"} Origin */
 /** @typedef {{node: number, left: number, width: number, row: number}} FlameBox */
 

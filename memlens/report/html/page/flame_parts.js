@@ -6,10 +6,9 @@ import { ORIGIN_LABELS } from "./flame_model.js";
 import { formatValue } from "./format.js";
 import { themeColours } from "./theme.js";
 
-/** @typedef {import("./document").Flame} Flame */
-/** @typedef {import("./flame_model.js").FlameBox} FlameBox */
-/** @typedef {import("./flame_model.js").FlameModel} FlameModel */
-/** @typedef {import("./flame_model.js").Origin} Origin */
+/** @import { Rect } from "./canvas.js" */
+/** @import { Flame } from "./document" */
+/** @import { FlameBox, FlameModel, Origin } from "./flame_model.js" */
 
 export const FLAME_ROW_PX = 20;
 const FLAME_COLOURS = {
@@ -67,7 +66,7 @@ export function flameLegend(flame, origins) {
 
 /**
  * @param {FlameBox} box
- * @returns {import("./canvas.js").Rect}
+ * @returns {Rect}
  */
 export function flameRect(box) {
   return { left: box.left, top: box.row * FLAME_ROW_PX, width: box.width, height: FLAME_ROW_PX };

@@ -1,6 +1,6 @@
 // Numbers as people read them. The units and digits are those of memlens/_text.py.
 
-/** @typedef {import("./document").Unit} Unit */
+/** @import { Cell, Unit } from "./document" */
 
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const GROUPED = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
@@ -77,7 +77,7 @@ export function formatClock(epochSeconds) {
 
 /**
  * Return a value in its unit, short enough for a table.
- * @param {import("./document").Cell} value
+ * @param {Cell} value
  * @param {Unit} unit
  */
 export function formatValue(value, unit) {
@@ -101,7 +101,7 @@ export function formatValue(value, unit) {
 
 /**
  * Return a value with all its digits: "12,345,678 bytes"; "" if the short text has them all.
- * @param {import("./document").Cell} value
+ * @param {Cell} value
  * @param {Unit} unit
  */
 export function exactValue(value, unit) {

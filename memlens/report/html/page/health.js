@@ -4,8 +4,7 @@ import { html, section } from "./dom.js";
 import { formatClock, formatDuration } from "./format.js";
 import { explain } from "./tooltip.js";
 
-/** @typedef {import("./document").HealthFact} HealthFact */
-/** @typedef {import("./document").ReportDocument} ReportDocument */
+/** @import { HealthFact, ReportDocument } from "./document" */
 
 const HEALTH_SYMBOLS = { ok: "✓", warning: "!", error: "✕" };
 

@@ -6,7 +6,7 @@ import { recordRoute, registerView } from "./links.js";
 import { termText, valueText } from "./quantity.js";
 import { explain } from "./tooltip.js";
 
-/** @typedef {import("./document").LinesOfFile} LinesOfFile */
+/** @import { LinesOfFile } from "./document" */
 
 const LINES_ID = "lines";
 const LINES_HELP = "What the lines of the program's own files allocated, beside the source where it could be read.";

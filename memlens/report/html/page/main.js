@@ -18,7 +18,7 @@ import { startTooltips } from "./tooltip.js";
 import { treemapSection } from "./treemap.js";
 import { verdictSection, windowTitle } from "./verdict.js";
 
-/** @typedef {import("./document").ReportDocument} ReportDocument */
+/** @import { ReportDocument } from "./document" */
 /** @typedef {{element: HTMLElement, label: string, note?: string}} Part */
 
 const KNOWN_FORMAT = 1;

@@ -4,6 +4,8 @@ import { html } from "./dom.js";
 import { exactValue, formatValue } from "./format.js";
 import { explain } from "./tooltip.js";
 
+/** @import { Cell, Unit } from "./document" */
+
 /** @type {Map<string, string>} */
 const glossary = new Map();
 
@@ -26,8 +28,8 @@ export function termText(term, otherwise = "") {
 
 /**
  * Return the lines that explain a value: all its digits, and what it means.
- * @param {import("./document").Cell} value
- * @param {import("./document").Unit} unit
+ * @param {Cell} value
+ * @param {Unit} unit
  * @param {string} help
  */
 export function valueText(value, unit, help) {
@@ -38,7 +40,7 @@ export function valueText(value, unit, help) {
 /**
  * Return a number in its unit that explains itself on hover and on focus.
  * @param {number} value
- * @param {import("./document").Unit} unit
+ * @param {Unit} unit
  * @param {string} help
  */
 export function quantity(value, unit, help) {

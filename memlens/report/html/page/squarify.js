@@ -1,6 +1,6 @@
 // Squarified layout of a treemap: boxes with areas as their sizes, as near to squares as possible.
 
-/** @typedef {import("./canvas.js").Rect} Rect */
+/** @import { Rect } from "./canvas.js" */
 
 /**
  * Return a rectangle for each size, in the same order. The sizes fall; together they take the share

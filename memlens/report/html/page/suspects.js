@@ -6,10 +6,7 @@ import { registerView, routeHash } from "./links.js";
 import { fact, quantity, termText } from "./quantity.js";
 import { explain } from "./tooltip.js";
 
-/** @typedef {import("./document").Suspect} Suspect */
-/** @typedef {import("./document").Hop} Hop */
-/** @typedef {import("./document").Site} Site */
-/** @typedef {import("./document").Source} Source */
+/** @import { Frame, Hop, Site, Source, Suspect, Unit } from "./document" */
 
 const SHOWN_CALLERS = 4;
 const OPEN_CARDS = 12;
@@ -94,7 +91,7 @@ function badges(suspect) {
 function numbers(suspect) {
   /** @type {HTMLElement[]} */
   const facts = [];
-  /** @type {(label: string, value: number | null, unit: import("./document").Unit, term: string, text: string) => void} */
+  /** @type {(label: string, value: number | null, unit: Unit, term: string, text: string) => void} */
   const add = (label, value, unit, term, text) => {
     if (value !== null && value !== undefined) facts.push(fact(label, quantity(value, unit, termText(term, text))));
   };
@@ -150,7 +147,7 @@ function siteItem(site) {
   if (site.bytes !== null && site.bytes !== undefined) {
     numbersOfSite.push(quantity(site.bytes, "bytes", termText("site_bytes", "Live memory that this call path allocated.")));
   }
-  /** @param {import("./document").Frame} frame */
+  /** @param {Frame} frame */
   const frameText = (frame) => [
     html("code", {}, frame.function),
     " ",

@@ -1,8 +1,6 @@
 // Sorting and filtering of a table.
 
-/** @typedef {import("./document").Table} Table */
-/** @typedef {import("./document").Column} Column */
-/** @typedef {import("./document").Cell} Cell */
+/** @import { Cell, Column, Table } from "./document" */
 
 export class TableModel {
   /** @param {Table} table */

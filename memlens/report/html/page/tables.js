@@ -8,9 +8,7 @@ import { valueText } from "./quantity.js";
 import { TableModel } from "./table_model.js";
 import { explain } from "./tooltip.js";
 
-/** @typedef {import("./document").Table} Table */
-/** @typedef {import("./document").Column} Column */
-/** @typedef {import("./document").Cell} Cell */
+/** @import { Cell, Column, Table } from "./document" */
 
 const FIRST_ROWS = 15;
 const MORE_ROWS = 200;

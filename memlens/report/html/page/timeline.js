@@ -7,8 +7,7 @@ import { nearestIndex } from "./scales.js";
 import { chartContents, chartFrame, chartX, chartY, isLimitShown, markSymbol, presentKinds } from "./timeline_chart.js";
 import { explain, hideTooltip, showTooltip } from "./tooltip.js";
 
-/** @typedef {import("./document").Timeline} Timeline */
-/** @typedef {import("./document").Series} Series */
+/** @import { Series, Timeline } from "./document" */
 
 const TIMELINE_ID = "timeline";
 const TIMELINE_TABLE_ROWS = 40;

@@ -4,9 +4,7 @@ import { svg } from "./dom.js";
 import { formatBytes, formatDuration } from "./format.js";
 import { byteTicks, timeTicks } from "./scales.js";
 
-/** @typedef {import("./document").Timeline} Timeline */
-/** @typedef {import("./document").Series} Series */
-/** @typedef {import("./document").Mark} Mark */
+/** @import { Mark, Series, Timeline } from "./document" */
 /** @typedef {{width: number, height: number, left: number, right: number, top: number, bottom: number, spanSeconds: number, maxBytes: number}} ChartFrame */
 
 export const MARK_KINDS = /** @type {const} */ (["snapshot", "alert", "deploy", "collection"]);

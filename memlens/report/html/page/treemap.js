@@ -9,9 +9,8 @@ import { onThemeChange, themeColours } from "./theme.js";
 import { hideTooltip, showTooltip } from "./tooltip.js";
 import { FAMILY_LABELS, TreemapModel } from "./treemap_model.js";
 
-/** @typedef {import("./document").Treemap} Treemap */
-/** @typedef {import("./treemap_model.js").TreemapBox} TreemapBox */
-/** @typedef {import("./treemap_model.js").Family} Family */
+/** @import { Treemap } from "./document" */
+/** @import { Family, TreemapBox } from "./treemap_model.js" */
 
 const TREEMAP_ID = "treemap";
 const TREEMAP_TABLE_ROWS = 50;

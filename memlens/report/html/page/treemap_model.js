@@ -4,8 +4,8 @@ import { formatCount, formatShare, formatValue } from "./format.js";
 import { squarify } from "./squarify.js";
 import { ColumnTree } from "./tree.js";
 
-/** @typedef {import("./document").Treemap} Treemap */
-/** @typedef {import("./canvas.js").Rect} Rect */
+/** @import { Rect } from "./canvas.js" */
+/** @import { Treemap } from "./document" */
 /** @typedef {"container" | "text" | "code" | "instance" | "rest"} Family */
 /** @typedef {{node: number, rect: Rect, depth: number, header: number}} TreemapBox */
 

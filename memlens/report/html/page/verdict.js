@@ -6,9 +6,7 @@ import { routeHash } from "./links.js";
 import { fact, quantity, termText } from "./quantity.js";
 import { explain } from "./tooltip.js";
 
-/** @typedef {import("./document").ReportDocument} ReportDocument */
-/** @typedef {import("./document").Suspect} Suspect */
-/** @typedef {import("./document").VerdictState} VerdictState */
+/** @import { ReportDocument, Suspect, VerdictState } from "./document" */
 
 /** @type {Record<VerdictState, {label: string, icon: string}>} */
 const STATES = {
