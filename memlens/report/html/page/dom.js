@@ -112,16 +112,14 @@ export function disclosure(summary, makeBody) {
   return { element, refresh };
 }
 
-/** Open all disclosures while the page is printed, and close them again. */
+/** Open all that is closed while the page is printed, and close them again. */
 export function openDisclosuresForPrint() {
   /** @type {HTMLDetailsElement[]} */
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    for (const { details, fill } of disclosures) {
-      fill();
-      if (!details.open) opened.push(details);
-      details.open = true;
-    }
+    for (const { details, fill } of disclosures) if (details.isConnected) fill();
+    opened = [...document.querySelectorAll("details")].filter((details) => !details.open);
+    for (const details of opened) details.open = true;
   });
   window.addEventListener("afterprint", () => {
     for (const details of opened) details.open = false;

@@ -86,7 +86,7 @@ export function drawFlame(canvas, width, model, boxes, marked) {
   const colours = themeColours(FLAME_COLOURS);
   for (const box of boxes) {
     const isFound = marked.matches?.[box.node];
-    const shade = textFraction(model.name(box.node) + model.file(box.node)) * 0.28;
+    const shade = textFraction(model.name(box.node) + model.file(box.node)) * 0.4;
     let fill = mixColours(colours[model.origin(box.node)], colours.surface, shade);
     if (isFound) fill = colours.found;
     else if (marked.matches) fill = mixColours(fill, colours.surface, 0.6);

@@ -127,12 +127,16 @@ function pathChain(path) {
 function whereAllocated(suspect) {
   if (!suspect.sites.length && !suspect.source.length) return null;
   const sites = suspect.sites.map(siteItem);
+  const [first, ...others] = suspect.source;
   return html(
     "div",
     { class: "where" },
     html("h4", {}, suspect.sites.length ? "Allocated at" : "In the source"),
     sites.length ? html("ol", { class: "sites" }, ...sites) : null,
-    ...suspect.source.map(sourceBlock),
+    first ? sourceBlock(first) : null,
+    others.length
+      ? html("details", {}, html("summary", {}, `${others.length} more ${others.length === 1 ? "place" : "places"} in the source`), ...others.map(sourceBlock))
+      : null,
   );
 }
 

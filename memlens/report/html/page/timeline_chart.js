@@ -108,6 +108,7 @@ export function chartContents(timeline, shown, frame) {
       const number = timeline.series.indexOf(series);
       return svg("path", { class: `line series-${number % 6}`, d: linePath(series, timeline.seconds, frame) });
     }),
+    ...shown.flatMap((series) => dots(timeline, series, frame)),
     ...markLanes(timeline, frame),
   ];
 }
@@ -144,7 +145,8 @@ function limitLine(timeline, frame) {
 }
 
 /**
- * Return the path of a series; it is interrupted where there is no value.
+ * Return the path of a series. It is interrupted where there is no value, unless most have none: the
+ * sizes that only snapshots know are joined.
  * @param {Series} series
  * @param {number[]} seconds
  * @param {ChartFrame} frame
@@ -152,9 +154,10 @@ function limitLine(timeline, frame) {
 function linePath(series, seconds, frame) {
   let path = "";
   let isDown = false;
+  const joins = isSparse(series);
   series.bytes.forEach((bytes, i) => {
     if (bytes === null) {
-      isDown = false;
+      isDown = isDown && joins;
       return;
     }
     const x = chartX(frame, seconds[i] ?? 0).toFixed(1);
@@ -162,6 +165,27 @@ function linePath(series, seconds, frame) {
     isDown = true;
   });
   return path;
+}
+
+/** @param {Series} series */
+function isSparse(series) {
+  return series.bytes.filter((bytes) => bytes !== null).length * 2 < series.bytes.length;
+}
+
+/**
+ * Return dots for the values of a series that has few.
+ * @param {Timeline} timeline
+ * @param {Series} series
+ * @param {ChartFrame} frame
+ */
+function dots(timeline, series, frame) {
+  if (!isSparse(series) && series.bytes.length > 2) return [];
+  const number = timeline.series.indexOf(series) % 6;
+  return series.bytes.flatMap((bytes, i) => {
+    if (bytes === null) return [];
+    const cx = chartX(frame, timeline.seconds[i] ?? 0);
+    return [svg("circle", { class: `series-${number}`, cx, cy: chartY(frame, bytes), r: 2.5 })];
+  });
 }
 
 /**

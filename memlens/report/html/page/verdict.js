@@ -14,7 +14,7 @@ const STATES = {
   "no leak": { label: "No leak found", icon: "M4 12.5 10 18 20 6.5" },
   "unexplained growth": { label: "Unexplained growth", icon: "M4 18 10 11 14 14 20 6M15 6h5v5" },
   unknown: { label: "Cannot tell", icon: "M9 9a3 3 0 1 1 4.5 2.6C12.400 12.400 12 13 12 14.500M12 18v.5" },
-  none: { label: "Report", icon: "M5 20V10M12 20V4M19 20v-7" },
+  none: { label: "Overview", icon: "M5 20V10M12 20V4M19 20v-7" },
 };
 const SHOWN_DETAILS = 3;
 
@@ -25,6 +25,7 @@ const SHOWN_DETAILS = 3;
 export function verdictSection(report) {
   const { verdict } = report;
   const state = STATES[verdict.state] ?? STATES.none;
+  const [first, rest] = firstSentence(verdict.sentence || report.title);
   const kind = verdict.state.replaceAll(" ", "-");
   const icon = svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, svg("path", { d: state.icon }));
   const confidence = verdict.confidence
@@ -37,11 +38,22 @@ export function verdictSection(report) {
     "section",
     { id: "verdict", class: `verdict ${kind}`, "aria-labelledby": "verdict-heading", tabindex: -1 },
     html("p", { class: "eyebrow" }, icon, html("span", {}, state.label), confidence),
-    html("h1", { id: "verdict-heading" }, ...markedSentence(verdict.sentence || report.title, report.suspects)),
-    lineToChange(report.suspects),
+    html("h1", { id: "verdict-heading" }, ...markedSentence(first, report.suspects)),
+    rest ? html("p", { class: "lede" }, ...markedSentence(rest, report.suspects)) : null,
+    whatToDo(report.suspects),
     detailList(verdict.details),
     factRow(report),
   );
+}
+
+/**
+ * Return the first sentence of a text, and the rest.
+ * @param {string} text
+ * @returns {[string, string]}
+ */
+function firstSentence(text) {
+  const end = text.search(/\. \p{Lu}/u);
+  return end < 0 ? [text, ""] : [text.slice(0, end + 1), text.slice(end + 2)];
 }
 
 /**
@@ -67,25 +79,28 @@ function markedSentence(sentence, suspects) {
 }
 
 /**
- * Return where to look first: the innermost frame of the largest site of the first suspect.
+ * Return what to do about the first suspect, and the lines that allocate what accumulates.
  * @param {Suspect[]} suspects
  */
-function lineToChange(suspects) {
+function whatToDo(suspects) {
   const [first] = suspects;
-  const frame = first?.sites[0]?.frames[0];
-  if (!first || (!frame && !first.advice)) return null;
+  const frames = first?.sites[0]?.frames.slice(0, 2) ?? [];
+  if (!first || (!frames.length && !first.advice)) return null;
   const link = routeHash(`suspect-${first.id}`);
-  const place = frame
-    ? explain(
-        html("a", { class: "place", href: link }, html("code", {}, `${baseName(frame.file)}:${frame.line}`)),
-        `${frame.file}:${frame.line}\nThe line that allocates most of what accumulates.`,
-      )
-    : null;
+  const places = frames.flatMap((frame, i) => [
+    i ? ", called from " : "",
+    explain(
+      html("a", { class: "place", href: link }, html("code", {}, `${baseName(frame.file)}:${frame.line}`)),
+      `${frame.file}:${frame.line}\n${i ? "The caller of the line that allocates." : "The line that allocates most of what accumulates."}`,
+    ),
+    " in ",
+    html("code", {}, frame.function),
+  ]);
   return html(
     "div",
     { class: "change" },
-    html("p", {}, html("b", {}, "Look at "), place ?? html("a", { href: link }, first.holder), frame ? html("span", { class: "in" }, " in ", html("code", {}, frame.function)) : null),
-    first.advice ? html("p", { class: "advice" }, first.advice) : null,
+    first.advice ? html("p", {}, html("b", {}, "What to do: "), first.advice) : null,
+    places.length ? html("p", {}, html("b", {}, "Allocated at "), ...places) : null,
     suspects.length > 1 ? html("p", {}, html("a", { href: "#suspects" }, `All ${suspects.length} suspects`)) : null,
   );
 }
