@@ -64,7 +64,8 @@ class CallColumns:
 
     def _plant(self, paths: list[tuple[tuple[int, ...], list[int]]]) -> None:
         """Add the nodes of sorted paths: what two neighbours share is there already."""
-        stack, previous = [0], ()
+        stack = [0]
+        previous: tuple[int, ...] = ()
         for path, values in paths:
             shared = _shared_length(previous, path)
             del stack[shared + 1 :]

@@ -47,9 +47,7 @@ def _card(
         "growth_elements": suspect.count_growth,
         "retained_bytes": suspect.retained_bytes,
         "bytes_per_hour": finite(suspect.growth_bytes_per_hour),
-        "native": [
-            {"text": cut(one), "bytes": one.growth_bytes} for one in suspect.native_growth
-        ],
+        "native": [{"text": cut(one), "bytes": one.growth_bytes} for one in suspect.native_growth],
         "gains": [cut(name) for name in suspect.growing_types],
         "path": _path(suspect.path, limits),
         "sites": _sites(suspect.sites, limits),
@@ -137,4 +135,4 @@ def _source(sites: Iterable[SiteShare], source: SourceReader) -> list[dict[str, 
 
 def _own_frame(path: tuple[Frame, ...]) -> Frame | None:
     own = [frame for frame in path if not is_library_file(frame.file)]
-    return (own or list(path) or [None])[-1]
+    return own[-1] if own else path[-1] if path else None

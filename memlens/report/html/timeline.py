@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from memlens._text import format_count
@@ -51,7 +52,9 @@ def timeline_of(
     moments = [*_of_snapshots(snapshots[-limits.points // 4 :])]
     points = thinned(history, max(6, limits.points - len(moments)))
     clock = _clock(points)
-    moments += [_Moment(clock(point), point.rss_bytes, malloc=point.malloc_bytes) for point in points]
+    moments += [
+        _Moment(clock(point), point.rss_bytes, malloc=point.malloc_bytes) for point in points
+    ]
     if len(moments) < 2:
         return None
     moments.sort(key=lambda moment: moment.timestamp)
@@ -130,7 +133,7 @@ def _limit(
 
 
 def _collections(points: Sequence[HistoryPoint], clock: Any) -> Iterable[Mark]:
-    for before, after in zip(points, points[1:], strict=False):
+    for before, after in pairwise(points):
         count = after.full_collections - before.full_collections
         if count > 0:
             text = f"{format_count(count)} full collection{'s' if count > 1 else ''}"

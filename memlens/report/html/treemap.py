@@ -35,13 +35,13 @@ class Box(NamedTuple):
     """A node of the picture: an object, or the children of an object that have no own box.
 
     ``parent`` is the number of a box, -1 for the first one, the process. ``node`` is that of the
-    object, that of the parent for a rest. ``count`` is the number of objects that the box stands for,
-    of a rest that of its topmost objects. ``is_rest`` tells the two kinds apart.
+    object, that of the parent for a rest. ``object_count`` is the number of objects that the box
+    stands for, of a rest that of its topmost objects. ``is_rest`` tells the two kinds apart.
     """
 
     parent: int
     node: int
-    count: int
+    object_count: int
     retained_bytes: int
     shallow_bytes: int
     native_bytes: int
@@ -170,7 +170,7 @@ def treemap_of(snapshot: HeapSnapshot, limits: Limits) -> dict[str, Any]:
         "name": [names.number(text) for text in _names(graph, boxes)],
         "type": [types.number("" if box.is_rest or not box.node else graph.type_of(box.node))
                  for box in boxes],
-        "count": [box.count for box in boxes],
+        "count": [box.object_count for box in boxes],
         "retained": [box.retained_bytes for box in boxes],
         "shallow": [box.shallow_bytes for box in boxes],
         "native": [box.native_bytes for box in boxes],
@@ -207,7 +207,7 @@ def _names(graph: HeapGraph, boxes: list[Box]) -> Iterator[str]:
             edges.update(_edges_to(graph, parent, children))
     for box in boxes:
         if box.is_rest:
-            yield f"{format_count(box.count)} more objects"
+            yield f"{format_count(box.object_count)} more objects"
         elif not box.node:
             yield f"process {graph.facts.get('pid', '')}"
         else:

@@ -25,7 +25,7 @@ _YEAR_SECONDS = 365 * 24 * _HOUR_SECONDS
 _MAX_HOLDER = 120  # characters of a name in the sentence
 _FEW = "Two snapshots cannot distinguish a leak from one-time growth: run longer, or take more."
 _CONFIDENCE = {
-    "high": "Confidence is high: the suspects explain most of the growth, over three intervals or more.",
+    "high": "Confidence is high: the suspects explain most of the growth over three intervals or more.",
     "medium": "Confidence is medium: there are few snapshots, or part of the growth is unexplained.",
     "low": "Confidence is low: there are too few snapshots.",
 }
@@ -182,7 +182,9 @@ def _until_limit(
         return "; how long until a limit is not known, since no limit was read"
     rate = _resident_rate(detectors) or _rate_of_suspects(leaks)
     if rate is None:
-        return f"; how long until the limit of {format_bytes(headroom.limit_bytes)} is not known yet"
+        return (
+            f"; how long until the limit of {format_bytes(headroom.limit_bytes)} is not known yet"
+        )
     room = headroom.limit_bytes - headroom.rss_bytes
     return _reaches(max(0.0, room / rate * _HOUR_SECONDS), headroom.limit_bytes)
 
