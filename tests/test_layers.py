@@ -110,7 +110,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations"},
+        {"demo", "run", "views", "allocations", "html"},
         {"exit_report", "last_moment", "output", "script"},
         {"child_reports"},
     ],

@@ -132,6 +132,7 @@ class MemoryProfiler:
             max_snapshot_bytes=max_snapshot_bytes,
             max_reports=max_reports,
         )
+        self._limit_bytes = limit
         self._interval = _stretching if snapshot_interval is None else snapshot_interval
         self._alert_interval = alert_interval
         self._clock = clock
@@ -394,6 +395,7 @@ class MemoryProfiler:
             self.health(),
             self._breakdown(),
             program_name(),
+            self._limit_bytes,
         )
 
     def _breakdown(self) -> MemoryBreakdown | None:

@@ -61,7 +61,7 @@ class ProfilerReport:
     report for each series. ``withdrawn`` has the alerts that later snapshots did not confirm.
     ``history``: memory over the whole time, in a few thousand points; ``marks``: alerts and what the
     program marked. ``health`` is that of the profiler; ``breakdown`` is None where the system does not
-    report it. ``command``: the name of the program.
+    report it. ``command``: the name of the program; ``limit_bytes``: the limit that it set.
     """
 
     pid: int
@@ -79,6 +79,7 @@ class ProfilerReport:
     health: dict[str, Any] = field(default_factory=dict)
     breakdown: MemoryBreakdown | None = None
     command: str | None = None
+    limit_bytes: int | None = None
 
     def __repr__(self) -> str:
         suspects = "no leak analysis" if self.leaks is None else f"{len(self.leaks)} suspects"
@@ -120,6 +121,7 @@ class ProfilerReport:
             "health": self.health,
             "breakdown": self.breakdown.to_dict() if self.breakdown else None,
             "command": self.command,
+            "limit_bytes": self.limit_bytes,
         }
 
     def to_html(self, path: str | os.PathLike[str], *, source: bool = False) -> int:
@@ -145,6 +147,7 @@ class ProfilerReport:
             pid=self.pid,
             command=self.command,
             seconds=self.seconds,
+            limit_bytes=self.limit_bytes,
             notes=notes,
         )
 

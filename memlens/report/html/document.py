@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from memlens.allocations.profile.allocation_profile import AllocationProfile
@@ -34,7 +34,7 @@ from memlens.report.html.timeline import points_of_snapshots, timeline_of
 from memlens.report.html.treemap import treemap_of
 from memlens.report.html.verdict import Headroom, verdict_of
 
-__all__ = ("FORMAT", "Inputs", "document_of", "document_text")
+__all__ = ("FORMAT", "Inputs", "document_of", "document_text", "verdict_of_inputs")
 
 FORMAT = 1
 _MAX_HALVINGS = 8
@@ -45,9 +45,11 @@ _MAX_MISSING = 50
 class Inputs:
     """The values that a report presents; everything may be missing.
 
-    ``snapshots``: of one process, by time. ``history``: points of memory over time. ``health``: what
-    `MemoryProfiler.health` returns. ``pid`` and ``command`` are those of the process, where they are
-    not those of the snapshots or the profile; ``seconds`` is how long it was observed.
+    ``snapshots``: of one process, by time. ``earlier_profiles``: those before ``allocations``.
+    ``history``: points of memory over time. ``health``: what `MemoryProfiler.health` returns.
+    ``pid`` and ``command`` are those of the process, where they are not those of the snapshots or the
+    profile; ``seconds`` is how long it was observed. ``limit_bytes``: the limit on resident memory
+    that the user set, if not that of the system.
     ``reads_source``: whether source files may be read. ``notes``: further sentences about what is
     missing.
     """
@@ -55,6 +57,7 @@ class Inputs:
     snapshots: Sequence[HeapSnapshot] = ()
     leaks: LeakReport | None = None
     allocations: AllocationProfile | None = None
+    earlier_profiles: Sequence[AllocationProfile] = ()
     history: Sequence[HistoryPoint] = ()
     marks: Sequence[Mark] = ()
     detectors: Sequence[DetectorReport] = ()
@@ -64,6 +67,7 @@ class Inputs:
     pid: int | None = None
     command: str | None = None
     seconds: float | None = None
+    limit_bytes: int | None = None
     reads_source: bool = False
     notes: Sequence[str] = ()
 
@@ -94,27 +98,20 @@ def document_of(
     last = snapshots[-1] if snapshots else None
     first_time = snapshots[0].timestamp if len(snapshots) > 1 else None
     tables, notes = _tables(inputs, most)
-    flame = None if profile is None else flame_of(profile, most)
     document = {
         "format": FORMAT,
         "memlens": _version(),
         "title": _title(inputs),
         "made_at": time.time() if made_at is None else made_at,
         "process": _process(inputs),
-        "verdict": verdict_of(
-            inputs.leaks,
-            detectors=inputs.detectors,
-            headroom=_headroom(inputs),
-            withdrawn=inputs.withdrawn,
-            snapshots=snapshots,
-            allocations=profile,
-            limits=most,
+        "verdict": verdict_of_inputs(inputs, most),
+        "timeline": timeline_of(
+            inputs.history, snapshots, inputs.marks, most, limit_bytes=inputs.limit_bytes
         ),
-        "timeline": timeline_of(inputs.history, snapshots, inputs.marks, most),
         "suspects": []
         if inputs.leaks is None
         else suspects_of(inputs.leaks, source, most, first_time),
-        "flames": [] if flame is None else [flame],
+        "flames": _flames(inputs, most),
         "treemap": None if last is None else treemap_of(last, most),
         "tables": tables,
         "lines": [] if profile is None else lines_of(profile, source, most),
@@ -125,6 +122,35 @@ def document_of(
     missing = [*_missing(document, inputs), *notes, *inputs.notes]
     document["missing"] = [cut_text(text) for text in dict.fromkeys(missing)][:_MAX_MISSING]
     return document
+
+
+def verdict_of_inputs(inputs: Inputs, limits: Limits | None = None) -> dict[str, Any]:
+    """Return the verdict of a report."""
+    return verdict_of(
+        inputs.leaks,
+        detectors=inputs.detectors,
+        headroom=_headroom(inputs),
+        withdrawn=inputs.withdrawn,
+        snapshots=inputs.snapshots,
+        allocations=inputs.allocations,
+        limits=limits,
+    )
+
+
+def _flames(inputs: Inputs, limits: Limits) -> list[dict[str, Any]]:
+    """Return the flame graphs of all profiles, the newest first; they share the budget of nodes."""
+    last = inputs.allocations
+    profiles = [] if last is None else [last, *reversed(inputs.earlier_profiles)]
+    share = replace(limits, nodes=max(2, limits.nodes // max(1, len(profiles))))
+    flames = []
+    for number, profile in enumerate(profiles, start=1):
+        flame = flame_of(profile, share)
+        if flame is not None and len(profiles) > 1:
+            began = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(profile.facts.started_at))
+            flame["key"] += f"-{number}"
+            flame["label"] += f", profile since {began} UTC"
+        flames += [] if flame is None else [flame]
+    return flames
 
 
 def _escaped(document: dict[str, Any]) -> str:
@@ -190,10 +216,10 @@ def _seconds(inputs: Inputs) -> float | None:
 
 def _headroom(inputs: Inputs) -> Headroom | None:
     """Return resident memory and its limit at the last instant for which both are known."""
-    for point in reversed(inputs.history):
-        if point.limit_bytes is not None:
-            return Headroom(point.rss_bytes, point.limit_bytes)
-    for rss, limit in reversed(points_of_snapshots(inputs.snapshots)):
+    known = inputs.limit_bytes
+    points = [(point.rss_bytes, point.limit_bytes) for point in inputs.history[-1:]]
+    for rss, limit in [*points, *reversed(points_of_snapshots(inputs.snapshots))]:
+        limit = limit if known is None else known
         if rss is not None and limit is not None:
             return Headroom(rss, limit)
     return None

@@ -16,7 +16,7 @@ from memlens.heap.graph.matching import check_same_process
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
-from memlens.report.html.document import Inputs, document_of, document_text
+from memlens.report.html.document import Inputs, document_of, document_text, verdict_of_inputs
 from memlens.report.html.page import Page, installed_page
 
 __all__ = ("MAX_REPORT_BYTES", "HtmlReport", "write_value")
@@ -42,6 +42,7 @@ class HtmlReport:
         snapshots: Iterable[HeapSnapshot] = (),
         leaks: LeakReport | None = None,
         allocations: AllocationProfile | None = None,
+        earlier_profiles: Iterable[AllocationProfile] = (),
         source: bool = False,
         baseline: Baseline | str | os.PathLike[str] | None = None,
         **others: Any,
@@ -56,8 +57,15 @@ class HtmlReport:
             leaks = find_leaks(ordered, min_growth_bytes=least)
         if leaks is not None and known is not None:
             leaks = leaks.against(known)
+        earlier = list(earlier_profiles)
+        for profile in earlier:
+            _check("earlier_profiles", profile, AllocationProfile)
         self.inputs = Inputs(
-            snapshots=ordered, leaks=leaks, allocations=allocations, reads_source=source
+            snapshots=ordered,
+            leaks=leaks,
+            allocations=allocations,
+            earlier_profiles=earlier,
+            reads_source=source,
         )
         if others:
             self.inputs = replace(self.inputs, **others)
@@ -65,6 +73,11 @@ class HtmlReport:
     def __repr__(self) -> str:
         suspects = 0 if self.inputs.leaks is None else len(self.inputs.leaks)
         return f"<HtmlReport: {len(self.inputs.snapshots)} snapshots, {suspects} suspects>"
+
+    @property
+    def verdict(self) -> str:
+        """The sentence that says whether memory leaks, what holds it, how long until the limit."""
+        return str(verdict_of_inputs(self.inputs)["sentence"])
 
     def document(self) -> dict[str, Any]:
         """Return the data of the report as JSON-ready values: for tests and other front ends."""

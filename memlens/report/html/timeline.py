@@ -47,8 +47,13 @@ def timeline_of(
     snapshots: Sequence[HeapSnapshot],
     marks: Iterable[Mark],
     limits: Limits,
+    *,
+    limit_bytes: int | None = None,
 ) -> dict[str, Any] | None:
-    """Return the timeline; None where there are fewer than two instants."""
+    """Return the timeline; None where there are fewer than two instants.
+
+    ``limit_bytes``: the limit that the user set, if not that of the system.
+    """
     moments = [*_of_snapshots(snapshots[-limits.points // 4 :])]
     points = thinned(history, max(6, limits.points - len(moments)))
     clock = _clock(points)
@@ -60,6 +65,8 @@ def timeline_of(
     moments.sort(key=lambda moment: moment.timestamp)
     start = moments[0].timestamp
     limit, source = _limit(history, snapshots)
+    if limit_bytes is not None:
+        limit, source = limit_bytes, "set by the program"
     found = [*marks, *_collections(points, clock), *marks_of_snapshots(snapshots)]
     return {
         "start": start,
