@@ -1,8 +1,8 @@
 """The page: template, style and scripts of the front end as one HTML file with the data in it.
 
 The front end consists of ES modules, which a browser does not load from ``file://``. So they are
-joined to one script, in the order in which they import each other, with the lines of import and export
-removed. That needs a few rules, which are checked here: names are imported as they are, and no two
+joined to one script, in the order in which they import each other, without the lines of import, the
+words of export and the lines that are comment only. That needs a few rules, which are checked here: names are imported as they are, and no two
 modules define the same name at their top level.
 """
 
@@ -32,6 +32,10 @@ _DEFINED = re.compile(
     r"^(?:export )?(?:async function\*?|function\*?|const|let|class|var)\s+(\w+)", re.MULTILINE
 )
 _LEFT = re.compile(r"^\s*(?:import\b(?!\.meta)|export\b)|\bimport\s*\(", re.MULTILINE)
+_LINES_OF_COMMENT = re.compile(
+    r"^[ \t]*(?:/\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)[ \t]*\n", re.MULTILINE
+)
+_TYPE = re.compile(r"/\*\*(?:[^*]|\*(?!/))*\*/")  # written with import(), which is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +98,11 @@ def bundle(modules: Mapping[str, str]) -> str:
     _check_names(modules)
     parts = []
     for name in _in_order(imports):
-        text = _EXPORT.sub("", _IMPORT.sub("", modules[name])).strip()
-        left = _LEFT.search(text)
+        text = _EXPORT.sub("", _IMPORT.sub("", _LINES_OF_COMMENT.sub("", modules[name]))).strip()
+        code = _TYPE.sub("", text)
+        left = _LEFT.search(code)
         if left is not None:
-            line = text[left.start() :].strip().partition("\n")[0]
+            line = code[left.start() :].strip().partition("\n")[0]
             raise OutputError(f"{name}: this import or export cannot be joined: {line}")
         if re.search(r"</script|<!--", text, re.IGNORECASE):
             raise OutputError(f"{name} must not contain </script or <!--")
