@@ -60,9 +60,12 @@ export function showTooltip(text, left, top, bottom) {
 
 /** @param {Event} event */
 function showExplanation(event) {
-  if (!(event.target instanceof Element)) return;
-  const owner = event.target.closest("[data-explained]");
-  if (!owner) return;
+  const owner = event.target instanceof Element ? event.target.closest("[data-explained]") : null;
+  if (owner) showExplanationOf(owner);
+}
+
+/** @param {Element} owner */
+function showExplanationOf(owner) {
   const text = explanations.get(owner);
   const lines = typeof text === "function" ? text() : text;
   if (!lines) return;
@@ -80,6 +83,13 @@ function hideExplanation(event) {
   if (owner && owner === tooltipOwner) hideTooltip();
 }
 
+/** Keep the tooltip at what has the focus while the page scrolls; else hide it. */
+function followOwner() {
+  const owner = tooltipOwner;
+  if (owner && owner === document.activeElement) showExplanationOf(owner);
+  else if (owner) hideTooltip();
+}
+
 /** Put the tooltip into the page and listen for hover and focus. */
 export function startTooltips() {
   tooltipBox = html("div", { id: "tooltip", role: "tooltip", hidden: true });
@@ -88,7 +98,7 @@ export function startTooltips() {
   document.addEventListener("focusin", showExplanation);
   document.addEventListener("mouseout", hideExplanation);
   document.addEventListener("focusout", hideExplanation);
-  document.addEventListener("scroll", hideTooltip, { capture: true, passive: true });
+  document.addEventListener("scroll", followOwner, { capture: true, passive: true });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") hideTooltip();
   });
