@@ -52,7 +52,8 @@ def test_empty_page_is_at_most_150_kilobytes():
 def test_data_of_another_format_is_refused_in_words(chromium):
     path = write_report(document(format=99), chromium.folder / "other.html")
     chromium.driver.get(path.as_uri())
-    assert "has format 99" in chromium.text("#loading")
+    failure = "const e = document.getElementById('loading'); return e && e.textContent"
+    assert "has format 99" in chromium.until(failure)
     assert any("has format 99" in entry["message"] for entry in chromium.logs("browser"))
 
 

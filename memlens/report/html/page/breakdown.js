@@ -22,7 +22,11 @@ export function breakdownSection(breakdown) {
   parts.forEach((part, i) => {
     const piece = html("span", { class: `part-${i % BREAKDOWN_COLOURS}` });
     piece.style.width = `${(100 * part.bytes) / whole}%`;
-    explain(piece, `${part.label}: ${formatBytes(part.bytes)}, ${formatShare(part.bytes / whole)}\n${part.help}`, false);
+    explain(
+      piece,
+      `${part.label}: ${formatBytes(part.bytes)}, ${formatShare(part.bytes / whole)}\n${part.help}`,
+      false,
+    );
     bar.append(piece);
   });
   const rows = breakdown.parts.flatMap((part) => partRows(part, whole, 0, parts.indexOf(part)));
@@ -37,15 +41,36 @@ export function breakdownSection(breakdown) {
     "breakdown",
     "What the process's memory consists of",
     "",
-    html("p", {}, quantity(total, "bytes", termText("resident", "The physical memory of the process.")), " resident memory"),
+    html(
+      "p",
+      {},
+      quantity(total, "bytes", termText("resident", "The physical memory of the process.")),
+      " resident memory",
+    ),
     bar,
     html(
       "div",
-      { class: "scroll", tabindex: 0, role: "region", "aria-label": "Parts of the resident memory" },
+      {
+        class: "scroll",
+        tabindex: 0,
+        role: "region",
+        "aria-label": "Parts of the resident memory",
+      },
       html(
         "table",
         { class: "plain parts" },
-        html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "Part"), html("th", { scope: "col", class: "number" }, "Size"), html("th", { scope: "col", class: "number" }, "Share"), html("th", { scope: "col" }, "What it is"))),
+        html(
+          "thead",
+          {},
+          html(
+            "tr",
+            {},
+            html("th", { scope: "col" }, "Part"),
+            html("th", { scope: "col", class: "number" }, "Size"),
+            html("th", { scope: "col", class: "number" }, "Share"),
+            html("th", { scope: "col" }, "What it is"),
+          ),
+        ),
         html("tbody", {}, ...rows),
       ),
     ),
@@ -69,7 +94,10 @@ function barLabel(parts, whole) {
  * @returns {HTMLElement[]}
  */
 function partRows(part, whole, depth, colour) {
-  const swatch = depth === 0 && colour >= 0 ? html("i", { class: `swatch part-${colour % BREAKDOWN_COLOURS}` }) : null;
+  const swatch =
+    depth === 0 && colour >= 0
+      ? html("i", { class: `swatch part-${colour % BREAKDOWN_COLOURS}` })
+      : null;
   const row = html(
     "tr",
     { class: depth ? "inner" : null },

@@ -134,7 +134,9 @@ export function openDisclosuresForPrint() {
  * @param {Child[][]} rows
  */
 export function plainTable(caption, headers, rows) {
-  const head = headers.map((text, i) => html("th", { scope: "col", class: i ? "number" : null }, text));
+  const head = headers.map((text, i) =>
+    html("th", { scope: "col", class: i ? "number" : null }, text),
+  );
   const body = rows.map((row) => {
     const cells = row.map((cell, i) =>
       i ? html("td", { class: "number" }, cell) : html("th", { scope: "row" }, cell),
@@ -178,7 +180,9 @@ export function onResize(element, action) {
 export function crumbList(entries, open) {
   const items = entries.map(({ node, text }, i) => {
     const isLast = i === entries.length - 1;
-    const step = isLast ? html("span", { "aria-current": "true" }, text) : button(text, () => open(node));
+    const step = isLast
+      ? html("span", { "aria-current": "true" }, text)
+      : button(text, () => open(node));
     return html("li", {}, step);
   });
   return html("ol", {}, ...items);

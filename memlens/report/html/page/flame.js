@@ -113,7 +113,11 @@ class FlameView {
   record(isStep) {
     const measure = this.model.measure?.key ?? "";
     const isFirst = measure === this.flame.measures[0]?.key;
-    const values = { measure: isFirst ? null : measure, search: this.search, zoom: this.top || null };
+    const values = {
+      measure: isFirst ? null : measure,
+      search: this.search,
+      zoom: this.top || null,
+    };
     recordRoute(this.id, values, isStep);
   }
 
@@ -241,12 +245,14 @@ class FlameView {
     /** @type {(value: number, help: string) => HTMLElement} */
     const number = (value, help) =>
       explain(html("span", {}, formatValue(value, unit)), valueText(value, unit, help), false);
-    const rows = all.slice(0, FLAME_TABLE_ROWS).map((row) => [
-      explain(html("span", {}, row.name), `${row.name}\n${row.file}`, false),
-      number(row.own, "Allocated in the function itself."),
-      number(row.total, "With everything that the function calls. Recursion counts once."),
-      explain(html("span", {}, baseName(row.file)), row.file, false),
-    ]);
+    const rows = all
+      .slice(0, FLAME_TABLE_ROWS)
+      .map((row) => [
+        explain(html("span", {}, row.name), `${row.name}\n${row.file}`, false),
+        number(row.own, "Allocated in the function itself."),
+        number(row.total, "With everything that the function calls. Recursion counts once."),
+        explain(html("span", {}, baseName(row.file)), row.file, false),
+      ]);
     const headers = ["Function", "Itself", "With callees", "File"];
     const more = all.length - rows.length;
     return html(

@@ -1,6 +1,13 @@
 // The elements of a flame graph, and how its boxes are drawn.
 
-import { drawLabel, drawOutline, mixColours, pictureFrame, prepareCanvas, textFraction } from "./canvas.js";
+import {
+  drawLabel,
+  drawOutline,
+  mixColours,
+  pictureFrame,
+  prepareCanvas,
+  textFraction,
+} from "./canvas.js";
 import { button, html } from "./dom.js";
 import { ORIGIN_LABELS } from "./flame_model.js";
 import { formatValue } from "./format.js";
@@ -60,7 +67,9 @@ export function flameLegend(flame, origins) {
   const present = new Set(flame.file.map((file) => origins[file]));
   const entries = /** @type {Origin[]} */ (["program", "library", "python"])
     .filter((origin) => present.has(origin))
-    .map((origin) => html("li", {}, html("i", { class: `swatch ${origin}` }), ORIGIN_LABELS[origin]));
+    .map((origin) =>
+      html("li", {}, html("i", { class: `swatch ${origin}` }), ORIGIN_LABELS[origin]),
+    );
   return html("ul", { class: "legend", "aria-label": "Colours" }, ...entries);
 }
 

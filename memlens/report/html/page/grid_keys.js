@@ -22,7 +22,14 @@ export function moveInGrid(event) {
   const target = event.target instanceof Element ? event.target : null;
   const cell = target?.closest("td, th");
   const step = GRID_STEPS[event.key];
-  if (!(cell instanceof HTMLTableCellElement) || !step || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (
+    !(cell instanceof HTMLTableCellElement) ||
+    !step ||
+    event.ctrlKey ||
+    event.altKey ||
+    event.metaKey
+  )
+    return;
   const table = cell.closest("table");
   const row = cell.parentElement;
   if (!table || !(row instanceof HTMLTableRowElement)) return;

@@ -14,7 +14,12 @@ const HEALTH_SYMBOLS = { ok: "✓", warning: "!", error: "✕" };
  */
 export function healthSection(facts) {
   const rows = facts.map((one) => {
-    const symbol = html("span", { class: `state ${one.state}` }, html("span", { "aria-hidden": "true" }, HEALTH_SYMBOLS[one.state]), html("span", { class: "unseen" }, one.state));
+    const symbol = html(
+      "span",
+      { class: `state ${one.state}` },
+      html("span", { "aria-hidden": "true" }, HEALTH_SYMBOLS[one.state]),
+      html("span", { class: "unseen" }, one.state),
+    );
     return html(
       "div",
       { class: one.state },
@@ -52,15 +57,30 @@ export function aboutSection(report) {
     "about",
     "About this report",
     "",
-    html("dl", { class: "about" }, ...known.map(([label, value]) => html("div", {}, html("dt", {}, label), html("dd", {}, value)))),
+    html(
+      "dl",
+      { class: "about" },
+      ...known.map(([label, value]) =>
+        html("div", {}, html("dt", {}, label), html("dd", {}, value)),
+      ),
+    ),
     report.missing.length ? html("h3", {}, "What is not in this report, and why") : null,
-    report.missing.length ? html("ul", { class: "missing" }, ...report.missing.map((text) => html("li", {}, text))) : null,
+    report.missing.length
+      ? html("ul", { class: "missing" }, ...report.missing.map((text) => html("li", {}, text)))
+      : null,
     terms.length ? glossaryPart(terms) : null,
   );
 }
 
 /** @param {[string, string][]} terms */
 function glossaryPart(terms) {
-  const entries = terms.map(([term, text]) => html("div", {}, html("dt", {}, term.replaceAll("_", " ")), html("dd", {}, text)));
-  return html("details", { id: "glossary" }, html("summary", {}, "Glossary"), html("dl", { class: "about" }, ...entries));
+  const entries = terms.map(([term, text]) =>
+    html("div", {}, html("dt", {}, term.replaceAll("_", " ")), html("dd", {}, text)),
+  );
+  return html(
+    "details",
+    { id: "glossary" },
+    html("summary", {}, "Glossary"),
+    html("dl", { class: "about" }, ...entries),
+  );
 }

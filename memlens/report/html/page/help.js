@@ -14,13 +14,19 @@ const KEYS = [
 
 /** Return the dialog with the keys and the button that opens it. */
 export function helpDialog() {
-  const rows = KEYS.map(([key, text]) => html("div", {}, html("dt", {}, html("kbd", {}, key)), html("dd", {}, text)));
+  const rows = KEYS.map(([key, text]) =>
+    html("div", {}, html("dt", {}, html("kbd", {}, key)), html("dd", {}, text)),
+  );
   const dialog = html(
     "dialog",
     { "aria-labelledby": "help-heading" },
     html("h2", { id: "help-heading" }, "Keys"),
     html("dl", { class: "keys-list" }, ...rows),
-    html("p", {}, "Every view has a link: its address is in the address bar, and the headings are links."),
+    html(
+      "p",
+      {},
+      "Every view has a link: its address is in the address bar, and the headings are links.",
+    ),
   );
   dialog.append(button("Close", () => dialog.close()));
   return { dialog, opener: button("Keys ?", () => dialog.showModal(), { class: "quiet" }) };
@@ -34,7 +40,14 @@ export function startKeys(dialog) {
   document.addEventListener("keydown", (event) => {
     const target = event.target;
     const isTyping = target instanceof HTMLInputElement && target.type !== "radio";
-    if (isTyping || target instanceof HTMLSelectElement || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (
+      isTyping ||
+      target instanceof HTMLSelectElement ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey
+    )
+      return;
     if (event.key === "?" && !dialog.open) {
       event.preventDefault();
       dialog.showModal();

@@ -9,14 +9,19 @@ import { explain } from "./tooltip.js";
 /** @import { LinesOfFile } from "./document" */
 
 const LINES_ID = "lines";
-const LINES_HELP = "What the lines of the program's own files allocated, beside the source where it could be read.";
+const LINES_HELP =
+  "What the lines of the program's own files allocated, beside the source where it could be read.";
 
 /**
  * Return the section of the program's own lines.
  * @param {LinesOfFile[]} files the largest first
  */
 export function linesSection(files) {
-  const select = html("select", {}, ...files.map((one, i) => html("option", { value: i }, one.file)));
+  const select = html(
+    "select",
+    {},
+    ...files.map((one, i) => html("option", { value: i }, one.file)),
+  );
   const place = html("div", { class: "lines-of-file" });
   /** @param {number} index */
   const show = (index) => {
@@ -30,10 +35,19 @@ export function linesSection(files) {
     recordRoute(LINES_ID, { file: files[Number(select.value)]?.file ?? null });
   });
   registerView(LINES_ID, (params) => {
-    show(Math.max(files.findIndex((one) => one.file === params.get("file")), 0));
+    show(
+      Math.max(
+        files.findIndex((one) => one.file === params.get("file")),
+        0,
+      ),
+    );
   });
   show(0);
-  const tools = html("div", { class: "toolbar" }, html("label", { class: "grow" }, html("span", {}, "File"), select));
+  const tools = html(
+    "div",
+    { class: "toolbar" },
+    html("label", { class: "grow" }, html("span", {}, "File"), select),
+  );
   return section(LINES_ID, "Line by line", LINES_HELP, files.length > 1 ? tools : null, place);
 }
 
@@ -45,7 +59,11 @@ function fileTable(file) {
     const element = html("td", { class: "number bar" }, value ? formatBytes(value) : "");
     if (!value) return element;
     element.style.setProperty("--share", `${most ? ((100 * value) / most).toFixed(1) : 0}%`);
-    return explain(element, `${valueText(value, "bytes", "")}\nLine ${line}\n${termText(term)}`, false);
+    return explain(
+      element,
+      `${valueText(value, "bytes", "")}\nLine ${line}\n${termText(term)}`,
+      false,
+    );
   };
   let before = file.first_line - 1;
   const rows = file.rows.map(([line, live, allocated, text]) => {

@@ -11,9 +11,23 @@ import { html } from "./dom.js";
  */
 export function navigation(entries, tools) {
   const items = entries.map(({ id, label, note }) =>
-    html("li", {}, html("a", { href: `#${encodeURIComponent(id)}`, "data-section": id }, label, note ? html("span", {}, note) : null)),
+    html(
+      "li",
+      {},
+      html(
+        "a",
+        { href: `#${encodeURIComponent(id)}`, "data-section": id },
+        label,
+        note ? html("span", {}, note) : null,
+      ),
+    ),
   );
-  return html("nav", { id: "contents", "aria-label": "Contents" }, html("ul", {}, ...items), ...tools);
+  return html(
+    "nav",
+    { id: "contents", "aria-label": "Contents" },
+    html("ul", {}, ...items),
+    ...tools,
+  );
 }
 
 /**
@@ -22,7 +36,9 @@ export function navigation(entries, tools) {
  */
 export function followScrolling(nav) {
   const links = [...nav.querySelectorAll("a[data-section]")];
-  const sections = links.map((link) => document.getElementById(link.getAttribute("data-section") ?? ""));
+  const sections = links.map((link) =>
+    document.getElementById(link.getAttribute("data-section") ?? ""),
+  );
   let isWaiting = false;
   const mark = () => {
     isWaiting = false;

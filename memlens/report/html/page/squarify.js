@@ -29,7 +29,12 @@ export function squarify(sizes, total, area) {
       sum += next;
       end += 1;
     }
-    placeRow(sizes.slice(first, end).map((size) => size * scale), sum, room, placed);
+    placeRow(
+      sizes.slice(first, end).map((size) => size * scale),
+      sum,
+      room,
+      placed,
+    );
     first = end;
   }
   while (placed.length < sizes.length) {

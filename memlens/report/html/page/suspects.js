@@ -26,7 +26,12 @@ export function suspectsSection(suspects) {
   const shown = cards.slice(0, OPEN_CARDS);
   const more = cards.slice(OPEN_CARDS);
   const rest = more.length
-    ? html("details", { class: "more" }, html("summary", {}, `${more.length} more suspects, all smaller`), ...more)
+    ? html(
+        "details",
+        { class: "more" },
+        html("summary", {}, `${more.length} more suspects, all smaller`),
+        ...more,
+      )
     : null;
   for (const suspect of suspects) {
     registerView(`suspect-${suspect.id}`, () => {
@@ -38,8 +43,20 @@ export function suspectsSection(suspects) {
   return html(
     "section",
     { id: "suspects", "aria-labelledby": "suspects-heading", tabindex: -1 },
-    html("h2", { id: "suspects-heading" }, html("a", { href: "#suspects", class: "anchor" }, suspects.length === 1 ? "The suspect" : "Suspects")),
-    html("p", { class: "help" }, "What holds the memory that does not come back, the largest first."),
+    html(
+      "h2",
+      { id: "suspects-heading" },
+      html(
+        "a",
+        { href: "#suspects", class: "anchor" },
+        suspects.length === 1 ? "The suspect" : "Suspects",
+      ),
+    ),
+    html(
+      "p",
+      { class: "help" },
+      "What holds the memory that does not come back, the largest first.",
+    ),
     ...shown,
     rest,
   );
@@ -63,7 +80,9 @@ function suspectCard(suspect, number) {
     ),
     numbers(suspect),
     suspect.path.length ? pathChain(suspect.path) : null,
-    suspect.advice ? html("div", { class: "todo" }, html("h4", {}, "What to do"), html("p", {}, suspect.advice)) : null,
+    suspect.advice
+      ? html("div", { class: "todo" }, html("h4", {}, "What to do"), html("p", {}, suspect.advice))
+      : null,
     whereAllocated(suspect),
     remarks(suspect),
   );
@@ -73,16 +92,31 @@ function suspectCard(suspect, number) {
 function badges(suspect) {
   const list = [];
   if (suspect.status === "new") {
-    list.push(explain(html("span", { class: "badge new" }, "new"), "Not in the baseline\nThe report that was given as the baseline does not have this suspect."));
+    list.push(
+      explain(
+        html("span", { class: "badge new" }, "new"),
+        "Not in the baseline\nThe report that was given as the baseline does not have this suspect.",
+      ),
+    );
   }
   if (suspect.status === "known") {
     list.push(explain(html("span", { class: "badge" }, "known"), "In the baseline, too."));
   }
   if (suspect.pattern) {
-    list.push(explain(html("span", { class: "badge" }, suspect.pattern), `Pattern\n${termText("pattern", "The kind of leak that the holder looks like.")}`));
+    list.push(
+      explain(
+        html("span", { class: "badge" }, suspect.pattern),
+        `Pattern\n${termText("pattern", "The kind of leak that the holder looks like.")}`,
+      ),
+    );
   }
   if (suspect.origin) {
-    list.push(explain(html("span", { class: "badge quiet" }, `in ${suspect.origin}`), `Origin\n${termText("origin", "Whose code the holder belongs to.")}`));
+    list.push(
+      explain(
+        html("span", { class: "badge quiet" }, `in ${suspect.origin}`),
+        `Origin\n${termText("origin", "Whose code the holder belongs to.")}`,
+      ),
+    );
   }
   return html("div", { class: "badges" }, ...list);
 }
@@ -93,18 +127,49 @@ function numbers(suspect) {
   const facts = [];
   /** @type {(label: string, value: number | null, unit: Unit, term: string, text: string) => void} */
   const add = (label, value, unit, term, text) => {
-    if (value !== null && value !== undefined) facts.push(fact(label, quantity(value, unit, termText(term, text))));
+    if (value !== null && value !== undefined)
+      facts.push(fact(label, quantity(value, unit, termText(term, text))));
   };
-  add("Grew by", suspect.growth_bytes, "change_bytes", "growth", "Memory that came to the holder and stayed, from the first snapshot to the last.");
+  add(
+    "Grew by",
+    suspect.growth_bytes,
+    "change_bytes",
+    "growth",
+    "Memory that came to the holder and stayed, from the first snapshot to the last.",
+  );
   if (suspect.bytes_per_hour !== null) {
-    const rate = quantity(suspect.bytes_per_hour, "change_bytes", termText("rate", "The growth at the speed between the first snapshot and the last."));
+    const rate = quantity(
+      suspect.bytes_per_hour,
+      "change_bytes",
+      termText("rate", "The growth at the speed between the first snapshot and the last."),
+    );
     rate.append(" an hour");
     facts.push(fact("Rate", rate));
   }
-  add("Elements", suspect.growth_elements, "change_count", "elements", "Elements that came to the holder and stayed.");
-  add("Retains", suspect.retained_bytes, "bytes", "retained", "Bytes that would become free if the holder were gone.");
+  add(
+    "Elements",
+    suspect.growth_elements,
+    "change_count",
+    "elements",
+    "Elements that came to the holder and stayed.",
+  );
+  add(
+    "Retains",
+    suspect.retained_bytes,
+    "bytes",
+    "retained",
+    "Bytes that would become free if the holder were gone.",
+  );
   for (const native of suspect.native) {
-    facts.push(fact("Native memory", explain(html("span", { class: "quantity" }, native.text), termText("native", "Memory that libraries took outside of Python's heap."))));
+    facts.push(
+      fact(
+        "Native memory",
+        explain(
+          html("span", { class: "quantity" }, native.text),
+          termText("native", "Memory that libraries took outside of Python's heap."),
+        ),
+      ),
+    );
   }
   if (suspect.since) facts.push(fact("Since", html("span", { class: "words" }, suspect.since)));
   return html("dl", { class: "facts" }, ...facts);
@@ -118,9 +183,20 @@ function pathChain(path) {
     explain(text, `${hop.text}\n${type}${KIND_TEXTS[hop.kind] ?? ""}`);
     const note = hop.kind === "holder" ? html("small", {}, hop.type ?? "holder") : null;
     const meaning = hop.suspect ? html("span", { class: "unseen" }, " (suspect)") : null;
-    return html("li", { class: `${hop.kind}${hop.suspect ? " suspect" : ""}` }, text, note, meaning);
+    return html(
+      "li",
+      { class: `${hop.kind}${hop.suspect ? " suspect" : ""}` },
+      text,
+      note,
+      meaning,
+    );
   });
-  return html("div", { class: "held" }, html("h4", {}, "Held by"), html("ol", { class: "path" }, ...hops));
+  return html(
+    "div",
+    { class: "held" },
+    html("h4", {}, "Held by"),
+    html("ol", { class: "path" }, ...hops),
+  );
 }
 
 /** @param {Suspect} suspect */
@@ -135,7 +211,16 @@ function whereAllocated(suspect) {
     sites.length ? html("ol", { class: "sites" }, ...sites) : null,
     first ? sourceBlock(first) : null,
     others.length
-      ? html("details", {}, html("summary", {}, `${others.length} more ${others.length === 1 ? "place" : "places"} in the source`), ...others.map(sourceBlock))
+      ? html(
+          "details",
+          {},
+          html(
+            "summary",
+            {},
+            `${others.length} more ${others.length === 1 ? "place" : "places"} in the source`,
+          ),
+          ...others.map(sourceBlock),
+        )
       : null,
   );
 }
@@ -146,24 +231,50 @@ function siteItem(site) {
   const numbersOfSite = [];
   if (site.share !== null && site.share !== undefined) {
     const share = html("span", { class: "quantity" }, formatShare(site.share));
-    numbersOfSite.push(explain(share, termText("share", "The share of the suspect's growth that this call path allocated.")));
+    numbersOfSite.push(
+      explain(
+        share,
+        termText("share", "The share of the suspect's growth that this call path allocated."),
+      ),
+    );
   }
   if (site.bytes !== null && site.bytes !== undefined) {
-    numbersOfSite.push(quantity(site.bytes, "bytes", termText("site_bytes", "Live memory that this call path allocated.")));
+    numbersOfSite.push(
+      quantity(
+        site.bytes,
+        "bytes",
+        termText("site_bytes", "Live memory that this call path allocated."),
+      ),
+    );
   }
   /** @param {Frame} frame */
   const frameText = (frame) => [
     html("code", {}, frame.function),
     " ",
-    explain(html("span", { class: "place" }, `${baseName(frame.file)}:${frame.line}`), `${frame.file}:${frame.line}`),
+    explain(
+      html("span", { class: "place" }, `${baseName(frame.file)}:${frame.line}`),
+      `${frame.file}:${frame.line}`,
+    ),
   ];
   const shown = callers.slice(0, SHOWN_CALLERS).map((frame) => html("li", {}, ...frameText(frame)));
   const left = callers.length - shown.length;
   return html(
     "li",
     {},
-    html("p", { class: "site" }, ...(innermost ? frameText(innermost) : ["unknown"]), html("span", { class: "shares" }, ...numbersOfSite)),
-    shown.length ? html("ol", { class: "callers", "aria-label": "Called by" }, ...shown, left > 0 ? html("li", {}, `${left} more`) : null) : null,
+    html(
+      "p",
+      { class: "site" },
+      ...(innermost ? frameText(innermost) : ["unknown"]),
+      html("span", { class: "shares" }, ...numbersOfSite),
+    ),
+    shown.length
+      ? html(
+          "ol",
+          { class: "callers", "aria-label": "Called by" },
+          ...shown,
+          left > 0 ? html("li", {}, `${left} more`) : null,
+        )
+      : null,
   );
 }
 
@@ -173,24 +284,45 @@ function sourceBlock(source) {
     const line = source.first_line + i;
     const isMarked = line === source.line;
     const note = isMarked ? html("span", { class: "allocates" }, "allocates") : null;
-    return html("li", { class: isMarked ? "marked" : null, value: line }, html("code", {}, text || " "), note);
+    return html(
+      "li",
+      { class: isMarked ? "marked" : null, value: line },
+      html("code", {}, text || " "),
+      note,
+    );
   });
   const label = `${source.file}, line ${source.line}${source.function ? `, in ${source.function}` : ""}`;
   return html(
     "figure",
     { class: "source" },
     html("figcaption", {}, label),
-    html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Source of ${label}` }, html("ol", {}, ...lines)),
+    html(
+      "div",
+      { class: "scroll", tabindex: 0, role: "region", "aria-label": `Source of ${label}` },
+      html("ol", {}, ...lines),
+    ),
   );
 }
 
 /** @param {Suspect} suspect */
 function remarks(suspect) {
   const gains = suspect.gains.length
-    ? html("p", {}, html("b", {}, "Gains "), ...joined(suspect.gains.map((type) => html("code", {}, type))))
+    ? html(
+        "p",
+        {},
+        html("b", {}, "Gains "),
+        ...joined(suspect.gains.map((type) => html("code", {}, type))),
+      )
     : null;
-  const link = html("a", { href: routeHash(`suspect-${suspect.id}`) }, html("code", {}, suspect.id));
-  explain(link, `Fingerprint\n${termText("fingerprint", "The same leak has the same fingerprint in every report. This is its link.")}`);
+  const link = html(
+    "a",
+    { href: routeHash(`suspect-${suspect.id}`) },
+    html("code", {}, suspect.id),
+  );
+  explain(
+    link,
+    `Fingerprint\n${termText("fingerprint", "The same leak has the same fingerprint in every report. This is its link.")}`,
+  );
   return html(
     "footer",
     {},

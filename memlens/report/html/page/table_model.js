@@ -7,7 +7,10 @@ export class TableModel {
   constructor(table) {
     this.table = table;
     this.texts = table.rows.map((row) =>
-      row.filter((cell) => typeof cell === "string").join("\n").toLowerCase(),
+      row
+        .filter((cell) => typeof cell === "string")
+        .join("\n")
+        .toLowerCase(),
     );
     this.sort = "";
     this.isRising = false;
@@ -39,7 +42,8 @@ export class TableModel {
    */
   rows() {
     const wanted = this.filter.toLowerCase().split(/\s+/).filter(Boolean);
-    const passes = (/** @type {number} */ i) => wanted.every((word) => this.texts[i]?.includes(word));
+    const passes = (/** @type {number} */ i) =>
+      wanted.every((word) => this.texts[i]?.includes(word));
     const rows = this.table.rows.filter((_, i) => passes(i));
     const index = this.table.columns.findIndex((column) => column.key === this.sort);
     if (index < 0) return rows;

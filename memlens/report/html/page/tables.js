@@ -117,7 +117,9 @@ class TableView {
     });
     const all = this.table.rows.length;
     this.status.textContent =
-      rows.length === all ? `${formatCount(all)} rows` : `${formatCount(rows.length)} of ${formatCount(all)} rows`;
+      rows.length === all
+        ? `${formatCount(all)} rows`
+        : `${formatCount(rows.length)} of ${formatCount(all)} rows`;
     const left = rows.length - this.limit;
     this.more.hidden = left <= 0;
     this.more.textContent = `Show ${formatCount(Math.min(left, MORE_ROWS))} more`;
@@ -133,7 +135,11 @@ class TableView {
     const cells = this.table.columns.map((column, i) => {
       const value = row[i] ?? null;
       const isNumber = TableModel.isNumber(column);
-      const cell = html("td", { class: isNumber ? "number" : "text", tabindex: -1 }, formatValue(value, column.unit));
+      const cell = html(
+        "td",
+        { class: isNumber ? "number" : "text", tabindex: -1 },
+        formatValue(value, column.unit),
+      );
       if (isNumber) {
         const about = typeof name === "string" ? `${column.label} of ${name}` : column.label;
         explain(cell, `${valueText(value, column.unit, "")}\n${about}\n${column.help}`, false);

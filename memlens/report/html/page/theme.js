@@ -44,15 +44,27 @@ export function themeSwitch() {
   const stored = storedTheme();
   const chosen = THEMES.includes(stored) ? stored : "auto";
   const inputs = THEMES.map((theme) => {
-    const input = html("input", { type: "radio", name: "theme", value: theme, checked: theme === chosen });
+    const input = html("input", {
+      type: "radio",
+      name: "theme",
+      value: theme,
+      checked: theme === chosen,
+    });
     input.addEventListener("change", () => setTheme(theme));
     const label = theme[0]?.toUpperCase() + theme.slice(1);
     return html("label", {}, input, html("span", {}, label));
   });
   document.documentElement.dataset.theme = chosen;
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", notifyThemeListeners);
+  window
+    .matchMedia("(prefers-color-scheme: dark)")
+    .addEventListener("change", notifyThemeListeners);
   window.matchMedia("print").addEventListener("change", notifyThemeListeners);
-  return html("fieldset", { class: "segments" }, html("legend", { class: "unseen" }, "Theme"), ...inputs);
+  return html(
+    "fieldset",
+    { class: "segments" },
+    html("legend", { class: "unseen" }, "Theme"),
+    ...inputs,
+  );
 }
 
 /**

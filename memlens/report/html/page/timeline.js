@@ -4,7 +4,15 @@ import { disclosure, html, onResize, plainTable, section, svg } from "./dom.js";
 import { formatBytes, formatClock, formatDuration } from "./format.js";
 import { recordRoute, registerView } from "./links.js";
 import { nearestIndex } from "./scales.js";
-import { chartContents, chartFrame, chartX, chartY, isLimitShown, markSymbol, presentKinds } from "./timeline_chart.js";
+import {
+  chartContents,
+  chartFrame,
+  chartX,
+  chartY,
+  isLimitShown,
+  markSymbol,
+  presentKinds,
+} from "./timeline_chart.js";
 import { explain, hideTooltip, showTooltip } from "./tooltip.js";
 
 /** @import { Series, Timeline } from "./document" */
@@ -31,7 +39,13 @@ class TimelineView {
     this.picture = svg("svg", { "aria-hidden": "true", focusable: "false" });
     this.frame = html(
       "div",
-      { class: "chart", tabindex: 0, role: "group", "aria-label": this.summary(), "aria-describedby": "timeline-keys" },
+      {
+        class: "chart",
+        tabindex: 0,
+        role: "group",
+        "aria-label": this.summary(),
+        "aria-describedby": "timeline-keys",
+      },
       this.picture,
     );
     this.announcement = html("p", { class: "unseen", "aria-live": "polite" });
@@ -41,7 +55,11 @@ class TimelineView {
       TIMELINE_ID,
       "Memory over time",
       TIMELINE_HELP,
-      html("div", { class: "toolbar chips", role: "group", "aria-label": "Lines" }, ...this.toggles),
+      html(
+        "div",
+        { class: "toolbar chips", role: "group", "aria-label": "Lines" },
+        ...this.toggles,
+      ),
       this.frame,
       this.legend(),
       html("p", { class: "keys", id: "timeline-keys" }, TIMELINE_KEYS),
@@ -100,13 +118,19 @@ class TimelineView {
       html(
         "li",
         {},
-        svg("svg", { viewBox: "-7 -7 14 14", class: "symbol", "aria-hidden": "true" }, markSymbol(kind)),
+        svg(
+          "svg",
+          { viewBox: "-7 -7 14 14", class: "symbol", "aria-hidden": "true" },
+          markSymbol(kind),
+        ),
         KIND_LABELS[kind],
       ),
     );
     const limit = this.timeline.limit_bytes;
     const isFar = limit !== null && !isLimitShown(this.timeline, this.timeline.series);
-    const note = isFar ? html("li", {}, `The limit of ${formatBytes(limit)} is far above the chart.`) : null;
+    const note = isFar
+      ? html("li", {}, `The limit of ${formatBytes(limit)} is far above the chart.`)
+      : null;
     if (!kinds.length && !note) return null;
     return html("ul", { class: "legend", "aria-label": "Marks" }, ...kinds, note);
   }
@@ -175,13 +199,20 @@ class TimelineView {
       const bytes = series.bytes[index];
       if (typeof bytes !== "number") continue;
       const number = timeline.series.indexOf(series) % 6;
-      this.cross.append(svg("circle", { class: `series-${number}`, cx: x, cy: chartY(place, bytes), r: 4 }));
+      this.cross.append(
+        svg("circle", { class: `series-${number}`, cx: x, cy: chartY(place, bytes), r: 4 }),
+      );
     }
     this.picture.append(this.cross);
     const title = `${formatDuration(at)} after the start, ${formatClock(timeline.start + at)}`;
     const box = this.frame.getBoundingClientRect();
     const isLeft = x > place.width * 0.6;
-    showTooltip([title, ...lines, ...marks].join("\n"), box.left + x + (isLeft ? -270 : 14), box.top + 20, box.top + 20);
+    showTooltip(
+      [title, ...lines, ...marks].join("\n"),
+      box.left + x + (isLeft ? -270 : 14),
+      box.top + 20,
+      box.top + 20,
+    );
     return [title, ...lines, ...marks].join(", ");
   }
 
@@ -199,9 +230,14 @@ class TimelineView {
     this.index = Math.min(Math.max(target, 0), last);
     const x = chartX(this.place, this.timeline.seconds[this.index] ?? 0);
     const marks = this.timeline.marks.filter(
-      (mark) => Math.abs(chartX(/** @type {NonNullable<typeof this.place>} */ (this.place), mark.seconds) - x) <= MARK_REACH_PX,
+      (mark) =>
+        Math.abs(
+          chartX(/** @type {NonNullable<typeof this.place>} */ (this.place), mark.seconds) - x,
+        ) <= MARK_REACH_PX,
     );
-    const text = this.showReading(marks.slice(0, 6).map((mark) => `${KIND_LABELS[mark.kind]}: ${mark.label}`));
+    const text = this.showReading(
+      marks.slice(0, 6).map((mark) => `${KIND_LABELS[mark.kind]}: ${mark.label}`),
+    );
     this.announcement.textContent = text ?? "";
   }
 
@@ -216,9 +252,15 @@ class TimelineView {
       });
       rows.push([formatDuration(seconds[i] ?? 0), ...values]);
     }
-    const list = marks.slice(0, TIMELINE_TABLE_ROWS).map((mark) =>
-      html("li", {}, `${formatClock(start + mark.seconds)} · ${KIND_LABELS[mark.kind]}: ${mark.label}`),
-    );
+    const list = marks
+      .slice(0, TIMELINE_TABLE_ROWS)
+      .map((mark) =>
+        html(
+          "li",
+          {},
+          `${formatClock(start + mark.seconds)} · ${KIND_LABELS[mark.kind]}: ${mark.label}`,
+        ),
+      );
     return html(
       "div",
       {},

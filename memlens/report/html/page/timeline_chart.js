@@ -39,7 +39,8 @@ export function presentKinds(timeline) {
  */
 export function maxOf(series) {
   let most = 0;
-  for (const { bytes } of series) for (const value of bytes) if (value && value > most) most = value;
+  for (const { bytes } of series)
+    for (const value of bytes) if (value && value > most) most = value;
   return most;
 }
 
@@ -63,7 +64,7 @@ export function isLimitShown(timeline, shown) {
 export function chartFrame(timeline, shown, width) {
   const lanes = presentKinds(timeline).length * MARK_LANE_PX;
   const height = (width < 560 ? 220 : 300) + lanes;
-  const top = isLimitShown(timeline, shown) ? timeline.limit_bytes ?? 0 : 0;
+  const top = isLimitShown(timeline, shown) ? (timeline.limit_bytes ?? 0) : 0;
   const ticks = byteTicks(Math.max(maxOf(shown), top) * 1.02, 5);
   const seconds = timeline.seconds;
   return {
@@ -73,7 +74,11 @@ export function chartFrame(timeline, shown, width) {
     right: width - 12,
     top: 14,
     bottom: height - 26 - lanes,
-    spanSeconds: Math.max(seconds[seconds.length - 1] ?? 0, ...timeline.marks.map((m) => m.seconds), 1e-3),
+    spanSeconds: Math.max(
+      seconds[seconds.length - 1] ?? 0,
+      ...timeline.marks.map((m) => m.seconds),
+      1e-3,
+    ),
     maxBytes: ticks[ticks.length - 1] ?? 1,
   };
 }
@@ -106,7 +111,10 @@ export function chartContents(timeline, shown, frame) {
     ...(isLimitShown(timeline, shown) ? limitLine(timeline, frame) : []),
     ...shown.map((series) => {
       const number = timeline.series.indexOf(series);
-      return svg("path", { class: `line series-${number % 6}`, d: linePath(series, timeline.seconds, frame) });
+      return svg("path", {
+        class: `line series-${number % 6}`,
+        d: linePath(series, timeline.seconds, frame),
+      });
     }),
     ...shown.flatMap((series) => dots(timeline, series, frame)),
     ...markLanes(timeline, frame),
@@ -119,13 +127,27 @@ function axes(frame) {
   for (const bytes of byteTicks(frame.maxBytes * 0.999, 5)) {
     const y = chartY(frame, bytes);
     parts.push(svg("line", { class: "grid", x1: frame.left, x2: frame.right, y1: y, y2: y }));
-    parts.push(svg("text", { class: "tick", x: frame.left - 8, y: y + 4, "text-anchor": "end" }, formatBytes(bytes)));
+    parts.push(
+      svg(
+        "text",
+        { class: "tick", x: frame.left - 8, y: y + 4, "text-anchor": "end" },
+        formatBytes(bytes),
+      ),
+    );
   }
   for (const seconds of timeTicks(frame.spanSeconds, Math.max(frame.width / 130, 2))) {
     const x = chartX(frame, seconds);
     const anchor = x > frame.right - 24 ? "end" : "middle";
-    parts.push(svg("line", { class: "grid", x1: x, x2: x, y1: frame.bottom, y2: frame.bottom + 4 }));
-    parts.push(svg("text", { class: "tick", x, y: frame.bottom + 18, "text-anchor": anchor }, formatDuration(seconds)));
+    parts.push(
+      svg("line", { class: "grid", x1: x, x2: x, y1: frame.bottom, y2: frame.bottom + 4 }),
+    );
+    parts.push(
+      svg(
+        "text",
+        { class: "tick", x, y: frame.bottom + 18, "text-anchor": anchor },
+        formatDuration(seconds),
+      ),
+    );
   }
   return parts;
 }
@@ -140,7 +162,11 @@ function limitLine(timeline, frame) {
   const source = timeline.limit_source ? ` (${timeline.limit_source})` : "";
   return [
     svg("line", { class: "limit", x1: frame.left, x2: frame.right, y1: y, y2: y }),
-    svg("text", { class: "limit-label", x: frame.left + 6, y: y + 14 }, `limit ${formatBytes(limit)}${source}`),
+    svg(
+      "text",
+      { class: "limit-label", x: frame.left + 6, y: y + 14 },
+      `limit ${formatBytes(limit)}${source}`,
+    ),
   ];
 }
 
@@ -199,7 +225,9 @@ function markLanes(timeline, frame) {
     const x = chartX(frame, mark.seconds);
     const y = frame.bottom + 26 + (kinds.indexOf(mark.kind) + 0.5) * MARK_LANE_PX;
     if (mark.kind !== "collection") {
-      parts.push(svg("line", { class: `mark-line ${mark.kind}`, x1: x, x2: x, y1: frame.top, y2: y - 6 }));
+      parts.push(
+        svg("line", { class: `mark-line ${mark.kind}`, x1: x, x2: x, y1: frame.top, y2: y - 6 }),
+      );
     }
     const symbol = markSymbol(mark.kind);
     symbol.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)})`);

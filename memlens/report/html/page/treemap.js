@@ -167,7 +167,8 @@ class TreemapView {
     if (node !== this.top) {
       this.cursor = -1;
       this.top = node;
-      if (document.activeElement === this.frame) this.cursor = this.model.tree.children(node)[0] ?? -1;
+      if (document.activeElement === this.frame)
+        this.cursor = this.model.tree.children(node)[0] ?? -1;
       this.record();
       this.layout();
     }
@@ -199,7 +200,11 @@ class TreemapView {
     const inside = this.model.tree.children(top).length;
     const path = this.model.path(top);
     this.facts.replaceChildren(
-      quantity(treemap.retained[top] ?? 0, "bytes", termText("retained", "Bytes that would become free with it.")),
+      quantity(
+        treemap.retained[top] ?? 0,
+        "bytes",
+        termText("retained", "Bytes that would become free with it."),
+      ),
       ` retained, ${this.model.share(top)} of the picture, ${formatCount(inside)} boxes inside`,
       ...(path ? [" · ", html("code", {}, path)] : []),
     );

@@ -19,7 +19,8 @@ export const FAMILY_LABELS = {
 };
 
 const FAMILY_TYPES = {
-  container: /^(dict|list|set|tuple|frozenset|collections\.\w+|mappingproxy|dict_\w+|weakref\.\w*)$/,
+  container:
+    /^(dict|list|set|tuple|frozenset|collections\.\w+|mappingproxy|dict_\w+|weakref\.\w*)$/,
   text: /^(str|bytes|bytearray|memoryview|int|float|complex|bool|NoneType|array\.array)$/,
   code: /^(module|type|function|code|cell|method|property|classmethod|staticmethod|frame|generator|coroutine|.*builtin_function.*|.*_descriptor|getset_descriptor)$/,
 };
@@ -94,9 +95,13 @@ export class TreemapModel {
     return [
       this.name(node),
       this.path(node),
-      node && this.type(node) && !this.name(node).includes(this.type(node)) ? `type ${this.type(node)}` : "",
+      node && this.type(node) && !this.name(node).includes(this.type(node))
+        ? `type ${this.type(node)}`
+        : "",
       `${formatValue(retained[node] ?? 0, "bytes")} retained, ${this.share(node)} of the picture`,
-      node ? `${formatValue(shallow[node] ?? 0, "bytes")} by ${many > 1 ? "themselves" : "itself"}` : "",
+      node
+        ? `${formatValue(shallow[node] ?? 0, "bytes")} by ${many > 1 ? "themselves" : "itself"}`
+        : "",
       nativeBytes ? `${formatValue(nativeBytes, "bytes")} of it is native memory` : "",
       many > 1 ? `${formatCount(many)} objects` : "",
     ].filter(Boolean);
@@ -158,7 +163,11 @@ export class TreemapModel {
  * @returns {Family}
  */
 function familyOf(type) {
-  for (const family of /** @type {("container" | "text" | "code")[]} */ (["container", "text", "code"])) {
+  for (const family of /** @type {("container" | "text" | "code")[]} */ ([
+    "container",
+    "text",
+    "code",
+  ])) {
     if (FAMILY_TYPES[family].test(type)) return family;
   }
   return "instance";

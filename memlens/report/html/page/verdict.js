@@ -13,7 +13,10 @@ const STATES = {
   leak: { label: "Leak", icon: "M12 3 22 20H2ZM12 9v5M12 17v.5" },
   "no leak": { label: "No leak found", icon: "M4 12.5 10 18 20 6.5" },
   "unexplained growth": { label: "Unexplained growth", icon: "M4 18 10 11 14 14 20 6M15 6h5v5" },
-  unknown: { label: "Cannot tell", icon: "M9 9a3 3 0 1 1 4.5 2.6C12.400 12.400 12 13 12 14.500M12 18v.5" },
+  unknown: {
+    label: "Cannot tell",
+    icon: "M9 9a3 3 0 1 1 4.5 2.6C12.400 12.400 12 13 12 14.500M12 18v.5",
+  },
   none: { label: "Overview", icon: "M5 20V10M12 20V4M19 20v-7" },
 };
 const SHOWN_DETAILS = 3;
@@ -27,7 +30,11 @@ export function verdictSection(report) {
   const state = STATES[verdict.state] ?? STATES.none;
   const [first, rest] = firstSentence(verdict.sentence || report.title);
   const kind = verdict.state.replaceAll(" ", "-");
-  const icon = svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, svg("path", { d: state.icon }));
+  const icon = svg(
+    "svg",
+    { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" },
+    svg("path", { d: state.icon }),
+  );
   const confidence = verdict.confidence
     ? explain(
         html("span", { class: "confidence" }, `confidence ${verdict.confidence}`),
@@ -90,7 +97,11 @@ function whatToDo(suspects) {
   const places = frames.flatMap((frame, i) => [
     i ? ", called from " : "",
     explain(
-      html("a", { class: "place", href: link }, html("code", {}, `${baseName(frame.file)}:${frame.line}`)),
+      html(
+        "a",
+        { class: "place", href: link },
+        html("code", {}, `${baseName(frame.file)}:${frame.line}`),
+      ),
       `${frame.file}:${frame.line}\n${i ? "The caller of the line that allocates." : "The line that allocates most of what accumulates."}`,
     ),
     " in ",
@@ -101,7 +112,9 @@ function whatToDo(suspects) {
     { class: "change" },
     first.advice ? html("p", {}, html("b", {}, "What to do: "), first.advice) : null,
     places.length ? html("p", {}, html("b", {}, "Allocated at "), ...places) : null,
-    suspects.length > 1 ? html("p", {}, html("a", { href: "#suspects" }, `All ${suspects.length} suspects`)) : null,
+    suspects.length > 1
+      ? html("p", {}, html("a", { href: "#suspects" }, `All ${suspects.length} suspects`))
+      : null,
   );
 }
 
@@ -112,7 +125,12 @@ function detailList(details) {
   const shown = html("ul", { class: "details" }, ...items.slice(0, SHOWN_DETAILS));
   const more = items.slice(SHOWN_DETAILS);
   if (!more.length) return shown;
-  const rest = html("details", {}, html("summary", {}, `${more.length} more remarks`), html("ul", { class: "details" }, ...more));
+  const rest = html(
+    "details",
+    {},
+    html("summary", {}, `${more.length} more remarks`),
+    html("ul", { class: "details" }, ...more),
+  );
   return html("div", {}, shown, rest);
 }
 
@@ -128,21 +146,59 @@ function factRow(report) {
   if (resident && typeof last === "number" && typeof first === "number") {
     facts.push(fact(resident.label, quantity(last, "bytes", resident.help)));
     if (known.length > 1) {
-      facts.push(fact("Change", quantity(last - first, "change_bytes", `Of ${resident.label.toLowerCase()}, from the first reading to the last.`)));
+      facts.push(
+        fact(
+          "Change",
+          quantity(
+            last - first,
+            "change_bytes",
+            `Of ${resident.label.toLowerCase()}, from the first reading to the last.`,
+          ),
+        ),
+      );
     }
   }
   if (timeline?.limit_bytes) {
-    const source = timeline.limit_source ? `The limit of the process, from ${timeline.limit_source}.` : "The limit of the process.";
+    const source = timeline.limit_source
+      ? `The limit of the process, from ${timeline.limit_source}.`
+      : "The limit of the process.";
     facts.push(fact("Limit", quantity(timeline.limit_bytes, "bytes", source)));
   }
   if (!timeline && report.treemap) {
-    facts.push(fact("Objects in the heap", quantity(report.treemap.total_bytes, "bytes", termText("heap", "The sizes of all objects of the snapshot."))));
+    facts.push(
+      fact(
+        "Objects in the heap",
+        quantity(
+          report.treemap.total_bytes,
+          "bytes",
+          termText("heap", "The sizes of all objects of the snapshot."),
+        ),
+      ),
+    );
   }
   if (process?.seconds) {
-    facts.push(fact("Observed", explain(html("span", {}, formatDuration(process.seconds)), "From the first snapshot or reading to the last.")));
+    facts.push(
+      fact(
+        "Observed",
+        explain(
+          html("span", {}, formatDuration(process.seconds)),
+          "From the first snapshot or reading to the last.",
+        ),
+      ),
+    );
   }
   if (process?.pid !== null && process?.pid !== undefined) {
-    facts.push(fact("Process", explain(html("span", {}, String(process.pid)), process.command ? `Process ${process.pid}\n${process.command}` : "The number of the process.")));
+    facts.push(
+      fact(
+        "Process",
+        explain(
+          html("span", {}, String(process.pid)),
+          process.command
+            ? `Process ${process.pid}\n${process.command}`
+            : "The number of the process.",
+        ),
+      ),
+    );
   }
   facts.push(fact("Made", html("span", {}, formatClock(report.made_at).slice(0, 16))));
   return html("dl", { class: "facts" }, ...facts);
@@ -156,6 +212,7 @@ export function windowTitle(report) {
   const state = STATES[report.verdict.state] ?? STATES.none;
   const growth = report.suspects[0]?.growth_bytes;
   const first = report.suspects[0];
-  if (first && growth) return `${state.label}: ${first.holder} +${formatBytes(growth)} – ${report.title}`;
+  if (first && growth)
+    return `${state.label}: ${first.holder} +${formatBytes(growth)} – ${report.title}`;
   return report.title;
 }
