@@ -52,7 +52,7 @@ class FlameView {
       this.id,
       flame.label,
       FLAME_HELP,
-      html("div", { class: "toolbar" }, hasChoice ? measure : null, search, parts.reset),
+      html("div", { class: "toolbar" }, hasChoice ? measure : null, search),
       parts.status,
       parts.crumbs,
       parts.frame,
@@ -65,7 +65,7 @@ class FlameView {
   }
 
   listenToControls() {
-    const { select, input, reset } = this.parts;
+    const { select, input } = this.parts;
     select.addEventListener("change", () => {
       this.setMeasure(select.value);
       this.record(true);
@@ -74,7 +74,6 @@ class FlameView {
       this.setSearch(input.value);
       this.record(false);
     });
-    reset.addEventListener("click", () => this.zoom(0));
   }
 
   listenToPicture() {
@@ -171,7 +170,6 @@ class FlameView {
     const entries = path.map((node) => ({ node, text: node ? this.model.name(node) : "All" }));
     this.parts.crumbs.replaceChildren(crumbList(entries, (node) => this.zoom(node)));
     this.parts.crumbs.hidden = this.top === 0;
-    this.parts.reset.disabled = this.top === 0;
     this.table.refresh();
     this.draw();
   }

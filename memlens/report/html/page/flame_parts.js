@@ -8,7 +8,7 @@ import {
   prepareCanvas,
   textFraction,
 } from "./canvas.js";
-import { button, html } from "./dom.js";
+import { html } from "./dom.js";
 import { ORIGIN_LABELS } from "./flame_model.js";
 import { formatValue } from "./format.js";
 import { themeColours } from "./theme.js";
@@ -54,7 +54,6 @@ export function flameParts(flame, id) {
       autocomplete: "off",
       spellcheck: "false",
     }),
-    reset: button("Show all", () => {}, { class: "reset" }),
   };
 }
 

@@ -15,6 +15,7 @@ const MARK_PATHS = {
   collection: "M-1.25-4.5h2.5v9h-2.5Z",
 };
 const MARK_LANE_PX = 16;
+const MAX_DOTS = 24;
 const LIMIT_FACTOR = 3; // a limit that is further above the data would flatten the lines
 
 /**
@@ -108,6 +109,7 @@ export function chartY(frame, bytes) {
 export function chartContents(timeline, shown, frame) {
   return [
     ...axes(frame),
+    ...markLanes(timeline, frame),
     ...(isLimitShown(timeline, shown) ? limitLine(timeline, frame) : []),
     ...shown.map((series) => {
       const number = timeline.series.indexOf(series);
@@ -117,7 +119,6 @@ export function chartContents(timeline, shown, frame) {
       });
     }),
     ...shown.flatMap((series) => dots(timeline, series, frame)),
-    ...markLanes(timeline, frame),
   ];
 }
 
@@ -205,7 +206,8 @@ function isSparse(series) {
  * @param {ChartFrame} frame
  */
 function dots(timeline, series, frame) {
-  if (!isSparse(series) && series.bytes.length > 2) return [];
+  const known = series.bytes.filter((bytes) => bytes !== null).length;
+  if (known > MAX_DOTS || (!isSparse(series) && known > 2)) return [];
   const number = timeline.series.indexOf(series) % 6;
   return series.bytes.flatMap((bytes, i) => {
     if (bytes === null) return [];

@@ -1,16 +1,17 @@
 // The treemap of the dominator tree: boxes inside the box of the object that keeps them alive.
 
-import { drawLabel, drawOutline, mixColours, pictureFrame, prepareCanvas } from "./canvas.js";
+import { pictureFrame } from "./canvas.js";
 import { button, crumbList, disclosure, html, onResize, plainTable, section } from "./dom.js";
 import { formatCount, formatValue, middleCut } from "./format.js";
 import { recordRoute, registerView } from "./links.js";
 import { quantity, termText } from "./quantity.js";
-import { onThemeChange, themeColours } from "./theme.js";
+import { onThemeChange } from "./theme.js";
 import { hideTooltip, showTooltip } from "./tooltip.js";
-import { FAMILY_LABELS, TreemapModel } from "./treemap_model.js";
+import { TreemapModel } from "./treemap_model.js";
+import { drawTreemap, treemapHeight, treemapLegend } from "./treemap_parts.js";
 
 /** @import { Treemap } from "./document" */
-/** @import { Family, TreemapBox } from "./treemap_model.js" */
+/** @import { TreemapBox } from "./treemap_model.js" */
 
 const TREEMAP_ID = "treemap";
 const TREEMAP_TABLE_ROWS = 50;
@@ -18,18 +19,6 @@ const TREEMAP_HELP =
   "Each box is an object; the boxes inside it would become free with it. The area is the memory that it retains.";
 const TREEMAP_KEYS =
   "Click a box to look inside. Arrow keys left and right move between objects, Down or Enter look inside, Up or Escape go back.";
-const TREEMAP_COLOURS = {
-  container: "--map-container",
-  instance: "--map-instance",
-  text: "--map-text",
-  code: "--map-code",
-  rest: "--map-rest",
-  surface: "--surface",
-  ink: "--map-ink",
-  suspect: "--suspect",
-  focus: "--focus",
-};
-
 class TreemapView {
   /**
    * @param {Treemap} treemap
@@ -56,7 +45,6 @@ class TreemapView {
       html("option", { value: "retained" }, "All retained memory"),
       html("option", { value: "native" }, "Native memory only"),
     );
-    this.reset = button("Show all", () => this.open(0), { class: "reset" });
     this.table = disclosure("Objects in here as a table", () => [this.childTable()]);
     this.element = this.makeSection();
     this.listen();
@@ -64,23 +52,16 @@ class TreemapView {
 
   makeSection() {
     const hasNative = (this.treemap.native[0] ?? 0) > 0;
-    const families = /** @type {Family[]} */ (Object.keys(FAMILY_LABELS));
-    const legend = families.map((family) =>
-      html("li", {}, html("i", { class: `swatch map-${family}` }), FAMILY_LABELS[family]),
-    );
-    const suspects = this.suspects.size
-      ? html("li", {}, html("i", { class: "swatch map-suspect" }), "a suspect holds it")
-      : null;
     const measure = html("label", {}, html("span", {}, "Area"), this.select);
     return section(
       TREEMAP_ID,
       "Who keeps what alive",
       TREEMAP_HELP,
-      html("div", { class: "toolbar" }, hasNative ? measure : null, this.reset),
+      hasNative ? html("div", { class: "toolbar" }, measure) : null,
       this.crumbs,
       this.facts,
       this.frame,
-      html("ul", { class: "legend", "aria-label": "Colours" }, ...legend, suspects),
+      treemapLegend(this.suspects.size > 0),
       html("p", { class: "keys", id: "treemap-keys" }, TREEMAP_KEYS),
       this.announcement,
       this.treemap.omitted ? html("p", { class: "note" }, this.treemap.omitted.text) : null,
@@ -178,21 +159,15 @@ class TreemapView {
   layout() {
     const width = this.frame.clientWidth;
     if (!width) return;
-    this.boxes = this.model.boxes(this.top, width, this.height(width));
+    this.boxes = this.model.boxes(this.top, width, treemapHeight(width));
     const entries = this.model.tree.path(this.top).map((node) => {
       return { node, text: node ? middleCut(this.model.name(node), 48) : "All objects" };
     });
     this.crumbs.replaceChildren(crumbList(entries, (node) => this.open(node)));
     this.crumbs.hidden = this.top === 0;
-    this.reset.disabled = this.top === 0;
     this.showFacts();
     this.table.refresh();
     this.draw();
-  }
-
-  /** @param {number} width */
-  height(width) {
-    return Math.round(Math.max(280, Math.min(520, width * 0.55)));
   }
 
   showFacts() {
@@ -213,43 +188,9 @@ class TreemapView {
   draw() {
     const width = this.frame.clientWidth;
     if (!width) return;
-    const context = prepareCanvas(this.canvas, width, this.height(width));
-    const colours = themeColours(TREEMAP_COLOURS);
-    for (const box of this.boxes) {
-      const { rect, node } = box;
-      const plain = colours[this.model.family(node)];
-      let fill = mixColours(plain, colours.surface, box.header ? 0.62 - 0.08 * box.depth : 0.12);
-      if (node === this.hovered) fill = mixColours(fill, colours.ink, 0.16);
-      context.fillStyle = fill;
-      context.fillRect(rect.left, rect.top, rect.width - 1, rect.height - 1);
-      this.label(context, box, colours.ink);
-    }
-    for (const box of this.boxes) {
-      if (this.suspects.has(box.node)) drawOutline(context, box.rect, colours.suspect, 3);
-    }
-    const cursor = this.boxes.find((box) => box.node === this.cursor);
-    if (cursor && document.activeElement === this.frame) {
-      drawOutline(context, cursor.rect, colours.focus, 3);
-    }
-  }
-
-  /**
-   * @param {CanvasRenderingContext2D} context
-   * @param {TreemapBox} box
-   * @param {string} colour
-   */
-  label(context, box, colour) {
-    const { rect, node, header } = box;
-    const isFilled = this.model.tree.children(node).length > 0 && !header;
-    if (rect.height < 16 || isFilled) return;
-    const size = formatValue(this.model.value(node), "bytes");
-    const line = { left: rect.left, top: rect.top + 1, width: rect.width, height: header || 16 };
-    if (header) {
-      drawLabel(context, `${this.model.name(node)}  ${size}`, line, colour);
-      return;
-    }
-    drawLabel(context, this.model.name(node), line, colour);
-    if (rect.height > 34) drawLabel(context, size, { ...line, top: rect.top + 16 }, colour);
+    const cursor = document.activeElement === this.frame ? this.cursor : -1;
+    const marked = { suspects: this.suspects, hovered: this.hovered, cursor };
+    drawTreemap(this.canvas, width, treemapHeight(width), this.model, this.boxes, marked);
   }
 
   /** @param {MouseEvent} event */

@@ -7,7 +7,7 @@ import { ColumnTree } from "./tree.js";
 /** @import { Rect } from "./canvas.js" */
 /** @import { Treemap } from "./document" */
 /** @typedef {"container" | "text" | "code" | "instance" | "rest"} Family */
-/** @typedef {{node: number, rect: Rect, depth: number, header: number}} TreemapBox */
+/** @typedef {{node: number, rect: Rect, depth: number, header: number, isFilled: boolean}} TreemapBox */
 
 /** @type {Record<Family, string>} */
 export const FAMILY_LABELS = {
@@ -26,6 +26,7 @@ const FAMILY_TYPES = {
 };
 const HEADER_PX = 18;
 const MAX_DEPTH = 6;
+const MIN_FILLED_PX = 28; // a smaller box shows its own colour, not what is inside
 
 export class TreemapModel {
   /**
@@ -117,10 +118,10 @@ export class TreemapModel {
     /** @type {TreemapBox[]} */
     const boxes = [];
     const rect = { left: 0, top: 0, width, height };
-    this.placeChildren({ node: top, rect, depth: 0, header: 0 }, boxes);
+    this.placeChildren({ node: top, rect, depth: 0, header: 0, isFilled: true }, boxes);
     for (let i = 0; i < boxes.length; i += 1) {
       const box = /** @type {TreemapBox} */ (boxes[i]);
-      if (box.depth < MAX_DEPTH) this.placeChildren(box, boxes);
+      if (box.isFilled && box.depth < MAX_DEPTH) this.placeChildren(box, boxes);
     }
     return boxes;
   }
@@ -152,8 +153,9 @@ export class TreemapModel {
       const rect = /** @type {Rect} */ (rects[i]);
       if (rect.width < 1.5 || rect.height < 1.5) return;
       const isParent = this.tree.children(node).length > 0;
-      const header = isParent && rect.width > 44 && rect.height > 40 ? HEADER_PX : 0;
-      boxes.push({ node, rect, depth: box.depth + 1, header });
+      const isFilled = isParent && rect.width > MIN_FILLED_PX && rect.height > MIN_FILLED_PX;
+      const header = isFilled && rect.width > 44 && rect.height > 40 ? HEADER_PX : 0;
+      boxes.push({ node, rect, depth: box.depth + 1, header, isFilled });
     });
   }
 }
