@@ -16,13 +16,16 @@ const SHOWN_CALLERS = 4;
 export function whereAllocated(suspect) {
   if (!suspect.sites.length && !suspect.source.length) return null;
   const sites = suspect.sites.map(siteItem);
-  const [first, ...others] = suspect.source;
+  const name = holderName(suspect.holder);
+  const [first, ...others] = [...suspect.source].sort(
+    (a, b) => Number(namesHolder(b, name)) - Number(namesHolder(a, name)),
+  );
   return html(
     "div",
     { class: "where" },
     html("h4", {}, suspect.sites.length ? "Allocated at" : "In the source"),
     sites.length ? html("ol", { class: "sites" }, ...sites) : null,
-    first ? sourceBlock(first) : null,
+    first ? sourceBlock(first, name) : null,
     others.length
       ? html(
           "details",
@@ -32,7 +35,7 @@ export function whereAllocated(suspect) {
             {},
             `${others.length} more ${others.length === 1 ? "place" : "places"} in the source`,
           ),
-          ...others.map(sourceBlock),
+          ...others.map((source) => sourceBlock(source, name)),
         )
       : null,
   );
@@ -91,12 +94,34 @@ function siteItem(site) {
   );
 }
 
-/** @param {Source} source */
-function sourceBlock(source) {
+/**
+ * Return the name by which the code refers to a holder: "_sessions" of "shop.store._sessions".
+ * @param {string} holder
+ */
+function holderName(holder) {
+  return holder.match(/[\p{L}_][\p{L}\p{N}_]{2,}(?=[^\p{L}\p{N}_]*$)/u)?.[0] ?? "";
+}
+
+/**
+ * Return whether the line that allocates also names the holder: there, elements are added.
+ * @param {Source} source
+ * @param {string} name
+ */
+function namesHolder(source, name) {
+  const line = source.lines[source.line - source.first_line] ?? "";
+  return name !== "" && line.split(/[^\p{L}\p{N}_]+/u).includes(name);
+}
+
+/**
+ * @param {Source} source
+ * @param {string} name of the holder
+ */
+function sourceBlock(source, name) {
+  const mark = namesHolder(source, name) ? `allocates, and uses ${name}` : "allocates";
   const lines = source.lines.map((text, i) => {
     const line = source.first_line + i;
     const isMarked = line === source.line;
-    const note = isMarked ? html("span", { class: "allocates" }, "allocates") : null;
+    const note = isMarked ? html("span", { class: "allocates" }, mark) : null;
     return html(
       "li",
       { class: isMarked ? "marked" : null, value: line },

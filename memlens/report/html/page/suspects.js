@@ -142,8 +142,7 @@ function numbers(suspect) {
       "change_bytes",
       termText("rate", "The growth at the speed between the first snapshot and the last."),
     );
-    rate.append(" an hour");
-    facts.push(fact("Rate", rate));
+    facts.push(fact("Growth an hour", rate));
   }
   add(
     "Elements",

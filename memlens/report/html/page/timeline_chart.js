@@ -16,7 +16,7 @@ const MARK_PATHS = {
 };
 const MARK_LANE_PX = 16;
 const MAX_DOTS = 24;
-const LIMIT_FACTOR = 3; // a limit that is further above the data would flatten the lines
+const LIMIT_FACTOR = 4; // a limit that is further above the data would flatten the lines
 
 /**
  * Return a symbol for a kind of mark.
