@@ -49,6 +49,8 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         service = Service(shutil.which("chromedriver"))
         self.driver = webdriver.Chrome(options=options, service=service)
+        # Tab can leave the page for the window's own controls; the next page has the focus again.
+        self.command("Emulation.setFocusEmulationEnabled", enabled=True)
         self.folder = Path(tempfile.mkdtemp(dir=profile))
         self.pages = 0
 

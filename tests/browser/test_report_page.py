@@ -78,7 +78,7 @@ def test_suspect_hops_stand_out_for_eyes_and_screen_readers(browser):
         "document.querySelector('#suspect-leak-1 .path ' + c + ' code')).backgroundColor)"
     )
     assert plain != suspect
-    assert browser.text("#suspect-leak-1 .source .marked").endswith("allocates")
+    assert browser.text("#suspect-leak-1 .source .allocates") == "allocates, and uses _sessions"
 
 
 def test_number_explains_itself_on_hover_and_focus(browser):

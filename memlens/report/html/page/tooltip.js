@@ -58,6 +58,15 @@ export function showTooltip(text, left, top, bottom) {
   tooltipBox.style.top = `${y}px`;
 }
 
+/**
+ * Show what the pointer is on when it moves. "mouseover" would come also when the page moves below it.
+ * @param {MouseEvent} event
+ */
+function showHovered(event) {
+  const owner = event.target instanceof Element ? event.target.closest("[data-explained]") : null;
+  if (owner && owner !== tooltipOwner) showExplanationOf(owner);
+}
+
 /** @param {Event} event */
 function showExplanation(event) {
   const owner = event.target instanceof Element ? event.target.closest("[data-explained]") : null;
@@ -94,7 +103,7 @@ function followOwner() {
 export function startTooltips() {
   tooltipBox = html("div", { id: "tooltip", role: "tooltip", hidden: true });
   document.body.append(tooltipBox);
-  document.addEventListener("mouseover", showExplanation);
+  document.addEventListener("mousemove", showHovered);
   document.addEventListener("focusin", showExplanation);
   document.addEventListener("mouseout", hideExplanation);
   document.addEventListener("focusout", hideExplanation);
