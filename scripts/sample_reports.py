@@ -23,8 +23,7 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import memlens
 from memlens._core.layout import LABEL_BITS, NONE, SECTIONS, EdgeKind, RootKind
@@ -37,6 +36,7 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.profiler.profiler_report import ProfilerReport
 from memlens.report.html.html_report import HtmlReport
 
+ROOT = Path(__file__).resolve().parent.parent
 _LEAK = "session = self._sessions[visitor] = Session(visitor)"
 _REQUESTS, _PAUSE_SECONDS = 20, 0.02
 
@@ -95,7 +95,17 @@ class _Strings:
         return {"string_offset": offsets, "string_bytes": b"".join(texts)}
 
 
-_TYPES = ("<process>", "module", "dict", "list", "str", "shop.Order", "shop.Customer", "bytes", "int")
+_TYPES = (
+    "<process>",
+    "module",
+    "dict",
+    "list",
+    "str",
+    "shop.Order",
+    "shop.Customer",
+    "bytes",
+    "int",
+)
 _BRANCHES = 40  # modules, each with a table of records
 
 
@@ -139,13 +149,15 @@ def _snapshot(
         targets[edge] = node
         text = attributes[node % len(attributes)]
         labels[edge] = int(EdgeKind.ATTRIBUTE) | text << LABEL_BITS if parent[node] else 0
+    kinds = (32, 56, 64, 232, 1024)
+    sizes = array("Q", [0]) + array("Q", (choice.choice(kinds) for _ in range(count - 1)))
     sections: dict[str, Any] = {
         name: array(code) if code != "B" else b"" for name, code in SECTIONS.items()
     }
     sections |= {
         "node_address": array("Q", range(0, 64 * count, 64)),
         "node_type": types,
-        "node_size": array("Q", [0]) + array("Q", (choice.choice((32, 56, 64, 232, 1024)) for _ in range(count - 1))),
+        "node_size": sizes,
         "node_flags": array("H", bytes(2 * count)),
         "edge_offset": offsets,
         "edge_target": targets,
@@ -212,9 +224,10 @@ def _writer(name: str, folder: str, options: argparse.Namespace) -> Callable[[st
         report = observed_shop(folder, options.seconds, is_leaking=name == "leak")
         return lambda path: report.to_html(path, source=True)
     if name == "large-heap":
-        file = Path(folder, "large.memlens")
-        large_heap(options.objects).save(file)
-        snapshot = HeapSnapshot.load(file)
+        # Made by another process: its memory is not that of the report.
+        command = [sys.executable, __file__, folder, "--objects", str(options.objects)]
+        subprocess.run([*command, "--only", _HEAP], check=True)
+        snapshot = HeapSnapshot.load(Path(folder, _HEAP))
         return HtmlReport(snapshots=[snapshot]).write
     return HtmlReport(allocations=large_profile(options.paths)).write
 
@@ -224,6 +237,7 @@ def _peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * factor
 
 
+_HEAP = "heap.memlens"
 NAMES = ("leak", "healthy", "large-heap", "large-profile")
 
 
@@ -234,9 +248,12 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=10_000_000)
     parser.add_argument("--paths", type=int, default=50_000)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the shop is observed")
-    parser.add_argument("--only", choices=NAMES, help="make one report, in this process")
+    parser.add_argument("--only", choices=(*NAMES, _HEAP), help="make one, in this process")
     options = parser.parse_args()
     Path(options.folder).mkdir(parents=True, exist_ok=True)
+    if options.only == _HEAP:
+        large_heap(options.objects).save(Path(options.folder, _HEAP))
+        return
     if options.only:
         path = str(Path(options.folder, f"{options.only}.html"))
         print(json.dumps(make(options.only, path, options)))

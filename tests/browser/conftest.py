@@ -28,6 +28,19 @@ CHROMIUM_OPTIONS = (
 )
 
 
+class Keys:
+    """The keys of the WebDriver standard, for modules that are read without Selenium."""
+
+    TAB = "\ue004"
+    ENTER = "\ue007"
+    ESCAPE = "\ue00c"
+    HOME = "\ue011"
+    ARROW_LEFT = "\ue012"
+    ARROW_UP = "\ue013"
+    ARROW_RIGHT = "\ue014"
+    ARROW_DOWN = "\ue015"
+
+
 def write_report(document: dict[str, Any], path: Path) -> Path:
     """Write a report with a data document, and return where it is."""
     data = json.dumps(document).replace("<", "\\u003c")
@@ -108,7 +121,7 @@ class Browser:
     def click_at(self, selector: str, x: float, y: float) -> None:
         """Click into an element, at pixels from its top left corner."""
         place = self.run(
-            "const e = document.querySelector(arguments[0]); e.scrollIntoView({block: 'center', behavior: 'instant'});"
+            "const e = document.querySelector(arguments[0]); e.scrollIntoView({block: 'center'});"
             "const r = e.getBoundingClientRect(); return [r.left, r.top]",
             selector,
         )

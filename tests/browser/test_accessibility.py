@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ pytestmark = [
 RUN = """
 const done = arguments[arguments.length - 1];
 axe.run(document, {resultTypes: ['violations']}).then(
-    (found) => done(found.violations.map((v) => [v.impact, v.id, v.nodes.map((n) => n.html).slice(0, 3)])),
+    (found) => done(found.violations.map(
+        (v) => [v.impact, v.id, v.nodes.map((n) => n.html).slice(0, 3)])),
     (error) => done([['critical', String(error), []]]));
 """
 
@@ -72,7 +74,7 @@ def test_page_has_landmarks_and_one_main_heading(browser):
     levels = browser.run(
         "return [...document.querySelectorAll('main :is(h1, h2, h3, h4)')].map((e) => +e.tagName[1])"
     )
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:]))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
 def test_pictures_have_names_and_alternatives(browser):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from selenium.webdriver.common.keys import Keys
-
+from tests.browser.conftest import Keys
 from tests.browser.documents import full
 
 pytestmark = pytest.mark.browser
 
-FOCUSED = "return document.activeElement"
 MAX_STOPS = 300
+STOPS = "return document.querySelectorAll('#table-types table [tabindex=\"0\"]').length"
 
 
 def test_tab_reaches_every_view_and_control(browser):
@@ -100,7 +99,9 @@ def test_table_is_one_stop_and_arrows_move_in_it(browser):
     browser.press(Keys.ARROW_DOWN, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     assert browser.run("return document.activeElement.textContent") == "40.0 MiB"
     assert "Retained of type00" in browser.until("return !tooltip.hidden && tooltip.textContent")
-    stops = browser.run("return document.querySelectorAll('#table-types table [tabindex=\"0\"]').length")
+    stops = browser.run(
+        STOPS
+    )
     assert stops == 1
     browser.press(Keys.ARROW_UP, Keys.ENTER)
     assert browser.link() == "#table-types?sort=retained"
@@ -111,7 +112,9 @@ def test_table_keeps_its_stop_when_its_rows_change(browser):
     browser.focus("#table-types th button")
     browser.press(Keys.ARROW_DOWN)
     browser.type("#table-types input", "type3")
-    stops = browser.run("return document.querySelectorAll('#table-types table [tabindex=\"0\"]').length")
+    stops = browser.run(
+        STOPS
+    )
     assert stops == 1
 
 

@@ -86,7 +86,9 @@ def test_number_explains_itself_on_hover_and_focus(browser):
     browser.focus("#suspect-leak-1 .facts .quantity")
     shown = browser.until("return !tooltip.hidden && tooltip.textContent")
     assert shown.startswith("+12,582,912 bytes")
-    assert browser.run("return document.activeElement.getAttribute('aria-describedby')") == "tooltip"
+    assert (
+        browser.run("return document.activeElement.getAttribute('aria-describedby')") == "tooltip"
+    )
     browser.run("document.activeElement.blur()")
     browser.until("return tooltip.hidden")
     browser.click_at("#verdict .facts .quantity", 4, 4)
@@ -119,7 +121,9 @@ def test_flame_graph_changes_its_measure(browser):
     assert browser.text("#flame .status") == "1 box matches: 80, 89 % of the total"
     assert browser.run("return document.querySelector('#flame select').value") == "allocated_count"
     browser.click_at(FLAME, 30, 2.5 * ROW_PX)
-    assert browser.until("return location.hash.includes('zoom') && location.hash").endswith("zoom=3")
+    assert browser.until("return location.hash.includes('zoom') && location.hash").endswith(
+        "zoom=3"
+    )
 
 
 def test_flame_graph_has_its_functions_as_a_table(browser):
@@ -169,7 +173,9 @@ def test_link_opens_its_view(browser, link, view):
     assert browser.link() == link
 
 
-@pytest.mark.parametrize("link", ["#%", "#flame?zoom=-3", "#treemap?node=1e9", "#table-types?sort=x"])
+@pytest.mark.parametrize(
+    "link", ["#%", "#flame?zoom=-3", "#treemap?node=1e9", "#table-types?sort=x"]
+)
 def test_link_that_names_nothing_shows_the_report(browser, link):
     browser.open(full(), link)
     assert browser.run("return document.querySelectorAll('main > section').length") == 10
@@ -177,7 +183,10 @@ def test_link_that_names_nothing_shows_the_report(browser, link):
 
 def test_table_sorts_and_filters(browser):
     browser.open(full())
-    first = "return [...document.querySelectorAll('#table-types tbody tr')].map((r) => r.cells[0].textContent)"
+    first = (
+        "return [...document.querySelectorAll('#table-types tbody tr')]"
+        ".map((r) => r.cells[0].textContent)"
+    )
     browser.click("#table-types th[data-key=count] button")
     assert browser.run(first)[0] == "type38"
     browser.click("#table-types th[data-key=count] button")
@@ -246,7 +255,9 @@ def test_print_has_all_sections_and_no_controls(browser):
     browser.open(full() | {"glossary": terms}, dark=True)
     text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(browser.pdf())).pages)
     words = " ".join(text.split())
-    headings = browser.run("return [...document.querySelectorAll('main h2')].map((e) => e.textContent)")
+    headings = browser.run(
+        "return [...document.querySelectorAll('main h2')].map((e) => e.textContent)"
+    )
     assert len(headings) == 9
     for heading in headings:
         assert heading in words
