@@ -23,8 +23,7 @@ from random import Random
 from types import ModuleType
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import memlens
 from memlens._core.layout import LABEL_BITS, NONE, SECTIONS, EdgeKind, RootKind
@@ -37,6 +36,7 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.profiler.profiler_report import ProfilerReport
 from memlens.report.html.html_report import HtmlReport
 
+ROOT = Path(__file__).resolve().parent.parent
 _LEAK = "session = self._sessions[visitor] = Session(visitor)"
 _REQUESTS, _PAUSE_SECONDS = 20, 0.02
 
@@ -95,7 +95,17 @@ class _Strings:
         return {"string_offset": offsets, "string_bytes": b"".join(texts)}
 
 
-_TYPES = ("<process>", "module", "dict", "list", "str", "shop.Order", "shop.Customer", "bytes", "int")
+_TYPES = (
+    "<process>",
+    "module",
+    "dict",
+    "list",
+    "str",
+    "shop.Order",
+    "shop.Customer",
+    "bytes",
+    "int",
+)
 _BRANCHES = 40  # modules, each with a table of records
 
 
@@ -139,13 +149,15 @@ def _snapshot(
         targets[edge] = node
         text = attributes[node % len(attributes)]
         labels[edge] = int(EdgeKind.ATTRIBUTE) | text << LABEL_BITS if parent[node] else 0
+    kinds = (32, 56, 64, 232, 1024)
+    sizes = array("Q", [0]) + array("Q", (choice.choice(kinds) for _ in range(count - 1)))
     sections: dict[str, Any] = {
         name: array(code) if code != "B" else b"" for name, code in SECTIONS.items()
     }
     sections |= {
         "node_address": array("Q", range(0, 64 * count, 64)),
         "node_type": types,
-        "node_size": array("Q", [0]) + array("Q", (choice.choice((32, 56, 64, 232, 1024)) for _ in range(count - 1))),
+        "node_size": sizes,
         "node_flags": array("H", bytes(2 * count)),
         "edge_offset": offsets,
         "edge_target": targets,

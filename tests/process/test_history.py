@@ -17,7 +17,13 @@ from memlens.process.history import HistoryPoint, MemoryHistory, thinned
 def point(second, rss, malloc=None, **others):
     values = {"limit_bytes": 1 << 30, "limit_source": "cgroup-v2"} | others
     return HistoryPoint(
-        1000.0 + second, float(second), rss, malloc, allocated_blocks=7, full_collections=3, **values
+        1000.0 + second,
+        float(second),
+        rss,
+        malloc,
+        allocated_blocks=7,
+        full_collections=3,
+        **values,
     )
 
 
@@ -67,7 +73,9 @@ def test_a_week_of_readings_keeps_its_ends_its_peaks_and_its_size():
     st.integers(6, 50),
 )
 def test_thinning_keeps_the_limit_the_order_and_the_extremes(values, limit):
-    points = [point(second, rss, malloc) for second, rss, malloc in sorted(values, key=lambda v: v[0])]
+    points = [
+        point(second, rss, malloc) for second, rss, malloc in sorted(values, key=lambda v: v[0])
+    ]
     kept = thinned(points, limit)
     assert len(kept) <= max(limit, 0)
     assert [one for one in points if one in kept][:1] == kept[:1]

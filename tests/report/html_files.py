@@ -61,7 +61,9 @@ def read_report(path):
     assert parsed.policy["default-src"] == ["'none'"]
     assert parsed.policy["script-src"] == [hash_of(parsed.script)]
     assert parsed.policy["style-src"] == [hash_of(style[1])]
-    assert not re.search(r"https?://", re.sub(r"<script type=.application/json.*?</script>", "", text))
+    assert not re.search(
+        r"https?://", re.sub(r"<script type=.application/json.*?</script>", "", text)
+    )
     return parsed
 
 

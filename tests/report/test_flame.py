@@ -44,7 +44,9 @@ def test_totals_are_exact_however_the_tree_is_cut(rows, limit):
     assert flame["values"]["live_bytes"][0] == sum(row[1] for row in rows)
     assert flame["values"]["allocated_bytes"][0] == sum(row[2] for row in rows)
     assert flame["values"]["live_count"][0] == len(rows)
-    whole = 1 + len({tuple(path[:depth]) for path, _, _ in rows for depth in range(1, 1 + len(path))})
+    whole = 1 + len(
+        {tuple(path[:depth]) for path, _, _ in rows for depth in range(1, 1 + len(path))}
+    )
     left_out = flame["omitted"]["nodes"] if flame["omitted"] else 0
     assert len(flame["parent"]) == min(limit, whole)
     assert len(flame["parent"]) + left_out == whole

@@ -2,8 +2,8 @@
 
 The front end consists of ES modules, which a browser does not load from ``file://``. So they are
 joined to one script, in the order in which they import each other, without the lines of import, the
-words of export and the lines that are comment only. That needs a few rules, which are checked here: names are imported as they are, and no two
-modules define the same name at their top level.
+words of export and the lines that are comment only. That needs a few rules, which are checked here:
+names are imported as they are, and no two modules define the same name at their top level.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ _DEFINED = re.compile(
     r"^(?:export )?(?:async function\*?|function\*?|const|let|class|var)\s+(\w+)", re.MULTILINE
 )
 _LEFT = re.compile(r"^\s*(?:import\b(?!\.meta)|export\b)|\bimport\s*\(", re.MULTILINE)
-_LINES_OF_COMMENT = re.compile(
-    r"^[ \t]*(?:/\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)[ \t]*\n", re.MULTILINE
-)
+_LINES_OF_COMMENT = re.compile(r"^[ \t]*(?:/\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)[ \t]*\n", re.MULTILINE)
 _TYPE = re.compile(r"/\*\*(?:[^*]|\*(?!/))*\*/")  # written with import(), which is none
 
 
