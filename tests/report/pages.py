@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from memlens.report.html import html_report
-
 TEMPLATE = (
     "<!doctype html><html><head><!--memlens:csp--><!--memlens:style--></head>"
     "<body><!--memlens:data--><!--memlens:script--></body></html>"
@@ -31,5 +29,7 @@ def page(tmp_path):
 @pytest.fixture
 def installed_page(page, monkeypatch):
     """The same, in the place of the front end that is installed."""
+    from memlens.report.html import html_report
+
     monkeypatch.setattr(html_report, "installed_page", lambda: page)
     return page
