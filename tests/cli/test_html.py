@@ -12,7 +12,10 @@ import pytest
 
 import memlens
 from memlens._frame import Frame
+from memlens.cli import exit_report
+from memlens.profiler import MemoryProfiler, ProfilerReport
 from tests.cli.test_main import LEAKING, ROOT, call
+from tests.profiler.planted import profiler_in
 from tests.report.document_schema import check
 from tests.report.html_files import read_report
 from tests.report.test_document import growing_snapshots
@@ -138,6 +141,40 @@ def test_run_keeps_no_snapshots_where_none_are_wanted(page, tmp_path):
     check(document)
     assert document["treemap"]  # made before the snapshots were deleted
     assert sorted(Path(tmp_path).glob("**/*.memlens")) == []
+
+
+@pytest.mark.parametrize("where", ["report", "to_html"])
+def test_without_memory_a_new_process_writes_the_report(tmp_path, monkeypatch, capsys, where):
+    profiler = profiler_in(tmp_path)
+    record = profiler.take_snapshot("only")
+    of = MemoryProfiler if where == "report" else ProfilerReport
+
+    def fail(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(of, where, fail)
+    commands = []
+
+    def note(command, **options):
+        commands.append(command[2:])
+        return subprocess.CompletedProcess(command, 0, f"said by {command[3]}\n")
+
+    monkeypatch.setattr(exit_report.subprocess, "run", note)
+    report = exit_report.ExitReport(
+        profiler,
+        output_dir=None,
+        as_json=False,
+        show_allocations=False,
+        html_path=str(tmp_path / "report.html"),
+        show_source=True,
+        starter_files=frozenset(),
+    )
+    report.finish()
+    last = profiler.snapshots[-1].path
+    html = ["memlens", "html", "--source", "-o", str(tmp_path / "report.html"), record.path, last]
+    assert commands[-1] == html
+    assert len(commands) == (2 if where == "report" else 1)
+    assert capsys.readouterr().err.endswith("said by html\n")
 
 
 def test_a_report_that_cannot_be_written_does_not_change_the_outcome(page, tmp_path):
