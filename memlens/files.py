@@ -11,6 +11,7 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.errors import OptionError, SnapshotFileError
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.leak_report import LeakReport
 
 __all__ = ("export", "load")
 
@@ -40,7 +41,8 @@ def export(value: object, path: str | os.PathLike[str]) -> int:
 
     An `AllocationProfile`: ``.pb.gz`` (pprof), ``.speedscope.json``, ``.folded`` (flame graphs),
     ``.heapprofile`` (Chrome DevTools), ``.json`` (for `load`). A `HeapSnapshot`:
-    ``.memlens``. A `TraceStore`: ``.traces``.
+    ``.memlens``. A `TraceStore`: ``.traces``. A profile, a snapshot or a `LeakReport`: ``.html``, a
+    report for a browser.
 
     The file is complete or not there at all. Raises ``OptionError`` for another suffix or value,
     ``OutputError`` if the file cannot be written.
@@ -93,9 +95,11 @@ _WRITERS: tuple[tuple[type, Mapping[str, _Writer]], ...] = (
             ".folded": _folded,
             ".heapprofile": _heapprofile,
             ".json": AllocationProfile.save,
+            ".html": AllocationProfile.to_html,
         },
     ),
-    (HeapSnapshot, {".memlens": HeapSnapshot.save}),
+    (HeapSnapshot, {".memlens": HeapSnapshot.save, ".html": HeapSnapshot.to_html}),
+    (LeakReport, {".html": LeakReport.to_html}),
     (TraceStore, {".traces": TraceStore.save}),
 )
 

@@ -7,10 +7,15 @@ import os
 
 import pytest
 
+from tests.report.pages import installed_page, page  # noqa: F401 - fixtures
 from tests.small_process import WORKER, SmallProcesses
 
 # Markers of tests that run only if an option of this name is given.
-OPTIONAL = {"slow": "storms and long soaks", "services": "real servers"}
+OPTIONAL = {
+    "slow": "storms and long soaks",
+    "services": "real servers",
+    "browser": "the HTML report in Chromium",
+}
 
 
 def pytest_addoption(parser):

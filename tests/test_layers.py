@@ -28,7 +28,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"_rows"},
         {"_display", "_table"},
         {"_text", "_options", "_fork", "_log", "_own_memory"},
-        {"errors", "_package", "_lazy", "_uninterrupted"},
+        {"errors", "_package", "_lazy", "_presentation", "_uninterrupted"},
     ],
     "memlens.heap": [
         {"live", "live_search"},
@@ -46,7 +46,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.process": [
         {"sampler"},
-        {"sampling_thread"},
+        {"sampling_thread", "history"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
         {"limits", "held_memory"},
     ],
@@ -70,6 +70,24 @@ LAYERS: dict[str, list[set[str]]] = {
         {"places"},
         {"gates", "place_keys", "fingerprints", "origins", "slow_collector", "native_growth"},
     ],
+    "memlens.report": [{"html"}, {"terminal"}],
+    "memlens.report.html": [
+        {"html_report"},
+        {"document", "page"},
+        {
+            "flame",
+            "treemap",
+            "suspects",
+            "tables",
+            "lines",
+            "timeline",
+            "verdict",
+            "breakdown",
+            "health",
+        },
+        {"source"},
+        {"limits", "glossary"},
+    ],
     "memlens.lifetimes": [
         {"libraries"},
         {"closing", "requests", "test_cases", "pytest_plugin"},
@@ -81,13 +99,20 @@ LAYERS: dict[str, list[set[str]]] = {
         {"memory_profiler"},
         {"alerts"},
         {"snapshot_store", "analysis", "analysis_child"},
-        {"allocation_source", "file_owner", "profiler_report", "trend_detectors", "worker"},
+        {
+            "allocation_source",
+            "file_owner",
+            "profiler_report",
+            "recording",
+            "trend_detectors",
+            "worker",
+        },
         {"open_alerts", "plain_values", "steep_rise"},
     ],
     "memlens.integrations": [{"ipython"}, {"cells", "notebook_memory"}],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations"},
+        {"demo", "run", "views", "allocations", "html"},
         {"exit_report", "last_moment", "output", "script"},
         {"child_reports"},
     ],
@@ -104,6 +129,7 @@ ONLY = {
     "_log": set(),
     "_own_memory": set(),
     "_lazy": set(),
+    "_presentation": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from memlens import __version__, _core
 from memlens.cli.allocations import add_allocations_command
 from memlens.cli.demo import add_demo_command
+from memlens.cli.html import add_html_command
 from memlens.cli.run import add_run_command
 from memlens.cli.views import add_leak_commands, add_view_commands
 from memlens.errors import MemlensError
@@ -53,4 +54,5 @@ def _parser() -> argparse.ArgumentParser:
     add_leak_commands(commands)
     add_view_commands(commands)
     add_allocations_command(commands)
+    add_html_command(commands)
     return parser

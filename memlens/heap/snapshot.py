@@ -8,6 +8,7 @@ from typing import Any
 
 from memlens._core.layout import NodeFlag
 from memlens._display import displayed
+from memlens._presentation import write_html
 from memlens._text import format_count
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.comparison import HeapComparison, compare_graphs
@@ -289,6 +290,13 @@ class HeapSnapshot:
         Raises ``OutputError`` if the file cannot be written; then an existing file is unchanged.
         """
         return write_sections(path, self.graph.stored_sections(), self.facts)
+
+    def to_html(self, path: str | os.PathLike[str]) -> int:
+        """Write a report with pictures and tables as one HTML file; return its size in bytes.
+
+        Raises ``OutputError`` if the file cannot be written.
+        """
+        return write_html(path, snapshots=(self,))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> HeapSnapshot:

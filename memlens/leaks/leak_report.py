@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, overload
 
 from memlens._display import displayed
+from memlens._presentation import write_html
 from memlens._text import fitted, format_bytes, format_change, format_duration, labelled
 from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
@@ -212,6 +213,14 @@ class LeakReport(Sequence[LeakSuspect]):
         )
         gone = baseline.gone(suspect.fingerprint for suspect in suspects)
         return replace(self, suspects=suspects, gone=gone)
+
+    def to_html(self, path: str | os.PathLike[str], *, source: bool = False) -> int:
+        """Write the report as one HTML file; return its size in bytes.
+
+        ``source``: show a few lines of source around the site of each suspect, where the file is
+        readable. Raises ``OutputError`` if the file cannot be written.
+        """
+        return write_html(path, leaks=self, source=source)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""

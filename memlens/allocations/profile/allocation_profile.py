@@ -12,6 +12,7 @@ from typing import Any
 from memlens._display import displayed
 from memlens._frame import Frame
 from memlens._options import check_callable, check_number, check_text, shown
+from memlens._presentation import write_html
 from memlens._text import format_bytes
 from memlens.allocations.options import check_limit
 from memlens.allocations.profile.call_tree import CallNode, call_tree
@@ -199,6 +200,14 @@ class AllocationProfile:
         from memlens.allocations.profile.profile_file import save_profile
 
         return save_profile(self.rows, self.facts, path)
+
+    def to_html(self, path: str | PathLike[str], *, source: bool = False) -> int:
+        """Write a flame graph and tables as one HTML file; return its size in bytes.
+
+        ``source``: show the text of the lines that allocated, where the files are readable. Raises
+        OutputError.
+        """
+        return write_html(path, allocations=self, source=source)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> AllocationProfile:
