@@ -18,7 +18,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens": [
         {"__main__"},
         {"cli", "integrations"},
-        {"demo"},
+        {"demo", "watch"},
         {"profiler", "decorators", "files"},
         {"lifetimes", "stuck"},
         {"report", "formats"},
@@ -80,14 +80,22 @@ LAYERS: dict[str, list[set[str]]] = {
         {"memory_profiler"},
         {"alerts"},
         {"snapshot_store", "analysis", "analysis_child"},
+        {"registry"},
         {"allocation_source", "file_owner", "profiler_report", "trend_detectors", "worker"},
         {"open_alerts", "plain_values", "steep_rise"},
     ],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations"},
-        {"exit_report", "last_moment", "output", "script"},
+        {"demo", "run", "views", "allocations", "watch"},
+        {"ending", "exit_report", "last_moment", "output", "script", "snapshot_requests"},
         {"child_reports"},
+    ],
+    "memlens.watch": [
+        {"app"},
+        {"screens", "model", "report_files"},
+        {"files_source", "process_source", "program_source", "drill", "drill_child"},
+        {"snapshot_files"},
+        {"source"},
     ],
 }
 # Stricter than their layer: these can be used without the rest of the package.

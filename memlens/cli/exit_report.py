@@ -94,6 +94,11 @@ class ExitReport:
         """Take a snapshot while the variables of a function that returns are alive."""
         _attempt(lambda: self._profiler.take_snapshot("return"))
 
+    def note_request(self) -> None:
+        """Take a snapshot that was requested from outside, unless the end has begun."""
+        if not self.has_begun:
+            _attempt(lambda: self._profiler.take_snapshot("request"))
+
     def _report(self) -> None:
         try:
             with _shown_while_working(f"analysing {len(self._profiler.snapshots)} snapshots"):

@@ -12,6 +12,7 @@ from memlens.cli.allocations import add_allocations_command
 from memlens.cli.demo import add_demo_command
 from memlens.cli.run import add_run_command
 from memlens.cli.views import add_leak_commands, add_view_commands
+from memlens.cli.watch import add_watch_command
 from memlens.errors import MemlensError
 
 __all__ = ("main",)
@@ -53,4 +54,5 @@ def _parser() -> argparse.ArgumentParser:
     add_leak_commands(commands)
     add_view_commands(commands)
     add_allocations_command(commands)
+    add_watch_command(commands)
     return parser

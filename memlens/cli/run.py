@@ -17,6 +17,7 @@ from memlens.cli.exit_report import ExitReport, report_on_sigterm
 from memlens.cli.last_moment import last_moments
 from memlens.cli.output import add_json, add_known, positive_seconds
 from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
+from memlens.cli.snapshot_requests import answer_requests
 from memlens.errors import CaptureError, MemlensError
 from memlens.profiler.memory_profiler import MemoryProfiler
 
@@ -49,9 +50,10 @@ def add_run_command(commands: Any) -> None:
         action="store_true",
         help="report where memory was allocated, too; with -o, write DIR/allocations.json",
     )
+    parser.add_argument("--snapshot-requests", type=int, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module")
     parser.add_argument("script", nargs=argparse.REMAINDER, help="the program and its arguments")
-    parser.set_defaults(command=_run)
+    parser.set_defaults(command=_run, in_main_thread=True)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -64,6 +66,7 @@ def _run(arguments: argparse.Namespace) -> int:
         ignore=tuple(arguments.ignore),
         baseline=arguments.baseline,
         save_baseline=arguments.save_baseline,
+        snapshot_requests=arguments.snapshot_requests,
     )
 
 
@@ -85,6 +88,7 @@ def run_profiled(
     ignore: tuple[str, ...] = (),
     baseline: str | None = None,
     save_baseline: str | None = None,
+    snapshot_requests: int | None = None,
 ) -> int:
     """Run a program under the profiler, print the report to stderr, and return its exit code.
 
@@ -93,8 +97,9 @@ def run_profiled(
     snapshot is also taken before a function that the program's module called returns. Allocations
     are always sampled, so that suspects show their allocation sites; ``show_allocations`` also
     reports and keeps the profile. ``ignore`` and ``baseline`` are those of `MemoryProfiler`;
-    ``save_baseline`` is the file that the suspects are written to as a baseline. ``SystemExit`` of
-    the program passes.
+    ``save_baseline`` is the file that the suspects are written to as a baseline.
+    ``snapshot_requests``: a descriptor; each byte that arrives there requests a snapshot.
+    ``SystemExit`` of the program passes.
     """
     with ExitStack() as stack:
         folder = output_dir or stack.enter_context(_temporary_folder())
@@ -121,6 +126,8 @@ def run_profiled(
         )
         stack.enter_context(installed(program))
         _start(profiler)
+        if snapshot_requests is not None:
+            answer_requests(snapshot_requests, report.note_request)
         outcome = _Outcome()
         with report_on_sigterm(report, stack.close):
             try:
