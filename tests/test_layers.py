@@ -87,13 +87,14 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations", "watch"},
-        {"ending", "exit_report", "last_moment", "output", "script", "snapshot_requests"},
-        {"child_reports"},
+        {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
+        {"child_reports", "ending", "working"},
     ],
     "memlens.watch": [
         {"app"},
         {"screens", "model", "report_files"},
-        {"files_source", "process_source", "program_source", "drill", "drill_child"},
+        {"files_source", "program_source", "drill", "drill_child"},
+        {"process_source"},
         {"snapshot_files"},
         {"source"},
     ],
