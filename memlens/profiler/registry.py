@@ -14,11 +14,10 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from memlens._atomic import make_folder, write_whole
-from memlens.errors import OutputError
 from memlens.profiler.file_owner import is_running, owner_suffix, process_token
 
 __all__ = ("folder_of", "forget_folder", "note_folder")
@@ -26,28 +25,33 @@ __all__ = ("folder_of", "forget_folder", "note_folder")
 _NAME = re.compile(r"(?P<pid>\d+)-(?P<token>[0-9a-f]+)\.json")
 
 
-def note_folder(output_dir: str) -> None:
-    """Write down the output folder of this process. Never raises.
+def note_folder(output_dir: str) -> bool:
+    """Write down the output folder of this process; return whether that was possible.
 
-    Where no file can be written, the process can still be watched by its output folder.
+    Never raises: where no file can be written, the process can still be watched by its folder.
     """
     if not hasattr(os, "getuid"):  # Windows: the folder could not be checked
-        return
+        return False
     folder = _own_folder()
-    with suppress(OutputError, OSError):
+    try:
         make_folder(folder)
         if not _is_private(folder, os.getuid()):
-            return  # another user has created the folder: write nothing to it
+            return False  # another user has created the folder: write nothing to it
         _sweep(folder)
         content = json.dumps({"pid": os.getpid(), "output_dir": output_dir})
         write_whole(_path(folder), content.encode())
+    except OSError:  # OutputError, too
+        return False
+    return True
 
 
 def forget_folder() -> None:
-    """Delete the file of this process. Does nothing if there is none."""
+    """Delete the file of this process, and the folder if it is empty then."""
     if hasattr(os, "getuid"):
-        with suppress(OSError):
-            os.unlink(_path(_own_folder()))
+        folder = _own_folder()
+        with suppress(OSError):  # there is none; or those of other processes are left
+            os.unlink(_path(folder))
+            os.rmdir(folder)
 
 
 def folder_of(pid: int, runtime_dirs: Sequence[str] | None = None) -> str | None:
@@ -59,7 +63,7 @@ def folder_of(pid: int, runtime_dirs: Sequence[str] | None = None) -> str | None
     uid = _user_of(pid)
     if token is None or uid is None:
         return None  # the process has ended, or users have no numbers here
-    for folder in _candidates(uid) if runtime_dirs is None else runtime_dirs:
+    for folder in _candidates(pid, uid) if runtime_dirs is None else runtime_dirs:
         if not _is_private(folder, uid):
             continue
         with suppress(OSError, ValueError):
@@ -75,16 +79,27 @@ def _path(folder: str) -> str:
 
 
 def _own_folder() -> str:
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return _folder(os.environ, os.getuid(), tempfile.gettempdir())
+
+
+def _folder(environment: Mapping[str, str], uid: int, temporary: str) -> str:
+    runtime = environment.get("XDG_RUNTIME_DIR")
     if runtime and os.path.isabs(runtime):
         return os.path.join(runtime, "memlens")
-    return os.path.join(tempfile.gettempdir(), f"memlens-{os.getuid()}")
+    return os.path.join(temporary, f"memlens-{uid}")
 
 
-def _candidates(uid: int) -> list[str]:
-    own = [_own_folder()] if uid == os.getuid() else []
-    others = [f"/run/user/{uid}/memlens", os.path.join(tempfile.gettempdir(), f"memlens-{uid}")]
-    return list(dict.fromkeys([*own, *others]))
+def _candidates(pid: int, uid: int) -> list[str]:
+    """Return where a process of a user may have written, by its own environment first."""
+    import psutil
+
+    temporary = tempfile.gettempdir()
+    found = [_folder({"XDG_RUNTIME_DIR": f"/run/user/{uid}"}, uid, temporary)]
+    found.append(_folder({}, uid, temporary))
+    with suppress(psutil.Error, OSError):
+        environment = psutil.Process(pid).environ()
+        found.insert(0, _folder(environment, uid, environment.get("TMPDIR", temporary)))
+    return list(dict.fromkeys(found))
 
 
 def _user_of(pid: int) -> int | None:

@@ -116,8 +116,7 @@ class SnapshotStore:
         self.records.append(record)
         self.taken += 1
         if not self._is_registered:
-            self._is_registered = True
-            note_folder(self.folder)
+            self._is_registered = note_folder(self.folder)
         self._delete_old_snapshots()
         return record
 
