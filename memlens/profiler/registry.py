@@ -127,4 +127,5 @@ def _sweep(folder: str) -> None:
     for name in os.listdir(folder):
         match = _NAME.fullmatch(name)
         if match and not is_running((int(match["pid"]), match["token"])):
-            os.unlink(os.path.join(folder, name))
+            with suppress(FileNotFoundError):  # another process has just done so
+                os.unlink(os.path.join(folder, name))

@@ -112,7 +112,9 @@ class WatchModel:
             return "trend: more readings are needed"
         times = [point.timestamp for point in points]
         found = trend(times, [float(point.rss_bytes) for point in points])
-        if not math.isfinite(found.low + found.high) or found.low <= 0 <= found.high:
+        if not math.isfinite(found.low) or not math.isfinite(found.high):
+            return "trend: more readings are needed"  # for an interval
+        if found.low <= 0 <= found.high:
             return f"trend: none in {format_duration(times[-1] - times[0])}"
         slope = f"{format_change(found.slope * 60)} a minute"
         text = f"trend: {'rising' if found.slope > 0 else 'falling'}, {slope}"

@@ -15,7 +15,7 @@ from memlens.watch.source import Reading, SourceState
 
 __all__ = ("ProcessReader", "ProcessSource")
 
-_USS_EVERY = 10  # readings: USS walks the page tables, milliseconds for each GiB
+_MAX_USS_SHARE = 0.02  # of the time: USS walks the page tables, milliseconds for each GiB
 NO_PROFILER = (
     "only readings are known: no MemoryProfiler with an output folder runs in this process. For"
     " holders, start one in it, or start the program by: memlens watch -- SCRIPT"
@@ -31,8 +31,7 @@ class ProcessReader:
     def __init__(self, pid: int, clock: Callable[[], float] = time.time) -> None:
         self.pid = pid
         self._clock = clock
-        self._count = 0
-        self._uss_bytes: int | None = None
+        self._next_uss = 0.0
         try:
             self._process = psutil.Process(pid)
             self._process.memory_info()
@@ -56,19 +55,24 @@ class ProcessReader:
             if self._process.status() == psutil.STATUS_ZOMBIE:
                 return None
             rss_bytes = self._process.memory_info().rss
-            if self._count % _USS_EVERY == 0:
-                self._uss_bytes = self._read_uss()
+            uss_bytes = self._read_uss()
         except psutil.Error:
             return None
-        self._count += 1
         limit_bytes = memory_limit(pid=self.pid).limit_bytes
-        return Reading(self._clock(), rss_bytes, self._uss_bytes, limit_bytes)
+        return Reading(self._clock(), rss_bytes, uss_bytes, limit_bytes)
 
     def _read_uss(self) -> int | None:
+        """Return the USS; None if it is not due, because the last one took long, or not allowed."""
+        started = time.monotonic()
+        if started < self._next_uss:
+            return None
         try:
             return int(self._process.memory_full_info().uss)
-        except psutil.AccessDenied:  # of another user
+        except (psutil.AccessDenied, AttributeError):  # of another user; no Linux
             return None
+        finally:
+            now = time.monotonic()
+            self._next_uss = now + (now - started) / _MAX_USS_SHARE
 
 
 class ProcessSource:
