@@ -26,6 +26,7 @@ from memlens.watch.source import Source, SourceState
 __all__ = ("WatchApp",)
 
 _SPARK_POINTS = 240
+_MIN_LINES = 18  # of a terminal that shows sites and the chart, too
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 _OF_MAIN_SCREEN = frozenset(
     {"pause", "search", "clear_search", "output", "help", "write", "snapshot"}
@@ -145,7 +146,7 @@ class WatchApp(App[None]):
         if self._handle_signals:
             self._catch_signals()
         self._is_ready = True
-        self.show_all()
+        self.on_resize()
         if self._interval_seconds is not None:
             self.set_interval(self._interval_seconds, self.tick)
             self.tick()
@@ -245,7 +246,10 @@ class WatchApp(App[None]):
             self._fill_sites()
 
     def on_resize(self) -> None:
-        """Fit the last columns to the new width."""
+        """Fit the last columns to the new width; leave out what a low terminal has no room for."""
+        if self._is_ready:
+            for name in ("#sites", "#spark"):
+                self._main.query_one(name).display = self.size.height >= _MIN_LINES
         self.show_all()
 
     def _set(self, selector: str, text: str) -> None:
