@@ -11,7 +11,9 @@ from typing import Any, TextIO
 
 __all__ = ("show",)
 
-_HEADER = "(?:before|count|growth|live|retained|share|size|survivors|taken|total|wasted)"  # the first one
+_HEADER = (
+    "(?:before|count|growth|live|retained|share|size|survivors|taken|total|wasted)"  # the first one
+)
 
 _STYLES = (
     # What readers look for first: the names of holders, the growth, and what to do.
