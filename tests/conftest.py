@@ -10,7 +10,11 @@ import pytest
 from tests.small_process import WORKER, SmallProcesses
 
 # Markers of tests that run only if an option of this name is given.
-OPTIONAL = {"slow": "storms and long soaks", "services": "real servers"}
+OPTIONAL = {
+    "slow": "storms and long soaks",
+    "services": "real servers",
+    "node": "tools of others that run in Node",
+}
 
 
 def pytest_addoption(parser):
