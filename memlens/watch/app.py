@@ -272,7 +272,6 @@ class WatchApp(App[None]):
                 Text("" if rate is None else format_bytes(rate), justify="right"),
                 Text(f"+{format_count(suspect.count_growth)}", justify="right"),
                 Text(middle_cut(printable(name), room)),
-                key=suspect.fingerprint or None,
             )
         if table.row_count:
             table.move_cursor(row=min(row, table.row_count - 1))
@@ -323,7 +322,7 @@ class WatchApp(App[None]):
         suspects = self.model.suspects(self._search)
         if event.data_table.id != "suspects" or event.cursor_row >= len(suspects):
             return
-        suspect, path = suspects[event.cursor_row], self.model.analysed[-1]
+        suspect, path = suspects[event.cursor_row], self.model.reported[-1]
         self.push_screen(DrillScreen(suspect, lambda: self._look_into(path, suspect)))
 
     def action_snapshot(self) -> None:
@@ -336,7 +335,7 @@ class WatchApp(App[None]):
 
     def action_write(self) -> None:
         """Write a report of what is shown."""
-        report, files = self.model.report, self.model.analysed
+        report, files = self.model.report, self.model.reported
         if report is None:
             self.notify("there is nothing to report yet: no analysis has ended", severity="warning")
             return

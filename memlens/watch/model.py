@@ -43,6 +43,7 @@ class WatchModel:
         self.report: LeakReport | None = None
         self.failure = ""  # why the last analysis has no result
         self.analysed: tuple[str, ...] = ()
+        self.reported: tuple[str, ...] = ()  # the files of the report
 
     # -- input -----------------------------------------------------------------------------------
 
@@ -72,8 +73,9 @@ class WatchModel:
     ) -> None:
         """Take the result of an analysis; a failure keeps the report of the one before."""
         self.analysed = files
-        self.failure = "" if report else failure
-        self.report = report or self.report
+        self.failure = "" if report is not None else failure
+        if report is not None:
+            self.report, self.reported = report, files
 
     # -- output ----------------------------------------------------------------------------------
 

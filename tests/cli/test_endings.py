@@ -5,6 +5,7 @@ Each command runs in a process of its own with a pseudo-terminal, and is interru
 
 import errno
 import importlib.util
+import io
 import os
 import re
 import signal
@@ -16,8 +17,10 @@ from pathlib import Path
 import pytest
 
 import memlens
-from memlens.cli import ending, working
+from memlens import progress
+from memlens.cli import ending, exit_report, working
 from memlens.cli.main import main
+from memlens.leaks.leak_report import find_leaks
 from tests.clock import FakeClock
 from tests.watch.heaps import planted, save
 
@@ -285,3 +288,41 @@ def test_signal_that_is_blocked_gives_the_exit_code_of_a_shell():
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # drops the one that is pending
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_end_of_run_says_on_a_terminal_how_long_it_will_take(monkeypatch):
+    clock, stream = FakeClock(), io.StringIO()
+    stream.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(exit_report, "Estimate", lambda: working.Estimate(clock))
+    with exit_report._shown_while_working("analysing 5 snapshots"), progress.part(0, 0.5):
+        clock.advance(10)
+        progress.reached(0.5)
+        progress.reached(0.6)  # too soon to write again
+    assert stream.getvalue() == (
+        "\rmemlens: analysing 5 snapshots ..."
+        "\rmemlens: analysing 5 snapshots ... 10.0 s, about 30.0 s left"
+        f"\r{' ' * 60}\r"
+    )
+
+
+def test_shares_of_parts_are_shares_of_the_whole():
+    shares = []
+    with progress.following(shares.append):
+        progress.reached(0.1)
+        with progress.part(0.2, 0.6):
+            progress.reached(0.5)
+            with progress.part(0.5, 1.0):
+                progress.reached(0.5)
+        progress.reached(0.7)
+    progress.reached(0.9)  # nobody follows any more
+    assert shares == pytest.approx([0.1, 0.4, 0.5, 0.6, 0.6, 0.7])
+
+
+def test_search_for_leaks_reports_shares_that_rise_to_the_end():
+    shares = []
+    with progress.following(shares.append):
+        find_leaks(planted(5))
+    assert len(shares) > 5
+    assert max(shares) > 0.85
+    assert min(shares) < 0.1

@@ -98,6 +98,7 @@ def test_verdict_says_what_leaks_or_why_that_is_not_known():
     model.note_analysis(("b",), None, "out of memory")
     assert model.verdict_text() == "not analysed: out of memory"
     assert model.report is not None, "what was found before is still shown"
+    assert (model.analysed, model.reported) == (("b",), ("a",))
 
 
 @pytest.mark.parametrize("text", ["", "SESSIONS", "app.Session", "unbounded", "sessions.py:7"])
