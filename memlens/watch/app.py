@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -78,7 +79,7 @@ class WatchApp(App[None]):
     #verdict { height: auto; max-height: 2; text-style: bold; }
     #suspects { height: 2fr; min-height: 4; }
     #sites { height: 1fr; min-height: 3; }
-    #note { height: auto; max-height: 2; color: $text-muted; }
+    #note { height: auto; max-height: 3; color: $text-muted; }
     #search { display: none; height: 1; border: none; padding: 0; }
     """
     BINDINGS: ClassVar[list[Any]] = [
@@ -231,14 +232,14 @@ class WatchApp(App[None]):
             return
         model = self.model
         state = "paused" if self.is_paused else "ended" if model.is_ended else "live"
-        self._set("#title", f"memlens [{state}]  {printable(self.source.title)}")
+        room = max(20, self.size.width - 18)
+        title = middle_cut(printable(self.source.title), room)
+        self._set("#title", f"memlens [{state}]  {title}")
         self._set("#memory", model.memory_text())
         self._set("#trend", model.trend_text())
         self._set("#verdict", model.verdict_text())
         self._set("#note", self._note_text())
-        points = [float(reading.rss_bytes) for reading in model.readings[-_SPARK_POINTS:]]
-        low = min(points, default=0.0)
-        self._main.query_one("#spark", Sparkline).data = [point - low for point in points]
+        self._main.query_one("#spark", Sparkline).data = model.chart(_SPARK_POINTS)
         shown = (model.report, self._search, self.size.width)
         if shown != self._shown:
             self._shown = shown
@@ -339,7 +340,7 @@ class WatchApp(App[None]):
         if report is None:
             self.notify("there is nothing to report yet: no analysis has ended", severity="warning")
             return
-        self._work(lambda: f"written: {', '.join(write_report(report, files, self._report_dir))}")
+        self._work(lambda: _written(write_report(report, files, self._report_dir)))
 
     def _work(self, task: Callable[[], str]) -> None:
         """Run a task in a thread and show its text, or its error."""
@@ -367,3 +368,9 @@ class WatchApp(App[None]):
     def action_interrupt(self) -> None:
         """End as by SIGINT: the terminal sends Ctrl-C as a key."""
         self._end_by(int(signal.SIGINT))
+
+
+def _written(paths: list[str]) -> str:
+    first, *others = paths
+    suffixes = "".join(f", {os.path.splitext(path)[1]}" for path in others)
+    return f"written: {first}{suffixes}"

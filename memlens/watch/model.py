@@ -21,6 +21,7 @@ _MIN_POINTS = 8
 _MIN_SECONDS = 5.0
 _MIN_SNAPSHOTS = 3  # fewer cannot distinguish a leak from one-time growth
 _MAX_ANALYSED = 16
+_CHART_STEP = 0.005  # of the highest reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,13 @@ class WatchModel:
             parts.append(f"limit {format_bytes(last.limit_bytes)} ({used} used)")
         return ", ".join(parts)
 
+    def chart(self, limit: int) -> list[float]:
+        """Return resident memory above its lowest value, in steps: noise draws no steep curve."""
+        sizes = [reading.rss_bytes for reading in self.readings[-limit:]]
+        step = max(1.0, max(sizes, default=0) * _CHART_STEP)
+        low = min(sizes, default=0)
+        return [float((size - low) // step) for size in sizes]
+
     def trend_text(self) -> str:
         """Return the trend of the readings and the time until the limit, in one line.
 
@@ -151,6 +159,8 @@ class WatchModel:
     def _no_report_text(self) -> str:
         if len(self.files) >= _MIN_SNAPSHOTS:
             return f"analysing {len(self.files)} snapshots ..."
+        if not self.files:
+            return "no snapshots: holders are not known"
         if self.is_ended:
             return f"{len(self.files)} snapshots: {_MIN_SNAPSHOTS} are needed to name a holder"
         return f"{len(self.files)} of {_MIN_SNAPSHOTS} snapshots that are needed to name a holder"

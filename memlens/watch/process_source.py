@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -42,12 +43,12 @@ class ProcessReader:
 
     @property
     def name(self) -> str:
-        """The command of the process in a few words; its number if that is not known."""
+        """The command of the process, without the folder of its program."""
         try:
             words = self._process.cmdline()
         except psutil.Error:
             words = []
-        return " ".join(words) if words else f"process {self.pid}"
+        return " ".join([os.path.basename(words[0]), *words[1:]]) if words else "unknown command"
 
     def read(self) -> Reading | None:
         """Return a reading; None if the process has ended."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from memlens._text import format_count
 from memlens.errors import OptionError, OutputError, SnapshotFileError
-from memlens.heap.graph.snapshot_file import SectionFile
+from memlens.heap.snapshot import HeapSnapshot
 from memlens.watch.source import Reading
 
 __all__ = ("SnapshotFile", "SnapshotFiles")
@@ -117,7 +117,7 @@ class SnapshotFiles:
 
 
 def _read(path: str) -> SnapshotFile:
-    facts = SectionFile(path).facts()
+    facts = HeapSnapshot.load(path).facts
     pid = int(facts["pid"])
     timestamp = float(facts["timestamp"])
     return SnapshotFile(

@@ -71,6 +71,15 @@ def test_file_in_the_folder_that_is_no_snapshot_is_named_until_it_is_complete(tm
     assert (state.files, state.note) == (tuple(paths), "")
 
 
+def test_file_with_impossible_facts_is_named(tmp_path):
+    snapshot = planted(1)[0]
+    snapshot.facts["pid"] = "many"
+    snapshot.save(tmp_path / "a.memlens")
+    state = FilesSource([str(tmp_path)]).poll()
+    assert state.files == ()
+    assert state.note.startswith("not read: a.memlens (")
+
+
 def test_wrong_paths_are_refused_at_the_start(tmp_path):
     with pytest.raises(OptionError, match="no file or folder 'nowhere'"):
         FilesSource(["nowhere"])

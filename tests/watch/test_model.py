@@ -57,6 +57,13 @@ def test_few_readings_show_no_trend(count):
     assert model.trend_text() == "trend: more readings are needed"
 
 
+def test_chart_shows_changes_but_no_noise():
+    assert observed([1000 * MIB, 1003 * MIB, 1001 * MIB]).chart(10) == [0.0, 0.0, 0.0]
+    assert observed([900 * MIB, 1000 * MIB, 950 * MIB]).chart(10) == [0.0, 20.0, 10.0]
+    assert observed([1, 2, 3]).chart(2) == [0.0, 1.0]
+    assert WatchModel().chart(10) == []
+
+
 def test_readings_are_bounded_and_keep_the_first_and_the_last():
     model = WatchModel()
     for i in range(5000):

@@ -92,7 +92,9 @@ def test_process_without_a_profiler_gives_readings_and_says_how_to_get_holders(t
         assert reading.uss_bytes is None or 0 < reading.uss_bytes <= reading.rss_bytes * 2
         assert reading.limit_bytes is None or reading.limit_bytes > 0
         assert (state.files, state.note, state.is_ended) == ((), NO_PROFILER, False)
-        assert source.title.startswith(f"process {child.process.pid}: {sys.executable}")
+        assert source.title.startswith(
+            f"process {child.process.pid}: {os.path.basename(sys.executable)} -c"
+        )
         with pytest.raises(OptionError, match="did not start"):
             source.take_snapshot()
     state = source.poll()
