@@ -39,10 +39,10 @@ def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | Tra
 def export(value: object, path: str | os.PathLike[str]) -> int:
     """Write a value in the format that the suffix selects; return the file size in bytes.
 
-    An `AllocationProfile`: ``.pb.gz`` (pprof), ``.speedscope.json``, ``.folded`` (flame graphs),
-    ``.heapprofile`` (Chrome DevTools), ``.json`` (for `load`). A `HeapSnapshot`:
-    ``.memlens``. A `TraceStore`: ``.traces``. A profile, a snapshot or a `LeakReport`: ``.html``, a
-    report for a browser.
+    An `AllocationProfile`: ``.pb.gz`` (pprof), ``.speedscope.json``, ``.firefox.json`` (Firefox
+    Profiler), ``.folded`` (flame graphs), ``.heapprofile`` (Chrome DevTools), ``.json`` (for
+    `load`). A `HeapSnapshot`: ``.memlens``. A `TraceStore`: ``.traces``. A profile, a snapshot or a
+    `LeakReport`: ``.html``, a report for a browser.
 
     The file is complete or not there at all. Raises ``OptionError`` for another suffix or value,
     ``OutputError`` if the file cannot be written.
@@ -73,6 +73,12 @@ def _speedscope(profile: AllocationProfile, path: str | os.PathLike[str]) -> int
     return write_whole(path, speedscope_text(profile).encode())
 
 
+def _firefox(profile: AllocationProfile, path: str | os.PathLike[str]) -> int:
+    from memlens.formats.firefox import firefox_text
+
+    return write_whole(path, firefox_text(profile).encode())
+
+
 def _folded(profile: AllocationProfile, path: str | os.PathLike[str]) -> int:
     from memlens.formats.folded import folded_text
 
@@ -92,6 +98,7 @@ _WRITERS: tuple[tuple[type, Mapping[str, _Writer]], ...] = (
         {
             ".pb.gz": _pprof,
             ".speedscope.json": _speedscope,
+            ".firefox.json": _firefox,
             ".folded": _folded,
             ".heapprofile": _heapprofile,
             ".json": AllocationProfile.save,

@@ -15,6 +15,7 @@ OPTIONAL = {
     "slow": "storms and long soaks",
     "services": "real servers",
     "browser": "the HTML report in Chromium",
+    "node": "tools of others that run in Node",
 }
 
 

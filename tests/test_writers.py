@@ -14,6 +14,7 @@ WRITERS = {
     "files.py": "hands on the flags of open(), which reads there",
     "cli/main.py": "opens /dev/null in place of an output that is gone",
     "cli/run.py": "makes a private folder for snapshots that nobody asked to keep",
+    "watch/program_source.py": "the same, and a file in it for what the program writes",
 }
 MAKERS = {
     "mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile", "TemporaryFile", "write_bytes",

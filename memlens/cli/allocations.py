@@ -10,6 +10,7 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profile.rows import MEASURES
 from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.cli.output import add_json, positive_integer, print_value
+from memlens.cli.working import print_at_end
 from memlens.errors import SnapshotFileError
 from memlens.files import export, load
 
@@ -55,7 +56,7 @@ def _allocations(arguments: argparse.Namespace) -> int:
     value = _load(arguments.file)
     if arguments.export:
         size = export(value, arguments.export)
-        print(f"{arguments.export}: {size:,} bytes", file=sys.stderr)
+        print_at_end(lambda: print(f"{arguments.export}: {size:,} bytes", file=sys.stderr))
     elif isinstance(value, TraceStore):
         print_value(value.top(), arguments.json)
     elif arguments.lines:

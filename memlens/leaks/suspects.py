@@ -28,6 +28,7 @@ from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.stated_bounds import BoundedHolder
+from memlens.progress import part, reached
 
 __all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "in_order", "is_ignored")
 
@@ -162,11 +163,13 @@ def explain_growth(
     fingerprints, patterns = _ignored(ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
-    cases, bounded = find_cases(ordered)
+    with part(0, 0.9):
+        cases, bounded = find_cases(ordered)
     cases, records = split_pytest_records(cases)
     suspects: list[LeakSuspect] = []
     origins: dict[HeapGraph, OriginFinder] = {}
-    for case in cases:
+    for number, case in enumerate(cases):
+        reached(0.9 + 0.1 * number / len(cases))
         if case.holder.share_bytes >= min_growth_bytes and not any(
             pattern.search(case.text) for pattern in patterns
         ):

@@ -224,6 +224,7 @@ class MemoryProfiler:
         self._allocations.stop(
             last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
         )
+        self._store.unregister()
 
     def __enter__(self) -> MemoryProfiler:
         return self.start()
