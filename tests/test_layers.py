@@ -114,7 +114,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.integrations": [{"ipython"}, {"cells", "notebook_memory"}],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations", "html", "watch"},
+        {"demo", "run", "views", "allocations", "convert", "html", "watch"},
         {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
         {"child_reports", "ending", "working"},
     ],

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from memlens import __version__, _core
 from memlens.cli.allocations import add_allocations_command
+from memlens.cli.convert import add_convert_command
 from memlens.cli.demo import add_demo_command
 from memlens.cli.ending import SHELL_OFFSET, end_by
 from memlens.cli.html import add_html_command
@@ -76,4 +77,5 @@ def _parser() -> argparse.ArgumentParser:
     add_allocations_command(commands)
     add_html_command(commands)
     add_watch_command(commands)
+    add_convert_command(commands)
     return parser

@@ -47,7 +47,9 @@ from memlens.heap.graph.validation import (
     item_count,
 )
 
-__all__ = ("Edge", "HeapGraph")
+__all__ = ("PYTHON", "Edge", "HeapGraph")
+
+PYTHON = "Python"  # the language of a heap that memlens captured
 
 _WEAK = int(EdgeKind.WEAK)
 # Search order: a path from a module or a frame is more useful than one from the intern table.
@@ -132,6 +134,11 @@ class HeapGraph:
     def root_count_total(self) -> int:
         """The number of roots: the edges of node 0."""
         return len(self.root_kind)
+
+    @property
+    def language(self) -> str:
+        """The language of the program: ``Python``, ``JavaScript`` for a heap of V8."""
+        return str(self.facts.get("language", PYTHON))
 
     # -- strings and names -----------------------------------------------------------------------
 

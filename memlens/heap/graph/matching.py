@@ -17,7 +17,7 @@ from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.native_blocks import is_native_type
 
-__all__ = ("check_same_process", "match_graphs")
+__all__ = ("check_same_process", "match_graphs", "node_identities")
 
 _NATIVE_BIT = 1 << 63  # no object of a process has such an address
 _FIXED_SIZE_TYPES = frozenset(
@@ -38,7 +38,7 @@ def check_same_process(*graphs: HeapGraph) -> None:
 
 def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
     """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
-    return checked_core.match_nodes(*_identities(before), *_identities(after))
+    return checked_core.match_nodes(*node_identities(before), *node_identities(after))
 
 
 def _addresses(graph: HeapGraph) -> memoryview | array[int]:
@@ -66,10 +66,13 @@ def _addresses(graph: HeapGraph) -> memoryview | array[int]:
     return addresses
 
 
-def _identities(
+def node_identities(
     graph: HeapGraph,
 ) -> tuple[memoryview | array[int], memoryview, memoryview, array[int], bytes]:
-    """Return the columns by which the core recognises the objects of a graph."""
+    """Return the columns by which the core recognises the objects of a graph.
+
+    Addresses, rows and sizes by node; a key and whether the size counts, by row of the type table.
+    """
     rows = range(len(graph.type_names))
     return (
         _addresses(graph),

@@ -164,6 +164,7 @@ _FACTS: dict[str, Callable[[Any], bool]] = {
 }
 _OPTIONAL_FACTS: dict[str, Callable[[Any], bool]] = {
     "process": _is_text,
+    "language": _is_text,
     "threads": _is_text_by_text,
     "lost_samples": _is_address_list,
 }

@@ -19,7 +19,6 @@ from memlens.heap.views.visibility import hidden_flags
 
 __all__ = ("DeviceHolder", "DeviceRow", "DeviceSummary", "summarise_devices")
 
-PYTHON_HEAP = "Python heap"
 _NAMES = {"cpu": "native (cpu)", MAPPED: "mapped files"}
 _MAX_HOLDERS = 3
 
@@ -88,7 +87,7 @@ def summarise_devices(graph: HeapGraph, *, include_garbage: bool = False) -> Dev
     finder = RetentionPathFinder(graph)
     rows = [
         DeviceRow(
-            name=_NAMES.get(device, device) if number else PYTHON_HEAP,
+            name=_NAMES.get(device, device) if number else f"{graph.language} heap",
             count=count,
             shallow_bytes=size,
             retained_bytes=size,

@@ -14,7 +14,7 @@ from memlens._rows import Rows
 from memlens._text import format_bytes, format_count, format_duration, printable
 from memlens.errors import OptionError
 from memlens.heap.graph import checked_core
-from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.heap_graph import PYTHON, HeapGraph
 from memlens.heap.graph.native_blocks import is_native_type
 from memlens.heap.views.referrer_groups import referrer_groups
 from memlens.heap.views.visibility import hidden_flags
@@ -113,12 +113,17 @@ class Summary(Rows[SummaryRow]):
 
 
 def summarise(graph: HeapGraph, by: str = "type", *, include_garbage: bool = False) -> Summary:
-    """Group all objects: see `HeapSnapshot.summary`. ``OptionError`` for an unknown grouping."""
+    """Group all objects: see `HeapSnapshot.summary`.
+
+    Raises ``OptionError`` for a grouping that is unknown, or of which the heap records nothing.
+    """
     if by not in GROUPINGS:
         raise OptionError(
             f"unknown grouping {by!r}: a summary can be by"
             f" {', '.join(map(repr, [*GROUPINGS, 'site', 'device']))}"
         )
+    if by == "module" and graph.language != PYTHON:
+        raise OptionError(f"a heap of {graph.language} does not record the modules of its types")
     hidden = hidden_flags(include_garbage)
     group, names = GROUPINGS[by](graph)
     counts, sizes = checked_core.count_types(
