@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from memlens._atomic import checked_path, write_whole
+from memlens._atomic import checked_path, without_waiting, write_whole
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.errors import OptionError, SnapshotFileError
@@ -26,7 +26,7 @@ def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | Tra
     """
     path = checked_path(path)
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=without_waiting) as file:
             head = file.read(64) or b""
     except OSError as error:
         raise SnapshotFileError(f"cannot read {path!r}: {error.strerror or error}") from error
@@ -89,10 +89,6 @@ def _checked(before: Iterable[HeapSnapshot]) -> tuple[HeapSnapshot, ...]:
         if not isinstance(snapshot, HeapSnapshot):
             raise OptionError(f"before must be HeapSnapshots, not a {type(snapshot).__name__}")
     return snapshots
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would block
 
 
 _Writer = Callable[..., int]  # of the value, the path and options

@@ -71,7 +71,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"places"},
         {"gates", "place_keys", "fingerprints", "origins", "slow_collector", "native_growth"},
     ],
-    "memlens.report": [{"html"}, {"terminal"}],
+    "memlens.report": [{"html"}, {"html_fragment", "terminal"}],
     "memlens.report.html": [
         {"html_report"},
         {"document", "page"},
