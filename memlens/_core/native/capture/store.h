@@ -48,7 +48,7 @@ typedef struct {
     uint64_t value;
 } SparseRow;
 
-/* A block of native memory that an object holds: see native_blocks.c. */
+/* A block of native memory that an object holds: see native_rows.h. */
 typedef struct {
     uint64_t address; /* 0: unknown, and of this object alone */
     uint64_t bytes;
