@@ -22,6 +22,7 @@ __all__ = (
     "HOST_DEVICES",
     "MAPPED",
     "NATIVE_TYPE_PREFIX",
+    "SHARED",
     "AdapterNote",
     "NativeBlocks",
     "NativeKind",
@@ -30,8 +31,11 @@ __all__ = (
 )
 
 MAPPED = "mapped"  # pages of a file, which the system can drop and read again
-HOST_DEVICES = frozenset({"cpu", MAPPED})  # all others are memory of a device
+SHARED = "shared"  # memory without a file that other processes can map
+HOST_DEVICES = frozenset({"cpu", MAPPED, SHARED})  # all others are memory of a device
 NATIVE_TYPE_PREFIX = "native memory ("
+_WHERE = {MAPPED: "in a mapped file", SHARED: "in shared memory"}
+_NAMES = {MAPPED: "mapped file", SHARED: "shared memory"}
 _MAX_COUNT = 1 << 63
 _COUNTS = ("objects", "blocks", "failed", "skipped")
 
@@ -56,12 +60,11 @@ class NativeKind:
     @property
     def text(self) -> str:
         """A description of such memory: ``of torch memory on cuda:0``."""
-        where = "in a mapped file" if self.device == MAPPED else f"on {self.device}"
+        where = _WHERE.get(self.device, f"on {self.device}")
         return f"of {self.library} memory {where}"
 
     def __str__(self) -> str:
-        where = "mapped file" if self.device == MAPPED else self.device
-        return f"{self.library}, {where}"
+        return f"{self.library}, {_NAMES.get(self.device, self.device)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,19 @@ class NativeBlocks:
         """Yield the kind and the size in bytes of each block."""
         for node, kind in zip(self.nodes, self.kinds, strict=True):
             yield kind, node_size[node]
+
+    @cached_property
+    def resident(self) -> dict[int, int]:
+        """The resident bytes of blocks that are mappings, by node; only those of which it is known."""
+        nodes = self._sections.get("resident_node")
+        return (
+            {} if nodes is None else dict(zip(nodes, self._sections["resident_bytes"], strict=True))
+        )
+
+    def resident_sizes(self, node_size: memoryview) -> Iterator[tuple[NativeKind, int]]:
+        """Yield like `sizes`, but of mappings the resident bytes where they are known."""
+        for node, kind in zip(self.nodes, self.kinds, strict=True):
+            yield kind, self.resident.get(node, node_size[node])
 
     @cached_property
     def has_devices(self) -> bool:

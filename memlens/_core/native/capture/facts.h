@@ -4,8 +4,11 @@
 
 #include "base/compat.h"
 
+#include <sys/types.h>
+
 /* All pointers are borrowed. */
 typedef struct {
+    pid_t process; /* whose heap it is */
     int numpy_major;
     traverseproc python_traverse; /* of all classes made by a class statement */
     PyObject *modules;

@@ -5,6 +5,7 @@
 
 #include "capture/native_blocks.h"
 #include "capture/native_edges.h"
+#include "capture/native_mappings.h"
 #include "capture/native_nodes.h"
 #include "capture/native_objects.h"
 #include "capture/native_rows.h"
@@ -16,6 +17,9 @@ attach_native(Capture *capture)
     Buffer edges = {NULL, 0, 0};
     place_native_rows(capture, &placed);
     join_native_rows(capture, &placed, &blocks, &block_of_row);
+    if (!capture->failed) {
+        measure_mappings(capture, &blocks);
+    }
     find_block_objects(capture, &blocks);
     add_block_nodes(capture, &blocks);
     list_block_edges(capture, &placed, &blocks, &block_of_row, &edges);

@@ -24,8 +24,8 @@ mapping_memory(Capture *capture, PyObject *object)
 {
     const Mapping *mapping = (const Mapping *)object;
     if (mapping->data != NULL && mapping->bytes > 0) {
-        const char *device = mapping->descriptor < 0 ? "cpu" : "mapped";
-        add_native(capture, capture->index, OF_OBJECT, mapping->data, (uint64_t)mapping->bytes,
+        const char *device = mapping->descriptor < 0 ? "cpu" : "mapped"; /* at first */
+        add_native(capture, capture->index, OF_MAPPING, mapping->data, (uint64_t)mapping->bytes,
                    device, "mmap");
     }
 }

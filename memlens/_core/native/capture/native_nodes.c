@@ -59,6 +59,10 @@ add_node(Capture *capture, Block *block)
                        || push_u32(&capture->native_node, capture->node) < 0
                        || push_u32(&capture->native_device, block->device) < 0
                        || push_u32(&capture->native_library, block->library) < 0;
+    if (block->resident != RESIDENT_UNKNOWN) {
+        capture->failed |= push_u32(&capture->resident_node, capture->node) < 0
+                           || push_u64(&capture->resident_bytes, block->resident) < 0;
+    }
 }
 
 void

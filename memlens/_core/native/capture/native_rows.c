@@ -38,6 +38,7 @@ void
 place_native_rows(Capture *capture, Buffer *placed)
 {
     uint32_t cpu = native_string(capture, "cpu"), mapped = native_string(capture, "mapped");
+    uint32_t shared = native_string(capture, "shared");
     uint32_t held = native_string(capture, HELD_OBJECT);
     for (size_t i = 0; i < COUNT(capture->native_rows, NativeRow); i++) {
         const NativeRow *row = ITEMS(capture->native_rows, NativeRow) + i;
@@ -49,7 +50,7 @@ place_native_rows(Capture *capture, Buffer *placed)
         if (row->origin == OF_VIEW && (plan->memory != NULL || plan->is_own)) {
             continue; /* a view of what is known from itself, or of a snapshot that is open */
         }
-        int is_host = row->device == cpu || row->device == mapped;
+        int is_host = row->device == cpu || row->device == mapped || row->device == shared;
         PlacedRow one = {*row, is_host ? 0 : row->device + 1};
         if (row->device == held) {
             if (row->origin != OF_ADAPTER || !names_object(capture, row)) {
@@ -74,7 +75,20 @@ block_of(const PlacedRow *placed)
         .index = NODE_NONE,
         .is_host = placed->space == 0,
         .is_told = row->origin == OF_ADAPTER,
+        .is_mapping = row->origin == OF_MAPPING,
+        .resident = RESIDENT_UNKNOWN,
     };
+}
+
+/* A block that has the address and size of another one, or lies within it. */
+static void
+include(Block *outer, const Block *inner)
+{
+    if (inner->is_told && !outer->is_told) { /* the library's own name is the better one */
+        outer->library = inner->library;
+        outer->is_told = 1;
+    }
+    outer->is_mapping |= inner->is_mapping;
 }
 
 void
@@ -91,9 +105,8 @@ join_native_rows(Capture *capture, const Buffer *placed, Buffer *blocks, Buffer 
             space = row->space;
             count++;
         }
-        else if (block.is_told && !last->is_told) { /* the library's own name is the better one */
-            last->library = block.library;
-            last->is_told = 1;
+        else {
+            include(last, &block);
         }
         capture->failed |= push_u32(block_of_row, count - 1) < 0;
     }

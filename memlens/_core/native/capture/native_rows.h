@@ -4,6 +4,7 @@
 
 #include "capture/store.h"
 
+#define RESIDENT_UNKNOWN UINT64_MAX
 #define HELD_OBJECT "python object" /* as in native_chunks.py */
 
 /* The memory of the host is one space of addresses, that of each device another. */
@@ -19,6 +20,8 @@ typedef struct {
     uint8_t is_host;
     uint8_t is_object;     /* a part of an object */
     uint8_t is_told;       /* by an adapter */
+    uint8_t is_mapping;    /* of a mapping object */
+    uint64_t resident;     /* bytes, of mappings; RESIDENT_UNKNOWN for all else */
 } Block;
 
 static inline uint32_t
