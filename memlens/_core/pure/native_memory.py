@@ -1,7 +1,8 @@
 """Native memory that objects of known types hold, as far as Python code can tell.
 
-Objects of ctypes and mmap say it themselves; where mappings lie, ctypes reads. What lies behind a memoryview, or behind an array of
-numpy that only views memory, cannot be told without the address, so only the C core does.
+Objects of ctypes and mmap say it themselves; where mappings lie, ctypes reads. What lies behind a
+memoryview, or behind an array of numpy that only views memory, cannot be told without the address, and
+the state of a compressor not without its structure, so only the C core does.
 """
 
 from __future__ import annotations

@@ -130,43 +130,6 @@ typedef struct { /* Modules/mmapmodule.c */
     int descriptor; /* -1: anonymous memory */
 } Mapping;
 
-typedef struct { /* zlib.h: z_stream */
-    void *next_in;
-    unsigned avail_in;
-    unsigned long total_in;
-    void *next_out;
-    unsigned avail_out;
-    unsigned long total_out;
-    const char *message;
-    void *state;
-} DeflateStream;
-
-typedef struct { /* Modules/zlibmodule.c: how compobject begins */
-    PyObject_HEAD
-    DeflateStream stream;
-} DeflateObject;
-
-typedef struct { /* deflate.h of zlib 1.2 and 1.3: how deflate_state begins */
-    DeflateStream *stream;
-    int status;
-    char *pending;
-    unsigned long pending_bytes;
-    char *pending_out;
-    unsigned long pending_count;
-    int wrap;
-    void *header;
-    unsigned long header_index;
-    unsigned char method;
-    int last_flush;
-    unsigned window_bytes, window_bits, window_mask;
-    char *window;
-    unsigned long window_size;
-    unsigned short *previous, *head;
-    unsigned hash, hash_size, hash_bits, hash_mask;
-} DeflateState;
-
-enum { DEFLATE_STATE_BYTES = 5936, DEFLATE_METHOD = 8 };
-
 enum { ARRAY_C_ORDER = 1, ARRAY_F_ORDER = 2, ARRAY_OWNS_DATA = 4, ARRAY_OF_OBJECTS = 17 };
 
 #endif /* MEMLENS_SUPPORTED */
