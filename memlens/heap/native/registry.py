@@ -23,6 +23,7 @@ __all__ = ("active_types", "register_native", "unregister_native")
 _LIBRARIES = "memlens.heap.native.libraries"
 _BUILT_IN = {
     "PIL": f"{_LIBRARIES}.pillow",
+    "_lzma": f"{_LIBRARIES}.lzma",
     "lxml": f"{_LIBRARIES}.lxml",
     "pandas": f"{_LIBRARIES}.pandas",
     "polars": f"{_LIBRARIES}.polars",
