@@ -380,6 +380,61 @@ def test_any_sharing(core, held):
     assert {a: (b.size, b.owners) for a, [b] in found.items()} == expected_blocks(blobs)
 
 
+def buffered_files(path):
+    """Files of each kind, with buffers of several sizes."""
+
+    class OwnReader(io.BufferedReader):
+        pass
+
+    def raw(mode):
+        return open(path, mode, buffering=0)
+
+    return [
+        io.BufferedReader(raw("rb"), 100_000),
+        io.BufferedWriter(raw("ab"), 1 << 16),
+        io.BufferedRandom(raw("r+b"), 30_001),
+        io.BufferedReader(raw("rb"), 1),
+        io.BufferedReader(raw("rb"), 2),
+        OwnReader(raw("rb"), 4096),
+        io.BufferedRWPair(raw("rb"), raw("ab"), 20_000),
+        raw("rb"),
+        io.TextIOWrapper(raw("rb")),
+    ]
+
+
+def test_the_buffer_of_a_file_is_part_of_its_size(core, tmp_path):
+    (tmp_path / "data").write_bytes(b"x" * 10)
+    PLANT.files = buffered_files(tmp_path / "data")
+    heap = take(core)
+    open_sizes = [heap.size(file) for file in PLANT.files]
+    expected = [sys.getsizeof(file) for file in PLANT.files]
+    for file in PLANT.files:
+        file.close()
+    heap = take(core)
+    closed_sizes = [heap.size(file) for file in PLANT.files]
+    closed_expected = [sys.getsizeof(file) for file in PLANT.files]
+    del PLANT.files
+    assert open_sizes == expected
+    assert open_sizes[0] > 100_000
+    assert closed_sizes == closed_expected
+    assert max(closed_sizes) < 1000
+
+
+def test_the_parts_of_a_text_file_that_wait_are_its_own(core, tmp_path):
+    """Texts that were written and not encoded yet are objects, which the file refers to."""
+    PLANT.file = (tmp_path / "data").open("w")
+    PLANT.file.write("a text " * 500)
+    heap = take(core)
+    held = sum(
+        heap.sections["node_size"][heap.node_of[target]]
+        for kind, _, target in heap.edges(PLANT.file)
+        if kind == "INTERNAL" and heap.type_name_of_node(heap.node_of[target]) in ("str", "bytes")
+    )
+    PLANT.file.close()
+    del PLANT.file
+    assert held >= 3500
+
+
 def test_the_text_of_a_stringio_is_part_of_its_size():
     """Only the C core sees it; up to 3.11 what was written is in a list of pieces."""
     core = IMPLEMENTATIONS.get("C")

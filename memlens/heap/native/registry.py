@@ -23,8 +23,8 @@ __all__ = ("active_types", "register_native", "unregister_native")
 _LIBRARIES = "memlens.heap.native.libraries"
 _BUILT_IN = {
     "PIL": f"{_LIBRARIES}.pillow",
-    "_lzma": f"{_LIBRARIES}.lzma",
     "lxml": f"{_LIBRARIES}.lxml",
+    "lzma": f"{_LIBRARIES}.lzma",
     "pandas": f"{_LIBRARIES}.pandas",
     "polars": f"{_LIBRARIES}.polars",
     "pyarrow": f"{_LIBRARIES}.pyarrow",

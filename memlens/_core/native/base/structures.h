@@ -79,6 +79,21 @@ typedef struct { /* Modules/_io/stringio.c: how every version begins */
 
 enum { TEXT_REALIZED = 1, TEXT_ACCUMULATING = 2 };
 
+typedef struct { /* Modules/_io/bufferedio.c: the same from 3.11 to 3.15 */
+    PyObject_HEAD
+    PyObject *raw;
+    int ok, detached, readable, writable;
+    char finalizing;
+    int checks_closed;
+    off_t position;
+    char *buffer;
+    off_t buffer_position, raw_position, read_end, write_position, write_end;
+    void *lock;
+    unsigned long owner;
+    Py_ssize_t buffer_bytes, buffer_mask; /* 0 unless the size is a power of two */
+    PyObject *dict, *weak_references;
+} BufferedFile;
+
 typedef struct { /* Modules/_threadmodule.c, up to 3.12 */
     PyObject_HEAD
     void *lock;

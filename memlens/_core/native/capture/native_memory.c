@@ -88,6 +88,17 @@ array_view_memory(Capture *capture, PyObject *object)
     add_native(capture, owner, OF_VIEW, (const void *)(uintptr_t)start, end - start, "cpu", "numpy");
 }
 
+void
+file_buffer_memory(Capture *capture, PyObject *object)
+{
+    const BufferedFile *file = (const BufferedFile *)object;
+    Py_ssize_t bytes = file->buffer_bytes;
+    Py_ssize_t mask = bytes > 0 && (bytes & (bytes - 1)) == 0 ? bytes - 1 : 0;
+    if (file->buffer != NULL && bytes > 0 && file->buffer_mask == mask) {
+        capture->size += (uint64_t)bytes;
+    }
+}
+
 /* What is written is put together by a writer that shows neither its text nor how many bytes a
  * character has there, so that this is the least. In 3.11 the pieces are in a list instead. */
 void
