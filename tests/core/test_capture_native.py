@@ -323,6 +323,53 @@ def test_notes_are_kept_as_they_are(core):
     ]
 
 
+GOOD = encode_chunk((0, 4096, 10, 0, 1), ("cpu", "vendor"))
+UNREADABLE = {"library": "all adapters", "state": "unreadable"}
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xff" * 20, id="noise"),
+        pytest.param(GOOD[:-1], id="cut"),
+        pytest.param(GOOD + b"x", id="with a rest"),
+        pytest.param(
+            encode_chunk((0, 64, 8, 0, 1, 0, 72, 8, 0, 5), ("cpu", "x")), id="no sixth name"
+        ),
+        pytest.param(encode_chunk((0, 64, 8, 1, 0), ("cpu",)), id="no second name"),
+        pytest.param(GOOD.replace(b"vendor", b"v\xc3\xc3\xffor"), id="no UTF-8"),
+        pytest.param(GOOD.replace(b"vendor", b"ven\xed\xa0\x80"), id="a surrogate"),
+        pytest.param(GOOD.replace(b"vendor", b"vend\xc0\x80"), id="not the shortest form"),
+        pytest.param(GOOD.replace(b"vendor", b"ve\xf4\x90\x80\x80"), id="beyond Unicode"),
+        pytest.param(GOOD.replace(b"vendor", b"vendo\xe2"), id="UTF-8 that was cut"),
+    ],
+)
+def test_a_damaged_chunk_is_noted_and_the_others_count(core, chunk):
+    def ask(objects, send):
+        send(chunk)
+        send(GOOD)
+
+    PLANT.blob = Blob()
+    heap = take(core, native_types=(Blob,), measure=ask)
+    address = id(PLANT.blob)
+    del PLANT.blob
+    found = {
+        place: blocks[0][:4]
+        for place, blocks in native_blocks(heap).items()
+        if address in blocks[0].owners
+    }
+    assert found == {4096: (10, "cpu", "vendor", frozenset([address]))}
+    notes = bytes(memoryview(heap.sections["native_notes"]).cast("B")).decode().splitlines()
+    assert [json.loads(note) for note in notes] == [UNREADABLE]
+
+
+@pytest.mark.parametrize("name", ["\x00", "é", "€", "\U0001f40d", "\ud7ff\ue000\U0010ffff"])
+def test_names_of_libraries_may_have_any_characters(core, name):
+    _, found = of_blobs(core, Blob((4096, 10), library=name))
+    assert found[4096][0].library == name
+
+
 def test_objects_that_were_measured_get_no_root_by_that(core):
     blob = Blob((4096, 1))
     plain = take(core)

@@ -244,3 +244,25 @@ def test_the_resident_part_is_that_of_the_program(path, tmp_path):
         del PLANT.mapped
     rows = dict(zip(heap.sections["resident_node"], heap.sections["resident_bytes"], strict=True))
     assert rows.get(node) == (2 * page if sys.platform == "linux" else None)
+
+
+def test_an_adapter_that_sends_without_end_is_stopped(path, blobs):
+    def ask(objects, send):
+        measure(objects, send)
+        while True:
+            measure(objects[:1], send)
+
+    heap = capture(path, ask, measure_bytes=100_000)
+    assert len(of_vendor(heap)) == 2
+    assert {"library": "all adapters", "state": "sent too much"} in notes_of(heap)
+    (note,) = [
+        note
+        for note in parse_notes(bytes(heap.sections["native_notes"]))
+        if note.library == "all adapters"
+    ]
+    assert str(note) == "all adapters: they sent too much"
+
+
+def test_what_is_just_within_the_limit_is_read(path, blobs):
+    heap = capture(path, measure, measure_bytes=100_000)
+    assert [note["library"] for note in notes_of(heap)] == ["vendor"]

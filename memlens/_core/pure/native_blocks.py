@@ -25,6 +25,7 @@ __all__ = ("Measure", "NativeBlocks", "find_native", "with_native")
 
 Measure = Callable[[Sequence[Any], Callable[[bytes], object]], None]
 _HOST = ("cpu", "mapped", "shared")
+_UNREADABLE = b'{"library": "all adapters", "state": "unreadable"}\n'
 _NATIVE_SECTIONS = (
     *("native_node", "native_device", "native_library"),
     *("resident_node", "resident_bytes"),
@@ -91,7 +92,11 @@ def _told_rows(
     measure([heap.objects[node] for node in nodes], chunks.append)
     rows, notes = [], []
     for chunk in chunks:
-        found = decode_chunk(chunk)
+        try:
+            found = decode_chunk(chunk)
+        except ValueError:
+            notes.append(_UNREADABLE)
+            continue
         for row in found.rows:
             if row.size and row.position < len(nodes):
                 told = NativeRow(nodes[row.position], *row[1:], is_told=True)

@@ -36,6 +36,13 @@ HOST_DEVICES = frozenset({"cpu", MAPPED, SHARED})  # all others are memory of a 
 NATIVE_TYPE_PREFIX = "native memory ("
 _WHERE = {MAPPED: "in a mapped file", SHARED: "in shared memory"}
 _NAMES = {MAPPED: "mapped file", SHARED: "shared memory"}
+_ENDS = {  # of the process that asks all adapters
+    "crashed": "the process that asks them crashed",
+    "failed": "the process that asks them failed",
+    "no process": "there was no process to ask them in",
+    "sent too much": "they sent too much",
+    "unreadable": "a part of what they sent cannot be read",
+}
 _MAX_COUNT = 1 << 63
 _COUNTS = ("objects", "blocks", "failed", "skipped")
 
@@ -93,10 +100,9 @@ class AdapterNote:
 
     def __str__(self) -> str:
         if self.state != "done":
-            return (
-                f"{self.library}: the blocks of {format_count(self.objects)} objects are not"
-                " complete: the adapter did not return in time"
-            )
+            what = f"the blocks of {format_count(self.objects)} objects are not complete: "
+            end = _ENDS.get(self.state, "the adapter did not return in time")
+            return f"{self.library}: {what if self.objects else ''}{end}"
         parts = [f"{format_count(self.objects)} objects"]
         parts += [f"{format_count(self.failed)} failed"] if self.failed else []
         parts += [f"{format_count(self.skipped)} skipped"] if self.skipped else []
