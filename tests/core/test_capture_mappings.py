@@ -168,6 +168,28 @@ def test_a_block_that_an_adapter_finds_in_a_file_has_a_resident_part(core, tmp_p
     assert resident(heap, other) is None  # no mapping
 
 
+def test_where_a_block_lies_is_found_by_its_address(core):
+    """A library need not know that its memory is shared."""
+    fd = os.memfd_create("planted")
+    os.truncate(fd, 10 * PAGE)
+    libc = ctypes.CDLL(None)  # whose mapping belongs to no Python object
+    libc.mmap.restype = ctypes.c_void_p
+    how = (mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, fd)
+    address = libc.mmap(None, ctypes.c_size_t(10 * PAGE), *how, ctypes.c_long(0))
+    os.close(fd)
+    kept = ctypes.create_string_buffer(1000)
+    try:
+        blob, device = Blob((address, 10 * PAGE)), Blob((address, 10 * PAGE), device="cuda:0")
+        other = Blob((ctypes.addressof(kept) + 1, 10), (8192, 10))
+        heap, _ = of_blobs(core, blob, device, other)
+    finally:
+        libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(10 * PAGE))
+    assert block_of(heap, blob)[2] == "shared"
+    assert block_of(heap, device)[2] == "cuda:0"
+    blocks = [b for found in native_blocks(heap).values() for b in found if id(other) in b.owners]
+    assert [block.device for block in blocks] == ["cpu", "cpu"]
+
+
 def test_numpy_over_a_mapping_is_the_same_block(core, plant):
     numpy = pytest.importorskip("numpy")
     plant.anonymous = small_pages(10 * PAGE)

@@ -141,10 +141,10 @@ def _joined(rows: Iterable[NativeRow]) -> list[_Block]:
 
 
 def _measure_mappings(blocks: list[_Block]) -> None:
-    """Correct the devices of blocks that are mappings, and note which part of each is resident."""
+    """Correct the devices of blocks in files and shared memory; note which part of each is resident."""
     mappings = None
     for block in blocks:
-        if block.is_mapping and block.start:
+        if block.start and (block.is_mapping or block.device == "cpu"):
             mappings = mappings or read_mappings()
             block.device = mappings.device_at(block.start) or block.device
     mapped = [

@@ -1,8 +1,7 @@
 """Measure the native memory of objects, library by library, within a time limit for each.
 
 What a library raises stays here: it is counted and noted. A library that raises often, or takes too
-long, is asked for nothing more in that capture. Blocks in mapped files have the device ``mapped``,
-those in shared memory ``shared``.
+long, is asked for nothing more in that capture. Blocks in mapped files have the device ``mapped``.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from memlens._core.mappings import Mappings, read_mappings
 from memlens._core.native_chunks import HELD_OBJECT, NUMBERS_A_ROW, encode_chunk
 from memlens.heap.native.adapter import Adapter, BlocksOf
 from memlens.heap.native.blocks import BadBlockError, check_block
+from memlens.heap.native.mappings import FileMappings, read_file_mappings
 
 __all__ = ("Measure", "make_measure")
 
@@ -50,7 +49,7 @@ def make_measure(
     limit = limit_seconds or (_FORKED_LIMIT_SECONDS if forked else _INLINE_LIMIT_SECONDS)
 
     def measure(objects: Sequence[Any], send: Send) -> None:
-        mappings = read_mappings() if objects else Mappings(())
+        mappings = read_file_mappings() if objects else FileMappings(())
         groups: dict[str, list[_Asked]] = {}
         later: dict[str, list[_Asked]] = {}
         for position, owner in enumerate(objects):
@@ -107,7 +106,7 @@ class _Measurement:
         library: str,
         object_count: int,
         send: Send,
-        mappings: Mappings,
+        mappings: FileMappings,
         forked: bool,
         part: str = "",
     ) -> None:
@@ -147,8 +146,8 @@ class _Measurement:
                 held_count += device == HELD_OBJECT
                 block_count += 1
                 if size:
-                    if address and device == "cpu":
-                        device = self._mappings.device_at(address) or device
+                    if address and device == "cpu" and address in self._mappings:
+                        device = "mapped"
                     device_number = name_numbers.setdefault(device, len(name_numbers))
                     numbers += (position, address, size, device_number, 0)
                 if block_count > _MAX_BLOCKS_AN_OBJECT:

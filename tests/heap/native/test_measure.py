@@ -15,6 +15,7 @@ from memlens._core.native_chunks import decode_chunk
 from memlens.heap.native import measure
 from memlens.heap.native.adapter import Adapter
 from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.mappings import FileMappings
 from memlens.heap.native.measure import make_measure
 from tests.clock import FakeClock
 
@@ -311,3 +312,19 @@ def test_a_block_in_a_mapped_file_has_the_device_mapped(tmp_path):
         )
         del view
     assert [row.device for row in rows] == ["mapped", "cuda:0", "cpu"]
+
+
+def test_file_mappings_are_files_and_not_shared_memory():
+    mappings = FileMappings(
+        [
+            "7f0000004000-7f0000005000 rw-s 00000000 00:1a 9 /dev/shm/torch_1",
+            "7f0000002000-7f0000003000 r--p 00000000 fe:01 9 /data/a file.arrow (deleted)",
+            "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 ",
+            "7f0000001000-7f0000002000 rw-p 00000000 00:00 0 [heap]",
+            "7f0000006000-7f0000007000 rw-s 00000000 00:01 9 /memfd:x (deleted)",
+        ]
+    )
+    inside = [0x7F0000002000, 0x7F0000002FFF]
+    outside = [0, 0x7F0000000800, 0x7F0000001800, 0x7F0000003000, 0x7F0000004800, 0x7F0000006000]
+    assert all(address in mappings for address in inside)
+    assert not any(address in mappings for address in outside)

@@ -1,4 +1,4 @@
-/* Blocks that are mappings: what they map, and how much of it is resident.
+/* Blocks that are mappings, or lie in one: what is mapped there, and how much of it is resident.
  *
  * The descriptor of a mapping does not tell: without one it may be of a file all the same, and with
  * one it may be shared memory. /proc/self/maps does. Which pages are resident is in pagemap, a bit for
@@ -130,10 +130,12 @@ find_devices(Capture *capture, Block *block, size_t count)
 {
     Reader reader = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
     Line line;
+    uint32_t cpu = native_string(capture, "cpu");
     size_t at = 0;
     while (reader.fd >= 0 && at < count && read_line(&reader, &line)) {
         for (; at < count && block[at].start < line.end; at++) {
-            if (block[at].is_mapping && block[at].start >= line.start) {
+            int is_open = block[at].is_mapping || block[at].device == cpu;
+            if (is_open && block[at].start >= line.start) {
                 block[at].device = native_string(capture, device_of(&line));
             }
         }
@@ -242,11 +244,10 @@ measure_mappings(Capture *capture, Buffer *blocks)
 {
     Block *block = ITEMS(*blocks, Block);
     size_t count = 0;
-    int has_mappings = 0;
-    for (; count < COUNT(*blocks, Block) && block[count].is_host; count++) {
-        has_mappings |= block[count].is_mapping;
+    while (count < COUNT(*blocks, Block) && block[count].is_host) {
+        count++;
     }
-    if (has_mappings) {
+    if (count > 0 && block[count - 1].start != 0) {
         find_devices(capture, block, count);
     }
     find_resident(capture, block, count);
