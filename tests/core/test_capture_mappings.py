@@ -15,7 +15,10 @@ from .conftest import IMPLEMENTATIONS
 from .heaps import PLANT, take
 from .test_capture_native import Blob, native_blocks, of_blobs
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists mappings")
+pytestmark = [
+    pytest.mark.small_process,
+    pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists mappings"),
+]
 
 PAGE = mmap.PAGESIZE
 MIB = 1 << 20

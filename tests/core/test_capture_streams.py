@@ -22,6 +22,8 @@ if not zlib.ZLIB_RUNTIME_VERSION.startswith(("1.2.", "1.3.")):
     pytest.skip("another zlib than the known ones", allow_module_level=True)
 core = IMPLEMENTATIONS["C"]
 
+pytestmark = pytest.mark.small_process
+
 DATA = os.urandom(300_000)
 
 
@@ -125,6 +127,8 @@ def test_what_bzip2_keeps_to_decompress(level):
     data = bz2.compress(DATA, level)[:20_000]  # less than a block: nothing has come out
     bz2.BZ2Decompressor().decompress(data)
     before = malloc_bytes()
+    if not before:
+        pytest.skip("malloc is not that of glibc")
     fresh = bz2.BZ2Decompressor()
     between = malloc_bytes()
     reading = decompressing(bz2.BZ2Decompressor, data)
