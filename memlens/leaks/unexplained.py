@@ -14,7 +14,6 @@ from typing import Any
 
 from memlens._display import displayed
 from memlens._text import format_change, format_count
-from memlens.heap.graph.native_blocks import MAPPED
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.gates import slows_down
 from memlens.leaks.growth import informative_steps
@@ -173,15 +172,18 @@ def _object_bytes(snapshot: HeapSnapshot) -> int:
 
 
 def _native_bytes(snapshot: HeapSnapshot, series: str) -> int:
-    """Return the size of the native blocks with known holders that a series counts."""
+    """Return the size of the native blocks with known holders that a series counts.
+
+    Of mappings only what is resident counts, where that is known.
+    """
     graph = snapshot.graph
     if graph.native is None:
         return 0
     return sum(
         size
-        for kind, size in graph.native.sizes(graph.node_size)
+        for kind, size in graph.native.resident_sizes(graph.node_size)
         if kind.is_host
-        and (series != "malloc" or (kind.device != MAPPED and kind.library != _NOT_OF_MALLOC))
+        and (series != "malloc" or (kind.device == "cpu" and kind.library != _NOT_OF_MALLOC))
     )
 
 

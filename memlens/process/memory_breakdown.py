@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from memlens._core.mappings import device_of_path
 from memlens._core.sampler_api import pymalloc_statistics
 from memlens._display import displayed
 from memlens._own_memory import own_memory
@@ -161,7 +162,7 @@ def breakdown(snapshot: KnowsHolders | None = None) -> MemoryBreakdown:
         resident = sum(mapping.rss_bytes for mapping in mappings)
         rss = MemoryPart("resident (RSS)", resident, _SMAPS)
         stacks, of_threads = _stacks(mappings)
-        named = [m for m in mappings if m.name.startswith("/") and m not in of_threads]
+        named = [m for m in mappings if device_of_path(m.name) == "mapped" and m not in of_threads]
         mapped_bytes = sum(m.rss_bytes for m in named) - own.mapped_bytes
         files = MemoryPart("file mappings", max(mapped_bytes, 0), _SMAPS)
     own_part = MemoryPart("memlens: open snapshots", own.total_bytes, "memlens")
@@ -183,7 +184,7 @@ def _rest(rss: MemoryPart, parts: tuple[MemoryPart, ...]) -> MemoryPart:
         return MemoryPart(
             name, None, f"parts exceed RSS by {format_bytes(-left)}: not all resident"
         )
-    return MemoryPart(name, left, "RSS minus the parts: other mappings, tables, bookkeeping")
+    return MemoryPart(name, left, "RSS minus the parts: other mappings, shared memory, tables")
 
 
 # -- pymalloc -----------------------------------------------------------------------------------

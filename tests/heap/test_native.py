@@ -1,7 +1,6 @@
 """Native blocks in the graph: what retains them, what they print, what is no object of them."""
 
 import ctypes
-from array import array
 
 import pytest
 from hypothesis import given, settings
@@ -296,22 +295,63 @@ def test_damaged_notes_are_a_damaged_file(text, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("native_node", 1 << 20), ("native_device", 1 << 20), ("native_library", 1 << 20)],
+    [
+        *(("native_node", 1 << 20), ("native_device", 1 << 20), ("native_library", 1 << 20)),
+        *(("resident_node", 1 << 20), ("resident_bytes", 5 * MIB + 1)),
+    ],
 )
 def test_numbers_out_of_range_are_a_damaged_file(name, value, tmp_path):
-    p, *_ = frames()
+    p = partly_resident()[0]
     sections = p.sections()
     sections[name][-1] = value
     facts = p.graph().facts
     snapshot = HeapSnapshot(HeapGraph(p.sections(), facts))
     stored = snapshot.graph.stored_sections()
-    stored[name] = (stored[name][0], array("I", sections[name]))
+    stored[name] = (stored[name][0], sections[name])
     from memlens.heap.graph.snapshot_file import write_sections
 
     write_sections(tmp_path / "heap", stored, facts)
     loaded = HeapSnapshot.load(tmp_path / "heap")
     with pytest.raises(SnapshotFileError):
         str(loaded.summary(by="device"))
+
+
+def partly_resident():
+    """The same; of the mapped file 2 MiB are resident."""
+    p, *_, mapped = frames()
+    ((block, _),) = p.edges[mapped]
+    p.residents[block] = 2 * MIB
+    return p, block, mapped
+
+
+def test_a_mapping_says_how_much_of_it_is_resident():
+    p, block, mapped = partly_resident()
+    graph = p.graph()
+    assert Node(graph, block).resident_bytes == 2 * MIB
+    assert Node(graph, mapped).resident_bytes is None  # no block
+    assert Node(graph, mapped).retained_native_bytes == 5 * MIB
+    assert Node(frames()[0].graph(), block).resident_bytes is None
+
+
+def test_sizes_by_device_are_those_of_mappings_or_of_their_resident_part():
+    snapshot = partly_resident()[0].snapshot()
+    assert snapshot.native_by_device()["mapped"] == {"mmap": 5 * MIB}
+    assert snapshot.native_by_device(resident=True) == {
+        "cpu": {"torch": 30 * MIB},
+        "mapped": {"mmap": 2 * MIB},
+        "cuda:0": {"torch": 8 * MIB},
+    }
+
+
+def test_a_summary_by_device_tells_the_resident_part(tmp_path):
+    p, *_ = partly_resident()
+    p.snapshot().save(tmp_path / "heap")
+    for snapshot in (p.snapshot(), HeapSnapshot.load(tmp_path / "heap")):
+        summary = snapshot.summary(by="device")
+        rows = {row.device: row for row in summary}
+        assert (rows["mapped"].shallow_bytes, rows["mapped"].resident_bytes) == (5 * MIB, 2 * MIB)
+        assert rows["cpu"].resident_bytes is rows["cuda:0"].resident_bytes is None
+        assert "mapped files (2.00 MiB resident)" in str(summary)
 
 
 def test_node_of_a_live_object_is_never_a_block(monkeypatch):

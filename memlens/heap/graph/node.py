@@ -77,9 +77,15 @@ class Node:
 
     @property
     def device(self) -> str | None:
-        """Where a native block lies: ``cpu``, ``mapped`` (a file), ``cuda:0``; None of an object."""
+        """Where a native block lies: ``cpu``, ``mapped`` (a file), ``shared``, ``cuda:0``, or None."""
         kind = self.graph.kind_of(self.index)
         return None if kind is None else kind.device
+
+    @property
+    def resident_bytes(self) -> int | None:
+        """Which part of a native block that is a mapping was resident; None where it is not known."""
+        native = self.graph.native
+        return None if native is None else native.resident.get(self.index)
 
     @property
     def library(self) -> str | None:

@@ -24,6 +24,7 @@ _LIBRARIES = "memlens.heap.native.libraries"
 _BUILT_IN = {
     "PIL": f"{_LIBRARIES}.pillow",
     "lxml": f"{_LIBRARIES}.lxml",
+    "lzma": f"{_LIBRARIES}.lzma",
     "pandas": f"{_LIBRARIES}.pandas",
     "polars": f"{_LIBRARIES}.polars",
     "pyarrow": f"{_LIBRARIES}.pyarrow",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import sys
 import threading
 
+import psutil
 import pytest
 
 from memlens._core.native_chunks import decode_chunk
+from memlens.heap.native import measure
 from memlens.heap.native.adapter import Adapter
 from memlens.heap.native.blocks import NativeBlock
 from memlens.heap.native.mappings import FileMappings
@@ -270,6 +273,29 @@ def test_what_is_told_later_is_not_asked_for_beside_other_threads():
         thread.join()
     assert rows == []
     assert len(notes) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads of glibc")
+def test_a_thread_that_python_does_not_know_is_another_thread():
+    libc, thread = ctypes.CDLL(None), ctypes.c_ulong()
+    before = threading.active_count()
+    assert libc.pthread_create(ctypes.byref(thread), None, libc.sleep, ctypes.c_void_p(1000)) == 0
+    try:
+        assert not measure._is_single_threaded()
+        assert threading.active_count() == before
+    finally:
+        libc.pthread_cancel(thread)
+        libc.pthread_join(thread, None)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_without_a_list_of_threads_the_system_is_asked_for_their_number(monkeypatch, count):
+    def fails(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "listdir", fails)
+    monkeypatch.setattr(psutil.Process, "num_threads", lambda self: count)
+    assert measure._is_single_threaded() == (count == 1)
 
 
 def test_a_block_in_a_mapped_file_has_the_device_mapped(tmp_path):
