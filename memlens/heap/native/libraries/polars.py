@@ -24,7 +24,7 @@ def _blocks_of_series(series: Any) -> Iterable[NativeBlock]:
     stream = Stream(capsule)
     schema = stream.schema()
     if not _is_copied(schema):
-        return stream.blocks(schema)
+        return stream.blocks(schema, series.n_chunks())
     if schema.dictionary is not None:
         return _blocks_of_codes(series, _CODE_BYTES[schema.format])
     if schema.format == "+s":

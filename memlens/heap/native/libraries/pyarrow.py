@@ -36,38 +36,35 @@ def _blocks_of_buffer(buffer: Any) -> tuple[NativeBlock, ...]:
     return (_buffer_block(buffer),)
 
 
-def _blocks_of_array(array: Any) -> Iterator[NativeBlock]:
-    lib = vars(sys.modules["pyarrow.lib"])
+def _blocks_of_array(array: Any) -> list[NativeBlock]:
     data_type = array.type
+    if _is_plain(data_type):
+        return _blocks_of_buffers(array)
+    lib = vars(sys.modules["pyarrow.lib"])
     if type(data_type) is lib["DictionaryType"]:
-        yield from _blocks_of_buffers(array)
-        yield from _blocks_of_array(array.dictionary)
-    elif _is_plain(data_type, lib):
-        yield from _blocks_of_buffers(array)
-    else:
-        yield from _blocks_of_stream(lib["chunked_array"]([array]))
+        return _blocks_of_buffers(array) + _blocks_of_array(array.dictionary)
+    return _blocks_of_stream(lib["chunked_array"]([array]))
 
 
-def _blocks_of_buffers(array: Any) -> Iterator[NativeBlock]:
-    for buffer in array.buffers():
-        if buffer is not None:
-            yield _buffer_block(buffer)
+def _blocks_of_buffers(array: Any) -> list[NativeBlock]:
+    return [_buffer_block(buffer) for buffer in array.buffers() if buffer is not None]
 
 
-def _is_plain(data_type: Any, lib: Any) -> bool:
+def _is_plain(data_type: Any) -> bool:
     """Say whether ``buffers()`` of an array of a type tells all: it leaves out dictionaries.
 
     The arrays of an extension type of the program may have a class of the program, so none is made.
     """
     kind = type(data_type)
+    lib = vars(sys.modules["pyarrow.lib"])
     if kind is lib["DataType"]:  # numbers and strings
         return True
     if issubclass(kind, lib["BaseExtensionType"]):
-        return lib.get(kind.__name__) is kind and _is_plain(data_type.storage_type, lib)
+        return lib.get(kind.__name__) is kind and _is_plain(data_type.storage_type)
     if kind is lib["DictionaryType"]:
         return False
     fields = range(data_type.num_fields)
-    return all(_is_plain(data_type.field(number).type, lib) for number in fields)
+    return all(_is_plain(data_type.field(number).type) for number in fields)
 
 
 def _blocks_of_stream(chunked: Any) -> list[NativeBlock]:
@@ -76,17 +73,18 @@ def _blocks_of_stream(chunked: Any) -> list[NativeBlock]:
     return stream.blocks(stream.schema())
 
 
-def _blocks_of_chunked_array(chunked: Any) -> Iterator[NativeBlock]:
-    lib = vars(sys.modules["pyarrow.lib"])
+def _blocks_of_chunked_array(chunked: Any) -> list[NativeBlock]:
     data_type = chunked.type
-    of_chunk = _blocks_of_buffers
-    if type(data_type) is lib["DictionaryType"]:
+    if _is_plain(data_type):
+        of_chunk = _blocks_of_buffers
+    elif type(data_type) is vars(sys.modules["pyarrow.lib"])["DictionaryType"]:
         of_chunk = _blocks_of_array
-    elif not _is_plain(data_type, lib):
-        yield from _blocks_of_stream(chunked)
-        return
+    else:
+        return _blocks_of_stream(chunked)
+    blocks: list[NativeBlock] = []
     for number in range(chunked.num_chunks):
-        yield from of_chunk(chunked.chunk(number))
+        blocks += of_chunk(chunked.chunk(number))
+    return blocks
 
 
 def _blocks_of_table(table: Any) -> Iterator[NativeBlock]:
