@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.blocks import Block
 
 __all__ = ("Adapter", "BlocksOf", "LibraryAdapters", "MakeBlocksOf")
 
-BlocksOf = Callable[[Any], Iterable[NativeBlock]]
+BlocksOf = Callable[[Any], Iterable[Block]]
 MakeBlocksOf = Callable[[], BlocksOf]
 
 

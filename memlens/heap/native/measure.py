@@ -154,19 +154,20 @@ class _Measurement:
         held_count = block_count = 0
         try:
             for block in blocks_of(owner):
-                if type(block) is NativeBlock and type(block.device) is str:
+                kind = type(block)
+                if (kind is tuple or kind is NativeBlock) and len(block) == 3:
                     address, size, device = block
                 else:
                     address, size, device = check_block(block)
-                device_number = name_numbers.get(device)
-                if (
-                    device_number is None
-                    or type(address) is not int
-                    or type(size) is not int
-                    or not 0 <= address <= address + size <= _MAX_END
+                if not (
+                    type(device) is str
+                    and type(address) is type(size) is int
+                    and 0 <= address <= address + size <= _MAX_END
+                    and device in name_numbers
                 ):
                     check_block(block)
-                    device_number = name_numbers.setdefault(device, len(name_numbers))
+                    name_numbers.setdefault(device, len(name_numbers))
+                device_number = name_numbers[device]
                 block_count += 1
                 if device == HELD_OBJECT:
                     held_count += 1

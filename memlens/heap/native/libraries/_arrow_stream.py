@@ -11,7 +11,7 @@ import struct
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.blocks import Block
 
 __all__ = ("Schema", "Stream", "address_of_values")
 
@@ -74,13 +74,13 @@ class Stream:
         finally:
             _release_functions(words[7])(address)
 
-    def blocks(self, schema: Schema, array_count: int = _MANY) -> list[NativeBlock]:
+    def blocks(self, schema: Schema, array_count: int = _MANY) -> list[Block]:
         """Return the buffers of the arrays of the stream, whose type is ``schema``.
 
         ``array_count`` is how many there are, where that is known. A size is what the arrays use of a
         buffer, counted from where it begins.
         """
-        found: list[NativeBlock] = []
+        found: list[Block] = []
         for _ in range(array_count):
             words = _ARRAY_WORDS()
             address = self._fill(self._get_next, words)
@@ -142,7 +142,7 @@ def _words_at(address: int, count: int) -> list[int]:
     return _MEMORY[start : start + count].tolist()
 
 
-def _add_blocks(words: tuple[int, ...], schema: Schema, found: list[NativeBlock]) -> None:
+def _add_blocks(words: tuple[int, ...], schema: Schema, found: list[Block]) -> None:
     length, _, offset, buffer_count, child_count, buffers_at, children_at, dictionary_at, _, _ = (
         words
     )
@@ -150,14 +150,14 @@ def _add_blocks(words: tuple[int, ...], schema: Schema, found: list[NativeBlock]
     if schema.width and end:
         validity, values = _words_at(buffers_at, 2)
         if validity:
-            found.append(NativeBlock(validity, (end + 7) // 8))
+            found.append((validity, (end + 7) // 8, "cpu"))
         if values:
-            found.append(NativeBlock(values, schema.width * end))
+            found.append((values, schema.width * end, "cpu"))
     elif end and buffer_count:
         buffers = _words_at(buffers_at, buffer_count)
         for address, size in zip(buffers, _sizes(schema.format, buffers, end), strict=False):
             if address and size:
-                found.append(NativeBlock(address, size))
+                found.append((address, size, "cpu"))
     if child_count:
         children = _words_at(children_at, child_count)
         for address, child in zip(children, schema.children, strict=True):

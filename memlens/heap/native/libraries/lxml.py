@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
-from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.blocks import Block
 
 __all__ = ("ADAPTERS",)
 
@@ -58,12 +58,12 @@ def _no_blocks(document: Any) -> tuple[()]:
     return ()
 
 
-def _make_blocks_of_document() -> Callable[[Any], tuple[NativeBlock, ...]]:
+def _make_blocks_of_document() -> Callable[[Any], tuple[Block, ...]]:
     questions = _Questions()
 
-    def blocks_of_document(document: Any) -> tuple[NativeBlock, ...]:
+    def blocks_of_document(document: Any) -> tuple[Block, ...]:
         root = _root_element(document)
-        return () if root is None else (NativeBlock(0, _estimated_bytes(root, questions)),)
+        return () if root is None else ((0, _estimated_bytes(root, questions), "cpu"),)
 
     return blocks_of_document
 

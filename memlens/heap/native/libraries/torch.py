@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
-from memlens.heap.native.blocks import NativeBlock, held_object
+from memlens.heap.native.blocks import Block, held_object
 
 __all__ = ("ADAPTERS",)
 
@@ -31,7 +31,7 @@ _COMPRESSED = {  # the layout of a sparse tensor: the functions for its parts
 }
 
 
-_Blocks = set[NativeBlock]
+_Blocks = set[Block]
 
 
 class _Names(dict[Any, str]):
@@ -45,12 +45,12 @@ class _Names(dict[Any, str]):
 _name_of = _Names()
 
 
-def _blocks_of_storage(storage: Any) -> tuple[NativeBlock, ...]:
+def _blocks_of_storage(storage: Any) -> tuple[Block, ...]:
     name = _name_of[storage.device]
-    return (NativeBlock(storage.data_ptr(), storage.nbytes(), name),) if name else ()
+    return ((storage.data_ptr(), storage.nbytes(), name),) if name else ()
 
 
-def _blocks_of_tensor(tensor: Any) -> list[NativeBlock]:
+def _blocks_of_tensor(tensor: Any) -> list[Block]:
     torch = sys.modules["torch"]
     with torch._C.DisableTorchFunction():
         blocks = _data_blocks(torch, tensor)
@@ -65,7 +65,7 @@ def _blocks_of_tensor(tensor: Any) -> list[NativeBlock]:
         return blocks
 
 
-def _data_blocks(torch: Any, tensor: Any) -> list[NativeBlock]:
+def _data_blocks(torch: Any, tensor: Any) -> list[Block]:
     """Return the blocks of the elements of a tensor, without its gradient."""
     base = torch._C.TensorBase
     layout = tensor.layout
@@ -77,7 +77,7 @@ def _data_blocks(torch: Any, tensor: Any) -> list[NativeBlock]:
         name = _name_of[storage.device]
         if not name:
             return []
-        return [NativeBlock(storage.data_ptr(), storage.nbytes(), name), held_object(storage)]
+        return [(storage.data_ptr(), storage.nbytes(), name), held_object(storage)]
     names = _COMPRESSED.get(str(layout))
     without_modes = getattr(torch._C, "_DisableTorchDispatch", None)
     if names is None or without_modes is None:
@@ -87,10 +87,10 @@ def _data_blocks(torch: Any, tensor: Any) -> list[NativeBlock]:
     return [block for part in parts for block in _data_blocks(torch, part)]
 
 
-def _make_blocks_of_graph() -> Callable[[Any], Iterable[NativeBlock]]:
+def _make_blocks_of_graph() -> Callable[[Any], Iterable[Block]]:
     graphs = _Graphs()
 
-    def blocks_of_graph(tensor: Any) -> Iterable[NativeBlock]:
+    def blocks_of_graph(tensor: Any) -> Iterable[Block]:
         """Return the blocks and objects that the autograd graph behind a tensor holds."""
         torch = sys.modules["torch"]
         with torch._C.DisableTorchFunction():
