@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from memlens._core.layout import NodeFlag
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.native_blocks import NativeKind
@@ -101,16 +102,18 @@ def _share_native(growth: Growth, holders: Sequence[Holder]) -> None:
     """Fill in which part of each holder's share is native memory, by device and library."""
     graph = growth.last
     assert graph.native is not None
-    kinds = dict(zip(graph.native.nodes, graph.native.kinds, strict=True))
-    blocks = [[node for node in holder.gained if node in kinds] for holder in holders]
+    flags, native = graph.node_flags, int(NodeFlag.NATIVE)
+    blocks = [[node for node in holder.gained if flags[node] & native] for holder in holders]
     counts = Counter(chain.from_iterable(blocks))
     for holder, nodes in zip(holders, blocks, strict=True):
         found: dict[NativeKind, float] = {}
         for node in nodes:
-            share = graph.node_size[node] / counts[node]
-            found[kinds[node]] = found.get(kinds[node], 0.0) + share
-        if holder.shape == "buffer" and holder.node in kinds:
-            found[kinds[holder.node]] = holder.share_bytes
+            kind = graph.native.kind_of(node)
+            if kind is not None:
+                found[kind] = found.get(kind, 0.0) + graph.node_size[node] / counts[node]
+        own = graph.native.kind_of(holder.node)
+        if holder.shape == "buffer" and own is not None:
+            found[own] = holder.share_bytes
         holder.native_bytes = found
 
 

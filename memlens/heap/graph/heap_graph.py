@@ -68,9 +68,18 @@ class HeapGraph(RetainedColumns):
         """For each node, the last edge of the best shortest path from a root."""
         return self.find_path_edges()
 
+    @property
+    def has_paths(self) -> bool:
+        """Whether `path_edges` are there already."""
+        return "path_edges" in self.__dict__
+
+    def forget_paths(self) -> None:
+        """Free the memory of `path_edges`, which are found again when they are used."""
+        self.__dict__.pop("path_edges", None)
+
     def find_path_edges(self) -> memoryview:
         """Return `path_edges` without keeping them, if they are not there already."""
-        if "path_edges" in self.__dict__:
+        if self.has_paths:
             return self.path_edges
         tiers = bytearray(bytes(self.root_kind).translate(_TIER_OF_KIND))
         for root, frame in enumerate(self.root_frame):
