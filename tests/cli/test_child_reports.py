@@ -37,7 +37,7 @@ def fill(items, kind, is_over):
 def run(tmp_path, body, *options):
     (tmp_path / "temporary").mkdir(exist_ok=True)
     (tmp_path / "script.py").write_text(WORK + textwrap.dedent(body))
-    command = [sys.executable, "-m", "memlens", "run", *options]
+    command = [sys.executable, "-m", "memlens", "run", "--snapshot-interval", "0.3", *options]
     return subprocess.run(
         [*command, "script.py"],
         cwd=tmp_path,
@@ -98,10 +98,10 @@ def test_child_that_runs_to_the_end_of_the_program_leaves_the_report_to_its_pare
     body = """
         if os.fork() == 0:
             leaked = []
-            fill(leaked, Order, 1.2)
+            fill(leaked, Order, lambda: True)
         else:
             kept = []
-            fill(kept, Item, 1.2)
+            fill(kept, Item, lambda: True)
             os.wait()
     """
     done = run(tmp_path, body, "-o", "out", "--json")

@@ -15,14 +15,14 @@ from array import array
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from memlens._core.layout import NONE, NodeFlag
 from memlens._core.native_chunks import HELD_OBJECT, encode_chunk
 
 from .conftest import IMPLEMENTATIONS
 from .heaps import PLANT, take
+
+pytestmark = pytest.mark.small_process
 
 
 class Blob:
@@ -352,36 +352,6 @@ def test_without_objects_of_the_types_nothing_is_asked(core):
         raise AssertionError("asked")
 
     core.capture(native_types=(Other,), measure=never)
-
-
-def expected_blocks(blobs):
-    """The blocks by a second way: outermost ranges, each with all owners of what lies within."""
-    rows = [(address, size, id(blob)) for blob in blobs for address, size, *_ in blob.held if size]
-    blocks = []
-    for address, size, owner in sorted(rows, key=lambda row: (row[0], -row[1])):
-        for block in blocks[-1:]:
-            if address < block[0] + block[1] and address + size <= block[0] + block[1]:
-                block[2].add(owner)
-                break
-        else:
-            blocks.append((address, size, {owner}))
-    return {address: (size, frozenset(owners)) for address, size, owners in blocks}
-
-
-@settings(max_examples=12, deadline=None)
-@given(
-    st.lists(
-        st.lists(
-            st.tuples(st.integers(1, 30).map(lambda n: n * 64), st.integers(0, 200)), max_size=4
-        ),
-        min_size=1,
-        max_size=8,
-    )
-)
-def test_any_sharing(core, held):
-    blobs = [Blob(*blocks) for blocks in held]
-    _, found = of_blobs(core, *blobs)
-    assert {a: (b.size, b.owners) for a, [b] in found.items()} == expected_blocks(blobs)
 
 
 def test_the_text_of_a_stringio_is_part_of_its_size():

@@ -6,6 +6,8 @@ from array import array
 
 import pytest
 
+pytestmark = pytest.mark.small_process
+
 BYTES = bytes(range(256)) * 4
 
 
@@ -27,17 +29,6 @@ def test_what_is_appended_keeps_the_hash_of_the_beginning(core, kind):
     kept.append(grown(kept[0]))
     before, after = prefixes(core, *kept)
     assert before == after is not None
-
-
-def test_arrays_of_numpy_that_own_numbers_in_order_have_one(core):
-    numpy = pytest.importorskip("numpy")
-    array = numpy.arange(500.0)
-    longer = numpy.append(array, [1.0] * 300)
-    others = [longer[50:], array.reshape(20, 25).T.copy(order="F"), longer.astype(object)]
-    others.append(longer.astype("datetime64[s]"))
-    before, after, *rest = prefixes(core, array, longer, *others)
-    assert before == after is not None
-    assert rest == [None] * len(others)
 
 
 def test_zeros_may_not_have_been_written_yet(core):
@@ -104,3 +95,14 @@ def test_the_bytes_in_a_bytes_io_have_one(core):
     held = [hashes[t] for t in sections["edge_target"][first:end] if t in hashes]
     is_seen = core.__name__ == "C" or sys.version_info >= (3, 12)  # before, nothing shows the bytes
     assert held == [hash(BYTES[:256]) & 0xFFFF_FFFF] * is_seen
+
+
+def test_arrays_of_numpy_that_own_numbers_in_order_have_one(core):
+    numpy = pytest.importorskip("numpy")
+    array = numpy.arange(500.0)
+    longer = numpy.append(array, [1.0] * 300)
+    others = [longer[50:], array.reshape(20, 25).T.copy(order="F"), longer.astype(object)]
+    others.append(longer.astype("datetime64[s]"))
+    before, after, *rest = prefixes(core, array, longer, *others)
+    assert before == after is not None
+    assert rest == [None] * len(others)
