@@ -38,15 +38,14 @@ from capture import build
 import memlens
 
 objects, folder = int(sys.argv[3]), sys.argv[4]
-native = ctypes.c_char * 300 if sys.argv[5] == "True" else list
-arrays = {n: [native()] for n in range(objects // 10)}
+block, with_native = ctypes.c_char * 300, sys.argv[5] == "True"
+arrays = [block() for n in range(objects // 10)] if with_native else []
 gc.disable()  # of the program's own: it takes most of the time to build
 kept, leaked, seconds = build(objects), [], []
 gc.enable()
 for number in range(4):
     leaked += build(objects // 100)
-    for n in range(objects // 100):
-        arrays[n].append(native())
+    arrays += [block() for n in range(objects // 100)] if with_native else []
     start = time.perf_counter()
     snapshot = memlens.take_heap_snapshot(f"{folder}/{number}.memlens", mode="inline")
     seconds.append(time.perf_counter() - start)
