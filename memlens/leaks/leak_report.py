@@ -282,7 +282,9 @@ def find_leaks(
     """
     known = Baseline.of(baseline)
     ordered = in_order(snapshots)
-    comparison = ordered[0].compare(ordered[-1])  # first: it takes memory that is free again then
+    # These first: they take memory that is free again then.
+    grown_memory = native_growth(ordered[0].graph, ordered[-1].graph)
+    comparison = ordered[0].compare(ordered[-1])
     suspects, bounded, records = explain_growth(ordered, ignore, min_growth_bytes, limit)
     report = LeakReport(
         pid=ordered[-1].pid,
@@ -298,7 +300,7 @@ def find_leaks(
         unexplained=None if suspects or records else unexplained_growth(ordered),
         undecided_bytes=0 if suspects or records or ignore else undecided_growth(ordered),
         collector_note=slow_collector_note(ordered[-1].facts.get("python")),
-        native_growth=native_growth(ordered[0].graph, ordered[-1].graph),
+        native_growth=grown_memory,
         native_incomplete=incomplete_notes(ordered[0].graph, ordered[-1].graph),
     )
     return report if known is None else report.against(known)

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 import memlens
 from memlens import _core
-from memlens._core.layout import LARGEST_STORED, EdgeKind, NodeFlag
+from memlens._core.layout import LARGEST_STORED, NONE, EdgeKind, NodeFlag
 from memlens.errors import NotInSnapshotError, SnapshotFileError
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import match_graphs
-from memlens.heap.graph.native_blocks import parse_notes
+from memlens.heap.graph.matching import match_graphs, unmatched_blocks
+from memlens.heap.graph.native_blocks import NativeKind, parse_notes
 from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
 from tests.heap.planted import Planter
@@ -194,6 +194,46 @@ def test_a_block_of_another_size_at_the_same_address_is_another_block():
     before, after = first.graph(), second.graph()
     (block,) = after.native.nodes
     assert match_graphs(before, after)[block] not in range(before.node_count)
+
+
+def test_memory_of_a_device_at_the_address_of_an_object_is_told_apart():
+    """The addresses of blocks are known and ascend, so that they are compared as they are."""
+    for at in ("blob", "elsewhere"):
+        first, second = Planter(), Planter()
+        for p in (first, second):
+            owner = p.node("vendor.Blob", 64, key="blob")
+            p.module("app", blob=owner)
+            p.native(100, owner, key=at, device="npu:0")
+        second.native(100, owner, key="new", device="npu:0")
+        before, after = first.graph(), second.graph()
+        same = match_graphs(before, after)
+        assert same[owner] == owner
+        old, *new = sorted(after.native.nodes)
+        assert (same[old], [same[node] for node in new]) == (old, [NONE])
+
+
+@st.composite
+def heaps_with_blocks(draw):
+    """Two heaps of the same owners, with some blocks of known and some of unknown addresses."""
+    planters = Planter(), Planter()
+    for p in planters:
+        owners = [p.node("vendor.Blob", 64, key=("blob", number)) for number in range(3)]
+        p.module("app", **{f"blob{number}": owner for number, owner in enumerate(owners)})
+        known = st.sampled_from([None, "x", "y", "z", ("blob", 0)])
+        row = st.tuples(known, st.sampled_from(owners), st.sampled_from([8, 16]))
+        rows = draw(st.lists(row, max_size=8, unique_by=lambda row: row[0] or row))
+        for key, owner, size in rows:
+            p.native(size, owner, key=key, library="vendor")
+    return planters[0].graph(), planters[1].graph()
+
+
+@given(heaps_with_blocks())
+def test_the_blocks_without_a_match_are_found_without_matching_all_objects(heaps):
+    before, after = heaps
+    same = match_graphs(before, after)
+    blocks = [] if after.native is None else list(after.native.nodes)
+    kind = NativeKind("cpu", "vendor")
+    assert [*unmatched_blocks(before, after, kind)] == [n for n in blocks if same[n] == NONE]
 
 
 # -- properties --------------------------------------------------------------------------------------

@@ -56,9 +56,10 @@ ADAPTERS = {
 def measured(objects, adapters=ADAPTERS, limit_seconds=3.0, clock=None, forked=True):
     """Measure, and return all rows and notes that were sent."""
     chunks = []
-    make_measure(adapters, forked=forked, limit_seconds=limit_seconds, clock=clock or FakeClock())(
-        objects, lambda chunk: chunks.append(decode_chunk(chunk))
+    measure = make_measure(
+        adapters.items(), forked=forked, limit_seconds=limit_seconds, clock=clock or FakeClock()
     )
+    measure(objects, lambda chunk: chunks.append(decode_chunk(chunk)))
     return [row for c in chunks for row in c.rows], [c.note for c in chunks if c.note]
 
 
@@ -217,7 +218,8 @@ def test_what_is_no_iterable_is_a_failure():
 def test_many_rows_are_sent_in_several_chunks():
     sizes = []
     owners = [Tensor(*(NativeBlock(n + 1, 1) for n in range(40_000))), Tensor(NativeBlock(1, 1))]
-    make_measure(ADAPTERS, forked=True, clock=FakeClock())(owners, lambda c: sizes.append(len(c)))
+    measure = make_measure(ADAPTERS.items(), forked=True, clock=FakeClock())
+    measure(owners, lambda c: sizes.append(len(c)))
     assert max(sizes) < 1_000_000
     rows, notes = measured(owners)
     assert len(rows) == 40_001
@@ -238,7 +240,7 @@ class Loss(Tensor):
     pass
 
 
-LATER = {**ADAPTERS, Loss: Adapter("torch", lambda loss: (), blocks_of)}
+LATER = {**ADAPTERS, Loss: Adapter("torch", lambda loss: (), lambda: blocks_of)}
 
 
 def test_what_is_told_later_follows_all_libraries_and_has_notes_of_its_own():

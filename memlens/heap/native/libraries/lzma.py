@@ -61,5 +61,5 @@ def _blocks_of_decompressor(stream: Any) -> tuple[NativeBlock, ...]:
 ADAPTERS = LibraryAdapters(
     "lzma",
     {"_lzma.LZMADecompressor": _no_blocks},
-    later={"_lzma.LZMADecompressor": _blocks_of_decompressor},
+    later={"_lzma.LZMADecompressor": lambda: _blocks_of_decompressor},
 )
