@@ -74,6 +74,7 @@ class Session:
         self._log = CellLog(shell)
         self._snapshots: list[HeapSnapshot] = []
         self._pending: Any = None  # the snapshot after the last cell, while its child works
+        self._looks = False  # this cell only asks: it is no step of the program
         self._old: frozenset[int] | None = None
         self._since: str | None = None
 
@@ -155,6 +156,7 @@ class Session:
         NAME is a name or an expression such as ``df`` or ``cache['key']``. Shows the names and cells
         that hold the object, then the other paths to it, and how to release it.
         """
+        self._looks = True
         if not line.strip():
             raise self._usage("%why_alive NAME: give a name or an expression")
         # The object itself is in no variable here: this frame would be a holder.
@@ -216,6 +218,7 @@ class Session:
         %leaks          show the objects that names and outputs keep, and what grew since the start
         %leaks stop     forget the baseline
         """
+        self._looks = True
         command = line.strip()
         if command == "start":
             self._start()
@@ -253,7 +256,8 @@ class Session:
         )
         growth = None
         if self._snapshots:
-            self._add(snapshot)
+            if not _is_cheap():
+                self._add(snapshot)
             first = self._snapshots[0]
             growth = sum(change.shallow_delta_bytes for change in first.compare(snapshot))
         self._display(NotebookMemory(kept, growth, self._since))
@@ -270,8 +274,9 @@ class Session:
         number = result.execution_count
         if number is None:
             return  # a silent request of the front end, no cell
+        looks, self._looks = self._looks, False
         self._log.after_cell(number)
-        if self._snapshots and _is_cheap():
+        if self._snapshots and _is_cheap() and not looks:
             self._settle()
             try:
                 self._pending = start_heap_snapshot(reason=f"cell-{number}")

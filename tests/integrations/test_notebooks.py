@@ -135,22 +135,21 @@ def test_leaks_since_the_start(run):
         "old = Big()",
         "%leaks start",
         "grown = []",
-        *["grown += [Big() for _ in range(20)]"] * 5,
-        "%leaks",
+        *["grown += [Big() for _ in range(20)]", "%leaks"] * 5,
         "%leaks stop",
         "%leaks",
         "%leaks later",
     )
     assert cells[2].printed.startswith("Baseline: <HeapSnapshot of process ")
-    table, report = cells[9].texts
+    table, report = cells[13].texts
     assert "since cell In [3] the heap changed by +" in table
     rows = {line.split("  ")[-1]: line for line in table.splitlines() if "the name" in line}
     assert "new" in rows["the name grown, assigned in cell In [4]"]
     assert "new" not in rows["the name old, assigned in cell In [2]"]
     assert "1. __main__.grown grows: +" in report
-    assert len(cells[9].html) == 2
-    assert "%leaks start, run cells" in cells[11].printed
-    assert "%leaks [start | stop]" in cells[12].printed
+    assert len(cells[13].html) == 2
+    assert "%leaks start, run cells" in cells[15].printed
+    assert "%leaks [start | stop]" in cells[16].printed
 
 
 def test_the_history_of_ipython_is_named_as_such(run):
