@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from tests.report.pages import installed_page, page  # noqa: F401 - fixtures
 from tests.small_process import WORKER, SmallProcesses
 
 # Markers of tests that run only if an option of this name is given.

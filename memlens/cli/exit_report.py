@@ -131,16 +131,30 @@ class ExitReport:
             Baseline(suspect for leaks in found for suspect in leaks).save(self._baseline_path)
         self._keep("report.txt", f"{plain}\n")
         self._keep("report.json", text)
-        if self._html_path:
-            self._write_html(complete, self._html_path)
         if self._output_dir and report.allocations is not None:
             report.allocations.save(os.path.join(self._output_dir, "allocations.json"))
+        if self._html_path:
+            self._write_html(complete, self._html_path)
 
     def _write_html(self, report: ProfilerReport, path: str) -> None:
         profile = report.allocations
         report = replace(report, allocations=self._from_program(profile) if profile else None)
-        size_bytes = report.to_html(path, source=self._show_source)
-        print(f"memlens: {path}: {format_bytes(size_bytes)}", file=sys.stderr)
+        try:
+            size_bytes = report.to_html(path, source=self._show_source)
+        except (MemlensError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            self._write_html_in_new_process(path)
+        else:
+            print(f"memlens: {path}: {format_bytes(size_bytes)}", file=sys.stderr)
+
+    def _write_html_in_new_process(self, path: str) -> None:
+        """Write the report of the snapshots where the memory of the program does not count."""
+        files = [record.path for record in self._profiler.snapshots]
+        options = ["--source"] if self._show_source else []
+        command = [sys.executable, "-m", "memlens", "html", *options, "-o", path, *files]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        print(done.stdout, end="", file=sys.stderr)
 
     def _from_program(self, profile: AllocationProfile) -> AllocationProfile:
         """Return the profile with call paths that begin in the program, not in memlens."""
@@ -166,9 +180,7 @@ class ExitReport:
         if done.returncode == 0:
             self._keep("report.json" if self._as_json else "report.txt", done.stdout)
         if self._html_path:
-            options = ["--source"] if self._show_source else []
-            command = [sys.executable, "-m", "memlens", "html", *options, "-o", self._html_path]
-            subprocess.run([*command, *paths], stdout=sys.stderr, check=False)
+            self._write_html_in_new_process(self._html_path)
 
     def _keep(self, name: str, text: str) -> None:
         if self._output_dir:

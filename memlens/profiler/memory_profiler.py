@@ -379,6 +379,9 @@ class MemoryProfiler:
         detectors = self._detectors.report()
         if leaks is not None:
             leaks = with_trend(leaks, detectors)
+        with OwnWork():
+            history, marks = self._recording.history, self._recording.marks
+            health, parts = self.health(), self._breakdown()
         return ProfilerReport(
             os.getpid(),
             self.is_running,
@@ -390,10 +393,10 @@ class MemoryProfiler:
             detectors,
             self._allocations.profile(),
             self._alerts.open.withdrawn,
-            self._recording.history,
-            self._recording.marks,
-            self.health(),
-            self._breakdown(),
+            history,
+            marks,
+            health,
+            parts,
             program_name(),
             self._limit_bytes,
         )

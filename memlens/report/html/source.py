@@ -32,7 +32,7 @@ class SourceReader:
     def line(self, file: str, line: int) -> str | None:
         """Return a line of a file, from 1; None where it cannot be read."""
         lines = self._lines(file)
-        return cut_text(lines[line - 1].rstrip(), _MAX_LINE) if 0 < line <= len(lines) else None
+        return _shown(lines[line - 1]) if 0 < line <= len(lines) else None
 
     def around(self, file: str, line: int, function: str | None) -> dict[str, Any] | None:
         """Return the lines around a line, for the document; None where they cannot be read."""
@@ -45,7 +45,7 @@ class SourceReader:
             "file": cut_text(file),
             "line": line,
             "first_line": first,
-            "lines": [cut_text(text.rstrip(), _MAX_LINE) for text in shown],
+            "lines": [_shown(text) for text in shown],
             "function": cut_text(function or ""),
         }
 
@@ -55,6 +55,10 @@ class SourceReader:
         if file not in self._files:
             self._files[file] = _read_lines(file)
         return self._files[file]
+
+
+def _shown(line: str) -> str:
+    return cut_text(line.rstrip().expandtabs(4), _MAX_LINE)
 
 
 def _read_lines(file: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,7 +31,13 @@ def suspects_of(
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(first_timestamp))
         since = f"since {moment} UTC (first snapshot)"
     shown = leaks.suspects[:_MAX_SUSPECTS]
-    return [_card(suspect, source, limits, since) for suspect in shown]
+    cards = [_card(suspect, source, limits, since) for suspect in shown]
+    seen: Counter[str] = Counter()
+    for card in cards:  # links need identifiers, each for one card
+        name = card["id"] or "suspect"
+        seen[name] += 1
+        card["id"] = name if seen[name] == 1 else f"{name}-{seen[name]}"
+    return cards
 
 
 def _card(

@@ -183,12 +183,13 @@ def treemap_of(snapshot: HeapSnapshot, limits: Limits) -> dict[str, Any]:
 
 def _omitted(graph: HeapGraph, boxes: list[Box]) -> dict[str, Any] | None:
     shown = sum(not box.is_rest for box in boxes) - 1
-    if shown >= graph.node_count - 1:
+    total = sum(1 for flag in graph.flags if not flag & HIDDEN) - 1
+    if shown >= total:
         return None
     rest = sum(box.retained_bytes for box in boxes if box.is_rest)
     text = (
-        f"The {format_count(shown)} largest of {format_count(graph.node_count - 1)} objects have a"
-        f" box of their own; boxes for several objects stand for {format_bytes(rest)} of the others"
+        f"The {format_count(shown)} largest of {format_count(total)} objects have a box of their own;"
+        f" boxes for several objects stand for {format_bytes(rest)} of the others"
     )
     return {"text": text}
 

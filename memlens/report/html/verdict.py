@@ -83,8 +83,8 @@ def _without_leaks(
                 [],
             )
     if detectors:
-        why = "Fewer than two snapshots were taken, and a leak shows between snapshots."
-        return "unknown", f"Not known: {_lower(why)}", []
+        text = "Not known: a leak shows between snapshots, and fewer than two were taken."
+        return "unknown", text, []
     if snapshots:
         one = snapshots[-1]
         text = (
@@ -122,6 +122,7 @@ def _sentence(
         return _leak_sentence(leaks, detectors, headroom)
     if leaks.verdict == "unexplained growth":
         until = _until_limit(leaks, detectors, headroom)
+        until = until.replace(" and reaches", "; memory reaches", 1)
         return f"Unexplained growth: {_unexplained(leaks)}, and no Python object holds it{until}."
     if leaks.verdict == "no leak":
         return f"No leak: no holder without a bound grew in every interval of {span}."
