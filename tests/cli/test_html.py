@@ -6,12 +6,14 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import memlens
 from memlens._frame import Frame
+from memlens.allocations import AllocationProfile
 from memlens.cli import exit_report
 from memlens.profiler import MemoryProfiler, ProfilerReport
 from tests.cli.test_main import LEAKING, ROOT, call
@@ -48,8 +50,9 @@ def files(tmp_path):
         snapshot.save(tmp_path / f"{number}.memlens")
         names.append(f"{number}.memlens")
     for number in range(2):
-        rows = [([Frame("f", "/srv/f.py", 1 + number)], 10, 10)]
-        profile_of(rows).save(tmp_path / f"{number}.json")
+        profile = profile_of([([Frame("f", "/srv/f.py", 1 + number)], 10, 10)])
+        facts = replace(profile.facts, started_at=1000.0 + number)
+        AllocationProfile(profile.rows, facts).save(tmp_path / f"{number}.json")
         names.append(f"{number}.json")
     return names
 
@@ -63,7 +66,7 @@ def test_snapshots_and_profiles_in_any_order_make_one_report(installed_page, tmp
     document = read_report(tmp_path / "memory-report.html").data
     check(document)
     assert document["verdict"]["sentence"] == second
-    assert len(document["flames"]) == 2
+    assert [flame["line"][-1] for flame in document["flames"]] == [2, 1]  # the newest first
     assert document["tables"][0]["key"] == "comparison"
 
 

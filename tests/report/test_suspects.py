@@ -138,7 +138,7 @@ def test_memory_counts_at_the_innermost_line_of_the_program(tmp_path):
     own = str(tmp_path / "own.py")
     library = Frame("load", "/usr/lib/python3.11/json/__init__.py", 7)
     rows = [
-        ([Frame("main", own, 3), library], 100, 900),
+        ([Frame("run", own, 99), Frame("main", own, 3), library], 100, 900),
         ([Frame("main", own, 3)], 10, 10),
         ([Frame("main", own, 8), Frame("g", "<string>", 1)], 5, 7),
         ([library], 1000, 1000),

@@ -80,6 +80,21 @@ def test_children_without_a_box_are_one_node_that_says_how_many(count):
     assert "boxes for several objects" in treemap["omitted"]["text"]
 
 
+def test_a_large_branch_is_opened_before_small_ones_are_shown():
+    planter = Planter()
+    for number in range(20):
+        planter.root(planter.node("Small", 10), name=f"small{number}")
+    top = below = planter.node("Large", 100)
+    for _ in range(5):
+        parent, below = below, planter.node("Large", 100)
+        planter.edge(parent, below, name="next")
+    planter.root(top, name="large")
+    treemap = treemap_of(planter.snapshot(), Limits(nodes=8))
+    check_treemap(treemap)
+    assert treemap["retained"] == [800, 600, 500, 400, 300, 200, 100, 200]
+    assert treemap["count"][-1] == 20
+
+
 def test_a_whole_tree_has_no_rest():
     snapshot = wide(5)
     treemap = treemap_of(snapshot, Limits())
