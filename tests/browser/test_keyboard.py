@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.browser.conftest import Keys
 from tests.browser.documents import full
 
@@ -99,9 +100,7 @@ def test_table_is_one_stop_and_arrows_move_in_it(browser):
     browser.press(Keys.ARROW_DOWN, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     assert browser.run("return document.activeElement.textContent") == "40.0 MiB"
     assert "Retained of type00" in browser.until("return !tooltip.hidden && tooltip.textContent")
-    stops = browser.run(
-        STOPS
-    )
+    stops = browser.run(STOPS)
     assert stops == 1
     browser.press(Keys.ARROW_UP, Keys.ENTER)
     assert browser.link() == "#table-types?sort=retained"
@@ -112,9 +111,7 @@ def test_table_keeps_its_stop_when_its_rows_change(browser):
     browser.focus("#table-types th button")
     browser.press(Keys.ARROW_DOWN)
     browser.type("#table-types input", "type3")
-    stops = browser.run(
-        STOPS
-    )
+    stops = browser.run(STOPS)
     assert stops == 1
 
 
