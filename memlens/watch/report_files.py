@@ -14,7 +14,7 @@ from memlens._atomic import make_folder, write_whole
 from memlens.errors import OutputError
 from memlens.leaks.leak_report import LeakReport
 
-__all__ = ("write_report",)
+__all__ = ("has_html", "write_report")
 
 _MAX_SECONDS = 300.0
 
@@ -32,9 +32,14 @@ def write_report(
     write_whole(f"{base}.txt", f"{report}\n".encode())
     write_whole(f"{base}.json", json.dumps(report.to_dict(), indent=1).encode())
     written = [f"{base}.txt", f"{base}.json"]
-    if importlib.util.find_spec("memlens.report.html") is not None:
+    if has_html():
         written.append(_write_html(files, f"{base}.html"))
     return written
+
+
+def has_html() -> bool:
+    """Tell whether this memlens can write reports as HTML."""
+    return importlib.util.find_spec("memlens.report.html") is not None
 
 
 def _write_html(files: Sequence[str], path: str) -> str:

@@ -14,6 +14,7 @@ from textual.widgets import DataTable, Static
 from memlens.errors import OptionError, OutputError
 from memlens.leaks.leak_report import find_leaks
 from memlens.profiler.analysis import Answer
+from memlens.watch import report_files
 from memlens.watch.app import WatchApp
 from memlens.watch.drill import Detail
 from memlens.watch.files_source import FilesSource
@@ -243,7 +244,9 @@ def test_snapshot_is_requested_or_refused_with_the_reason():
     assert source.requested == 1
 
 
-def test_report_is_written_as_text_and_json(tmp_path):
+def test_report_is_written_as_text_and_json(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_files, "has_html", lambda: False)
+
     async def play(screen):
         await screen.press("w")
         assert screen.said()[0].startswith("written: ")
@@ -253,6 +256,18 @@ def test_report_is_written_as_text_and_json(tmp_path):
     assert "app.sessions grows" in text.read_text()
     report = json.loads(text.with_suffix(".json").read_text())
     assert report["suspects"][0]["holder"] == "app.sessions"
+
+
+def test_html_that_cannot_be_written_leaves_text_and_json(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_files, "has_html", lambda: True)
+
+    async def play(screen):
+        await screen.press("w")
+        assert screen.said()[0].startswith("text and JSON are written, HTML is not: ")
+
+    source = FakeSource(rising(files=FILES))  # files that do not exist
+    drive(play, source, report_dir=str(tmp_path))
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".txt"]
 
 
 def test_report_before_an_analysis_and_into_a_file_is_refused(tmp_path):
