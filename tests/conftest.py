@@ -15,6 +15,7 @@ OPTIONAL = {
     "slow": "storms and long soaks",
     "services": "real servers",
     "browser": "the HTML report in Chromium",
+    "node": "tools of others that run in Node",
 }
 
 
@@ -28,6 +29,12 @@ def pytest_configure(config):
     if not config.pluginmanager.has_plugin(WORKER):
         config.pluginmanager.register(SmallProcesses())
         make_examples_reproducible()
+    make_width_known()
+
+
+def make_width_known():
+    """Let texts have 100 columns however wide the terminal of the tests is, in children, too."""
+    os.environ["COLUMNS"] = "100"
 
 
 def make_examples_reproducible():

@@ -31,12 +31,14 @@ __all__ = (
     "children_rows",
     "chosen_lengths",
     "count_types",
+    "decimal_rows",
     "dominator_tree",
     "edges_between",
     "edges_labelled",
     "fork_capture",
     "group_nodes",
     "grown_rows",
+    "identity_numbers",
     "is_ascending",
     "largest_nodes",
     "mark_born",
@@ -107,11 +109,13 @@ if TYPE_CHECKING:
         children_rows,
         chosen_lengths,
         count_types,
+        decimal_rows,
         dominator_tree,
         edges_between,
         edges_labelled,
         group_nodes,
         grown_rows,
+        identity_numbers,
         is_ascending,
         largest_nodes,
         mark_born,
@@ -149,11 +153,13 @@ else:
     children_rows = _functions.children_rows
     chosen_lengths = _functions.chosen_lengths
     count_types = _functions.count_types
+    decimal_rows = _functions.decimal_rows
     dominator_tree = _functions.dominator_tree
     edges_between = _functions.edges_between
     edges_labelled = _functions.edges_labelled
     group_nodes = _functions.group_nodes
     grown_rows = _functions.grown_rows
+    identity_numbers = _functions.identity_numbers
     is_ascending = _functions.is_ascending
     largest_nodes = _functions.largest_nodes
     mark_born = _functions.mark_born

@@ -1,4 +1,5 @@
 from array import array
+from collections.abc import Sequence
 
 from _typeshed import ReadableBuffer
 
@@ -89,3 +90,12 @@ def place_keys(
     anchor_key: ReadableBuffer,
     namespace_string: int,
 ) -> tuple[array[int], array[int]]: ...
+def decimal_rows(columns: Sequence[ReadableBuffer]) -> bytes: ...
+def identity_numbers(
+    node_address: ReadableBuffer,
+    node_type: ReadableBuffer,
+    node_size: ReadableBuffer,
+    type_key: ReadableBuffer,
+    type_is_sized: ReadableBuffer,
+    limit: int,
+) -> array[int]: ...

@@ -24,10 +24,12 @@ from memlens._atomic import write_whole
 from memlens._text import format_bytes
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.cli.child_reports import ChildReports, report_children
+from memlens.cli.working import Estimate
 from memlens.errors import MemlensError
 from memlens.leaks.baselines import Baseline
 from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import ProfilerReport
+from memlens.progress import following
 from memlens.report.terminal import show
 
 __all__ = ("ExitReport", "report_on_sigterm")
@@ -36,6 +38,7 @@ _MIB = 1 << 20
 _MIN_RESERVE_BYTES, _MAX_RESERVE_BYTES = 32 * _MIB, 256 * _MIB
 _DEFAULT_RESERVE_BYTES = 64 * _MIB  # without a limit: the program may set one
 _RESERVED_SHARE = 8  # one eighth of a limit
+_REDRAW_SECONDS = 1.0
 
 
 class ExitReport:
@@ -98,6 +101,11 @@ class ExitReport:
     def note_last_moment(self) -> None:
         """Take a snapshot while the variables of a function that returns are alive."""
         _attempt(lambda: self._profiler.take_snapshot("return"))
+
+    def note_request(self) -> None:
+        """Take a snapshot that was requested from outside, unless the end has begun."""
+        if not self.has_begun:
+            _attempt(lambda: self._profiler.take_snapshot("request"))
 
     def _report(self) -> None:
         try:
@@ -228,16 +236,33 @@ def report_on_sigterm(report: ExitReport, clean_up: Callable[[], object]) -> Ite
 
 @contextmanager
 def _shown_while_working(what: str) -> Iterator[None]:
-    """Say on a terminal what takes time, and clear the line when it is done."""
+    """Say on a terminal what takes time and how long it will take; clear the line at the end.
+
+    The line is written by the work itself: threads of the program may be counted.
+    """
     if not sys.stderr.isatty():
         yield
         return
-    text = f"memlens: {what} ..."
-    print(text, end="", flush=True, file=sys.stderr)
+    estimate, width, next_seconds = Estimate(), 0, _REDRAW_SECONDS
+
+    def write(text: str) -> None:
+        nonlocal width
+        width = max(width, len(text))
+        print(f"\r{text.ljust(width)}", end="", flush=True, file=sys.stderr)
+
+    def reach(share: float) -> None:
+        nonlocal next_seconds
+        estimate.reach(share)
+        if estimate.elapsed_seconds >= next_seconds:
+            next_seconds = estimate.elapsed_seconds + _REDRAW_SECONDS
+            write(f"memlens: {what} ... {estimate.text()}")
+
+    write(f"memlens: {what} ...")
     try:
-        yield
+        with following(reach):
+            yield
     finally:
-        print(f"\r{' ' * len(text)}\r", end="", flush=True, file=sys.stderr)
+        print(f"\r{' ' * width}\r", end="", flush=True, file=sys.stderr)
 
 
 def _attempt(step: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from memlens._core.sampler_api import OwnWork
+from memlens._display import displayed
 from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._log import FailureLog
 from memlens._options import (
@@ -45,6 +46,7 @@ _TOLERANCE = 0.1  # of the time between two readings, for a snapshot that is due
 _STOP_SECONDS = 5.0  # how long stop() waits for a snapshot in progress
 
 
+@displayed
 class MemoryProfiler:
     """Samples the memory of this process, takes heap snapshots, and reports leaks.
 
@@ -222,6 +224,7 @@ class MemoryProfiler:
         self._allocations.stop(
             last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
         )
+        self._store.unregister()
 
     def __enter__(self) -> MemoryProfiler:
         return self.start()

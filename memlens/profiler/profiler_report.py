@@ -7,8 +7,10 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from memlens._display import displayed
 from memlens._presentation import write_html
-from memlens._text import columns, format_bytes, format_change, format_duration
+from memlens._table import columns
+from memlens._text import fitted, format_bytes, format_change, format_duration
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.errors import SnapshotFileError
 from memlens.heap.snapshot import HeapSnapshot
@@ -26,6 +28,7 @@ _PATHS_IN_DICT = 20
 _POINTS_IN_DICT = 500
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
     """A snapshot that a profiler took and keeps on disk.
@@ -52,6 +55,7 @@ class SnapshotRecord:
         return f"<SnapshotRecord: {self.object_count:,} objects, {size}, {self.path}>"
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class ProfilerReport:
     """The results of a profiler: memory over time, snapshots, leak suspects and allocations.
@@ -101,7 +105,7 @@ class ProfilerReport:
         ]
         if self.allocations is not None:
             parts.append(f"Allocations: {self.allocations.text(_PATHS_IN_TEXT)}")
-        return "\n\n".join(parts)
+        return fitted("\n\n".join(parts))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -193,7 +197,12 @@ class ProfilerReport:
         headers = ("taken", "objects", "pause", "resident", "reason", "file")
         width = len(headers) if any(record.path for record in self.snapshots) else len(headers) - 1
         right = (False, True, True, True, False, False)
-        return columns(headers[:width], [row[:width] for row in rows], right=right[:width])
+        return columns(
+            headers[:width],
+            [row[:width] for row in rows],
+            right=right[:width],
+            optional=("pause", "resident"),
+        )
 
 
 def with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> LeakReport:

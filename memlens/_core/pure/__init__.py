@@ -34,6 +34,7 @@ from memlens._core.pure.scans import (
     text_keys,
 )
 from memlens._core.pure.search import reverse_edges, shortest_paths
+from memlens._core.pure.texts import decimal_rows, identity_numbers
 from memlens._core.pure.trees import (
     children_rows,
     nearest_marked,
@@ -48,11 +49,13 @@ __all__ = (
     "children_rows",
     "chosen_lengths",
     "count_types",
+    "decimal_rows",
     "dominator_tree",
     "edges_between",
     "edges_labelled",
     "group_nodes",
     "grown_rows",
+    "identity_numbers",
     "is_ascending",
     "largest_nodes",
     "mark_born",

@@ -19,10 +19,12 @@ __all__ = (
     "children_rows",
     "chosen_lengths",
     "count_types",
+    "decimal_rows",
     "dominator_tree",
     "edges_between",
     "edges_labelled",
     "group_nodes",
+    "identity_numbers",
     "is_ascending",
     "largest_nodes",
     "mark_born",
@@ -70,10 +72,12 @@ birth_steps = _checked(_core.birth_steps)
 children_rows = _checked(_core.children_rows)
 chosen_lengths = _checked(_core.chosen_lengths)
 count_types = _checked(_core.count_types)
+decimal_rows = _checked(_core.decimal_rows)
 dominator_tree = _checked(_core.dominator_tree)
 edges_between = _checked(_core.edges_between)
 edges_labelled = _checked(_core.edges_labelled)
 group_nodes = _checked(_core.group_nodes)
+identity_numbers = _checked(_core.identity_numbers)
 is_ascending = _checked(_core.is_ascending)
 largest_nodes = _checked(_core.largest_nodes)
 mark_born = _checked(_core.mark_born)

@@ -8,10 +8,11 @@ from itertools import compress
 from typing import Any
 
 from memlens._core.layout import NONE, NodeFlag
+from memlens._display import displayed
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph import checked_core
-from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.heap_graph import PYTHON, HeapGraph
 from memlens.heap.graph.native_blocks import is_native_type
 from memlens.heap.views.visibility import hidden_flags
 
@@ -41,12 +42,21 @@ _KINDS: dict[str, str] = {
     ),
     "weak references": "weakref weakref.ReferenceType weakproxy weakcallableproxy weakref.KeyedRef",
 }
+_V8_KINDS: dict[str, tuple[str, ...]] = {  # by the classes of Chrome DevTools
+    "strings": ("(string)", "(concatenated string)", "(sliced string)", "(symbol)"),
+    "numbers": ("(number)", "(bigint)", "heap number"),
+    "bytes and buffers": ("ArrayBuffer", "Buffer", "Uint8Array", "system / JSArrayBufferData"),
+    "containers": ("(array)", "Array", "Map", "Set", "WeakMap", "WeakSet"),
+    "functions and code": ("Function", "(compiled code)", "(closure)", "system / Context"),
+    "built-in objects": ("(system)", "(object shape)", "(synthetic)", "(regexp)", "(wasm object)"),
+}
 _INSTANCES, _CLASSES, _NAMESPACES = "instances", "classes", "namespaces"
 _BUILT_IN, _NATIVE = "built-in objects", "native memory"
 _NAMES = (*_KINDS, _CLASSES, _NAMESPACES, _INSTANCES, _BUILT_IN, _NATIVE)
 _NAMESPACE, _HEAP_TYPE = int(NodeFlag.NAMESPACE), int(NodeFlag.HEAP_TYPE)
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class StatisticsRow:
     """One kind of object: the count, the bytes and the share of the heap from 0 to 1."""
@@ -55,6 +65,13 @@ class StatisticsRow:
     count: int
     shallow_bytes: int
     share: float
+
+    def __str__(self) -> str:
+        size = format_bytes(self.shallow_bytes)
+        return f"{self.kind}: {format_count(self.count)} objects, {size} ({100 * self.share:.1f} %)"
+
+    def __repr__(self) -> str:
+        return f"<StatisticsRow {self}>"
 
 
 class Statistics(Rows[StatisticsRow]):
@@ -118,6 +135,10 @@ def statistics_of(graph: HeapGraph, *, include_garbage: bool = False) -> Statist
 
 def _kind_by_node(graph: HeapGraph) -> array[int]:
     number = {name: place for place, name in enumerate(_NAMES)}
+    if graph.language != PYTHON:
+        by_class = {name: number[kind] for kind, names in _V8_KINDS.items() for name in names}
+        of_row = [by_class.get(name, number[_INSTANCES]) for name in graph.type_names]
+        return array("I", map(of_row.__getitem__, graph.node_type))
     by_name = {name: number[kind] for kind, names in _KINDS.items() for name in names.split()}
     by_row = [
         number[_NATIVE]

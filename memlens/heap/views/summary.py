@@ -6,14 +6,15 @@ from array import array
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Union
+from typing import Any, ClassVar, Union
 
 from memlens._core.layout import NodeFlag, RootKind
+from memlens._display import displayed
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_count, format_duration, printable
 from memlens.errors import OptionError
 from memlens.heap.graph import checked_core
-from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.heap_graph import PYTHON, HeapGraph
 from memlens.heap.graph.native_blocks import is_native_type
 from memlens.heap.views.referrer_groups import referrer_groups
 from memlens.heap.views.visibility import hidden_flags
@@ -32,6 +33,7 @@ __all__ = (
 _OUTSIDE = 1 << 15  # marks the objects that are not garbage; not a NodeFlag
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
     """One group of objects or native blocks: the count, and the shallow and retained size in bytes.
@@ -47,6 +49,15 @@ class SummaryRow:
     retained_native_bytes: int = 0
     retained_device_bytes: int = 0
 
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {format_count(self.count)} objects, {format_bytes(self.shallow_bytes)},"
+            f" retain {format_bytes(self.retained_bytes)}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
 
 class Summary(Rows[SummaryRow]):
     """Objects by group, the largest shallow size first; ``str()`` is a table of 20 rows.
@@ -55,6 +66,8 @@ class Summary(Rows[SummaryRow]):
     so their retained bytes can add up to more than the heap. ``order`` is ``"shallow"`` or
     ``"retained"``. Native blocks count like objects, in groups of their own by type and module.
     """
+
+    optional: ClassVar[tuple[str, ...]] = ("device", "native")
 
     def __init__(
         self, title: str, rows: Iterable[SummaryRow], by: str = "type", *, order: str = "shallow"
@@ -100,12 +113,17 @@ class Summary(Rows[SummaryRow]):
 
 
 def summarise(graph: HeapGraph, by: str = "type", *, include_garbage: bool = False) -> Summary:
-    """Group all objects: see `HeapSnapshot.summary`. ``OptionError`` for an unknown grouping."""
+    """Group all objects: see `HeapSnapshot.summary`.
+
+    Raises ``OptionError`` for a grouping that is unknown, or of which the heap records nothing.
+    """
     if by not in GROUPINGS:
         raise OptionError(
             f"unknown grouping {by!r}: a summary can be by"
             f" {', '.join(map(repr, [*GROUPINGS, 'site', 'device']))}"
         )
+    if by == "module" and graph.language != PYTHON:
+        raise OptionError(f"a heap of {graph.language} does not record the modules of its types")
     hidden = hidden_flags(include_garbage)
     group, names = GROUPINGS[by](graph)
     counts, sizes = checked_core.count_types(

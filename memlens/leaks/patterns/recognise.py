@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from memlens._text import format_count
+from memlens.heap.graph.heap_graph import PYTHON
 from memlens.leaks.patterns.callables import captures, listeners
 from memlens.leaks.patterns.case import Case, Diagnosis
 from memlens.leaks.patterns.collections import (
@@ -27,6 +28,7 @@ from memlens.leaks.patterns.interpreter import (
     tracebacks,
 )
 from memlens.leaks.patterns.native_values import advice_on_values
+from memlens.leaks.patterns.notebook import history
 from memlens.leaks.patterns.standard import standard_places
 
 __all__ = ("recognise",)
@@ -36,6 +38,7 @@ Rule = Callable[[Case], "Diagnosis | None"]
 _RULES: tuple[Rule, ...] = (
     cycles,
     native_holders,
+    history,
     tracebacks,
     standard_places,
     chains,
@@ -56,7 +59,8 @@ _RULES: tuple[Rule, ...] = (
 
 def recognise(case: Case) -> Diagnosis:
     """Return what the first rule that knows the case says of it."""
-    for rule in _RULES:
+    # The rules are about types and idioms of Python.
+    for rule in _RULES if case.graph.language == PYTHON else ():
         finding = rule(case)
         if finding is not None:
             return replace(finding, suggestion=finding.suggestion + advice_on_values(case))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from importlib.abc import Traversable
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from memlens._atomic import checked_path, write_whole

@@ -14,7 +14,7 @@ import importlib.resources
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.abc import Traversable
+from importlib.resources.abc import Traversable
 
 from memlens.errors import OutputError
 

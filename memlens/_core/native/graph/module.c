@@ -131,6 +131,12 @@ static PyMethodDef module_functions[] = {
     FUNCTION(mostly_flagged,
              "mostly_flagged(edge_offset, edge_target, edge_label, node_flags, flags)\n--\n\n"
              "The nodes without some flags most of whose references lead to nodes with them."),
+    FUNCTION(decimal_rows, "decimal_rows(columns)\n--\n\n"
+             "The rows of some columns as text: each number in decimal, a comma after each."),
+    FUNCTION(identity_numbers,
+             "identity_numbers(node_address, node_type, node_size, type_key, type_is_sized,"
+             " limit)\n--\n\n"
+             "A number below the limit for each node that follows from its identity."),
     {NULL, NULL, 0, NULL},
 };
 

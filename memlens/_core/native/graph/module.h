@@ -67,4 +67,8 @@ PyObject *graph_mark_containers(PyObject *module, PyObject *args, PyObject *kwar
 PyObject *graph_mark_buffers(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_mostly_flagged(PyObject *module, PyObject *args, PyObject *kwargs);
 
+/* functions_texts.c */
+PyObject *graph_decimal_rows(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *graph_identity_numbers(PyObject *module, PyObject *args, PyObject *kwargs);
+
 #endif
