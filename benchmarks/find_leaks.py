@@ -1,12 +1,13 @@
 """How fast leaks are found in four snapshots, and with how much memory, beside one capture.
 
-    python benchmarks/find_leaks.py [--objects N]... [--live N] [--profile]
+    python benchmarks/find_leaks.py [--objects N]... [--live N] [--native] [--profile]
 
 A program of about ``--objects`` objects (instances with attributes, dicts, lists, strings) with one
 leak takes four snapshots. ``find_leaks`` looks at them in a process of its own, once from the files
 as they come. Its extra memory is the peak of what is not mapped from files, less what was there
 before, shared among the nodes of the last snapshot. ``--live``: `why_alive` and `retained_size` of
-an object, on a heap of so many (0: none). The goals stand beside the figures. ``--profile`` prints
+an object, on a heap of so many (0: none). ``--native``: every tenth object holds native memory, and
+more of it at each snapshot. The goals stand beside the figures. ``--profile`` prints
 where the time of the analysis goes.
 """
 
@@ -31,17 +32,20 @@ MAX_BYTES_A_NODE = 40
 MAX_LIVE_SECONDS = 0.3
 
 PROGRAM = """
-import gc, sys, time
+import ctypes, gc, sys, time
 sys.path[:0] = sys.argv[1:3]
 from capture import build
 import memlens
 
 objects, folder = int(sys.argv[3]), sys.argv[4]
+block, with_native = ctypes.c_char * 300, sys.argv[5] == "True"
+arrays = [block() for n in range(objects // 10)] if with_native else []
 gc.disable()  # of the program's own: it takes most of the time to build
 kept, leaked, seconds = build(objects), [], []
 gc.enable()
 for number in range(4):
     leaked += build(objects // 100)
+    arrays += [block() for n in range(objects // 100)] if with_native else []
     start = time.perf_counter()
     snapshot = memlens.take_heap_snapshot(f"{folder}/{number}.memlens", mode="inline")
     seconds.append(time.perf_counter() - start)
@@ -128,10 +132,10 @@ def judged(value: float, limit: float) -> str:
     return f"goal {limit:g}: {'met' if value <= limit else 'missed'}"
 
 
-def print_analysis(objects: int, folder: str, *, profile: bool) -> None:
+def print_analysis(objects: int, folder: str, *, native: bool, profile: bool) -> None:
     """Take the four snapshots and print what their analysis takes."""
     here = str(Path(__file__).resolve().parent)
-    program = [sys.executable, "-c", PROGRAM, ROOT, here, str(objects), folder]
+    program = [sys.executable, "-c", PROGRAM, ROOT, here, str(objects), folder, str(native)]
     taken = subprocess.run(program, check=True, capture_output=True, text=True).stdout
     capture, pause, nodes = (float(word) for word in taken.split())
     paths = [f"{folder}/{number}.memlens" for number in range(4)]
@@ -163,12 +167,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--objects", type=int, action="append", help="default: 1000000")
     parser.add_argument("--live", type=int, default=1_000_000)
+    parser.add_argument("--native", action="store_true")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     print(f"CPython {platform.python_version()}, {os.cpu_count()} processors")
     for objects in options.objects or [1_000_000]:
         with tempfile.TemporaryDirectory() as folder:
-            print_analysis(objects, folder, profile=options.profile)
+            print_analysis(objects, folder, native=options.native, profile=options.profile)
     if options.live:
         print_live_views(options.live)
 

@@ -3,11 +3,13 @@
 Run: ``python benchmarks/native.py``
 
 The median CPU time of an adapter for each kind of object, of the libraries that are installed, with
-what ``measure`` adds: checks, rows, the clock, and once the list of mapped files. The goal is 5
-microseconds an object; what has many parts, or is estimated, takes longer. Before that: a capture of
-a heap that has none of the objects, relative to one without adapters. After it: what a capture pays
-to find the types, and forked captures while torch and polars work in other threads: how often a library
-did not come back, and the pause beside that of a bare fork.
+what ``measure`` adds: checks, rows, the clock, and once the list of mapped files; also for each row
+that is told (a block or an object that is held), and of what has many parts for each column, element or
+node of autograd. The goal is 5 microseconds an object in the median over all kinds.
+
+Before that: a capture of a heap that has none of the objects, relative to one without adapters. After
+it: what a capture pays to find the types, and forked captures while torch and polars work in other
+threads: how often a library did not come back, and the pause beside that of a bare fork.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import memlens
 from memlens import _core
+from memlens._core.native_chunks import decode_chunk
 from memlens.heap.capture.native_options import native_options
 from memlens.heap.native.measure import make_measure
 from memlens.heap.native.registry import active_types
@@ -44,7 +47,7 @@ def pyarrow_objects():
     yield "dictionary", lambda: pa.array(["a", "b"]).dictionary_encode()
     yield "array of lists", lambda: pa.array([[1], [2]])
     yield "table of one column", lambda: pa.table({"x": [1, 2]})
-    yield "table of ten columns", lambda: pa.table({str(n): [1, 2] for n in range(10)})
+    yield "table of ten columns", lambda: pa.table({str(n): [1, 2] for n in range(10)}), 10
 
 
 def pandas_objects():
@@ -66,7 +69,7 @@ def polars_objects():
     yield "series of strings", lambda: pl.Series(["a" * 30])._s
     yield "series of categories", lambda: pl.Series(["a"], dtype=pl.Categorical)._s
     yield "frame of one column", lambda: pl.DataFrame({"x": [1, 2]})._df
-    yield "frame of ten columns", lambda: pl.DataFrame({str(n): [1, 2] for n in range(10)})._df
+    yield "frame of ten columns", lambda: pl.DataFrame({str(n): [1, 2] for n in range(10)})._df, 10
 
 
 def torch_objects():
@@ -81,7 +84,8 @@ def torch_objects():
     yield "storage", lambda: torch.zeros(3).untyped_storage()
     yield "parameter with gradient", with_gradient
     yield "sparse tensor", lambda: torch.eye(3).to_sparse()
-    yield f"loss, {LATER}", lambda: torch.zeros(3, requires_grad=True).exp().pow(2).sum()
+    # Its graph: the sum, the power, the exponential, and the leaf.
+    yield f"loss, {LATER}", lambda: torch.zeros(3, requires_grad=True).exp().pow(2).sum(), 4
 
 
 def pillow_objects():
@@ -93,11 +97,12 @@ def pillow_objects():
 def lxml_objects():
     from lxml import etree
 
-    def make():
-        root = etree.fromstring("<a><b x='1'>text</b></a>")
+    def of_elements(count):
+        root = etree.fromstring("<a>" + "<b x='1'>text</b>" * (count - 1) + "</a>")
         return next(x for x in gc.get_referents(root) if type(x) is etree._Document)
 
-    yield f"small document, {LATER}", make
+    yield f"two elements, {LATER}", lambda: of_elements(2), 2
+    yield f"100 elements, {LATER}", lambda: of_elements(100), 100
 
 
 def shapely_objects():
@@ -119,15 +124,37 @@ LIBRARIES = {
 
 
 def median_microseconds(make):
-    """Return the median over some runs of the time for each of many objects."""
+    """Return the median over some runs of the time for an object, and how many rows it tells."""
     objects = [make() for _ in range(OBJECTS)]
     measure = make_measure(active_types(), forked=True, limit_seconds=60)
+    chunks = []
+    measure(objects, chunks.append)
+    rows = sum(len(decode_chunk(chunk).rows) for chunk in chunks)
     times = []
     for _ in range(RUNS):
         start = time.thread_time()
         measure(objects, lambda chunk: None)
         times.append((time.thread_time() - start) / OBJECTS * 1e6)
-    return statistics.median(times)
+    return statistics.median(times), rows / OBJECTS
+
+
+def print_kinds():
+    """Print what each kind of object costs, and the median over the kinds."""
+    costs = []
+    print(f"{'microseconds':<44}{'an object':>10}{'a row':>8}{'a part':>8}")
+    for library, kinds in LIBRARIES.items():
+        if importlib.util.find_spec(library) is None:
+            print(f"  {library}: not installed")
+            continue
+        for name, make, *parts in kinds():
+            cost, rows = median_microseconds(make)
+            of_part = f"{cost / parts[0]:8.2f}" if parts else ""
+            print(f"  {library + ': ' + name:<42}{cost:10.2f}{cost / rows:8.2f}{of_part}")
+            costs.append((cost, cost / rows, cost / (parts[0] if parts else 1)))
+    medians = [f"{statistics.median(column):.2f}" for column in zip(*costs, strict=True)]
+    print(
+        f"  {f'median over {len(costs)} kinds':<42}{medians[0]:>10}{medians[1]:>8}{medians[2]:>8}"
+    )
 
 
 def ratio_without_objects():
@@ -175,7 +202,7 @@ def print_busy_snapshots():
     kept, stop, working = [], threading.Event(), []
     for library, work in (("torch", torch_work), ("polars", polars_work)):
         if importlib.util.find_spec(library) is not None:
-            kept += [make() for _, make in LIBRARIES[library]() for _ in range(50)]
+            kept += [make() for _, make, *_ in LIBRARIES[library]() for _ in range(50)]
             working.append(threading.Thread(target=work, args=(stop,), daemon=True))
     for thread in working:
         thread.start()
@@ -205,13 +232,7 @@ def main():
         importlib.import_module(library)
     print(f"capture of {PLAIN_OBJECTS:,} plain objects with adapters, relative to one without:"
           f" {ratio_without_objects():.3f}")  # fmt: skip
-    print(f"{'microseconds an object':<44}{'us':>8}")
-    for library, objects in LIBRARIES.items():
-        if importlib.util.find_spec(library) is None:
-            print(f"  {library}: not installed")
-            continue
-        for name, make in objects():
-            print(f"  {library + ': ' + name:<42}{median_microseconds(make):8.2f}")
+    print_kinds()
     times = []
     for _ in range(RUNS):
         start = time.thread_time()

@@ -22,7 +22,7 @@ What these functions and methods return, and the errors that they raise, can be 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memlens._lazy import lazy_exports
 
@@ -115,3 +115,17 @@ _HOMES = {
     "memlens.stuck.stuck_report": ("stuck_tasks",),
 }
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Register ``%%memory``, ``%why_alive`` and ``%leaks``: ``%load_ext memlens`` calls this."""
+    from memlens.integrations.ipython import load
+
+    load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Remove the magics again: ``%unload_ext memlens`` calls this."""
+    from memlens.integrations.ipython import unload
+
+    unload(ipython)

@@ -32,6 +32,7 @@ __all__ = (
     "make_folder",
     "open_whole",
     "sweep_leftovers",
+    "without_waiting",
     "write_whole",
 )
 
@@ -165,6 +166,11 @@ class PendingFile:
     def close(self) -> None:
         """Close the descriptor, which releases the lock; may be called again."""
         close_all(self._descriptors)
+
+
+def without_waiting(path: str, flags: int) -> int:
+    """Open a file so that one without a writer, such as a FIFO, does not block: an ``opener``."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @contextmanager

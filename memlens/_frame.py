@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import NamedTuple, TypeVar
 
+from memlens._display import displayed
+from memlens._package import CODE_FOLDER
 from memlens._text import printable
 
 __all__ = (
@@ -12,12 +15,15 @@ __all__ = (
     "CallPath",
     "Frame",
     "is_library_file",
+    "is_program_file",
     "path_order",
     "printable",
     "traced_as_ours",
 )
 
 _Value = TypeVar("_Value", bound=type)
+_INTERACTIVE = ("<stdin>", "<console>", "<ipython-input", "<python-input", "<cell")
+_DEMO_FOLDER = os.path.join(CODE_FOLDER, "demo", "")
 _LIBRARY_FOLDERS = ("/site-packages/", "/dist-packages/")
 _STANDARD_LIBRARY = re.compile(r"[/\\](?:lib/python3\.\d+t?|Lib)[/\\]|^<frozen ")
 
@@ -35,6 +41,7 @@ def traced_as_ours(value_type: _Value) -> _Value:
     return value_type
 
 
+@displayed
 @traced_as_ours
 class Frame(NamedTuple):
     """A place in the code: function, file and line. Prints as ``function (file:line)``.
@@ -81,6 +88,17 @@ def is_library_file(file: str) -> bool:
     return any(folder in file for folder in _LIBRARY_FOLDERS) or (
         _STANDARD_LIBRARY.search(file) is not None
     )
+
+
+def is_program_file(file: str) -> bool:
+    """Tell whether code is of the program itself: a file of its own, a notebook's cell, a prompt.
+
+    It is not of an installed package, the standard library or memlens, nor generated.
+    """
+    if file.startswith("<"):
+        return file.startswith(_INTERACTIVE)
+    is_ours = file.startswith(CODE_FOLDER) and not file.startswith(_DEMO_FOLDER)
+    return bool(file) and not is_ours and not is_library_file(file)
 
 
 def path_order(path: CallPath) -> tuple[tuple[str, int, str], ...]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
+from memlens._display import displayed
 from memlens._options import check_integer
-from memlens._text import columns, format_count
+from memlens._table import columns
+from memlens._text import fitted, format_count
 
 __all__ = ("Rows",)
 
 Row = TypeVar("Row")
 
 
+@displayed
 class Rows(Generic[Row]):
     """A sequence of rows that prints as a plain table.
 
@@ -24,6 +27,9 @@ class Rows(Generic[Row]):
 
     headers: tuple[str, ...] = ()
     aligned_right: ClassVar[tuple[bool, ...] | None] = None  # None: all columns but the last
+    optional: ClassVar[tuple[str, ...]] = ()  # headers of what a narrow table leaves out, in order
+    min_last: ClassVar[int] = 20  # columns of the last column, before others are left out
+    wrap: ClassVar[bool] = False  # the last column, which is shortened otherwise
     indent: ClassVar[str] = ""
 
     def __init__(self, rows: Iterable[Row]) -> None:
@@ -48,18 +54,33 @@ class Rows(Generic[Row]):
         return ""
 
     def table(self, limit: int = 20) -> str:
-        """Return the first ``limit`` rows as a plain table of at most 100 columns.
+        """Return the first ``limit`` rows as a plain table that fits the terminal.
 
-        Raises ``OptionError`` for a limit below 1.
+        Where there is none it has at most 100 columns. Raises ``OptionError`` for a limit below 1.
         """
-        check_integer("limit", limit, 1)
-        shown = self._table_rows()
-        lines = [cells for row in shown[:limit] for cells in self._lines(row)]
-        table = columns(self.headers, lines, right=self.aligned_right, indent=self.indent)
-        hidden_count = self._hidden_count(limit)
+        lines = self.cells(limit)
+        table = columns(
+            self.headers,
+            lines,
+            right=self.aligned_right,
+            indent=self.indent,
+            wrap=self.wrap,
+            min_last=self.min_last,
+            optional=[header for header in self.optional if header in self.headers],
+        )
+        hidden_count = self.hidden_count(limit)
         if hidden_count <= 0:
             return table
         return f"{table}\n{self.indent}... and {format_count(hidden_count)} more"
+
+    def cells(self, limit: int = 20) -> list[tuple[str, ...]]:
+        """Return the texts of the first ``limit`` rows, one for each of ``headers``.
+
+        A row of several lines gives several. Raises ``OptionError`` for a limit below 1.
+        """
+        check_integer("limit", limit, 1)
+        shown = self._table_rows()[:limit]
+        return [tuple(line) for row in shown for line in self._lines(row)]
 
     def to_dict(self, limit: int | None = None) -> dict[str, Any]:
         """Return the totals and the first ``limit`` rows, all by default, as JSON-ready values."""
@@ -69,7 +90,7 @@ class Rows(Generic[Row]):
         return {**self._totals(), "rows": rows}
 
     def __str__(self) -> str:
-        title = self.title
+        title = fitted(self.title)
         return f"{title}\n\n{self.table()}" if title else self.table()
 
     def __repr__(self) -> str:
@@ -88,7 +109,7 @@ class Rows(Generic[Row]):
         """Return the rows that the table may show."""
         return self.rows
 
-    def _hidden_count(self, limit: int) -> int:
+    def hidden_count(self, limit: int) -> int:
         """Return how many rows a table of ``limit`` rows leaves out; negative for none."""
         return len(self._table_rows()) - limit
 

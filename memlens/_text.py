@@ -1,13 +1,17 @@
-"""Formatting of sizes, durations, counts and plain tables for the texts of all values."""
+"""Formatting of sizes, durations, counts and wrapped lines for the texts of all values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import re
+import sys
+from bisect import bisect_left
+from collections.abc import Iterator
 
 __all__ = (
     "PLAIN_WIDTH",
     "QUOTED",
-    "columns",
+    "fitted",
     "format_bytes",
     "format_change",
     "format_count",
@@ -15,10 +19,16 @@ __all__ = (
     "labelled",
     "middle_cut",
     "printable",
+    "text_width",
+    "wrapped",
 )
 
-PLAIN_WIDTH = 100  # columns of plain text
+PLAIN_WIDTH = 100  # columns of a text that is not for a terminal
+_MIN_WIDTH, _MAX_WIDTH = 40, 160
 QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""  # a text as `repr` shows it
+# Where a path or a long name is divided best, and where it may be.
+_BEST_BREAKS = re.compile(r"(?<=[/\\.,:(\[\s])(?=\S)")
+_BREAKS = re.compile(r"(?<=[/\\._,:(\[\s])(?=\S)|(?<=[a-z0-9])(?=[A-Z])")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -69,14 +79,59 @@ def format_duration(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def text_width() -> int:
+    """Return how many columns a text may have: 40 to 160.
+
+    That is ``COLUMNS`` of the environment, else the width of the terminal that ``sys.stdout`` is,
+    else `PLAIN_WIDTH`: in a pipe, a file, a notebook.
+    """
+    try:
+        found = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        found = _terminal_width()
+    return min(max(found, _MIN_WIDTH), _MAX_WIDTH) if found > 0 else PLAIN_WIDTH
+
+
+def _terminal_width() -> int:
+    """Return the columns of the terminal; 0 if ``sys.stdout`` is none or does not know."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+    except (AttributeError, ValueError, OSError):  # None, closed, or replaced by another object
+        return 0
+
+
 def middle_cut(text: str, width: int) -> str:
-    """Return ``text`` in at most ``width`` characters; ``...`` replaces a part of its middle."""
+    """Return ``text`` in at most ``width`` characters; ``...`` replaces a part of its middle.
+
+    It is cut at separators of words, paths and names, unless the last name is too long by itself.
+    """
     if len(text) <= width:
         return text
     if width <= 3:
         return text[:width]
-    head = (width - 3) // 2
-    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
+    room = width - 3
+    head, tail = _whole_ends(text, room) or (room // 2, len(text) - (room - room // 2))
+    return f"{text[:head].rstrip()}...{text[tail:]}"
+
+
+def _whole_ends(text: str, room: int) -> tuple[int, int] | None:
+    """Return where the beginning that is kept ends and where the end that is kept starts.
+
+    Both are separators, and together they are at most ``room`` characters. None if there are none.
+    """
+    length = len(text)
+    breaks = [0, *(match.start() for match in _BREAKS.finditer(text))]
+    # A path goes on with its separator: ".../name.py".
+    tails = [at - (text[at - 1] in "/\\") for at in breaks[1:] if length - at <= room]
+    found: tuple[int, int, int] | None = None
+    for head in (at for at in breaks if at < room):
+        place = bisect_left(tails, length - (room - head))
+        if place < len(tails):
+            kept = length - tails[place]
+            # Neither end may be tiny, and the end of a name tells more than its beginning.
+            score = head + kept + 2 * (min(kept, 2 * room // 3) + min(head, room // 6))
+            found = max(found or (0, 0, 0), (score, head, tails[place]))
+    return found and found[1:]
 
 
 def printable(text: str) -> str:
@@ -89,48 +144,57 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def columns(
-    headers: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    right: Sequence[bool] | None = None,
-    width: int = PLAIN_WIDTH,
-    indent: str = "",
-) -> str:
-    """Return a plain table; no line is longer than ``width``.
+def wrapped(text: str, width: int, *, first: str = "", following: str = "") -> list[str]:
+    """Return the lines of a text, divided between words, each of at most ``width`` columns.
 
-    ``right`` says which columns are aligned to the right (by default all but the last). The last
-    column takes the remaining width and is shortened in its middle if it does not fit. Control
-    characters are escaped.
+    ``first`` and ``following`` begin the first line and the others. A word that is longer than a
+    line is divided after a dot, a slash or the like, and anywhere if it has none.
     """
-    table = [list(headers), *(list(map(printable, row)) for row in rows)]
-    count = len(headers)
-    aligned_right = list(right) if right is not None else [True] * (count - 1) + [False]
-    widths = [max(len(row[i]) for row in table) for i in range(count)]
-    room = width - len(indent) - sum(widths[:-1]) - 2 * (count - 1)
-    widths[-1] = max(min(widths[-1], room), 8)
+    lines, line, is_empty = [], first, True
+    room = max(width - max(len(first), len(following)), 8)
+    for part, glue in _parts(text, room):
+        if not is_empty and len(line) + len(glue) + len(part) > width:
+            lines.append(line)
+            line, is_empty = following, True
+        line += part if is_empty else glue + part
+        is_empty = False
+    return [*lines, line]
+
+
+def _parts(text: str, room: int) -> Iterator[tuple[str, str]]:
+    """Yield the words of a text, those longer than ``room`` in parts, and what goes before each."""
+    for word in text.split():
+        glue = " "
+        while len(word) > room:
+            end = _last_break(word, room)
+            yield word[:end], glue
+            word, glue = word[end:], ""
+        yield word, glue
+
+
+def _last_break(word: str, room: int) -> int:
+    """Return where to divide a long word: at most ``room``, and not too early."""
+    for breaks in (_BEST_BREAKS, _BREAKS):
+        end = max((match.start() for match in breaks.finditer(word, 0, room + 1)), default=0)
+        if end * 3 >= room:
+            return end
+    return room
+
+
+def fitted(text: str, width: int | None = None) -> str:
+    """Return a text of several lines; those longer than ``width`` are wrapped with an indent."""
+    width = width or text_width()
     lines = []
-    for row in table:
-        cells = [
-            middle_cut(cell, widths[i]).rjust(widths[i])
-            if aligned_right[i]
-            else middle_cut(cell, widths[i]).ljust(widths[i])
-            for i, cell in enumerate(row)
-        ]
-        lines.append((indent + "  ".join(cells)).rstrip())
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        is_long = len(line) > width
+        lines += wrapped(line, width, first=indent, following=f"{indent}  ") if is_long else [line]
     return "\n".join(lines)
 
 
-def labelled(label: str, text: str, *, label_width: int = 11, indent: str = "  ") -> str:
-    """Return ``label  text`` wrapped to `PLAIN_WIDTH` columns, with a hanging indent."""
-    import textwrap
-
+def labelled(
+    label: str, text: str, *, label_width: int = 11, indent: str = "  ", width: int | None = None
+) -> str:
+    """Return ``label  text`` wrapped with a hanging indent, by default to `text_width`."""
     first = f"{indent}{label.ljust(label_width)}"
-    return textwrap.fill(
-        text,
-        width=PLAIN_WIDTH,
-        initial_indent=first,
-        subsequent_indent=" " * len(first),
-        break_long_words=True,
-        break_on_hyphens=False,
-    )
+    return "\n".join(wrapped(text, width or text_width(), first=first, following=" " * len(first)))

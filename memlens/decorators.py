@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from memlens.allocations.blocks.memory_block import MemoryBlock, Report
+from memlens.allocations.blocks.memory_block import DEFAULT_FRAMES, MemoryBlock, Report
 
 __all__ = ("memory_block", "profile_memory")
 
@@ -29,7 +29,7 @@ def memory_block(
     name: str = "block",
     *,
     limit: int = 5,
-    frames: int = 1,
+    frames: int = DEFAULT_FRAMES,
     report: Report = None,
     collect: bool = False,
 ) -> MemoryBlock:
@@ -49,7 +49,7 @@ def profile_memory(
     *,
     name: str | None = None,
     limit: int = 5,
-    frames: int = 1,
+    frames: int = DEFAULT_FRAMES,
     report: Report = "stderr",
     collect: bool = False,
 ) -> MemoryBlock: ...
@@ -61,7 +61,7 @@ def profile_memory(
     *,
     name: str | None = None,
     limit: int = 5,
-    frames: int = 1,
+    frames: int = DEFAULT_FRAMES,
     report: Report = "stderr",
     collect: bool = False,
 ) -> Callable[..., Any] | MemoryBlock:

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from memlens._atomic import checked_path, write_whole
+from memlens._atomic import checked_path, without_waiting, write_whole
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.errors import OptionError, SnapshotFileError
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.leak_report import LeakReport
 
 __all__ = ("export", "load")
 
@@ -25,7 +26,7 @@ def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | Tra
     """
     path = checked_path(path)
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=without_waiting) as file:
             head = file.read(64) or b""
     except OSError as error:
         raise SnapshotFileError(f"cannot read {path!r}: {error.strerror or error}") from error
@@ -49,9 +50,11 @@ def export(
 ) -> int:
     """Write a value in the format that the suffix selects; return the file size in bytes.
 
-    An `AllocationProfile`: ``.pb.gz`` (pprof), ``.speedscope.json``, ``.folded`` (flame graphs),
-    ``.heapprofile`` (Chrome DevTools), ``.json`` (for `load`). A `HeapSnapshot`:
-    ``.memlens``, ``.heapsnapshot`` (Chrome DevTools, memlab). A `TraceStore`: ``.traces``.
+    An `AllocationProfile`: ``.pb.gz`` (pprof), ``.speedscope.json``, ``.firefox.json`` (Firefox
+    Profiler), ``.folded`` (flame graphs), ``.heapprofile`` (Chrome DevTools), ``.json`` (for
+    `load`). A `HeapSnapshot`: ``.memlens``, ``.heapsnapshot`` (Chrome DevTools, memlab). A
+    `TraceStore`: ``.traces``. A profile, a snapshot or a `LeakReport`: ``.html``, a report for a
+    browser.
 
     Two options are for ``.heapsnapshot`` only. ``before``: earlier snapshots of the process, the
     earliest first. Then DevTools recognises every object in the files of all of them, and later
@@ -88,10 +91,6 @@ def _checked(before: Iterable[HeapSnapshot]) -> tuple[HeapSnapshot, ...]:
     return snapshots
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO would block
-
-
 _Writer = Callable[..., int]  # of the value, the path and options
 
 
@@ -105,6 +104,12 @@ def _speedscope(profile: AllocationProfile, path: str | os.PathLike[str]) -> int
     from memlens.formats.speedscope import speedscope_text
 
     return write_whole(path, speedscope_text(profile).encode())
+
+
+def _firefox(profile: AllocationProfile, path: str | os.PathLike[str]) -> int:
+    from memlens.formats.firefox import firefox_text
+
+    return write_whole(path, firefox_text(profile).encode())
 
 
 def _folded(profile: AllocationProfile, path: str | os.PathLike[str]) -> int:
@@ -132,12 +137,22 @@ _WRITERS: tuple[tuple[type, Mapping[str, _Writer]], ...] = (
         {
             ".pb.gz": _pprof,
             ".speedscope.json": _speedscope,
+            ".firefox.json": _firefox,
             ".folded": _folded,
             ".heapprofile": _heapprofile,
             ".json": AllocationProfile.save,
+            ".html": AllocationProfile.to_html,
         },
     ),
-    (HeapSnapshot, {".memlens": HeapSnapshot.save, ".heapsnapshot": _heapsnapshot}),
+    (
+        HeapSnapshot,
+        {
+            ".memlens": HeapSnapshot.save,
+            ".heapsnapshot": _heapsnapshot,
+            ".html": HeapSnapshot.to_html,
+        },
+    ),
+    (LeakReport, {".html": LeakReport.to_html}),
     (TraceStore, {".traces": TraceStore.save}),
 )
 

@@ -1,8 +1,13 @@
-"""A progress bar for functions that report a count: lines read, rows processed."""
+"""A progress bar for functions that report a count, and shares of a long analysis that is done.
+
+A long analysis calls `reached` with the share of its work that is done; `part` nests analyses. That
+costs next to nothing where nobody listens by `following`.
+"""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +16,7 @@ from typing import TextIO
 from memlens._options import check_integer
 from memlens._text import format_count, format_duration
 
-__all__ = ("progress_bar",)
+__all__ = ("following", "part", "progress_bar", "reached")
 
 _REFRESH_SECONDS = 0.1
 
@@ -123,3 +128,48 @@ class _Bar(_Line):
     def end(self, text: str) -> None:
         self._drawn.stop()
         super().end(text)
+
+
+class _Followed(threading.local):
+    """Who listens to the analysis of this thread, and which part of the whole it is."""
+
+    listener: Callable[[float], object] | None = None
+    begin = 0.0
+    end = 1.0
+
+
+_followed = _Followed()
+
+
+@contextmanager
+def following(listener: Callable[[float], object]) -> Iterator[None]:
+    """Within the block call ``listener`` with the share of the work that is done, from 0 to 1.
+
+    It is called by this thread, for what this thread does, and must be quick.
+    """
+    before = _followed.listener, _followed.begin, _followed.end
+    _followed.listener, _followed.begin, _followed.end = listener, 0.0, 1.0
+    try:
+        yield
+    finally:
+        _followed.listener, _followed.begin, _followed.end = before
+
+
+@contextmanager
+def part(begin: float, end: float) -> Iterator[None]:
+    """Within the block the shares given to `reached` are of a part of the work around the block."""
+    before = _followed.begin, _followed.end
+    length = before[1] - before[0]
+    _followed.begin = before[0] + length * begin
+    _followed.end = before[0] + length * end
+    try:
+        yield
+        reached(1.0)
+    finally:
+        _followed.begin, _followed.end = before
+
+
+def reached(share: float) -> None:
+    """Tell who follows that this share of the work is done, from 0 to 1."""
+    if _followed.listener is not None:
+        _followed.listener(_followed.begin + (_followed.end - _followed.begin) * share)

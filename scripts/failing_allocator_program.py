@@ -9,16 +9,19 @@ The last line of the output is the result. The number of the failing allocation 
 
 from __future__ import annotations
 
+import bz2
 import ctypes
 import faulthandler
 import gc
+import mmap
 import os
 import random
 import resource
 import sys
+import zlib
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +30,7 @@ import _failing
 import memlens
 from memlens import _core
 from memlens._core.layout import LABEL_BITS
+from memlens._core.native_chunks import encode_chunk
 
 NODES = 3000
 MOST_OUTCOMES = 5
@@ -65,6 +69,8 @@ def plant() -> None:
     PLANT.append({f"key {number}": {f"inner {number}": None} for number in range(3000)})
     PLANT.append([ctypes.create_string_buffer(100 + number) for number in range(600)])
     PLANT.append([memoryview(PLANT[-1][0])[number:] for number in range(50)])
+    PLANT.append([mmap.mmap(-1, 8192) for _ in range(20)])
+    PLANT.append([zlib.compressobj(), zlib.decompressobj(), bz2.BZ2Compressor(1)])
     PLANT.append([b"equal" * 3 + bytes([n % 7]) for n in range(200)])
 
 
@@ -88,9 +94,28 @@ def found(sections: Any) -> tuple[Any, ...]:
     return counts["__main__.Planted"], classes, sorted(shapes.items())
 
 
+def measured_rows() -> bytes:
+    """What an adapter would send: blocks of each planted object, two of which share theirs."""
+    rows = [
+        (number, (number // 2 * 3 + part + 1 << 20), 4096, 0, part)
+        for number in range(500)
+        for part in range(3)
+    ]
+    names = ("cpu", "a library", "another library")
+    return encode_chunk([number for row in rows for number in row], names, {"library": "planted"})
+
+
+ROWS = measured_rows()
+
+
+def measure(objects: Sequence[Any], send: Callable[[bytes], object]) -> None:
+    """Tell of blocks of the planted objects."""
+    send(ROWS)
+
+
 def capture_inline() -> Any:
     """The sections; what they tell is compared outside, where no allocation fails."""
-    return _core.capture()
+    return _core.capture(native_types=(Planted,), measure=measure)
 
 
 def capture_with_values() -> Any:

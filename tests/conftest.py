@@ -7,13 +7,15 @@ import os
 
 import pytest
 
+from tests.report.pages import installed_page, page  # noqa: F401 - fixtures
 from tests.small_process import WORKER, SmallProcesses
 
 # Markers of tests that run only if an option of this name is given.
 OPTIONAL = {
     "slow": "storms and long soaks",
     "services": "real servers",
-    "node": "tools that run on Node.js",
+    "browser": "the HTML report in Chromium",
+    "node": "tools of others that run in Node",
 }
 
 
@@ -27,6 +29,12 @@ def pytest_configure(config):
     if not config.pluginmanager.has_plugin(WORKER):
         config.pluginmanager.register(SmallProcesses())
         make_examples_reproducible()
+    make_width_known()
+
+
+def make_width_known():
+    """Let texts have 100 columns however wide the terminal of the tests is, in children, too."""
+    os.environ["COLUMNS"] = "100"
 
 
 def make_examples_reproducible():

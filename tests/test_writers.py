@@ -11,9 +11,9 @@ PACKAGE = Path(memlens.__file__).parent
 WRITERS = {
     "_atomic.py": "the one way: a private name, exclusive, no links, synced, renamed",
     "structures/_files.py": "the same for files of the program; structures import nothing of memlens",
-    "files.py": "hands on the flags of open(), which reads there",
     "cli/main.py": "opens /dev/null in place of an output that is gone",
     "cli/run.py": "makes a private folder for snapshots that nobody asked to keep",
+    "watch/program_source.py": "the same, and a file in it for what the program writes",
 }
 MAKERS = {
     "mkdtemp", "mkstemp", "mktemp", "NamedTemporaryFile", "TemporaryFile", "write_bytes",

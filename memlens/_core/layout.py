@@ -50,14 +50,16 @@ explains; else 0), ``root_frame`` u32 (row in the frame table for ``FRAME``, els
 - ``block_node`` u32, ``block_address`` u64 (optional; a node may own
   several): the sampled memory blocks that an object owns beside its own, such as the items of a list
 - ``native_node`` u32, ``native_device`` u32, ``native_library`` u32 (optional): the native blocks
+- ``resident_node`` u32, ``resident_bytes`` u64 (optional): how much of a native block that is a
+  mapping was resident in the process; blocks of which it is not known are left out
 
 **Native blocks** are nodes, too (`NodeFlag.NATIVE`): memory that objects hold outside of the Python
 heap. The address of such a node is the block's (0: unknown), its size the block's bytes, its type a
 row without a node named ``native memory (library)``. It has no edges; each object that holds the
 block has an edge to it, ``INTERNAL`` with the name ``buffer``. A block that several objects hold is
-one node. The strings ``native_device`` (``cpu``, ``mapped``: pages of a file, ``cuda:0``...) and
-``native_library`` say where it lies and whose it is. ``native_notes`` u8 (optional) is text, lines of
-JSON: how the adapters of libraries fared (see ``memlens.heap.native``).
+one node. The strings ``native_device`` (``cpu``, ``mapped``: pages of a file, ``shared``: shared
+memory, ``cuda:0``...) and ``native_library`` say where it lies and whose it is. ``native_notes`` u8
+(optional) is text, lines of JSON: how the adapters of libraries fared (see ``memlens.heap.native``).
 
 **Allocation sites** (`SITE_SECTIONS`), only in a heap captured while allocations were sampled. They
 are stored by block, not by node, so that the parent of a forked capture can collect them before the
@@ -188,6 +190,8 @@ OPTIONAL_SECTIONS: dict[str, str] = {
     "native_node": "I",
     "native_device": "I",
     "native_library": "I",
+    "resident_node": "I",
+    "resident_bytes": "Q",
     "native_notes": "B",
 }
 

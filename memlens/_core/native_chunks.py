@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 __all__ = ("HELD_OBJECT", "NUMBERS_A_ROW", "Chunk", "Row", "decode_chunk", "encode_chunk")
 
-HELD_OBJECT = "python object"  # as in native_blocks.c
+HELD_OBJECT = "python object"  # as in native_rows.h
 NUMBERS_A_ROW = 5
 _HEADER = struct.Struct("=III")
 _LENGTH = struct.Struct("=I")

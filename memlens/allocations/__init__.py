@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         AllocationDifference,
     )
     from memlens.allocations.profile.profile_facts import ProfileFacts
+    from memlens.allocations.profile.program_lines import ProgramLine, ProgramLines
     from memlens.allocations.profile.rows import AllocationRow
     from memlens.allocations.profiler import AllocationProfiler
     from memlens.allocations.tracing.trace_store import TraceStore
@@ -42,6 +43,8 @@ __all__ = (
     "Frame",
     "MemoryBlock",
     "ProfileFacts",
+    "ProgramLine",
+    "ProgramLines",
     "TraceComparison",
     "TraceDifference",
     "TraceStatistic",
@@ -65,6 +68,7 @@ __getattr__, __dir__ = lazy_exports(
             "AllocationDifference",
         ),
         "memlens.allocations.profile.profile_facts": ("ProfileFacts",),
+        "memlens.allocations.profile.program_lines": ("ProgramLine", "ProgramLines"),
         "memlens.allocations.profile.rows": ("AllocationRow",),
         "memlens.allocations.profiler": ("AllocationProfiler",),
         "memlens.allocations.tracing.trace_store": ("TraceStore",),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from memlens._display import displayed
 from memlens._frame import CallPath, Frame, printable
 from memlens._options import check_integer, check_text
 from memlens._rows import Rows
@@ -26,6 +27,7 @@ OTHER = "<other>"  # the type under which entries beyond the limit are counted
 _Constructor = TypeVar("_Constructor", bound=Callable[..., Any])
 
 
+@displayed
 @dataclass(frozen=True, slots=True, repr=False)
 class TrackedAllocations:
     """The allocations of one type at one call path: count, bytes and the newest metadata."""
@@ -61,6 +63,7 @@ class TrackerReport(Rows[TrackedAllocations]):
 
     headers = ("total", "count", "average", "type", "call path (innermost first)")
     aligned_right = (True, True, True, False, False)
+    optional = ("average",)
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profile.rows import MEASURES
 from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.cli.output import add_json, positive_integer, print_value
+from memlens.cli.working import print_at_end
 from memlens.errors import SnapshotFileError
 from memlens.files import export, load
 
@@ -40,7 +41,13 @@ def add_allocations_command(commands: Any) -> None:
         metavar="N",
         help="rows to show in a table (default: 10)",
     )
-    parser.add_argument("--tree", action="store_true", help="show the call tree instead of tables")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--tree", action="store_true", help="show the call tree instead of tables")
+    form.add_argument(
+        "--lines",
+        action="store_true",
+        help="show the lines of the program's own files, what libraries allocate for them included",
+    )
     add_json(parser)
     parser.set_defaults(command=_allocations)
 
@@ -49,9 +56,13 @@ def _allocations(arguments: argparse.Namespace) -> int:
     value = _load(arguments.file)
     if arguments.export:
         size = export(value, arguments.export)
-        print(f"{arguments.export}: {size:,} bytes", file=sys.stderr)
+        print_at_end(lambda: print(f"{arguments.export}: {size:,} bytes", file=sys.stderr))
     elif isinstance(value, TraceStore):
         print_value(value.top(), arguments.json)
+    elif arguments.lines:
+        lines = value.lines(arguments.by)
+        text = f"{value.headline()}\n\n{lines.title}\n{lines.table(arguments.limit)}"
+        print_value(lines.to_dict(arguments.limit), arguments.json, text)
     elif arguments.json:
         print_value(value, as_json=True)
     else:

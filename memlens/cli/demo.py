@@ -16,7 +16,7 @@ def add_demo_command(commands: Any) -> None:
     """Add the parser of the command to the subparsers of the command line."""
     parser = commands.add_parser("demo", help="find and explain the leak of a small service")
     add_json(parser)
-    parser.set_defaults(command=_demo)
+    parser.set_defaults(command=_demo, in_main_thread=True)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -21,12 +21,15 @@ from dataclasses import replace
 from types import FrameType
 
 from memlens._atomic import write_whole
+from memlens._text import format_bytes
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.cli.child_reports import ChildReports, report_children
+from memlens.cli.working import Estimate
 from memlens.errors import MemlensError
 from memlens.leaks.baselines import Baseline
 from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import ProfilerReport
+from memlens.progress import following
 from memlens.report.terminal import show
 
 __all__ = ("ExitReport", "report_on_sigterm")
@@ -35,6 +38,7 @@ _MIB = 1 << 20
 _MIN_RESERVE_BYTES, _MAX_RESERVE_BYTES = 32 * _MIB, 256 * _MIB
 _DEFAULT_RESERVE_BYTES = 64 * _MIB  # without a limit: the program may set one
 _RESERVED_SHARE = 8  # one eighth of a limit
+_REDRAW_SECONDS = 1.0
 
 
 class ExitReport:
@@ -53,12 +57,16 @@ class ExitReport:
         as_json: bool,
         show_allocations: bool,
         save_baseline: str | None = None,
+        html_path: str | None = None,
+        show_source: bool = False,
         leak_options: Sequence[str] = (),
         starter_files: frozenset[str],
     ) -> None:
         self._profiler = profiler
         self._output_dir = os.path.abspath(output_dir) if output_dir else None
         self._baseline_path = os.path.abspath(save_baseline) if save_baseline else None
+        self._html_path = os.path.abspath(html_path) if html_path else None
+        self._show_source = show_source
         self._leak_options = list(leak_options)
         self._as_json = as_json
         self._show_allocations = show_allocations
@@ -94,6 +102,11 @@ class ExitReport:
         """Take a snapshot while the variables of a function that returns are alive."""
         _attempt(lambda: self._profiler.take_snapshot("return"))
 
+    def note_request(self) -> None:
+        """Take a snapshot that was requested from outside, unless the end has begun."""
+        if not self.has_begun:
+            _attempt(lambda: self._profiler.take_snapshot("request"))
+
     def _report(self) -> None:
         try:
             with _shown_while_working(f"analysing {len(self._profiler.snapshots)} snapshots"):
@@ -107,7 +120,7 @@ class ExitReport:
         self._report_in_new_process()
 
     def _print(self, report: ProfilerReport) -> None:
-        profile = report.allocations if self._show_allocations else None
+        complete, profile = report, report.allocations if self._show_allocations else None
         report = replace(report, allocations=self._from_program(profile) if profile else None)
         if self._show_allocations and profile is None:
             print("memlens: there is no allocation profile (see above)", file=sys.stderr)
@@ -128,6 +141,28 @@ class ExitReport:
         self._keep("report.json", text)
         if self._output_dir and report.allocations is not None:
             report.allocations.save(os.path.join(self._output_dir, "allocations.json"))
+        if self._html_path:
+            self._write_html(complete, self._html_path)
+
+    def _write_html(self, report: ProfilerReport, path: str) -> None:
+        profile = report.allocations
+        report = replace(report, allocations=self._from_program(profile) if profile else None)
+        try:
+            size_bytes = report.to_html(path, source=self._show_source)
+        except (MemlensError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            self._write_html_in_new_process(path)
+        else:
+            print(f"memlens: {path}: {format_bytes(size_bytes)}", file=sys.stderr)
+
+    def _write_html_in_new_process(self, path: str) -> None:
+        """Write the report of the snapshots where the memory of the program does not count."""
+        files = [record.path for record in self._profiler.snapshots]
+        options = ["--source"] if self._show_source else []
+        command = [sys.executable, "-m", "memlens", "html", *options, "-o", path, *files]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        print(done.stdout, end="", file=sys.stderr)
 
     def _from_program(self, profile: AllocationProfile) -> AllocationProfile:
         """Return the profile with call paths that begin in the program, not in memlens."""
@@ -152,6 +187,8 @@ class ExitReport:
         print(done.stdout, end="", file=sys.stderr)
         if done.returncode == 0:
             self._keep("report.json" if self._as_json else "report.txt", done.stdout)
+        if self._html_path:
+            self._write_html_in_new_process(self._html_path)
 
     def _keep(self, name: str, text: str) -> None:
         if self._output_dir:
@@ -199,16 +236,33 @@ def report_on_sigterm(report: ExitReport, clean_up: Callable[[], object]) -> Ite
 
 @contextmanager
 def _shown_while_working(what: str) -> Iterator[None]:
-    """Say on a terminal what takes time, and clear the line when it is done."""
+    """Say on a terminal what takes time and how long it will take; clear the line at the end.
+
+    The line is written by the work itself: threads of the program may be counted.
+    """
     if not sys.stderr.isatty():
         yield
         return
-    text = f"memlens: {what} ..."
-    print(text, end="", flush=True, file=sys.stderr)
+    estimate, width, next_seconds = Estimate(), 0, _REDRAW_SECONDS
+
+    def write(text: str) -> None:
+        nonlocal width
+        width = max(width, len(text))
+        print(f"\r{text.ljust(width)}", end="", flush=True, file=sys.stderr)
+
+    def reach(share: float) -> None:
+        nonlocal next_seconds
+        estimate.reach(share)
+        if estimate.elapsed_seconds >= next_seconds:
+            next_seconds = estimate.elapsed_seconds + _REDRAW_SECONDS
+            write(f"memlens: {what} ... {estimate.text()}")
+
+    write(f"memlens: {what} ...")
     try:
-        yield
+        with following(reach):
+            yield
     finally:
-        print(f"\r{' ' * len(text)}\r", end="", flush=True, file=sys.stderr)
+        print(f"\r{' ' * width}\r", end="", flush=True, file=sys.stderr)
 
 
 def _attempt(step: Callable[[], object]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.tracing.trace_store import TraceStore
+from memlens.cli.working import print_at_end
 from memlens.errors import SnapshotFileError
 from memlens.files import load
 from memlens.heap.snapshot import HeapSnapshot
@@ -80,7 +81,8 @@ def positive_seconds(text: str) -> float:
 def print_value(value: Any, as_json: bool, text: str | None = None) -> None:
     """Print a value as JSON (a dict, or ``value.to_dict()``) or as ``text``, else ``str(value)``."""
     if as_json:
-        json.dump(value if isinstance(value, dict) else value.to_dict(), sys.stdout, indent=1)
-        print()
+        plain = json.dumps(value if isinstance(value, dict) else value.to_dict(), indent=1)
+        print_at_end(lambda: print(plain))
     else:
-        show(value if text is None else text, sys.stdout)
+        shown = str(value) if text is None else text
+        print_at_end(lambda: show(shown, sys.stdout))

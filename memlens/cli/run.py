@@ -17,6 +17,7 @@ from memlens.cli.exit_report import ExitReport, report_on_sigterm
 from memlens.cli.last_moment import last_moments
 from memlens.cli.output import add_json, add_known, positive_seconds
 from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
+from memlens.cli.snapshot_requests import answer_requests
 from memlens.errors import CaptureError, MemlensError
 from memlens.profiler.memory_profiler import MemoryProfiler
 
@@ -32,7 +33,8 @@ def add_run_command(commands: Any) -> None:
     parser = commands.add_parser(
         "run",
         help="run a program and report its leaks",
-        usage="memlens run [-o DIR] [--json] [--snapshot-interval S] [--allocations]"
+        usage="memlens run [-o DIR] [--html FILE] [--source] [--json] [--snapshot-interval S]"
+        " [--allocations]"
         " [--ignore ID] [--baseline FILE] [--save-baseline FILE] SCRIPT | -m MODULE [ARG ...]",
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="keep snapshots and report in DIR")
@@ -49,9 +51,14 @@ def add_run_command(commands: Any) -> None:
         action="store_true",
         help="report where memory was allocated, too; with -o, write DIR/allocations.json",
     )
+    parser.add_argument("--html", metavar="FILE", help="write a report with pictures, too")
+    parser.add_argument(
+        "--source", action="store_true", help="show lines of source in the file of --html"
+    )
+    parser.add_argument("--snapshot-requests", type=int, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module")
     parser.add_argument("script", nargs=argparse.REMAINDER, help="the program and its arguments")
-    parser.set_defaults(command=_run)
+    parser.set_defaults(command=_run, in_main_thread=True)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -64,6 +71,9 @@ def _run(arguments: argparse.Namespace) -> int:
         ignore=tuple(arguments.ignore),
         baseline=arguments.baseline,
         save_baseline=arguments.save_baseline,
+        html_path=arguments.html,
+        show_source=arguments.source,
+        snapshot_requests=arguments.snapshot_requests,
     )
 
 
@@ -85,6 +95,9 @@ def run_profiled(
     ignore: tuple[str, ...] = (),
     baseline: str | None = None,
     save_baseline: str | None = None,
+    html_path: str | None = None,
+    show_source: bool = False,
+    snapshot_requests: int | None = None,
 ) -> int:
     """Run a program under the profiler, print the report to stderr, and return its exit code.
 
@@ -93,8 +106,9 @@ def run_profiled(
     snapshot is also taken before a function that the program's module called returns. Allocations
     are always sampled, so that suspects show their allocation sites; ``show_allocations`` also
     reports and keeps the profile. ``ignore`` and ``baseline`` are those of `MemoryProfiler`;
-    ``save_baseline`` is the file that the suspects are written to as a baseline. ``SystemExit`` of
-    the program passes.
+    ``save_baseline`` is the file that the suspects are written to as a baseline, ``html_path`` that of
+    the report with pictures, with lines of source if ``show_source``. ``snapshot_requests``: a
+    descriptor; each byte that arrives there requests a snapshot. ``SystemExit`` of the program passes.
     """
     with ExitStack() as stack:
         folder = output_dir or stack.enter_context(_temporary_folder())
@@ -112,6 +126,8 @@ def run_profiled(
             as_json=as_json,
             show_allocations=show_allocations,
             save_baseline=save_baseline,
+            html_path=html_path,
+            show_source=show_source,
             leak_options=[
                 *(f"--ignore={pattern}" for pattern in ignore),
                 *(f"--baseline={os.path.abspath(path)}" for path in [baseline] if path),
@@ -121,6 +137,8 @@ def run_profiled(
         )
         stack.enter_context(installed(program))
         _start(profiler)
+        if snapshot_requests is not None:
+            answer_requests(snapshot_requests, report.note_request)
         outcome = _Outcome()
         with report_on_sigterm(report, stack.close):
             try:

@@ -6,6 +6,7 @@ from array import array
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from memlens._display import displayed
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_change, format_count, format_duration
 from memlens.heap.graph import checked_core
@@ -19,6 +20,7 @@ __all__ = ("HeapComparison", "TypeChange", "compare_graphs")
 _IN_BOTH = 1 << 15  # marks the objects that are in both heaps; not a NodeFlag
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class TypeChange:
     """The change of one type: object counts, and the total sizes of its objects in bytes."""
@@ -32,6 +34,15 @@ class TypeChange:
     shallow_after_bytes: int
     retained_before_bytes: int
     retained_after_bytes: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.type_name}: {self.count_delta:+,} objects,"
+            f" {format_change(self.shallow_delta_bytes)}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<TypeChange {self}>"
 
     @property
     def count_delta(self) -> int:
@@ -54,6 +65,7 @@ class TypeChange:
         return 100 * self.count_delta / self.count_before if self.count_before else None
 
 
+@displayed
 class HeapComparison(Rows[TypeChange]):
     """What changed between two snapshots, by type, the largest growth in bytes first.
 
@@ -63,6 +75,7 @@ class HeapComparison(Rows[TypeChange]):
     headers = (
         "before", "after", "new", "deleted", "delta", "growth", "shallow", "retained", "type",
     )  # fmt: skip
+    optional = ("before", "deleted", "new", "growth", "after", "retained")
 
     def __init__(self, changes: list[TypeChange], *, seconds: float) -> None:
         super().__init__(

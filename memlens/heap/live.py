@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from types import FrameType
 
 from memlens._core.layout import NONE, RootKind
+from memlens._display import displayed
 from memlens._package import CODE_FOLDER
+from memlens._text import fitted
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -19,6 +21,7 @@ __all__ = ("Retention", "retained_size", "why_alive")
 _CALLER_HOLDS_ARGUMENTS = sys.version_info[:2] == (3, 11)
 
 
+@displayed
 class Retention:
     """Why an object is alive: a sequence of independent paths; ``str()`` draws them.
 
@@ -40,13 +43,13 @@ class Retention:
 
     def __str__(self) -> str:
         if not self.paths:
-            return f"{self.subject}\nOnly the caller's own variables keep it alive."
+            return f"{fitted(self.subject)}\nOnly the caller's own variables keep it alive."
         count = len(self.paths)
-        lines = [self.subject, f"{count} independent paths keep it alive:"]
+        lines = [fitted(self.subject), f"{count} independent paths keep it alive:"]
         if count == 1:
             lines[1] = "One path keeps it alive:"
         for path in self.paths:
-            lines += ["", str(path), path.tree()]
+            lines += ["", fitted(str(path)), path.tree()]
         return "\n".join(lines)
 
     def __repr__(self) -> str:

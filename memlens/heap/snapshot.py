@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from memlens._core.layout import NodeFlag
+from memlens._display import displayed
+from memlens._presentation import write_html
 from memlens._text import format_count
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.comparison import HeapComparison, compare_graphs
@@ -36,6 +38,7 @@ __all__ = ("HeapSnapshot", "compare_snapshots")
 _MAX_SMALL_BYTES = 512  # of a block of pymalloc
 
 
+@displayed
 class HeapSnapshot:
     """All objects of a process at one instant, and their references.
 
@@ -114,20 +117,25 @@ class HeapSnapshot:
         pairs = zip(self.graph.node_size, self.graph.flags, strict=True)
         return sum(size for size, flag in pairs if size > _MAX_SMALL_BYTES and not flag & left_out)
 
-    def native_by_device(self) -> dict[str, dict[str, int]]:
+    def native_by_device(self, *, resident: bool = False) -> dict[str, dict[str, int]]:
         """Return the bytes of native blocks that objects hold, by device and library.
 
-        Devices are ``cpu``, ``mapped`` (files) and those of libraries, such as ``cuda:0``.
+        Devices are ``cpu``, ``mapped`` (files), ``shared`` (memory without a file that other
+        processes can map) and those of libraries, such as ``cuda:0``. ``resident``: of mappings only
+        what was resident, where that is known.
         """
         found: dict[str, dict[str, int]] = {}
-        for kind, size in self._native_sizes():
+        for kind, size in self._native_sizes(resident):
             libraries = found.setdefault(kind.device, {})
             libraries[kind.library] = libraries.get(kind.library, 0) + size
         return found
 
-    def _native_sizes(self) -> Iterator[tuple[NativeKind, int]]:
+    def _native_sizes(self, resident: bool = False) -> Iterator[tuple[NativeKind, int]]:
         native = self.graph.native
-        return iter(()) if native is None else native.sizes(self.graph.node_size)
+        if native is None:
+            return iter(())
+        sizes = native.resident_sizes if resident else native.sizes
+        return sizes(self.graph.node_size)
 
     # -- views -----------------------------------------------------------------------------------
 
@@ -287,6 +295,13 @@ class HeapSnapshot:
         Raises ``OutputError`` if the file cannot be written; then an existing file is unchanged.
         """
         return write_sections(path, self.graph.stored_sections(), self.facts)
+
+    def to_html(self, path: str | os.PathLike[str]) -> int:
+        """Write a report with pictures and tables as one HTML file; return its size in bytes.
+
+        Raises ``OutputError`` if the file cannot be written.
+        """
+        return write_html(path, snapshots=(self,))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> HeapSnapshot:

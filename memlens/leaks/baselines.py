@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memlens._atomic import write_whole
+from memlens._display import displayed
 from memlens._options import check_path
 from memlens.errors import OptionError, OutputError
 from memlens.leaks.fingerprints import is_fingerprint
@@ -19,12 +20,16 @@ __all__ = ("Baseline", "KnownSuspect")
 _FORMAT = "memlens-baseline"
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class KnownSuspect:
     """A suspect of an earlier report: its fingerprint, and what it was called then."""
 
     fingerprint: str
     holder: str
+
+    def __repr__(self) -> str:
+        return f"<KnownSuspect {self}>"
 
     def __str__(self) -> str:
         return f"{self.holder} ({self.fingerprint})"
@@ -34,6 +39,7 @@ class KnownSuspect:
         return {"fingerprint": self.fingerprint, "holder": self.holder}
 
 
+@displayed
 class Baseline:
     """A set of known suspects, to be saved beside the code and compared with later reports.
 

@@ -21,6 +21,7 @@ from memlens.leaks.naming import name_holders
 from memlens.leaks.patterns import Case
 from memlens.leaks.released import at_work, released_holders
 from memlens.leaks.stated_bounds import BoundedHolder
+from memlens.progress import part
 
 __all__ = ("find_cases",)
 
@@ -38,8 +39,11 @@ def find_cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHol
     ordered = while_not_waiting(ordered)
     shared = Shared()
     at_end = _growth(ordered, shared)
-    holders = grew_until_the_end(at_end, find_growth(at_end), snapshot_before_end(ordered, at_end))
-    if ordered[-1].reason not in ENDINGS or len(ordered) <= _MIN_INTERVALS_RUNNING:
+    is_once = ordered[-1].reason not in ENDINGS or len(ordered) <= _MIN_INTERVALS_RUNNING
+    with part(0, 0.9 if is_once else 0.45):
+        found = find_growth(at_end)
+    holders = grew_until_the_end(at_end, found, snapshot_before_end(ordered, at_end))
+    if is_once:
         at_end.forget()
         return name_holders(at_end, holders)
     if ordered[-1].reason == "return":
@@ -53,7 +57,9 @@ def find_cases(ordered: list[HeapSnapshot]) -> tuple[list[Case], list[BoundedHol
     then = _while_running(ordered)
     running = _growth(then, shared)
     before_end = snapshot_before_end(then, running)
-    earlier_holders = grew_until_the_end(running, find_growth(running), before_end)
+    with part(0.45, 0.9):
+        found = find_growth(running)
+    earlier_holders = grew_until_the_end(running, found, before_end)
     released = _released(then, shared)
     at_end.forget()
     running.forget()

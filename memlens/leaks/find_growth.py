@@ -23,6 +23,7 @@ from memlens.leaks.detectors.linked_structures import linked_structures
 from memlens.leaks.detectors.native import held_natively
 from memlens.leaks.growth import Growth, Holder
 from memlens.leaks.sharing import reach, share_out
+from memlens.progress import part
 
 __all__ = ("find_growth",)
 
@@ -33,8 +34,11 @@ _EXPLAINED = 0.6  # of what native code holds: then the named holder is the caus
 def find_growth(growth: Growth) -> list[Holder]:
     """Return the holders with what they are responsible for, the largest share first."""
     known: set[int] = set()
-    growth.find_places()
-    holders = [*accumulating_places(growth, known), *growing_buffers(growth, known)]
+    with part(0, 0.2):
+        growth.find_places()
+    with part(0.2, 0.9):
+        holders = [*accumulating_places(growth, known)]
+    holders += growing_buffers(growth, known)
     holders += growing_contexts(growth, known)
     holders += linked_structures(growth, known)
     reach(growth, holders)

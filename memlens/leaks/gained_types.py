@@ -45,7 +45,7 @@ def gained_types(case: Case) -> tuple[str, ...]:
     ranked.sort(key=lambda name: _FEW_LAST if name in few else _plainness(name))
     first = next(iter(values.most_common(1)), None)
     found = ranked[: _MAX_TYPES - len(native)]
-    if first is not None and first[0] not in found:
+    if first is not None and first[0] in ranked and first[0] not in found:
         found[-1] = first[0]
     return (*found, *native)
 

@@ -18,6 +18,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import match_graphs
 from memlens.heap.graph.native_blocks import NativeKind
 from memlens.leaks.places import PlaceIndex
+from memlens.progress import reached
 
 __all__ = ("HIDDEN", "NOT_ELEMENTS", "Growth", "Holder", "Shared", "informative_steps", "length_in")
 
@@ -154,6 +155,7 @@ class Growth:
         """Find the places of all snapshots, the last one's last: they take the most memory."""
         for step in range(len(self.graphs)):
             self.places(step)
+            reached((step + 1) / len(self.graphs))
 
     def forget(self) -> None:
         """Let go of what only the search for holders needs: places, and who is who.

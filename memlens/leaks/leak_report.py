@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, overload
 
-from memlens._text import format_bytes, format_change, format_duration, labelled
+from memlens._display import displayed
+from memlens._presentation import write_html
+from memlens._text import fitted, format_bytes, format_change, format_duration, labelled
 from memlens.heap.comparison import TypeChange
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline, KnownSuspect
@@ -37,6 +39,7 @@ _UNDECIDED = (
 )
 
 
+@displayed
 @dataclass(frozen=True, slots=True, repr=False)
 class LeakReport(Sequence[LeakSuspect]):
     """The suspects between the first and the last of some snapshots, and the change around them.
@@ -129,7 +132,7 @@ class LeakReport(Sequence[LeakSuspect]):
         if self.not_analysed:
             head = f"Process {self.pid}: {self.snapshot_count} snapshots were not analysed:"
             head += f" {self.not_analysed}"
-            return f"{self.alert}\n\n{head}" if self.alert else head
+            return fitted(f"{self.alert}\n\n{head}" if self.alert else head)
         head = (
             f"Process {self.pid}: {self.snapshot_count} snapshots over"
             f" {format_duration(self.seconds)}, the heap changed by"
@@ -137,7 +140,7 @@ class LeakReport(Sequence[LeakSuspect]):
         )
         if self.snapshot_count < 2:
             head = f"Process {self.pid}: no holder can be named from fewer than two snapshots"
-            return f"{self.alert}\n\n{head}" if self.alert else head
+            return fitted(f"{self.alert}\n\n{head}" if self.alert else head)
         if self.alert is not None:
             head = f"{self.alert}\n\n{head}"
         if self.snapshot_count == 2:
@@ -150,18 +153,19 @@ class LeakReport(Sequence[LeakSuspect]):
             head += f"\n{labelled('', self.collector_note, label_width=0, indent='')}"
         if not self.suspects:
             return "\n".join(
-                [f"{head}\n{self._verdict()}", *self._bounded_text(), *self._gone_text()]
+                [f"{fitted(head)}\n{self._verdict()}", *self._bounded_text(), *self._gone_text()]
             )
         count = len(self.suspects)
         head += f"\nLeak, confidence {self.confidence}."
         head += f"\n{count} suspect{'s' if count > 1 else ''}, the largest first:"
         blocks = [
-            f"{rank}. {suspect}" for rank, suspect in enumerate(self.suspects[:_SHOWN], start=1)
+            suspect.text(f"{rank}. ")
+            for rank, suspect in enumerate(self.suspects[:_SHOWN], start=1)
         ]
         if count > _SHOWN:
             blocks.append(f"... and {count - _SHOWN} more")
         blocks += self._bounded_text() + self._gone_text()
-        return "\n\n".join([head, *blocks])
+        return "\n\n".join([fitted(head), *blocks])
 
     def _verdict(self) -> str:
         """Say that nothing is suspect; of two snapshots, say also what there is more of."""
@@ -209,6 +213,14 @@ class LeakReport(Sequence[LeakSuspect]):
         )
         gone = baseline.gone(suspect.fingerprint for suspect in suspects)
         return replace(self, suspects=suspects, gone=gone)
+
+    def to_html(self, path: str | os.PathLike[str], *, source: bool = False) -> int:
+        """Write the report as one HTML file; return its size in bytes.
+
+        ``source``: show a few lines of source around the site of each suspect, where the file is
+        readable. Raises ``OutputError`` if the file cannot be written.
+        """
+        return write_html(path, leaks=self, source=source)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -270,7 +282,9 @@ def find_leaks(
     """
     known = Baseline.of(baseline)
     ordered = in_order(snapshots)
-    comparison = ordered[0].compare(ordered[-1])  # first: it takes memory that is free again then
+    # These first: they take memory that is free again then.
+    grown_memory = native_growth(ordered[0].graph, ordered[-1].graph)
+    comparison = ordered[0].compare(ordered[-1])
     suspects, bounded, records = explain_growth(ordered, ignore, min_growth_bytes, limit)
     report = LeakReport(
         pid=ordered[-1].pid,
@@ -286,7 +300,7 @@ def find_leaks(
         unexplained=None if suspects or records else unexplained_growth(ordered),
         undecided_bytes=0 if suspects or records or ignore else undecided_growth(ordered),
         collector_note=slow_collector_note(ordered[-1].facts.get("python")),
-        native_growth=native_growth(ordered[0].graph, ordered[-1].graph),
+        native_growth=grown_memory,
         native_incomplete=incomplete_notes(ordered[0].graph, ordered[-1].graph),
     )
     return report if known is None else report.against(known)

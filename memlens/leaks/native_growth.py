@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from memlens._core.layout import NONE
+from memlens._display import displayed
 from memlens._text import format_change
 from memlens.heap.graph import checked_core
+from memlens.heap.graph.dominator_tree import DominatorTree
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import match_graphs
+from memlens.heap.graph.matching import unmatched_blocks
 from memlens.heap.graph.native_blocks import NativeKind
 from memlens.heap.graph.paths import RetentionPathFinder
 from memlens.heap.views.accumulation import accumulations
@@ -28,6 +29,7 @@ __all__ = (
 MIN_GROWTH_BYTES = 64 * 1024  # of one library on one device; less says nothing of a process
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class NativeGrowth:
     """Native memory of one library on one device that grew, in bytes.
@@ -39,6 +41,9 @@ class NativeGrowth:
     device: str
     growth_bytes: int
     holder: str = ""
+
+    def __repr__(self) -> str:
+        return f"<NativeGrowth {self}>"
 
     def __str__(self) -> str:
         kind = NativeKind(self.device, self.library)
@@ -72,12 +77,15 @@ def native_growth(before: HeapGraph, after: HeapGraph) -> tuple[NativeGrowth, ..
     grown = {kind: size for kind, size in change.items() if size >= MIN_GROWTH_BYTES}
     if not grown:
         return ()
-    same = match_graphs(before, after)
-    finder = RetentionPathFinder(after)
-    return tuple(
-        NativeGrowth(one.library, one.device, one.growth_bytes, _holder(after, same, finder, one))
-        for one in largest_growth_first(grown)
-    )
+    had_paths = after.has_paths
+    found = []
+    for one in largest_growth_first(grown):
+        new = array("I", unmatched_blocks(before, after, NativeKind(one.device, one.library)))
+        holder = _holder(after, new, one.growth_bytes)
+        found.append(NativeGrowth(one.library, one.device, one.growth_bytes, holder))
+    if not had_paths:
+        after.forget_paths()
+    return tuple(found)
 
 
 def native_text(growth: Iterable[NativeGrowth] | None, incomplete: Sequence[str] = ()) -> str:
@@ -108,19 +116,20 @@ def _sizes(graph: HeapGraph) -> Counter[NativeKind]:
     return found
 
 
-def _holder(
-    graph: HeapGraph, same: array[int], finder: RetentionPathFinder, growth: NativeGrowth
-) -> str:
-    """Return the path of the object that retains most of the new blocks of one kind."""
-    assert graph.native is not None
-    wanted = NativeKind(growth.device, growth.library)
-    part = array("Q", bytes(8 * graph.node_count))
-    for node, kind in zip(graph.native.nodes, graph.native.kinds, strict=True):
-        if kind == wanted and same[node] == NONE:
-            part[node] = graph.node_size[node]
-    held = checked_core.subtree_sums(graph.dominators.dominator, part)
-    largest = next(iter(accumulations(graph, held)), None)
-    if largest is None or 2 * largest.size_bytes < growth.growth_bytes:
+def _holder(graph: HeapGraph, new_blocks: array[int], growth_bytes: int) -> str:
+    """Return the path of the object that retains most of the new blocks; ``""`` without such."""
+    tree = DominatorTree(graph.dominators.dominator, graph.dominators.retained)  # own, to be freed
+    largest = next(iter(accumulations(graph, _retained(graph, new_blocks), tree)), None)
+    if largest is None or 2 * largest.size_bytes < growth_bytes:
         return ""
-    path = finder.path_to(largest.node)
+    del tree
+    path = RetentionPathFinder(graph).path_to(largest.node)
     return "" if path is None else str(path)
+
+
+def _retained(graph: HeapGraph, blocks: array[int]) -> array[int]:
+    """Return how many bytes of some blocks each node retains."""
+    part = array("Q", bytes(8 * graph.node_count))
+    for node in blocks:
+        part[node] = graph.node_size[node]
+    return checked_core.subtree_sums(graph.dominators.dominator, part)

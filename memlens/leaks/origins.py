@@ -12,6 +12,7 @@ from importlib import machinery
 from typing import Any, Literal
 
 from memlens._core.layout import NONE, RootKind
+from memlens._display import displayed
 from memlens._frame import is_library_file
 from memlens._text import QUOTED
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -30,6 +31,7 @@ _NAMED_FUNCTION = re.compile(
 _OWNERLESS = frozenset({"module", "type", "function", "cell", "frame"})
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Whose code holds what a suspect holds.
@@ -42,6 +44,9 @@ class Origin:
     kind: Literal["program", "library", "interpreter"]
     name: str | None = None
     version: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Origin {self}>"
 
     def __str__(self) -> str:
         if self.name is None:

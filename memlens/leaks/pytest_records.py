@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from memlens._display import displayed
 from memlens._text import format_bytes
 from memlens.leaks.patterns.case import Case, is_standard, package_of
 
@@ -21,12 +22,16 @@ _MAX_FOREIGN = 0.02  # objects of the program an element: those of the test that
 _PYTEST = frozenset({"_pytest", "pytest", "pluggy"})
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class PytestRecords:
     """What pytest keeps of its tests: in how many holders, and by how many bytes they grew."""
 
     holder_count: int
     growth_bytes: int
+
+    def __repr__(self) -> str:
+        return f"<PytestRecords: {self.holder_count} holders, +{format_bytes(self.growth_bytes)}>"
 
     def __str__(self) -> str:
         return f"what pytest keeps of each test until the end (+{format_bytes(self.growth_bytes)})"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from memlens._text import columns, format_bytes, format_count
+from memlens._display import displayed
+from memlens._table import columns
+from memlens._text import fitted, format_bytes, format_count
 from memlens.heap.graph.paths import RetentionPath
 
 __all__ = ("ScopeReport", "ScopeSurvivors")
@@ -13,6 +15,7 @@ __all__ = ("ScopeReport", "ScopeSurvivors")
 _SHOWN = 10
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class ScopeSurvivors:
     """Objects of one type that outlived their block in the hands of one holder.
@@ -27,6 +30,13 @@ class ScopeSurvivors:
     retained_bytes: int
     looks: int
 
+    def __str__(self) -> str:
+        size = format_bytes(self.retained_bytes)
+        return f"{format_count(self.count)} {self.type_name} in {self.holder}, retain {size}"
+
+    def __repr__(self) -> str:
+        return f"<ScopeSurvivors {self}>"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the survivors as JSON-ready values."""
         return {
@@ -39,6 +49,7 @@ class ScopeSurvivors:
         }
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class ScopeReport:
     """What a scope saw. ``survivors``: those of most looks first.
@@ -57,6 +68,10 @@ class ScopeReport:
     survived: int
     survivors: tuple[ScopeSurvivors, ...]
 
+    def __repr__(self) -> str:
+        times = f"{self.repetitions:,} repetitions"
+        return f"<ScopeReport {self.name!r}: {times}, {len(self.leaking)} kinds of survivors>"
+
     @property
     def leaking(self) -> tuple[ScopeSurvivors, ...]:
         """What survived in most looks, two at least: a single time may be a cache that warms up."""
@@ -71,7 +86,7 @@ class ScopeReport:
         if self.missed:
             head += f"\n{format_count(self.missed)} repetitions were too long to be looked at"
         if not self.leaking:
-            return f"{head}\nNothing survived again and again."
+            return fitted(f"{head}\nNothing survived again and again.")
         rows = [
             (
                 one.type_name,
@@ -82,7 +97,7 @@ class ScopeReport:
             for one in self.leaking[:_SHOWN]
         ]
         headers = ("survivors", "each time", "retain each", "held by")
-        return f"{head}\n{columns(headers, rows, right=(False, True, True, False))}"
+        return f"{fitted(head)}\n{columns(headers, rows, right=(False, True, True, False))}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""

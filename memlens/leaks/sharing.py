@@ -10,11 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from memlens._core.layout import NodeFlag
 from memlens.heap.graph import checked_core
+from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.native_blocks import NativeKind
 from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("reach", "share_out")
+
+_MAX_ROUNDS = 4  # each finds what lies behind one more object that was taken for another
 
 
 def reach(growth: Growth, holders: Iterable[Holder]) -> None:
@@ -24,13 +28,47 @@ def reach(growth: Growth, holders: Iterable[Holder]) -> None:
     for holder in holders:
         if holder.start not in marks:
             marks[holder.start] = _new_objects(growth, holder.start)
-        entries = array("I", holder.entries)
-        gained = checked_core.reach_marked(
-            graph.edge_offset, graph.edge_target, graph.edge_label, marks[holder.start], entries
-        )
+        gained = _reached(graph, marks[holder.start], array("I", holder.entries))
         if holder.node in gained:
             gained.remove(holder.node)
         holder.gained = gained
+
+
+def _reached(graph: HeapGraph, mark: array[int], entries: array[int]) -> array[int]:
+    """Return the marked nodes that some entries reach, also behind what only marked nodes hold."""
+    for _ in range(_MAX_ROUNDS):
+        gained = checked_core.reach_marked(
+            graph.edge_offset, graph.edge_target, graph.edge_label, mark, entries
+        )
+        behind = _behind_unmarked(graph, mark, gained)
+        if not behind:
+            break
+        entries.extend(behind)
+    return gained
+
+
+def _behind_unmarked(graph: HeapGraph, mark: array[int], gained: array[int]) -> set[int]:
+    """Return marked nodes that were not reached, behind unmarked ones that marked ones dominate.
+
+    The interpreter uses the memory of small lists and tuples again at once, so that a new one may be
+    taken for one that is gone. If nothing but new objects holds it, what it refers to is theirs.
+    """
+    dominator, offset, targets = graph.dominators.dominator, graph.edge_offset, graph.edge_target
+    passed = {
+        target
+        for node in gained
+        for target in targets[offset[node] : offset[node + 1]]
+        if dominator[target] == node and not mark[target]
+    }
+    waiting, found = [*passed], set[int]()
+    for node in waiting:
+        for target in graph.strong_targets(node):
+            if mark[target]:
+                found.add(target)
+            elif dominator[target] == node and target not in passed:
+                passed.add(target)
+                waiting.append(target)
+    return found.difference(gained)
 
 
 def _new_objects(growth: Growth, since: int) -> array[int]:
@@ -64,16 +102,18 @@ def _share_native(growth: Growth, holders: Sequence[Holder]) -> None:
     """Fill in which part of each holder's share is native memory, by device and library."""
     graph = growth.last
     assert graph.native is not None
-    kinds = dict(zip(graph.native.nodes, graph.native.kinds, strict=True))
-    blocks = [[node for node in holder.gained if node in kinds] for holder in holders]
+    flags, native = graph.node_flags, int(NodeFlag.NATIVE)
+    blocks = [[node for node in holder.gained if flags[node] & native] for holder in holders]
     counts = Counter(chain.from_iterable(blocks))
     for holder, nodes in zip(holders, blocks, strict=True):
         found: dict[NativeKind, float] = {}
         for node in nodes:
-            share = graph.node_size[node] / counts[node]
-            found[kinds[node]] = found.get(kinds[node], 0.0) + share
-        if holder.shape == "buffer" and holder.node in kinds:
-            found[kinds[holder.node]] = holder.share_bytes
+            kind = graph.native.kind_of(node)
+            if kind is not None:
+                found[kind] = found.get(kind, 0.0) + graph.node_size[node] / counts[node]
+        own = graph.native.kind_of(holder.node)
+        if holder.shape == "buffer" and own is not None:
+            found[own] = holder.share_bytes
         holder.native_bytes = found
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from memlens._core.layout import NodeFlag
+from memlens._display import displayed
 from memlens._text import format_count
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath
@@ -33,6 +34,7 @@ _WARM_ROOTS = (
 )
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class BoundedHolder:
     """What grew in every interval, but says how far: ``bound`` elements; it has ``length`` now."""
@@ -41,6 +43,9 @@ class BoundedHolder:
     holder_type: str
     length: int
     bound: int
+
+    def __repr__(self) -> str:
+        return f"<BoundedHolder {self}>"
 
     def __str__(self) -> str:
         return (

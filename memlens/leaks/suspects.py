@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from memlens._display import displayed
 from memlens._frame import CallPath
 from memlens._options import check_count, check_number, check_regexes, check_texts
 from memlens._package import CODE_FOLDER
-from memlens._text import format_bytes, format_count, labelled
+from memlens._text import format_bytes, format_count, labelled, middle_cut
 from memlens.errors import ComparisonError, OptionError
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -27,6 +28,7 @@ from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
 from memlens.leaks.pytest_records import PytestRecords, split_pytest_records
 from memlens.leaks.stated_bounds import BoundedHolder
+from memlens.progress import part, reached
 
 __all__ = ("OVERDUE", "LeakSuspect", "explain_growth", "in_order", "is_ignored")
 
@@ -37,6 +39,7 @@ _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class LeakSuspect:
     """One holder that accumulates objects, with all that is known about it.
@@ -70,25 +73,45 @@ class LeakSuspect:
     is_known: bool | None = None
     native_growth: tuple[NativeGrowth, ...] = ()
 
+    def __repr__(self) -> str:
+        pattern = self.pattern or "unknown pattern"
+        return f"<LeakSuspect {middle_cut(self.holder, 60)}: {self._growth()}, {pattern}>"
+
     @property
     def status(self) -> str | None:
         """``"known"`` or ``"new"``; None without a baseline."""
         return None if self.is_known is None else "known" if self.is_known else "new"
 
+    def _growth(self) -> str:
+        elements = f"+{format_count(self.count_growth)} elements, " if self.count_growth else ""
+        return f"{elements}+{format_bytes(self.retained_growth_bytes)}"
+
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, lead: str = "") -> str:
+        """Return what ``str()`` returns, with ``lead`` before the first line: the rank in a list."""
+        fields = self.fields()
+        width = max(len(label) for label, _ in fields) + 1
+        lines = [labelled(label, text, label_width=width) for label, text in fields]
+        return "\n".join([labelled(lead, self.headline(), label_width=0, indent=""), *lines])
+
+    def headline(self) -> str:
+        """Return one sentence: the holder and by how much it grows."""
+        if self.pattern == OVERDUE:
+            return f"{self.holder} keeps {format_count(self.count_growth)} overdue alive"
         rate = (
             f", {format_bytes(self.growth_bytes_per_hour)} an hour"
             if self.growth_bytes_per_hour is not None
             else ""
         )
-        elements = f"+{format_count(self.count_growth)} elements, " if self.count_growth else ""
         native = f" (of it {'; '.join(map(str, self.native_growth))})" if self.native_growth else ""
-        size = f"+{format_bytes(self.retained_growth_bytes)}{native}"
-        what = f"{self.holder} grows: {elements}{size}{rate}"
+        return f"{self.holder} grows: {self._growth()}{native}{rate}"
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return what is known of the suspect as labels and texts, in the order of the report."""
         is_late = self.pattern == OVERDUE
-        if is_late:
-            what = f"{self.holder} keeps {format_count(self.count_growth)} overdue alive"
-        fields = [
+        return [
             (
                 "holder",
                 f"{self.holder_type}, {'what is overdue retains' if is_late else 'retains'}"
@@ -101,9 +124,6 @@ class LeakSuspect:
             ("what to do", self.suggestion),
             ("id", ", ".join(filter(None, (self.fingerprint, self.status, f"in {self.origin}")))),
         ]
-        width = max(len(label) for label, _ in fields) + 1
-        lines = [labelled(label, text, label_width=width) for label, text in fields]
-        return "\n".join([labelled("", what, label_width=0, indent=""), *lines])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the suspect as JSON-ready values."""
@@ -143,11 +163,13 @@ def explain_growth(
     fingerprints, patterns = _ignored(ignore)
     check_number("min_growth_bytes", min_growth_bytes, 0)
     check_count("limit", limit)
-    cases, bounded = find_cases(ordered)
+    with part(0, 0.9):
+        cases, bounded = find_cases(ordered)
     cases, records = split_pytest_records(cases)
     suspects: list[LeakSuspect] = []
     origins: dict[HeapGraph, OriginFinder] = {}
-    for case in cases:
+    for number, case in enumerate(cases):
+        reached(0.9 + 0.1 * number / len(cases))
         if case.holder.share_bytes >= min_growth_bytes and not any(
             pattern.search(case.text) for pattern in patterns
         ):

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
+from memlens._display import displayed
 from memlens._text import format_change, format_count
-from memlens.heap.graph.native_blocks import MAPPED
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.gates import slows_down
 from memlens.leaks.growth import informative_steps
@@ -39,6 +39,7 @@ _MAX_SMALL_BYTES = 512  # of a block of pymalloc
 _NOT_OF_MALLOC = "mmap"  # a library whose blocks are mappings of their own
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class UnexplainedGrowth:
     """Memory that grew while no object did: sizes in bytes, from the first snapshot to the last.
@@ -56,20 +57,26 @@ class UnexplainedGrowth:
     blocks: int = 0
     intervals: int = 0
 
+    def __repr__(self) -> str:
+        return f"<UnexplainedGrowth of {self.series}: {self._growth()}>"
+
     def __str__(self) -> str:
         what = _SERIES.get(self.series, self.series)
-        is_blocks = self.series == "blocks"
-        growth = f"{self.growth_bytes:+,} blocks" if is_blocks else format_change(self.growth_bytes)
         blocks = (
             f" {format_count(self.blocks)} more allocated blocks belong to no object seen."
             if self.blocks
             else ""
         )
         return (
-            f"{what}: {growth} in all, objects"
+            f"{what}: {self._growth()} in all, objects"
             f" {format_change(self.objects_bytes)}: no holder found.{blocks} Look at extension"
             " modules and C libraries: what they allocate and what releases it again."
         )
+
+    def _growth(self) -> str:
+        if self.series == "blocks":
+            return f"{self.growth_bytes:+,} blocks"
+        return format_change(self.growth_bytes)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
@@ -165,15 +172,18 @@ def _object_bytes(snapshot: HeapSnapshot) -> int:
 
 
 def _native_bytes(snapshot: HeapSnapshot, series: str) -> int:
-    """Return the size of the native blocks with known holders that a series counts."""
+    """Return the size of the native blocks with known holders that a series counts.
+
+    Of mappings only what is resident counts, where that is known.
+    """
     graph = snapshot.graph
     if graph.native is None:
         return 0
     return sum(
         size
-        for kind, size in graph.native.sizes(graph.node_size)
+        for kind, size in graph.native.resident_sizes(graph.node_size)
         if kind.is_host
-        and (series != "malloc" or (kind.device != MAPPED and kind.library != _NOT_OF_MALLOC))
+        and (series != "malloc" or (kind.device == "cpu" and kind.library != _NOT_OF_MALLOC))
     )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from memlens._text import format_count, format_duration
+from memlens._display import displayed
+from memlens._text import fitted, format_count, format_duration
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
@@ -34,6 +35,7 @@ class LateObject(NamedTuple):
     age: float
 
 
+@displayed
 @dataclass(frozen=True, slots=True, repr=False)
 class OverdueReport(LeakReport):
     """The objects that are late, as one suspect for each place that keeps some alive.
@@ -62,11 +64,12 @@ class OverdueReport(LeakReport):
         places = f"{count} place{'s' if count > 1 else ''}"
         head = f"Process {self.pid}: {objects} in {places}:"
         blocks = [
-            f"{rank}. {suspect}" for rank, suspect in enumerate(self.suspects[:_SHOWN], start=1)
+            suspect.text(f"{rank}. ")
+            for rank, suspect in enumerate(self.suspects[:_SHOWN], start=1)
         ]
         if count > _SHOWN:
             blocks.append(f"... and {count - _SHOWN} more")
-        return "\n\n".join([head, *blocks, *self._gone_text()])
+        return "\n\n".join([fitted(head), *blocks, *self._gone_text()])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""

@@ -11,13 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from memlens._text import columns, format_bytes
+from memlens._display import displayed
+from memlens._table import columns
+from memlens._text import fitted, format_bytes
 from memlens.errors import OptionError
 
 __all__ = ("HeldMemory", "KnowsHolders", "held_memory")
 
 _MAPPED = "mapped"
-_HOST = ("cpu", _MAPPED)
+_IN_USE = ("cpu", "shared")  # what malloc has, and mappings without a file
 
 
 class KnowsHolders(Protocol):
@@ -31,19 +33,24 @@ class KnowsHolders(Protocol):
     def large_object_bytes(self) -> int:
         """The bytes of Python objects that come from malloc."""
 
-    def native_by_device(self) -> Mapping[str, Mapping[str, int]]:
-        """Return the native bytes with known holders by device and library."""
+    def native_by_device(self, *, resident: bool = False) -> Mapping[str, Mapping[str, int]]:
+        """Return the native bytes with known holders by device and library.
+
+        ``resident``: of mappings only what is resident, where that is known.
+        """
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class HeldMemory:
     """The memory that malloc and mmap have in use, by its holders; sizes in bytes.
 
     ``in_use_bytes``: by malloc and, where `MemoryBreakdown.rest` is known, in other mappings without
     a file; None if malloc does not report it. ``large_object_bytes``: Python objects of more than 512
-    bytes. ``libraries``: native memory that objects hold, by library. ``unattributed_bytes``: the
-    remainder, None if it is unknown, for the reason in ``why_unknown``. ``mapped_files``: what
-    objects map of files, by library; that is no part of ``in_use_bytes`` and need not be resident.
+    bytes. ``libraries``: native memory that objects hold, by library; of mappings the resident part, as
+    far as the system tells it. ``unattributed_bytes``: the remainder, None if it is unknown, for the
+    reason in ``why_unknown``. ``mapped_files``: what objects map of files, by library, that is
+    resident; that is no part of ``in_use_bytes``.
     """
 
     in_use_bytes: int | None
@@ -52,6 +59,9 @@ class HeldMemory:
     unattributed_bytes: int | None
     why_unknown: str
     mapped_files: tuple[tuple[str, int], ...]
+
+    def __repr__(self) -> str:
+        return f"<HeldMemory: known holders {format_bytes(self.known_bytes)}>"
 
     @property
     def known_bytes(self) -> int:
@@ -85,14 +95,16 @@ class HeldMemory:
                 f"{library}, mapped files",
                 format_bytes(size),
                 "",
-                "beside the above, not all resident",
+                "beside the above: resident pages, where known",
             )
             for library, size in self.mapped_files
         ]
         headers = ("held by", "size", "of in use", "")
         total = "" if self.in_use_bytes is None else f": {format_bytes(self.in_use_bytes)}"
         head = f"In use by malloc and mmap{total}, known holders {format_bytes(self.known_bytes)}"
-        return f"{head}\n{columns(headers, table, right=(False, True, True, False))}"
+        right = (False, True, True, False)
+        lines = columns(headers, table, right=right, wrap=True, optional=("of in use",))
+        return f"{fitted(head)}\n{lines}"
 
     def _share(self, size: int | None) -> str:
         total = self.in_use_bytes
@@ -115,8 +127,13 @@ def held_memory(
         ) from None
     if of_pid != pid:
         raise OptionError(f"the snapshot is of process {of_pid}, but this is process {pid}")
-    by_device = native()
-    libraries, mapped = (_largest_first(by_device.get(device, {})) for device in _HOST)
+    by_device = native(resident=True)
+    in_use_by_library: dict[str, int] = {}
+    for device in _IN_USE:
+        for library, size in by_device.get(device, {}).items():
+            in_use_by_library[library] = in_use_by_library.get(library, 0) + size
+    libraries = _largest_first(in_use_by_library)
+    mapped = _largest_first(by_device.get(_MAPPED, {}))
     in_use = None if malloc_bytes is None else malloc_bytes + (other_bytes or 0)
     known = large + sum(size for _, size in libraries)
     left, why = _unattributed(in_use, known)

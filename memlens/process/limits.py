@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from memlens._display import displayed
 from memlens._text import format_bytes
 
 __all__ = ("LIMIT_SOURCES", "MemoryLimit", "memory_limit")
@@ -24,6 +25,7 @@ LIMIT_SOURCES = ("cgroup-v2", "cgroup-v1", "rlimit-as", "physical", "unknown")
 _NO_LIMIT_BYTES = 1 << 62
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class MemoryLimit:
     """The lowest memory limit that applies to this process, in bytes.
@@ -41,6 +43,9 @@ class MemoryLimit:
     path: str | None = None
     used_bytes: int | None = None
     soft_limit_bytes: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<MemoryLimit {self}>"
 
     def __str__(self) -> str:
         if self.limit_bytes is None:
@@ -60,20 +65,20 @@ class MemoryLimit:
         }
 
 
-def memory_limit(root: str | os.PathLike[str] = "/") -> MemoryLimit:
-    """Return the lowest limit on the memory of this process. Reads it at each call: limits change.
+def memory_limit(root: str | os.PathLike[str] = "/", pid: int | None = None) -> MemoryLimit:
+    """Return the lowest limit on the memory of a process. Reads it at each call: limits change.
 
     Considers ``memory.max`` of control groups version 2 and ``memory.limit_in_bytes`` of version 1,
     both from the process's own group up to the top of the visible tree, RLIMIT_AS and the physical
     memory. Never raises: a limit that cannot be read is left out. ``root`` is the folder that
-    contains ``proc`` and ``sys``.
+    contains ``proc`` and ``sys``. ``pid``: the process, by default this one.
     """
     base = os.fspath(root)
-    groups_v2 = _groups(base, version=2)
+    groups_v2 = _groups(base, 2, pid)
     limits = [
         *_limits_v2(groups_v2),
-        *_limits_v1(_groups(base, version=1)),
-        *_address_space_limit(base),
+        *_limits_v1(_groups(base, 1, pid)),
+        *_address_space_limit(base, pid),
         *_physical_memory(base),
     ]
     soft = [high for group in groups_v2 if (high := _number(group, "memory.high")) is not None]
@@ -113,15 +118,21 @@ def _limits_v1(groups: list[str]) -> Iterator[MemoryLimit]:
         yield MemoryLimit(effective, "cgroup-v1", os.path.join(groups[0], "memory.stat"))
 
 
-def _address_space_limit(base: str) -> Iterator[MemoryLimit]:
+def _address_space_limit(base: str, pid: int | None) -> Iterator[MemoryLimit]:
     try:
         import resource
     except ImportError:  # Windows has no such limits
         return
-    soft, _hard = resource.getrlimit(resource.RLIMIT_AS)
+    if pid is None:
+        soft, _hard = resource.getrlimit(resource.RLIMIT_AS)
+    else:
+        try:
+            soft, _hard = resource.prlimit(pid, resource.RLIMIT_AS)
+        except (OSError, AttributeError):  # of another user, it has ended; or no Linux
+            return
     if soft == resource.RLIM_INFINITY or soft >= _NO_LIMIT_BYTES:
         return
-    pages = _integer((_read(base, "proc/self/statm") or "").partition(" ")[0])
+    pages = _integer((_read(base, f"proc/{pid or 'self'}/statm") or "").partition(" ")[0])
     used = None if pages is None else pages * resource.getpagesize()
     yield MemoryLimit(soft, "rlimit-as", None, used)
 
@@ -146,9 +157,9 @@ def _physical_memory(base: str) -> Iterator[MemoryLimit]:
             yield MemoryLimit(total, "physical")
 
 
-def _groups(base: str, version: int) -> list[str]:
+def _groups(base: str, version: int, pid: int | None) -> list[str]:
     """Return the folders of the process's memory group and its ancestors, its own first."""
-    path = _group_path(base, version)
+    path = _group_path(base, version, pid)
     mounts = _mounts(base, version)
     if path is None or not mounts:
         return []
@@ -161,9 +172,9 @@ def _groups(base: str, version: int) -> list[str]:
     return [os.path.join(top, *parts[:depth]) for depth in range(len(parts), -1, -1)]
 
 
-def _group_path(base: str, version: int) -> str | None:
-    """Return the path of this process's group, from the line ``id:controllers:path``."""
-    for line in (_read(base, "proc/self/cgroup") or "").splitlines():
+def _group_path(base: str, version: int, pid: int | None) -> str | None:
+    """Return the path of the process's group, from the line ``id:controllers:path``."""
+    for line in (_read(base, f"proc/{pid or 'self'}/cgroup") or "").splitlines():
         fields = line.split(":", 2)
         if len(fields) == 3:
             number, controllers, path = fields

@@ -22,9 +22,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from memlens._core.mappings import device_of_path
 from memlens._core.sampler_api import pymalloc_statistics
+from memlens._display import displayed
 from memlens._own_memory import own_memory
-from memlens._text import columns, format_bytes
+from memlens._table import columns
+from memlens._text import fitted, format_bytes
 from memlens.process.held_memory import HeldMemory, KnowsHolders, held_memory
 
 __all__ = ("MemoryBreakdown", "MemoryPart", "breakdown", "malloc_bytes")
@@ -37,6 +40,7 @@ _HOW_TO_JOIN = (
 )
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class MemoryPart:
     """One part of the resident memory; ``size_bytes`` is None if it is unknown.
@@ -48,7 +52,15 @@ class MemoryPart:
     size_bytes: int | None
     source: str
 
+    def __str__(self) -> str:
+        size = "unknown" if self.size_bytes is None else format_bytes(self.size_bytes)
+        return f"{self.name}: {size}"
 
+    def __repr__(self) -> str:
+        return f"<MemoryPart {self}>"
+
+
+@displayed
 @dataclass(frozen=True, slots=True)
 class MemoryBreakdown:
     """The resident memory of this process by use, at one instant.
@@ -113,9 +125,13 @@ class MemoryBreakdown:
                 (part.name, "unknown" if size is None else format_bytes(size), share, part.source)
             )
         table = columns(
-            ("memory", "size", "of RSS", "source"), rows, right=(False, True, True, False)
+            ("memory", "size", "of RSS", "source"),
+            rows,
+            right=(False, True, True, False),
+            optional=("of RSS",),
+            wrap=True,
         )
-        return f"{table}\n\n{_HOW_TO_JOIN if self.held is None else self.held}"
+        return f"{table}\n\n{fitted(_HOW_TO_JOIN) if self.held is None else self.held}"
 
 
 class _Mapping(NamedTuple):
@@ -146,7 +162,7 @@ def breakdown(snapshot: KnowsHolders | None = None) -> MemoryBreakdown:
         resident = sum(mapping.rss_bytes for mapping in mappings)
         rss = MemoryPart("resident (RSS)", resident, _SMAPS)
         stacks, of_threads = _stacks(mappings)
-        named = [m for m in mappings if m.name.startswith("/") and m not in of_threads]
+        named = [m for m in mappings if device_of_path(m.name) == "mapped" and m not in of_threads]
         mapped_bytes = sum(m.rss_bytes for m in named) - own.mapped_bytes
         files = MemoryPart("file mappings", max(mapped_bytes, 0), _SMAPS)
     own_part = MemoryPart("memlens: open snapshots", own.total_bytes, "memlens")
@@ -168,7 +184,7 @@ def _rest(rss: MemoryPart, parts: tuple[MemoryPart, ...]) -> MemoryPart:
         return MemoryPart(
             name, None, f"parts exceed RSS by {format_bytes(-left)}: not all resident"
         )
-    return MemoryPart(name, left, "RSS minus the parts: other mappings, tables, bookkeeping")
+    return MemoryPart(name, left, "RSS minus the parts: other mappings, shared memory, tables")
 
 
 # -- pymalloc -----------------------------------------------------------------------------------

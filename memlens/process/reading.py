@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from memlens._display import displayed
 from memlens._own_memory import own_memory
 from memlens._text import format_bytes, format_count
 from memlens.errors import ReadingError
@@ -35,6 +36,7 @@ Generations = tuple[int, int, int]
 T = TypeVar("T")
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class MemoryReading:
     """The memory of this process at one instant, as the system and the interpreter report it.

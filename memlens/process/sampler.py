@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from memlens._display import displayed
 from memlens._fork import ForkSafeLock
 from memlens._log import FailureLog
 from memlens._options import check_boolean, check_callable, check_count, check_seconds
@@ -20,6 +21,7 @@ __all__ = ("MemorySampler", "SamplerHealth")
 MIN_INTERVAL_SECONDS = 0.001
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class SamplerHealth:
     """The state of a sampler since it was created (in a forked child: since the fork).
@@ -35,6 +37,10 @@ class SamplerHealth:
     callback_errors: int
     missed_ticks: int
     last_error: str | None
+
+    def __repr__(self) -> str:
+        state = "running" if self.is_running else "stopped"
+        return f"<SamplerHealth: {self.readings_taken:,} readings, {self.errors} errors, {state}>"
 
     @property
     def errors(self) -> int:

@@ -50,12 +50,14 @@ class Alerts:
         self.analysis = Analysis()
         self.open = OpenAlerts()
         self.count = self.withdrawn_count = 0
+        self.last = ""  # what the last alert is about, in one line
 
     def forget(self) -> None:
         """Set the initial state, in a forked child."""
         self.analysis.forget()
         self.open.clear()
         self.count = self.withdrawn_count = 0
+        self.last = ""
 
     def check(
         self, alert: LeakAlert | None, on_alert: Callable[[LeakReport], object] | None
@@ -64,6 +66,7 @@ class Alerts:
         if on_alert is None:
             if alert is not None:
                 self.count += 1
+                self.last = str(alert).partition("\n")[0]
                 self.open.add(self._unexplained(alert), time.time())
                 self._log(alert)
             return
@@ -89,6 +92,7 @@ class Alerts:
         report = replace(report, suspects=kept)
         if on_alert is None:
             self.count += 1
+            self.last = _subject(report)
             logging.getLogger("memlens").warning("%s", report)
         else:
             self._give(report, on_alert)
@@ -96,6 +100,7 @@ class Alerts:
     def _give(self, report: LeakReport, on_alert: Callable[[LeakReport], object]) -> None:
         """Write a report to the store and give it to the callback."""
         self.count += 1
+        self.last = _subject(report)
         try:
             with self._lock, OwnWork():
                 self._store.write(report)
@@ -160,3 +165,10 @@ class Alerts:
         if answer.reason and not self.analysis.is_stopped:
             warn_once(f"snapshots are analysed on request only: {answer.reason}")
         return self._unexplained(alert, answer.reason)
+
+
+def _subject(report: LeakReport) -> str:
+    """Return what a report is about, in one line."""
+    if report.suspects:
+        return f"leak suspected: {report.suspects[0].holder}"
+    return str(report.alert).partition("\n")[0]

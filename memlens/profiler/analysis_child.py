@@ -18,7 +18,7 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport, find_leaks
 from memlens.profiler.plain_values import to_plain
 
-__all__ = ("analyse", "main")
+__all__ = ("analyse", "limit_process", "main")
 
 _NICENESS = 10
 _RESERVED_BYTES = 1 << 20  # freed when memory is out, so that this can be said
@@ -42,7 +42,7 @@ def analyse(choices: list[list[str]], ignore: Sequence[str], limit: int) -> Leak
 def main() -> None:
     """Analyse what standard input asks for, and answer on standard output."""
     request = json.load(sys.stdin.buffer)
-    _limit(request["max_bytes"], request["max_seconds"])
+    limit_process(request["max_bytes"], request["max_seconds"])
     reserve = bytearray(_RESERVED_BYTES)
     try:
         report = analyse(request["choices"], request["ignore"], request["limit"])
@@ -56,7 +56,7 @@ def main() -> None:
     sys.stdout.flush()
 
 
-def _limit(max_bytes: int, max_seconds: float) -> None:
+def limit_process(max_bytes: int, max_seconds: float) -> None:
     """Step behind the program, and end by ourselves where it has been killed meanwhile."""
     import signal
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from memlens._core.sampler_api import OwnWork
+from memlens._display import displayed
 from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._log import FailureLog
 from memlens._options import (
@@ -26,11 +27,13 @@ from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
+from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.alerts import Alerts
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
+from memlens.profiler.recording import Recording, program_name
 from memlens.profiler.snapshot_store import SnapshotStore
 from memlens.profiler.trend_detectors import TrendDetectors
 from memlens.profiler.worker import Worker
@@ -43,6 +46,7 @@ _TOLERANCE = 0.1  # of the time between two readings, for a snapshot that is due
 _STOP_SECONDS = 5.0  # how long stop() waits for a snapshot in progress
 
 
+@displayed
 class MemoryProfiler:
     """Samples the memory of this process, takes heap snapshots, and reports leaks.
 
@@ -130,6 +134,7 @@ class MemoryProfiler:
             max_snapshot_bytes=max_snapshot_bytes,
             max_reports=max_reports,
         )
+        self._limit_bytes = limit
         self._interval = _stretching if snapshot_interval is None else snapshot_interval
         self._alert_interval = alert_interval
         self._clock = clock
@@ -148,6 +153,7 @@ class MemoryProfiler:
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
         self._lock = ForkSafeLock()
         self._failures = FailureLog()
+        self._recording = Recording()
         self._alerts = Alerts(
             self._store, self._lock, self.ignore, self.baseline, self._note_failure
         )
@@ -162,6 +168,7 @@ class MemoryProfiler:
         self._detectors.reset()
         self._first: MemoryReading | None = None
         self._last: MemoryReading | None = None
+        self._recording.clear()
         self._next_snapshot = 0.0
         self._next_alert = 0.0
         self._next_steep = 0.0
@@ -217,6 +224,7 @@ class MemoryProfiler:
         self._allocations.stop(
             last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
         )
+        self._store.unregister()
 
     def __enter__(self) -> MemoryProfiler:
         return self.start()
@@ -237,6 +245,7 @@ class MemoryProfiler:
         """Handle a reading. Runs in the sampler thread, so slow work is left to the worker."""
         self._first = self._first or reading
         self._last = reading
+        self._recording.observe(reading)
         self._detectors.observe(reading)
         now = self._clock()
         steep = self._detectors.steep_alert
@@ -249,13 +258,21 @@ class MemoryProfiler:
             self._worker.submit("alert", lambda: self._check_for_leaks("alert", alert))
         elif now >= self._next_overdue and EXPECTED.has_new_overdue:
             self._next_overdue = now + self._alert_interval  # the search captures the heap
-            self._worker.submit("overdue", lambda: self._alerts.check_overdue(self.on_alert))
+            self._worker.submit("overdue", self._check_overdue)
         elif now >= self._next_snapshot:
             self._periodic_count += 1
             self._schedule_next()
             self._worker.submit("periodic", self._periodic)
         elif self._alerts.open.has_trends and not self._detectors.is_leaking:
             self._worker.submit("withdraw", self._withdraw)
+
+    def mark(self, label: str) -> None:
+        """Mark this moment in the charts of reports: a deploy, a new configuration.
+
+        The newest 500 marks are kept, with up to 200 characters each.
+        """
+        check_text("label", label)
+        self._recording.mark("deploy", label)
 
     def _schedule_next(self) -> None:
         """Schedule the next periodic snapshot: with the reading that comes at that time.
@@ -365,6 +382,9 @@ class MemoryProfiler:
         detectors = self._detectors.report()
         if leaks is not None:
             leaks = with_trend(leaks, detectors)
+        with OwnWork():
+            history, marks = self._recording.history, self._recording.marks
+            health, parts = self.health(), self._breakdown()
         return ProfilerReport(
             os.getpid(),
             self.is_running,
@@ -376,7 +396,20 @@ class MemoryProfiler:
             detectors,
             self._allocations.profile(),
             self._alerts.open.withdrawn,
+            history,
+            marks,
+            health,
+            parts,
+            program_name(),
+            self._limit_bytes,
         )
+
+    def _breakdown(self) -> MemoryBreakdown | None:
+        try:
+            return breakdown()
+        except (OSError, MemoryError) as error:  # no descriptor is free, or little memory is left
+            self._note_failure(error)
+            return None
 
     def _check_for_leaks(self, reason: str, alert: LeakAlert | None = None) -> None:
         """Take a snapshot and report news: a holder that grows, or the alert of a detector.
@@ -390,8 +423,23 @@ class MemoryProfiler:
             if alert is None:
                 raise
             self._note_failure(error)
-        self._alerts.check(alert, self.on_alert)
+        with self._marking_alerts():
+            self._alerts.check(alert, self.on_alert)
         self._withdraw()
+
+    def _check_overdue(self) -> None:
+        with self._marking_alerts():
+            self._alerts.check_overdue(self.on_alert)
+
+    @contextmanager
+    def _marking_alerts(self) -> Iterator[None]:
+        """Mark the alert that is given within the block, if there is one."""
+        given = self._alerts.count
+        try:
+            yield
+        finally:  # the callback may have raised
+            if self._alerts.count > given:
+                self._recording.mark("alert", self._alerts.last)
 
     def _withdraw(self) -> None:
         self._alerts.withdraw(self.on_withdrawn, is_leaking=self._detectors.is_leaking)

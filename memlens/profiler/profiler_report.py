@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from memlens._text import columns, format_bytes, format_change, format_duration
+from memlens._display import displayed
+from memlens._presentation import write_html
+from memlens._table import columns
+from memlens._text import fitted, format_bytes, format_change, format_duration
 from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.errors import SnapshotFileError
+from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.unexplained import UnexplainedGrowth
 from memlens.process.detector.alert import DetectorReport
+from memlens.process.history import HistoryPoint, Mark, thinned
+from memlens.process.memory_breakdown import MemoryBreakdown
 from memlens.process.reading import MemoryReading
 
 __all__ = ("ProfilerReport", "SnapshotRecord", "with_trend")
 
 _PATHS_IN_TEXT = 5  # lines and call paths of the allocation profile
 _PATHS_IN_DICT = 20
+_POINTS_IN_DICT = 500
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
     """A snapshot that a profiler took and keeps on disk.
@@ -45,6 +55,7 @@ class SnapshotRecord:
         return f"<SnapshotRecord: {self.object_count:,} objects, {size}, {self.path}>"
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class ProfilerReport:
     """The results of a profiler: memory over time, snapshots, leak suspects and allocations.
@@ -52,6 +63,9 @@ class ProfilerReport:
     ``seconds`` is the time between the ``first`` and the ``last`` reading. ``leaks`` is None with
     fewer than two snapshots, ``allocations`` if they were not profiled. ``detectors`` has one
     report for each series. ``withdrawn`` has the alerts that later snapshots did not confirm.
+    ``history``: memory over the whole time, in a few thousand points; ``marks``: alerts and what the
+    program marked. ``health`` is that of the profiler; ``breakdown`` is None where the system does not
+    report it. ``command``: the name of the program; ``limit_bytes``: the limit that it set.
     """
 
     pid: int
@@ -64,6 +78,12 @@ class ProfilerReport:
     detectors: tuple[DetectorReport, ...] = ()
     allocations: AllocationProfile | None = None
     withdrawn: tuple[LeakReport, ...] = ()
+    history: tuple[HistoryPoint, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    health: dict[str, Any] = field(default_factory=dict)
+    breakdown: MemoryBreakdown | None = None
+    command: str | None = None
+    limit_bytes: int | None = None
 
     def __repr__(self) -> str:
         suspects = "no leak analysis" if self.leaks is None else f"{len(self.leaks)} suspects"
@@ -85,7 +105,7 @@ class ProfilerReport:
         ]
         if self.allocations is not None:
             parts.append(f"Allocations: {self.allocations.text(_PATHS_IN_TEXT)}")
-        return "\n\n".join(parts)
+        return fitted("\n\n".join(parts))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -100,7 +120,50 @@ class ProfilerReport:
             "detectors": [detector.to_dict() for detector in self.detectors],
             "allocations": self.allocations.to_dict(_PATHS_IN_DICT) if self.allocations else None,
             "withdrawn": [report.to_dict() for report in self.withdrawn],
+            "history": _history_dict(self.history),
+            "marks": [mark.to_dict() for mark in self.marks],
+            "health": self.health,
+            "breakdown": self.breakdown.to_dict() if self.breakdown else None,
+            "command": self.command,
+            "limit_bytes": self.limit_bytes,
         }
+
+    def to_html(self, path: str | os.PathLike[str], *, source: bool = False) -> int:
+        """Write the report with pictures as one HTML file; return its size in bytes.
+
+        The pictures of the heap are made from the files of the snapshots, while they exist.
+        ``source``: show a few lines of source around the site of each suspect, where the file is
+        readable. Raises ``OutputError`` if the file cannot be written.
+        """
+        snapshots, notes = self._open_snapshots()
+        return write_html(
+            path,
+            snapshots=snapshots,
+            leaks=self.leaks,
+            allocations=self.allocations,
+            source=source,
+            history=self.history,
+            marks=(*self.marks, *map(_mark, self.snapshots)),
+            detectors=self.detectors,
+            withdrawn=self.withdrawn,
+            breakdown=self.breakdown,
+            health=self.health,
+            pid=self.pid,
+            command=self.command,
+            seconds=self.seconds,
+            limit_bytes=self.limit_bytes,
+            notes=notes,
+        )
+
+    def _open_snapshots(self) -> tuple[list[HeapSnapshot], list[str]]:
+        """Open the snapshots whose files exist, and say which do not."""
+        opened, notes = [], []
+        for record in self.snapshots:
+            try:
+                opened.append(HeapSnapshot.load(record.path))
+            except SnapshotFileError as error:
+                notes.append(f"Objects of a snapshot: {error}.")
+        return opened, notes
 
     def _memory_line(self) -> str:
         if self.first is None or self.last is None:
@@ -134,7 +197,12 @@ class ProfilerReport:
         headers = ("taken", "objects", "pause", "resident", "reason", "file")
         width = len(headers) if any(record.path for record in self.snapshots) else len(headers) - 1
         right = (False, True, True, True, False, False)
-        return columns(headers[:width], [row[:width] for row in rows], right=right[:width])
+        return columns(
+            headers[:width],
+            [row[:width] for row in rows],
+            right=right[:width],
+            optional=("pause", "resident"),
+        )
 
 
 def with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> LeakReport:
@@ -148,6 +216,16 @@ def with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> Leak
             )
             return replace(leaks, unexplained=growth)
     return leaks
+
+
+def _mark(record: SnapshotRecord) -> Mark:
+    label = f"{record.reason}: {record.object_count:,} objects"
+    return Mark(record.timestamp, "snapshot", label)
+
+
+def _history_dict(history: tuple[HistoryPoint, ...]) -> dict[str, Any]:
+    rows = thinned(history, _POINTS_IN_DICT)
+    return {"columns": list(HistoryPoint._fields), "rows": [list(point) for point in rows]}
 
 
 def _subject(report: LeakReport) -> str:

@@ -27,6 +27,7 @@ from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
 from memlens.profiler.profiler_report import SnapshotRecord
+from memlens.profiler.registry import forget_folder, note_folder
 
 __all__ = ("SnapshotStore",)
 
@@ -62,7 +63,7 @@ class SnapshotStore:
         self._reports: list[str] = []
         self.taken = self.written = 0
         self._owner_suffix = owner_suffix()
-        self._is_swept = False
+        self._is_swept = self._is_registered = False
         self._newest_name = ("", 0)
 
     @property
@@ -114,8 +115,16 @@ class SnapshotStore:
         )
         self.records.append(record)
         self.taken += 1
+        if not self._is_registered:
+            self._is_registered = note_folder(self.folder)
         self._delete_old_snapshots()
         return record
+
+    def unregister(self) -> None:
+        """Let nobody look for further snapshots of this process, until it takes one."""
+        if self._is_registered:
+            self._is_registered = False
+            forget_folder()
 
     def paths(self) -> list[str]:
         """Return the kept snapshots, oldest first. Forgets those that the user has deleted."""

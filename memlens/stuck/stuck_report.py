@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from memlens._core.layout import NONE, EdgeKind
+from memlens._display import displayed
 from memlens._frame import Frame, is_library_file
 from memlens._options import shown
-from memlens._text import format_bytes, format_count, labelled
+from memlens._text import fitted, format_bytes, format_count, labelled
 from memlens.errors import OptionError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -28,6 +29,7 @@ _SHOWN = 10
 _MAX_DEPTH = 1000
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class StuckTask:
     """A task or a thread that nothing can wake.
@@ -45,6 +47,9 @@ class StuckTask:
     local_names: tuple[str, ...]
     waits_for: str
     retained_bytes: int
+
+    def __repr__(self) -> str:
+        return f"<StuckTask {self.kind} {self.name}: retains {format_bytes(self.retained_bytes)}>"
 
     @property
     def frame(self) -> Frame | None:
@@ -73,6 +78,7 @@ class StuckTask:
         }
 
 
+@displayed
 @dataclass(frozen=True, slots=True, repr=False)
 class StuckReport(Sequence[StuckTask]):
     """The stuck tasks and threads of a process, those that retain most first.
@@ -105,7 +111,7 @@ class StuckReport(Sequence[StuckTask]):
     def __str__(self) -> str:
         waiting = f"{format_count(self.waiting_count)} waiting tasks and threads"
         if not self.tasks:
-            return f"Process {self.pid}: none of {waiting} is stuck"
+            return fitted(f"Process {self.pid}: none of {waiting} is stuck")
         size = format_bytes(sum(task.retained_bytes for task in self.tasks))
         head = (
             f"Process {self.pid}: {format_count(len(self))} of {waiting} cannot be woken any more;"
@@ -116,12 +122,12 @@ class StuckReport(Sequence[StuckTask]):
             key = task.kind, task.name, task.frame, task.waits_for
             groups.setdefault(key, []).append(task)
         blocks = [
-            f"{rank}. {_group_text(group)}"
+            _group_text(group, f"{rank}. ")
             for rank, group in enumerate([*groups.values()][:_SHOWN], start=1)
         ]
         if len(groups) > _SHOWN:
             blocks.append(f"... and {len(groups) - _SHOWN} more places")
-        return "\n\n".join([head, *blocks])
+        return "\n\n".join([fitted(head), *blocks])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-ready values."""
@@ -132,7 +138,7 @@ class StuckReport(Sequence[StuckTask]):
         }
 
 
-def _group_text(group: Sequence[StuckTask]) -> str:
+def _group_text(group: Sequence[StuckTask], lead: str) -> str:
     first = group[0]
     size = format_bytes(sum(task.retained_bytes for task in group))
     times = f"{format_count(len(group))} × " if len(group) > 1 else ""
@@ -142,7 +148,8 @@ def _group_text(group: Sequence[StuckTask]) -> str:
     if first.local_names:
         fields.append(("locals", ", ".join(first.local_names)))
     lines = [labelled(label, text) for label, text in fields]
-    return "\n".join([f"{times}{first.kind} {first.name}, retains {size}", *lines])
+    what = f"{times}{first.kind} {first.name}, retains {size}"
+    return "\n".join([labelled(lead, what, label_width=0, indent=""), *lines])
 
 
 def stuck_tasks(snapshot: HeapSnapshot | None = None) -> StuckReport:

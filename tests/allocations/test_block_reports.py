@@ -1,6 +1,7 @@
 """Destinations of reports, options, and the text of results."""
 
 import io
+import json
 import logging
 import os
 import pickle
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 from memlens import decorators
+from memlens._frame import Frame
 from memlens.allocations.blocks.result import BlockResult
 from memlens.decorators import memory_block, profile_memory
 from memlens.errors import OptionError, TracingError
@@ -133,3 +135,34 @@ print([name for name in {heavy} if name in set(sys.modules) - before])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_of_what_a_library_allocates_the_programs_line_is_shown():
+    text = json.dumps([str(number) * 20 for number in range(2000)])
+    with memory_block("parse") as block:
+        kept = json.loads(text)
+        line = sys._getframe().f_lineno - 1
+    assert len(kept) == 2000
+    (row, *_) = block.result.lines
+    assert row.frame.file == json.decoder.__file__
+    assert row.call_path[0] == Frame(None, __file__, line)
+    assert "  from " in str(block.result)
+    assert f"{os.path.basename(__file__)}:{line}" in str(block.result)
+
+
+def test_one_frame_shows_the_line_of_the_library_alone():
+    text = json.dumps([str(number) * 20 for number in range(2000)])
+    with memory_block("parse", frames=1) as block:
+        kept = json.loads(text)
+    assert len(kept) == 2000
+    assert block.result.lines[0].call_path == (block.result.lines[0].frame,)
+
+
+def test_lines_of_one_library_that_several_lines_call_are_kept_apart():
+    text = json.dumps([str(number) * 20 for number in range(2000)])
+    with memory_block("parse") as block:
+        first = json.loads(text)
+        second = json.loads(text)
+    assert len(first) == len(second)
+    callers = {row.call_path[0].line for row in block.result.lines[:2]}
+    assert len(callers) == 2

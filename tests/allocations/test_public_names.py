@@ -48,6 +48,7 @@ def public_values() -> dict[str, object]:
         kept = [bytes(1000) for _ in range(10)]
     values = [
         *(profile, profile.rows[0], profile.facts, profile.tree(), LONG_PATH[0]),
+        *(profile.lines(), profile.lines()[0]),
         *(comparison, comparison[0], tracker, report, report.rows[0]),
         *(store, after, statistics, statistics[0], changes, changes[0]),
         *(block, block.result, AllocationProfiler(backend="tracemalloc")),

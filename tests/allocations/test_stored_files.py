@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import zlib
 from dataclasses import asdict
 from pathlib import Path
@@ -281,6 +282,15 @@ def test_bad_path_is_an_option_error(path: Any) -> None:
     for call in calls:
         with pytest.raises(OptionError, match="path must be"):
             call(path)
+
+
+@pytest.mark.parametrize("kind", [AllocationProfile, TraceStore])
+def test_a_pipe_without_a_writer_is_refused_without_waiting_for_one(
+    kind: Any, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SnapshotFileError):
+        kind.load(tmp_path / "pipe")
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(folder: Path) -> None:

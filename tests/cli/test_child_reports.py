@@ -87,7 +87,7 @@ def test_what_is_ignored_is_ignored_in_children_too(tmp_path):
 
 
 def test_text_names_the_child_and_lists_no_deleted_file(tmp_path):
-    find = 'os.environ["SNAPSHOTS"] = glob.glob(os.environ["TMPDIR"] + "/*")[0]'
+    find = 'os.environ["SNAPSHOTS"] = glob.glob(os.environ["TMPDIR"] + "/memlens-run-*")[0]'
     done = run(tmp_path, f"    import glob\n    {find}\n{CHILD_LEAKS}")
     assert "Child process: Process" in done.stderr
     assert "local 'leaked'" in done.stderr
@@ -96,13 +96,13 @@ def test_text_names_the_child_and_lists_no_deleted_file(tmp_path):
 
 def test_child_that_runs_to_the_end_of_the_program_leaves_the_report_to_its_parent(tmp_path):
     body = """
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             leaked = []
             fill(leaked, Order, lambda: True)
         else:
             kept = []
-            fill(kept, Item, lambda: True)
-            os.wait()
+            fill(kept, Item, lambda: os.waitpid(child, os.WNOHANG) != (0, 0))
     """
     done = run(tmp_path, body, "-o", "out", "--json")
     report = json.loads((tmp_path / "out" / "report.json").read_text())

@@ -13,7 +13,7 @@ import pytest
 
 import memlens
 from memlens import _core
-from memlens.cli.main import main
+from memlens.cli.main import _parser, main
 
 ROOT = Path(memlens.__file__).resolve().parent.parent
 
@@ -313,3 +313,12 @@ def test_closed_pipe_gives_no_traceback(files):
             command, cwd=files, env=environment, stdout=output, stderr=subprocess.PIPE, text=True
         )
     assert (done.returncode, done.stderr) == (1, "")
+
+
+INTERACTIVE = {"watch": "a screen"}
+
+
+def test_every_command_prints_json():
+    (commands,) = [a.choices for a in _parser()._actions if isinstance(a.choices, dict)]
+    without = {name for name, parser in commands.items() if "--json" not in parser.format_help()}
+    assert without <= set(INTERACTIVE)

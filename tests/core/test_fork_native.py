@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ import threading
 
 import pytest
 
-from memlens._core.layout import SECTIONS
+from memlens._core.layout import OPTIONAL_SECTIONS, SECTIONS
 from memlens._core.native_chunks import encode_chunk
 from memlens.heap.graph.native_blocks import parse_notes
 from memlens.heap.graph.snapshot_file import SectionFile
@@ -48,9 +49,8 @@ def capture(path, ask, **options):
     assert (outcome.status, outcome.last[0]) == (0, forked.DONE)
     file = SectionFile(path)
     file.verify()
-    return Heap(
-        {name: file[name] for name in file if name in SECTIONS or name.startswith("native")}
-    )
+    kept = SECTIONS | OPTIONAL_SECTIONS
+    return Heap({name: file[name] for name in file if name in kept})
 
 
 def notes_of(heap):
@@ -225,3 +225,44 @@ def test_no_process_is_left_behind(path, blobs):
     capture(path, first_then(os.abort))
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_the_resident_part_is_that_of_the_program(path, tmp_path):
+    """The child has no page table for what it shares with its parent: it reads the parent's."""
+    page = mmap.PAGESIZE
+    with (tmp_path / "data").open("w+b") as file:
+        file.truncate(50 * page)
+        PLANT.mapped = mmap.mmap(file.fileno(), 0)
+    PLANT.mapped[3 * page] = PLANT.mapped[20 * page] = 1
+    try:
+        heap = capture(path, measure)
+        ((_, _, node),) = [
+            edge for edge in heap.edges_of_node(heap.node(PLANT.mapped)) if edge[1] == "buffer"
+        ]
+    finally:
+        PLANT.mapped.close()
+        del PLANT.mapped
+    rows = dict(zip(heap.sections["resident_node"], heap.sections["resident_bytes"], strict=True))
+    assert rows.get(node) == (2 * page if sys.platform == "linux" else None)
+
+
+def test_an_adapter_that_sends_without_end_is_stopped(path, blobs):
+    def ask(objects, send):
+        measure(objects, send)
+        while True:
+            measure(objects[:1], send)
+
+    heap = capture(path, ask, measure_bytes=100_000)
+    assert len(of_vendor(heap)) == 2
+    assert {"library": "all adapters", "state": "sent too much"} in notes_of(heap)
+    (note,) = [
+        note
+        for note in parse_notes(bytes(heap.sections["native_notes"]))
+        if note.library == "all adapters"
+    ]
+    assert str(note) == "all adapters: they sent too much"
+
+
+def test_what_is_just_within_the_limit_is_read(path, blobs):
+    heap = capture(path, measure, measure_bytes=100_000)
+    assert [note["library"] for note in notes_of(heap)] == ["vendor"]

@@ -18,6 +18,7 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile, Pr
 from memlens.allocations.profile.rows import MEASURES, AllocationRow
 from memlens.errors import OptionError
 from memlens.formats.devtools import heapprofile_dict, heapprofile_text
+from memlens.formats.firefox import firefox_dict, firefox_text
 from memlens.formats.folded import folded_text
 from memlens.formats.pprof import pprof_bytes
 from memlens.formats.speedscope import speedscope_dict, speedscope_text
@@ -185,3 +186,39 @@ def test_heapprofile_is_a_tree_with_unique_ids_and_the_sizes_of_its_rows(
     assert total == sum(row.live_bytes for row in profile.rows)
     assert sum(sample["size"] for sample in data["samples"]) == total
     assert {sample["nodeId"] for sample in data["samples"]} <= set(ids)
+
+
+@given(profiles)
+def test_firefox_profile_has_consistent_tables_and_every_path(profile: AllocationProfile) -> None:
+    firefox_text(profile).encode()
+    data = firefox_dict(profile)
+    assert data["meta"]["preprocessedProfileVersion"] == 47
+    for measure, thread in zip(MEASURES, data["threads"], strict=True):
+        for table in (value for value in thread.values() if isinstance(value, dict)):
+            columns = {name: column for name, column in table.items() if isinstance(column, list)}
+            assert {len(column) for column in columns.values()} == {table["length"]}
+        found: Counter[tuple[Any, ...]] = Counter()
+        samples = thread["samples"]
+        for stack, weight in zip(samples["stack"], samples["weight"], strict=True):
+            found[tuple(firefox_path(thread, stack))] += weight
+        expected: Counter[tuple[Any, ...]] = Counter()
+        for row in profile.rows:
+            path = ((shown(f.function or f.location), shown(f.file), f.line) for f in row.call_path)
+            expected[tuple(path)] += getattr(row, measure)
+        assert +found == +expected
+
+
+def firefox_path(thread: dict[str, Any], stack: int | None) -> list[tuple[str, str, int]]:
+    """The calls of a row of the table of stacks, the outermost first."""
+    path = []
+    strings, functions, frames = thread["stringArray"], thread["funcTable"], thread["frameTable"]
+    while stack is not None:
+        frame = thread["stackTable"]["frame"][stack]
+        function = frames["func"][frame]
+        file = functions["fileName"][function]
+        name = strings[functions["name"][function]]
+        path.append((name, "" if file is None else strings[file], frames["line"][frame] or 0))
+        before = thread["stackTable"]["prefix"][stack]
+        assert before is None or before < stack, "a prefix comes before what it is the prefix of"
+        stack = before
+    return path[::-1]

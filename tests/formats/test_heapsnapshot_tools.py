@@ -1,6 +1,6 @@
 """What Chrome DevTools and memlab say about our files, and memlens about those of Node.js.
 
-The tools are packages of npm that the lane ``services`` of ``.ci/run`` installs; their folder is in
+The tools are packages of npm that the lane ``viewers`` of ``.ci/run`` installs; their folder is in
 MEMLENS_NODE_MODULES.
 """
 

@@ -27,8 +27,16 @@ FACT_VALUES = (
 )  # fmt: skip
 
 
+NOTES = b"""
+{"library": "torch", "state": "started", "objects": 3}
+{"library": "torch", "state": "done", "objects": 3, "blocks": 3, "failed": 1, "error": "TypeError"}
+{"library": "torch", "part": "later", "state": "started", "objects": 3}
+{"library": "lxml", "state": "done", "objects": 1, "blocks": 1, "skipped": 2, "seconds": 0.25}
+"""
+
+
 def whole_heap():
-    """Return a heap with all sections, cycles, garbage, frames, sites and long names."""
+    """Return a heap with all sections, cycles, garbage, frames, sites, native blocks, long names."""
     from tests.heap.test_views import varied
 
     p = varied()
@@ -45,6 +53,15 @@ def whole_heap():
     p.value(a, "text\x1b[31m")
     p.value(b, "text\x1b[31m")
     p.node("app.Lost", 7, flags=NodeFlag.GARBAGE)
+    tensors = [p.node("torch.Tensor", 80) for _ in range(3)]
+    for tensor in tensors:
+        p.edge(full, tensor, position=4, kind=3)
+    p.native(4 << 20, *tensors[:2], key="storage")
+    p.native(2 << 20, tensors[2], device="cuda:0", key="storage of a device")
+    p.native(1 << 20, tensors[2], library="PIL")
+    p.native(9000, grown, device="mapped", library="mmap", key="file")
+    p.native(8000, p.node("app.Lost", 7, flags=NodeFlag.GARBAGE), library="lxml")
+    p.notes = NOTES
     graph = p.graph(lost_samples=[])
     calls = [("Store.put", "/app/store.py", 12), ("serve", "/app/main.py", 40)]
     samples = [(graph.node_address[n] - 16, 400, 0.5, OBJECT, calls[:2]) for n in (a, b, full)]
@@ -63,13 +80,15 @@ def stored(snapshot):
     return sections, copy.deepcopy(snapshot.facts)
 
 
-def mutate(sections, facts, rng):
-    """Return a damaged copy, with a description of the damage."""
+def mutate(sections, facts, rng, names=None):
+    """Return a damaged copy, with a description of the damage; ``names``: of some sections only."""
     sections = {name: (code, array(code, column)) for name, (code, column) in sections.items()}
     facts = copy.deepcopy(facts)
     what = []
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        name = rng.choice([*sections, *["facts"] * 6])
+        name = rng.choice(
+            [n for n in names or (*sections, *["facts"] * 6) if n in (*sections, "facts")]
+        )
         if name == "facts":
             what.append(_mutate_fact(facts, rng))
         else:

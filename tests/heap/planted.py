@@ -27,6 +27,7 @@ class Planter:
         self.equals = []
         self.values = {}
         self.natives = {}  # of native blocks: device and library
+        self.residents = {}
         self.notes = b""
         self.prefixes = {}  # of large texts and buffers: the hash of the beginning
 
@@ -141,6 +142,9 @@ class Planter:
             made["native_node"] = array("I", self.natives)
             made["native_device"] = array("I", [device for device, _ in self.natives.values()])
             made["native_library"] = array("I", [library for _, library in self.natives.values()])
+        if self.residents:
+            made["resident_node"] = array("I", sorted(self.residents))
+            made["resident_bytes"] = array("Q", [self.residents[n] for n in sorted(self.residents)])
         if self.notes:
             made["native_notes"] = array("B", self.notes)
         if self.prefixes:

@@ -18,8 +18,10 @@ from memlens._core.layout import LABEL_BITS, EdgeKind
 from memlens._rows import Rows
 from memlens.errors import MemlensError, SnapshotFileError
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.node_set import NodeSet
+from memlens.process.held_memory import held_memory
 from tests.heap.damaged import mutate, stored, whole_heap, write_damaged
 
 EXAMPLES = int(os.environ.get("MEMLENS_DAMAGED_FILES", "400"))
@@ -33,6 +35,8 @@ def every_node(snapshot):
     for node in nodes_of(snapshot):
         str(node), repr(node), node.location, node.value, node.bound, node.garbage
         node.allocated_at, node.shallow_bytes, node.address
+        node.is_native, node.device, node.library
+        node.retained_python_bytes, node.retained_native_bytes, node.retained_device_bytes
         for edge in snapshot.graph.edges(node.index):
             str(edge)
         snapshot.graph.targets(node.index), snapshot.graph.referrers(node.index)
@@ -65,9 +69,20 @@ def shorter():
         before = {name: (code, array(code, column)) for name, (code, column) in sections.items()}
         lengths = before["container_length"][1]
         lengths[:] = array(lengths.typecode, (length // share for length in lengths))
+        for node in before["native_node"][1]:
+            before["node_size"][1][node] //= share
         columns = {name: column for name, (_, column) in before.items()}
         found.append(HeapSnapshot(HeapGraph(columns, {**facts, "timestamp": timestamp})))
     return found
+
+
+def native_memory(snapshot):
+    graph = snapshot.graph
+    [str(note) for note in graph.adapter_notes]
+    for node in () if graph.native is None else graph.native.nodes:
+        str(graph.kind_of(node)), str(Node(graph, node)), graph.has_owner(node)
+    snapshot.native_by_device(), snapshot.native_bytes, snapshot.native_block_count
+    return snapshot.device_bytes, str(held_memory(snapshot, snapshot.pid, 1 << 40, 1 << 40))
 
 
 def stuck_in(snapshot):
@@ -79,7 +94,7 @@ def stuck_in(snapshot):
 VIEWS = {
     **{
         f"by {by}": lambda s, by=by: s.summary(by)
-        for by in ("type", "module", "size", "referrer", "site")
+        for by in ("type", "module", "size", "referrer", "site", "device")
     },
     "with garbage": lambda s: s.summary(include_garbage=True),
     "garbage": lambda s: s.garbage(),
@@ -94,6 +109,7 @@ VIEWS = {
     "largest of all": lambda s: [str(node) for node in s.largest(5, include_garbage=True)],
     "selection": lambda s: s.select("*", min_shallow_bytes=1, min_retained_bytes=1),
     "set": lambda s: (s.select("dict") | s.select("app.*")).by_type(),
+    "native memory": native_memory,
     "duplicates": lambda s: s.duplicates(),
     "sparse": lambda s: s.sparse_collections(max_fill=1, min_wasted_bytes=1),
     "nodes": every_node,
@@ -136,19 +152,35 @@ def test_every_view_reads_the_undamaged_file(tmp_path, parts):
     snapshot = HeapSnapshot.load(tmp_path / "x")
     for view in VIEWS.values():
         look_at(view(snapshot))
-    assert leaks_of(snapshot)  # a suspect, so that everything about one is asked for
+    report = leaks_of(snapshot)
+    assert report  # a suspect, so that everything about one is asked for
+    assert {one.device for one in report.native_growth} >= {"cpu", "cuda:0"}
+    assert [note.is_complete for note in snapshot.graph.adapter_notes].count(False) == 3
+
+
+def errors_of_damaged(path, parts, seeds, names=None):
+    """Damage the file in ways that the seeds choose, and return what raised errors not of ours."""
+    found = []
+    for seed in seeds:
+        sections, facts, what = mutate(*parts, random.Random(seed), names)
+        write_damaged(path, sections, facts)
+        found += [f"{seed} ({what}), {name}: {error!r}" for name, error in errors_of(path)]
+    return "\n".join(found[:20])
+
+
+NATIVE = ("native_node", "native_device", "native_library", "native_notes")
+OF_NATIVE_NODES = ("node_flags", "node_address", "node_size", "node_type", "edge_label")
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_damaged_native_columns_raise_only_our_errors(tmp_path, parts, part):
+    names = (*NATIVE * 3, *OF_NATIVE_NODES)
+    assert not errors_of_damaged(tmp_path / "x", parts, range(part, EXAMPLES // 2, 4), names)
 
 
 @pytest.mark.parametrize("part", range(8))
 def test_damaged_file_raises_only_our_errors(tmp_path, parts, part):
-    found = []
-    for seed in range(part, EXAMPLES, 8):
-        sections, facts, what = mutate(*parts, random.Random(seed))
-        write_damaged(tmp_path / "x", sections, facts)
-        found += [
-            f"{seed} ({what}), {name}: {error!r}" for name, error in errors_of(tmp_path / "x")
-        ]
-    assert not found, "\n".join(found[:20])
+    assert not errors_of_damaged(tmp_path / "x", parts, range(part, EXAMPLES, 8))
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, parts):
@@ -222,6 +254,7 @@ def test_file_without_a_fact_or_with_a_wrong_one_is_refused_at_once(tmp_path, pa
 BOUNDED = """
 import resource, sys
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.node_set import NodeSet
 import tests.heap.test_damaged as views

@@ -1,7 +1,6 @@
 """Native blocks in the graph: what retains them, what they print, what is no object of them."""
 
 import ctypes
-from array import array
 
 import pytest
 from hypothesis import given, settings
@@ -9,11 +8,11 @@ from hypothesis import strategies as st
 
 import memlens
 from memlens import _core
-from memlens._core.layout import LARGEST_STORED, EdgeKind, NodeFlag
+from memlens._core.layout import LARGEST_STORED, NONE, EdgeKind, NodeFlag
 from memlens.errors import NotInSnapshotError, SnapshotFileError
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import match_graphs
-from memlens.heap.graph.native_blocks import parse_notes
+from memlens.heap.graph.matching import match_graphs, unmatched_blocks
+from memlens.heap.graph.native_blocks import NativeKind, parse_notes
 from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
 from tests.heap.planted import Planter
@@ -197,6 +196,46 @@ def test_a_block_of_another_size_at_the_same_address_is_another_block():
     assert match_graphs(before, after)[block] not in range(before.node_count)
 
 
+def test_memory_of_a_device_at_the_address_of_an_object_is_told_apart():
+    """The addresses of blocks are known and ascend, so that they are compared as they are."""
+    for at in ("blob", "elsewhere"):
+        first, second = Planter(), Planter()
+        for p in (first, second):
+            owner = p.node("vendor.Blob", 64, key="blob")
+            p.module("app", blob=owner)
+            p.native(100, owner, key=at, device="npu:0")
+        second.native(100, owner, key="new", device="npu:0")
+        before, after = first.graph(), second.graph()
+        same = match_graphs(before, after)
+        assert same[owner] == owner
+        old, *new = sorted(after.native.nodes)
+        assert (same[old], [same[node] for node in new]) == (old, [NONE])
+
+
+@st.composite
+def heaps_with_blocks(draw):
+    """Two heaps of the same owners, with some blocks of known and some of unknown addresses."""
+    planters = Planter(), Planter()
+    for p in planters:
+        owners = [p.node("vendor.Blob", 64, key=("blob", number)) for number in range(3)]
+        p.module("app", **{f"blob{number}": owner for number, owner in enumerate(owners)})
+        known = st.sampled_from([None, "x", "y", "z", ("blob", 0)])
+        row = st.tuples(known, st.sampled_from(owners), st.sampled_from([8, 16]))
+        rows = draw(st.lists(row, max_size=8, unique_by=lambda row: row[0] or row))
+        for key, owner, size in rows:
+            p.native(size, owner, key=key, library="vendor")
+    return planters[0].graph(), planters[1].graph()
+
+
+@given(heaps_with_blocks())
+def test_the_blocks_without_a_match_are_found_without_matching_all_objects(heaps):
+    before, after = heaps
+    same = match_graphs(before, after)
+    blocks = [] if after.native is None else list(after.native.nodes)
+    kind = NativeKind("cpu", "vendor")
+    assert [*unmatched_blocks(before, after, kind)] == [n for n in blocks if same[n] == NONE]
+
+
 # -- properties --------------------------------------------------------------------------------------
 
 
@@ -296,22 +335,63 @@ def test_damaged_notes_are_a_damaged_file(text, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("native_node", 1 << 20), ("native_device", 1 << 20), ("native_library", 1 << 20)],
+    [
+        *(("native_node", 1 << 20), ("native_device", 1 << 20), ("native_library", 1 << 20)),
+        *(("resident_node", 1 << 20), ("resident_bytes", 5 * MIB + 1)),
+    ],
 )
 def test_numbers_out_of_range_are_a_damaged_file(name, value, tmp_path):
-    p, *_ = frames()
+    p = partly_resident()[0]
     sections = p.sections()
     sections[name][-1] = value
     facts = p.graph().facts
     snapshot = HeapSnapshot(HeapGraph(p.sections(), facts))
     stored = snapshot.graph.stored_sections()
-    stored[name] = (stored[name][0], array("I", sections[name]))
+    stored[name] = (stored[name][0], sections[name])
     from memlens.heap.graph.snapshot_file import write_sections
 
     write_sections(tmp_path / "heap", stored, facts)
     loaded = HeapSnapshot.load(tmp_path / "heap")
     with pytest.raises(SnapshotFileError):
         str(loaded.summary(by="device"))
+
+
+def partly_resident():
+    """The same; of the mapped file 2 MiB are resident."""
+    p, *_, mapped = frames()
+    ((block, _),) = p.edges[mapped]
+    p.residents[block] = 2 * MIB
+    return p, block, mapped
+
+
+def test_a_mapping_says_how_much_of_it_is_resident():
+    p, block, mapped = partly_resident()
+    graph = p.graph()
+    assert Node(graph, block).resident_bytes == 2 * MIB
+    assert Node(graph, mapped).resident_bytes is None  # no block
+    assert Node(graph, mapped).retained_native_bytes == 5 * MIB
+    assert Node(frames()[0].graph(), block).resident_bytes is None
+
+
+def test_sizes_by_device_are_those_of_mappings_or_of_their_resident_part():
+    snapshot = partly_resident()[0].snapshot()
+    assert snapshot.native_by_device()["mapped"] == {"mmap": 5 * MIB}
+    assert snapshot.native_by_device(resident=True) == {
+        "cpu": {"torch": 30 * MIB},
+        "mapped": {"mmap": 2 * MIB},
+        "cuda:0": {"torch": 8 * MIB},
+    }
+
+
+def test_a_summary_by_device_tells_the_resident_part(tmp_path):
+    p, *_ = partly_resident()
+    p.snapshot().save(tmp_path / "heap")
+    for snapshot in (p.snapshot(), HeapSnapshot.load(tmp_path / "heap")):
+        summary = snapshot.summary(by="device")
+        rows = {row.device: row for row in summary}
+        assert (rows["mapped"].shallow_bytes, rows["mapped"].resident_bytes) == (5 * MIB, 2 * MIB)
+        assert rows["cpu"].resident_bytes is rows["cuda:0"].resident_bytes is None
+        assert "mapped files (2.00 MiB resident)" in str(summary)
 
 
 def test_node_of_a_live_object_is_never_a_block(monkeypatch):

@@ -2,9 +2,11 @@
 
 import ctypes
 import json
+import sys
 
 import pytest
 
+from memlens import _core
 from memlens._core.layout import NodeFlag
 from memlens.errors import OptionError
 from memlens.process.held_memory import held_memory
@@ -21,7 +23,7 @@ class Snapshot:
     pid = 7
     large_object_bytes = 10 * MIB
 
-    def native_by_device(self):
+    def native_by_device(self, *, resident=False):
         return {
             "cpu": {"mmap": MIB, "torch": 30 * MIB},
             "mapped": {"mmap": 5 * MIB},
@@ -107,3 +109,39 @@ def test_a_large_buffer_of_a_process_is_attributed():
     )
     assert 50 * MIB <= held["libraries"]["ctypes"] < 51 * MIB
     assert held["in_use_bytes"] >= 50 * MIB
+
+
+def test_shared_memory_counts_as_in_use():
+    class Sharing(Snapshot):
+        def native_by_device(self, *, resident=False):
+            assert resident
+            return {"cpu": {"mmap": MIB}, "shared": {"mmap": 2 * MIB, "torch": MIB}}
+
+    held = held_memory(Sharing(), 7, 20 * MIB, 0)
+    assert held.libraries == (("mmap", 3 * MIB), ("torch", MIB))
+    assert held.mapped_files == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which pages are resident")
+@pytest.mark.parametrize("mode", ["inline", "fork"])
+def test_of_mappings_the_resident_part_is_attributed(mode):
+    if mode == "fork" and _core.IMPLEMENTATION != "C":
+        pytest.skip("needs the C core")
+    files_grew, held = json.loads(
+        in_child(f"""
+            import ctypes, json, memlens, mmap
+            from multiprocessing import shared_memory
+            before = memlens.breakdown().file_mappings.size_bytes
+            kept = mmap.mmap(-1, 200 << 20)
+            kept[:30 << 20] = bytes(30 << 20)
+            shared = shared_memory.SharedMemory(create=True, size=60 << 20)
+            shared.buf[:20 << 20] = bytes(20 << 20)
+            snapshot = memlens.take_heap_snapshot(mode={mode!r})
+            whole = memlens.breakdown(snapshot).to_dict()
+            shared.close()
+            shared.unlink()
+            print(json.dumps([whole["file_mappings_bytes"] - before, whole["held"]]))
+        """)
+    )
+    assert 49 * MIB <= held["libraries"]["mmap"] <= 52 * MIB
+    assert files_grew < 10 * MIB  # neither is a file

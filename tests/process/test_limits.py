@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -67,6 +68,38 @@ def test_version_2_lowest_limit_of_all_ancestors_applies(tmp_path):
     )
     assert str(limit).startswith("512 MiB (cgroup-v2, ")
     assert json.loads(json.dumps(limit.to_dict()))["used_bytes"] == 200 * MIB
+
+
+@pytest.mark.parametrize(("pid", "limit_bytes"), [(None, 512 * MIB), (77, 64 * MIB)])
+def test_limit_of_another_process_is_that_of_its_own_group(tmp_path, pid, limit_bytes):
+    root = plant(
+        tmp_path,
+        {
+            **v2("/ours"),
+            "/proc/77/cgroup": "0::/theirs\n",
+            "/sys/fs/cgroup/ours/memory.max": f"{512 * MIB}\n",
+            "/sys/fs/cgroup/theirs/memory.max": f"{64 * MIB}\n",
+        },
+    )
+    assert memory_limit(root, pid).limit_bytes == limit_bytes
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
+def test_address_space_limit_of_another_process_is_its_own():
+    command = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29));"
+    command += " print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout.readline() == b"\n"
+        limit = memory_limit(pid=child.pid)
+        child.kill()
+    assert limit.limit_bytes is not None
+    assert limit.limit_bytes == 1 << 29
+    assert limit.source == "rlimit-as"
+    assert 0 < limit.used_bytes < 1 << 29
+    ended = memory_limit(pid=child.pid)
+    assert ended.source != "rlimit-as"
 
 
 def test_version_2_lowest_memory_high_is_the_soft_limit(tmp_path):

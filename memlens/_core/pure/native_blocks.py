@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from memlens._core.layout import NONE, EdgeKind, NodeFlag
+from memlens._core.layout import NONE, OPTIONAL_SECTIONS, EdgeKind, NodeFlag
+from memlens._core.mappings import read_mappings, resident_bytes
 from memlens._core.native_chunks import HELD_OBJECT, decode_chunk
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.native_memory import NativeRow, own_contents, stated_rows
@@ -23,7 +24,12 @@ from memlens._core.pure.walk import WalkedHeap
 __all__ = ("Measure", "NativeBlocks", "find_native", "with_native")
 
 Measure = Callable[[Sequence[Any], Callable[[bytes], object]], None]
-_HOST = ("cpu", "mapped")
+_HOST = ("cpu", "mapped", "shared")
+_UNREADABLE = b'{"library": "all adapters", "state": "unreadable"}\n'
+_NATIVE_SECTIONS = (
+    *("native_node", "native_device", "native_library"),
+    *("resident_node", "resident_bytes"),
+)
 _NATIVE, _GARBAGE = int(NodeFlag.NATIVE), int(NodeFlag.GARBAGE)
 
 
@@ -35,6 +41,8 @@ class _Block:
     library: str
     is_host: bool
     is_told: bool
+    is_mapping: bool
+    resident: int | None = None  # bytes, of mappings
     object_node: int | None = None  # the object that it is a part of
     owners: dict[int, bool] = field(default_factory=dict)  # node -> told by an adapter
 
@@ -59,6 +67,7 @@ def find_native(
         rows += told
     found = NativeBlocks(_joined(rows), notes)
     if found.blocks:
+        _measure_mappings(found.blocks)
         _find_objects(heap, found.blocks)
         found.edges_to_objects = sorted(
             {
@@ -83,7 +92,11 @@ def _told_rows(
     measure([heap.objects[node] for node in nodes], chunks.append)
     rows, notes = [], []
     for chunk in chunks:
-        found = decode_chunk(chunk)
+        try:
+            found = decode_chunk(chunk)
+        except ValueError:
+            notes.append(_UNREADABLE)
+            continue
         for row in found.rows:
             if row.size and row.position < len(nodes):
                 told = NativeRow(nodes[row.position], *row[1:], is_told=True)
@@ -114,13 +127,35 @@ def _joined(rows: Iterable[NativeRow]) -> list[_Block]:
         last = blocks[-1] if blocks and space(row) == space_before else None
         end = row.address + row.size
         if last is None or not last.start or row.address >= last.end or end > last.end:
-            last = _Block(row.address, end, row.device, row.library, not space(row), row.is_told)
+            last = _Block(
+                *(row.address, end, row.device, row.library, not space(row)),
+                *(row.is_told, row.is_mapping),
+            )
             blocks.append(last)
             space_before = space(row)
         elif row.is_told and not last.is_told:
             last.library, last.is_told = row.library, True
+        last.is_mapping |= row.is_mapping
         last.owners[row.owner] = last.owners.get(row.owner, False) or row.is_told
     return blocks
+
+
+def _measure_mappings(blocks: list[_Block]) -> None:
+    """Correct the devices of blocks in files and shared memory; note which part of each is resident."""
+    mappings = None
+    for block in blocks:
+        if block.start and (block.is_mapping or block.device == "cpu"):
+            mappings = mappings or read_mappings()
+            block.device = mappings.device_at(block.start) or block.device
+    mapped = [
+        block
+        for block in blocks
+        if block.start and (block.is_mapping or block.device in ("mapped", "shared"))
+    ]
+    if mapped:
+        found = resident_bytes([(block.start, block.end) for block in mapped])
+        for block, resident in zip(mapped, found, strict=True):
+            block.resident = resident
 
 
 def _find_objects(heap: WalkedHeap, blocks: list[_Block]) -> None:
@@ -167,6 +202,9 @@ def with_native(
         "native_device": array("I", [strings[block.device] for block in blocks]),
         "native_library": array("I", [strings[block.library] for block in blocks]),
     }
+    known = [place for place, block in enumerate(blocks) if block.resident is not None]
+    columns["resident_node"] = array("I", [first + place for place in known])
+    columns["resident_bytes"] = array("Q", [blocks[place].resident or 0 for place in known])
 
     def finish(done: dict[str, array[Any]]) -> dict[str, array[Any]]:
         flags = done["node_flags"]
@@ -184,5 +222,5 @@ def with_native(
 
 
 def _noted(sections: dict[str, array[Any]], notes: bytes) -> dict[str, array[Any]]:
-    empty = {name: array("I") for name in ("native_node", "native_device", "native_library")}
+    empty = {name: array(OPTIONAL_SECTIONS[name]) for name in _NATIVE_SECTIONS}
     return empty | sections | {"native_notes": array("B", notes)}

@@ -1,7 +1,8 @@
 """Native memory that objects of known types hold, as far as Python code can tell.
 
-Objects of ctypes and mmap say it themselves. What lies behind a memoryview, or behind an array of
-numpy that only views memory, cannot be told without the address, so only the C core does.
+Objects of ctypes and mmap say it themselves; where mappings lie, ctypes reads. What lies behind a
+memoryview, or behind an array of numpy that only views memory, cannot be told without the address, and
+the state of a compressor not without its structure, so only the C core does.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from memlens._core.pure.walk import WalkedHeap
 __all__ = ("NativeRow", "own_contents", "stated_rows")
 
 _basic_size = type.__dict__["__basicsize__"].__get__
+_MAPPING_LIBRARY = "mmap"
 _BYTES_HEADER = bytes.__basicsize__ - 1
 
 
@@ -30,6 +32,7 @@ class NativeRow(NamedTuple):
     device: str
     library: str
     is_told: bool  # by an adapter
+    is_mapping: bool = False  # of a mapping object
 
 
 def stated_rows(heap: WalkedHeap) -> Iterator[NativeRow]:
@@ -49,7 +52,8 @@ def stated_rows(heap: WalkedHeap) -> Iterator[NativeRow]:
             except FOREIGN_ERRORS:
                 continue  # closed, or not initialized
             if found is not None and found[1]:
-                yield NativeRow(node, *found, is_told=False)
+                is_mapping = found[3] == _MAPPING_LIBRARY
+                yield NativeRow(node, *found, is_told=False, is_mapping=is_mapping)
 
 
 _Read = Callable[[Any], "tuple[int, int, str, str] | None"]
@@ -88,13 +92,29 @@ def _mapping_reader(mapping: type) -> _Read:
 
     def read(obj: Any) -> tuple[int, int, str, str]:
         size = length(obj)  # raises for a closed one
+        device = "mapped"  # where the list of mappings does not tell
         try:
             file_size(obj)  # from 3.15 on it raises for no mapping, and all seem to be of files
         except OSError:
-            return 0, size, "cpu", "mmap"  # no file: anonymous memory
-        return 0, size, "mapped", "mmap"
+            device = "cpu"  # no file: anonymous memory
+        except ValueError:
+            pass  # it has not kept the descriptor
+        return _mapped_address(obj, size), size, device, _MAPPING_LIBRARY
 
     return read
+
+
+def _mapped_address(mapping: Any, size: int) -> int:
+    """Return where a mapping lies, which no method tells; 0 if the program has not imported ctypes.
+
+    The address and the length follow the header of the object. Only the length can be compared.
+    """
+    pointer = find_class("ctypes", "c_void_p")
+    if pointer is None:
+        return 0
+    start = id(mapping) + object.__basicsize__
+    address, length = (pointer.from_address(start + offset).value for offset in (0, 8))
+    return address if address and length == size else 0
 
 
 def own_contents(heap: WalkedHeap) -> Iterator[tuple[int, int, int]]:

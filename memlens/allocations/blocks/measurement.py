@@ -6,7 +6,7 @@ import gc
 import time
 from sys import getsizeof
 
-from memlens._frame import Frame
+from memlens._frame import CallPath, Frame, is_program_file
 from memlens.allocations.blocks.result import BlockResult
 from memlens.allocations.blocks.running_blocks import RunningBlock, running_blocks
 from memlens.allocations.tracing.filters import is_tracing_file
@@ -19,7 +19,9 @@ __all__ = ("BlockMeasurement",)
 
 clock = time.perf_counter
 
-_LineTable = dict[RawFrame, list[int]]  # bytes and blocks of each line
+_RawPath = tuple[RawFrame, ...]  # innermost first
+_LineSizes = dict[RawFrame, list[int]]  # bytes and blocks by the line of the program
+_LineTable = dict[_RawPath, list[int]]  # bytes and blocks of each call path
 
 
 class BlockMeasurement:
@@ -86,7 +88,7 @@ class BlockMeasurement:
     def _read_lines(self) -> None:
         running_blocks.checkpoint()
         try:
-            self._lines = _sum_by_line()
+            self._lines = _sum_by_path()
             self._lines_bytes = _traced_size(self._lines)
         finally:
             running_blocks.settle(self._lines_bytes)
@@ -96,7 +98,7 @@ class BlockMeasurement:
         try:
             if self._block.interrupted:
                 return ()
-            return _largest_growth(self._lines, _sum_by_line(), self._limit)
+            return _largest_growth(self._lines, _sum_by_path(), self._limit)
         except TracingError:  # another thread has just stopped tracing
             self._block.interrupted = True
             return ()
@@ -116,11 +118,12 @@ def _warn_of_memory(name: str) -> None:
     logging.getLogger("memlens").warning("%s: not enough memory to list its lines", name)
 
 
-def _sum_by_line() -> _LineTable:
-    sizes = sizes_by((trace[2][0], trace[1]) for trace in read_traces())
+def _sum_by_path() -> _LineTable:
+    # The keys are tuples that tracemalloc made, so that they are not traced.
+    sizes = sizes_by((trace[2], trace[1]) for trace in read_traces())
     # Lists, not tuples: after the table is dropped, thousands of tuples would stay in the free list
     # of the interpreter and look like memory that the program keeps.
-    return {line: [sum(blocks), len(blocks)] for line, blocks in sizes.items()}
+    return {path: [sum(blocks), len(blocks)] for path, blocks in sizes.items()}
 
 
 def _traced_size(lines: _LineTable) -> int:
@@ -134,13 +137,39 @@ def _traced_size(lines: _LineTable) -> int:
 def _largest_growth(
     before: _LineTable, after: _LineTable, limit: int
 ) -> tuple[TraceDifference, ...]:
+    old, new = _by_place(before), _by_place(after)
     grown = []
-    for line, (size, count) in after.items():
-        old_size, old_count = before.get(line, (0, 0))
-        if size > old_size and not is_tracing_file(line[0]):
-            grown.append((old_size - size, line, old_size, old_count, count))
+    for line, callers in new.items():
+        if is_tracing_file(line[0]):
+            continue
+        for caller, (size, count) in callers.items():
+            old_size, old_count = old.get(line, {}).get(caller, (0, 0))
+            if size > old_size:
+                grown.append((old_size - size, line, caller, old_size, old_count, count))
     grown.sort()
     return tuple(
-        TraceDifference((Frame(None, *line),), old_size, old_size - shrinkage, old_count, count)
-        for shrinkage, line, old_size, old_count, count in grown[:limit]
+        TraceDifference(_call_path(line, caller), old_size, old_size - shrinkage, old_count, count)
+        for shrinkage, line, caller, old_size, old_count, count in grown[:limit]
     )
+
+
+def _by_place(table: _LineTable) -> dict[RawFrame, _LineSizes]:
+    """Add up call paths by the line that allocated and by the program's line, which may be the same.
+
+    As in `_sum_by_path`, no tuples are made.
+    """
+    is_own: dict[str, bool] = {}
+    found: dict[RawFrame, _LineSizes] = {}
+    for path, (size, count) in table.items():
+        for file, _ in path:
+            if file not in is_own:
+                is_own[file] = is_program_file(file)
+        caller = next((frame for frame in path if is_own[frame[0]]), path[0])
+        sums = found.setdefault(path[0], {}).setdefault(caller, [0, 0])
+        sums[0] += size
+        sums[1] += count
+    return found
+
+
+def _call_path(line: RawFrame, caller: RawFrame) -> CallPath:
+    return (Frame(None, *line),) if caller == line else (Frame(None, *caller), Frame(None, *line))

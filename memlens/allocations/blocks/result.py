@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from memlens._display import displayed
 from memlens._frame import printable, traced_as_ours
+from memlens._table import columns
 from memlens._text import (
-    PLAIN_WIDTH,
-    columns,
+    fitted,
     format_bytes,
     format_change,
     format_duration,
     middle_cut,
+    text_width,
 )
 from memlens.allocations.tracing.trace_table import TraceDifference
 
@@ -26,6 +28,7 @@ _OVERLAPPED = (
 _SUSPENDED = "lines, unlike sizes, include what other code allocated while this was suspended"
 
 
+@displayed
 @traced_as_ours
 class BlockResult(NamedTuple):
     """The change of the traced memory of the process during one run of a block.
@@ -33,7 +36,8 @@ class BlockResult(NamedTuple):
     - ``allocated_bytes``: the net change from start to end; negative if more was freed.
     - ``peak_bytes``: the maximum of traced memory, relative to its level at the start.
     - ``duration_seconds``: the time from start to end, waiting included.
-    - ``lines``: the lines whose live memory grew most, largest growth first.
+    - ``lines``: the lines whose live memory grew most, largest growth first. The call path of each
+      ends with the line that allocated; before it is the program's line, if a library allocated.
     - ``overlapped``: another block ran at the same time that neither contains this one nor is
       contained in it (in another thread, or interleaved in this thread). Its memory is included.
     - ``interrupted``: other code stopped tracing or cleared the traces inside the block. The sizes
@@ -79,21 +83,24 @@ class BlockResult(NamedTuple):
         )
         if self.exception is not None:
             facts += f", raised {middle_cut(printable(self.exception), 30)}"
-        lines = [middle_cut(printable(self.name), PLAIN_WIDTH - len(facts)) + facts]
+        lines = [middle_cut(printable(self.name), max(text_width() - len(facts), 12)) + facts]
         if self.lines:
-            lines.append(columns(("growth", "new blocks", "where"), self._cells(), indent="  "))
+            lines.append(columns(("growth", "new blocks", "where"), self.cells(), indent="  "))
         lines.extend(f"  note: {note}" for note in self.notes)
-        return "\n".join(lines)
+        return fitted("\n".join(lines))
 
     def __repr__(self) -> str:
         change = format_change(self.allocated_bytes)
         return f"<BlockResult {printable(self.name)!r}: {change}, peak {format_bytes(self.peak_bytes)}>"
 
-    def _cells(self) -> list[tuple[str, str, str]]:
-        return [
-            (format_change(row.difference_bytes), f"{row.difference_count:+,}", str(row.frame))
-            for row in self.lines
-        ]
+    def cells(self) -> list[tuple[str, str, str]]:
+        """Return the texts of the lines: growth, new blocks and where."""
+        cells = []
+        for row in self.lines:
+            growth, blocks = format_change(row.difference_bytes), f"{row.difference_count:+,}"
+            cells.append((growth, blocks, str(row.frame)))
+            cells += [("", "", f"  from {frame}") for frame in reversed(row.call_path[:-1])]
+        return cells
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready values."""

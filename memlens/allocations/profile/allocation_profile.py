@@ -9,13 +9,16 @@ from functools import cached_property
 from os import PathLike
 from typing import Any
 
+from memlens._display import displayed
 from memlens._frame import Frame
 from memlens._options import check_callable, check_number, check_text, shown
+from memlens._presentation import write_html
 from memlens._text import format_bytes
 from memlens.allocations.options import check_limit
 from memlens.allocations.profile.call_tree import CallNode, call_tree
 from memlens.allocations.profile.profile_comparison import AllocationComparison, compare_rows
 from memlens.allocations.profile.profile_facts import ProfileFacts
+from memlens.allocations.profile.program_lines import ProgramLines, program_lines
 from memlens.allocations.profile.rows import (
     AllocationRow,
     check_measure,
@@ -29,6 +32,7 @@ from memlens.errors import OptionError
 __all__ = ("AllocationProfile", "ProfileFacts")
 
 
+@displayed
 class AllocationProfile:
     """Where memory was allocated between two moments, and how much of it is still allocated.
 
@@ -73,6 +77,15 @@ class AllocationProfile:
         """
         rows = merged_by(self.rows, lambda row: row.call_path[-1:], lambda path: path)
         return ordered(rows, "live_bytes")
+
+    def lines(self, by: str = "live_bytes") -> ProgramLines:
+        """Return the memory beside the lines of the program's own files, the largest ``by`` first.
+
+        Each byte belongs to the innermost line of the program in its call path, so what a library
+        allocates belongs to the line that called it. The source is read from the files as they are
+        now. Raises OptionError for an unknown measure.
+        """
+        return program_lines(self.rows, self.total, check_measure(by))
 
     def by_module(self) -> list[AllocationRow]:
         """Return one row for each module that allocated, most live bytes first.
@@ -187,6 +200,14 @@ class AllocationProfile:
         from memlens.allocations.profile.profile_file import save_profile
 
         return save_profile(self.rows, self.facts, path)
+
+    def to_html(self, path: str | PathLike[str], *, source: bool = False) -> int:
+        """Write a flame graph and tables as one HTML file; return its size in bytes.
+
+        ``source``: show the text of the lines that allocated, where the files are readable. Raises
+        OutputError.
+        """
+        return write_html(path, allocations=self, source=source)
 
     @staticmethod
     def load(path: str | PathLike[str]) -> AllocationProfile:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from math import sqrt
 from typing import Any, NamedTuple
 
+from memlens._display import displayed
 from memlens._frame import CallPath, path_order, traced_as_ours
 from memlens._options import check_number
 from memlens._rows import Rows
@@ -17,6 +18,7 @@ from memlens.allocations.profile.rows import AllocationRow, check_measure
 __all__ = ("AllocationComparison", "AllocationDifference", "compare_rows")
 
 
+@displayed
 @traced_as_ours
 class AllocationDifference(NamedTuple):
     """The change of one call path between two profiles, with its standard error.
@@ -63,6 +65,7 @@ class AllocationComparison(Rows[AllocationDifference]):
     __slots__ = ()
 
     headers = ("live", "± stderr", "", "call path (innermost first)")
+    optional = ("± stderr",)
 
     def top(self, limit: int | None = 20, by: str = "live_bytes") -> list[AllocationDifference]:
         """Return the ``limit`` call paths that grew most by one of the four measures."""

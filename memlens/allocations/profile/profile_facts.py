@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memlens._display import displayed
+
 __all__ = ("ProfileFacts",)
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class ProfileFacts:
     """How and when a profile was made. Sizes are in bytes, times in seconds.
@@ -31,3 +34,6 @@ class ProfileFacts:
     rss_bytes: int | None = None
     dropped_samples: int = 0
     hooks_bypassed: bool = False
+
+    def __repr__(self) -> str:
+        return f"<ProfileFacts: {self.source}, {self.duration_seconds:.1f} s of process {self.pid}>"

@@ -15,7 +15,7 @@ from functools import partial
 from os import PathLike
 from typing import Any, TypeAlias
 
-from memlens._atomic import write_whole
+from memlens._atomic import without_waiting, write_whole
 from memlens._frame import Frame
 from memlens._options import check_path
 from memlens.allocations.profile.profile_facts import ProfileFacts
@@ -97,7 +97,7 @@ def load_profile(path: str | PathLike[str]) -> ProfileParts:
     """Read rows and facts of a profile. Raises SnapshotFileError if the file cannot be used."""
     name = check_path("path", path)
     try:
-        with open(name, encoding="utf-8", errors="surrogatepass") as file:
+        with open(name, encoding="utf-8", errors="surrogatepass", opener=without_waiting) as file:
             data = json.load(file, parse_constant=_refuse_constant)
     except OSError as error:
         raise SnapshotFileError(f"cannot read {name!r}: {error.strerror or error}") from error

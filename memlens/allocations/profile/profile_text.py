@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from memlens._frame import CallPath, Frame, printable
+from memlens._table import columns
 from memlens._text import (
     PLAIN_WIDTH,
-    columns,
+    fitted,
     format_bytes,
     format_count,
     format_duration,
     middle_cut,
+    text_width,
 )
 from memlens.allocations.profile.call_tree import CallNode
 from memlens.allocations.profile.profile_facts import ProfileFacts
@@ -36,13 +38,13 @@ def headline(total: AllocationRow, facts: ProfileFacts, untracked_bytes: int | N
     if untracked_bytes is not None:
         lines.append(
             f"{format_bytes(untracked_bytes)} of RSS not explained: native buffers "
-            "(numpy), blocks from before the start,\nthe interpreter, free memory in allocators"
+            "(numpy), blocks from before the start, the interpreter, free memory in allocators"
         )
     if facts.hooks_bypassed:
         lines.append("incomplete: another tool replaced the allocation hooks; call reset()")
     if not total.live_samples and not total.allocated_samples:
         lines.append("no samples: less memory was allocated than the sampling interval")
-    return "\n".join(lines)
+    return fitted("\n".join(lines))
 
 
 def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
@@ -51,23 +53,24 @@ def table_text(rows: list[AllocationRow], total: AllocationRow, by: str) -> str:
     Below each line are its callers, innermost first, as many as fit in the width.
     """
     whole = measure_of(total, by) or 1.0
-    cells = [
-        (
-            f"{100 * measure_of(row, by) / whole:.1f} %",
-            format_bytes(row.live_bytes),
-            format_bytes(row.live_bytes_stderr) + ("" if row.is_reliable else " ?"),
-            format_count(round(row.live_count)),
-            "" if row.allocated_bytes is None else format_bytes(row.allocated_bytes),
-            "" if row.mean_age_seconds is None else format_duration(row.mean_age_seconds),
-            _place(row.call_path)[0],
+    rows_text: list[Sequence[str] | str] = []
+    for row in rows:
+        place, callers = _place(row.call_path)
+        rows_text.append(
+            (
+                f"{100 * measure_of(row, by) / whole:.1f} %",
+                format_bytes(row.live_bytes),
+                format_bytes(row.live_bytes_stderr) + ("" if row.is_reliable else " ?"),
+                format_count(round(row.live_count)),
+                "" if row.allocated_bytes is None else format_bytes(row.allocated_bytes),
+                "" if row.mean_age_seconds is None else format_duration(row.mean_age_seconds),
+                place,
+            )
         )
-        for row in rows
-    ]
+        rows_text += _callers_lines(callers)
     headers = ("share", "live", "± stderr", "blocks", "allocated", "age", "allocated at")
-    table = columns(headers, cells).splitlines()
-    for number, row in reversed(list(enumerate(rows, 1))):
-        table[number + 1 : number + 1] = _callers_lines(_place(row.call_path)[1])
-    return "\n".join(table)
+    optional = ("age", "blocks", "± stderr", "allocated")
+    return columns(headers, rows_text, optional=optional, min_last=36)
 
 
 def _place(path: CallPath) -> tuple[str, list[Frame]]:
@@ -98,14 +101,15 @@ def _callers_lines(callers: list[Frame]) -> list[str]:
     """
     if not callers:
         return []
+    width = text_width()
     own = next((i for i, frame in enumerate(callers) if not _is_library(frame)), None)
     line = f"        from {callers[0].short()}"
     for number, frame in enumerate(callers[1:], 1):
         rest = _rest(callers, number + 1, own)
-        if len(f"{line} <- {frame.short()}{rest}") > PLAIN_WIDTH:
-            return [middle_cut(line + _rest(callers, number, own), PLAIN_WIDTH)]
+        if len(f"{line} <- {frame.short()}{rest}") > width:
+            return [middle_cut(line + _rest(callers, number, own), width)]
         line += f" <- {frame.short()}"
-    return [middle_cut(line, PLAIN_WIDTH)]
+    return [middle_cut(line, width)]
 
 
 def _rest(callers: list[Frame], begin: int, own: int | None) -> str:
@@ -144,11 +148,13 @@ def tree_text(root: CallNode, by: str, min_percent: float) -> str:
 
 def _lines(root: CallNode, by: str, min_amount: float) -> Iterator[str]:
     stack = [(0, root)]
+    width = text_width()
+    deepest = 30 if width >= PLAIN_WIDTH else width // 4
     while stack:
         depth, node = stack.pop()
-        indent = "  " * min(depth, 30)
-        line = f"{_amount(node.total[by], by):>10}  {indent}{node.frame.short()}"
-        yield middle_cut(line, PLAIN_WIDTH)
+        indent = " " * min(2 * depth, 2 * deepest)
+        start = f"{_amount(node.total[by], by):>10}  {indent}"
+        yield start + middle_cut(node.frame.short(), max(width - len(start), 12))
         children = node.ordered_children(by)
         shown = [
             child for child in children if child.total[by] >= min_amount and child.total[by] > 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable
 from math import sqrt
 from typing import Any, NamedTuple, TypeVar
 
+from memlens._display import displayed
 from memlens._frame import CallPath, Frame, path_order, traced_as_ours
 from memlens._options import check_choice
 from memlens._text import format_bytes, format_count
@@ -30,6 +31,7 @@ FEW_SAMPLES = 5  # an estimate from fewer samples is not reliable
 _Key = TypeVar("_Key", bound=Hashable)
 
 
+@displayed
 @traced_as_ours
 class AllocationRow(NamedTuple):
     """Allocations of one call path: estimates of bytes and blocks, each with a standard error.

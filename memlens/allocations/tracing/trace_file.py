@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
-from memlens._atomic import write_whole
+from memlens._atomic import without_waiting, write_whole
 from memlens._frame import CallPath, Frame
 from memlens._options import check_path
 from memlens.allocations.options import MAX_FRAMES
@@ -94,7 +94,7 @@ def load_traces(path: str | os.PathLike[str]) -> tuple[TracedMemory, ...]:
     """
     name = check_path("path", path)
     try:
-        with open(name, "rb") as file:
+        with open(name, "rb", opener=without_waiting) as file:
             text = _read_text(name, file)
     except OSError as error:
         raise SnapshotFileError(f"cannot read {name!r}: {error.strerror or error}") from error

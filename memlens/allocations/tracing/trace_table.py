@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from memlens._display import displayed
 from memlens._frame import CallPath, Frame, path_order, traced_as_ours
 from memlens._rows import Rows
 from memlens._text import (
-    PLAIN_WIDTH,
+    fitted,
     format_bytes,
     format_change,
     format_count,
     middle_cut,
+    text_width,
 )
 
 __all__ = (
@@ -28,6 +30,7 @@ Row = TypeVar("Row")
 Groups = dict[CallPath, tuple[int, int]]  # bytes and blocks of each call path
 
 
+@displayed
 @traced_as_ours
 class TraceStatistic(NamedTuple):
     """The live traced memory of one line, file or call path, in bytes and blocks.
@@ -60,6 +63,7 @@ class TraceStatistic(NamedTuple):
         }
 
 
+@displayed
 @traced_as_ours
 class TraceDifference(NamedTuple):
     """The change of one line, file or call path between two captures of traced memory."""
@@ -118,12 +122,12 @@ class _TraceRows(Rows[Row]):
 
     def __str__(self) -> str:
         if self.rows:
-            return f"{self.title}\n{self.table(len(self.rows))}"
+            return f"{fitted(self.title)}\n{self.table(len(self.rows))}"
         hidden = f"\n  ... and {format_count(self.omitted)} more" if self.omitted else ""
-        return self.title + hidden
+        return fitted(self.title) + hidden
 
-    def _hidden_count(self, limit: int) -> int:
-        return max(0, super()._hidden_count(limit)) + self.omitted
+    def hidden_count(self, limit: int) -> int:
+        return max(0, super().hidden_count(limit)) + self.omitted
 
 
 class TraceStatistics(_TraceRows[TraceStatistic]):
@@ -177,6 +181,7 @@ class TraceComparison(_TraceRows[TraceDifference]):
     __slots__ = ("difference_bytes", "difference_count")
 
     headers = ("growth", "size", "new blocks", "blocks", "where")
+    optional = ("blocks", "new blocks")
 
     def __init__(self, ranked: Sequence[TraceDifference], limit: int | None) -> None:
         super().__init__(ranked, limit)
@@ -245,7 +250,7 @@ def _path_lines(numbers: Sequence[str], path: CallPath) -> Iterator[Sequence[str
 
 
 def _line(what: str, frame: Frame) -> str:
-    return f"{what}  {middle_cut(str(frame), PLAIN_WIDTH - len(what) - 2)}"
+    return f"{what}  {middle_cut(str(frame), max(text_width() - len(what) - 2, 20))}"
 
 
 def _signed(count: int) -> str:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from memlens._display import displayed
 from memlens._frame import CallPath, Frame, printable
 from memlens._options import shown
-from memlens._text import format_bytes
+from memlens._text import fitted, format_bytes
 from memlens.allocations.options import GroupBy, check_group_by, check_limit
 from memlens.allocations.tracing.filters import FileFilter
 from memlens.allocations.tracing.trace_table import (
@@ -41,6 +42,7 @@ RawTrace = tuple[int, int, tuple[RawFrame, ...], int]
 _Key = TypeVar("_Key", bound=Hashable)
 
 
+@displayed
 class TracedMemory(NamedTuple):
     """The live traced memory at one instant: bytes and blocks of each call path.
 
@@ -116,7 +118,7 @@ class TracedMemory(NamedTuple):
     def __str__(self) -> str:
         name = f"traces {printable(self.label)}" if self.label else "traces"
         overhead = f"tracing itself uses {format_bytes(self.tracing_bytes)}"
-        return f"{name}, {overhead}: {self.top()}"
+        return fitted(f"{name}, {overhead}: {self.top()}")
 
 
 def compare_traces(

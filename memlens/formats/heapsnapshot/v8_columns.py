@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from memlens._atomic import without_waiting
 from memlens._core.layout import NONE
 from memlens.errors import SnapshotFileError
 from memlens.formats.heapsnapshot.json_stream import JsonStream
@@ -81,7 +82,7 @@ def _types(stream: JsonStream, meta: Any, name: str, fields: list[str]) -> list[
 def read_columns(path: str) -> V8Columns:
     """Read a file. Raises ``SnapshotFileError`` for one that is damaged, or of another kind."""
     try:
-        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
+        with open(path, "rb", opener=without_waiting) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise SnapshotFileError(f"{path}: not a regular file")

@@ -38,7 +38,8 @@ _OWN_TEXT = re.compile(
     r"|exception that thread \d+ handles|handler of signal \d+|context of a thread|codec search path"
     r"|codec cache|codec error handlers|modules by index|extension modules|thread-local storage"
     r"|(sys|builtins)\.__dict__|builtins\.__import__|gc\.(garbage|callbacks)|MainThread|<native>"
-    r"|cpu|mapped|meta|(cuda|hip|mps|xla|xpu):\d+|native memory \((buffer|ctypes|mmap|numpy|zlib)\)"
+    r"|cpu|mapped|shared|meta|(cuda|hip|mps|xla|xpu):\d+"
+    r"|native memory \((buffer|bz2|ctypes|lzma|mmap|numpy|zlib)\)"
     r"|sys\.(modules|settrace|setprofile)|warnings\.(filters|onceregistry|defaultaction)"
 )
 _OWN_WORDS = (

@@ -24,4 +24,5 @@ def native_options(*, forked: bool) -> dict[str, Any]:
     adapters = active_types()
     if not adapters:
         return {}
-    return {"native_types": _Types(adapters), "measure": make_measure(adapters, forked=forked)}
+    types = _Types(cls for cls, _ in adapters)
+    return {"native_types": types, "measure": make_measure(adapters, forked=forked)}

@@ -22,6 +22,7 @@ from typing import Any
 
 from memlens._core.layout import SITE_SECTIONS
 from memlens._core.sampler_api import COLUMNS
+from memlens._display import displayed
 from memlens._frame import NATIVE_FRAME, CallPath, Frame, path_order
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph.stored_text import stored_text
@@ -32,6 +33,7 @@ _OBJECT_OFFSETS = (0, 16, 32, 48)
 _SMALLEST_OBJECT = 16  # bytes: a reference count and a type
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class SiteShare:
     """An estimate of how many of some objects were allocated at one call path.
@@ -45,6 +47,9 @@ class SiteShare:
     count: float
     shallow_bytes: float
     sample_count: int
+
+    def __repr__(self) -> str:
+        return f"<SiteShare {self}>"
 
     def __str__(self) -> str:
         objects, samples = round(self.count), self.sample_count

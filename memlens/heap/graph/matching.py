@@ -10,16 +10,24 @@ from __future__ import annotations
 
 import zlib
 from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from itertools import islice
+from operator import lt
+from typing import TypeAlias
 
 from memlens._core.layout import NONE
-from memlens.errors import ComparisonError
+from memlens.errors import ComparisonError, SnapshotFileError
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.native_blocks import is_native_type
+from memlens.heap.graph.native_blocks import NativeKind, is_native_type
 
-__all__ = ("check_same_process", "match_graphs", "node_identities")
+__all__ = ("check_same_process", "match_graphs", "node_identities", "unmatched_blocks")
 
+_Column: TypeAlias = "memoryview | array[int]"
 _NATIVE_BIT = 1 << 63  # no object of a process has such an address
+_MAX_KEY = (1 << 64) - 1
+_OWNER_BIT = 1 << 62  # of a block of an unknown address
 _FIXED_SIZE_TYPES = frozenset(
     {"str", "bytes", "int", "float", "complex", "tuple", "frozenset", "range", "slice"}
 )
@@ -38,27 +46,72 @@ def check_same_process(*graphs: HeapGraph) -> None:
 
 def match_graphs(before: HeapGraph, after: HeapGraph) -> array[int]:
     """Return for each node of ``after`` the same object's node in ``before``, or ``NONE``."""
-    return checked_core.match_nodes(*node_identities(before), *node_identities(after))
+    if _have_known_addresses(before) and _have_known_addresses(after):
+        try:
+            return _match(before, before.node_address, after, after.node_address)
+        except SnapshotFileError:
+            pass  # a block of a device lies at the address of an object
+    return _match(before, _addresses(before), after, _addresses(after))
 
 
-def _addresses(graph: HeapGraph) -> memoryview | array[int]:
-    """Return the address of each node, those of native blocks made different from all others.
+def _match(
+    before: HeapGraph, addresses_before: _Column, after: HeapGraph, addresses_after: _Column
+) -> array[int]:
+    identities = _identities(before, addresses_before), _identities(after, addresses_after)
+    return checked_core.match_nodes(*identities[0], *identities[1])
 
-    A native block may have the address of an object. One whose address is unknown belongs to one
-    object only, whose address identifies it.
+
+def _have_known_addresses(graph: HeapGraph) -> bool:
+    """Tell whether all blocks have addresses, and different ones: these are in ascending order."""
+    if graph.native is None:
+        return True
+    addresses = array("Q", map(graph.node_address.__getitem__, graph.native.nodes))
+    return addresses[0] > 0 and all(map(lt, addresses, islice(addresses, 1, None)))
+
+
+def unmatched_blocks(before: HeapGraph, after: HeapGraph, kind: NativeKind) -> Iterator[int]:
+    """Yield the native blocks of ``after``, of one kind, that are not in ``before``."""
+    known = array("Q", sorted(key for _, key in _block_keys(before, kind)))
+    is_used = bytearray(len(known))
+    for node, key in _block_keys(after, kind):
+        first = bisect_left(known, key)
+        found = is_used.find(0, first, bisect_right(known, key, first))
+        if found < 0:
+            yield node
+        else:
+            is_used[found] = 1
+
+
+def _block_keys(graph: HeapGraph, wanted: NativeKind) -> Iterator[tuple[int, int]]:
+    """Yield the blocks of one kind with what identifies them: the address and the size."""
+    if graph.native is not None:
+        for node, kind in zip(graph.native.nodes, graph.native.kinds, strict=True):
+            if kind == wanted:
+                key = hash((_block_address(graph, node), graph.node_size[node]))
+                yield node, key & _MAX_KEY
+
+
+def _block_address(graph: HeapGraph, node: int) -> int:
+    """Return the address of a block, or what identifies one of an unknown address.
+
+    That belongs to one object, so it is a number made of the object's address and its own size.
     """
+    address = graph.node_address[node]
+    owner = graph.dominators.dominator[node]
+    if not address and owner != NONE:
+        address = graph.node_address[owner] ^ graph.node_size[node] << 48 | _OWNER_BIT
+    return address % _NATIVE_BIT
+
+
+def _addresses(graph: HeapGraph) -> _Column:
+    """Return the address of each node, those of native blocks made different from all others."""
     if graph.native is None:
         return graph.node_address
     addresses = array("Q")
     addresses.frombytes(graph.node_address.cast("B"))  # without a second copy of the column
-    dominator = graph.dominators.dominator
     used: set[int] = set()
     for node in graph.native.nodes:
-        owner = dominator[node]
-        address = addresses[node]
-        if not address and owner != NONE:
-            address = graph.node_address[owner]
-        address %= _NATIVE_BIT
+        address = _block_address(graph, node)
         while address in used:
             address = (address + 1) % _NATIVE_BIT
         used.add(address)
@@ -68,14 +121,21 @@ def _addresses(graph: HeapGraph) -> memoryview | array[int]:
 
 def node_identities(
     graph: HeapGraph,
-) -> tuple[memoryview | array[int], memoryview, memoryview, array[int], bytes]:
+) -> tuple[_Column, memoryview, memoryview, array[int], bytes]:
     """Return the columns by which the core recognises the objects of a graph.
 
     Addresses, rows and sizes by node; a key and whether the size counts, by row of the type table.
     """
+    return _identities(graph, _addresses(graph))
+
+
+def _identities(
+    graph: HeapGraph, addresses: _Column
+) -> tuple[_Column, memoryview, memoryview, array[int], bytes]:
+    """Return the columns by which the core recognises the objects of a graph."""
     rows = range(len(graph.type_names))
     return (
-        _addresses(graph),
+        addresses,
         graph.node_type,
         graph.node_size,
         array("Q", [_type_key(graph, row) for row in rows]),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from memlens._display import displayed
 from memlens._text import format_count
 from memlens.errors import SnapshotFileError
 from memlens.heap.graph import checked_core
@@ -22,6 +23,7 @@ __all__ = (
     "HOST_DEVICES",
     "MAPPED",
     "NATIVE_TYPE_PREFIX",
+    "SHARED",
     "AdapterNote",
     "NativeBlocks",
     "NativeKind",
@@ -30,8 +32,18 @@ __all__ = (
 )
 
 MAPPED = "mapped"  # pages of a file, which the system can drop and read again
-HOST_DEVICES = frozenset({"cpu", MAPPED})  # all others are memory of a device
+SHARED = "shared"  # memory without a file that other processes can map
+HOST_DEVICES = frozenset({"cpu", MAPPED, SHARED})  # all others are memory of a device
 NATIVE_TYPE_PREFIX = "native memory ("
+_WHERE = {MAPPED: "in a mapped file", SHARED: "in shared memory"}
+_NAMES = {MAPPED: "mapped file", SHARED: "shared memory"}
+_ENDS = {  # of the process that asks all adapters
+    "crashed": "the process that asks them crashed",
+    "failed": "the process that asks them failed",
+    "no process": "there was no process to ask them in",
+    "sent too much": "they sent too much",
+    "unreadable": "a part of what they sent cannot be read",
+}
 _MAX_COUNT = 1 << 63
 _COUNTS = ("objects", "blocks", "failed", "skipped")
 
@@ -41,12 +53,16 @@ def is_native_type(type_name: str) -> bool:
     return type_name.startswith(NATIVE_TYPE_PREFIX)
 
 
+@displayed
 @dataclass(frozen=True, slots=True, order=True)
 class NativeKind:
     """Where native memory lies and whose it is: ``("cuda:0", "torch")``."""
 
     device: str
     library: str
+
+    def __repr__(self) -> str:
+        return f"<NativeKind {self}>"
 
     @property
     def is_host(self) -> bool:
@@ -56,14 +72,14 @@ class NativeKind:
     @property
     def text(self) -> str:
         """A description of such memory: ``of torch memory on cuda:0``."""
-        where = "in a mapped file" if self.device == MAPPED else f"on {self.device}"
+        where = _WHERE.get(self.device, f"on {self.device}")
         return f"of {self.library} memory {where}"
 
     def __str__(self) -> str:
-        where = "mapped file" if self.device == MAPPED else self.device
-        return f"{self.library}, {where}"
+        return f"{self.library}, {_NAMES.get(self.device, self.device)}"
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class AdapterNote:
     """How the adapter of one library fared in a capture.
@@ -83,6 +99,9 @@ class AdapterNote:
     seconds: float = 0.0
     error: str = ""
 
+    def __repr__(self) -> str:
+        return f"<AdapterNote {self}>"
+
     @property
     def is_complete(self) -> bool:
         """Whether the blocks of all objects are known."""
@@ -90,10 +109,9 @@ class AdapterNote:
 
     def __str__(self) -> str:
         if self.state != "done":
-            return (
-                f"{self.library}: the blocks of {format_count(self.objects)} objects are not"
-                " complete: the adapter did not return in time"
-            )
+            what = f"the blocks of {format_count(self.objects)} objects are not complete: "
+            end = _ENDS.get(self.state, "the adapter did not return in time")
+            return f"{self.library}: {what if self.objects else ''}{end}"
         parts = [f"{format_count(self.objects)} objects"]
         parts += [f"{format_count(self.failed)} failed"] if self.failed else []
         parts += [f"{format_count(self.skipped)} skipped"] if self.skipped else []
@@ -159,6 +177,19 @@ class NativeBlocks:
         """Yield the kind and the size in bytes of each block."""
         for node, kind in zip(self.nodes, self.kinds, strict=True):
             yield kind, node_size[node]
+
+    @cached_property
+    def resident(self) -> dict[int, int]:
+        """The resident bytes of blocks that are mappings, by node; only those of which it is known."""
+        nodes = self._sections.get("resident_node")
+        return (
+            {} if nodes is None else dict(zip(nodes, self._sections["resident_bytes"], strict=True))
+        )
+
+    def resident_sizes(self, node_size: memoryview) -> Iterator[tuple[NativeKind, int]]:
+        """Yield like `sizes`, but of mappings the resident bytes where they are known."""
+        for node, kind in zip(self.nodes, self.kinds, strict=True):
+            yield kind, self.resident.get(node, node_size[node])
 
     @cached_property
     def has_devices(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memlens._core.layout import NodeFlag
+from memlens._display import displayed
 from memlens._frame import CallPath, Frame
 from memlens._text import format_bytes, format_count, printable
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -10,6 +11,7 @@ from memlens.heap.graph.heap_graph import HeapGraph
 __all__ = ("Node",)
 
 
+@displayed
 class Node:
     """One object of a snapshot: a small handle that reads the graph on demand.
 
@@ -75,9 +77,15 @@ class Node:
 
     @property
     def device(self) -> str | None:
-        """Where a native block lies: ``cpu``, ``mapped`` (a file), ``cuda:0``; None of an object."""
+        """Where a native block lies: ``cpu``, ``mapped`` (a file), ``shared``, ``cuda:0``, or None."""
         kind = self.graph.kind_of(self.index)
         return None if kind is None else kind.device
+
+    @property
+    def resident_bytes(self) -> int | None:
+        """Which part of a native block that is a mapping was resident; None where it is not known."""
+        native = self.graph.native
+        return None if native is None else native.resident.get(self.index)
 
     @property
     def library(self) -> str | None:

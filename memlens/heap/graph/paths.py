@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from memlens._core.layout import NONE, EdgeKind, NodeFlag, RootKind
-from memlens._text import format_bytes, middle_cut, printable
+from memlens._display import displayed
+from memlens._text import format_bytes, middle_cut, printable, text_width
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.root_names import root_kind, root_text
 
@@ -23,6 +24,7 @@ SEARCH_LIMIT = 300_000
 SHOWN_HOPS = 100  # at each end of a path; a linked list may have millions
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One step of a path: a reference and its target.
@@ -39,7 +41,11 @@ class Hop:
     shallow_bytes: int
     retained_bytes: int | None
 
+    def __repr__(self) -> str:
+        return f"<Hop {printable(self.text.strip() or '(implied)')}: {_facts(self)}>"
 
+
+@displayed
 @dataclass(frozen=True, slots=True)
 class RetentionPath:
     """A chain of references from a root that keeps an object alive.
@@ -51,6 +57,9 @@ class RetentionPath:
     root_kind: str
     hops: tuple[Hop, ...]
 
+    def __repr__(self) -> str:
+        return f"<RetentionPath {self}>"
+
     def __str__(self) -> str:
         texts = [hop.text for hop in self.hops if hop.text]
         return printable(self.root + "".join(_without_middle(texts, " ...({} more)... ")))
@@ -58,12 +67,17 @@ class RetentionPath:
     def __len__(self) -> int:
         return len(self.hops)
 
-    def tree(self, width: int = 100) -> str:
-        """Return a drawing with one line for each hop: reference, type and retained size."""
+    def tree(self, width: int | None = None) -> str:
+        """Return a drawing with one line for each hop: reference, type and retained size.
+
+        ``width``: the maximum number of columns; by default that of the terminal, else 100.
+        """
+        width = width or text_width()
         # Hops without a text are internal references between two named ones.
         lines = [_hop_line(hop) for hop in self.hops if hop.text]
         shown = _without_middle(lines, "... {} more")
-        indented = ["    " * min(depth, 12) + line for depth, line in enumerate(shown)]
+        step = 4 if width >= 80 else 2
+        indented = [" " * step * min(depth, 12) + line for depth, line in enumerate(shown)]
         drawn = [f"{self.root}   ({self.root_kind})", *indented]
         return "\n".join(middle_cut(printable(line), width) for line in drawn)
 
@@ -87,9 +101,14 @@ class RetentionPath:
 
 
 def _hop_line(hop: Hop) -> str:
-    size = hop.shallow_bytes if hop.retained_bytes is None else hop.retained_bytes
-    verb = "shallow" if hop.retained_bytes is None else "retains"
-    return f"└── {hop.text}   {hop.type_name}, {verb} {format_bytes(size)}"
+    return f"└── {hop.text}   {_facts(hop)}"
+
+
+def _facts(hop: Hop) -> str:
+    """Return the type and size of what a hop leads to."""
+    if hop.retained_bytes is None:
+        return f"{hop.type_name}, shallow {format_bytes(hop.shallow_bytes)}"
+    return f"{hop.type_name}, retains {format_bytes(hop.retained_bytes)}"
 
 
 def _without_middle(texts: list[str], mark: str) -> list[str]:

@@ -49,6 +49,7 @@ _PARALLEL = (
     ("prefix_node", "prefix_hash"),
     ("block_node", "block_address"),
     ("native_node", "native_device", "native_library"),
+    ("resident_node", "resident_bytes"),
     ("site_address", "site_size", "site_weight", "site_stack"),
     ("site_function", "site_file", "site_line"),
 )
@@ -57,6 +58,7 @@ _TOGETHER = (
     frozenset(("prefix_node", "prefix_hash")),
     frozenset(("block_node", "block_address")),
     frozenset(("native_node", "native_device", "native_library")),
+    frozenset(("resident_node", "resident_bytes")),
     frozenset(SITE_SECTIONS),
 )
 _ROOT_KINDS = bytes(RootKind)
@@ -316,6 +318,15 @@ def _check_native(sections: CheckedSections) -> None:
         _check_range(name, sections.peek(name), sections.item_count("string_offset") - 1)
 
 
+def _check_resident_bytes(sections: CheckedSections) -> None:
+    sizes = sections.peek("node_size")
+    rows = zip(sections.peek("resident_node"), sections.peek("resident_bytes"), strict=True)
+    if any(node >= len(sizes) or sizes[node] < size for node, size in rows):
+        raise SnapshotFileError(
+            "inconsistent heap: section 'resident_bytes' exceeds sizes of nodes"
+        )
+
+
 def _check_native_notes(sections: CheckedSections) -> None:
     parse_notes(bytes(sections.peek("native_notes")))
 
@@ -347,10 +358,11 @@ _CHECKS: dict[str, Callable[[CheckedSections], None]] = {
         name: _check_sparse(name)
         for name in (
             *("container_node", "name_node", "value_node", "equal_node", "prefix_node"),
-            "native_node",
+            *("native_node", "resident_node"),
         )
     },
     **dict.fromkeys(("native_device", "native_library"), _check_native),
+    "resident_bytes": _check_resident_bytes,
     "native_notes": _check_native_notes,
     "string_offset": _check_offsets("string_offset", "string_bytes"),
     "site_stack": _check_site_rows("site_stack", "site_stack_offset", 1),

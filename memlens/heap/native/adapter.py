@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.blocks import Block
 
-__all__ = ("Adapter", "BlocksOf", "LibraryAdapters")
+__all__ = ("Adapter", "BlocksOf", "LibraryAdapters", "MakeBlocksOf")
 
-BlocksOf = Callable[[Any], Iterable[NativeBlock]]
+BlocksOf = Callable[[Any], Iterable[Block]]
+MakeBlocksOf = Callable[[], BlocksOf]
 
 
 class Adapter(NamedTuple):
     """How the objects of one type are measured, and the library that they are counted for.
 
-    ``later`` tells more blocks, at more cost or risk. It is called when all objects of all libraries
-    have been measured, and only where nothing else can be using the objects: in a forked child, or in
-    a process of a single thread.
+    ``later`` makes a function that tells more blocks, at more cost or risk: one for each capture, so
+    that it can remember what it has seen. That is called when all objects of all libraries have been
+    measured, and only where nothing else can be using the objects: in a forked child, or in a process
+    of a single thread.
     """
 
     library: str
     blocks_of: BlocksOf
-    later: BlocksOf | None = None
+    later: MakeBlocksOf | None = None
 
 
 class LibraryAdapters(NamedTuple):
@@ -31,11 +33,12 @@ class LibraryAdapters(NamedTuple):
     ``types`` maps the full name of a type to the function for objects of exactly that type.
     ``families`` maps the name of a base class to the function for it and for all classes of the same
     module that derive from it. ``unlisted`` maps the names of types that derive from ``object`` and
-    stand in no module. ``later`` maps names of ``types`` to what is called later, see `Adapter`.
+    stand in no module. ``later`` maps names of ``types`` to makers of what is called later, see
+    `Adapter`.
     """
 
     library: str
     types: Mapping[str, BlocksOf]
     families: Mapping[str, BlocksOf] = {}
     unlisted: Mapping[str, BlocksOf] = {}
-    later: Mapping[str, BlocksOf] = {}
+    later: Mapping[str, MakeBlocksOf] = {}

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 from memlens._core.native_chunks import HELD_OBJECT
 
-__all__ = ("BadBlockError", "NativeBlock", "check_block", "held_object")
+__all__ = ("BadBlockError", "Block", "NativeBlock", "check_block", "held_object")
+
+# A `NativeBlock`, or a plain tuple like it, which takes a third of the time to make.
+Block = tuple[int, int, str]
 
 _MAX_NUMBER = 2**64 - 1  # addresses and sizes are stored in 64 bits
 _MAX_DEVICE_CHARACTERS = 100
@@ -30,13 +33,13 @@ class NativeBlock(NamedTuple):
     device: str = "cpu"
 
 
-def held_object(obj: object) -> NativeBlock:
+def held_object(obj: object) -> Block:
     """Return what an adapter says of a Python object that its object keeps alive in native code.
 
     The core makes a reference of it if the object is in the snapshot, else nothing. One of the
     object's references is explained then, however many owners state it.
     """
-    return NativeBlock(id(obj), id(type(obj)), HELD_OBJECT)
+    return id(obj), id(type(obj)), HELD_OBJECT
 
 
 def check_block(block: object) -> tuple[int, int, str]:

@@ -12,9 +12,13 @@ _NO_FILES = ("/dev/shm/", "/dev/zero", "/memfd:", "/SYSV")
 
 
 class FileMappings:
-    """The ranges of addresses of this process that are backed by files."""
+    """The ranges of addresses of this process that are backed by files.
 
-    __slots__ = ("_ends", "_starts")
+    ``bounds`` are where ranges begin and end, by turns and ascending: an address lies in one if an odd
+    number of them is not above it.
+    """
+
+    __slots__ = ("bounds",)
 
     def __init__(self, lines: Iterable[str]) -> None:
         ranges = []
@@ -27,13 +31,10 @@ class FileMappings:
             ):
                 start, _, end = fields[0].partition("-")
                 ranges.append((int(start, 16), int(end, 16)))
-        ranges.sort()
-        self._starts = [start for start, _ in ranges]
-        self._ends = [end for _, end in ranges]
+        self.bounds = [bound for pair in sorted(ranges) for bound in pair]  # they never overlap
 
     def __contains__(self, address: int) -> bool:
-        position = bisect_right(self._starts, address) - 1
-        return position >= 0 and address < self._ends[position]
+        return bisect_right(self.bounds, address) % 2 == 1
 
 
 def read_file_mappings() -> FileMappings:

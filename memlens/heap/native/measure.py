@@ -6,14 +6,15 @@ long, is asked for nothing more in that capture. Blocks in mapped files have the
 
 from __future__ import annotations
 
-import sys
+import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from memlens._core.native_chunks import HELD_OBJECT, NUMBERS_A_ROW, encode_chunk
 from memlens.heap.native.adapter import Adapter, BlocksOf
-from memlens.heap.native.blocks import BadBlockError, check_block
+from memlens.heap.native.blocks import BadBlockError, NativeBlock, check_block
 from memlens.heap.native.mappings import FileMappings, read_file_mappings
 
 __all__ = ("Measure", "make_measure")
@@ -23,15 +24,15 @@ _INLINE_LIMIT_SECONDS = 1.0
 _MAX_FAILURES = 10
 _MAX_ROWS_A_CHUNK = 16_384
 _MAX_BLOCKS_AN_OBJECT = 1_000_000
+_MAX_END = 2**64 - 1
+_MAPPED = "mapped"
 
 Send = Callable[[bytes], object]
-Call = tuple[int, Any, BlocksOf]  # the position of an object, the object, the function to call
-_Asked = tuple[int, type, BlocksOf]  # the same, with the type that the object had
 Measure = Callable[[Sequence[Any], Send], None]
 
 
 def make_measure(
-    adapters: Mapping[type, Adapter],
+    adapters: Iterable[tuple[type, Adapter]],
     *,
     forked: bool,
     limit_seconds: float | None = None,
@@ -45,42 +46,49 @@ def make_measure(
     `memlens._core.native_chunks`. ``MemoryError``, ``KeyboardInterrupt`` and what ``send`` raises reach
     the caller; in the program itself, everything that is no ``Exception`` does.
     """
-    types = dict(adapters)
+    pairs = [*adapters]
+    # By identity: a metaclass may have code of the program that compares and hashes types.
+    libraries = {id(cls): adapter.library for cls, adapter in pairs}
     limit = limit_seconds or (_FORKED_LIMIT_SECONDS if forked else _INLINE_LIMIT_SECONDS)
 
     def measure(objects: Sequence[Any], send: Send) -> None:
         mappings = read_file_mappings() if objects else FileMappings(())
-        groups: dict[str, list[_Asked]] = {}
-        later: dict[str, list[_Asked]] = {}
-        for position, owner in enumerate(objects):
-            cls = type(owner)
-            adapter = types.get(cls)
-            if adapter is None:
-                continue  # it has another class by now
-            groups.setdefault(adapter.library, []).append((position, cls, adapter.blocks_of))
-            if adapter.later is not None:
-                later.setdefault(adapter.library, []).append((position, cls, adapter.later))
-        for library, asked in groups.items():
-            measurement = _Measurement(library, len(asked), send, mappings, forked)
-            measurement.run(_calls(objects, asked), clock, limit)
-        if not (forked or _is_single_threaded()):
-            return
-        for library, asked in later.items():
-            measurement = _Measurement(library, len(asked), send, mappings, forked, "later")
-            measurement.run(_calls(objects, asked), clock, limit)
+        for functions, part in ((_told_first, ""), (_told_later, "later")):
+            if part and not (forked or _is_single_threaded()):
+                return
+            all_functions = functions(pairs)
+            for library, positions in _positions(objects, libraries, all_functions).items():
+                measurement = _Measurement(library, len(positions), send, mappings, forked, part)
+                own = {
+                    key: all_functions[key] for key in all_functions if libraries[key] == library
+                }
+                measurement.run(objects, positions, own, clock, limit)
 
     return measure
 
 
-def _calls(objects: Sequence[Any], asked: Iterable[_Asked]) -> Iterator[Call]:
-    """Yield what to call. An object that got another class meanwhile has nothing to tell."""
-    for position, cls, blocks_of in asked:
-        owner = objects[position]
-        yield position, owner, blocks_of if type(owner) is cls else _nothing
+def _told_first(pairs: Iterable[tuple[type, Adapter]]) -> dict[int, BlocksOf]:
+    return {id(cls): adapter.blocks_of for cls, adapter in pairs}
 
 
-def _nothing(owner: Any) -> tuple[()]:
-    return ()
+def _told_later(pairs: Iterable[tuple[type, Adapter]]) -> dict[int, BlocksOf]:
+    return {id(cls): adapter.later() for cls, adapter in pairs if adapter.later is not None}
+
+
+def _positions(
+    objects: Sequence[Any], libraries: Mapping[int, str], functions: Mapping[int, BlocksOf]
+) -> dict[str, list[int]]:
+    """Return the positions of the objects that a function exists for, by library."""
+    found: dict[str, list[int]] = {}
+    of_type: dict[int, list[int] | None] = {}
+    for position, owner in enumerate(objects):
+        key = id(type(owner))
+        if key not in of_type:  # it may have another class by now
+            of_type[key] = found.setdefault(libraries[key], []) if key in functions else None
+        positions = of_type[key]
+        if positions is not None:
+            positions.append(position)
+    return found
 
 
 def _is_panic(error: BaseException) -> bool:
@@ -89,7 +97,13 @@ def _is_panic(error: BaseException) -> bool:
 
 
 def _is_single_threaded() -> bool:
-    return len(sys._current_frames()) == 1
+    """Tell whether the process has no other thread, of Python or of a library."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        import psutil
+
+        return int(psutil.Process().num_threads()) == 1
 
 
 class _Measurement:
@@ -116,15 +130,25 @@ class _Measurement:
         self._failure_count = 0
         self._error = ""
 
-    def run(self, calls: Iterable[Call], clock: Callable[[], float], limit_seconds: float) -> None:
+    def run(
+        self,
+        objects: Sequence[Any],
+        positions: Sequence[int],
+        functions: Mapping[int, BlocksOf],
+        clock: Callable[[], float],
+        limit_seconds: float,
+    ) -> None:
         """Measure the objects until too many fail or the time is up, and send what is found."""
         self._flush(self._note("started"))
         start = now = clock()
         measured_count = 0
-        for position, owner, blocks_of in calls:
+        for position in positions:
             if now - start >= limit_seconds or self._failure_count > _MAX_FAILURES:
                 break
-            self._measure(position, owner, blocks_of)
+            owner = objects[position]
+            blocks_of = functions.get(id(type(owner)))
+            if blocks_of is not None:  # it has not got another class meanwhile
+                self._measure(position, owner, blocks_of)
             measured_count += 1
             now = clock()
         self._flush(self._final_note(measured_count, now - start))
@@ -132,17 +156,30 @@ class _Measurement:
     def _measure(self, position: int, owner: Any, blocks_of: BlocksOf) -> None:
         numbers = self._numbers
         row_start = len(numbers)
-        name_numbers = self._name_numbers
+        name_numbers, bounds = self._name_numbers, self._mappings.bounds
         held_count = block_count = 0
         try:
             for block in blocks_of(owner):
-                address, size, device = check_block(block)
-                held_count += device == HELD_OBJECT
+                kind = type(block)
+                if (kind is tuple or kind is NativeBlock) and len(block) == 3:
+                    address, size, device = block
+                else:
+                    address, size, device = check_block(block)
+                if not (
+                    type(device) is str
+                    and type(address) is type(size) is int
+                    and 0 <= address <= address + size <= _MAX_END
+                    and device in name_numbers
+                ):
+                    check_block(block)
+                    name_numbers.setdefault(device, len(name_numbers))
+                device_number = name_numbers[device]
                 block_count += 1
+                if device == HELD_OBJECT:
+                    held_count += 1
+                elif device == "cpu" and bisect_right(bounds, address) % 2:
+                    device_number = name_numbers.setdefault(_MAPPED, len(name_numbers))
                 if size:
-                    if address and device == "cpu" and address in self._mappings:
-                        device = "mapped"
-                    device_number = name_numbers.setdefault(device, len(name_numbers))
                     numbers += (position, address, size, device_number, 0)
                 if block_count > _MAX_BLOCKS_AN_OBJECT:
                     raise BadBlockError("an object has more than 1,000,000 blocks")

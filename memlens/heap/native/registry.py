@@ -24,6 +24,7 @@ _LIBRARIES = "memlens.heap.native.libraries"
 _BUILT_IN = {
     "PIL": f"{_LIBRARIES}.pillow",
     "lxml": f"{_LIBRARIES}.lxml",
+    "lzma": f"{_LIBRARIES}.lzma",
     "pandas": f"{_LIBRARIES}.pandas",
     "polars": f"{_LIBRARIES}.polars",
     "pyarrow": f"{_LIBRARIES}.pyarrow",
@@ -35,7 +36,7 @@ _registered: dict[str, BlocksOf] = {}  # by the full name of the type
 # These read the namespace itself: a module that loads lazily, or a metaclass, runs no code.
 _namespace_of_module = vars(ModuleType)["__dict__"].__get__
 _namespace_of_class = type.__dict__["__dict__"].__get__
-_OWN_COMPARISON = frozenset(("__eq__", "__hash__"))
+_mro_of_class = type.__dict__["__mro__"].__get__
 _name_of_class = type.__dict__["__name__"].__get__
 
 
@@ -68,20 +69,22 @@ def unregister_native(type_name: str) -> None:
         raise OptionError(f"type_name: nothing is registered for {name!r}")
 
 
-def active_types() -> dict[type, Adapter]:
-    """Return the types with an adapter that the program has imported, with their adapters.
+def active_types() -> list[tuple[type, Adapter]]:
+    """Return each type with an adapter that the program has imported, and the adapter.
 
-    Imports no library and runs no code of the program. Call it before a fork: our modules are imported.
+    Imports no library and runs no code of the program, so that types are never compared or hashed:
+    they are told apart by identity. Call it before a fork: our modules are imported.
     """
-    found: dict[type, Adapter] = {}
+    found: dict[int, tuple[type, Adapter]] = {}
     for library, module_name in _BUILT_IN.items():
         if library in sys.modules:
-            found.update(_types_of(import_module(module_name).ADAPTERS))
+            for cls, adapter in _types_of(import_module(module_name).ADAPTERS):
+                found[id(cls)] = cls, adapter
     for name, blocks_of in _registered.copy().items():
-        cls = _find_type(name)
-        if cls is not None:
-            found[cls] = Adapter(name.split(".")[0], blocks_of)
-    return found
+        registered = _find_type(name)
+        if registered is not None:
+            found[id(registered)] = registered, Adapter(name.split(".")[0], blocks_of)
+    return [*found.values()]
 
 
 def _types_of(library: LibraryAdapters) -> Iterator[tuple[type, Adapter]]:
@@ -90,7 +93,7 @@ def _types_of(library: LibraryAdapters) -> Iterator[tuple[type, Adapter]]:
         if base is not None:
             adapter = Adapter(library.library, blocks_of)
             for value in tuple(_namespace_of(name.rpartition(".")[0]).values()):
-                if _is_type(value) and base in type.mro(value):
+                if _is_type(value) and any(one is base for one in _mro_of_class(value)):
                     yield value, adapter
     for name, blocks_of in library.types.items():
         cls = _find_type(name)
@@ -126,11 +129,4 @@ def _namespace_of(module_name: str) -> Mapping[str, Any]:
 
 
 def _is_type(value: object) -> bool:
-    """Tell whether a value is a class whose metaclass does not compare or hash classes itself."""
-    meta = type(value)
-    for base in type.mro(meta):
-        if base is type:
-            return True
-        if not _OWN_COMPARISON.isdisjoint(_namespace_of_class(base)):
-            return False
-    return False
+    return issubclass(type(value), type)

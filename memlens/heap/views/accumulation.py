@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from memlens._core.layout import NONE, NodeFlag
+from memlens.heap.graph.dominator_tree import DominatorTree
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.views.visibility import is_shown
 
@@ -27,15 +28,18 @@ class Accumulation(NamedTuple):
     is_shared: bool
 
 
-def accumulations(graph: HeapGraph, held: array[int]) -> list[Accumulation]:
+def accumulations(
+    graph: HeapGraph, held: array[int], tree: DominatorTree | None = None
+) -> list[Accumulation]:
     """Return the objects in which a part of the memory accumulates, most bytes first.
 
     ``held``: the bytes of that part that each node retains. The objects are the topmost of which
     none below retains most of theirs. Modules and their namespaces are not among them: what they
     refer to is more telling. Of native blocks that no object retains the best path names an owner.
+    ``tree``: that of the graph, if its rows are not to stay with the graph.
     """
     sizes: dict[tuple[int, bool], int] = {}
-    for node in dict.fromkeys(_topmost_points(graph, held)):
+    for node in dict.fromkeys(_topmost_points(graph, held, tree or graph.dominators)):
         is_shared = graph.kind_of(node) is not None
         owner = graph.edge_source(graph.path_edges[node]) if is_shared else node
         sizes[owner, is_shared] = sizes.get((owner, is_shared), 0) + held[node]
@@ -43,14 +47,14 @@ def accumulations(graph: HeapGraph, held: array[int]) -> list[Accumulation]:
     return sorted(found, key=lambda one: (-one.size_bytes, one.node))
 
 
-def _topmost_points(graph: HeapGraph, held: array[int]) -> Iterator[int]:
+def _topmost_points(graph: HeapGraph, held: array[int], tree: DominatorTree) -> Iterator[int]:
     min_bytes = max(1, _MIN_SHARE * held[0])
     stack = [0]
     while stack:
         node = stack.pop()
         below = [
             child
-            for child in graph.dominators.children(node)
+            for child in tree.children(node)
             if held[child] and is_shown(graph, child) and not graph.has_owner(child)
         ]
         largest = max((held[child] for child in below), default=0)

@@ -8,7 +8,9 @@ from heapq import nsmallest
 from typing import Any
 
 from memlens._core.layout import KIND_MASK, LABEL_BITS, NONE, EdgeKind, NodeFlag
-from memlens._text import columns, format_bytes, format_count, printable
+from memlens._display import displayed
+from memlens._table import columns
+from memlens._text import format_bytes, format_count, printable
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.node import Node
 from memlens.heap.graph.paths import reference_text
@@ -27,6 +29,7 @@ __all__ = (
 )
 
 
+@displayed
 class Branch(ABC):
     """An object or a group of objects in a tree, with the branches below it.
 

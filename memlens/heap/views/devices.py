@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
+from memlens._display import displayed
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.native_blocks import MAPPED
+from memlens.heap.graph.native_blocks import MAPPED, SHARED
 from memlens.heap.graph.paths import RetentionPathFinder
 from memlens.heap.views.accumulation import accumulations
 from memlens.heap.views.summary import Summary, SummaryRow, heap_title
@@ -18,10 +19,11 @@ from memlens.heap.views.visibility import hidden_flags
 
 __all__ = ("DeviceHolder", "DeviceRow", "DeviceSummary", "summarise_devices")
 
-_NAMES = {"cpu": "native (cpu)", MAPPED: "mapped files"}
+_NAMES = {"cpu": "native (cpu)", MAPPED: "mapped files", SHARED: "shared memory"}
 _MAX_HOLDERS = 3
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class DeviceHolder:
     """An object in which memory of a device accumulates: its path, type and how much it holds.
@@ -34,6 +36,9 @@ class DeviceHolder:
     size_bytes: int
     is_shared: bool = False
 
+    def __repr__(self) -> str:
+        return f"<DeviceHolder {self}>"
+
     def __str__(self) -> str:
         shared = " and others" if self.is_shared else ""
         return f"{format_bytes(self.size_bytes)}  {self.path}{shared}"
@@ -43,11 +48,15 @@ class DeviceHolder:
 class DeviceRow(SummaryRow):
     """One kind of memory: its objects or blocks, their bytes and the objects that retain the most.
 
-    ``retained_bytes`` is ``shallow_bytes``: the rows add up to all that is shown.
+    ``retained_bytes`` is ``shallow_bytes``: the rows add up to all that is shown. ``resident_bytes``:
+    the part that was resident, where some of it is mappings of which that is known; else None.
     """
 
     device: str = ""
     holders: tuple[DeviceHolder, ...] = ()
+    resident_bytes: int | None = None
+
+    __repr__ = SummaryRow.__repr__
 
 
 class DeviceSummary(Summary):
@@ -60,11 +69,15 @@ class DeviceSummary(Summary):
         self.headers = ("count", "bytes", "memory", "held by")
 
     aligned_right = (True, True, False, False)
+    optional = ("count",)
 
     def _lines(self, row: SummaryRow) -> Iterator[tuple[str, ...]]:
         assert isinstance(row, DeviceRow)
         holders = [*map(str, row.holders)] or [""]
-        yield format_count(row.count), format_bytes(row.shallow_bytes), row.name, holders[0]
+        known = row.resident_bytes is not None
+        resident = f" ({format_bytes(row.resident_bytes or 0)} resident)" if known else ""
+        name = f"{row.name}{resident}"
+        yield format_count(row.count), format_bytes(row.shallow_bytes), name, holders[0]
         for holder in holders[1:]:
             yield "", "", "", holder
 
@@ -86,6 +99,7 @@ def summarise_devices(graph: HeapGraph, *, include_garbage: bool = False) -> Dev
             retained_native_bytes=size if number and device in _NAMES else 0,
             retained_device_bytes=size if number and device not in _NAMES else 0,
             device=device,
+            resident_bytes=_resident_bytes(graph, device, size, hidden),
             holders=tuple(_holders(graph, [one == number for one in group], hidden, finder)),
         )
         for number, (device, count, size) in enumerate(zip(devices, counts, sizes, strict=True))
@@ -93,6 +107,19 @@ def summarise_devices(graph: HeapGraph, *, include_garbage: bool = False) -> Dev
     ]
     notes = [f"\nnot complete: {note}" for note in graph.adapter_notes if not note.is_complete]
     return DeviceSummary(heap_title(graph, rows, hidden) + "".join(notes), rows)
+
+
+def _resident_bytes(graph: HeapGraph, device: str, size: int, hidden: int) -> int | None:
+    """Return how much of the memory of a device is resident; None if nothing tells of its mappings."""
+    native = graph.native
+    if native is None:
+        return None
+    not_resident = [
+        graph.node_size[node] - native.resident[node]
+        for node, kind in zip(native.nodes, native.kinds, strict=True)
+        if kind.device == device and node in native.resident and not graph.flags[node] & hidden
+    ]
+    return size - sum(not_resident) if not_resident else None
 
 
 def _groups(graph: HeapGraph) -> tuple[array[int], list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from memlens._display import displayed
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_count
 from memlens.errors import OptionError
@@ -111,6 +112,7 @@ class Dominators(Branch):
         return BigDrops(graph, drops)
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class BigDrop:
     """An object in which memory accumulates, and the retained size of its largest child."""
@@ -119,6 +121,13 @@ class BigDrop:
     retained_bytes: int
     largest_child_bytes: int
     child_count: int
+
+    def __str__(self) -> str:
+        below = format_bytes(self.largest_child_bytes)
+        return f"{self.node}; the largest of {format_count(self.child_count)} below it: {below}"
+
+    def __repr__(self) -> str:
+        return f"<BigDrop {self}>"
 
 
 class BigDrops(Rows[BigDrop]):

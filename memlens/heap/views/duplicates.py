@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memlens._core.layout import VALUE_TEXT_LIMIT
+from memlens._display import displayed
 from memlens._text import format_bytes, format_count, middle_cut
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -18,6 +19,7 @@ __all__ = ("DuplicateGroup", "Duplicates", "duplicates_of")
 _SHOWN_VALUE = 60
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
     """Objects of one type with equal contents.
@@ -32,6 +34,13 @@ class DuplicateGroup:
     wasted_bytes: int
     value: str | None
     nodes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        wasted = format_bytes(self.wasted_bytes)
+        return f"{format_count(self.count)} equal {self.type_name} objects, {wasted} wasted"
+
+    def __repr__(self) -> str:
+        return f"<DuplicateGroup {self}>"
 
     @property
     def order(self) -> tuple[int, ...]:

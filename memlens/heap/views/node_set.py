@@ -11,7 +11,9 @@ from itertools import compress
 from typing import Any
 
 from memlens._core.layout import NONE
-from memlens._text import columns, format_bytes, format_count
+from memlens._display import displayed
+from memlens._table import columns
+from memlens._text import fitted, format_bytes, format_count
 from memlens.errors import NotInSnapshotError
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -23,6 +25,7 @@ from memlens.heap.views.visibility import check_min, hidden_flags, with_rest
 __all__ = ("NodeSet", "select_nodes")
 
 
+@displayed
 class NodeSet:
     """A set of objects of one snapshot: ``a & b``, ``a | b``, ``a - b``, ``a ^ b``, ``node in a``.
 
@@ -155,7 +158,7 @@ class NodeSet:
         return self._with(other, lambda mine, theirs: mine & ~theirs)
 
     def __str__(self) -> str:
-        return f"{self._title()}\n\n{self.table()}"
+        return f"{fitted(self._title())}\n\n{self.table()}"
 
     def __repr__(self) -> str:
         return f"<NodeSet of {format_count(self.count)} objects>"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from memlens._display import displayed
 from memlens._text import format_bytes, format_count
 from memlens.errors import OptionError
 from memlens.heap.graph.heap_graph import HeapGraph
@@ -25,6 +26,7 @@ _SET_BYTES = 216  # a set with its built-in table, which holds up to 4 elements
 _MIN_TABLE_BITS = 3
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class SparseCollection:
     """A container with ``length`` elements and a capacity of ``capacity`` elements.
@@ -38,6 +40,15 @@ class SparseCollection:
     capacity: int
     shallow_bytes: int
     wasted_bytes: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.type_name} with {format_count(self.length)} of {format_count(self.capacity)}"
+            f" places in use, {format_bytes(self.wasted_bytes)} wasted"
+        )
+
+    def __repr__(self) -> str:
+        return f"<SparseCollection {self}>"
 
     @property
     def fill(self) -> float:

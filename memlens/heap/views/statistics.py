@@ -8,6 +8,7 @@ from itertools import compress
 from typing import Any
 
 from memlens._core.layout import NONE, NodeFlag
+from memlens._display import displayed
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_count
 from memlens.heap.graph import checked_core
@@ -55,6 +56,7 @@ _NAMES = (*_KINDS, _CLASSES, _NAMESPACES, _INSTANCES, _BUILT_IN, _NATIVE)
 _NAMESPACE, _HEAP_TYPE = int(NodeFlag.NAMESPACE), int(NodeFlag.HEAP_TYPE)
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class StatisticsRow:
     """One kind of object: the count, the bytes and the share of the heap from 0 to 1."""
@@ -63,6 +65,13 @@ class StatisticsRow:
     count: int
     shallow_bytes: int
     share: float
+
+    def __str__(self) -> str:
+        size = format_bytes(self.shallow_bytes)
+        return f"{self.kind}: {format_count(self.count)} objects, {size} ({100 * self.share:.1f} %)"
+
+    def __repr__(self) -> str:
+        return f"<StatisticsRow {self}>"
 
 
 class Statistics(Rows[StatisticsRow]):

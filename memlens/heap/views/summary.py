@@ -6,9 +6,10 @@ from array import array
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Union
+from typing import Any, ClassVar, Union
 
 from memlens._core.layout import NodeFlag, RootKind
+from memlens._display import displayed
 from memlens._rows import Rows
 from memlens._text import format_bytes, format_count, format_duration, printable
 from memlens.errors import OptionError
@@ -32,6 +33,7 @@ __all__ = (
 _OUTSIDE = 1 << 15  # marks the objects that are not garbage; not a NodeFlag
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
     """One group of objects or native blocks: the count, and the shallow and retained size in bytes.
@@ -47,6 +49,15 @@ class SummaryRow:
     retained_native_bytes: int = 0
     retained_device_bytes: int = 0
 
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {format_count(self.count)} objects, {format_bytes(self.shallow_bytes)},"
+            f" retain {format_bytes(self.retained_bytes)}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}>"
+
 
 class Summary(Rows[SummaryRow]):
     """Objects by group, the largest shallow size first; ``str()`` is a table of 20 rows.
@@ -55,6 +66,8 @@ class Summary(Rows[SummaryRow]):
     so their retained bytes can add up to more than the heap. ``order`` is ``"shallow"`` or
     ``"retained"``. Native blocks count like objects, in groups of their own by type and module.
     """
+
+    optional: ClassVar[tuple[str, ...]] = ("device", "native")
 
     def __init__(
         self, title: str, rows: Iterable[SummaryRow], by: str = "type", *, order: str = "shallow"

@@ -23,6 +23,7 @@ from memlens.leaks.gates import (
     steps_of,
 )
 from memlens.leaks.growth import NOT_ELEMENTS, Growth, Holder, length_in
+from memlens.progress import part, reached
 
 __all__ = ("accumulating_places", "follow_elements")
 
@@ -39,22 +40,29 @@ _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it 
 def accumulating_places(growth: Growth, known: set[int]) -> Iterator[Holder]:
     """Yield the holders among the containers; ``known`` collects their nodes."""
     ours = growth.places(growth.end).holding_own
-    for found in _candidates(growth):
+    for found, begin, end in _candidates(growth):
         members = array("I", [node for node in found if node not in ours])
         if not members:
             continue
-        holder = _holder(growth, members) or _single(growth, members)
+        with part(begin, end):
+            holder = _holder(growth, members) or _single(growth, members)
         if holder is not None and known.isdisjoint(holder.members or (holder.node,)):
             known.update(holder.members or (holder.node,))
             yield holder
 
 
-def _candidates(growth: Growth) -> Iterator[array[int]]:
-    """Yield the containers of each place whose length has risen, most elements gained first."""
+def _candidates(growth: Growth) -> Iterator[tuple[array[int], float, float]]:
+    """Yield the containers of each place whose length has risen, most elements gained first.
+
+    With the shares of the work that are done before and after them, which is as much as they gained.
+    """
     places = growth.places(growth.end).containers
     gains = _gains(growth)
-    for key in sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]:
-        yield places[key]
+    keys = sorted(gains, key=lambda key: -gains[key])[:_MAX_PLACES]
+    total, done = sum(gains[key] for key in keys), 0
+    for key in keys:
+        yield places[key], done / total, (done + gains[key]) / total
+        done += gains[key]
 
 
 def _gains(growth: Growth) -> dict[int, int]:
@@ -91,6 +99,7 @@ def follow_elements(
         added.append(len(now) - stayed)
         removed.append(len(arrival) - stayed)
         arrival = now
+        reached(position / len(elements))
     kept = [0] * len(added)
     for when in arrival.values():
         if when:
@@ -129,7 +138,8 @@ def _the_same_before(growth: Growth, step: int, nodes: Collection[int]) -> dict[
 
 def _holder(growth: Growth, members: array[int]) -> Holder | None:
     """Return the holder that the containers of a place are, None where they are no leak."""
-    through = members_through_time(growth, members)
+    with part(0, 0.4):
+        through = members_through_time(growth, members)
     is_late = 2 <= len(through) <= _SHORT_HISTORY and len(through) < len(growth.graphs)
     if is_late:  # it was empty before it existed: of a short program there is no more to see
         holder = _holder_over(growth, members, [_NOTHING, *through])

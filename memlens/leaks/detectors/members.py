@@ -9,6 +9,7 @@ from memlens._core.layout import KIND_MASK, NONE, EdgeKind, NodeFlag
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.leaks.growth import Growth
+from memlens.progress import reached
 
 __all__ = ("elements_of", "first_key", "members_through_time")
 
@@ -34,6 +35,7 @@ def members_through_time(growth: Growth, members: array[int]) -> list[array[int]
         if not earlier:
             break
         through.append(earlier)
+        reached(1 - step / growth.end)
     return through[::-1]
 
 

@@ -28,6 +28,7 @@ from memlens.leaks.patterns.interpreter import (
     tracebacks,
 )
 from memlens.leaks.patterns.native_values import advice_on_values
+from memlens.leaks.patterns.notebook import history
 from memlens.leaks.patterns.standard import standard_places
 
 __all__ = ("recognise",)
@@ -37,6 +38,7 @@ Rule = Callable[[Case], "Diagnosis | None"]
 _RULES: tuple[Rule, ...] = (
     cycles,
     native_holders,
+    history,
     tracebacks,
     standard_places,
     chains,

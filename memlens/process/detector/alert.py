@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from memlens._text import columns, format_bytes, format_change, format_count, format_duration
+from memlens._display import displayed
+from memlens._table import columns
+from memlens._text import fitted, format_bytes, format_change, format_count, format_duration
 
 __all__ = ("DetectorReport", "LeakAlert", "Verdict")
 
@@ -19,6 +21,7 @@ _KINDS = {
 }
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The current result of a leak detector.
@@ -54,6 +57,7 @@ class Verdict:
         return asdict(self)
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class LeakAlert:
     """A confirmed leak: its slope, start and confidence, and the time until the limit.
@@ -108,7 +112,7 @@ class LeakAlert:
         ]
         if self.seconds_to_limit is not None and self.limit_bytes is not None:
             lines.append(f"  {self._time_left()}")
-        return "\n".join(lines)
+        return fitted("\n".join(lines))
 
     def _headline(self) -> str:
         return "steep rise of memory" if self.kind == "steep" else "memory leak suspected"
@@ -150,6 +154,7 @@ def _percent(confidence: float) -> str:
     return "over 99.99 %" if confidence >= 0.9999 else f"{100 * confidence:.2f} %"
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class DetectorReport:
     """The readings and the verdict of a leak detector so far; sizes in bytes, times in seconds."""
@@ -201,4 +206,4 @@ class DetectorReport:
             ("now", f"{format_bytes(self.current_bytes)}, {format_change(growth)}{share}"),
             ("alerts", format_count(self.alerts)),
         ]
-        return columns((self.series, ""), rows, right=(False, False))
+        return columns((self.series, ""), rows, right=(False, False), wrap=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import sys
 import threading
 
+import psutil
 import pytest
 
 from memlens._core.native_chunks import decode_chunk
+from memlens.heap.native import measure
 from memlens.heap.native.adapter import Adapter
 from memlens.heap.native.blocks import NativeBlock
 from memlens.heap.native.mappings import FileMappings
@@ -53,9 +56,10 @@ ADAPTERS = {
 def measured(objects, adapters=ADAPTERS, limit_seconds=3.0, clock=None, forked=True):
     """Measure, and return all rows and notes that were sent."""
     chunks = []
-    make_measure(adapters, forked=forked, limit_seconds=limit_seconds, clock=clock or FakeClock())(
-        objects, lambda chunk: chunks.append(decode_chunk(chunk))
+    measure = make_measure(
+        adapters.items(), forked=forked, limit_seconds=limit_seconds, clock=clock or FakeClock()
     )
+    measure(objects, lambda chunk: chunks.append(decode_chunk(chunk)))
     return [row for c in chunks for row in c.rows], [c.note for c in chunks if c.note]
 
 
@@ -214,7 +218,8 @@ def test_what_is_no_iterable_is_a_failure():
 def test_many_rows_are_sent_in_several_chunks():
     sizes = []
     owners = [Tensor(*(NativeBlock(n + 1, 1) for n in range(40_000))), Tensor(NativeBlock(1, 1))]
-    make_measure(ADAPTERS, forked=True, clock=FakeClock())(owners, lambda c: sizes.append(len(c)))
+    measure = make_measure(ADAPTERS.items(), forked=True, clock=FakeClock())
+    measure(owners, lambda c: sizes.append(len(c)))
     assert max(sizes) < 1_000_000
     rows, notes = measured(owners)
     assert len(rows) == 40_001
@@ -235,7 +240,7 @@ class Loss(Tensor):
     pass
 
 
-LATER = {**ADAPTERS, Loss: Adapter("torch", lambda loss: (), blocks_of)}
+LATER = {**ADAPTERS, Loss: Adapter("torch", lambda loss: (), lambda: blocks_of)}
 
 
 def test_what_is_told_later_follows_all_libraries_and_has_notes_of_its_own():
@@ -270,6 +275,29 @@ def test_what_is_told_later_is_not_asked_for_beside_other_threads():
         thread.join()
     assert rows == []
     assert len(notes) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads of glibc")
+def test_a_thread_that_python_does_not_know_is_another_thread():
+    libc, thread = ctypes.CDLL(None), ctypes.c_ulong()
+    before = threading.active_count()
+    assert libc.pthread_create(ctypes.byref(thread), None, libc.sleep, ctypes.c_void_p(1000)) == 0
+    try:
+        assert not measure._is_single_threaded()
+        assert threading.active_count() == before
+    finally:
+        libc.pthread_cancel(thread)
+        libc.pthread_join(thread, None)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_without_a_list_of_threads_the_system_is_asked_for_their_number(monkeypatch, count):
+    def fails(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "listdir", fails)
+    monkeypatch.setattr(psutil.Process, "num_threads", lambda self: count)
+    assert measure._is_single_threaded() == (count == 1)
 
 
 def test_a_block_in_a_mapped_file_has_the_device_mapped(tmp_path):

@@ -107,7 +107,7 @@ class LoudDispatch(TorchDispatchMode):
 def test_no_code_of_the_program_runs():
     from memlens.heap.native.registry import active_types
 
-    assert Loud not in active_types()
+    assert Loud not in dict(active_types())
     leaf = torch.zeros(100, requires_grad=True)
     loss = leaf.pow(2).sum()
     sparse = torch.eye(3).to_sparse()
@@ -236,3 +236,35 @@ def test_saved_tensors_and_contexts_are_held_by_the_result():
     loss = Doubled.apply(middle.pow(2)).sum()
     context = loss.grad_fn.next_functions[0][0]
     assert {id(start), id(middle), id(context)} <= held_by(loss)
+
+
+def chain(length):
+    """Return results that each come from the one before, and what each saved: it is not kept."""
+    kept, saved = [torch.ones(10, requires_grad=True)], []
+    for _ in range(length):
+        inner = kept[-1].exp()
+        saved.append(inner.data_ptr())
+        kept.append(inner + 1)
+    return kept, saved
+
+
+def owners_of(kept):
+    owners = {}
+    for row in rows_of(*kept):
+        owners.setdefault(row.address, set()).add(row.position)
+    return owners
+
+
+def test_what_few_results_share_is_told_for_each():
+    kept, saved = chain(5)
+    owners = owners_of(kept)
+    for number, address in enumerate(saved):
+        assert owners[address] == set(range(number + 1, 6))
+
+
+def test_a_long_chain_of_kept_results_takes_linear_work():
+    kept, saved = chain(400)
+    owners = owners_of(kept)
+    assert all(len(owners[address]) >= 2 for address in saved[:-1])
+    # Each result tells its own block, and what eight others keep of it.
+    assert sum(map(len, owners.values())) <= 400 * 12

@@ -39,5 +39,7 @@ const SectionName section_names[SECTION_COUNT] = {
     [NATIVE_NODE] = {"native_node", 'I'},
     [NATIVE_DEVICE] = {"native_device", 'I'},
     [NATIVE_LIBRARY] = {"native_library", 'I'},
+    [RESIDENT_NODE] = {"resident_node", 'I'},
+    [RESIDENT_BYTES] = {"resident_bytes", 'Q'},
     [NATIVE_NOTES] = {"native_notes", 'B'},
 };

@@ -79,6 +79,21 @@ typedef struct { /* Modules/_io/stringio.c: how every version begins */
 
 enum { TEXT_REALIZED = 1, TEXT_ACCUMULATING = 2 };
 
+typedef struct { /* Modules/_io/bufferedio.c: the same from 3.11 to 3.15 */
+    PyObject_HEAD
+    PyObject *raw;
+    int ok, detached, readable, writable;
+    char finalizing;
+    int checks_closed;
+    off_t position;
+    char *buffer;
+    off_t buffer_position, raw_position, read_end, write_position, write_end;
+    void *lock;
+    unsigned long owner;
+    Py_ssize_t buffer_bytes, buffer_mask; /* 0 unless the size is a power of two */
+    PyObject *dict, *weak_references;
+} BufferedFile;
+
 typedef struct { /* Modules/_threadmodule.c, up to 3.12 */
     PyObject_HEAD
     void *lock;
@@ -129,43 +144,6 @@ typedef struct { /* Modules/mmapmodule.c */
     Py_ssize_t exports;
     int descriptor; /* -1: anonymous memory */
 } Mapping;
-
-typedef struct { /* zlib.h: z_stream */
-    void *next_in;
-    unsigned avail_in;
-    unsigned long total_in;
-    void *next_out;
-    unsigned avail_out;
-    unsigned long total_out;
-    const char *message;
-    void *state;
-} DeflateStream;
-
-typedef struct { /* Modules/zlibmodule.c: how compobject begins */
-    PyObject_HEAD
-    DeflateStream stream;
-} DeflateObject;
-
-typedef struct { /* deflate.h of zlib 1.2 and 1.3: how deflate_state begins */
-    DeflateStream *stream;
-    int status;
-    char *pending;
-    unsigned long pending_bytes;
-    char *pending_out;
-    unsigned long pending_count;
-    int wrap;
-    void *header;
-    unsigned long header_index;
-    unsigned char method;
-    int last_flush;
-    unsigned window_bytes, window_bits, window_mask;
-    char *window;
-    unsigned long window_size;
-    unsigned short *previous, *head;
-    unsigned hash, hash_size, hash_bits, hash_mask;
-} DeflateState;
-
-enum { DEFLATE_STATE_BYTES = 5936, DEFLATE_METHOD = 8 };
 
 enum { ARRAY_C_ORDER = 1, ARRAY_F_ORDER = 2, ARRAY_OWNS_DATA = 4, ARRAY_OF_OBJECTS = 17 };
 

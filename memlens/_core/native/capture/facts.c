@@ -8,6 +8,8 @@
 #include "base/lookup.h"
 #include "base/text.h"
 
+#include <unistd.h>
+
 traverseproc
 find_python_traverse(void)
 {
@@ -129,6 +131,7 @@ make_frame_objects(PyThreadState *first)
 static int
 read_process(Facts *facts)
 {
+    facts->process = getpid();
     facts->thread = PyThreadState_Get();
     facts->first_thread = compat_first_thread(facts->thread->interp);
     if (make_frame_objects(facts->first_thread) < 0) { /* first: what follows is borrowed */

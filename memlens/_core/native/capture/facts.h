@@ -4,8 +4,11 @@
 
 #include "base/compat.h"
 
+#include <sys/types.h>
+
 /* All pointers are borrowed. */
 typedef struct {
+    pid_t process; /* whose heap it is */
     int numpy_major;
     traverseproc python_traverse; /* of all classes made by a class statement */
     PyObject *modules;
@@ -25,6 +28,7 @@ typedef struct {
     PyObject *native_types; /* a tuple of types that adapters measure, or NULL */
     PyObject *measure;      /* what asks the adapters */
     int measure_milliseconds; /* how long a forked capture waits for it */
+    Py_ssize_t measure_bytes; /* ... and how much it reads of it */
     PyObject *measured;     /* a list of the objects that were measured before the capture, or NULL */
     const char *chunks;     /* ... and what it sent: see native_chunks.c */
     size_t chunk_bytes;

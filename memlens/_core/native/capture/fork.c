@@ -14,7 +14,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MEASURE_MILLISECONDS = 10000 }; /* for the adapters of all libraries together */
+/* For the adapters of all libraries together. */
+enum { MEASURE_MILLISECONDS = 10000, MEASURE_BYTES = 1 << 28 };
 
 /* Fork without the handlers of pthread_atfork: they stop thread pools and take locks, and the child
  * uses nothing that they protect; the process that asks adapters may, and is killed if it hangs (see
@@ -111,22 +112,23 @@ capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
     static char *names[]
         = {"file_fd",     "progress_fd", "facts_fd",     "values",  "own_prefix",
            "skip_frames", "more",        "native_types", "measure",
-           "measure_milliseconds", NULL};
+           "measure_milliseconds", "measure_bytes", NULL};
     ModuleState *state = module_state(module);
     PyObject *own_prefix = NULL, *more = NULL, *native_types = NULL, *measure = NULL;
-    Py_ssize_t skip_frames = 0;
+    Py_ssize_t skip_frames = 0, measure_bytes = MEASURE_BYTES;
     int values = 0, measure_milliseconds = MEASURE_MILLISECONDS, files[3];
     Facts facts;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!O!Oi:fork_capture", names, &files[0],
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "iii|$pUnO!O!Oin:fork_capture", names, &files[0],
                                      &files[1], &files[2], &values, &own_prefix, &skip_frames,
                                      &PyTuple_Type, &more, &PyTuple_Type, &native_types, &measure,
-                                     &measure_milliseconds)) {
+                                     &measure_milliseconds, &measure_bytes)) {
         return NULL;
     }
     int was_on = PyGC_Disable(), failed;
     failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
     set_adapters(&facts, native_types, measure);
     facts.measure_milliseconds = measure_milliseconds;
+    facts.measure_bytes = measure_bytes;
     PyObject *pid = failed ? NULL : fork_with(&facts, files, more);
     if (was_on) {
         PyGC_Enable();

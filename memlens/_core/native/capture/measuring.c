@@ -124,8 +124,9 @@ now_milliseconds(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Read until the other end is closed or the time is over. */
-static void
+/* Read until the other end is closed or the time is over. Returns 0 if there was more than may be
+ * read: the memory is that of the child, beside the service. */
+static int
 read_for(Capture *capture, int fd, Buffer *chunks)
 {
     int64_t end = now_milliseconds() + capture->facts.measure_milliseconds, left;
@@ -136,21 +137,25 @@ read_for(Capture *capture, int fd, Buffer *chunks)
             continue;
         }
         if (count <= 0) {
-            return;
+            return 1;
+        }
+        if (chunks->size >= (size_t)capture->facts.measure_bytes) {
+            return 0;
         }
         if (buffer_reserve(chunks, READ_BYTES) < 0) {
             capture->failed = 1;
-            return;
+            return 1;
         }
         ssize_t done = read(fd, chunks->data + chunks->size, READ_BYTES);
         if (done < 0 && errno == EINTR) {
             continue;
         }
         if (done <= 0) {
-            return;
+            return 1;
         }
         chunks->size += (size_t)done;
     }
+    return 1;
 }
 
 /* Note how the process ended, unless it ended well: an adapter may not have noted anything. */
@@ -164,6 +169,15 @@ note_end(Capture *capture, const char *state)
 }
 
 static void
+stop(Capture *capture, pid_t pid, const char *state)
+{
+    kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    note_end(capture, state);
+}
+
+static void
 wait_for(Capture *capture, pid_t pid)
 {
     int status = 0;
@@ -173,10 +187,7 @@ wait_for(Capture *capture, pid_t pid)
         ended = waitpid(pid, &status, WNOHANG);
     }
     if (ended == 0) {
-        kill(pid, SIGKILL);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-        }
-        note_end(capture, "did not end");
+        stop(capture, pid, "did not end");
     }
     else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         note_end(capture, WIFSIGNALED(status) ? "crashed" : "failed");
@@ -199,8 +210,12 @@ measure_apart(Capture *capture, Buffer *chunks)
         }
         close(ends[1]);
         if (pid > 0) {
-            read_for(capture, ends[0], chunks);
-            wait_for(capture, pid);
+            if (read_for(capture, ends[0], chunks)) {
+                wait_for(capture, pid);
+            }
+            else {
+                stop(capture, pid, "sent too much");
+            }
         }
         close(ends[0]);
     }

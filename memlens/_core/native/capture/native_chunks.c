@@ -57,13 +57,50 @@ measured_index(Capture *capture, uint64_t position)
     return index;
 }
 
+/* Whether bytes are UTF-8 as Python decodes it: the shortest form, no surrogates. */
+static int
+is_utf8(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length;) {
+        unsigned char first = (unsigned char)text[i++];
+        int more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+        if (more == 0) {
+            continue;
+        }
+        uint32_t number = first & (0x3fu >> more);
+        if (first < 0xc2 || first > 0xf4 || length - i < (size_t)more) {
+            return 0;
+        }
+        for (int k = 0; k < more; k++, i++) {
+            if (((unsigned char)text[i] & 0xc0) != 0x80) {
+                return 0;
+            }
+            number = number << 6 | ((unsigned char)text[i] & 0x3f);
+        }
+        if ((more == 2 && (number < 0x800 || (number >= 0xd800 && number < 0xe000)))
+            || (more == 3 && (number < 0x10000 || number > 0x10ffff))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Whether a note is one line of text that can be an object of JSON; no note is one as well. */
+static int
+is_note(const char *note, size_t length)
+{
+    return length == 0
+           || (note[0] == '{' && note[length - 1] == '}' && memchr(note, '\n', length) == NULL
+               && is_utf8(note, length));
+}
+
 static int
 take_names(Capture *capture, Reader *reader, uint32_t count, Buffer *names)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t length;
         const char *text = take_number(reader, &length) < 0 ? NULL : take(reader, length);
-        if (text == NULL) {
+        if (text == NULL || !is_utf8(text, length)) {
             return -1;
         }
         uint32_t number = strings_add(&capture->strings, text, length);
@@ -79,8 +116,7 @@ static void
 add_row(Capture *capture, const uint64_t *numbers, const Buffer *names)
 {
     uint32_t owner = measured_index(capture, numbers[0]);
-    size_t name_count = names->size / sizeof(uint32_t);
-    if (owner == NODE_NONE || numbers[3] >= name_count || numbers[4] >= name_count) {
+    if (owner == NODE_NONE) {
         return;
     }
     NativeRow row = {
@@ -94,7 +130,28 @@ add_row(Capture *capture, const uint64_t *numbers, const Buffer *names)
     PUSH_ROW(capture, &capture->native_rows, row);
 }
 
-/* Returns -1 if the chunk is not complete. */
+static void
+row_at(const char *rows, uint32_t row, uint64_t *numbers)
+{
+    memcpy(numbers, rows + (size_t)row * ROW_NUMBERS * sizeof *numbers, ROW_NUMBERS * sizeof *numbers);
+}
+
+/* Whether all rows name a device and a library that the chunk has. */
+static int
+names_are_there(const char *rows, uint32_t row_count, uint32_t name_count)
+{
+    for (uint32_t i = 0; i < row_count; i++) {
+        uint64_t numbers[ROW_NUMBERS];
+        row_at(rows, i, numbers);
+        if (numbers[3] >= name_count || numbers[4] >= name_count) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Returns -1, and takes nothing from it, if the chunk is not complete or has a rest, or if it names
+ * what it has not. */
 static int
 read_chunk(Capture *capture, Reader reader, Buffer *names)
 {
@@ -108,12 +165,13 @@ read_chunk(Capture *capture, Reader reader, Buffer *names)
     size_t row_bytes = (size_t)header[1] * ROW_NUMBERS * sizeof(uint64_t);
     if ((rows = take(&reader, row_bytes)) == NULL
         || take_names(capture, &reader, header[0], names) < 0
-        || (note = take(&reader, header[2])) == NULL) {
+        || (note = take(&reader, header[2])) == NULL || reader.left > 0
+        || !is_note(note, header[2]) || !names_are_there(rows, header[1], header[0])) {
         return -1;
     }
     for (uint32_t i = 0; i < header[1]; i++) {
         uint64_t numbers[ROW_NUMBERS];
-        memcpy(numbers, rows + i * sizeof numbers, sizeof numbers);
+        row_at(rows, i, numbers);
         add_row(capture, numbers, names);
     }
     if (header[2] != 0) {

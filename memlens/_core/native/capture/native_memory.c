@@ -24,8 +24,8 @@ mapping_memory(Capture *capture, PyObject *object)
 {
     const Mapping *mapping = (const Mapping *)object;
     if (mapping->data != NULL && mapping->bytes > 0) {
-        const char *device = mapping->descriptor < 0 ? "cpu" : "mapped";
-        add_native(capture, capture->index, OF_OBJECT, mapping->data, (uint64_t)mapping->bytes,
+        const char *device = mapping->descriptor < 0 ? "cpu" : "mapped"; /* at first */
+        add_native(capture, capture->index, OF_MAPPING, mapping->data, (uint64_t)mapping->bytes,
                    device, "mmap");
     }
 }
@@ -88,24 +88,15 @@ array_view_memory(Capture *capture, PyObject *object)
     add_native(capture, owner, OF_VIEW, (const void *)(uintptr_t)start, end - start, "cpu", "numpy");
 }
 
-/* The state of a compressor: its own bytes, the window twice, a link for each byte of the window, the
- * heads of chains, and what is pending. Another zlib may have another state, which is not read. */
 void
-compressor_memory(Capture *capture, PyObject *object)
+file_buffer_memory(Capture *capture, PyObject *object)
 {
-    const DeflateStream *stream = &((const DeflateObject *)object)->stream;
-    const DeflateState *state = stream->state;
-    if (state == NULL || state->stream != stream || state->method != DEFLATE_METHOD
-        || state->window_bits < 8 || state->window_bits > 15
-        || state->window_bytes != 1u << state->window_bits
-        || state->window_mask != state->window_bytes - 1 || state->hash_bits < 8
-        || state->hash_bits > 16 || state->hash_size != 1u << state->hash_bits
-        || state->hash_mask != state->hash_size - 1 || state->pending_bytes > 1u << 20) {
-        return;
+    const BufferedFile *file = (const BufferedFile *)object;
+    Py_ssize_t bytes = file->buffer_bytes;
+    Py_ssize_t mask = bytes > 0 && (bytes & (bytes - 1)) == 0 ? bytes - 1 : 0;
+    if (file->buffer != NULL && bytes > 0 && file->buffer_mask == mask) {
+        capture->size += (uint64_t)bytes;
     }
-    uint64_t bytes = DEFLATE_STATE_BYTES + (uint64_t)state->window_bytes * 4
-                     + (uint64_t)state->hash_size * 2 + state->pending_bytes;
-    add_native(capture, capture->index, OF_OBJECT, NULL, bytes, "cpu", "zlib");
 }
 
 /* What is written is put together by a writer that shows neither its text nor how many bytes a

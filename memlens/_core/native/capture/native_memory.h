@@ -9,7 +9,8 @@ void mapping_memory(Capture *capture, PyObject *object);      /* mmap */
 void exported_memory(Capture *capture, PyObject *object);     /* what a memoryview shows */
 void array_view_memory(Capture *capture, PyObject *object);   /* numpy */
 
-void compressor_memory(Capture *capture, PyObject *object);   /* zlib */
+/* The buffer of a file, which is part of its own size. */
+void file_buffer_memory(Capture *capture, PyObject *object);
 
 /* The text of a StringIO, which is part of its own size. */
 void text_buffer_memory(Capture *capture, PyObject *object);

@@ -40,6 +40,7 @@ int
 capture_run(Capture *capture)
 {
     read_objects(capture);
+    capture->failed |= capture->strings.failed;
     if (!capture->failed) {
         read_measured(capture);
     }

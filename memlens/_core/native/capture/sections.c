@@ -192,6 +192,8 @@ take_sections(Capture *capture, Buffer *sections)
     move(&sections[NATIVE_NODE], &capture->native_node);
     move(&sections[NATIVE_DEVICE], &capture->native_device);
     move(&sections[NATIVE_LIBRARY], &capture->native_library);
+    move(&sections[RESIDENT_NODE], &capture->resident_node);
+    move(&sections[RESIDENT_BYTES], &capture->resident_bytes);
     move(&sections[NATIVE_NOTES], &capture->native_notes);
     return 0;
 }

@@ -47,7 +47,7 @@ capture_free(Capture *capture)
         &capture->prefix_node, &capture->prefix_hash, &capture->block_node, &capture->block_address,
         &capture->native_rows, &capture->native_owners, &capture->native_edges,
         &capture->native_node, &capture->native_device, &capture->native_library,
-        &capture->native_notes,
+        &capture->resident_node, &capture->resident_bytes, &capture->native_notes,
         &capture->frames, &capture->roots, &capture->hidden, &capture->borrowed,
         &capture->hidden_frames, &capture->module_files, &capture->closures, &capture->mentions,
         &capture->relabel, &capture->stack, &capture->scratch, &capture->text,

@@ -48,7 +48,7 @@ typedef struct {
     uint64_t value;
 } SparseRow;
 
-/* A block of native memory that an object holds: see native_blocks.c. */
+/* A block of native memory that an object holds: see native_rows.h. */
 typedef struct {
     uint64_t address; /* 0: unknown, and of this object alone */
     uint64_t bytes;
@@ -60,7 +60,8 @@ typedef struct {
 enum {
     OF_OBJECT = 0,  /* read from the object that owns it */
     OF_VIEW = 1,    /* read from a view: counts where nothing else tells of this memory */
-    OF_ADAPTER = 2  /* told by an adapter of the library */
+    OF_ADAPTER = 2, /* told by an adapter of the library */
+    OF_MAPPING = 3  /* read from the object that owns it: see native_mappings.c */
 };
 
 typedef struct {
@@ -110,6 +111,8 @@ struct Capture {
     Buffer native_owners; /* u32 index: the objects that adapters measure */
     Buffer native_edges;  /* NativeEdge */
     Buffer native_node, native_device, native_library; /* u32 */
+    Buffer resident_node; /* u32 */
+    Buffer resident_bytes; /* u64 */
     Buffer native_notes;  /* text */
     uint8_t block_filter[BLOCK_FILTER_BITS / 8]; /* see blocks.c */
     Buffer frames;     /* FrameRow */

@@ -9,6 +9,7 @@
 #if MEMLENS_SUPPORTED
 
 #include "capture/types.h"
+#include "base/streams.h"
 #include "base/structures.h"
 #include "capture/edges_classes.h"
 #include "capture/edges_dicts.h"
@@ -19,6 +20,7 @@
 #include "capture/edges_stdlib.h"
 #include "capture/edges_values.h"
 #include "capture/native_memory.h"
+#include "capture/native_streams.h"
 
 /* The fields of futures and tasks lie elsewhere in each version, so their getters are asked. */
 static const char *const future_getters[] = {"_loop",       "_result",           "_exception",
@@ -101,7 +103,15 @@ static const KnownType known[] = {
     {.name = "_ctypes.Array", .least_bytes = sizeof(ForeignData), .memory = foreign_data_memory},
     {.name = "_ctypes.Structure", .least_bytes = sizeof(ForeignData), .memory = foreign_data_memory},
     {.name = "_ctypes.Union", .least_bytes = sizeof(ForeignData), .memory = foreign_data_memory},
-    {.name = "zlib.Compress", .least_bytes = sizeof(DeflateObject), .memory = compressor_memory},
+    {.name = "zlib.Compress", .least_bytes = sizeof(ZlibObject), .memory = deflate_memory},
+    {.name = "zlib.Decompress", .least_bytes = sizeof(ZlibObject), .memory = inflate_memory},
+    {.name = "zlib._ZlibDecompressor",
+     .least_bytes = sizeof(ZlibReader),
+     .memory = zlib_reader_memory},
+    {.name = "_bz2.BZ2Compressor", .least_bytes = sizeof(BzipObject), .memory = bzip_memory},
+    {.name = "_bz2.BZ2Decompressor",
+     .least_bytes = sizeof(BzipReader),
+     .memory = bzip_reader_memory},
     {.name = "mmap.mmap", .least_bytes = sizeof(Mapping), .memory = mapping_memory},
     {.name = "managedbuffer",
      .least_bytes = sizeof(_PyManagedBufferObject),
@@ -130,9 +140,21 @@ static const KnownType known[] = {
 #endif
     {.name = "_io.FileIO", .finish_kind = BY_GETTER, .finish_name = "closed"},
     {.name = "_io.TextIOWrapper", .finish_kind = BY_INNER, .finish_name = "buffer"},
-    {.name = "_io.BufferedReader", .finish_kind = BY_INNER, .finish_name = "raw"},
-    {.name = "_io.BufferedWriter", .finish_kind = BY_INNER, .finish_name = "raw"},
-    {.name = "_io.BufferedRandom", .finish_kind = BY_INNER, .finish_name = "raw"},
+    {.name = "_io.BufferedReader",
+     .least_bytes = sizeof(BufferedFile),
+     .memory = file_buffer_memory,
+     .finish_kind = BY_INNER,
+     .finish_name = "raw"},
+    {.name = "_io.BufferedWriter",
+     .least_bytes = sizeof(BufferedFile),
+     .memory = file_buffer_memory,
+     .finish_kind = BY_INNER,
+     .finish_name = "raw"},
+    {.name = "_io.BufferedRandom",
+     .least_bytes = sizeof(BufferedFile),
+     .memory = file_buffer_memory,
+     .finish_kind = BY_INNER,
+     .finish_name = "raw"},
     {.name = "_socket.socket", .finish_kind = BY_DESCRIPTOR},
 };
 

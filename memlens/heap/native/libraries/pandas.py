@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
-from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.blocks import Block
 
 __all__ = ("ADAPTERS",)
 
 
-def _blocks_of_table(table: Any) -> tuple[NativeBlock, ...]:
-    return (NativeBlock(0, table.sizeof()),)
+def _blocks_of_table(table: Any) -> tuple[Block, ...]:
+    return ((0, table.sizeof(), "cpu"),)
 
 
 ADAPTERS = LibraryAdapters(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
-from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.blocks import Block
 from memlens.heap.native.libraries._arrow_stream import address_of_values
 
 __all__ = ("ADAPTERS",)
@@ -18,7 +18,7 @@ __all__ = ("ADAPTERS",)
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1}  # of the modes with other than four bytes
 
 
-def _blocks_of_image(core: Any) -> tuple[NativeBlock, ...]:
+def _blocks_of_image(core: Any) -> tuple[Block, ...]:
     mode = core.mode
     width, height = core.size
     pixel_bytes = _PIXEL_BYTES.get(mode) or (2 if mode.startswith(("I;16", "BGR;1")) else 4)
@@ -29,7 +29,7 @@ def _blocks_of_image(core: Any) -> tuple[NativeBlock, ...]:
             address = address_of_values(offer())
         except ValueError:
             pass  # the rows are not contiguous
-    return (NativeBlock(address, width * height * pixel_bytes),)
+    return ((address, width * height * pixel_bytes, "cpu"),)
 
 
 ADAPTERS = LibraryAdapters(

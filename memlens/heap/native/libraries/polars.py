@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
-from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.blocks import Block
 from memlens.heap.native.libraries._arrow_stream import Schema, Stream
 
 __all__ = ("ADAPTERS",)
@@ -19,12 +19,12 @@ __all__ = ("ADAPTERS",)
 _CODE_BYTES = {"C": 1, "S": 2, "I": 4}
 
 
-def _blocks_of_series(series: Any) -> Iterable[NativeBlock]:
+def _blocks_of_series(series: Any) -> Iterable[Block]:
     capsule = series.__arrow_c_stream__(None)
     stream = Stream(capsule)
     schema = stream.schema()
     if not _is_copied(schema):
-        return stream.blocks(schema)
+        return stream.blocks(schema, series.n_chunks())
     if schema.dictionary is not None:
         return _blocks_of_codes(series, _CODE_BYTES[schema.format])
     if schema.format == "+s":
@@ -40,7 +40,7 @@ def _is_copied(schema: Schema) -> bool:
     return categorical or any(map(_is_copied, schema.children))
 
 
-def _blocks_of_codes(series: Any, code_bytes: int) -> Iterator[NativeBlock]:
+def _blocks_of_codes(series: Any, code_bytes: int) -> Iterator[Block]:
     # A series of a single chunk is not changed by this, and has a pointer without a copy.
     chunks = [series.clone()]
     if series.n_chunks() > 1:
@@ -48,10 +48,10 @@ def _blocks_of_codes(series: Any, code_bytes: int) -> Iterator[NativeBlock]:
     for chunk in chunks:
         length = chunk.len()
         if length:
-            yield NativeBlock(chunk.as_single_ptr(), length * code_bytes)
+            yield chunk.as_single_ptr(), length * code_bytes, "cpu"
 
 
-def _blocks_of_frame(frame: Any) -> Iterator[NativeBlock]:
+def _blocks_of_frame(frame: Any) -> Iterator[Block]:
     for series in frame.get_columns():
         yield from _blocks_of_series(series)
 

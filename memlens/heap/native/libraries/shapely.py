@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
-from memlens.heap.native.blocks import NativeBlock
+from memlens.heap.native.blocks import Block
 
 __all__ = ("ADAPTERS",)
 
@@ -23,27 +23,27 @@ _TREE_ITEM_BYTES = 95
 _POINT, _POLYGON, _MULTI_POINT, _MULTI_POLYGON = 0, 3, 4, 6
 
 
-def _blocks_of_geometry(geometry: Any) -> tuple[NativeBlock, ...]:
+def _blocks_of_geometry(geometry: Any) -> tuple[Block, ...]:
     lib = sys.modules["shapely.lib"]
     kind = int(lib.get_type_id(geometry))
     if kind == _POINT:
-        return (NativeBlock(0, _PART_BYTES),)
+        return ((0, _PART_BYTES, "cpu"),)
     size = int(lib.get_num_coordinates(geometry)) * _COORDINATE_BYTES
     if kind < _POLYGON:
-        return (NativeBlock(0, size + _PART_BYTES),)
+        return ((0, size + _PART_BYTES, "cpu"),)
     if kind == _POLYGON:
         rings = 1 + int(lib.get_num_interior_rings(geometry))
-        return (NativeBlock(0, size + _SURFACE_BYTES + rings * _PART_BYTES),)
+        return ((0, size + _SURFACE_BYTES + rings * _PART_BYTES, "cpu"),)
     parts = int(lib.get_num_geometries(geometry))
     if kind == _MULTI_POINT:  # the coordinate of a point is in the point
-        return (NativeBlock(0, _COLLECTION_BYTES + parts * _PART_BYTES),)
+        return ((0, _COLLECTION_BYTES + parts * _PART_BYTES, "cpu"),)
     if kind == _MULTI_POLYGON:
         size += parts * _SURFACE_BYTES
-    return (NativeBlock(0, size + _COLLECTION_BYTES + parts * _PART_BYTES),)
+    return ((0, size + _COLLECTION_BYTES + parts * _PART_BYTES, "cpu"),)
 
 
-def _blocks_of_tree(tree: Any) -> tuple[NativeBlock, ...]:
-    return (NativeBlock(0, tree.count * _TREE_ITEM_BYTES),)
+def _blocks_of_tree(tree: Any) -> tuple[Block, ...]:
+    return ((0, tree.count * _TREE_ITEM_BYTES, "cpu"),)
 
 
 _GEOMETRIES = {

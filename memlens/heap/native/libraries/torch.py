@@ -12,15 +12,16 @@ there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
-from memlens.heap.native.blocks import NativeBlock, held_object
+from memlens.heap.native.blocks import Block, held_object
 
 __all__ = ("ADAPTERS",)
 
 _MAX_GRAPH_NODES = 10_000  # of the autograd graph behind one tensor
+_MAX_OWNERS = 8  # of a node of the autograd graph, that are stated with all behind it
 _COMPRESSED = {  # the layout of a sparse tensor: the functions for its parts
     "torch.sparse_coo": ("_indices", "_values"),
     "torch.sparse_csr": ("crow_indices", "col_indices", "values"),
@@ -30,14 +31,26 @@ _COMPRESSED = {  # the layout of a sparse tensor: the functions for its parts
 }
 
 
-def _blocks_of_storage(storage: Any) -> tuple[NativeBlock, ...]:
-    device = storage.device
-    if device.type == "meta":
-        return ()
-    return (NativeBlock(storage.data_ptr(), storage.nbytes(), str(device)),)
+_Blocks = set[Block]
 
 
-def _blocks_of_tensor(tensor: Any) -> list[NativeBlock]:
+class _Names(dict[Any, str]):
+    """The names of devices: ``cpu``, ``cuda:0``; ``""`` of one without memory."""
+
+    def __missing__(self, device: Any) -> str:
+        name = self[device] = "" if device.type == "meta" else str(device)
+        return name
+
+
+_name_of = _Names()
+
+
+def _blocks_of_storage(storage: Any) -> tuple[Block, ...]:
+    name = _name_of[storage.device]
+    return ((storage.data_ptr(), storage.nbytes(), name),) if name else ()
+
+
+def _blocks_of_tensor(tensor: Any) -> list[Block]:
     torch = sys.modules["torch"]
     with torch._C.DisableTorchFunction():
         blocks = _data_blocks(torch, tensor)
@@ -52,7 +65,7 @@ def _blocks_of_tensor(tensor: Any) -> list[NativeBlock]:
         return blocks
 
 
-def _data_blocks(torch: Any, tensor: Any) -> list[NativeBlock]:
+def _data_blocks(torch: Any, tensor: Any) -> list[Block]:
     """Return the blocks of the elements of a tensor, without its gradient."""
     base = torch._C.TensorBase
     layout = tensor.layout
@@ -61,11 +74,10 @@ def _data_blocks(torch: Any, tensor: Any) -> list[NativeBlock]:
             storage = base.untyped_storage(tensor)
         except (NotImplementedError, RuntimeError):
             return []  # a wrapper of torch.func has no storage
-        device = storage.device
-        if device.type == "meta":
+        name = _name_of[storage.device]
+        if not name:
             return []
-        block = NativeBlock(storage.data_ptr(), storage.nbytes(), str(device))
-        return [block, held_object(storage)]
+        return [(storage.data_ptr(), storage.nbytes(), name), held_object(storage)]
     names = _COMPRESSED.get(str(layout))
     without_modes = getattr(torch._C, "_DisableTorchDispatch", None)
     if names is None or without_modes is None:
@@ -75,63 +87,100 @@ def _data_blocks(torch: Any, tensor: Any) -> list[NativeBlock]:
     return [block for part in parts for block in _data_blocks(torch, part)]
 
 
-def _blocks_of_graph(tensor: Any) -> Iterable[NativeBlock]:
-    """Return the blocks and objects that the autograd graph behind a tensor holds."""
-    torch = sys.modules["torch"]
-    with torch._C.DisableTorchFunction():
-        first = tensor.grad_fn
-        return () if first is None else _walk_graph(torch, first)
+def _make_blocks_of_graph() -> Callable[[Any], Iterable[Block]]:
+    graphs = _Graphs()
+
+    def blocks_of_graph(tensor: Any) -> Iterable[Block]:
+        """Return the blocks and objects that the autograd graph behind a tensor holds."""
+        torch = sys.modules["torch"]
+        with torch._C.DisableTorchFunction():
+            first = tensor.grad_fn
+            return () if first is None else graphs.walk(torch, first)
+
+    return blocks_of_graph
 
 
-def _walk_graph(torch: Any, first: Any) -> list[NativeBlock]:
-    blocks: set[NativeBlock] = set()
-    seen = {id(first): first}
-    waiting = [first]
-    while waiting:
-        node = waiting.pop()
+class _Graphs:
+    """The autograd graphs that tensors of one capture have behind them.
+
+    Each result that a program keeps has those of all before it behind it. So no more than
+    `_MAX_OWNERS` tensors state what a node and those behind it hold; any other states what the
+    first of such nodes on its way holds, and goes no further.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[int, Any] = {}  # kept, so that their identities stay theirs
+        self._owner_counts: dict[int, int] = {}
+        self._held: dict[int, _Blocks] = {}
+        self._readers: dict[type, tuple[Any, ...]] = {}
+
+    def walk(self, torch: Any, first: Any) -> _Blocks:
+        """Return what a node and those behind it hold."""
+        blocks: _Blocks = set()
+        counts = self._owner_counts
+        seen = {id(first)}
+        waiting = [first]
+        while waiting:
+            node = waiting.pop()
+            key = id(node)
+            if key not in self._nodes:
+                self._nodes[key] = node
+                self._held[key] = self._blocks_of_node(torch, node)
+            blocks |= self._held[key]
+            count = counts[key] = counts.get(key, 0) + 1
+            if count > _MAX_OWNERS:
+                continue
+            for other, _ in node.next_functions:
+                if other is not None and id(other) not in seen and len(seen) < _MAX_GRAPH_NODES:
+                    seen.add(id(other))
+                    waiting.append(other)
+        return blocks
+
+    def _blocks_of_node(self, torch: Any, node: Any) -> _Blocks:
+        blocks: _Blocks = set()
         if issubclass(type(node), torch._C._FunctionBase):
             blocks.add(held_object(node))  # the context of a function of the program
-        for tensor in _tensors_of_node(torch, node):
-            blocks.add(held_object(tensor))
-            blocks.update(_data_blocks(torch, tensor))
-        for other, _ in node.next_functions:
-            if other is not None and id(other) not in seen and len(seen) < _MAX_GRAPH_NODES:
-                seen[id(other)] = other
-                waiting.append(other)
-    return list(blocks)
+        exact = (torch.Tensor, torch.nn.Parameter)
+        for value in self._values_of_node(torch, node, exact):
+            for tensor in value if type(value) is tuple else (value,):
+                if type(tensor) in exact:
+                    blocks.add(held_object(tensor))
+                    blocks.update(_data_blocks(torch, tensor))
+        return blocks
 
+    def _values_of_node(self, torch: Any, node: Any, exact: tuple[type, ...]) -> list[Any]:
+        """Return what a node of the autograd graph holds itself: tensors, tuples or something else.
 
-def _tensors_of_node(torch: Any, node: Any) -> Iterator[Any]:
-    """Yield the tensors that a node of the autograd graph holds itself.
-
-    A saved tensor is read as it is stored. Where the program has hooks for saved tensors, that is what
-    the hooks made: a tensor, a tuple with one, or something that is not looked into.
-    """
-    kind = type(node)
-    is_function = issubclass(kind, torch._C._FunctionBase)  # of the program, written in Python
-    namespace = vars(torch._C._FunctionBase if is_function else kind)
-    stored: list[Any] = []
-    for name, descriptor in namespace.items():
-        if name.startswith("_raw_saved_"):
+        A saved tensor is read as it is stored. Where the program has hooks for saved tensors, that is
+        what the hooks made: a tensor, a tuple with one, or something that is not looked into.
+        """
+        kind = type(node)
+        is_function = issubclass(kind, torch._C._FunctionBase)  # of the program, written in Python
+        stored: list[Any] = []
+        for reader in self._readers_of(torch._C._FunctionBase if is_function else kind):
             try:
-                saved = descriptor.__get__(node)
+                saved = reader(node)
             except RuntimeError:
                 continue  # backward() has released it
             for part in saved if type(saved) is tuple else (saved,):
                 stored.append(getattr(part, "data", None))  # older versions do not tell
-    if is_function:
-        stored += object.__getattribute__(node, "__dict__").values()
-    elif "variable" in namespace:  # a leaf, with its gradient
-        stored.append(node.variable)
-        stored.append(node.variable.grad if type(node.variable) in _exact(torch) else None)
-    for value in stored:
-        for part in value if type(value) is tuple else (value,):
-            if type(part) in _exact(torch):
-                yield part
+        if is_function:
+            stored += object.__getattribute__(node, "__dict__").values()
+        elif "variable" in vars(kind):  # a leaf, with its gradient
+            leaf = node.variable
+            stored += [leaf, leaf.grad if type(leaf) in exact else None]
+        return stored
 
-
-def _exact(torch: Any) -> tuple[type, ...]:
-    return (torch.Tensor, torch.nn.Parameter)
+    def _readers_of(self, kind: type) -> tuple[Any, ...]:
+        """Return what reads the saved tensors of the nodes of a type, which is one of torch's."""
+        readers = self._readers.get(kind)
+        if readers is None:
+            readers = self._readers[kind] = tuple(
+                descriptor.__get__
+                for name, descriptor in vars(kind).items()
+                if name.startswith("_raw_saved_")
+            )
+        return readers
 
 
 ADAPTERS = LibraryAdapters(
@@ -141,5 +190,5 @@ ADAPTERS = LibraryAdapters(
         "torch.nn.parameter.Parameter": _blocks_of_tensor,
         "torch.storage.UntypedStorage": _blocks_of_storage,
     },
-    later={"torch.Tensor": _blocks_of_graph},
+    later={"torch.Tensor": _make_blocks_of_graph},
 )

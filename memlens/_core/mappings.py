@@ -1,0 +1,107 @@
+"""Memory mappings of this process: what lies at an address, and which part of a range is resident.
+
+Linux lists the mappings in ``/proc/self/maps`` and tells in ``/proc/self/pagemap`` which pages are
+resident; elsewhere nothing is known. ``native_mappings.c`` does the same.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from bisect import bisect_right
+from collections.abc import Iterable
+
+__all__ = ("Mappings", "device_of_path", "read_mappings", "resident_bytes")
+
+# Shared memory has a path like a file, but takes memory until it is released; some anonymous mappings
+# have a path, too.
+_SHARED = ("/dev/shm/", "/memfd:", "/SYSV")
+_ANONYMOUS = ("/dev/zero", "/anon_huge")
+_MAX_PAGES = 1 << 22
+_PAGES_AT_ONCE = 1 << 14
+_ENTRY_BYTES = 8
+_PRESENT = 0x80  # in the highest byte of an entry, see the kernel's pagemap.rst
+
+
+class Mappings:
+    """The mappings of this process; ``lines`` are those of ``/proc/self/maps``."""
+
+    __slots__ = ("_devices", "_ends", "_starts")
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        rows = []
+        for line in lines:
+            fields = line.split(maxsplit=5)
+            start, _, end = fields[0].partition("-")
+            path = fields[5] if len(fields) == 6 else ""
+            rows.append((int(start, 16), int(end, 16), device_of_path(path)))
+        rows.sort()
+        self._starts = [start for start, _, _ in rows]
+        self._ends = [end for _, end, _ in rows]
+        self._devices = [device for _, _, device in rows]
+
+    def device_at(self, address: int) -> str | None:
+        """Return ``mapped`` (a file), ``shared`` or ``cpu`` (no file); None where nothing is mapped."""
+        row = bisect_right(self._starts, address) - 1
+        return self._devices[row] if row >= 0 and address < self._ends[row] else None
+
+
+def device_of_path(path: str) -> str:
+    """Return what a mapping with this path is: ``mapped`` (a file), ``shared`` or ``cpu`` (no file)."""
+    if path.startswith(_SHARED):
+        return "shared"
+    return "mapped" if path.startswith("/") and not path.startswith(_ANONYMOUS) else "cpu"
+
+
+def read_mappings() -> Mappings:
+    """Return the mappings of this process; none where the system does not list them."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as lines:
+            return Mappings(lines)
+    except OSError:
+        return Mappings(())
+
+
+def resident_bytes(ranges: Iterable[tuple[int, int]]) -> list[int | None]:
+    """Return how many bytes of each range (start, end) are resident; None where that is not known.
+
+    Ranges of more than 16 GiB together are not asked about.
+    """
+    try:
+        file = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return [None for _ in ranges]
+    left = _MAX_PAGES
+    found: list[int | None] = []
+    try:
+        for start, end in ranges:
+            pages = (end - start) // mmap.PAGESIZE + 2
+            if pages > left:
+                found.append(None)
+                continue
+            left -= pages
+            found.append(_resident_bytes(file, start, end))
+    finally:
+        os.close(file)
+    return found
+
+
+def _resident_bytes(file: int, start: int, end: int) -> int | None:
+    page_bytes = mmap.PAGESIZE
+    first, last = start // page_bytes, (end - 1) // page_bytes
+    present = bytearray()
+    for page in range(first, last + 1, _PAGES_AT_ONCE):
+        wanted = min(_PAGES_AT_ONCE, last + 1 - page) * _ENTRY_BYTES
+        try:
+            entries = os.pread(file, wanted, page * _ENTRY_BYTES)
+        except OSError:
+            return None
+        if len(entries) != wanted:
+            return None
+        present += bytes(
+            1 if flags & _PRESENT else 0 for flags in entries[_ENTRY_BYTES - 1 :: _ENTRY_BYTES]
+        )
+    total = present.count(1) * page_bytes
+    total -= (start - first * page_bytes) if present[0] else 0
+    total -= ((last + 1) * page_bytes - end) if present[-1] else 0
+    return total

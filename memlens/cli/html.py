@@ -1,0 +1,76 @@
+"""The command ``html``: writes one HTML file about snapshots and allocation profiles."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from memlens._text import format_bytes
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.cli.output import add_json, print_value
+from memlens.errors import SnapshotFileError
+from memlens.files import load
+from memlens.heap.snapshot import HeapSnapshot
+
+__all__ = ("add_html_command",)
+
+_DEFAULT_PATH = "memory-report.html"
+
+
+def add_html_command(commands: Any) -> None:
+    """Add the parser of the command to the subparsers of the command line."""
+    parser = commands.add_parser(
+        "html", help="write a report with pictures, as one HTML file, from saved files"
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="snapshots of one process, allocation profiles"
+    )
+    parser.add_argument(
+        "-o", "--output", default=_DEFAULT_PATH, metavar="PATH",
+        help=f"the file to write (default: {_DEFAULT_PATH})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--source",
+        action="store_true",
+        help="show a few lines of source around the site of each suspect, where the file is readable",
+    )
+    parser.add_argument(
+        "--baseline", metavar="FILE", help="say which suspects are new, known and gone"
+    )
+    add_json(parser)
+    parser.set_defaults(command=_html)
+
+
+def _html(arguments: argparse.Namespace) -> int:
+    from memlens.report.html.html_report import HtmlReport
+
+    snapshots, profiles = _loaded(arguments.files)
+    profiles.sort(key=lambda profile: profile.facts.started_at)
+    report = HtmlReport(
+        snapshots=snapshots,
+        allocations=profiles[-1] if profiles else None,
+        earlier_profiles=profiles[:-1],
+        source=arguments.source,
+        baseline=arguments.baseline,
+    )
+    size_bytes = report.write(arguments.output)
+    value = {"path": arguments.output, "size_bytes": size_bytes, "verdict": report.verdict}
+    text = f"{arguments.output}: {format_bytes(size_bytes)}\n{report.verdict}"
+    print_value(value, arguments.json, text)
+    return 0
+
+
+def _loaded(paths: list[str]) -> tuple[list[HeapSnapshot], list[AllocationProfile]]:
+    snapshots: list[HeapSnapshot] = []
+    profiles: list[AllocationProfile] = []
+    for path in paths:
+        value = load(path)
+        if isinstance(value, HeapSnapshot):
+            snapshots.append(value)
+        elif isinstance(value, AllocationProfile):
+            profiles.append(value)
+        else:
+            raise SnapshotFileError(
+                f"{path} is a file of allocation traces: an HTML report is of snapshots and profiles"
+            )
+    return snapshots, profiles

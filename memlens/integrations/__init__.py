@@ -1,0 +1,1 @@
+"""Integrations with the environments that programs run in."""

@@ -1,0 +1,332 @@
+"""Magics for IPython and notebooks: ``%%memory``, ``%why_alive`` and ``%leaks``.
+
+Load them with ``%load_ext memlens``. Nothing of IPython is imported before that.
+"""
+
+from __future__ import annotations
+
+import ast
+import shlex
+import sys
+from importlib import import_module
+from typing import Any
+
+from memlens import _core
+from memlens._frame import Frame
+from memlens._text import fitted, format_bytes, format_change
+from memlens.allocations.blocks.memory_block import MemoryBlock
+from memlens.allocations.blocks.result import BlockResult
+from memlens.errors import MemlensError, MissingExtraError
+from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
+from memlens.heap.graph.paths import RetentionPath
+from memlens.heap.live import Retention, why_alive
+from memlens.heap.snapshot import HeapSnapshot
+from memlens.integrations.cells import CellLog, cell_of_file, cell_text, current_cell
+from memlens.integrations.notebook_memory import NotebookMemory, kept_objects
+from memlens.leaks.leak_report import LeakReport, find_leaks
+from memlens.leaks.patterns.notebook import holder_of_ipython
+from memlens.process.reading import read_memory
+
+__all__ = ("Session", "load", "unload")
+
+_MAX_SNAPSHOTS = 8  # that %leaks keeps: the baseline and the latest ones
+_MIN_FOR_LEAKS = 3
+_MAX_PATHS = 10
+_sessions: dict[int, Session] = {}
+
+
+def load(shell: Any) -> None:
+    """Register the magics with an IPython shell: ``%load_ext memlens`` calls this.
+
+    Raises ``MissingExtraError`` if it is called outside of IPython.
+    """
+    if not hasattr(shell, "register_magic_function"):
+        raise MissingExtraError(
+            "load_ipython_extension needs an IPython shell: pip install memlens[notebook], then"
+            " %load_ext memlens in IPython or a notebook"
+        )
+    if id(shell) in _sessions:
+        return
+    session = _sessions[id(shell)] = Session(shell)
+    shell.register_magic_function(session.memory, "cell", "memory")
+    shell.register_magic_function(session.why_alive, "line", "why_alive")
+    shell.register_magic_function(session.leaks, "line", "leaks")
+    shell.events.register("post_run_cell", session.after_cell)
+
+
+def unload(shell: Any) -> None:
+    """Remove the magics and stop following cells: ``%unload_ext memlens`` calls this."""
+    session = _sessions.pop(id(shell), None)
+    if session is None:
+        return
+    shell.events.unregister("post_run_cell", session.after_cell)
+    session.stop()
+    magics = shell.magics_manager.magics
+    for kind, name in (("cell", "memory"), ("line", "why_alive"), ("line", "leaks")):
+        magics[kind].pop(name, None)
+
+
+class Session:
+    """The magics of one IPython shell and what they know of its cells."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._log = CellLog(shell)
+        self._snapshots: list[HeapSnapshot] = []
+        self._pending: Any = None  # the snapshot after the last cell, while its child works
+        self._looks = False  # this cell only asks: it is no step of the program
+        self._old: frozenset[int] | None = None
+        self._since: str | None = None
+
+    # -- %%memory --------------------------------------------------------------------------------
+
+    def memory(self, line: str, cell: str) -> Any:
+        """Measure the memory of a cell.
+
+        %%memory [--limit N] [--frames N]
+
+        Prints what the cell kept and its peak, in Python's allocators and those of numpy, and the
+        N lines (5) whose memory grew most. Tracing makes the cell slower.
+        """
+        __tracebackhide__ = True  # of IPython: its tracebacks begin with the cell
+        options = self._integers(line, {"--limit": 5, "--frames": 10})
+        block = self._checked(
+            lambda: MemoryBlock(
+                cell_text(current_cell(self._shell)),
+                limit=options["--limit"],
+                frames=options["--frames"],
+            )
+        )
+        before = read_memory().rss_bytes
+        steps = self._compiled(cell)
+        try:
+            with block:
+                value = self._run(steps)
+        finally:
+            self._display(self._with_cells(block.result))
+            after = read_memory().rss_bytes
+            change = format_change(after - before)
+            print(f"Resident memory: {change}, now {format_bytes(after)}")
+        return value
+
+    def _compiled(self, cell: str) -> list[Any]:
+        """Return code objects for a cell; the last one may be an expression, which is its value."""
+        shell = self._shell
+        source = shell.transform_cell(cell)
+        file = shell.compile.cache(source, current_cell(shell), raw_code=cell)
+        tree = shell.transform_ast(shell.compile.ast_parse(source, filename=file))
+        last: ast.Expression | None = None
+        if tree.body and isinstance(tree.body[-1], ast.Expr):
+            last = ast.Expression(tree.body.pop().value)
+        steps = [shell.compile(tree, file, "exec")]
+        if last is None or source.rstrip().endswith(";"):
+            return (
+                [*steps, None]
+                if last is None
+                else [*steps, shell.compile(last, file, "eval"), None]
+            )
+        return [*steps, shell.compile(last, file, "eval")]
+
+    def _run(self, steps: list[Any]) -> Any:
+        __tracebackhide__ = True
+        namespace = self._shell.user_ns
+        value = None
+        for step in steps:
+            value = None if step is None else eval(step, namespace)
+        return value
+
+    def _with_cells(self, result: BlockResult) -> BlockResult:
+        """Return a result whose frames name cells instead of the files that they are compiled as."""
+        lines = tuple(
+            row._replace(call_path=tuple(map(self._with_cell, row.call_path)))
+            for row in result.lines
+        )
+        return result._replace(lines=lines)
+
+    def _with_cell(self, frame: Frame) -> Frame:
+        return frame._replace(file=cell_of_file(self._shell, frame.file) or frame.file)
+
+    # -- %why_alive ------------------------------------------------------------------------------
+
+    def why_alive(self, line: str) -> None:
+        """Show what keeps an object alive.
+
+        %why_alive NAME
+
+        NAME is a name or an expression such as ``df`` or ``cache['key']``. Shows the names and cells
+        that hold the object, then the other paths to it, and how to release it.
+        """
+        self._looks = True
+        if not line.strip():
+            raise self._usage("%why_alive NAME: give a name or an expression")
+        # The object itself is in no variable here: this frame would be a holder.
+        address = id(self._shell.ev(line))
+        found = self._checked(lambda: why_alive(self._shell.ev(line), limit=_MAX_PATHS))
+        print("\n".join(self._why_text(address, found)))
+
+    def _why_text(self, address: int, found: Retention) -> list[str]:
+        lines = [fitted(found.subject)]
+        holders = self._log.holders().get(address, [])
+        if holders:
+            lines.append("Kept alive in this session by:")
+            lines += [fitted(f"  {holder}") for holder in holders]
+            lines.append(fitted(f"To release it: {self._advice(address)}"))
+        for path in found.paths:
+            holder = holder_of_ipython(path)
+            is_named = path.root == "__main__" and len([hop for hop in path.hops if hop.text]) == 1
+            if holders and (is_named or holder is not None):
+                continue
+            lines += ["", path.tree()]
+            text = self._start_text(path)
+            if text is None and holder is not None:
+                text = f"This is {holder.what}. {holder.advice}"
+            lines += [] if text is None else [fitted(text)]
+        if not holders and not found.paths:
+            lines.append("Only the cell itself refers to it.")
+        return lines
+
+    def _start_text(self, path: RetentionPath) -> str | None:
+        """Say what holds the object that a path starts with, if that is a name of the session."""
+        names = [hop.text.removeprefix(".") for hop in path.hops if hop.text]
+        if path.root != "__main__" or not names:
+            return None
+        address = self._log.address_of(names[0])
+        holders = self._log.holders().get(address, []) if address is not None else []
+        if address is None or not holders:
+            return None
+        return f"{names[0]} is kept by {'; '.join(holders)}. To release it: {self._advice(address)}"
+
+    def _advice(self, address: int) -> str:
+        names = self._log.names_of(address)
+        if not names:
+            return (
+                "run a cell that raises another error, such as 1/0: it replaces the last traceback"
+            )
+        if all(name.startswith("_") for name in names):
+            return f"%xdel {names[0]} (or %reset -f out for all outputs)"
+        users = [name for name in names if not name.startswith("_")]
+        if len(users) == len(names) == 1:
+            return f"del {users[0]}"
+        return f"%xdel {users[0]}, which removes it from all names and from Out"
+
+    # -- %leaks ----------------------------------------------------------------------------------
+
+    def leaks(self, line: str) -> None:
+        """Show what the cells of this session leave behind.
+
+        %leaks start    take a baseline; from now on a snapshot follows each cell, where that is cheap
+        %leaks          show the objects that names and outputs keep, and what grew since the start
+        %leaks stop     forget the baseline
+        """
+        self._looks = True
+        command = line.strip()
+        if command == "start":
+            self._start()
+        elif command == "stop":
+            self.stop()
+        elif command:
+            raise self._usage("%leaks [start | stop]")
+        else:
+            self._show_leaks()
+
+    def stop(self) -> None:
+        """Forget the snapshots."""
+        if self._pending is not None:
+            self._pending.cancel()
+        self._pending, self._old, self._since, self._snapshots = None, None, None, []
+
+    def _start(self) -> None:
+        self.stop()
+        self._snapshots = [self._checked(lambda: take_heap_snapshot(reason="leaks"))]
+        self._old = frozenset(self._log.holders())
+        self._since = cell_text(current_cell(self._shell))
+        how = "follows each cell" if _is_cheap() else "is taken by each %leaks"
+        print(fitted(f"Baseline: {self._snapshots[0]!r}. From now on a snapshot {how}."))
+
+    def _show_leaks(self) -> None:
+        holders = self._log.holders()
+        snapshot = self._checked(lambda: take_heap_snapshot(reason="leaks"))
+        self._settle()
+        kept = kept_objects(
+            snapshot.graph,
+            holders,
+            {address: self._advice(address) for address in holders},
+            {address: self._log.first_cell(address) for address in holders},
+            self._old,
+        )
+        growth = None
+        if self._snapshots:
+            if not _is_cheap():
+                self._add(snapshot)
+            first = self._snapshots[0]
+            growth = sum(change.shallow_delta_bytes for change in first.compare(snapshot))
+        self._display(NotebookMemory(kept, growth, self._since))
+        if len(self._snapshots) >= _MIN_FOR_LEAKS:
+            self._display(self._report())
+        elif not self._snapshots:
+            print(fitted("What grows from cell to cell: %leaks start, run cells, then %leaks."))
+
+    def _report(self) -> LeakReport:
+        return find_leaks(self._snapshots)
+
+    def after_cell(self, result: Any) -> None:
+        """Follow a cell: IPython calls this after each."""
+        number = result.execution_count
+        if number is None:
+            return  # a silent request of the front end, no cell
+        looks, self._looks = self._looks, False
+        self._log.after_cell(number)
+        if self._snapshots and _is_cheap() and not looks:
+            self._settle()
+            try:
+                self._pending = start_heap_snapshot(reason=f"cell-{number}")
+            except MemlensError as error:
+                print(f"memlens: no snapshot after this cell: {error}", file=sys.stderr)
+
+    def _settle(self) -> None:
+        """Wait for the snapshot after the last cell and keep it."""
+        task, self._pending = self._pending, None
+        if task is None:
+            return
+        try:
+            self._add(task.result())
+        except MemlensError as error:
+            print(f"memlens: a snapshot was lost: {error}", file=sys.stderr)
+
+    def _add(self, snapshot: HeapSnapshot) -> None:
+        """Keep a snapshot: the baseline and the latest ones."""
+        self._snapshots.append(snapshot)
+        if len(self._snapshots) > _MAX_SNAPSHOTS:
+            del self._snapshots[1]
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _display(self, value: object) -> None:
+        import_module("IPython.display").display(value)
+
+    def _usage(self, text: str) -> Exception:
+        """Return the error that IPython prints without a traceback."""
+        error: Exception = import_module("IPython.core.error").UsageError(text)
+        return error
+
+    def _checked(self, action: Any) -> Any:
+        try:
+            return action()
+        except MemlensError as error:
+            raise self._usage(str(error)) from None
+
+    def _integers(self, line: str, defaults: dict[str, int]) -> dict[str, int]:
+        """Return options with whole numbers; those not given have their defaults."""
+        words = shlex.split(line)
+        found = dict(defaults)
+        for name, text in zip(words[::2], [*words[1::2], ""], strict=False):
+            if name not in defaults or not text.isdecimal():
+                options = " ".join(f"[{option} N]" for option in defaults)
+                raise self._usage(f"%%memory {options}")
+            found[name] = int(text)
+        return found
+
+
+def _is_cheap() -> bool:
+    """Tell whether a snapshot is taken in a forked child, which pauses the session for an instant."""
+    return _core.fork_capture is not None and sys.platform == "linux"

@@ -1,0 +1,65 @@
+"""Recording: what a profiler keeps for the charts of its reports, in memory of a bounded size."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import deque
+
+from memlens.process.history import HistoryPoint, Mark, MemoryHistory
+from memlens.process.memory_breakdown import malloc_bytes
+from memlens.process.reading import MemoryReading
+
+__all__ = ("Recording", "program_name")
+
+_MALLOC_SECONDS = 1.0  # at least between two questions to malloc, which walks its free lists
+_MAX_MARKS = 500
+_MAX_CHARACTERS = 200  # of a mark
+
+
+class Recording:
+    """Keeps memory over time and marks: the newest 500, with up to 200 characters each."""
+
+    def __init__(self) -> None:
+        self._history = MemoryHistory()
+        self._marks: deque[Mark] = deque(maxlen=_MAX_MARKS)
+        self._next_malloc = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Recording: {len(self._history)} points, {len(self._marks)} marks>"
+
+    def clear(self) -> None:
+        """Forget all, as in a forked child."""
+        self._history.clear()
+        self._marks.clear()
+        self._next_malloc = 0.0
+
+    def observe(self, reading: MemoryReading) -> None:
+        """Add a reading, with what malloc has in use."""
+        used = None
+        if reading.monotonic_seconds >= self._next_malloc:
+            self._next_malloc = reading.monotonic_seconds + _MALLOC_SECONDS
+            used = malloc_bytes()
+        self._history.add(HistoryPoint.of(reading, used))
+
+    def mark(self, kind: str, label: str) -> None:
+        """Mark this moment."""
+        self._marks.append(Mark(time.time(), kind, label[:_MAX_CHARACTERS]))
+
+    @property
+    def history(self) -> tuple[HistoryPoint, ...]:
+        """Memory over time, oldest first."""
+        return self._history.points
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The marks, oldest first."""
+        return tuple(self._marks.copy())  # at once: another thread may add one
+
+
+def program_name() -> str | None:
+    """Return the name of the program, without its arguments, which may be secret."""
+    arguments = getattr(sys, "argv", None)  # an embedded interpreter has none
+    name = arguments[0] if arguments else ""
+    return os.path.basename(name) or None if isinstance(name, str) else None

@@ -1,0 +1,131 @@
+"""Which processes run a profiler, and where its output folder is: for ``memlens watch PID``.
+
+A profiler that has taken a snapshot writes the file ``memlens/<pid>-<token>.json`` in the user's
+runtime folder: ``$XDG_RUNTIME_DIR``, or else ``memlens-<user id>`` in the folder for temporary files.
+It holds ``{"pid": ..., "output_dir": ...}``. It is deleted when the profiler stops; files of
+processes that have ended are deleted when another one is written. The token is that of
+`memlens.profiler.file_owner`, so a process id that the system uses again is not mistaken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from memlens._atomic import make_folder, write_whole
+from memlens.profiler.file_owner import is_running, owner_suffix, process_token
+
+__all__ = ("folder_of", "forget_folder", "note_folder")
+
+_NAME = re.compile(r"(?P<pid>\d+)-(?P<token>[0-9a-f]+)\.json")
+
+
+def note_folder(output_dir: str) -> bool:
+    """Write down the output folder of this process; return whether that was possible.
+
+    Never raises: where no file can be written, the process can still be watched by its folder.
+    """
+    if not hasattr(os, "getuid"):  # Windows: the folder could not be checked
+        return False
+    folder = _own_folder()
+    try:
+        make_folder(folder)
+        if not _is_private(folder, os.getuid()):
+            return False  # another user has created the folder: write nothing to it
+        _sweep(folder)
+        content = json.dumps({"pid": os.getpid(), "output_dir": output_dir})
+        write_whole(_path(folder), content.encode())
+    except OSError:  # OutputError, too
+        return False
+    return True
+
+
+def forget_folder() -> None:
+    """Delete the file of this process, and the folder if it is empty then."""
+    if hasattr(os, "getuid"):
+        folder = _own_folder()
+        with suppress(OSError):  # there is none; or those of other processes are left
+            os.unlink(_path(folder))
+            os.rmdir(folder)
+
+
+def folder_of(pid: int, runtime_dirs: Sequence[str] | None = None) -> str | None:
+    """Return the output folder of the profiler in a running process; None if none is known.
+
+    ``runtime_dirs``: where to look; by default the runtime folders of the user of the process.
+    """
+    token = process_token(pid)
+    uid = _user_of(pid)
+    if token is None or uid is None:
+        return None  # the process has ended, or users have no numbers here
+    for folder in _candidates(pid, uid) if runtime_dirs is None else runtime_dirs:
+        if not _is_private(folder, uid):
+            continue
+        with suppress(OSError, ValueError):
+            with open(os.path.join(folder, f"{pid}-{token}.json"), encoding="utf-8") as file:
+                output_dir = json.load(file).get("output_dir")
+            if isinstance(output_dir, str) and os.path.isdir(output_dir):
+                return output_dir
+    return None
+
+
+def _path(folder: str) -> str:
+    return os.path.join(folder, f"{owner_suffix()}.json")
+
+
+def _own_folder() -> str:
+    return _folder(os.environ, os.getuid(), tempfile.gettempdir())
+
+
+def _folder(environment: Mapping[str, str], uid: int, temporary: str) -> str:
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    if runtime and os.path.isabs(runtime):
+        return os.path.join(runtime, "memlens")
+    return os.path.join(temporary, f"memlens-{uid}")
+
+
+def _candidates(pid: int, uid: int) -> list[str]:
+    """Return where a process of a user may have written, by its own environment first."""
+    import psutil
+
+    temporary = tempfile.gettempdir()
+    found = [_folder({"XDG_RUNTIME_DIR": f"/run/user/{uid}"}, uid, temporary)]
+    found.append(_folder({}, uid, temporary))
+    with suppress(psutil.Error, OSError):
+        environment = psutil.Process(pid).environ()
+        found.insert(0, _folder(environment, uid, environment.get("TMPDIR", temporary)))
+    return list(dict.fromkeys(found))
+
+
+def _user_of(pid: int) -> int | None:
+    import psutil
+
+    if not hasattr(os, "getuid"):
+        return None
+    try:
+        return int(psutil.Process(pid).uids().real)
+    except (psutil.Error, OSError):
+        return None
+
+
+def _is_private(folder: str, uid: int) -> bool:
+    """Tell whether a folder belongs to a user and nobody else can write to it."""
+    try:
+        status = os.lstat(folder)
+    except OSError:
+        return False
+    writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == uid and not writable
+
+
+def _sweep(folder: str) -> None:
+    for name in os.listdir(folder):
+        match = _NAME.fullmatch(name)
+        if match and not is_running((int(match["pid"]), match["token"])):
+            with suppress(FileNotFoundError):  # another process has just done so
+                os.unlink(os.path.join(folder, name))

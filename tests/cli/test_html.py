@@ -1,0 +1,188 @@
+"""The command ``html`` and the option ``run --html``."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import memlens
+from memlens._frame import Frame
+from memlens.allocations import AllocationProfile
+from memlens.cli import exit_report
+from memlens.profiler import MemoryProfiler, ProfilerReport
+from tests.cli.test_main import LEAKING, ROOT, call
+from tests.profiler.planted import profiler_in
+from tests.report.document_schema import check
+from tests.report.html_files import read_report
+from tests.report.test_document import growing_snapshots
+from tests.report.test_flame import profile_of
+
+WITH_PAGE = (
+    "import sys; from pathlib import Path; from memlens.report.html import html_report;"
+    " folder = Path(sys.argv.pop(1)); html_report.installed_page = lambda: folder;"
+    " from memlens.cli.main import main; sys.exit(main())"
+)
+
+
+def run_with(page, *arguments, cwd):
+    """Run a command in a process of its own, with a front end for tests."""
+    return subprocess.run(
+        [sys.executable, "-c", WITH_PAGE, str(page), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Four snapshots of one process, and two profiles."""
+    names = []
+    for number, snapshot in enumerate(growing_snapshots()):
+        snapshot.save(tmp_path / f"{number}.memlens")
+        names.append(f"{number}.memlens")
+    for number in range(2):
+        profile = profile_of([([Frame("f", "/srv/f.py", 1 + number)], 10, 10)])
+        facts = replace(profile.facts, started_at=1000.0 + number)
+        AllocationProfile(profile.rows, facts).save(tmp_path / f"{number}.json")
+        names.append(f"{number}.json")
+    return names
+
+
+def test_snapshots_and_profiles_in_any_order_make_one_report(installed_page, tmp_path, files):
+    done = call("html", *reversed(files), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.splitlines()
+    assert re.fullmatch(r"memory-report\.html: [\d.]+ (KiB|MiB)", first)
+    assert second.startswith("Leak: shop.sessions grows by")
+    document = read_report(tmp_path / "memory-report.html").data
+    check(document)
+    assert document["verdict"]["sentence"] == second
+    assert [flame["line"][-1] for flame in document["flames"]] == [2, 1]  # the newest first
+    assert document["tables"][0]["key"] == "comparison"
+
+
+def test_one_snapshot_goes_to_the_file_that_is_named(installed_page, tmp_path, files):
+    done = call("html", files[0], "-o", "one.html", cwd=tmp_path)
+    assert done.stdout.splitlines()[1].startswith("One snapshot: ")
+    check(read_report(tmp_path / "one.html").data)
+    assert not (tmp_path / "memory-report.html").exists()
+
+
+def test_a_baseline_and_source_are_options(installed_page, tmp_path, files):
+    call("leaks", *files[:4], "--save-baseline", "known.json", cwd=tmp_path)
+    done = call("html", *files[:4], "--baseline", "known.json", "--source", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = read_report(tmp_path / "memory-report.html").data
+    assert [card["status"] for card in document["suspects"]] == ["known"]
+    assert not any("Source lines" in text for text in document["missing"])
+
+
+def test_what_cannot_be_presented_is_an_error_and_leaves_no_file(installed_page, tmp_path, files):
+    (tmp_path / "text.memlens").write_text("no snapshot")
+    (tmp_path / "not.json").write_text("{}")
+    for name in ("text.memlens", "not.json", "missing.memlens"):
+        done = call("html", name, cwd=tmp_path)
+        assert done.returncode == 2
+        assert name in done.stderr
+    done = call("html", files[0], "-o", "no/such/folder.html", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cannot write" in done.stderr
+    assert call("html", cwd=tmp_path).returncode == 2
+    assert not (tmp_path / "memory-report.html").exists()
+
+
+def test_traces_are_no_part_of_a_report(installed_page, tmp_path):
+    from memlens import TraceStore
+
+    TraceStore().save(tmp_path / "old.traces")
+    done = call("html", "old.traces", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "old.traces is a file of allocation traces" in done.stderr
+
+
+def test_run_writes_the_report_of_a_program_that_changes_its_folder(page, tmp_path):
+    program = tmp_path / "leaking.py"
+    program.write_text(LEAKING + "import os; os.mkdir('deep'); os.chdir('deep')\n")
+    done = run_with(
+        page, "run", "-o", "out", "--html", "report.html", "--source", program, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"memlens: {tmp_path / 'report.html'}: " in done.stderr
+    document = read_report(tmp_path / "report.html").data
+    check(document)
+    assert document["title"].startswith("Memory report: leaking.py, process ")
+    (card,) = document["suspects"]
+    assert card["holder"] == "__main__.CACHE"
+    assert document["verdict"]["state"] == "leak"
+    assert document["timeline"]["series"][0]["key"] == "rss"
+    assert {"startup", "exit"} <= {
+        m["label"].partition(":")[0] for m in document["timeline"]["marks"]
+    }
+    assert document["treemap"]
+    assert document["breakdown"]
+    if memlens._core.IMPLEMENTATION == "C":
+        assert any("CACHE[i] = bytearray(2000)" in "\n".join(s["lines"]) for s in card["source"])
+        names = document["flames"][0]["names"]
+        assert not any("run_profiled" in name for name in names)
+
+
+def test_run_keeps_no_snapshots_where_none_are_wanted(page, tmp_path):
+    program = tmp_path / "short.py"
+    program.write_text("print('done')\n")
+    done = run_with(page, "run", "--html", "report.html", program, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = read_report(tmp_path / "report.html").data
+    check(document)
+    assert document["treemap"]  # made before the snapshots were deleted
+    assert sorted(Path(tmp_path).glob("**/*.memlens")) == []
+
+
+@pytest.mark.parametrize("where", ["report", "to_html"])
+def test_without_memory_a_new_process_writes_the_report(tmp_path, monkeypatch, capsys, where):
+    profiler = profiler_in(tmp_path)
+    record = profiler.take_snapshot("only")
+    of = MemoryProfiler if where == "report" else ProfilerReport
+
+    def fail(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(of, where, fail)
+    commands = []
+
+    def note(command, **options):
+        commands.append(command[2:])
+        return subprocess.CompletedProcess(command, 0, f"said by {command[3]}\n")
+
+    monkeypatch.setattr(exit_report.subprocess, "run", note)
+    report = exit_report.ExitReport(
+        profiler,
+        output_dir=None,
+        as_json=False,
+        show_allocations=False,
+        html_path=str(tmp_path / "report.html"),
+        show_source=True,
+        starter_files=frozenset(),
+    )
+    report.finish()
+    last = profiler.snapshots[-1].path
+    html = ["memlens", "html", "--source", "-o", str(tmp_path / "report.html"), record.path, last]
+    assert commands[-1] == html
+    assert len(commands) == (2 if where == "report" else 1)
+    assert capsys.readouterr().err.endswith("said by html\n")
+
+
+def test_a_report_that_cannot_be_written_does_not_change_the_outcome(page, tmp_path):
+    program = tmp_path / "short.py"
+    program.write_text("raise SystemExit(3)\n")
+    done = run_with(page, "run", "--html", "no/such/report.html", program, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "memlens: cannot write" in done.stderr
