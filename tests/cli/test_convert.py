@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -34,7 +35,7 @@ def ids_of(path):
 def test_a_snapshot_becomes_a_heapsnapshot(saved, tmp_path, capsys):
     target = tmp_path / "x.heapsnapshot"
     assert main(["convert", saved("a.memlens", 1, 2), "-o", str(target)]) == 0
-    assert capsys.readouterr().err == f"{target}: {target.stat().st_size:,} bytes\n"
+    assert capsys.readouterr().out.startswith(f"{target}: 1.")
     assert len(ids_of(target)) == 2
 
 
@@ -48,11 +49,13 @@ def test_a_heapsnapshot_becomes_a_snapshot(saved, tmp_path):
 def test_several_snapshots_go_to_a_folder_with_ids_in_common(saved, tmp_path, capsys):
     files = [saved("a.memlens", 1, 2), saved("b.memlens", 2, 3), saved("c.memlens", 3, 4, 1)]
     folder = tmp_path / "new" / "folder"
-    assert main(["convert", *files, "-o", str(folder)]) == 0
+    assert main(["convert", *files, "-o", str(folder), "--json"]) == 0
     a, b, c = (ids_of(folder / f"{name}.heapsnapshot") for name in "abc")
     assert (b[0], c[0]) == (a[1], b[1])
     assert max(a) < b[1] < min(c[1:])
-    assert capsys.readouterr().err.count(" bytes\n") == 3
+    written = json.loads(capsys.readouterr().out)["files"]
+    assert [file["path"] for file in written] == [f"{folder}/{name}.heapsnapshot" for name in "abc"]
+    assert all(os.path.getsize(file["path"]) == file["size_bytes"] for file in written)
 
 
 def test_small_objects_are_summed_up_on_request(saved, tmp_path):
