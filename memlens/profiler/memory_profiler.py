@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from types import TracebackType
 from typing import Any
 
@@ -380,9 +381,7 @@ class MemoryProfiler:
                     baseline=self.baseline,
                     min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
                 )
-        first, last = self._first, self._last
-        if first is None and records:
-            first, last = records[0].reading, records[-1].reading
+        first, last = self._ends(records)
         seconds = 0.0
         if first is not None and last is not None:
             seconds = last.timestamp - first.timestamp
@@ -410,6 +409,18 @@ class MemoryProfiler:
             program_name(),
             self._limit_bytes,
         )
+
+    def _ends(
+        self, records: Iterable[SnapshotRecord]
+    ) -> tuple[MemoryReading | None, MemoryReading | None]:
+        """Return the first and the last reading, also of those just before snapshots.
+
+        The chart of a report in HTML begins and ends with the same.
+        """
+        taken = (self._first, self._last, *(record.reading for record in records))
+        known = [reading for reading in taken if reading is not None]
+        at = attrgetter("monotonic_seconds")
+        return min(known, key=at, default=None), max(known, key=at, default=None)
 
     def _breakdown(self) -> MemoryBreakdown | None:
         try:

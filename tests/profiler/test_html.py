@@ -12,7 +12,7 @@ from memlens.errors import OptionError
 from memlens.leaks.leak_report import LeakReport
 from memlens.process.history import Mark
 from memlens.process.memory_breakdown import breakdown
-from memlens.profiler import memory_profiler
+from memlens.profiler import memory_profiler, snapshot_store
 from memlens.profiler.recording import Recording, program_name
 from memlens.profiler.snapshot_store import SnapshotStore
 from tests.profiler.planted import profiler_in
@@ -83,6 +83,27 @@ def test_a_running_profiler_reports_itself(tmp_path, installed_page):
     assert plain["marks"][0]["label"] == "deploy: version 2"
     assert plain["limit_bytes"] == 1 << 40
     json.dumps(plain, allow_nan=False)
+
+
+def test_the_change_of_resident_memory_is_the_same_in_text_and_page(
+    tmp_path, installed_page, monkeypatch
+):
+    """The snapshots at the start and at the end are before the first reading and after the last."""
+    planted = iter(_at(memlens.read_memory(), 10.0 * step, step << 20) for step in range(4))
+    monkeypatch.setattr(snapshot_store, "_read_memory", lambda: next(planted))
+    profiler = profiler_in(tmp_path)
+    profiler.take_snapshot("startup")
+    profiler._on_reading(next(planted))
+    profiler._on_reading(next(planted))
+    profiler.take_snapshot("exit")
+    report = profiler.report()
+    report.to_html(tmp_path / "report.html")
+    timeline = read_report(tmp_path / "report.html").data["timeline"]
+    resident = next(one["bytes"] for one in timeline["series"] if one["key"] == "rss")
+    assert sorted(resident)[-1] - sorted(resident)[0] == 3 << 20
+    assert report.last.rss_bytes - report.first.rss_bytes == 3 << 20
+    assert report.seconds == 30.0
+    assert "resident memory 4.00 MiB (+3.00 MiB)" in str(report)
 
 
 def test_the_breakdown_is_of_the_time_before_the_analysis(tmp_path, monkeypatch):
