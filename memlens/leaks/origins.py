@@ -72,11 +72,13 @@ class OriginFinder:
     def origin_of(self, path: RetentionPath, types: tuple[str, ...] = ()) -> Origin:
         """Return whose the owner nearest to the end of a path is: a class, function or module.
 
-        Where the path names no owner (garbage, native code), the first of ``types`` decides.
+        What lies in an object of the standard library, such as a queue, is of the next owner, if the
+        path has one outside of the standard library. Where the path names no owner (garbage, native
+        code), the first of ``types`` decides.
         """
-        for origin in self._owners(path):
-            if origin is not None:
-                return origin
+        owners = [origin for origin in self._owners(path) if origin is not None]
+        if owners:
+            return next((one for one in owners if one.kind != "interpreter"), owners[0])
         for name in types:
             origin = self._of_type(name)
             if origin is not None:

@@ -44,6 +44,7 @@ class ProgramPaths:
             return None
         if edges[0] not in self._roots.values() and self._leads_through_tables(edges):
             edges = self._by_names(node) or edges
+        edges = self._from_first_name(edges)
         return describe_path(self._graph, edges)
 
     def _shortest(self, node: int) -> list[int] | None:
@@ -56,6 +57,51 @@ class ProgramPaths:
             edges.append(edge)
             node = graph.edge_source(edge)
         return edges[::-1]
+
+    def _from_first_name(self, edges: list[int]) -> list[int]:
+        """Return the path from the suspended frame that comes first by its function and its local.
+
+        Several tasks may have the same object in a local. Which of them is nearest to a root changes
+        from run to run, with the timers of an event loop.
+        """
+        graph = self._graph
+        for position in range(len(edges) - 1, 0, -1):
+            source = graph.edge_source(edges[position])
+            is_local = graph.edge_label[edges[position]] & KIND_MASK == EdgeKind.LOCAL
+            if is_local and graph.type_of(source) in SUSPENDED:
+                break
+        else:
+            return edges
+        target = graph.edge_target[edges[position]]
+        best = self._name_of_local(edges[position], source)
+        start = edges[: position + 1]
+        for other, edge in self._locals_of_others(source, target):
+            name = self._name_of_local(edge, other)
+            if name < best:
+                way = self._shortest(other)
+                if way is not None and target not in map(graph.edge_target.__getitem__, way):
+                    best, start = name, [*way, edge]
+        return [*start, *edges[position + 1 :]]
+
+    def _locals_of_others(self, frame: int, target: int) -> Iterator[tuple[int, int]]:
+        """Yield the other suspended frames of the program with an object in a local, and the edge."""
+        graph = self._graph
+        sources = dict.fromkeys(graph.referrers(target))
+        if len(sources) > _MAX_SEARCHED:
+            return
+        for source in sources:
+            if source == frame or graph.type_of(source) not in SUSPENDED:
+                continue
+            if self._is_start(source) and self._may_name(source):
+                for edge in self._named_edges(source, target, is_last=False):
+                    if graph.edge_label[edge] & KIND_MASK == EdgeKind.LOCAL:
+                        yield source, edge
+
+    def _name_of_local(self, edge: int, frame: int) -> tuple[bool, str, str]:
+        """Return what orders locals of suspended frames: the program's first, then by their names."""
+        code = code_of(self._graph, frame)
+        function = code[0] if code else ""
+        return not self._is_start(frame), function, self._graph.edge(edge, frame).name
 
     def _leads_through_tables(self, edges: Sequence[int]) -> bool:
         """Tell whether a path has keys or positions after the last frame on it."""
@@ -130,18 +176,20 @@ class ProgramPaths:
         code = code_of(self._graph, node)
         return code is not None and bool(code[1]) and not is_library_file(code[1])
 
-    def _rank(self, node: int) -> tuple[int, int, int]:
-        """Order starts: modules, the main thread's frames with the outermost first, others."""
+    def _rank(self, node: int) -> tuple[int, int, str, int]:
+        """Order starts: modules, the main thread's frames with the outermost first, others by name."""
         graph = self._graph
         root = self._roots.get(node)
         if root is None:
-            return 2, 0, node
+            code = code_of(graph, node)
+            return 2, 0, code[0] if code else "", node
         frame = graph.root_frame[root]
         if frame == NONE:
-            return 0, 0, node
+            return 0, 0, graph.string(graph.root_name[root]), node
         names = graph.facts.get("threads", {})
         is_main = names.get(str(graph.frame_thread[frame])) == _MAIN_THREAD
-        return (1 if is_main else 3), -graph.frame_depth[frame], node
+        function = graph.string(graph.frame_function[frame])
+        return (1 if is_main else 3), -graph.frame_depth[frame], function, node
 
     def _named_edges(self, source: int, target: int, *, is_last: bool) -> Iterator[int]:
         """Yield the edges between two objects that are names, or lie between two names."""

@@ -1,5 +1,6 @@
 """Fingerprints are equal where the leak is the same, and differ where it is another."""
 
+import functools
 import heapq
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from memlens._core.layout import EdgeKind as K
 from memlens.errors import OptionError, OutputError
 from memlens.heap.graph.paths import Hop, RetentionPath
 from memlens.leaks import Baseline, KnownSuspect
@@ -273,3 +275,18 @@ def test_of_several_functions_of_a_name_the_file_of_the_frame_tells_the_origin()
     ):
         path = RetentionPath(f"main() ({root}:6)", "frame", ())
         assert finder.origin_of(path, types).kind == kind
+
+
+def test_a_queue_of_the_standard_library_is_of_the_program_that_has_it():
+    def plant(p, n, owner):
+        queue = p.node("queue.Queue", 48, key="queue")
+        p.edge(queue, table_of(p, n, container="collections.deque", kind=K.INDEX), name="queue")
+        holder = p.node(owner, 56, key="holder")
+        p.edge(holder, queue, name="jobs")
+        module = p.module("logging", pipeline=holder)
+        p.names[module] = (p.text("logging"), p.text(heapq.__file__), 1)
+        p.names[p.module("app")] = (p.text("app"), p.text("/home/me/app.py"), 1)
+
+    for owner, kind in (("app.Pipeline", "program"), ("logging.Handler", "interpreter")):
+        (suspect,) = find_leaks(series(functools.partial(plant, owner=owner)))
+        assert suspect.origin.kind == kind

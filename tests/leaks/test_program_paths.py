@@ -136,3 +136,49 @@ def test_an_object_with_very_many_references_is_a_table_and_is_not_searched():
 
     assert holder_of(lambda p, n: plant(p, n, count=10)) == "main() local 'crowd'.hub.writers"
     assert holder_of(lambda p, n: plant(p, n, count=3000)).startswith("selectors.table")
+
+
+def tasks_of(p, target, named, *, order, file=PROGRAM):
+    """Add suspended coroutines with an object in a local, in an order, in a table of a library."""
+    waiting = p.node("list", 80, key="scheduled", length=len(named))
+    for position, number in enumerate(order):
+        function, local = named[number]
+        coroutine = p.node("coroutine", 200, key=("coroutine", number))
+        code = p.node("code", 200, key=("code", number))
+        p.names[code] = (p.text(function), p.text(file), 3)
+        p.edge(coroutine, code, K.INTERNAL, "cr_code")
+        p.edge(coroutine, target, K.LOCAL, local)
+        p.edge(waiting, coroutine, K.INDEX, position=position)
+    library(p, waiting)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+def test_of_several_tasks_with_an_object_the_first_by_name_is_told(order):
+    """Which task is nearest to a root depends on the timers of the event loop."""
+    named = [("produce", "self"), ("consume", "self"), ("main", "p"), ("consume", "hub")]
+
+    def plant(p, n):
+        tasks_of(p, hub_of(p, n), named, order=order)
+
+    (suspect,) = find_leaks(series(plant))
+    assert suspect.holder == "coroutine consume() local 'hub'.writers"
+    assert suspect.origin.kind == "program"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_task_of_a_library_is_told_only_where_the_program_has_none(order):
+    def plant(p, n):
+        hub = hub_of(p, n)
+        tasks_of(p, hub, [("aloop", "hub"), ("bloop", "hub")], order=order, file=LIBRARY)
+        serve = p.node("coroutine", 200, key="serve")
+        code = p.node("code", 200, key="code of serve")
+        p.names[code] = (p.text("serve"), p.text(PROGRAM), 3)
+        p.edge(serve, code, K.INTERNAL, "cr_code")
+        p.edge(serve, hub, K.LOCAL, "hub")
+        later, pair = p.node("list", 80, key="later", length=1), p.node("tuple", 60, key="pair")
+        p.edge(later, pair, K.INDEX)
+        p.edge(pair, serve, K.INDEX)
+        module = p.module("heapq", later=later)
+        p.names[module] = (p.text("heapq"), p.text(LIBRARY), 1)
+
+    assert holder_of(plant) == "coroutine serve() local 'hub'.writers"
