@@ -1,6 +1,8 @@
 """Native blocks in the graph: what retains them, what they print, what is no object of them."""
 
 import ctypes
+import gc
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -554,3 +556,20 @@ def test_a_forked_capture_counts_objects_without_blocks():
     assert ctypes.sizeof(kept) == 100_000
     assert snapshot.native_block_count
     assert task.progress.object_count == snapshot.object_count
+
+
+def test_a_heap_with_native_blocks_is_freed_without_a_collection(tmp_path):
+    """Else its file stays open in the memory of the program."""
+    frames()[0].snapshot().save(tmp_path / "one.memlens")
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        snapshot = memlens.load(tmp_path / "one.memlens")
+        assert snapshot.native_by_device()["cpu"] == {"torch": 30 * MIB}
+        assert snapshot.summary("device").rows
+        graph = weakref.ref(snapshot.graph)
+        del snapshot
+        assert graph() is None
+    finally:
+        if was_enabled:
+            gc.enable()

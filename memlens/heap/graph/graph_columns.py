@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from memlens.heap.graph.validation import (
     item_count,
 )
 
-__all__ = ("PYTHON", "Edge", "GraphColumns")
+__all__ = ("PYTHON", "Edge", "GraphColumns", "peek_of", "string_at")
 
 PYTHON = "Python"  # the language of a heap that memlens captured
 
@@ -98,22 +98,17 @@ class GraphColumns:
 
     def string(self, number: int) -> str:
         """Return one of the stored strings; a very long one is cut."""
-        offsets = self._peek("string_offset")
-        if number + 1 >= len(offsets):
-            raise self._out_of_range("string", number, len(offsets) - 1)
-        return stored_text(self._peek("string_bytes"), offsets[number], offsets[number + 1])
+        return string_at(self._peek, number)
 
     def _peek(self, name: str) -> Any:
         """Return a section for a lookup that needs no check of all its values."""
         column = self._peeked.get(name)
         if column is None:
-            sections = self.sections
-            peek = sections.peek if isinstance(sections, CheckedSections) else sections.__getitem__
-            column = self._peeked[name] = peek(name)
+            column = self._peeked[name] = peek_of(self.sections)(name)
         return column
 
     def _out_of_range(self, what: str, number: int, count: int) -> SnapshotFileError:
-        return SnapshotFileError(f"inconsistent heap: {what} {number} of only {count}")
+        return _out_of_range(what, number, count)
 
     @property
     def string_count(self) -> int:
@@ -246,3 +241,20 @@ class GraphColumns:
             else:
                 high = middle
         return low
+
+
+def peek_of(sections: Mapping[str, Any]) -> Callable[[str], Any]:
+    """Return a function that gives a section for lookups that need no check of all its values."""
+    return sections.peek if isinstance(sections, CheckedSections) else sections.__getitem__
+
+
+def string_at(peek: Callable[[str], Any], number: int) -> str:
+    """Return one of the stored strings; a very long one is cut. ``peek`` returns a section."""
+    offsets = peek("string_offset")
+    if number + 1 >= len(offsets):
+        raise _out_of_range("string", number, len(offsets) - 1)
+    return stored_text(peek("string_bytes"), offsets[number], offsets[number + 1])
+
+
+def _out_of_range(what: str, number: int, count: int) -> SnapshotFileError:
+    return SnapshotFileError(f"inconsistent heap: {what} {number} of only {count}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.dominator_tree import DominatorTree
-from memlens.heap.graph.graph_columns import GraphColumns
+from memlens.heap.graph.graph_columns import GraphColumns, peek_of, string_at
 from memlens.heap.graph.native_blocks import (
     AdapterNote,
     NativeBlocks,
@@ -52,7 +52,9 @@ class RetainedColumns(GraphColumns):
         sections = self.sections
         if "native_node" not in sections or not item_count(sections, "native_node"):
             return None
-        return NativeBlocks(self.sections, self.string)
+        # Not `self.string`: the heap and its blocks would refer to each other, and stay in memory
+        # until the next collection.
+        return NativeBlocks(sections, partial(string_at, peek_of(sections)))
 
     @property
     def object_count(self) -> int:
