@@ -23,7 +23,6 @@ import memlens.demo
 
 SECONDS = 12.0
 REQUESTS, PAUSE_SECONDS = 12, 0.02  # requests between two pauses
-DEPLOY_AT, CAMPAIGN_AT = 0.35, 0.7  # shares of the time
 ARTICLES = 6_000
 
 
@@ -52,16 +51,16 @@ def serve(shop: ModuleType, catalogue: list[dict[str, Any]], number: int) -> Non
 
 
 def serve_until_end(shop: ModuleType, profiler: memlens.MemoryProfiler) -> None:
-    """Serve requests for some seconds, and mark two events."""
+    """Serve requests for some seconds, and mark two deploys."""
     catalogue = load_catalogue()
-    marks = [(DEPLOY_AT, "deploy of version 2"), (CAMPAIGN_AT, "campaign begins")]
+    deploys = [(0.35, "deploy of version 2"), (0.7, "deploy of version 3")]
     number, begin = 0, time.monotonic()
     while (passed := time.monotonic() - begin) < SECONDS:
         for number in range(number, number + REQUESTS):
             serve(shop, catalogue, number)
         number += 1
-        if marks and passed > marks[0][0] * SECONDS:
-            profiler.mark(marks.pop(0)[1])
+        if deploys and passed > deploys[0][0] * SECONDS:
+            profiler.mark(deploys.pop(0)[1])
         time.sleep(PAUSE_SECONDS)
 
 
@@ -82,14 +81,14 @@ def main() -> None:
         sample_interval=0.2,
         snapshot_interval=SECONDS / 6,
         allocation_interval_bytes=16 * 1024,
-        limit=256 << 20,
+        limit=96 << 20,
     )
     with profiler:
         serve_until_end(shop, profiler)
-        report = profiler.report()
-        report.to_html(folder / "report.html", source=True)
-        if report.allocations is not None:
-            report.allocations.save(folder / "allocations.json")
+    report = profiler.report()
+    report.to_html(folder / "report.html", source=True)
+    if report.allocations is not None:
+        report.allocations.save(folder / "allocations.json")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from memlens.errors import MissingExtraError
 PICTURES = DOCS / "pictures"
 WIDTH, HEIGHT = 1200, 800  # of the browser's window, in pixels
 MAX_BYTES = 80_000
-COLOURS = 96
+COLOURS = 128
 WAIT_SECONDS = 60  # the most that a picture waits for what it shows
 COLUMNS, ROWS = 100, 28  # of the terminal
 CHROMIUM_OPTIONS = (
@@ -56,12 +56,12 @@ class Shot(NamedTuple):
 SHOTS = {
     "report.png": Shot("body", max_height=HEIGHT),
     "report-dark.png": Shot("body", is_dark=True, max_height=HEIGHT),
-    "suspect.png": Shot(".card"),
+    "suspect.png": Shot("#suspects"),
     "timeline.png": Shot("#timeline"),
     "flame-graph.png": Shot("#flame", "#flame"),
-    "flame-graph-search.png": Shot("#flame", "#flame?find=shop", is_dark=True),
+    "flame-graph-search.png": Shot("#flame", "#flame?search=shop.py", is_dark=True),
     "treemap.png": Shot("#treemap", "#treemap"),
-    "tables.png": Shot("section.table", max_height=620),
+    "tables.png": Shot("#table-comparison", "#table-comparison", max_height=560),
     "lines.png": Shot("#lines", "#lines", max_height=900),
     "breakdown.png": Shot("#breakdown"),
 }
@@ -161,9 +161,11 @@ def browser() -> Iterator[Browser]:
 
 def small_png(data: bytes) -> bytes:
     """Return a PNG with few colours. Raises ``ValueError`` if it is too large nevertheless."""
-    image = needed("PIL.Image").open(io.BytesIO(data)).convert("RGB")
+    pillow = needed("PIL.Image")
+    image = pillow.open(io.BytesIO(data)).convert("RGB")
     file = io.BytesIO()
-    image.quantize(COLOURS, dither=0).save(file, "PNG", optimize=True)
+    # Other methods replace the colours of small areas, such as those of a legend.
+    image.quantize(COLOURS, pillow.Quantize.MAXCOVERAGE, dither=pillow.Dither.NONE).save(file, "PNG", optimize=True)
     if file.tell() > MAX_BYTES:
         raise ValueError(f"a picture of {file.tell():,} bytes: show a smaller part of the page")
     return file.getvalue()
@@ -301,7 +303,7 @@ def main() -> None:
     if options.keep:
         make(options.only, options.keep.resolve())
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="shop-") as folder:
         make(options.only, Path(folder).resolve())
 
 
