@@ -29,14 +29,13 @@ from typing import Any, NamedTuple
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from memlens.errors import MissingExtraError
-
 PICTURES = DOCS / "pictures"
+SERVICE = "example_service.py"
 WIDTH, HEIGHT = 1200, 800  # of the browser's window, in pixels
 MAX_BYTES = 80_000
 COLOURS = 128
 WAIT_SECONDS = 60  # the most that a picture waits for what it shows
-COLUMNS, ROWS = 100, 28  # of the terminal
+COLUMNS, ROWS, DETAIL_ROWS = 100, 20, 34  # of the terminal
 CHROMIUM_OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -44,37 +43,35 @@ CHROMIUM_OPTIONS = (
 
 
 class Shot(NamedTuple):
-    """A picture of the report: the element, the link that opens the view, and what is done first."""
+    """A picture of the report: the element, the link that opens the view, and the theme."""
 
     selector: str
     link: str = ""
     is_dark: bool = False
     max_height: int = 1400
-    script: str = ""
 
 
 SHOTS = {
-    "report.png": Shot("body", max_height=HEIGHT),
-    "report-dark.png": Shot("body", is_dark=True, max_height=HEIGHT),
+    "report.png": Shot("body", max_height=514),  # as high as the verdict
+    "report-dark.png": Shot("body", is_dark=True, max_height=1170),  # with the timeline
     "suspect.png": Shot("#suspects"),
     "timeline.png": Shot("#timeline"),
     "flame-graph.png": Shot("#flame", "#flame"),
     "flame-graph-search.png": Shot("#flame", "#flame?search=shop.py", is_dark=True),
     "treemap.png": Shot("#treemap", "#treemap"),
     "tables.png": Shot("#table-comparison", "#table-comparison", max_height=560),
-    "lines.png": Shot("#lines", "#lines", max_height=900),
-    "breakdown.png": Shot("#breakdown"),
+    "lines.png": Shot("#lines", "#lines?file={folder}/shop.py", max_height=900),
 }
 SCREENS = ("watch.svg", "watch-suspect.svg")
 NAMES = (*SHOTS, *SCREENS, "terminal.svg", "notebook.png")
 
 CELLS = (
-    "%load_ext memlens\nhistory = []\n\nclass Sample:\n    def __init__(self, number):\n"
+    "%load_ext memlens\nsamples = []\n\nclass Sample:\n    def __init__(self, number):\n"
     "        self.values = [number + i / 7 for i in range(400)]",
     "%leaks start",
-    "history.extend(Sample(i) for i in range(200))",
-    "history.extend(Sample(i) for i in range(200))",
-    "history.extend(Sample(i) for i in range(200))",
+    "samples.extend(Sample(i) for i in range(200))",
+    "samples.extend(Sample(i) for i in range(200))",
+    "samples.extend(Sample(i) for i in range(200))",
     "%leaks",
 )
 
@@ -84,6 +81,8 @@ def needed(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
+        from memlens.errors import MissingExtraError
+
         raise MissingExtraError(
             f"the pictures need {module.partition('.')[0]}: pip install -e '.[docs]'"
         ) from error
@@ -96,7 +95,13 @@ def observe_service(folder: Path) -> None:
     """Let the service run and write its snapshots and its report."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "report.html").exists():
-        subprocess.run([sys.executable, DOCS / "example_service.py", folder], check=True)
+        shutil.copy(DOCS / SERVICE, folder)
+        shutil.copy(DOCS.parent / "memlens/demo/shop.py", folder)
+        subprocess.run([sys.executable, SERVICE], cwd=folder, env=_environment(), check=True)
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(DOCS.parent)}
 
 
 # -- the browser -----------------------------------------------------------------------------------
@@ -123,9 +128,9 @@ class Browser:
         self._command("Emulation.setEmulatedMedia", media="", features=[scheme])
         self.driver.get("about:blank")  # so that the same page is opened anew
         self.driver.get(page.as_uri() + shot.link)
-        self._until("return document.readyState === 'complete' && !document.getElementById('loading')")
-        if shot.script:
-            self.driver.execute_script(shot.script)
+        self._until(
+            "return document.readyState === 'complete' && !document.getElementById('loading')"
+        )
         clip = self._until(
             "const e = document.querySelector(arguments[0]); if (!e) return null;"
             "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {"
@@ -144,7 +149,8 @@ class Browser:
         return self.driver.execute_cdp_cmd(name, arguments)
 
     def _until(self, script: str, *arguments: Any) -> Any:
-        wait = needed("selenium.webdriver.support.wait").WebDriverWait(self.driver, WAIT_SECONDS)
+        waiting = needed("selenium.webdriver.support.wait")
+        wait = waiting.WebDriverWait(self.driver, WAIT_SECONDS)
         return wait.until(lambda driver: driver.execute_script(script, *arguments), script)
 
 
@@ -165,7 +171,9 @@ def small_png(data: bytes) -> bytes:
     image = pillow.open(io.BytesIO(data)).convert("RGB")
     file = io.BytesIO()
     # Other methods replace the colours of small areas, such as those of a legend.
-    image.quantize(COLOURS, pillow.Quantize.MAXCOVERAGE, dither=pillow.Dither.NONE).save(file, "PNG", optimize=True)
+    image.quantize(COLOURS, pillow.Quantize.MAXCOVERAGE, dither=pillow.Dither.NONE).save(
+        file, "PNG", optimize=True
+    )
     if file.tell() > MAX_BYTES:
         raise ValueError(f"a picture of {file.tell():,} bytes: show a smaller part of the page")
     return file.getvalue()
@@ -175,8 +183,13 @@ def report_pictures(folder: Path, names: list[str]) -> None:
     """Show parts of the report."""
     with browser() as opened:
         for name in names:
-            shown = opened.picture(folder / "report.html", SHOTS[name])
+            shown = opened.picture(folder / "report.html", _shot(name, folder))
             (PICTURES / name).write_bytes(small_png(shown))
+
+
+def _shot(name: str, folder: Path) -> Shot:
+    shot = SHOTS[name]
+    return shot._replace(link=shot.link.format(folder=folder))
 
 
 # -- the terminal ----------------------------------------------------------------------------------
@@ -196,17 +209,20 @@ def watch_pictures(folder: Path, names: list[str]) -> None:
 
 
 async def _screens(paths: list[str]) -> dict[str, str]:
+    from textual.widgets import Static
+
     from memlens.watch.app import WatchApp
     from memlens.watch.files_source import FilesSource
-    from textual.widgets import Static
 
     app, shown = WatchApp(FilesSource(paths)), {}
     async with app.run_test(size=(COLUMNS, ROWS)) as pilot:
         await _wait_for(lambda: app.model.report is not None, pilot)
         shown["watch.svg"] = app.export_screenshot(title="python -m memlens watch snapshots")
+        await pilot.resize_terminal(COLUMNS, DETAIL_ROWS)
         await pilot.press("enter")
         await _wait_for(
-            lambda: "largest objects" in str(app.screen.query_one("#status", Static).render()), pilot
+            lambda: "largest objects" in str(app.screen.query_one("#status", Static).render()),
+            pilot,
         )
         shown["watch-suspect.svg"] = app.export_screenshot(title="Enter on a suspect")
     return shown
@@ -222,8 +238,8 @@ async def _wait_for(is_there: Callable[[], bool], pilot: Any) -> None:
 def terminal_picture() -> None:
     """Show the output of the demo as a terminal shows it."""
     command = [sys.executable, "-m", "memlens", "demo"]
-    environment = {**os.environ, "PYTHONPATH": str(DOCS.parent), "FORCE_COLOR": "1"}
-    environment |= {"COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+    environment = {**_environment(), "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
+    environment["TERM"] = "xterm-256color"
     environment.pop("NO_COLOR", None)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     console, text = needed("rich.console"), needed("rich.text")
