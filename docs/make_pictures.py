@@ -65,16 +65,6 @@ SHOTS = {
 SCREENS = ("watch.svg", "watch-suspect.svg")
 NAMES = (*SHOTS, *SCREENS, "terminal.svg", "notebook.png")
 
-CELLS = (
-    "%load_ext memlens\nsamples = []\n\nclass Sample:\n    def __init__(self, number):\n"
-    "        self.values = [number + i / 7 for i in range(400)]",
-    "%leaks start",
-    "samples.extend(Sample(i) for i in range(200))",
-    "samples.extend(Sample(i) for i in range(200))",
-    "samples.extend(Sample(i) for i in range(200))",
-    "%leaks",
-)
-
 
 def needed(module: str) -> Any:
     """Import a module of the extra."""
@@ -253,41 +243,16 @@ def terminal_picture() -> None:
 
 
 def notebook_picture(folder: Path) -> None:
-    """Run a notebook, and show its last cell with the HTML that it displays."""
+    """Run a notebook, and show its cells with what they display."""
     page = folder / "notebook.html"
-    page.write_text(_notebook_page(folder), encoding="utf-8")
+    for module in ("nbformat", "nbclient", "ipykernel"):
+        needed(module)
+    from example_notebook import notebook_page
+
+    page.write_text(notebook_page(folder, _environment()), encoding="utf-8")
     with browser() as opened:
         shown = opened.picture(page, Shot("body", max_height=900))
     (PICTURES / "notebook.png").write_bytes(small_png(shown))
-
-
-def _notebook_page(folder: Path) -> str:
-    nbformat, nbclient = needed("nbformat"), needed("nbclient")
-    needed("ipykernel")
-    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
-        os.environ[name] = str(folder / name.lower())
-    os.environ["PYTHONPATH"] = str(DOCS.parent)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in CELLS])
-    nbclient.NotebookClient(notebook, timeout=WAIT_SECONDS, kernel_name="python3").execute()
-    parts = []
-    for number, cell in enumerate(notebook.cells, 1):
-        parts.append(f"<pre class=in><b>[{number}]</b> {_escaped(cell.source)}</pre>")
-        parts += [_output(one) for one in cell.outputs]
-    style = (
-        "body{font:14px/1.4 sans-serif;background:#fff;color:#222;margin:0;padding:12px;width:900px}"
-        "pre{margin:2px 0}.in{background:#f3f3f5;border:1px solid #ddd;padding:5px 9px}b{color:#357}"
-    )
-    return f"<!DOCTYPE html><meta charset=utf-8><style>{style}</style><body>{''.join(parts)}"
-
-
-def _output(output: Any) -> str:
-    if output.output_type == "stream":
-        return f"<pre>{_escaped(output.text)}</pre>"
-    return str(output.data.get("text/html") or f"<pre>{_escaped(output.data['text/plain'])}</pre>")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 # -- all of them -----------------------------------------------------------------------------------
@@ -315,7 +280,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="+", choices=NAMES, default=list(NAMES), metavar="NAME")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="the folder of the service")
+    parser.add_argument("--list", action="store_true", help="print the names of the pictures")
     options = parser.parse_args()
+    if options.list:
+        print(*NAMES, sep="\n")
+        return
     if options.keep:
         make(options.only, options.keep.resolve())
         return
