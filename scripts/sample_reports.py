@@ -28,7 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import memlens
 from memlens._core.layout import LABEL_BITS, NONE, SECTIONS, EdgeKind, RootKind
 from memlens._frame import Frame
-from memlens._text import columns, format_bytes, format_duration
+from memlens._table import columns
+from memlens._text import format_bytes, format_duration
 from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.heap.graph.heap_graph import HeapGraph

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any
 
 from memlens._atomic import make_folder
-from memlens.cli.output import load_snapshot, positive_integer
+from memlens._text import format_bytes
+from memlens.cli.output import add_json, load_snapshot, positive_integer, print_value
 from memlens.errors import OptionError
 from memlens.files import export, load
 from memlens.heap.snapshot import HeapSnapshot
@@ -42,14 +42,15 @@ def add_convert_command(commands: Any) -> None:
         help="of a heap with more objects, sum up those that retain least (default: 2000000; only for"
         " .heapsnapshot)",
     )
+    add_json(parser)
     parser.set_defaults(command=_convert)
 
 
 def _convert(arguments: argparse.Namespace) -> int:
     if len(arguments.files) > 1:
         return _convert_several(arguments)
-    value = load(arguments.files[0])
-    _export(value, arguments.output, arguments.max_nodes)
+    written = _export(load(arguments.files[0]), arguments.output, arguments.max_nodes)
+    _print([written], arguments.json)
     return 0
 
 
@@ -59,10 +60,12 @@ def _convert_several(arguments: argparse.Namespace) -> int:
         raise OptionError("two of the files have the same name: they would become one file")
     make_folder(arguments.output)
     before: list[HeapSnapshot] = []
+    written = []
     for file, path in zip(arguments.files, paths, strict=True):
         snapshot = load_snapshot(file)
-        _export(snapshot, path, arguments.max_nodes, before)
+        written.append(_export(snapshot, path, arguments.max_nodes, before))
         before.append(snapshot)
+    _print(written, arguments.json)
     return 0
 
 
@@ -72,6 +75,11 @@ def _output_path(folder: str, file: str) -> str:
 
 def _export(
     value: Any, path: str, max_nodes: int | None, before: list[HeapSnapshot] | None = None
-) -> None:
+) -> dict[str, Any]:
     size = export(value, path, before=before or (), max_nodes=max_nodes)
-    print(f"{path}: {size:,} bytes", file=sys.stderr)
+    return {"path": path, "size_bytes": size}
+
+
+def _print(written: list[dict[str, Any]], as_json: bool) -> None:
+    lines = [f"{file['path']}: {format_bytes(file['size_bytes'])}" for file in written]
+    print_value({"files": written}, as_json, "\n".join(lines))

@@ -7,6 +7,7 @@ from typing import Any
 
 from memlens._text import format_bytes
 from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.cli.output import add_json, print_value
 from memlens.errors import SnapshotFileError
 from memlens.files import load
 from memlens.heap.snapshot import HeapSnapshot
@@ -36,6 +37,7 @@ def add_html_command(commands: Any) -> None:
     parser.add_argument(
         "--baseline", metavar="FILE", help="say which suspects are new, known and gone"
     )
+    add_json(parser)
     parser.set_defaults(command=_html)
 
 
@@ -52,8 +54,9 @@ def _html(arguments: argparse.Namespace) -> int:
         baseline=arguments.baseline,
     )
     size_bytes = report.write(arguments.output)
-    print(f"{arguments.output}: {format_bytes(size_bytes)}")
-    print(report.verdict)
+    value = {"path": arguments.output, "size_bytes": size_bytes, "verdict": report.verdict}
+    text = f"{arguments.output}: {format_bytes(size_bytes)}\n{report.verdict}"
+    print_value(value, arguments.json, text)
     return 0
 
 

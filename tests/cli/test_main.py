@@ -315,7 +315,7 @@ def test_closed_pipe_gives_no_traceback(files):
     assert (done.returncode, done.stderr) == (1, "")
 
 
-INTERACTIVE = {"watch": "a screen", "convert": "writes a file", "html": "writes a file"}
+INTERACTIVE = {"watch": "a screen"}
 
 
 def test_every_command_prints_json():

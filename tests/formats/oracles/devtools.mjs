@@ -1,12 +1,13 @@
 // What the model of Chrome DevTools, as chrome-devtools-mcp carries it, says about files.
 //
-//     node devtools.mjs NODE_MODULES REQUEST.json
+//     node --import ./newer.mjs devtools.mjs NODE_MODULES REQUEST.json ANSWER.json
 //
-// The request: {"files": [path, ...], "ids": [id, ...]}; ids are of the last file. Prints JSON.
-import { readFileSync } from 'node:fs';
+// The request: {"files": [path, ...], "ids": [id, ...], "retainers": [id, ...], "stacks": [id, ...]}. Ids
+// are of the last file, with which the first is compared.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 
-const [modules, requestPath] = process.argv.slice(2);
+const [modules, requestPath, answerPath] = process.argv.slice(2);
 const request = JSON.parse(readFileSync(requestPath, 'utf8'));
 const source = `${modules}/chrome-devtools-mcp/build/src/processors/HeapSnapshotManager.js`;
 const { HeapSnapshotManager } = await import(pathToFileURL(source).href);
@@ -21,7 +22,7 @@ const answer = { objects: {} };
 answer.statistics = await manager.getStats(file);
 answer.static = await manager.getStaticData(file);
 answer.classes = (await manager.getAggregates(file)).aggregates;
-answer.duplicates = (await manager.getDuplicateStrings(file)).slice(0, 1000);
+answer.duplicates = (await manager.getDuplicateStrings(file)).map(({ value, count }) => [value, count]);
 for (const id of request.ids) {
   answer.objects[id] = {
     info: await manager.getObjectInfo(file, id),
@@ -40,4 +41,5 @@ if (request.files.length > 1) {
   answer.differences = (await manager.getClassDiffs(request.files[0], file)).classDiffs;
 }
 answer.problems = problems;
-process.stdout.write(JSON.stringify(answer), () => process.exit(0));
+writeFileSync(answerPath, JSON.stringify(answer));
+process.exit(0);

@@ -1,14 +1,13 @@
 // What memlab says about a file: of each of some objects its sizes and its dominator.
 //
-//     node memlab.cjs NODE_MODULES FILE COUNT
+//     node memlab.cjs NODE_MODULES FILE ANSWER.json COUNT
 //
-// Prints JSON: [[id, name, self size, retained size, id of the dominator], ...] of the COUNT objects
-// with the largest retained sizes; 0: of all.
-const [modules, file, count] = process.argv.slice(2);
+// Writes [[id, name, self size, retained size, id of the dominator], ...] of the COUNT objects with
+// the largest retained sizes.
+const [modules, file, answer, count] = process.argv.slice(2);
 const { getFullHeapFromFile } = require(`${modules}/@memlab/heap-analysis`);
 
 async function main() {
-  console.log = () => {};
   const heap = await getFullHeapFromFile(file);
   const rows = [];
   heap.nodes.forEach(node => {
@@ -16,8 +15,6 @@ async function main() {
     rows.push([node.id, node.name, node.self_size, Number(node.retainedSize), dominator && dominator.id]);
   });
   rows.sort((a, b) => b[3] - a[3] || a[0] - b[0]);
-  const shown = Number(count) ? rows.slice(0, Number(count)) : rows;
-  require('fs').writeSync(1, '\n' + JSON.stringify(shown));
-  process.exit(0);
+  require('fs').writeFileSync(answer, JSON.stringify(rows.slice(0, Number(count))));
 }
-main();
+main().then(() => process.exit(0), error => { console.error(error); process.exit(1); });
