@@ -61,10 +61,11 @@ def main() -> None:
     """Serve under a profiler and write what it found."""
     profiler = memlens.MemoryProfiler(
         "snapshots",
+        on_alert=print,
         sample_interval=0.2,
-        snapshot_interval=SECONDS / 6,
+        snapshot_interval=SECONDS / 9,
         allocation_interval_bytes=16 * 1024,
-        limit=96 << 20,
+        limit=192 << 20,
     )
     with profiler:
         serve_until_end(profiler)

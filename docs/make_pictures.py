@@ -43,17 +43,21 @@ CHROMIUM_OPTIONS = (
 
 
 class Shot(NamedTuple):
-    """A picture of the report: the element, the link that opens the view, and the theme."""
+    """A picture of the report: the element, the link that opens the view, and the theme.
+
+    ``end``: the element below which the picture ends. ``max_height`` is in pixels.
+    """
 
     selector: str
     link: str = ""
     is_dark: bool = False
+    end: str = ""
     max_height: int = 1400
 
 
 SHOTS = {
-    "report.png": Shot("body", max_height=514),  # as high as the verdict
-    "report-dark.png": Shot("body", is_dark=True, max_height=1170),  # with the timeline
+    "report.png": Shot("body", end="#verdict"),
+    "report-dark.png": Shot("body", end="#timeline", is_dark=True),
     "suspect.png": Shot("#suspects"),
     "timeline.png": Shot("#timeline"),
     "flame-graph.png": Shot("#flame", "#flame"),
@@ -125,9 +129,12 @@ class Browser:
             "const e = document.querySelector(arguments[0]); if (!e) return null;"
             "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {"
             "  const r = e.getBoundingClientRect();"
-            "  done({x: r.left + scrollX, y: r.top + scrollY, width: r.width, height: r.height});"
+            "  const end = document.querySelector(arguments[1]).getBoundingClientRect();"
+            "  const height = Math.min(r.bottom, end.bottom + 12) - r.top;"
+            "  done({x: r.left + scrollX, y: r.top + scrollY, width: r.width, height});"
             "})))",
             shot.selector,
+            shot.end or shot.selector,
         )
         clip = {**clip, "height": min(clip["height"], shot.max_height), "scale": 1}
         answer = self._command(
