@@ -180,13 +180,10 @@ def report_pictures(folder: Path, names: list[str]) -> None:
     """Show parts of the report."""
     with browser() as opened:
         for name in names:
-            shown = opened.picture(folder / "report.html", _shot(name, folder))
+            shot = SHOTS[name]
+            shot = shot._replace(link=shot.link.format(folder=folder))
+            shown = opened.picture(folder / "report.html", shot)
             (PICTURES / name).write_bytes(small_png(shown))
-
-
-def _shot(name: str, folder: Path) -> Shot:
-    shot = SHOTS[name]
-    return shot._replace(link=shot.link.format(folder=folder))
 
 
 # -- the terminal ----------------------------------------------------------------------------------
@@ -235,8 +232,7 @@ async def _wait_for(is_there: Callable[[], bool], pilot: Any) -> None:
 def terminal_picture() -> None:
     """Show the output of the demo as a terminal shows it."""
     command = [sys.executable, "-m", "memlens", "demo"]
-    environment = {**_environment(), "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
-    environment["TERM"] = "xterm-256color"
+    environment = _environment() | {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "xterm"}
     environment.pop("NO_COLOR", None)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     console, text = needed("rich.console"), needed("rich.text")
