@@ -17,6 +17,7 @@ from memlens.heap.graph.matching import unmatched_blocks
 from memlens.heap.graph.native_blocks import NativeKind
 from memlens.heap.graph.paths import RetentionPathFinder
 from memlens.heap.views.accumulation import accumulations
+from memlens.heap.views.visibility import OWN
 
 __all__ = (
     "NativeGrowth",
@@ -111,8 +112,10 @@ def incomplete_notes(*graphs: HeapGraph) -> tuple[str, ...]:
 def _sizes(graph: HeapGraph) -> Counter[NativeKind]:
     found: Counter[NativeKind] = Counter()
     if graph.native is not None:
-        for kind, size in graph.native.sizes(graph.node_size):
-            found[kind] += size
+        blocks = zip(graph.native.nodes, graph.native.sizes(graph.node_size), strict=True)
+        for node, (kind, size) in blocks:
+            if not graph.flags[node] & OWN:
+                found[kind] += size
     return found
 
 
