@@ -22,7 +22,7 @@ from memlens.leaks.cases import find_cases
 from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
 from memlens.leaks.gained_types import gained_types
 from memlens.leaks.growth import Holder
-from memlens.leaks.mentions import functions_mentioning
+from memlens.leaks.mentions import Mention, functions_mentioning
 from memlens.leaks.native_growth import NativeGrowth, largest_growth_first
 from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
@@ -54,6 +54,7 @@ class LeakSuspect:
     ``native_growth``: which part of ``retained_growth_bytes`` is native memory, by library and device.
     ``fingerprint`` is equal for the same leak in other runs, and ``origin`` tells whose code holds
     it. ``is_known`` tells whether the baseline contains it; None without a baseline.
+    ``mentions``: the functions to look at, which the suggestion names.
     """
 
     holder: str
@@ -72,6 +73,7 @@ class LeakSuspect:
     origin: Origin = PROGRAM
     is_known: bool | None = None
     native_growth: tuple[NativeGrowth, ...] = ()
+    mentions: tuple[Mention, ...] = ()
 
     def __repr__(self) -> str:
         pattern = self.pattern or "unknown pattern"
@@ -235,6 +237,7 @@ def _suspect(case: Case, origins: OriginFinder) -> LeakSuspect:
         fingerprint=fingerprint_of(place, (holder_type, *types[:1]), diagnosis.pattern),
         origin=origins.origin_of(case.path, types),
         native_growth=largest_growth_first(holder.native_bytes),
+        mentions=tuple(case.nearest_mentions),
     )
 
 

@@ -92,6 +92,7 @@ def test_source_is_read_only_where_it_is_allowed(tmp_path):
         "first_line": 1,
         "lines": [f"line {n}" for n in range(1, 8)],
         "function": "add",
+        "shows": "allocates",
     }
 
 

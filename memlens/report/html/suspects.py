@@ -12,6 +12,7 @@ from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.suspects import LeakSuspect
+from memlens.report.html.keeping_lines import keeping_lines
 from memlens.report.html.limits import Limits, cut_text, finite
 from memlens.report.html.source import SourceReader
 
@@ -58,7 +59,7 @@ def _card(
         "gains": [cut(name) for name in suspect.growing_types],
         "path": _path(suspect.path, limits),
         "sites": _sites(suspect.sites, limits),
-        "source": _source(suspect.sites, source),
+        "source": [*keeping_lines(suspect, source), *_source(suspect.sites, source)],
         "pattern": None if suspect.pattern is None else cut(suspect.pattern),
         "evidence": cut_text(suspect.evidence, 4 * limits.text),
         "advice": cut_text(suspect.suggestion, 4 * limits.text),

@@ -4,6 +4,7 @@ import { html, svg } from "./dom.js";
 import { formatBytes, formatClock, formatDuration, baseName } from "./format.js";
 import { routeHash } from "./links.js";
 import { fact, quantity, termText } from "./quantity.js";
+import { adviceParts } from "./sites.js";
 import { explain } from "./tooltip.js";
 
 /** @import { ReportDocument, Suspect, VerdictState } from "./document" */
@@ -110,7 +111,7 @@ function whatToDo(suspects) {
   return html(
     "div",
     { class: "change" },
-    first.advice ? html("p", {}, html("b", {}, "What to do: "), first.advice) : null,
+    first.advice ? html("p", {}, html("b", {}, "What to do: "), ...adviceParts(first)) : null,
     places.length ? html("p", {}, html("b", {}, "Allocated at "), ...places) : null,
     suspects.length > 1
       ? html("p", {}, html("a", { href: "#suspects" }, `All ${suspects.length} suspects`))
