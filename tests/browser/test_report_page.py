@@ -282,3 +282,19 @@ def test_line_that_keeps_comes_first_and_the_advice_leads_to_it(browser):
     browser.click("#verdict .change p a")
     assert browser.link() == "#suspect-leak-1-use-1"
     assert "keep.py" in browser.text("#suspect-leak-1-use-1 figcaption")
+
+
+def test_site_names_the_program_before_the_library_that_allocates(browser):
+    card = suspect("shop.store._sessions", "leak-1")
+    encoder = {"function": "encode", "file": "/usr/lib/python3.11/json/encoder.py", "line": 200}
+    card["sites"][0]["frames"] = [encoder, *card["sites"][0]["frames"]]
+    browser.open(full() | {"suspects": [card]})
+    assert browser.text("#suspects .site").startswith(
+        "shop.store._sessions shop.store._sessions.py:12"
+    )
+    assert browser.text("#suspects .inner-calls") == "inside encode encoder.py:200"
+    places = browser.text("#verdict .change p:nth-of-type(2)")
+    assert places.startswith(
+        "Allocated at shop.store._sessions.py:12 in shop.store._sessions, called"
+    )
+    assert places.endswith("(inside it in encode)")

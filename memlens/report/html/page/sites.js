@@ -2,6 +2,7 @@
 
 import { html } from "./dom.js";
 import { baseName, formatShare } from "./format.js";
+import { originOf } from "./flame_model.js";
 import { routeHash } from "./links.js";
 import { quantity, termText } from "./quantity.js";
 import { explain } from "./tooltip.js";
@@ -92,7 +93,7 @@ export function adviceParts(suspect) {
 
 /** @param {Site} site */
 function siteItem(site) {
-  const [innermost, ...callers] = site.frames;
+  const { frame: innermost, callers, inner } = splitSite(site);
   const numbersOfSite = [];
   if (site.share !== null && site.share !== undefined) {
     const share = html("span", { class: "quantity" }, formatShare(site.share));
@@ -140,7 +141,31 @@ function siteItem(site) {
           left > 0 ? html("li", {}, `${left} more`) : null,
         )
       : null,
+    inner.length
+      ? html(
+          "p",
+          { class: "inner-calls" },
+          "inside ",
+          ...inner.flatMap((frame, i) => [i ? " ← " : "", ...frameText(frame)]),
+        )
+      : null,
   );
+}
+
+/**
+ * Return the innermost call of the program at a site, its callers, and the calls of libraries in it.
+ * @param {Site} site
+ */
+export function splitSite(site) {
+  const own = Math.max(
+    site.frames.findIndex((frame) => originOf(frame.file) === "program"),
+    0,
+  );
+  return {
+    frame: site.frames[own],
+    callers: site.frames.slice(own + 1),
+    inner: site.frames.slice(0, own),
+  };
 }
 
 /**
