@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from memlens._text import middle_cut
+from memlens._text import end_cut
 from memlens.errors import OptionError
 from memlens.watch.process_source import ProcessReader
 from memlens.watch.snapshot_files import SnapshotFiles
@@ -77,7 +77,7 @@ class ProgramSource:
     @property
     def title(self) -> str:
         """The program, its process and how it ended."""
-        text = f"process {self._process.pid}: {middle_cut(' '.join(self._words), 60)}"
+        text = f"process {self._process.pid}: {end_cut(' '.join(self._words), 60)}"
         code = self._process.poll()
         if code is None:
             return text
