@@ -6,8 +6,8 @@ Load them with ``%load_ext memlens``. Nothing of IPython is imported before that
 from __future__ import annotations
 
 import ast
-import shlex
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -160,9 +160,22 @@ class Session:
         if not line.strip():
             raise self._usage("%why_alive NAME: give a name or an expression")
         # The object itself is in no variable here: this frame would be a holder.
-        address = id(self._shell.ev(line))
+        address = self._address(line)
         found = self._checked(lambda: why_alive(self._shell.ev(line), limit=_MAX_PATHS))
         print("\n".join(self._why_text(address, found)))
+
+    def _address(self, line: str) -> int:
+        """Return the address of the value of an expression; a wrong one is a ``UsageError``."""
+        try:
+            return id(self._shell.ev(line))
+        except NameError as error:
+            raise self._usage(f"no name {error.name or line.strip()!r}") from None
+        except SyntaxError as error:
+            text = f"{line.strip()!r} is not a name or an expression: {error.msg}"
+            raise self._usage(text) from None
+        except Exception as error:  # noqa: BLE001 - whatever the expression raises
+            what = "".join(traceback.format_exception_only(error)).strip()
+            raise self._usage(f"{line.strip()!r} has no value: {what}") from None
 
     def _why_text(self, address: int, found: Retention) -> list[str]:
         lines = [fitted(found.subject)]
@@ -317,7 +330,7 @@ class Session:
 
     def _integers(self, line: str, defaults: dict[str, int]) -> dict[str, int]:
         """Return options with whole numbers; those not given have their defaults."""
-        words = shlex.split(line)
+        words = line.split()
         found = dict(defaults)
         for name, text in zip(words[::2], [*words[1::2], ""], strict=False):
             if name not in defaults or not text.isdecimal():

@@ -98,6 +98,9 @@ def test_why_alive_names_the_cells(run):
         "%why_alive df.data",
         "%why_alive",
         "%why_alive missing",
+        "%why_alive df +",
+        "%why_alive {}['key']",
+        "%%memory --limit '3\n1",
     )
     text = cells[2].printed
     assert "the name df, assigned in cell In [2]\n  Out[2]\n" in text
@@ -107,7 +110,12 @@ def test_why_alive_names_the_cells(run):
     assert ".data list" in inner
     assert "is kept by the name df, assigned in cell In [2]; Out[2]" in inner
     assert "give a name or an expression" in cells[4].printed
-    assert [error.ename for error in cells[5].errors] == ["NameError"]
+    assert [cell.errors for cell in cells[4:]] == [[]] * 5
+    wrong = [cell.printed.strip() for cell in cells[4:]]
+    assert wrong[1] == "UsageError: no name 'missing'"
+    assert wrong[2].startswith("UsageError: 'df +' is not a name or an expression: ")
+    assert wrong[3] == "UsageError: \"{}['key']\" has no value: KeyError: 'key'"
+    assert wrong[4] == "UsageError: %%memory [--limit N] [--frames N]"
 
 
 @pytest.mark.parametrize(
