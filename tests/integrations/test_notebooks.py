@@ -72,16 +72,36 @@ def test_memory_of_a_cell(run):
     assert cell.errors == []
     report, value = cell.texts
     assert re.match(r"In \[2\]: \+\d[\d.]+ MiB kept, \d[\d.]+ MiB at the peak, in ", report)
-    assert re.search(r"json/decoder\.py:\d+\n +from In \[2\]:2\n", report)
+    assert re.search(r"In \[2\]:3  kept = json.*\n +through .*json/decoder\.py:\d+\n", report), (
+        report
+    )
     assert "Resident memory: " in cell.printed
     assert value == "59049"
     assert "<table" in cell.html[0]
     assert use.texts == ["'59048'"]
     assert "+4.77 MiB kept" in failing.texts[0]
+    assert "In [4]:2  other = bytes(5_000_000)" in failing.texts[0]
+    traceback = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(failing.errors[0].traceback))
+    assert re.search(r"3 1/0\b", traceback), traceback
     assert "raised ZeroDivisionError" in failing.texts[0]
     assert [error.ename for error in failing.errors] == ["ZeroDivisionError"]
     assert after.texts == ["5000000"]
     assert "%%memory [--limit N] [--frames N]" in bad.printed
+
+
+def test_memory_belongs_to_the_lines_of_the_measured_cell_first(run):
+    cells = run(
+        LOAD,
+        "class Item:\n    def __init__(self): self.data = bytearray(1_000_000)",
+        "%%memory --limit 30\n \nitems = [Item() for _ in range(4)]\n"
+        "import traitlets\nclass T(traitlets.HasTraits):\n    a = traitlets.Int()\n",
+    )
+    (report,) = cells[2].texts
+    assert re.search(
+        r"MiB +\+\d+ +In \[3\]:3  items = \[Item\(\) for .*\n +through In \[2\]:2\n", report
+    ), report
+    others = [line for line in report.splitlines()[2:] if "In [" not in line]
+    assert [line for line in others if "IPython/" in line or "ipykernel/" in line] == []
 
 
 def test_a_semicolon_hides_the_value_of_a_measured_cell(run):
