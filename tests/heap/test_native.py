@@ -1,6 +1,7 @@
 """Native blocks in the graph: what retains them, what they print, what is no object of them."""
 
 import ctypes
+import json
 
 import pytest
 from hypothesis import given, settings
@@ -304,6 +305,28 @@ def test_the_last_note_of_a_library_counts():
     assert str(notes[1]) == "torch: 4 objects, 1 failed (TypeError: no)"
     assert not notes[0].is_complete
     assert not notes[1].is_complete
+
+
+def note_line(library="torch", state="done", part="", **counts):
+    return json.dumps({"library": library, "state": state, "part": part, **counts}).encode() + b"\n"
+
+
+def test_a_library_that_tells_in_two_parts_has_one_note():
+    first = note_line(objects=5, blocks=4, failed=1, seconds=0.5)
+    (note,) = parse_notes(
+        first + note_line(part="later", objects=3, blocks=2, skipped=2, seconds=0.25, error="E")
+    )
+    assert (note.objects, note.blocks, note.failed, note.skipped) == (5, 6, 1, 2)
+    assert (note.seconds, note.error, note.state) == (0.75, "E", "done")
+    (note,) = parse_notes(first + note_line(part="later", state="started", objects=3))
+    assert str(note).startswith("torch: the blocks of 3 objects are not complete: the adapter did")
+    (note,) = parse_notes(
+        note_line(state="started", objects=5) + note_line(part="later", objects=3)
+    )
+    assert str(note).startswith("torch: the blocks of 5 objects are not complete: the adapter did")
+    done = note_line(objects=5) + note_line(part="later", objects=3) + note_line("lxml", objects=2)
+    assert [str(one) for one in parse_notes(done)] == ["lxml: 2 objects", "torch: 5 objects"]
+    assert all(one.is_complete for one in parse_notes(done))
 
 
 @pytest.mark.parametrize(

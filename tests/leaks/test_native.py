@@ -244,3 +244,23 @@ def test_a_report_says_what_adapters_could_not_see(alert):
     report = find_leaks(snapshots, alert=alert)
     assert "holders grew. Not complete: torch: the blocks of 3 objects" in said(report)
     assert len(report.to_dict()["native_incomplete"]) == 1
+
+
+def test_a_report_says_that_a_library_was_not_asked(alert):
+    snapshots = []
+    for step in range(4):
+        p = Planter()
+        owner = p.node("vendor.Pool", 64, key="pool")
+        p.native(MIB, owner, key="block", library="vendor")
+        p.module("app", pool=owner)
+        p.notes = (
+            b'{"library": "lzma", "state": "done", "objects": 9}\n'
+            b'{"library": "lzma", "state": "not asked", "part": "later", "objects": 9}'
+        )
+        snapshots.append(p.snapshot(timestamp=60.0 * step))
+    report = find_leaks(snapshots, alert=alert)
+    (note,) = report.native_incomplete
+    assert note.endswith(
+        "the blocks of 9 objects are not complete: other threads may be using them"
+    )
+    assert note in said(report)
