@@ -227,6 +227,43 @@ def test_growth_names_the_object_that_most_of_it_hangs_on():
     assert (growth.growth_bytes, growth.holder) == (10 * MIB, "app.batches")
 
 
+def grown(*rounds):
+    """The growth between heaps; a round is the name, key and size of each block that is there."""
+    graphs = []
+    for blocks in rounds:
+        p = Planter()
+        holders = {name: p.node("list", 64, key=name, length=5) for name, _, _ in blocks}
+        for position, (name, key, size) in enumerate(blocks):
+            tensor = p.node("torch.Tensor", 80, key=key)
+            p.edge(holders[name], tensor, K.INDEX, position=position)
+            p.native(size * MIB, tensor, key=(key, "storage"))
+        p.module("app", **holders)
+        graphs.append(p.graph())
+    (growth,) = native_growth(*graphs)
+    assert not any(graph.has_paths for graph in graphs)
+    return growth.growth_bytes // MIB, growth.holder
+
+
+KEPT = [("kept", ("kept", number), 1) for number in range(5)]
+
+
+def test_a_buffer_that_was_replaced_has_not_grown():
+    frame = ("frame", "first", 200), ("frame", "second", 200)
+    assert grown([frame[0], KEPT[0]], [frame[1], *KEPT]) == (4, "app.kept")
+    assert grown([frame[0], KEPT[0]], [frame[0], *KEPT]) == (4, "app.kept")
+
+
+def test_a_buffer_that_was_replaced_by_a_larger_one_has_grown():
+    first, second = ("frame", "first", 200), ("frame", "second", 300)
+    assert grown([first, *KEPT], [second, *KEPT]) == (100, "app.frame[0]")
+
+
+def test_nobody_is_named_where_as_much_went_elsewhere():
+    """It may have moved: nothing tells what has."""
+    there, here = ("old", "first", 200), ("new", "second", 200)
+    assert grown([there, KEPT[0]], [here, *KEPT]) == (4, "")
+
+
 @pytest.fixture
 def alert():
     return LeakAlert("rss", 10.0, 0.0, 9.0, 5.0, 1.0, (1.0, 2.0), 0.999, False, "native")
