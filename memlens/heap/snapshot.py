@@ -122,10 +122,16 @@ class HeapSnapshot:
 
         Devices are ``cpu``, ``mapped`` (files), ``shared`` (memory without a file that other
         processes can map) and those of libraries, such as ``cuda:0``. ``resident``: of mappings only
-        what was resident, where that is known.
+        what was resident, where that is known. What only memlens holds is left out, such as the mapped
+        files of snapshots that are open.
         """
         found: dict[str, dict[str, int]] = {}
-        for kind, size in self._native_sizes(resident):
+        own = int(NodeFlag.OWN)
+        native, flags = self.graph.native, self.graph.flags
+        nodes = () if native is None else native.nodes
+        for node, (kind, size) in zip(nodes, self._native_sizes(resident), strict=True):
+            if flags[node] & own:
+                continue
             libraries = found.setdefault(kind.device, {})
             libraries[kind.library] = libraries.get(kind.library, 0) + size
         return found

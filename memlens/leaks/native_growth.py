@@ -13,7 +13,7 @@ from memlens._text import format_change
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.dominator_tree import DominatorTree
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import unmatched_blocks
+from memlens.heap.graph.matching import program_blocks, unmatched_blocks
 from memlens.heap.graph.native_blocks import NativeKind
 from memlens.heap.graph.paths import RetentionPathFinder
 from memlens.heap.views.accumulation import Accumulation, accumulations
@@ -68,6 +68,7 @@ def largest_growth_first(sizes: Mapping[NativeKind, float]) -> tuple[NativeGrowt
 def native_growth(before: HeapGraph, after: HeapGraph) -> tuple[NativeGrowth, ...] | None:
     """Return which native memory with known holders grew between two heaps, most bytes first.
 
+    What only memlens holds is left out, such as the mapped files of snapshots that are open.
     None where a heap does not record native memory.
     """
     if any("native_node" not in graph.sections for graph in (before, after)):
@@ -110,9 +111,8 @@ def incomplete_notes(*graphs: HeapGraph) -> tuple[str, ...]:
 
 def _sizes(graph: HeapGraph) -> Counter[NativeKind]:
     found: Counter[NativeKind] = Counter()
-    if graph.native is not None:
-        for kind, size in graph.native.sizes(graph.node_size):
-            found[kind] += size
+    for node, kind in program_blocks(graph):
+        found[kind] += graph.node_size[node]
     return found
 
 

@@ -16,6 +16,7 @@ from memlens.heap.graph.matching import match_graphs, unmatched_blocks
 from memlens.heap.graph.native_blocks import NativeKind, parse_notes
 from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.native_growth import native_growth
 from tests.heap.planted import Planter
 
 MIB = 1 << 20
@@ -404,6 +405,32 @@ def test_sizes_by_device_are_those_of_mappings_or_of_their_resident_part():
         "mapped": {"mmap": 2 * MIB},
         "cuda:0": {"torch": 8 * MIB},
     }
+
+
+def test_what_only_memlens_holds_is_in_no_size_by_device():
+    p, *_ = frames()
+    ours, both = (p.node("memlens.Own", 10, flags=NodeFlag.OWN) for _ in range(2))
+    p.native(MIB, ours, device="mapped", library="mmap")
+    owner = p.node("vendor.Blob", 10)
+    p.native(2 * MIB, both, owner, library="vendor")
+    p.module("more", ours=ours, both=both, owner=owner)
+    by_device = p.snapshot().native_by_device(resident=True)
+    assert by_device["mapped"] == {"mmap": 5 * MIB}
+    assert by_device["cpu"] == {"torch": 30 * MIB, "vendor": 2 * MIB}
+
+
+@pytest.mark.skipif(_core.fork_capture is None, reason="the pure core finds no mapping of ours")
+def test_open_snapshots_are_no_native_memory_of_the_program(tmp_path):
+    first = memlens.take_heap_snapshot()
+    first.save(tmp_path / "heap")
+    loaded = HeapSnapshot.load(tmp_path / "heap")
+    assert loaded.object_count  # it is open
+    last = memlens.take_heap_snapshot()
+    size = (tmp_path / "heap").stat().st_size
+    own = [n for n in last.graph.native.nodes if last.graph.has(n, NodeFlag.OWN)]
+    assert size in [last.graph.node_size[node] for node in own]
+    assert last.native_by_device().get("mapped", {}).get("mmap", 0) < size
+    assert native_growth(first.graph, last.graph) == ()
 
 
 def test_a_summary_by_device_tells_the_resident_part(tmp_path):
