@@ -168,6 +168,8 @@ def _unexplained_bytes(snapshot: HeapSnapshot) -> int:
     resident = memory.get("rss_bytes") if isinstance(memory, dict) else None
     if not isinstance(resident, int):
         return 0
-    mapped = sum(snapshot.native_by_device().get(MAPPED, {}).values())
+    graph = snapshot.graph
+    blocks = () if graph.native is None else graph.native.sizes(graph.node_size)
+    mapped = sum(size for kind, size in blocks if kind.device == MAPPED)
     explained = snapshot.total_bytes - snapshot.device_bytes - mapped
     return max(0, resident - explained)
