@@ -58,7 +58,7 @@ class Shot(NamedTuple):
 SHOTS = {
     "report.png": Shot("body", end="#verdict"),
     "report-dark.png": Shot("body", end="#timeline", is_dark=True),
-    "suspect.png": Shot("#suspects"),
+    "suspect.png": Shot("#suspects", max_height=1206),
     "timeline.png": Shot("#timeline"),
     "flame-graph.png": Shot("#flame", "#flame"),
     "flame-graph-search.png": Shot("#flame", "#flame?search=shop.py", is_dark=True),
