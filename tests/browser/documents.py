@@ -115,7 +115,8 @@ def suspect(name: str, fingerprint: str) -> dict[str, Any]:
         "sites": [{"share": 0.93, "bytes": 11 * _MIB, "frames": frames}],
         "source": [
             {"file": "/srv/store.py", "line": 12, "first_line": 11,
-             "lines": ["def add(self):", f"    self.items.append({name!r})"], "function": "add"}
+             "lines": ["def add(self):", f"    self.items.append({name!r})"], "function": "add",
+             "shows": "allocates"}
         ],
         "pattern": "unbounded-cache",
         "evidence": name,

@@ -114,7 +114,8 @@ def _suspect(card):
             _keys(frame, {"function", "file", "line"})
             _texts(frame, "function", "file")
     for source in card["source"]:
-        _keys(source, {"file", "line", "first_line", "lines", "function"})
+        _keys(source, {"file", "line", "first_line", "lines", "function", "shows"})
+        assert source["shows"] in ("keeps", "uses", "allocates")
         assert 1 <= len(source["lines"]) <= MAX_SOURCE
         assert 0 <= source["line"] - source["first_line"] < len(source["lines"])
 

@@ -67,6 +67,7 @@ export interface Source {
   first_line: number;
   lines: string[];
   function: string | null;
+  shows: "keeps" | "uses" | "allocates";
 }
 
 export interface Suspect {
