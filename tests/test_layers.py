@@ -86,6 +86,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "breakdown",
             "health",
         },
+        {"keeping_lines"},
         {"source"},
         {"limits", "glossary"},
     ],
