@@ -25,11 +25,17 @@ def load(path: str | os.PathLike[str]) -> HeapSnapshot | AllocationProfile | Tra
     truncated or damaged, or that a newer version wrote.
     """
     path = checked_path(path)
+    if os.path.isdir(path):
+        raise SnapshotFileError(
+            f"{path!r} is a folder: give its files, as in {os.path.join(path, '*.memlens')}"
+        )
     try:
         with open(path, "rb", opener=without_waiting) as file:
             head = file.read(64) or b""
     except OSError as error:
         raise SnapshotFileError(f"cannot read {path!r}: {error.strerror or error}") from error
+    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise SnapshotFileError(f"{path!r} is a report already: open it in a browser")
     if head.startswith(b"memlens-traces"):
         return TraceStore.load(path)
     if head.lstrip()[:1] == b"{":

@@ -34,9 +34,9 @@ def add_run_command(commands: Any) -> None:
     parser = commands.add_parser(
         "run",
         help="run a program and report its leaks",
-        usage="memlens run [-o DIR] [--html FILE] [--source] [--json] [--snapshot-interval S]"
-        " [--allocations]"
-        " [--ignore ID] [--baseline FILE] [--save-baseline FILE] SCRIPT | -m MODULE [ARG ...]",
+        usage="memlens run [-o DIR] [--html FILE] [--source] [--json] [--allocations]\n"
+        "                   [--snapshot-interval S] [--ignore ID] [--baseline FILE]\n"
+        "                   [--save-baseline FILE] SCRIPT | -m MODULE [ARG ...]",
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="keep snapshots and report in DIR")
     add_json(parser)
@@ -57,8 +57,18 @@ def add_run_command(commands: Any) -> None:
         "--source", action="store_true", help="show lines of source in the file of --html"
     )
     parser.add_argument("--snapshot-requests", type=int, metavar="FD", help=argparse.SUPPRESS)
-    parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module")
-    parser.add_argument("script", nargs=argparse.REMAINDER, help="the program and its arguments")
+    parser.add_argument(
+        "-m",
+        dest="module",
+        nargs=argparse.REMAINDER,
+        help="run a module, as python -m does: -m MODULE [ARG ...]",
+    )
+    parser.add_argument(
+        "script",
+        nargs=argparse.REMAINDER,
+        metavar="SCRIPT [ARG ...]",
+        help="the program and its arguments",
+    )
     parser.set_defaults(command=_run, in_main_thread=True)
 
 

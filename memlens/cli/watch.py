@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from memlens.cli.output import positive_seconds
@@ -59,11 +60,21 @@ def _watch(arguments: argparse.Namespace) -> int:
         app.run()
     finally:
         source.close()
+    with suppress(OSError):  # after SIGHUP the terminal is gone
+        for path in _kept(app.written, arguments.output):
+            print(f"memlens: written: {path}", file=sys.stderr)
     if app.ended_by is not None:
         from memlens.cli.ending import end_by
 
         return end_by(app.ended_by)
     return app.return_code or 0
+
+
+def _kept(written: Sequence[str], output_dir: str | None) -> list[str]:
+    """Return the report files that remain: those of the screen and that of a program's end."""
+    names = ("report.txt", "report.json") if output_dir else ()
+    ends = [os.path.join(output_dir or "", name) for name in names]
+    return [os.path.abspath(path) for path in (*written, *filter(os.path.exists, ends))]
 
 
 def _check_terminal() -> None:

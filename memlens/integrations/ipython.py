@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib import import_module
 from itertools import takewhile
 from typing import Any
@@ -16,20 +17,28 @@ from memlens import _core
 from memlens._text import fitted, format_bytes, format_change
 from memlens.errors import MemlensError, MissingExtraError
 from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
+from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.live import Retention, why_alive
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.integrations.cell_memory import CellBlock
 from memlens.integrations.cells import CellLog, cell_names, cell_text, current_cell
-from memlens.integrations.notebook_memory import NotebookMemory, kept_objects
+from memlens.integrations.notebook_memory import (
+    KeptObject,
+    NotebookMemory,
+    growth_by_cell,
+    kept_objects,
+)
 from memlens.leaks.leak_report import LeakReport, find_leaks
 from memlens.leaks.patterns.notebook import holder_of_ipython
 from memlens.process.reading import read_memory
 
 __all__ = ("Session", "load", "unload")
 
-_MAX_SNAPSHOTS = 8  # that %leaks keeps: the baseline and the latest ones
+_MAX_SNAPSHOTS = 12  # that %leaks keeps: the baseline and the latest ones
 _MIN_FOR_LEAKS = 3
+_AFTER_CELL = "cell-"  # the reason of a snapshot, before the number of the cell
+_EARLIER = "earlier cells"  # whose snapshots are no longer kept
 _MAX_PATHS = 10
 _sessions: dict[int, Session] = {}
 
@@ -73,6 +82,7 @@ class Session:
         self._log = CellLog(shell)
         self._snapshots: list[HeapSnapshot] = []
         self._pending: Any = None  # the snapshot after the last cell, while its child works
+        self._dropped = 0  # snapshots, to keep few
         self._looks = False  # this cell only asks: it is no step of the program
         self._old: frozenset[int] | None = None
         self._since: str | None = None
@@ -241,6 +251,7 @@ class Session:
         if self._pending is not None:
             self._pending.cancel()
         self._pending, self._old, self._since, self._snapshots = None, None, None, []
+        self._dropped = 0
 
     def _start(self) -> None:
         self.stop()
@@ -254,12 +265,20 @@ class Session:
         holders = self._log.holders()
         snapshot = self._checked(lambda: take_heap_snapshot(reason="leaks"))
         self._settle()
+        cells = {address: self._log.first_cell(address) for address in holders}
+        steps = self._steps()
         kept = kept_objects(
             snapshot.graph,
             holders,
             {address: self._advice(address) for address in holders},
-            {address: self._log.first_cell(address) for address in holders},
+            cells,
             self._old,
+            {
+                address: growth_by_cell(
+                    steps, address, None if address in (self._old or ()) else cells[address]
+                )
+                for address in holders
+            },
         )
         growth = None
         if self._snapshots:
@@ -269,9 +288,36 @@ class Session:
             growth = sum(change.shallow_delta_bytes for change in first.compare(snapshot))
         self._display(NotebookMemory(kept, growth, self._since))
         if len(self._snapshots) >= _MIN_FOR_LEAKS:
-            self._display(self._report())
+            report = self._report()
+            if report.verdict == "no leak":
+                print(fitted(self._no_leak_text(report, kept)))
+            else:
+                self._display(report)
         elif not self._snapshots:
             print(fitted("What grows from cell to cell: %leaks start, run cells, then %leaks."))
+
+    def _steps(self) -> list[tuple[str, HeapGraph]]:
+        """Return the heaps after cells, with the names of these; the baseline is the first.
+
+        Empty where no snapshot follows each cell.
+        """
+        if not self._snapshots or not _is_cheap():
+            return []
+        first, *others = self._snapshots
+        steps = [(self._since or "", first.graph)]
+        for snapshot in others:
+            number = int(snapshot.reason.removeprefix(_AFTER_CELL))
+            is_next = self._dropped == 0 or len(steps) > 1
+            steps.append((cell_text(number) if is_next else _EARLIER, snapshot.graph))
+        return steps
+
+    def _no_leak_text(self, report: LeakReport, kept: Sequence[KeptObject]) -> str:
+        what = "cell" if _is_cheap() else "interval"
+        text = f"No holder grew in every {what} of the {report.snapshot_count} snapshots"
+        if any(row.grew_in for row in kept):
+            text += "; the table says in which cells an object grew"
+        bounded = "".join(f"\nNot a leak: {one}" for one in report.bounded)
+        return f"{text}.{bounded}"
 
     def _report(self) -> LeakReport:
         return find_leaks(self._snapshots)
@@ -286,7 +332,7 @@ class Session:
         if self._snapshots and _is_cheap() and not looks:
             self._settle()
             try:
-                self._pending = start_heap_snapshot(reason=f"cell-{number}")
+                self._pending = start_heap_snapshot(reason=f"{_AFTER_CELL}{number}")
             except MemlensError as error:
                 print(f"memlens: no snapshot after this cell: {error}", file=sys.stderr)
 
@@ -305,6 +351,7 @@ class Session:
         self._snapshots.append(snapshot)
         if len(self._snapshots) > _MAX_SNAPSHOTS:
             del self._snapshots[1]
+            self._dropped += 1
 
     # -- inside ----------------------------------------------------------------------------------
 

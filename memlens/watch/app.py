@@ -64,6 +64,8 @@ class Done(Message):
 class WatchApp(App[None]):
     """Shows what a source knows; `ended_by` is the signal that ended the screen, if one did.
 
+    `written`: the paths of the reports that were written.
+
     ``interval_seconds``: time between two polls; None polls only when `tick` is called.
     ``report_dir``: the folder for reports. ``analyse`` and ``look_into`` run in worker threads and
     have processes of their own by default.
@@ -83,13 +85,13 @@ class WatchApp(App[None]):
     #search { display: none; height: 1; border: none; padding: 0; }
     """
     BINDINGS: ClassVar[list[Any]] = [
+        ("q", "quit", "Quit"),  # the first: a narrow terminal cuts the others off
         ("p", "pause", "Pause"),
         ("slash", "search", "Search"),
         ("s", "snapshot", "Snapshot"),
         ("w", "write", "Report"),
         ("o", "output", "Output"),
         ("question_mark", "help", "Help"),
-        ("q", "quit", "Quit"),
         ("escape", "clear_search", ""),
         ("ctrl+c", "interrupt", ""),
     ]
@@ -109,6 +111,7 @@ class WatchApp(App[None]):
         self.model = WatchModel()
         self.is_paused = False
         self.ended_by: int | None = None
+        self.written: list[str] = []
         self._interval_seconds = interval_seconds
         self._report_dir = report_dir
         self._analysis, self._drill = Analysis(), Drill()
@@ -235,8 +238,8 @@ class WatchApp(App[None]):
         room = max(20, self.size.width - 18)
         title = middle_cut(printable(self.source.title), room)
         self._set("#title", f"memlens [{state}]  {title}")
-        self._set("#memory", model.memory_text())
-        self._set("#trend", model.trend_text())
+        self._set("#memory", model.memory_text(self.size.width))
+        self._set("#trend", model.trend_text(self.size.width))
         self._set("#verdict", model.verdict_text())
         self._set("#note", self._note_text())
         self._main.query_one("#spark", Sparkline).data = model.chart(_SPARK_POINTS)
@@ -284,7 +287,7 @@ class WatchApp(App[None]):
         for site in self.model.sites(self._search):
             where = " <- ".join(frame.short() for frame in reversed(site.call_path))
             table.add_row(
-                Text(format_change(site.growth_bytes), justify="right"),
+                Text(f"~{format_change(site.growth_bytes)}", justify="right"),  # an estimate
                 Text(middle_cut(printable(where), room)),
             )
 
@@ -340,7 +343,13 @@ class WatchApp(App[None]):
         if report is None:
             self.notify("there is nothing to report yet: no analysis has ended", severity="warning")
             return
-        self._work(lambda: _written(write_report(report, files, self._report_dir)))
+
+        def write() -> str:
+            paths = write_report(report, files, self._report_dir)
+            self.written += paths
+            return _written(paths)
+
+        self._work(write)
 
     def _work(self, task: Callable[[], str]) -> None:
         """Run a task in a thread and show its text, or its error."""

@@ -94,8 +94,11 @@ class WatchModel:
         """Whether the program has ended, though its snapshots may still be analysed."""
         return self.is_ended or self.program_ended_at is not None
 
-    def memory_text(self) -> str:
-        """Return the newest reading and the change since the first one, in one line."""
+    def memory_text(self, width: int | None = None) -> str:
+        """Return the newest reading and the change since the first one, in one line.
+
+        Where that is longer than ``width``, whole parts are left out, the USS first.
+        """
         last = self.last
         if last is None:
             return "no readings"
@@ -105,13 +108,15 @@ class WatchModel:
             seconds = last.timestamp - first.timestamp
             change = format_change(last.rss_bytes - first.rss_bytes)
             parts[0] += f" ({change} in {format_duration(seconds)})"
-        if last.uss_bytes is not None:
-            parts.append(f"USS {format_bytes(last.uss_bytes)}")
+        uss = [] if last.uss_bytes is None else [f"USS {format_bytes(last.uss_bytes)}"]
+        limit = used = []
         if last.limit_bytes is not None:
             percent = 100 * last.rss_bytes / last.limit_bytes
-            used = f"{percent:.0f} %" if percent >= 1 else "under 1 %"
-            parts.append(f"limit {format_bytes(last.limit_bytes)} ({used} used)")
-        return ", ".join(parts)
+            limit = [f"limit {format_bytes(last.limit_bytes)}"]
+            share = f"{percent:.0f} %" if percent >= 1 else "under 1 %"
+            used = [f"{limit[0]} ({share} used)"]
+        forms = ([*parts, *uss, *used], [*parts, *used], [*parts, *limit], parts)
+        return _first_that_fits([", ".join(form) for form in forms], width)
 
     def chart(self, limit: int) -> list[float]:
         """Return resident memory above its lowest value, in steps: noise draws no steep curve."""
@@ -120,9 +125,10 @@ class WatchModel:
         low = min(sizes, default=0)
         return [float((size - low) // step) for size in sizes]
 
-    def trend_text(self) -> str:
+    def trend_text(self, width: int | None = None) -> str:
         """Return the trend of the readings and the time until the limit, in one line.
 
+        Where that is longer than ``width``, whole parts are left out.
         The slope is that of Theil and Sen; a trend is stated only if its 99.9 % interval excludes
         zero.
         """
@@ -141,8 +147,11 @@ class WatchModel:
         if self.has_program_ended:
             text += " until the end"
         elif found.slope > 0 and last.limit_bytes is not None:
-            left = max(0, last.limit_bytes - last.rss_bytes) / found.slope
-            text += f", at this rate {format_duration(left)} to the limit"
+            seconds = max(0, last.limit_bytes - last.rss_bytes) / found.slope
+            left = f"{format_duration(seconds)} to the limit"
+            return _first_that_fits(
+                [f"{text}, at this rate {left}", f"{text}, {left}", text], width
+            )
         return text
 
     def _points(self) -> list[Reading]:
@@ -191,6 +200,11 @@ class WatchModel:
                 holder = before.holder if before else suspect.holder
                 found[share.call_path] = SiteGrowth(share.call_path, grown, holder)
         return sorted(found.values(), key=lambda site: -site.growth_bytes)
+
+
+def _first_that_fits(forms: list[str], width: int | None) -> str:
+    """Return the first text of at most ``width`` columns, else the last."""
+    return next((form for form in forms if width is None or len(form) <= width), forms[-1])
 
 
 def _searched(suspect: LeakSuspect) -> str:

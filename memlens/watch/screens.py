@@ -25,14 +25,14 @@ memlens watch
   /       search holders, types, patterns and sites; Esc shows all again
   Enter   from a suspect to its path and its largest objects
   s       take a snapshot (of a program that memlens started)
-  w       write a report of what is shown, as text and as JSON
+  w       write a report of what is shown, as text, JSON and HTML
   o       the output of a program that memlens started
   q       quit; a program that memlens started ends, too
   ?       this help; Esc closes it
 
 Readings come from the system or from the snapshots. A trend is stated
 if the 99.9 % interval of its slope excludes zero. Holders need three
-snapshots. Growth at a site is an estimate from sampled allocations."""
+snapshots. Growth at a site (~) is an estimate from sampled allocations."""
 
 
 class Looked(Message):

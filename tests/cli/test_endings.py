@@ -207,13 +207,17 @@ def test_watch_restores_the_terminal_and_dies_of_the_signal(number, folder):
 
 @pytest.mark.skipif(importlib.util.find_spec("textual") is None, reason="textual is missing")
 def test_watch_ends_the_program_that_it_started(folder):
-    terminal = Terminal([sys.executable, "-m", "memlens", "watch", "--", "loop.py"], folder)
+    command = [sys.executable, "-m", "memlens", "watch", "-o", "kept", "--", "loop.py"]
+    terminal = Terminal(command, folder)
     terminal.read_until(rb"process (\d+): loop.py")
+    terminal.read_until(rb"[2-9] of 3 snapshots|analysing \d")
     pid = int(re.search(rb"process (\d+): loop.py", terminal.output)[1])
     terminal.send(b"q")
     assert terminal.end() == 0
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+    for name in ("report.txt", "report.json"):
+        assert f"memlens: written: {folder / 'kept' / name}".encode() in terminal.output
 
 
 @pytest.mark.parametrize("term", ["xterm-256color", "dumb"])

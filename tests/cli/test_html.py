@@ -77,6 +77,46 @@ def test_one_snapshot_goes_to_the_file_that_is_named(installed_page, tmp_path, f
     assert not (tmp_path / "memory-report.html").exists()
 
 
+def test_a_folder_stands_for_the_files_of_its_newest_process(installed_page, tmp_path, files):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in files[:4]:
+        (tmp_path / name).rename(folder / name)
+    done = call("html", "out", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1].startswith("Leak: shop.sessions grows by")
+    assert not read_report(tmp_path / "memory-report.html").data["flames"]
+    pid = memlens.load(folder / files[0]).pid
+    profile = memlens.load(tmp_path / files[4])
+    for number, has_flames in ((pid + 1, False), (pid, True)):
+        facts = replace(profile.facts, pid=number)
+        AllocationProfile(profile.rows, facts).save(folder / "allocations.json")
+        assert call("html", "out", cwd=tmp_path).returncode == 0
+        shown = read_report(tmp_path / "memory-report.html").data
+        assert bool(shown["flames"]) is has_flames
+
+
+def test_folders_and_reports_are_named_as_what_they_are(installed_page, tmp_path, files):
+    (tmp_path / "empty").mkdir()
+    done = call("html", "empty", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there are no heap snapshots in the folder 'empty'" in done.stderr
+    done = call("report", "empty", cwd=tmp_path)
+    assert done.stderr == "memlens: 'empty' is a folder: give its files, as in empty/*.memlens\n"
+    assert call("html", files[0], "-o", "one.html", cwd=tmp_path).returncode == 0
+    done = call("html", "one.html", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "memlens: 'one.html' is a report already: open it in a browser\n"
+
+
+def test_help_of_run_fits_and_names_the_module(tmp_path):
+    lines = call("run", "--help", cwd=tmp_path).stdout.splitlines()
+    usage = lines[: lines.index("")]
+    assert max(map(len, usage)) <= 80
+    assert usage[-1].endswith("SCRIPT | -m MODULE [ARG ...]")
+    assert any("-m MODULE" in line for line in lines[len(usage) :])
+
+
 def test_a_baseline_and_source_are_options(installed_page, tmp_path, files):
     call("leaks", *files[:4], "--save-baseline", "known.json", cwd=tmp_path)
     done = call("html", *files[:4], "--baseline", "known.json", "--source", cwd=tmp_path)

@@ -9,7 +9,12 @@ import pytest
 
 import memlens
 from memlens.errors import MissingExtraError
-from memlens.integrations.notebook_memory import KeptObject, NotebookMemory, kept_objects
+from memlens.integrations.notebook_memory import (
+    KeptObject,
+    NotebookMemory,
+    growth_by_cell,
+    kept_objects,
+)
 from tests.heap.planted import Planter
 
 
@@ -72,3 +77,23 @@ def test_the_table_shows_holders_and_advice():
     assert text.index("the name b") < text.index("Out[4]") < text.index("-> %xdel b")
     assert text.index("-> %xdel b") < text.index("the name a")
     assert NotebookMemory(rows).to_dict()["rows"][0]["holders"] == ("the name b", "Out[4]")
+
+
+def heap(size):
+    p = Planter()
+    p.module("__main__", acc=p.node("list", size, key="acc"))
+    return p.graph()
+
+
+def test_growth_is_named_by_cell_from_the_first_cell_of_the_object_on():
+    steps = [("", heap(9000)), ("earlier cells", heap(20_000)), ("In [5]", heap(20_500))]
+    steps += [("In [6]", heap(30_000)), ("In [7]", heap(1000))]
+    graph = steps[0][1]
+    (address,) = [
+        graph.node_address[n] for n in range(len(graph.node_address)) if graph.type_of(n) == "list"
+    ]
+    assert growth_by_cell(steps, address, None) == ("earlier cells", "In [6]")
+    assert growth_by_cell(steps, address, "In [2]") == ("In [6]",)  # its snapshot is gone
+    assert growth_by_cell(steps, address, "In [6]") == ()
+    assert growth_by_cell(steps, address + 1, None) == ()
+    assert growth_by_cell([], address, None) == ()

@@ -180,6 +180,28 @@ def test_leaks_since_the_start(run):
     assert "%leaks [start | stop]" in cells[16].printed
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="snapshots follow cells on Linux")
+def test_leaks_says_in_which_cells_an_object_grew(run):
+    cells = run(
+        LOAD,
+        "%leaks start",
+        "acc = []",
+        "acc.append(Big())",
+        "acc.append(Big())",
+        "x = 1",
+        "%leaks",
+        *["acc.append(Big())"] * 8,
+        "x = 2",
+        "%leaks",
+    )
+    (table,) = cells[6].texts
+    assert "grew in In [4], In [5]" in table
+    assert "No holder grew in every cell of the 5 snapshots; the table says" in cells[6].printed
+    assert "No leak" not in cells[6].printed
+    later = " ".join(cells[-1].texts[0].split())
+    assert f"grew in {', '.join(f'In [{n}]' for n in (8, 9, 10, 11, 12, 13, 14, 15))} ->" in later
+
+
 def test_the_history_of_ipython_is_named_as_such(run):
     many = "for _ in range(15):\n    get_ipython().run_cell('Big()', store_history=True)"
     cells = run(

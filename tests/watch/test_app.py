@@ -11,7 +11,9 @@ pytest.importorskip("textual", reason="needs textual: memlens[tui]")
 
 from textual.widgets import DataTable, Static
 
+from memlens._frame import Frame
 from memlens.errors import OptionError, OutputError
+from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.leaks.leak_report import find_leaks
 from memlens.profiler.analysis import Answer
 from memlens.watch import report_files
@@ -147,6 +149,33 @@ def test_screen_fits_the_terminal_and_shows_its_keys(size):
     drive(play, FakeSource(rising(files=FILES)), size=size, look_into=lambda *_: Detail())
 
 
+def test_narrow_terminal_keeps_units_and_the_key_to_quit():
+    async def play(screen):
+        assert screen.text("memory").endswith("limit 512 MiB (23 % used)")
+        assert screen.text("trend").endswith("to the limit")
+        for name in ("memory", "trend"):
+            assert len(screen.text(name)) <= 60
+        (key,) = [k for k in screen.app.screen.query("FooterKey") if k.key == "q"]
+        assert key.description == "Quit"
+        assert 0 <= key.region.x < key.region.right <= 60
+
+    drive(play, FakeSource(rising(files=FILES)), size=(60, 24))
+
+
+def test_growth_by_site_is_marked_as_an_estimate():
+    path = (Frame("open_session", "/app/sessions.py", 7),)
+
+    def analyse(files):
+        report = find_leaks(planted(len(files)))
+        sites = (SiteShare(path, 30.0, 4096.0, 5),)
+        return Answer(replace(report, suspects=(replace(report[0], sites=sites),)))
+
+    async def play(screen):
+        assert screen.rows("sites") == [["~+4.00 KiB", "open_session (app/sessions.py:7)"]]
+
+    drive(play, FakeSource(rising(files=FILES)), analyse=analyse)
+
+
 def test_real_files_are_analysed_in_other_processes(tmp_path):
     """The whole way: files, analysis, drilling. And a folder that grows while it is watched."""
     snapshots = planted(5)
@@ -251,8 +280,9 @@ def test_report_is_written_as_text_and_json(tmp_path, monkeypatch):
         await screen.press("w")
         assert screen.said()[0].startswith("written: ")
 
-    drive(play, FakeSource(rising(files=FILES)), report_dir=str(tmp_path / "new"))
+    app = drive(play, FakeSource(rising(files=FILES)), report_dir=str(tmp_path / "new"))
     (text,) = (tmp_path / "new").glob("memlens-*.txt")
+    assert app.written == [str(text), str(text.with_suffix(".json"))]
     assert "app.sessions grows" in text.read_text()
     report = json.loads(text.with_suffix(".json").read_text())
     assert report["suspects"][0]["holder"] == "app.sessions"

@@ -40,6 +40,25 @@ def test_steady_rise_is_a_trend_with_the_time_until_the_limit():
     )
 
 
+@pytest.mark.parametrize(
+    ("width", "memory", "trend"),
+    [
+        (80, "RSS 120 MiB (+20.0 MiB in 10.0 s), USS 110 MiB, limit 480 MiB (25 % used)", 2),
+        (62, "RSS 120 MiB (+20.0 MiB in 10.0 s), limit 480 MiB (25 % used)", 1),
+        (50, "RSS 120 MiB (+20.0 MiB in 10.0 s), limit 480 MiB", 0),
+        (40, "RSS 120 MiB (+20.0 MiB in 10.0 s)", 0),
+    ],
+)
+def test_lines_lose_whole_parts_where_the_terminal_is_narrow(width, memory, trend):
+    model = WatchModel()
+    readings = [Reading(1000.0 + i, (100 + 2 * i) * MIB, 110 * MIB, 480 * MIB) for i in range(11)]
+    model.observe(SourceState(tuple(readings)))
+    assert model.memory_text(width) == memory
+    start = "trend: rising, +120 MiB a minute"
+    ends = ["", ", 3 min to the limit", ", at this rate 3 min to the limit"]
+    assert model.trend_text(width) == start + ends[trend]
+
+
 def test_fall_is_a_trend_without_a_time():
     model = observed([(200 - i) * MIB for i in range(60)], limit=219 * MIB)
     assert model.trend_text() == "trend: falling, -60.0 MiB a minute"
