@@ -9,9 +9,17 @@ from __future__ import annotations
 import mmap
 import os
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TextIO
 
-__all__ = ("Mappings", "device_of_path", "read_mappings", "resident_bytes")
+__all__ = (
+    "Mappings",
+    "device_of_path",
+    "open_list",
+    "ranges_of",
+    "read_mappings",
+    "resident_bytes",
+)
 
 # Shared memory has a path like a file, but takes memory until it is released; some anonymous mappings
 # have a path, too.
@@ -29,13 +37,7 @@ class Mappings:
     __slots__ = ("_devices", "_ends", "_starts")
 
     def __init__(self, lines: Iterable[str]) -> None:
-        rows = []
-        for line in lines:
-            fields = line.split(maxsplit=5)
-            start, _, end = fields[0].partition("-")
-            path = fields[5] if len(fields) == 6 else ""
-            rows.append((int(start, 16), int(end, 16), device_of_path(path)))
-        rows.sort()
+        rows = sorted(ranges_of(lines))
         self._starts = [start for start, _, _ in rows]
         self._ends = [end for _, end, _ in rows]
         self._devices = [device for _, _, device in rows]
@@ -44,6 +46,14 @@ class Mappings:
         """Return ``mapped`` (a file), ``shared`` or ``cpu`` (no file); None where nothing is mapped."""
         row = bisect_right(self._starts, address) - 1
         return self._devices[row] if row >= 0 and address < self._ends[row] else None
+
+
+def ranges_of(lines: Iterable[str]) -> Iterator[tuple[int, int, str]]:
+    """Yield start, end and device of the mappings in lines of ``/proc/self/maps``."""
+    for line in lines:
+        fields = line.split(maxsplit=5)
+        start, _, end = fields[0].partition("-")
+        yield int(start, 16), int(end, 16), device_of_path(fields[5] if len(fields) == 6 else "")
 
 
 def device_of_path(path: str) -> str:
@@ -56,10 +66,18 @@ def device_of_path(path: str) -> str:
 def read_mappings() -> Mappings:
     """Return the mappings of this process; none where the system does not list them."""
     try:
-        with open("/proc/self/maps", encoding="utf-8", errors="replace") as lines:
+        with open_list() as lines:
             return Mappings(lines)
     except OSError:
         return Mappings(())
+
+
+def open_list() -> TextIO:
+    """Open ``/proc/self/maps``. Of all that ends lines elsewhere, paths escape a line feed only.
+
+    Raises ``OSError`` where the system does not list mappings.
+    """
+    return open("/proc/self/maps", encoding="utf-8", errors="replace", newline="\n")
 
 
 def resident_bytes(ranges: Iterable[tuple[int, int]]) -> list[int | None]:
