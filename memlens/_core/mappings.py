@@ -18,7 +18,7 @@ __all__ = (
     "open_list",
     "ranges_of",
     "read_mappings",
-    "resident_bytes",
+    "resident_parts",
 )
 
 # Shared memory has a path like a file, but takes memory until it is released; some anonymous mappings
@@ -28,7 +28,9 @@ _ANONYMOUS = ("/dev/zero", "/anon_huge")
 _MAX_PAGES = 1 << 22
 _PAGES_AT_ONCE = 1 << 14
 _ENTRY_BYTES = 8
-_PRESENT = 0x80  # in the highest byte of an entry, see the kernel's pagemap.rst
+_PRESENT, _OF_FILE = 0x80, 0x20  # in the highest byte of an entry, see the kernel's pagemap.rst
+_IS_PRESENT = bytes(flags & _PRESENT != 0 for flags in range(256))
+_IS_OF_NO_FILE = bytes(flags & (_PRESENT | _OF_FILE) == _PRESENT for flags in range(256))
 
 
 class Mappings:
@@ -80,17 +82,18 @@ def open_list() -> TextIO:
     return open("/proc/self/maps", encoding="utf-8", errors="replace", newline="\n")
 
 
-def resident_bytes(ranges: Iterable[tuple[int, int]]) -> list[int | None]:
-    """Return how many bytes of each range (start, end) are resident; None where that is not known.
+def resident_parts(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int] | None]:
+    """Return of each range (start, end) the resident bytes, and those of them of no file.
 
-    Ranges of more than 16 GiB together are not asked about.
+    The latter are pages that the system cannot drop: a private mapping of a file has such where it was
+    written. None where it is not known: ranges of more than 16 GiB together are not asked about.
     """
     try:
         file = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return [None for _ in ranges]
     left = _MAX_PAGES
-    found: list[int | None] = []
+    found: list[tuple[int, int] | None] = []
     try:
         for start, end in ranges:
             pages = (end - start) // mmap.PAGESIZE + 2
@@ -98,16 +101,16 @@ def resident_bytes(ranges: Iterable[tuple[int, int]]) -> list[int | None]:
                 found.append(None)
                 continue
             left -= pages
-            found.append(_resident_bytes(file, start, end))
+            found.append(_resident_parts(file, start, end))
     finally:
         os.close(file)
     return found
 
 
-def _resident_bytes(file: int, start: int, end: int) -> int | None:
+def _resident_parts(file: int, start: int, end: int) -> tuple[int, int] | None:
     page_bytes = mmap.PAGESIZE
     first, last = start // page_bytes, (end - 1) // page_bytes
-    present = bytearray()
+    flags = bytearray()
     for page in range(first, last + 1, _PAGES_AT_ONCE):
         wanted = min(_PAGES_AT_ONCE, last + 1 - page) * _ENTRY_BYTES
         try:
@@ -116,10 +119,16 @@ def _resident_bytes(file: int, start: int, end: int) -> int | None:
             return None
         if len(entries) != wanted:
             return None
-        present += bytes(
-            1 if flags & _PRESENT else 0 for flags in entries[_ENTRY_BYTES - 1 :: _ENTRY_BYTES]
-        )
-    total = present.count(1) * page_bytes
-    total -= (start - first * page_bytes) if present[0] else 0
-    total -= ((last + 1) * page_bytes - end) if present[-1] else 0
+        flags += entries[_ENTRY_BYTES - 1 :: _ENTRY_BYTES]
+    present = flags.translate(_IS_PRESENT)
+    of_no_file = flags.translate(_IS_OF_NO_FILE)
+    outside = start - first * page_bytes, (last + 1) * page_bytes - end
+    return _bytes_of(present, *outside), _bytes_of(of_no_file, *outside)
+
+
+def _bytes_of(pages: bytearray, before_bytes: int, after_bytes: int) -> int:
+    """Return the bytes of pages that are marked, without what is outside of a range at its ends."""
+    total = pages.count(1) * mmap.PAGESIZE
+    total -= before_bytes if pages[0] else 0
+    total -= after_bytes if pages[-1] else 0
     return total

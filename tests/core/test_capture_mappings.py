@@ -88,6 +88,24 @@ def test_of_the_last_page_only_the_mapped_part_counts(core, plant, tmp_path):
     assert resident(heap, plant.mapped) == 100
 
 
+@pytest.mark.parametrize(("written", "device"), [(6, "cpu"), (5, "mapped")])
+def test_a_private_mapping_that_was_mostly_written_is_no_file(
+    core, plant, tmp_path, written, device
+):
+    """The system can neither drop its pages nor write them to the file."""
+    with (tmp_path / "data").open("w+b") as file:
+        file.truncate(10 * PAGE)
+        plant.mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        plant.shared = mmap.mmap(file.fileno(), 0)
+    for number in range(written):
+        plant.mapped[number * PAGE] = 1
+    plant.shared[:] = b"x" * (10 * PAGE)
+    heap = take(core)
+    assert block_of(heap, plant.mapped)[1:] == (10 * PAGE, device, "mmap")
+    assert resident(heap, plant.mapped) >= written * PAGE
+    assert block_of(heap, plant.shared)[1:] == (10 * PAGE, "mapped", "mmap")
+
+
 def test_a_file_of_40_mb_counts_with_its_size_and_is_resident_once_it_was_read(
     core, plant, tmp_path
 ):
