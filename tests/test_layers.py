@@ -86,6 +86,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "breakdown",
             "health",
         },
+        {"keeping_lines"},
         {"source"},
         {"limits", "glossary"},
     ],
@@ -111,7 +112,7 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"open_alerts", "plain_values", "steep_rise"},
     ],
-    "memlens.integrations": [{"ipython"}, {"cells", "notebook_memory"}],
+    "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch"},

@@ -12,9 +12,9 @@ from memlens._frame import Frame, is_library_file
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 
-__all__ = ("Mention", "functions_calling", "functions_mentioning")
+__all__ = ("ADDING", "Mention", "functions_calling", "functions_mentioning")
 
-_ADDING = frozenset(
+ADDING = frozenset(  # methods and functions that add to containers
     "append appendleft add setdefault insert insort update extend put put_nowait push heappush"
     " register connect subscribe write".split()
 )
@@ -78,7 +78,7 @@ def _all_mentions(graph: HeapGraph, name: str) -> Iterator[Mention]:
                 location = graph.location_of(code)
                 is_own = graph.has(code, NodeFlag.OWN)
                 if location is not None and graph.type_of(code) == "code" and not is_own:
-                    adds = any(edge.name in _ADDING for edge in graph.edges(names))
+                    adds = any(edge.name in ADDING for edge in graph.edges(names))
                     yield Mention(graph.name_of(code), location, adds)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from memlens._display import displayed
-from memlens._frame import CallPath
+from memlens._frame import CallPath, is_program_file, path_order
 from memlens._options import check_count, check_number, check_regexes, check_texts
 from memlens._package import CODE_FOLDER
 from memlens._text import format_bytes, format_count, labelled, middle_cut
@@ -22,7 +22,7 @@ from memlens.leaks.cases import find_cases
 from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
 from memlens.leaks.gained_types import gained_types
 from memlens.leaks.growth import Holder
-from memlens.leaks.mentions import functions_mentioning
+from memlens.leaks.mentions import Mention, functions_mentioning
 from memlens.leaks.native_growth import NativeGrowth, largest_growth_first
 from memlens.leaks.origins import PROGRAM, Origin, OriginFinder
 from memlens.leaks.patterns import Case, recognise
@@ -36,6 +36,8 @@ OVERDUE = "overdue"  # the pattern of suspects that keep expected objects alive
 
 _MAX_SITES = 3
 _SITE_FRAMES = 3  # the line that allocated, its caller, and the caller of that
+_MAX_SITE_FRAMES = 12  # where libraries lie between that line and the program
+_MAX_STACK = 10_000
 _MIN_SECONDS = 60  # a rate an hour, told from less, says nothing
 
 
@@ -54,6 +56,7 @@ class LeakSuspect:
     ``native_growth``: which part of ``retained_growth_bytes`` is native memory, by library and device.
     ``fingerprint`` is equal for the same leak in other runs, and ``origin`` tells whose code holds
     it. ``is_known`` tells whether the baseline contains it; None without a baseline.
+    ``mentions``: the functions to look at, which the suggestion names.
     """
 
     holder: str
@@ -72,6 +75,7 @@ class LeakSuspect:
     origin: Origin = PROGRAM
     is_known: bool | None = None
     native_growth: tuple[NativeGrowth, ...] = ()
+    mentions: tuple[Mention, ...] = ()
 
     def __repr__(self) -> str:
         pattern = self.pattern or "unknown pattern"
@@ -235,15 +239,28 @@ def _suspect(case: Case, origins: OriginFinder) -> LeakSuspect:
         fingerprint=fingerprint_of(place, (holder_type, *types[:1]), diagnosis.pattern),
         origin=origins.origin_of(case.path, types),
         native_growth=largest_growth_first(holder.native_bytes),
+        mentions=tuple(case.nearest_mentions),
     )
 
 
 def _sites(graph: HeapGraph, holder: Holder) -> tuple[SiteShare, ...]:
     if graph.sites is None:
         return ()
-    shares = graph.sites.shares(holder.gained, _SITE_FRAMES)
-    shares = [share for share in shares if not _is_own(share.call_path)][:_MAX_SITES]
-    return tuple(replace(share, call_path=_of_the_program(share.call_path)) for share in shares)
+    sums: dict[CallPath, SiteShare] = {}
+    for share in graph.sites.shares(holder.gained, _MAX_STACK):
+        if not _is_own(share.call_path):
+            path = _innermost(_of_the_program(share.call_path))
+            known = sums.get(path)
+            sums[path] = replace(share, call_path=path) if known is None else known + share
+    ranked = sorted(sums.values(), key=lambda one: (-one.shallow_bytes, path_order(one.call_path)))
+    return tuple(ranked[:_MAX_SITES])
+
+
+def _innermost(path: CallPath) -> CallPath:
+    """Return the last calls: a few, with the innermost of the program's own code and its caller."""
+    own = [place for place, frame in enumerate(path) if is_program_file(frame.file)]
+    depth = len(path) - own[-1] + 1 if own else 0
+    return path[-(depth if _SITE_FRAMES < depth <= _MAX_SITE_FRAMES else _SITE_FRAMES) :]
 
 
 def _is_own(path: CallPath) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from memlens.report.html.page import Page, installed_page
 from tests.browser.conftest import write_report
-from tests.browser.documents import HOSTILE, document, full
+from tests.browser.documents import HOSTILE, document, full, suspect
 
 pytestmark = pytest.mark.browser
 
@@ -72,11 +72,11 @@ def test_names_of_user_code_are_shown_as_text(browser):
 def test_suspect_hops_stand_out_for_eyes_and_screen_readers(browser):
     browser.open(full())
     assert browser.text("#suspect-leak-1 .path .suspect") == "shop.store._sessionsdict (suspect)"
-    plain, suspect = browser.run(
+    plain, marked = browser.run(
         "return ['.root', '.suspect'].map((c) => getComputedStyle("
         "document.querySelector('#suspect-leak-1 .path ' + c + ' code')).backgroundColor)"
     )
-    assert plain != suspect
+    assert plain != marked
     assert browser.text("#suspect-leak-1 .source .allocates") == "allocates, and uses _sessions"
 
 
@@ -266,3 +266,35 @@ def test_print_has_all_sections_and_no_controls(browser):
         assert closed_on_the_screen in words
     assert "Keys ?" not in words
     assert browser.run("return document.querySelectorAll('details[open]').length") == 0
+
+
+def test_line_that_keeps_comes_first_and_the_advice_leads_to_it(browser):
+    card = suspect("shop.store._sessions", "leak-1")
+    keeps = card["source"][0] | {"shows": "keeps", "file": "/srv/keep.py", "function": "S.remember"}
+    card["advice"] = "Bound it. Look at the code that uses it: S.remember (/srv/keep.py:3)."
+    card["source"] = [keeps, *card["source"]]
+    browser.open(full() | {"suspects": [card]})
+    marks = browser.run(
+        "return [...document.querySelectorAll('#suspects .allocates')].map((e) => e.textContent)"
+    )
+    assert marks == ["keeps it here", "allocates, and uses _sessions"]
+    assert browser.text("#verdict .change p").endswith("uses it: S.remember (keep.py:12).")
+    browser.click("#verdict .change p a")
+    assert browser.link() == "#suspect-leak-1-use-1"
+    assert "keep.py" in browser.text("#suspect-leak-1-use-1 figcaption")
+
+
+def test_site_names_the_program_before_the_library_that_allocates(browser):
+    card = suspect("shop.store._sessions", "leak-1")
+    encoder = {"function": "encode", "file": "/usr/lib/python3.11/json/encoder.py", "line": 200}
+    card["sites"][0]["frames"] = [encoder, *card["sites"][0]["frames"]]
+    browser.open(full() | {"suspects": [card]})
+    assert browser.text("#suspects .site").startswith(
+        "shop.store._sessions shop.store._sessions.py:12"
+    )
+    assert browser.text("#suspects .inner-calls") == "inside encode encoder.py:200"
+    places = browser.text("#verdict .change p:nth-of-type(2)")
+    assert places.startswith(
+        "Allocated at shop.store._sessions.py:12 in shop.store._sessions, called"
+    )
+    assert places.endswith("(inside it in encode)")

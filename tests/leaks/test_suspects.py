@@ -5,7 +5,10 @@ import pytest
 
 from memlens._core.layout import EdgeKind as K
 from memlens._core.layout import NodeFlag, RootKind
+from memlens._frame import Frame
 from memlens.errors import ComparisonError, OptionError
+from memlens.heap.graph.allocation_sites import SiteShare
+from memlens.leaks import suspects
 from memlens.leaks.leak_report import find_leaks
 from tests.heap.planted import Planter
 
@@ -483,3 +486,25 @@ def test_tables_of_subclasses_are_no_leak_in_many_snapshots_either(kind, is_sile
         p.root(table, RootKind.EXTERNAL, count=1)
 
     assert (list(find_leaks(series(natively))) == []) is is_silent
+
+
+def test_sites_lead_to_the_program_through_the_libraries_that_allocate():
+    own, library = "/srv/app.py", "/usr/lib/python3.11/json/encoder.py"
+
+    def depth(*files):
+        path = tuple(Frame(f"f{n}", file, n) for n, file in enumerate(files))
+        assert path[-len(suspects._innermost(path)) :] == suspects._innermost(path)
+        return len(suspects._innermost(path))
+
+    assert depth(own) == 1
+    assert depth(*[own] * 9) == 3
+    assert depth(own, own, library, library) == 4
+    assert depth(own, own, *[library] * 5) == 7
+    assert depth(own, own, *[library] * 50) == 3
+    assert depth(*[library] * 9) == 3
+
+
+def test_shares_of_a_site_add_up():
+    path = (Frame("f", "/srv/app.py", 1),)
+    share = SiteShare(path, 2.0, 30.0, 1) + SiteShare(path, 1.0, 4.0, 2)
+    assert share == SiteShare(path, 3.0, 34.0, 3)

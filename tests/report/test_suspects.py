@@ -69,6 +69,22 @@ def test_sites_come_innermost_first_with_their_shares():
     assert [frame["function"] for frame in card["sites"][0]["frames"]] == ["add", "main"]
 
 
+def test_comprehensions_are_part_of_their_function():
+    path = (
+        Frame("batch", "/srv/job.py", 32),
+        Frame("Frame.__init__", "/srv/job.py", 8),
+        Frame("Frame.__init__.<locals>.<listcomp>", "/srv/job.py", 11),
+        Frame("other.<locals>.<genexpr>", "/srv/job.py", 40),
+    )
+    share = type(site())(path, 1.0, 1.0, 1)
+    (card,) = cards(suspect(sites=(share,)))
+    assert [(one["function"], one["line"]) for one in card["sites"][0]["frames"]] == [
+        ("other.<locals>.<genexpr>", 40),
+        ("Frame.__init__", 11),
+        ("batch", 32),
+    ]
+
+
 def test_the_same_fingerprint_twice_gives_two_links():
     assert [card["id"] for card in cards(suspect(), suspect(), suspect(fingerprint=""))] == [
         "leak-0123456789",
@@ -92,6 +108,7 @@ def test_source_is_read_only_where_it_is_allowed(tmp_path):
         "first_line": 1,
         "lines": [f"line {n}" for n in range(1, 8)],
         "function": "add",
+        "shows": "allocates",
     }
 
 

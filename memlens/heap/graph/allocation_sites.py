@@ -51,6 +51,15 @@ class SiteShare:
     def __repr__(self) -> str:
         return f"<SiteShare {self}>"
 
+    def __add__(self, other: SiteShare) -> SiteShare:
+        """Return both shares together, at the call path of the first."""
+        return SiteShare(
+            self.call_path,
+            self.count + other.count,
+            self.shallow_bytes + other.shallow_bytes,
+            self.sample_count + other.sample_count,
+        )
+
     def __str__(self) -> str:
         objects, samples = round(self.count), self.sample_count
         what = f"{format_count(objects)} object{'s' if objects != 1 else ''},"

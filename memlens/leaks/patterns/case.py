@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from memlens._core.layout import EdgeKind, NodeFlag
-from memlens._frame import is_library_file
+from memlens._frame import Frame, is_library_file
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
 from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.growth import Growth, Holder
@@ -28,6 +28,7 @@ __all__ = (
 
 _MAX_EDGES = 20_000  # looked at; of more, a sample
 _MAX_CALLERS = 3  # that a suggestion names
+_MAX_MENTIONS = 3  # functions that a suggestion names
 LRU_CACHE = "functools._lru_cache_wrapper"
 FUNCTIONS = frozenset({"function", "method", "builtin_function_or_method", "functools.partial"})
 DATA = frozenset(
@@ -189,16 +190,30 @@ class Case:
             outer not in owners,
         )
 
-    def _where_defined(self, function: str) -> str:
-        """Say to look at a function, with its file and line if no other has its name."""
+    def _definition(self, function: str) -> Frame | None:
+        """Return the file and line of a function if no other has its name."""
         graph = self.graph
         places = {
             graph.location_of(node)
             for node in graph.sections["name_node"]
             if graph.name_of(node) == function and graph.type_of(node) == "code"
         }
-        place = places.pop() if len(places) == 1 else None
+        return places.pop() if len(places) == 1 else None
+
+    def _where_defined(self, function: str) -> str:
+        """Say to look at a function, with its file and line if they are known."""
+        place = self._definition(function)
         return f" Look at {function}" + (f" ({place.package_location})." if place else ".")
+
+    @property
+    def nearest_mentions(self) -> list[Mention]:
+        """Return the functions that `where` names first, the one to look at before the others."""
+        function, _, place = self.path.root.partition("() ")
+        if not place and not self.path.root.endswith("()"):
+            return sorted(self.mentions, key=self._distance)[:_MAX_MENTIONS]
+        name = function.removesuffix("()").split()[-1]
+        definition = self._definition(name)
+        return [] if definition is None else [Mention(name, definition, False)]
 
     def where(self) -> str:
         """Say which code to look at: what adds to the holder, and the program's calls of that."""
@@ -209,7 +224,7 @@ class Case:
             return self._where_defined(self.path.root.split()[-1].removesuffix("()"))
         if not self.mentions:
             return ""
-        first = sorted(self.mentions, key=self._distance)[:3]
+        first = self.nearest_mentions
         text = f" Look at the code that uses {self.name}: {'; '.join(map(str, first))}"
         adding = [mention for mention in first if mention.adds] or first
         callers = [

@@ -34,8 +34,17 @@ class SourceReader:
         lines = self._lines(file)
         return _shown(lines[line - 1]) if 0 < line <= len(lines) else None
 
-    def around(self, file: str, line: int, function: str | None) -> dict[str, Any] | None:
-        """Return the lines around a line, for the document; None where they cannot be read."""
+    def text(self, file: str) -> str:
+        """Return a whole file, ``""`` where it cannot be read."""
+        return "\n".join(self._lines(file))
+
+    def around(
+        self, file: str, line: int, function: str | None, shows: str = "allocates"
+    ) -> dict[str, Any] | None:
+        """Return the lines around a line, for the document; None where they cannot be read.
+
+        ``shows``: what the line does, "allocates", "keeps" or "uses" what a suspect holds.
+        """
         lines = self._lines(file)
         if not 0 < line <= len(lines):
             return None
@@ -47,6 +56,7 @@ class SourceReader:
             "first_line": first,
             "lines": [_shown(text) for text in shown],
             "function": cut_text(function or ""),
+            "shows": shows,
         }
 
     def _lines(self, file: str) -> list[str]:

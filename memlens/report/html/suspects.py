@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from memlens._frame import Frame, is_library_file
+from memlens._frame import CallPath, Frame, is_library_file
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.paths import RetentionPath
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.suspects import LeakSuspect
+from memlens.report.html.keeping_lines import keeping_lines
 from memlens.report.html.limits import Limits, cut_text, finite
 from memlens.report.html.source import SourceReader
 
@@ -19,6 +20,7 @@ __all__ = ("suspects_of",)
 
 _MAX_SUSPECTS = 100
 _MAX_HOPS = 40  # of a path that are shown, half of them at each end
+_COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _NAMING = frozenset({"attribute", "local", "cell"})  # kinds of references that people know by name
 
 
@@ -58,7 +60,7 @@ def _card(
         "gains": [cut(name) for name in suspect.growing_types],
         "path": _path(suspect.path, limits),
         "sites": _sites(suspect.sites, limits),
-        "source": _source(suspect.sites, source),
+        "source": [*keeping_lines(suspect, source), *_source(suspect.sites, source)],
         "pattern": None if suspect.pattern is None else cut(suspect.pattern),
         "evidence": cut_text(suspect.evidence, 4 * limits.text),
         "advice": cut_text(suspect.suggestion, 4 * limits.text),
@@ -117,10 +119,24 @@ def _sites(sites: Iterable[SiteShare], limits: Limits) -> list[dict[str, Any]]:
         {
             "share": round(share.shallow_bytes / total, 4) if total > 0 else 0.0,
             "bytes": round(share.shallow_bytes),
-            "frames": [_frame(frame, limits) for frame in reversed(share.call_path)],
+            "frames": [_frame(frame, limits) for frame in reversed(_joined(share.call_path))],
         }
         for share in shares
     ]
+
+
+def _joined(path: CallPath) -> CallPath:
+    """Return a call path in which comprehensions are part of the functions that contain them."""
+    frames: list[Frame] = []
+    for frame in path:
+        function, _, last = (frame.function or "").rpartition(".<locals>.")
+        before = frames[-1] if frames else None
+        is_part = last in _COMPREHENSIONS and before is not None and before.file == frame.file
+        if is_part and before is not None and before.function == function:
+            frames[-1] = frame._replace(function=function)
+        else:
+            frames.append(frame)
+    return tuple(frames)
 
 
 def _frame(frame: Frame, limits: Limits) -> dict[str, Any]:
@@ -134,12 +150,12 @@ def _frame(frame: Frame, limits: Limits) -> dict[str, Any]:
 def _source(sites: Iterable[SiteShare], source: SourceReader) -> list[dict[str, Any]]:
     """Return the lines around each site: of the innermost call that is the program's own."""
     places = dict.fromkeys(
-        frame for share in sites if (frame := _own_frame(share.call_path)) is not None
+        frame for share in sites if (frame := _own_frame(_joined(share.call_path))) is not None
     )
     found = [source.around(frame.file, frame.line, frame.function) for frame in places]
     return [lines for lines in found if lines is not None]
 
 
-def _own_frame(path: tuple[Frame, ...]) -> Frame | None:
+def _own_frame(path: CallPath) -> Frame | None:
     own = [frame for frame in path if not is_library_file(frame.file)]
     return own[-1] if own else path[-1] if path else None

@@ -1,7 +1,7 @@
 """The verdict: one sentence that says whether memory leaks, what holds it, how long until the limit.
 
-What is not known is said, not guessed: a rate from less than a minute, a limit that was not read, a
-leak from two snapshots.
+What is not known is not guessed: a rate from less than a minute, a leak from two snapshots. Without a
+rate or a limit there is no word about the time until the limit.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from memlens._text import format_bytes, format_change, format_count, format_duration
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.heap.views.visibility import shown_totals
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.native_growth import native_text
 from memlens.leaks.suspects import OVERDUE, LeakSuspect
@@ -24,6 +25,7 @@ _HOUR_SECONDS = 3600.0
 _YEAR_SECONDS = 365 * 24 * _HOUR_SECONDS
 _MAX_HOLDER = 120  # characters of a name in the sentence
 _FEW = "Two snapshots cannot distinguish a leak from one-time growth: run longer, or take more."
+_TAKE_MORE = "One snapshot cannot show a leak: take at least three while the program works."
 _CONFIDENCE = {
     "high": "Confidence is high: the suspects explain most of the growth over three intervals or more.",
     "medium": "Confidence is medium: there are few snapshots, or part of the growth is unexplained.",
@@ -86,18 +88,18 @@ def _without_leaks(
         text = "Not known: a leak shows between snapshots, and fewer than two were taken."
         return "unknown", text, []
     if snapshots:
-        one = snapshots[-1]
+        shown = shown_totals(snapshots[-1].graph)
         text = (
-            f"One snapshot: {format_count(one.object_count)} objects with"
-            f" {format_bytes(one.total_bytes)}. Whether memory leaks shows only between snapshots."
+            f"One snapshot: {format_count(shown.object_count)} objects with"
+            f" {format_bytes(shown.total_bytes)}. {_TAKE_MORE}"
         )
         return "none", text, []
     if allocations is not None:
         total = allocations.total
         text = (
             f"Allocation profile: {format_bytes(total.live_bytes)} are still allocated of what was"
-            f" allocated in {format_duration(allocations.facts.duration_seconds)}. Whether memory"
-            " leaks shows only between snapshots."
+            f" allocated in {format_duration(allocations.facts.duration_seconds)}. A profile cannot"
+            " show a leak: take at least three snapshots while the program works."
         )
         return "none", text, []
     return "none", "This report has no data about leaks: no snapshots were given.", []
@@ -175,17 +177,15 @@ def _unexplained(leaks: LeakReport) -> str:
 def _until_limit(
     leaks: LeakReport, detectors: Sequence[DetectorReport], headroom: Headroom | None
 ) -> str:
-    """Return the end of the sentence: when the limit is reached, or why that is not known."""
+    """Return the end of the sentence: when the limit is reached, ``""`` if that is not known."""
     alert = leaks.alert
     if alert is not None and alert.seconds_to_limit is not None and alert.limit_bytes is not None:
         return _reaches(alert.seconds_to_limit, alert.limit_bytes)
     if headroom is None:
-        return "; how long until a limit is not known, since no limit was read"
+        return ""
     rate = _resident_rate(detectors) or _rate_of_suspects(leaks)
     if rate is None:
-        return (
-            f"; how long until the limit of {format_bytes(headroom.limit_bytes)} is not known yet"
-        )
+        return ""
     room = headroom.limit_bytes - headroom.rss_bytes
     return _reaches(max(0.0, room / rate * _HOUR_SECONDS), headroom.limit_bytes)
 

@@ -67,6 +67,7 @@ export interface Source {
   first_line: number;
   lines: string[];
   function: string | null;
+  shows: "keeps" | "uses" | "allocates";
 }
 
 export interface Suspect {
@@ -113,6 +114,7 @@ export interface Flame {
 
 export interface Treemap {
   total_bytes: number;
+  shown_bytes: number;
   names: string[];
   types: string[];
   parent: number[];

@@ -3,7 +3,7 @@
 import { html } from "./dom.js";
 import { registerView, routeHash } from "./links.js";
 import { fact, quantity, termText } from "./quantity.js";
-import { whereAllocated } from "./sites.js";
+import { adviceParts, whereAllocated } from "./sites.js";
 import { explain } from "./tooltip.js";
 
 /** @import { Hop, Suspect, Unit } from "./document" */
@@ -80,7 +80,7 @@ function suspectCard(suspect, number) {
     numbers(suspect),
     suspect.path.length ? pathChain(suspect.path) : null,
     suspect.advice
-      ? html("div", { class: "todo" }, html("h4", {}, "What to do"), html("p", {}, suspect.advice))
+      ? html("div", { class: "todo" }, html("h4", {}, "What to do"), html("p", {}, ...adviceParts(suspect)))
       : null,
     whereAllocated(suspect),
     remarks(suspect),

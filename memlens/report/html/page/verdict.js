@@ -4,6 +4,7 @@ import { html, svg } from "./dom.js";
 import { formatBytes, formatClock, formatDuration, baseName } from "./format.js";
 import { routeHash } from "./links.js";
 import { fact, quantity, termText } from "./quantity.js";
+import { adviceParts, splitSite } from "./sites.js";
 import { explain } from "./tooltip.js";
 
 /** @import { ReportDocument, Suspect, VerdictState } from "./document" */
@@ -91,7 +92,8 @@ function markedSentence(sentence, suspects) {
  */
 function whatToDo(suspects) {
   const [first] = suspects;
-  const frames = first?.sites[0]?.frames.slice(0, 2) ?? [];
+  const site = first?.sites[0] ? splitSite(first.sites[0]) : null;
+  const frames = site?.frame ? [site.frame, ...site.callers.slice(0, 1)] : [];
   if (!first || (!frames.length && !first.advice)) return null;
   const link = routeHash(`suspect-${first.id}`);
   const places = frames.flatMap((frame, i) => [
@@ -107,10 +109,12 @@ function whatToDo(suspects) {
     " in ",
     html("code", {}, frame.function),
   ]);
+  const [inner] = site?.inner ?? [];
+  if (inner) places.push(" (inside it in ", html("code", {}, inner.function), ")");
   return html(
     "div",
     { class: "change" },
-    first.advice ? html("p", {}, html("b", {}, "What to do: "), first.advice) : null,
+    first.advice ? html("p", {}, html("b", {}, "What to do: "), ...adviceParts(first)) : null,
     places.length ? html("p", {}, html("b", {}, "Allocated at "), ...places) : null,
     suspects.length > 1
       ? html("p", {}, html("a", { href: "#suspects" }, `All ${suspects.length} suspects`))
@@ -169,9 +173,9 @@ function factRow(report) {
       fact(
         "Objects in the heap",
         quantity(
-          report.treemap.total_bytes,
+          report.treemap.shown_bytes,
           "bytes",
-          termText("heap", "The sizes of all objects of the snapshot."),
+          termText("heap", "The sizes of the program's objects in the snapshot."),
         ),
       ),
     );
