@@ -139,6 +139,13 @@ class _Mapping(NamedTuple):
     end: int
     name: str
     rss_bytes: int
+    anonymous_bytes: int = 0  # the part of that which is no page of a file
+
+    @property
+    def is_of_file(self) -> bool:
+        """Whether the system can drop it: not if most of a private mapping was written."""
+        is_written = 2 * self.anonymous_bytes > self.end - self.start
+        return device_of_path(self.name) == "mapped" and not is_written
 
 
 def breakdown(snapshot: KnowsHolders | None = None) -> MemoryBreakdown:
@@ -162,7 +169,7 @@ def breakdown(snapshot: KnowsHolders | None = None) -> MemoryBreakdown:
         resident = sum(mapping.rss_bytes for mapping in mappings)
         rss = MemoryPart("resident (RSS)", resident, _SMAPS)
         stacks, of_threads = _stacks(mappings)
-        named = [m for m in mappings if device_of_path(m.name) == "mapped" and m not in of_threads]
+        named = [m for m in mappings if m.is_of_file and m not in of_threads]
         mapped_bytes = sum(m.rss_bytes for m in named) - own.mapped_bytes
         files = MemoryPart("file mappings", max(mapped_bytes, 0), _SMAPS)
     own_part = MemoryPart("memlens: open snapshots", own.total_bytes, "memlens")
@@ -315,7 +322,7 @@ _HEADER = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)$")
 
 def _mappings() -> tuple[list[_Mapping] | None, str]:
     try:
-        with open("/proc/self/smaps", encoding="utf-8", errors="replace") as file:
+        with open("/proc/self/smaps", encoding="utf-8", errors="replace", newline="\n") as file:
             return parse_smaps(file.read()), ""
     except OSError:
         return None, "this platform does not list mappings"
@@ -324,13 +331,15 @@ def _mappings() -> tuple[list[_Mapping] | None, str]:
 def parse_smaps(text: str) -> list[_Mapping]:
     """Return the mappings of a ``smaps`` file, each with its resident bytes."""
     found: list[_Mapping] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         header = _HEADER.match(line)
         if header:
             start, end, name = header.groups()
             found.append(_Mapping(int(start, 16), int(end, 16), name, 0))
         elif line.startswith("Rss:") and found:
             found[-1] = found[-1]._replace(rss_bytes=int(line.split()[1]) * 1024)
+        elif line.startswith("Anonymous:") and found:
+            found[-1] = found[-1]._replace(anonymous_bytes=int(line.split()[1]) * 1024)
     return found
 
 

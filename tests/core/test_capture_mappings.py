@@ -88,6 +88,24 @@ def test_of_the_last_page_only_the_mapped_part_counts(core, plant, tmp_path):
     assert resident(heap, plant.mapped) == 100
 
 
+@pytest.mark.parametrize(("written", "device"), [(6, "cpu"), (5, "mapped")])
+def test_a_private_mapping_that_was_mostly_written_is_no_file(
+    core, plant, tmp_path, written, device
+):
+    """The system can neither drop its pages nor write them to the file."""
+    with (tmp_path / "data").open("w+b") as file:
+        file.truncate(10 * PAGE)
+        plant.mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        plant.shared = mmap.mmap(file.fileno(), 0)
+    for number in range(written):
+        plant.mapped[number * PAGE] = 1
+    plant.shared[:] = b"x" * (10 * PAGE)
+    heap = take(core)
+    assert block_of(heap, plant.mapped)[1:] == (10 * PAGE, device, "mmap")
+    assert resident(heap, plant.mapped) >= written * PAGE
+    assert block_of(heap, plant.shared)[1:] == (10 * PAGE, "mapped", "mmap")
+
+
 def test_a_file_of_40_mb_counts_with_its_size_and_is_resident_once_it_was_read(
     core, plant, tmp_path
 ):
@@ -169,6 +187,67 @@ def test_a_block_that_an_adapter_finds_in_a_file_has_a_resident_part(core, tmp_p
         libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(8 * PAGE))
     assert resident(heap, blob) == PAGE
     assert resident(heap, other) is None  # no mapping
+
+
+def test_of_the_first_page_only_the_part_of_the_block_counts(core, tmp_path):
+    libc = ctypes.CDLL(None)  # whose mapping belongs to no Python object
+    libc.mmap.restype = ctypes.c_void_p
+    with (tmp_path / "data").open("w+b") as file:
+        file.truncate(8 * PAGE)
+        how = (mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, file.fileno())
+        address = libc.mmap(None, ctypes.c_size_t(8 * PAGE), *how, ctypes.c_long(0))
+    ctypes.memset(address + 2 * PAGE, 1, 1)
+    try:
+        across, within = (address + 2 * PAGE + 100, PAGE), (address + 2 * PAGE + 20, 30)
+        resident_bytes = []
+        for block in (across, within):
+            blob = Blob(block)
+            resident_bytes.append(resident(of_blobs(core, blob)[0], blob))
+    finally:
+        libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(8 * PAGE))
+    assert resident_bytes == [PAGE - 100, 30]
+
+
+def test_of_more_than_16_gib_the_resident_part_is_not_told(core, plant, tmp_path):
+    with (tmp_path / "data").open("w+b") as file:
+        file.truncate(9 << 30)  # without a block on the disk
+        plant.first, plant.second = (mmap.mmap(file.fileno(), 0) for _ in range(2))
+    heap = take(core)
+    found = [resident(heap, one) for one in vars(plant).values()]
+    assert sorted(found, key=str) == [0, None]
+
+
+def test_a_mapping_within_a_larger_block_makes_that_a_mapping(core, plant):
+    plant.anonymous = small_pages(10 * PAGE)
+    larger = Blob((address_of(plant.anonymous) - 8, 10 * PAGE + 16))
+    heap, _ = of_blobs(core, larger)
+    assert block_of(heap, plant.anonymous)[1] == 10 * PAGE + 16
+    assert resident(heap, larger) is not None
+    alone = Blob((1 << 20, 4096))
+    assert resident(of_blobs(core, alone)[0], alone) is None
+
+
+def test_memory_of_system_v_is_shared_memory(core):
+    libc = ctypes.CDLL(None)
+    libc.shmat.restype = ctypes.c_void_p
+    number = libc.shmget(0, ctypes.c_size_t(4 * PAGE), 0o1600)  # IPC_PRIVATE, IPC_CREAT
+    if number < 0:
+        pytest.skip("the system gives no memory of System V")
+    address = libc.shmat(number, None, 0)
+    libc.shmctl(number, 0, None)  # IPC_RMID: it goes with the last user
+    try:
+        blob = Blob((address, 4 * PAGE))
+        heap, _ = of_blobs(core, blob)
+    finally:
+        libc.shmdt(ctypes.c_void_p(address))
+    assert block_of(heap, blob)[2] == "shared"
+
+
+def test_anonymous_memory_that_is_shared_has_the_path_of_a_device_and_is_no_file(core, plant):
+    plant.anonymous = mmap.mmap(-1, 4 * PAGE)
+    blob = Blob((address_of(plant.anonymous) + PAGE, PAGE))
+    heap, _ = of_blobs(core, blob)
+    assert block_of(heap, plant.anonymous)[1:] == (4 * PAGE, "cpu", "vendor")
 
 
 def test_where_a_block_lies_is_found_by_its_address(core):

@@ -162,6 +162,23 @@ def test_what_was_never_initialized_is_no_block():
     assert blocks_of(bz2.BZ2Compressor.__new__(bz2.BZ2Compressor)) == []
 
 
+def waiting_for_room():
+    """A decompressor that has more input than it may read."""
+    return decompressing(bz2.BZ2Decompressor, bz2.compress(DATA, 1), max_length=10)
+
+
+def test_input_of_a_size_that_is_not_possible_does_not_count():
+    stream = waiting_for_room()
+    ((size, _),) = blocks_of(stream)
+    number = ctypes.c_ssize_t.from_address(id(stream) + object.__basicsize__ + 112)
+    assert size == 64_144 + 400_000 + number.value
+    before, number.value = number.value, -5
+    try:
+        assert blocks_of(stream) == [(64_144 + 400_000, "bz2")]
+    finally:
+        number.value = before
+
+
 def test_a_state_that_is_not_as_it_is_known_is_not_read():
     """As of another library: its numbers are not possible, or it does not refer back."""
     word = ctypes.sizeof(ctypes.c_void_p)
@@ -170,6 +187,7 @@ def test_a_state_that_is_not_as_it_is_known_is_not_read():
         (zlib.decompressobj(), 56, (0, 8)),  # the stream, the mode
         (bz2.BZ2Compressor(), 48, (0, 8, 112)),
         (bz2.BZ2Decompressor(), 48, (0, 8)),
+        (waiting_for_room(), 48, (0, 8)),  # it has input, too
     ):
         assert blocks_of(stream)
         state = ctypes.c_void_p.from_address(id(stream) + 2 * word + state_at).value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import mmap
 import os
@@ -39,6 +40,7 @@ def blobs():
     PLANT.blobs = [Blob((4096, 1000)), Blob((4096, 1000), (1 << 20, 50))]
     yield PLANT.blobs
     del PLANT.blobs
+    gc.collect()  # a capture finds garbage, too
 
 
 def capture(path, ask, **options):
@@ -212,6 +214,7 @@ def test_output_of_an_adapter_is_not_taken_for_a_chunk(path, blobs):
 
 
 def test_many_rows_go_through_the_pipe(path):
+    gc.collect()  # blobs of the test before
     PLANT.blobs = [
         Blob(*(((i << 20) + (j << 8) + (1 << 40), 100) for j in range(100))) for i in range(500)
     ]
@@ -266,3 +269,20 @@ def test_an_adapter_that_sends_without_end_is_stopped(path, blobs):
 def test_what_is_just_within_the_limit_is_read(path, blobs):
     heap = capture(path, measure, measure_bytes=100_000)
     assert [note["library"] for note in notes_of(heap)] == ["vendor"]
+
+
+def test_what_just_fills_the_limit_is_not_too_much(path, blobs):
+    chunk = encode_chunk((), (), {"library": "vendor", "state": "done"})
+
+    def ask(objects, send):
+        send(chunk)
+
+    heap = capture(path, ask, measure_bytes=len(chunk) + 4)  # with its length before it
+    assert [note["library"] for note in notes_of(heap)] == ["vendor"]
+    heap = capture(path, measure, measure_bytes=0)
+    assert [note["state"] for note in notes_of(heap)] == ["sent too much"]
+
+
+def test_a_negative_limit_is_refused(path):
+    with pytest.raises(ValueError, match="measure_bytes must not be negative, not -1"):
+        capture(path, measure, measure_bytes=-1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import mmap
+import os
 import sys
 
 import pytest
 
-from memlens._core.mappings import Mappings, device_of_path, resident_bytes
+from memlens._core.mappings import Mappings, device_of_path, read_mappings, resident_parts
+from memlens.heap.native.mappings import read_file_mappings
 
 LINES = [
     "7f0000004000-7f0000005000 rw-s 00000000 00:1a 9 /dev/shm/torch_1",
@@ -65,10 +67,44 @@ def test_a_range_is_resident_where_pages_were_touched():
             (start + 3 * page + 100, start + 3 * page + 150),
             (start + 5 * page, start + 10 * page),
         ]
-        assert resident_bytes(ranges) == [3 * page, page - 100 + 50, 50, 0]
+        expected = [3 * page, page - 100 + 50, 50, 0]
+        assert resident_parts(ranges) == [(size, size) for size in expected]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which pages are resident")
 def test_a_range_that_is_too_long_is_not_asked_about():
     page = mmap.PAGESIZE
-    assert resident_bytes([(page, 1 << 40), (page, 2 * page)]) == [None, 0]
+    assert resident_parts([(page, 1 << 40), (page, 2 * page)]) == [None, (0, 0)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists mappings")
+@pytest.mark.parametrize("name", ["a\rb c", "a\nb", "a\x0b\x1c\x85\u2028 b", b"\xff \r x"])
+def test_a_path_may_have_any_character(name, tmp_path):
+    import ctypes
+
+    path = os.path.join(os.fsencode(tmp_path), os.fsencode(name))
+    with open(path, "w+b") as file:
+        file.truncate(mmap.PAGESIZE)
+        mapping = mmap.mmap(file.fileno(), 0)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
+    assert read_mappings().device_at(address) == "mapped"
+    assert address in read_file_mappings()
+    mapping.close()
+    assert address not in read_file_mappings()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which pages are resident")
+def test_pages_of_a_file_are_told_from_private_ones(tmp_path):
+    import ctypes
+
+    page = mmap.PAGESIZE
+    with (tmp_path / "data").open("w+b") as file:
+        file.truncate(8 * page)
+        private = mmap.mmap(file.fileno(), 8 * page, access=mmap.ACCESS_COPY)
+        shared = mmap.mmap(file.fileno(), 8 * page)
+    starts = [ctypes.addressof(ctypes.c_char.from_buffer(one)) for one in (private, shared)]
+    sum(shared[::page])
+    sum(private[::page])
+    private[2 * page] = private[3 * page] = shared[5 * page] = 1
+    ranges = [(start + page, start + 3 * page + 100) for start in starts]
+    assert resident_parts(ranges) == [(2 * page + 100, page + 100), (2 * page + 100, 0)]

@@ -216,6 +216,21 @@ def test_memory_of_a_device_at_the_address_of_an_object_is_told_apart():
         assert (same[old], [same[node] for node in new]) == (old, [NONE])
 
 
+def test_a_block_is_matched_with_a_single_block():
+    """Two of an object that have no addresses but the same size, where there was one."""
+    graphs = []
+    for count in (1, 2, 3):
+        p = Planter()
+        owner = p.node("vendor.Blob", 64, key="blob")
+        p.module("app", blob=owner)
+        for _ in range(count):
+            p.native(100, owner, library="vendor")
+        graphs.append(p.graph())
+    kind = NativeKind("cpu", "vendor")
+    found = [[len([*unmatched_blocks(a, b, kind)]) for b in graphs] for a in graphs]
+    assert found == [[0, 1, 2], [0, 0, 1], [0, 0, 0]]
+
+
 @st.composite
 def heaps_with_blocks(draw):
     """Two heaps of the same owners, with some blocks of known and some of unknown addresses."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import subprocess
 import sys
@@ -229,3 +230,20 @@ def test_table_fits_100_columns_and_dict_is_json_ready():
     whole = breakdown()
     assert max(len(row) for row in str(whole).splitlines()) <= 100
     assert json.loads(json.dumps(whole.to_dict()))["sources"]["objects"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists mappings")
+def test_a_private_mapping_that_was_written_is_no_file(tmp_path):
+    with (tmp_path / "a\rb").open("w+b") as file:
+        file.truncate(32 << 20)
+        private = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        shared = mmap.mmap(file.fileno(), 0)
+    before = breakdown()
+    private[:] = b"x" * len(private)
+    written = breakdown()
+    assert written.rest.size_bytes - before.rest.size_bytes > 30 << 20
+    shared[:] = b"x" * len(shared)
+    after = breakdown()
+    assert after.file_mappings.size_bytes - written.file_mappings.size_bytes > 30 << 20
+    private.close()
+    shared.close()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memlens._core.layout import NONE, OPTIONAL_SECTIONS, EdgeKind, NodeFlag
-from memlens._core.mappings import read_mappings, resident_bytes
+from memlens._core.mappings import read_mappings, resident_parts
 from memlens._core.native_chunks import HELD_OBJECT, decode_chunk
 from memlens._core.pure.labels import StringTable, label
 from memlens._core.pure.native_memory import NativeRow, own_contents, stated_rows
@@ -153,9 +153,12 @@ def _measure_mappings(blocks: list[_Block]) -> None:
         if block.start and (block.is_mapping or block.device in ("mapped", "shared"))
     ]
     if mapped:
-        found = resident_bytes([(block.start, block.end) for block in mapped])
-        for block, resident in zip(mapped, found, strict=True):
-            block.resident = resident
+        found = resident_parts([(block.start, block.end) for block in mapped])
+        for block, parts in zip(mapped, found, strict=True):
+            if parts is not None:
+                block.resident, of_no_file = parts
+                if block.device == "mapped" and 2 * of_no_file > block.end - block.start:
+                    block.device = "cpu"  # a private mapping that was written
 
 
 def _find_objects(heap: WalkedHeap, blocks: list[_Block]) -> None:

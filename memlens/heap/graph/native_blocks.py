@@ -181,7 +181,11 @@ class NativeBlocks:
 
     @cached_property
     def resident(self) -> dict[int, int]:
-        """The resident bytes of blocks that are mappings, by node; only those of which it is known."""
+        """The resident bytes of blocks that are mappings, by node; only those of which it is known.
+
+        A forked capture reads them from the page table of the program, after the fork: of a mapping
+        that the program has closed meanwhile, or replaced at its address, they may be wrong.
+        """
         nodes = self._sections.get("resident_node")
         return (
             {} if nodes is None else dict(zip(nodes, self._sections["resident_bytes"], strict=True))

@@ -340,9 +340,11 @@ def test_file_mappings_are_files_and_not_shared_memory():
             "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 ",
             "7f0000001000-7f0000002000 rw-p 00000000 00:00 0 [heap]",
             "7f0000006000-7f0000007000 rw-s 00000000 00:01 9 /memfd:x (deleted)",
+            "7f0000008000-7f0000009000 rw-s 00000000 00:01 9 /anon_hugepage (deleted)",
         ]
     )
     inside = [0x7F0000002000, 0x7F0000002FFF]
     outside = [0, 0x7F0000000800, 0x7F0000001800, 0x7F0000003000, 0x7F0000004800, 0x7F0000006000]
+    outside.append(0x7F0000008000)
     assert all(address in mappings for address in inside)
     assert not any(address in mappings for address in outside)

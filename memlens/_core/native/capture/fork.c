@@ -124,6 +124,10 @@ capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
                                      &measure_milliseconds, &measure_bytes)) {
         return NULL;
     }
+    if (measure_bytes < 0) {
+        return PyErr_Format(PyExc_ValueError, "measure_bytes must not be negative, not %zd",
+                            measure_bytes);
+    }
     int was_on = PyGC_Disable(), failed;
     failed = prepare_facts(&facts, own_prefix, values, skip_frames, state->python_traverse) < 0;
     set_adapters(&facts, native_types, measure);

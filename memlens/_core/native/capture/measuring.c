@@ -139,9 +139,6 @@ read_for(Capture *capture, int fd, Buffer *chunks)
         if (count <= 0) {
             return 1;
         }
-        if (chunks->size >= (size_t)capture->facts.measure_bytes) {
-            return 0;
-        }
         if (buffer_reserve(chunks, READ_BYTES) < 0) {
             capture->failed = 1;
             return 1;
@@ -152,6 +149,9 @@ read_for(Capture *capture, int fd, Buffer *chunks)
         }
         if (done <= 0) {
             return 1;
+        }
+        if (chunks->size >= (size_t)capture->facts.measure_bytes) {
+            return 0;
         }
         chunks->size += (size_t)done;
     }

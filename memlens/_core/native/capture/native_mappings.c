@@ -21,7 +21,7 @@
 enum { READ_BYTES = 4096, PATH_BEGIN_BYTES = 16, ENTRIES_AT_ONCE = 1024 };
 
 static const uint64_t MOST_PAGES = UINT64_C(1) << 22; /* of all blocks: about 50 ms */
-static const uint64_t PAGE_IS_PRESENT = UINT64_C(1) << 63;
+static const uint64_t PAGE_IS_PRESENT = UINT64_C(1) << 63, PAGE_IS_OF_FILE = UINT64_C(1) << 61;
 
 /* ---- what is mapped -------------------------------------------------------------------------- */
 
@@ -190,9 +190,10 @@ read_entries(int fd, uint64_t *entries, uint64_t first, uint64_t count)
     return count;
 }
 
-/* The resident bytes of a range; RESIDENT_UNKNOWN if they cannot be read. */
+/* The resident bytes of a range, RESIDENT_UNKNOWN if they cannot be read; and those of no file. A
+ * private mapping of a file has such pages where it was written, and the system cannot drop them. */
 static uint64_t
-resident_bytes(int fd, uint64_t start, uint64_t end, uint64_t page_bytes)
+resident_bytes(int fd, uint64_t start, uint64_t end, uint64_t page_bytes, uint64_t *of_no_file)
 {
     uint64_t entries[ENTRIES_AT_ONCE], found = 0;
     uint64_t page = start / page_bytes, last = (end - 1) / page_bytes;
@@ -206,7 +207,9 @@ resident_bytes(int fd, uint64_t start, uint64_t end, uint64_t page_bytes)
         for (uint64_t i = 0; i < count; i++, page++) {
             if (entries[i] & PAGE_IS_PRESENT) {
                 uint64_t from = page * page_bytes, to = from + page_bytes;
-                found += (to < end ? to : end) - (from > start ? from : start);
+                uint64_t bytes = (to < end ? to : end) - (from > start ? from : start);
+                found += bytes;
+                *of_no_file += entries[i] & PAGE_IS_OF_FILE ? 0 : bytes;
             }
         }
     }
@@ -232,7 +235,13 @@ find_resident(Capture *capture, Block *block, size_t count)
             return;
         }
         left -= pages;
-        block[i].resident = resident_bytes(fd, block[i].start, block[i].end, page_bytes);
+        uint64_t of_no_file = 0;
+        block[i].resident
+            = resident_bytes(fd, block[i].start, block[i].end, page_bytes, &of_no_file);
+        if (block[i].resident != RESIDENT_UNKNOWN && block[i].device == mapped
+            && of_no_file > (block[i].end - block[i].start) / 2) {
+            block[i].device = native_string(capture, "cpu"); /* it was written, in private */
+        }
     }
     if (fd >= 0) {
         close(fd);

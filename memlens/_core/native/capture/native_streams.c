@@ -1,9 +1,10 @@
 /* The memory of compressors and decompressors, from the states that the libraries keep.
  *
  * The libraries do not tell their sizes, but these follow from few numbers. A state counts only if it
- * refers back to its stream and its numbers are possible: another library behind the same interface
- * has another one, of which nothing is said. Its fields are read in order, each once those before
- * it were right. liblzma hides its state (see heap/native/libraries/lzma.py). */
+ * refers back to its stream and its numbers are possible: of another one nothing is said. The state of
+ * zlib-ng to compress is such another one; its state to decompress begins as that of zlib does, and
+ * counts as if it had the size of that. Fields are read in order, each once those before it were
+ * right. liblzma hides its state (see heap/native/libraries/lzma.py). */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED
@@ -58,19 +59,21 @@ inflate_memory(Capture *capture, PyObject *object)
     add_stream(capture, inflate_bytes(&((const ZlibObject *)object)->stream), "zlib");
 }
 
-/* What it was given and has not read yet is its own, too. */
+/* What it was given and has not read yet is its own, too. Nothing is said of it if the state, which
+ * has `state_bytes`, is not as it is known. */
 static uint64_t
-input_bytes(const char *input, uint64_t bytes)
+with_input(uint64_t state_bytes, const char *input, Py_ssize_t bytes)
 {
-    return input == NULL ? 0 : bytes;
+    return state_bytes == 0 || input == NULL || bytes < 0 ? state_bytes
+                                                          : state_bytes + (uint64_t)bytes;
 }
 
 void
 zlib_reader_memory(Capture *capture, PyObject *object)
 {
     const ZlibReader *reader = (const ZlibReader *)object;
-    uint64_t input = input_bytes(reader->input, (uint64_t)reader->input_bytes);
-    add_stream(capture, inflate_bytes(&reader->stream) + input, "zlib");
+    uint64_t state = inflate_bytes(&reader->stream);
+    add_stream(capture, with_input(state, reader->input, reader->input_bytes), "zlib");
 }
 
 /* Two arrays of a number for each byte of the block, and the tables. */
@@ -109,8 +112,8 @@ void
 bzip_reader_memory(Capture *capture, PyObject *object)
 {
     const BzipReader *reader = (const BzipReader *)object;
-    uint64_t input = input_bytes(reader->input, (uint64_t)reader->input_bytes);
-    add_stream(capture, unbzip_bytes(&reader->stream) + input, "bz2");
+    uint64_t state = unbzip_bytes(&reader->stream);
+    add_stream(capture, with_input(state, reader->input, (Py_ssize_t)reader->input_bytes), "bz2");
 }
 
 #endif
