@@ -298,3 +298,34 @@ def test_site_names_the_program_before_the_library_that_allocates(browser):
         "Allocated at shop.store._sessions.py:12 in shop.store._sessions, called"
     )
     assert places.endswith("(inside it in encode)")
+
+
+def test_phone_shows_names_and_sizes_without_scrolling_in_a_table(browser):
+    columns = [("n", "count"), ("type", "text"), ("path", "text"), ("shallow", "bytes")]
+    one = {
+        "key": "types",
+        "label": "Types",
+        "help": "",
+        "columns": [{"key": k, "label": k, "unit": unit, "help": ""} for k, unit in columns],
+        "rows": [[12, "dict", "shop.store", 2048]],
+        "omitted": None,
+    }
+    browser.open(full() | {"tables": [one]}, width=360)
+    heads = "return [...document.querySelectorAll('#table-types th')].map((e) => e.textContent)"
+    assert browser.run(heads) == ["path", "shallow", "n", "type"]
+    assert browser.text("#table-types tbody tr") == "shop.store2.00 KiB12dict"
+    assert browser.text("#table-types .scroll-hint") == "Scroll sideways for: type →"
+    end = "return document.querySelector('#table-types th:nth-child(2)').getBoundingClientRect().right"
+    assert browser.run(end) <= 344
+    browser.open(full() | {"tables": [one]})
+    assert browser.run(heads) == ["n", "type", "path", "shallow"]
+
+
+def test_phone_stacks_the_breakdown_and_the_lines(browser):
+    browser.open(full(), width=360)
+    above = (
+        "const [a, b] = [...arguments].map((s) => document.querySelector(s).getBoundingClientRect());"
+        "return a.bottom <= b.top && b.width > 250"
+    )
+    assert browser.run(above, "#breakdown tbody th", "#breakdown tbody .what")
+    assert browser.run(above, "#lines tbody th", "#lines tbody td:last-child")

@@ -12,6 +12,7 @@ import { explain } from "./tooltip.js";
 
 const FIRST_ROWS = 15;
 const MORE_ROWS = 200;
+const PHONE_COLUMNS = 3; // that a small screen shows without scrolling
 
 class TableView {
   /** @param {Table} table */
@@ -55,11 +56,15 @@ class TableView {
       this.status,
     );
     const omitted = this.table.omitted;
+    const hidden = this.table.columns.slice(PHONE_COLUMNS).map((column) => column.label);
     return section(
       this.id,
       this.table.label,
       this.table.help,
       this.table.rows.length > 5 ? tools : null,
+      hidden.length > 0
+        ? html("p", { class: "scroll-hint" }, `Scroll sideways for: ${hidden.join(", ")} →`)
+        : null,
       html("div", { class: "scroll" }, grid),
       html("div", { class: "more-rows" }, this.more),
       omitted ? html("p", { class: "note" }, omitted.text) : null,
@@ -164,9 +169,30 @@ class TableView {
 }
 
 /**
+ * Return a table with the name and the sizes as its first columns: what a small screen shows.
+ * @param {Table} table
+ */
+function sizesFirst(table) {
+  const texts = table.columns.filter((column) => !TableModel.isNumber(column));
+  const path = texts.find((column) => ["name", "path", "example"].includes(column.key));
+  const name = table.columns.indexOf(/** @type {Column} */ (path ?? texts[0]));
+  /** @param {number} index */
+  const rank = (index) => {
+    const { key, unit } = /** @type {Column} */ (table.columns[index]);
+    if (index === name) return 0;
+    if (unit === "text") return 4;
+    return key === "retained" ? 1 : unit.endsWith("bytes") ? 2 : 3;
+  };
+  const order = table.columns.map((_, i) => i).sort((a, b) => rank(a) - rank(b));
+  const columns = order.map((i) => /** @type {Column} */ (table.columns[i]));
+  return { ...table, columns, rows: table.rows.map((row) => order.map((i) => row[i] ?? null)) };
+}
+
+/**
  * Return the section of a table.
  * @param {Table} table
  */
 export function tableSection(table) {
-  return new TableView(table).element;
+  const isPhone = window.matchMedia("(max-width: 40rem)").matches;
+  return new TableView(isPhone ? sizesFirst(table) : table).element;
 }
