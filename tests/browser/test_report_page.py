@@ -9,7 +9,7 @@ import pytest
 
 from memlens.report.html.page import Page, installed_page
 from tests.browser.conftest import write_report
-from tests.browser.documents import HOSTILE, document, full, suspect
+from tests.browser.documents import HOSTILE, document, flame, full, suspect
 
 pytestmark = pytest.mark.browser
 
@@ -329,3 +329,21 @@ def test_phone_stacks_the_breakdown_and_the_lines(browser):
     )
     assert browser.run(above, "#breakdown tbody th", "#breakdown tbody .what")
     assert browser.run(above, "#lines tbody th", "#lines tbody td:last-child")
+
+
+def test_table_tells_the_full_name_of_a_short_one(browser):
+    one = full()["tables"][0]
+    one |= {"rows": one["rows"][:2], "full": ["/srv/long/first.py:1", "/srv/long/second.py:2"]}
+    browser.open(full() | {"tables": [one]})
+    browser.focus("#table-types tbody tr:nth-child(2) td")
+    shown = browser.until("return document.querySelector('#tooltip').textContent")
+    assert shown == "/srv/long/second.py:2"
+
+
+def test_lines_of_a_function_under_one_caller_are_told_apart(browser):
+    graph = flame()
+    graph["name"][3], graph["file"][3] = graph["name"][2], graph["file"][2]
+    browser.open(full() | {"flames": [graph]}, "#flame?zoom=3")
+    assert browser.text("#flame .crumbs").endswith("parse_json :20")
+    browser.open(full() | {"flames": [flame()]}, "#flame?zoom=3")
+    assert browser.text("#flame .crumbs").endswith("render")

@@ -27,6 +27,7 @@ from memlens.report.html.glossary import GLOSSARY
 from memlens.report.html.health import health_of
 from memlens.report.html.limits import Limits, cut_text
 from memlens.report.html.lines import lines_of
+from memlens.report.html.own_frames import without_own_frames
 from memlens.report.html.source import SourceReader
 from memlens.report.html.suspects import suspects_of
 from memlens.report.html.tables import comparison_table, profile_table, snapshot_tables
@@ -144,7 +145,7 @@ def _flames(inputs: Inputs, limits: Limits) -> list[dict[str, Any]]:
     share = replace(limits, nodes=max(2, limits.nodes // max(1, len(profiles))))
     flames = []
     for number, profile in enumerate(profiles, start=1):
-        flame = flame_of(profile, share)
+        flame = flame_of(without_own_frames(profile), share)
         if flame is not None and len(profiles) > 1:
             began = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(profile.facts.started_at))
             flame["key"] += f"-{number}"
@@ -243,7 +244,7 @@ def _tables(inputs: Inputs, limits: Limits) -> tuple[list[dict[str, Any]], list[
         found, notes_of_last = snapshot_tables(snapshots[-1], limits)
         tables, notes = tables + found, notes + notes_of_last
     if inputs.allocations is not None and inputs.allocations.rows:
-        tables.append(profile_table(inputs.allocations, limits))
+        tables.append(profile_table(without_own_frames(inputs.allocations), limits))
     return tables, notes
 
 

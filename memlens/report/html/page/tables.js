@@ -20,6 +20,7 @@ class TableView {
     this.id = `table-${table.key}`;
     this.table = table;
     this.model = new TableModel(table);
+    this.fullNames = new Map(table.rows.map((row, i) => [row, table.full?.[i] ?? ""]));
     this.limit = FIRST_ROWS;
     this.maxima = this.model.maxima();
     this.barColumn = table.columns.findIndex((column) => column.unit.endsWith("bytes"));
@@ -149,7 +150,10 @@ class TableView {
         const about = typeof name === "string" ? `${column.label} of ${name}` : column.label;
         explain(cell, `${valueText(value, column.unit, "")}\n${about}\n${column.help}`, false);
         if (i === this.barColumn) this.bar(cell, value, i);
-      } else explain(cell, String(value ?? ""), false);
+      } else {
+        const full = column.key === this.table.columns[0]?.key ? this.fullNames.get(row) : "";
+        explain(cell, full || String(value ?? ""), false);
+      }
       return cell;
     });
     return html("tr", {}, ...cells);
