@@ -9,7 +9,7 @@ import pytest
 
 from memlens.report.html.page import Page, installed_page
 from tests.browser.conftest import write_report
-from tests.browser.documents import HOSTILE, document, flame, full, suspect
+from tests.browser.documents import HOSTILE, document, flame, full, suspect, treemap
 
 pytestmark = pytest.mark.browser
 
@@ -347,3 +347,39 @@ def test_lines_of_a_function_under_one_caller_are_told_apart(browser):
     assert browser.text("#flame .crumbs").endswith("parse_json :20")
     browser.open(full() | {"flames": [flame()]}, "#flame?zoom=3")
     assert browser.text("#flame .crumbs").endswith("render")
+
+
+def test_treemap_says_once_why_keys_are_not_shown(browser):
+    picture = treemap()
+    text = "return document.querySelector('#treemap').textContent.split('values=True').length - 1"
+    picture["parent"][3] = 2
+    browser.open(full() | {"treemap": picture}, "#treemap?node=1")
+    assert browser.run(text) == 0
+    assert "1 box inside" in browser.text("#treemap .facts-line")
+    picture["names"][1] = "[<str>]   dict"
+    browser.open(full() | {"treemap": picture})
+    assert browser.run(text) == 1
+
+
+def test_treemap_shows_many_small_objects_as_one_box(browser):
+    count = 20_000
+    picture = treemap() | {
+        "total_bytes": 1000 * count,
+        "parent": [-1, 0, *[1] * count],
+        "name": [0, 1, *[2] * count],
+        "type": [0, 1, *[2] * count],
+        "count": [1] * (count + 2),
+        "retained": [1000 * count, 1000 * count, *[1000] * count],
+        "shallow": [0, 0, *[1000] * count],
+        "native": [0] * (count + 2),
+        "path": [-1] * (count + 2),
+    }
+    browser.open(full() | {"treemap": picture})
+    browser.run("document.querySelector('#treemap canvas').scrollIntoView({block: 'center'})")
+    x, y = browser.run(
+        "const r = document.querySelector('#treemap canvas').getBoundingClientRect();"
+        "return [r.left + r.width / 2, r.top + r.height / 2]"
+    )
+    browser.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    shown = browser.until("return document.querySelector('#tooltip').textContent")
+    assert shown == "20,000 small objects19.1 MiB togetherinside shop.store"
