@@ -28,6 +28,7 @@ from memlens.report.html.health import health_of
 from memlens.report.html.limits import Limits, cut_text
 from memlens.report.html.lines import lines_of
 from memlens.report.html.own_frames import without_own_frames
+from memlens.report.html.released import released_text, shown_snapshots
 from memlens.report.html.source import SourceReader
 from memlens.report.html.suspects import suspects_of
 from memlens.report.html.tables import comparison_table, profile_table, snapshot_tables
@@ -96,10 +97,11 @@ def document_of(
     most = limits or Limits()
     snapshots, profile = inputs.snapshots, inputs.allocations
     source = SourceReader(inputs.reads_source)
-    last = snapshots[-1] if snapshots else None
+    shown = shown_snapshots(snapshots, inputs.leaks)
+    last = shown[-1] if shown else None
     first_time = snapshots[0].timestamp if len(snapshots) > 1 else None
-    tables, notes = _tables(inputs, most)
-    document = {
+    tables, notes = _tables(inputs, shown, most)
+    document: dict[str, Any] = {
         "format": FORMAT,
         "memlens": _version(),
         "title": _title(inputs),
@@ -120,6 +122,8 @@ def document_of(
         "health": health_of(inputs.health, snapshots, None if profile is None else profile.facts),
         "glossary": GLOSSARY,
     }
+    if len(shown) < len(snapshots):
+        document["verdict"]["details"].insert(0, released_text(shown))
     missing = [*_missing(document, inputs), *notes, *inputs.notes]
     document["missing"] = [cut_text(text) for text in dict.fromkeys(missing)][:_MAX_MISSING]
     return document
@@ -229,10 +233,11 @@ def _headroom(inputs: Inputs) -> Headroom | None:
 # -- tables, and what is missing -------------------------------------------------------------------
 
 
-def _tables(inputs: Inputs, limits: Limits) -> tuple[list[dict[str, Any]], list[str]]:
+def _tables(
+    inputs: Inputs, snapshots: Sequence[HeapSnapshot], limits: Limits
+) -> tuple[list[dict[str, Any]], list[str]]:
     tables: list[dict[str, Any]] = []
     notes: list[str] = []
-    snapshots = inputs.snapshots
     if len(snapshots) > 1:
         try:
             comparison = snapshots[0].compare(snapshots[-1])
