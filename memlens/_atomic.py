@@ -28,6 +28,7 @@ from memlens.errors import OptionError, OutputError
 
 __all__ = (
     "PendingFile",
+    "check_writable",
     "checked_path",
     "make_folder",
     "open_whole",
@@ -196,6 +197,17 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> int:
     with open_whole(path) as file:
         file.write(content)
     return len(content)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Check that a file can be written there, without touching it if it exists.
+
+    Raises ``OutputError`` if its folder does not exist or cannot be written, or if it is a folder.
+    """
+    target = checked_path(path)
+    if os.path.isdir(target):
+        raise OutputError(f"cannot write {target!r}: it is a folder; give the name of a file")
+    PendingFile(target).discard()
 
 
 def make_folder(path: str | os.PathLike[str]) -> str:

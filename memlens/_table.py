@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from memlens._text import fitted, middle_cut, printable, text_width, wrapped
+from memlens._text import end_cut, fitted, middle_cut, printable, text_width, wrapped
 
 __all__ = ("columns",)
 
@@ -24,13 +24,15 @@ def columns(
     indent: str = "",
     optional: Sequence[str] = (),
     wrap: bool = False,
+    cut_end: bool = False,
     min_last: int = 20,
 ) -> str:
     """Return a plain table; no line is longer than ``width``, by default `text_width`.
 
     ``right`` says which columns are aligned to the right (by default all but the last). The last
     column takes the remaining width. What does not fit in it is shortened in its middle, or wrapped
-    if ``wrap`` is true, as for sentences. A row that is a string is a line across all columns.
+    if ``wrap`` is true, as for sentences, or loses its end if ``cut_end`` is true, as source text. A
+    row that is a string is a line across all columns.
 
     Where fewer than ``min_last`` columns remain for a longer last column, the columns of the headers
     in ``optional`` are left out, the first of them first, with a note below the table. Then columns
@@ -42,7 +44,16 @@ def columns(
     is_right = list(right) if right is not None else [True] * (len(headers) - 1) + [False]
     table = _Table([*headers], lines, is_right, width - len(indent), min_last)
     table.fit(list(optional))
-    return "\n".join((indent + line).rstrip() for line in table.lines(wrap=wrap))
+    shorten = wrapped if wrap else _end_cut if cut_end else _middle_cut
+    return "\n".join((indent + line).rstrip() for line in table.lines(shorten))
+
+
+def _end_cut(text: str, width: int) -> list[str]:
+    return [end_cut(text, width)]
+
+
+def _middle_cut(text: str, width: int) -> list[str]:
+    return [middle_cut(text, width)]
 
 
 class _Table:
@@ -96,18 +107,18 @@ class _Table:
             if not isinstance(cells, str):
                 del cells[at]
 
-    def lines(self, *, wrap: bool) -> list[str]:
+    def lines(self, shorten: Callable[[str, int], list[str]]) -> list[str]:
         lines = []
         for row in (self.headers, *self.rows):
-            lines += [row] if isinstance(row, str) else self._row(row, wrap)
+            lines += [row] if isinstance(row, str) else self._row(row, shorten)
         if self.left_out:
             note = f"(too narrow for: {', '.join(self.left_out)})"
             lines += fitted(note, self.width).split("\n")
         return lines
 
-    def _row(self, row: Sequence[str], wrap: bool) -> list[str]:
+    def _row(self, row: Sequence[str], shorten: Callable[[str, int], list[str]]) -> list[str]:
         width = self.widths[-1]
-        last = wrapped(row[-1], width) if wrap else [middle_cut(row[-1], width)]
+        last = shorten(row[-1], width)
         cells = [self._cell(row, at) for at in range(len(row) - 1)]
         if self.is_stacked:
             numbers = _GAP.join(cells).rstrip()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 __all__ = (
     "PLAIN_WIDTH",
     "QUOTED",
+    "end_cut",
     "fitted",
     "format_bytes",
     "format_change",
@@ -29,6 +30,7 @@ QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""  # a text as `repr` show
 # Where a path or a long name is divided best, and where it may be.
 _BEST_BREAKS = re.compile(r"(?<=[/\\.,:(\[\s])(?=\S)")
 _BREAKS = re.compile(r"(?<=[/\\._,:(\[\s])(?=\S)|(?<=[a-z0-9])(?=[A-Z])")
+_CALLERS = " <- "  # between the frames of a call path in one line
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -103,15 +105,35 @@ def _terminal_width() -> int:
 def middle_cut(text: str, width: int) -> str:
     """Return ``text`` in at most ``width`` characters; ``...`` replaces a part of its middle.
 
-    It is cut at separators of words, paths and names, unless the last name is too long by itself.
+    It is cut at separators of words, paths and names, unless the last name is too long by itself. Of a
+    call path (``f (a.py:1) <- g (b.py:2)``) the outer calls are dropped instead: a cut across two
+    calls would join a function to the file of another.
     """
     if len(text) <= width:
         return text
+    if _CALLERS in text:
+        return _without_outer_calls(text.split(_CALLERS), width)
     if width <= 3:
         return text[:width]
     room = width - 3
     head, tail = _whole_ends(text, room) or (room // 2, len(text) - (room - room // 2))
     return f"{text[:head].rstrip()}...{text[tail:]}"
+
+
+def _without_outer_calls(calls: list[str], width: int) -> str:
+    """Return the first calls that fit, with ``...`` for the others; at least a part of the first."""
+    end = f"{_CALLERS}..."
+    while len(calls) > 1 and (calls[-1] == "..." or len(_CALLERS.join(calls)) + len(end) > width):
+        calls.pop()
+    line = _CALLERS.join(calls) + end
+    return line if len(line) <= width else middle_cut(calls[0], width)
+
+
+def end_cut(text: str, width: int) -> str:
+    """Return ``text`` in at most ``width`` characters; ``...`` replaces its end, as of source text."""
+    if len(text) <= width:
+        return text
+    return text[:width] if width <= 3 else f"{text[: width - 3].rstrip()}..."
 
 
 def _whole_ends(text: str, room: int) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ import pytest
 import memlens
 from memlens import _text
 from memlens._table import columns
-from memlens._text import PLAIN_WIDTH, fitted, middle_cut, text_width, wrapped
+from memlens._text import PLAIN_WIDTH, end_cut, fitted, middle_cut, text_width, wrapped
 from tests.display_corpus import MODULE, corpus
 
 _NOTES = re.compile(r"\(too narrow for: [^)]*\)")
@@ -74,8 +74,10 @@ def test_no_word_is_cut(values, at_width, monkeypatch, width):
 def test_every_displayed_type_is_among_the_values(values):
     displayed = set()
     for module in pkgutil.walk_packages(memlens.__path__, "memlens."):
-        if module.name.endswith("__main__") or {"demo", "watch"} & {*module.name.split(".")}:
-            continue  # the demo runs when imported, and the screen shows no values of its own
+        if module.name.endswith("__main__") or {"demo", "watch", "integrations"} & {
+            *module.name.split(".")
+        }:
+            continue  # the demo runs when imported; the others have tests of what they show
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, type) and "_repr_pretty_" in vars(value):
                 displayed.add(value)
@@ -147,6 +149,26 @@ def test_a_path_is_cut_between_folders():
     text = "/srv/app/releases/current/shop/store/sessions.py:12"
     assert middle_cut(text, 40) == "/srv/app/.../shop/store/sessions.py:12"
     assert middle_cut("x" * 20, 11) == "xxxx...xxxx"
+
+
+@pytest.mark.parametrize("width", range(8, 120))
+def test_a_call_path_that_is_shortened_joins_no_function_to_the_file_of_another(width):
+    calls = ["Job.__init__ (app/jobs.py:7)", "main (app/run.py:3)", "run (asyncio/events.py:80)"]
+    for text in (" <- ".join(calls), " <- ".join([*calls[:2], "..."])):
+        shown = middle_cut(text, width)
+        assert len(shown) <= width
+        *whole, last = shown.split(" <- ")
+        assert whole == calls[: len(whole)]
+        if whole and last != "...":
+            assert shown == text
+        assert whole or middle_cut(calls[0], width) == shown
+    assert middle_cut(" <- ".join(calls), 60) == f"{calls[0]} <- {calls[1]} <- ..."
+
+
+def test_source_text_is_cut_at_its_end():
+    assert end_cut("rows = [load(name) for name in names]", 20) == "rows = [load(name..."
+    assert end_cut("rows", 4) == "rows"
+    assert end_cut("rows = 1", 3) == "row"
 
 
 def test_lines_that_fit_stay_as_they_are():

@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "pictures"
+PAGES = [
+    "README.md",
+    *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md")),
+]
+LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]+))?\)")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -28,16 +34,52 @@ def test_the_tutorial_runs_as_written(tmp_path):
     assert "__main__.catalogue.prices grows" in done.stdout
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_python_blocks_compile_and_links_have_targets(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for block in BLOCK.findall(text):
         compile(block, page, "exec")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
+    for target, heading in LINK.findall(text):
         if "://" not in target:
-            assert ((ROOT / page).parent / target).exists(), target
+            linked = ROOT / page if not target else (ROOT / page).parent / target
+            assert linked.exists(), target
+            assert not heading or heading in _headings(linked), (target, heading)
+
+
+def _headings(page):
+    """Return the names by which links refer to the headings of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_picture_is_shown_made_by_the_script_small_and_without_the_network():
+    texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
+    shown = {
+        name for text in texts for name in re.findall(r"!\[[^]]+\]\([^)]*pictures/(.*?)\)", text)
+    }
+    command = [sys.executable, "docs/make_pictures.py", "--list"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = {path.name: path for path in PICTURES.iterdir()}
+    assert {*files} == shown == {*listed.split()}
+    for name, path in files.items():
+        assert path.stat().st_size <= 80_000, name
+        if name.endswith(".svg"):
+            assert "url(http" not in path.read_text(encoding="utf-8"), name
+
+
+def test_the_script_of_the_pictures_names_the_extra_that_is_missing():
+    code = "import make_pictures; make_pictures.needed('memlens_absent.part')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "docs", capture_output=True, text=True, check=False
+    )
+    assert "the pictures need memlens_absent: pip install -e '.[docs]'" in done.stderr
+
+
+def test_each_view_has_a_page_that_the_readme_and_the_how_to_link():
+    views = {path.name for path in ROOT.glob("docs/views/*.md")}
+    for page in ("README.md", "docs/how-to.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert views == {*re.findall(r"\]\([^)#]*views/([^)#]+)", text)}, page
 
 
 def test_every_public_name_is_in_the_reference():

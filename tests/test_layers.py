@@ -112,7 +112,7 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"open_alerts", "plain_values", "steep_rise"},
     ],
-    "memlens.integrations": [{"ipython"}, {"cells", "notebook_memory"}],
+    "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch"},

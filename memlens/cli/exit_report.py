@@ -20,12 +20,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from types import FrameType
 
-from memlens._atomic import write_whole
+from memlens._atomic import check_writable, make_folder, write_whole
 from memlens._text import format_bytes
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.cli.child_reports import ChildReports, report_children
 from memlens.cli.working import Estimate
-from memlens.errors import MemlensError
+from memlens.errors import MemlensError, OutputError
 from memlens.leaks.baselines import Baseline
 from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import ProfilerReport
@@ -75,6 +75,19 @@ class ExitReport:
         self._pid = os.getpid()
         self._children = ChildReports((), 0)
         self.has_begun = False
+        self.could_not_write = False  # a file that was asked for is missing
+
+    def check_outputs(self) -> None:
+        """Check, before the program runs, that the files that were asked for can be written.
+
+        Creates the output folder. Raises ``OutputError`` if a file or the folder cannot be written.
+        """
+        if self._output_dir:
+            make_folder(self._output_dir)
+            check_writable(os.path.join(self._output_dir, "report.txt"))
+        for path in (self._html_path, self._baseline_path):
+            if path:
+                check_writable(path)
 
     def finish(self) -> None:
         """Take the last snapshot and report, once. Failures are printed in one line each."""
@@ -136,13 +149,22 @@ class ExitReport:
             show(plain, sys.stderr)
         if self._baseline_path and report.leaks is not None:
             found = [report.leaks, *self._children.reports]
-            Baseline(suspect for leaks in found for suspect in leaks).save(self._baseline_path)
+            baseline = Baseline(suspect for leaks in found for suspect in leaks)
+            self._write(baseline.save, self._baseline_path)
         self._keep("report.txt", f"{plain}\n")
         self._keep("report.json", text)
         if self._output_dir and report.allocations is not None:
-            report.allocations.save(os.path.join(self._output_dir, "allocations.json"))
+            self._write(report.allocations.save, os.path.join(self._output_dir, "allocations.json"))
         if self._html_path:
-            self._write_html(complete, self._html_path)
+            self._write(lambda path: self._write_html(complete, path), self._html_path)
+
+    def _write(self, write: Callable[[str], object], path: str) -> None:
+        """Write a file; print and note a failure, so that the other files are written."""
+        try:
+            write(path)
+        except (OutputError, OSError) as error:
+            self.could_not_write = True
+            print(f"memlens: {error}", file=sys.stderr)
 
     def _write_html(self, report: ProfilerReport, path: str) -> None:
         profile = report.allocations
@@ -162,6 +184,7 @@ class ExitReport:
         options = ["--source"] if self._show_source else []
         command = [sys.executable, "-m", "memlens", "html", *options, "-o", path, *files]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        self.could_not_write |= done.returncode != 0
         print(done.stdout, end="", file=sys.stderr)
 
     def _from_program(self, profile: AllocationProfile) -> AllocationProfile:
@@ -192,7 +215,8 @@ class ExitReport:
 
     def _keep(self, name: str, text: str) -> None:
         if self._output_dir:
-            write_whole(os.path.join(self._output_dir, name), text.encode())
+            path = os.path.join(self._output_dir, name)
+            self._write(lambda path: write_whole(path, text.encode()), path)
 
 
 @contextmanager

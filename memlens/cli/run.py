@@ -25,6 +25,7 @@ __all__ = ("add_run_command", "run_profiled")
 
 _FIRST_INTERVAL_SECONDS = 0.25
 _MAX_INTERVAL_SECONDS = 3600
+_NOT_WRITTEN = 2  # the exit code if the program succeeded but a file of the report is missing
 _MAX_SNAPSHOTS = 60  # of the program and its children together
 
 
@@ -109,6 +110,9 @@ def run_profiled(
     ``save_baseline`` is the file that the suspects are written to as a baseline, ``html_path`` that of
     the report with pictures, with lines of source if ``show_source``. ``snapshot_requests``: a
     descriptor; each byte that arrives there requests a snapshot. ``SystemExit`` of the program passes.
+
+    Raises ``OutputError`` before the program starts if a file cannot be written. If that fails at the
+    end, the exit code is 2 where that of the program is 0.
     """
     with ExitStack() as stack:
         folder = output_dir or stack.enter_context(_temporary_folder())
@@ -135,6 +139,7 @@ def run_profiled(
             ],
             starter_files=frozenset({__file__, Program.run.__code__.co_filename}),
         )
+        report.check_outputs()
         stack.enter_context(installed(program))
         _start(profiler)
         if snapshot_requests is not None:
@@ -144,9 +149,14 @@ def run_profiled(
             try:
                 with last_moments(program.code, report.note_last_moment):
                     outcome.run(program)
+            except SystemExit as end:
+                report.finish()
+                if report.could_not_write and end.code in (None, 0):
+                    raise SystemExit(_NOT_WRITTEN) from None
+                raise
             finally:
                 report.finish()
-    return outcome.exit_code()
+    return outcome.exit_code() or (_NOT_WRITTEN if report.could_not_write else 0)
 
 
 @contextmanager

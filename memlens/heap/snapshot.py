@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Callable, Iterator
+from itertools import compress
 from typing import Any
 
 from memlens._core.layout import NodeFlag
@@ -12,6 +14,7 @@ from memlens._presentation import write_html
 from memlens._text import format_count
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.comparison import HeapComparison, compare_graphs
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.native_blocks import NativeKind
 from memlens.heap.graph.node import Node
@@ -30,7 +33,7 @@ from memlens.heap.views.site_summary import summarise_sites
 from memlens.heap.views.sparse_collections import SparseCollections, sparse_collections_of
 from memlens.heap.views.statistics import Statistics, statistics_of
 from memlens.heap.views.summary import Summary, garbage_of, summarise
-from memlens.heap.views.visibility import check_min, shown_nodes
+from memlens.heap.views.visibility import OWN, check_min, shown_nodes
 
 __all__ = ("HeapSnapshot", "compare_snapshots")
 
@@ -114,18 +117,23 @@ class HeapSnapshot:
         Without those of memlens itself.
         """
         left_out = int(NodeFlag.OWN | NodeFlag.NATIVE)
-        pairs = zip(self.graph.node_size, self.graph.flags, strict=True)
-        return sum(size for size, flag in pairs if size > _MAX_SMALL_BYTES and not flag & left_out)
+        sizes, flags = self.graph.node_size, self.graph.flags
+        is_large = checked_core.mark_buffers(sizes, array("I"), _MAX_SMALL_BYTES + 1)
+        large = compress(range(len(sizes)), is_large)
+        return sum(sizes[node] for node in large if not flags[node] & left_out)
 
     def native_by_device(self, *, resident: bool = False) -> dict[str, dict[str, int]]:
         """Return the bytes of native blocks that objects hold, by device and library.
 
         Devices are ``cpu``, ``mapped`` (files), ``shared`` (memory without a file that other
         processes can map) and those of libraries, such as ``cuda:0``. ``resident``: of mappings only
-        what was resident, where that is known.
+        what was resident, where that is known. Without what only memlens itself holds.
         """
         found: dict[str, dict[str, int]] = {}
-        for kind, size in self._native_sizes(resident):
+        nodes = () if self.graph.native is None else self.graph.native.nodes
+        for node, (kind, size) in zip(nodes, self._native_sizes(resident), strict=True):
+            if self.graph.flags[node] & OWN:
+                continue
             libraries = found.setdefault(kind.device, {})
             libraries[kind.library] = libraries.get(kind.library, 0) + size
         return found

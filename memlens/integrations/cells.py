@@ -9,7 +9,7 @@ from typing import Any
 
 from memlens._frame import Frame, is_program_file
 
-__all__ = ("CellLog", "cell_of_file", "cell_text", "current_cell")
+__all__ = ("CellLog", "cell_names", "cell_of_file", "cell_text", "current_cell")
 
 
 def cell_text(number: int) -> str:
@@ -24,9 +24,13 @@ def current_cell(shell: Any) -> int:
 
 def cell_of_file(shell: Any, file: str) -> str | None:
     """Return the name of the cell that IPython compiled under a file name; None for other files."""
+    return cell_names(shell).get(file)
+
+
+def cell_names(shell: Any) -> dict[str, str]:
+    """Return the names of all cells by the file names that IPython compiled them under."""
     files: dict[str, int] = getattr(shell.compile, "_filename_map", {})
-    number = files.get(file)
-    return None if number is None else cell_text(number)
+    return {file: cell_text(number) for file, number in files.items()}
 
 
 class CellLog:

@@ -6,22 +6,21 @@ Load them with ``%load_ext memlens``. Nothing of IPython is imported before that
 from __future__ import annotations
 
 import ast
-import shlex
 import sys
+import traceback
 from importlib import import_module
+from itertools import takewhile
 from typing import Any
 
 from memlens import _core
-from memlens._frame import Frame
 from memlens._text import fitted, format_bytes, format_change
-from memlens.allocations.blocks.memory_block import MemoryBlock
-from memlens.allocations.blocks.result import BlockResult
 from memlens.errors import MemlensError, MissingExtraError
 from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.live import Retention, why_alive
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.integrations.cells import CellLog, cell_of_file, cell_text, current_cell
+from memlens.integrations.cell_memory import CellBlock
+from memlens.integrations.cells import CellLog, cell_names, cell_text, current_cell
 from memlens.integrations.notebook_memory import NotebookMemory, kept_objects
 from memlens.leaks.leak_report import LeakReport, find_leaks
 from memlens.leaks.patterns.notebook import holder_of_ipython
@@ -90,29 +89,38 @@ class Session:
         """
         __tracebackhide__ = True  # of IPython: its tracebacks begin with the cell
         options = self._integers(line, {"--limit": 5, "--frames": 10})
+        seen = f"{f'%%memory {line}'.rstrip()}\n{cell}"
+        steps, file = self._compiled(cell)
         block = self._checked(
-            lambda: MemoryBlock(
+            lambda: CellBlock(
                 cell_text(current_cell(self._shell)),
+                file,
                 limit=options["--limit"],
                 frames=options["--frames"],
             )
         )
         before = read_memory().rss_bytes
-        steps = self._compiled(cell)
         try:
             with block:
                 value = self._run(steps)
         finally:
-            self._display(self._with_cells(block.result))
+            self._display(block.cell_result(cell_names(self._shell), seen))
             after = read_memory().rss_bytes
             change = format_change(after - before)
             print(f"Resident memory: {change}, now {format_bytes(after)}")
         return value
 
-    def _compiled(self, cell: str) -> list[Any]:
-        """Return code objects for a cell; the last one may be an expression, which is its value."""
+    def _compiled(self, cell: str) -> tuple[list[Any], str]:
+        """Return code objects for a cell, and the name of the file that it is compiled as.
+
+        The last one may be an expression, which is the value of the cell. Lines are numbered
+        as the user sees them: the magic is line 1.
+        """
         shell = self._shell
         source = shell.transform_cell(cell)
+        # IPython removes empty lines at the beginning.
+        above = 1 + sum(1 for _ in takewhile(str.isspace, cell.splitlines(keepends=True)))
+        source = "\n" * above + source
         file = shell.compile.cache(source, current_cell(shell), raw_code=cell)
         tree = shell.transform_ast(shell.compile.ast_parse(source, filename=file))
         last: ast.Expression | None = None
@@ -120,12 +128,9 @@ class Session:
             last = ast.Expression(tree.body.pop().value)
         steps = [shell.compile(tree, file, "exec")]
         if last is None or source.rstrip().endswith(";"):
-            return (
-                [*steps, None]
-                if last is None
-                else [*steps, shell.compile(last, file, "eval"), None]
-            )
-        return [*steps, shell.compile(last, file, "eval")]
+            hidden = [] if last is None else [shell.compile(last, file, "eval")]
+            return [*steps, *hidden, None], file
+        return [*steps, shell.compile(last, file, "eval")], file
 
     def _run(self, steps: list[Any]) -> Any:
         __tracebackhide__ = True
@@ -134,17 +139,6 @@ class Session:
         for step in steps:
             value = None if step is None else eval(step, namespace)
         return value
-
-    def _with_cells(self, result: BlockResult) -> BlockResult:
-        """Return a result whose frames name cells instead of the files that they are compiled as."""
-        lines = tuple(
-            row._replace(call_path=tuple(map(self._with_cell, row.call_path)))
-            for row in result.lines
-        )
-        return result._replace(lines=lines)
-
-    def _with_cell(self, frame: Frame) -> Frame:
-        return frame._replace(file=cell_of_file(self._shell, frame.file) or frame.file)
 
     # -- %why_alive ------------------------------------------------------------------------------
 
@@ -160,9 +154,22 @@ class Session:
         if not line.strip():
             raise self._usage("%why_alive NAME: give a name or an expression")
         # The object itself is in no variable here: this frame would be a holder.
-        address = id(self._shell.ev(line))
+        address = self._address(line)
         found = self._checked(lambda: why_alive(self._shell.ev(line), limit=_MAX_PATHS))
         print("\n".join(self._why_text(address, found)))
+
+    def _address(self, line: str) -> int:
+        """Return the address of the value of an expression; a wrong one is a ``UsageError``."""
+        try:
+            return id(self._shell.ev(line))
+        except NameError as error:
+            raise self._usage(f"no name {error.name or line.strip()!r}") from None
+        except SyntaxError as error:
+            text = f"{line.strip()!r} is not a name or an expression: {error.msg}"
+            raise self._usage(text) from None
+        except Exception as error:  # noqa: BLE001 - whatever the expression raises
+            what = "".join(traceback.format_exception_only(error)).strip()
+            raise self._usage(f"{line.strip()!r} has no value: {what}") from None
 
     def _why_text(self, address: int, found: Retention) -> list[str]:
         lines = [fitted(found.subject)]
@@ -317,7 +324,7 @@ class Session:
 
     def _integers(self, line: str, defaults: dict[str, int]) -> dict[str, int]:
         """Return options with whole numbers; those not given have their defaults."""
-        words = shlex.split(line)
+        words = line.split()
         found = dict(defaults)
         for name, text in zip(words[::2], [*words[1::2], ""], strict=False):
             if name not in defaults or not text.isdecimal():

@@ -13,10 +13,10 @@ from memlens._text import format_change
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.dominator_tree import DominatorTree
 from memlens.heap.graph.heap_graph import HeapGraph
-from memlens.heap.graph.matching import unmatched_blocks
+from memlens.heap.graph.matching import program_blocks, unmatched_blocks
 from memlens.heap.graph.native_blocks import NativeKind
 from memlens.heap.graph.paths import RetentionPathFinder
-from memlens.heap.views.accumulation import accumulations
+from memlens.heap.views.accumulation import Accumulation, accumulations
 
 __all__ = (
     "NativeGrowth",
@@ -68,6 +68,7 @@ def largest_growth_first(sizes: Mapping[NativeKind, float]) -> tuple[NativeGrowt
 def native_growth(before: HeapGraph, after: HeapGraph) -> tuple[NativeGrowth, ...] | None:
     """Return which native memory with known holders grew between two heaps, most bytes first.
 
+    What only memlens holds is left out, such as the mapped files of snapshots that are open.
     None where a heap does not record native memory.
     """
     if any("native_node" not in graph.sections for graph in (before, after)):
@@ -77,14 +78,14 @@ def native_growth(before: HeapGraph, after: HeapGraph) -> tuple[NativeGrowth, ..
     grown = {kind: size for kind, size in change.items() if size >= MIN_GROWTH_BYTES}
     if not grown:
         return ()
-    had_paths = after.has_paths
+    without_paths = [graph for graph in (before, after) if not graph.has_paths]
     found = []
     for one in largest_growth_first(grown):
-        new = array("I", unmatched_blocks(before, after, NativeKind(one.device, one.library)))
-        holder = _holder(after, new, one.growth_bytes)
+        kind = NativeKind(one.device, one.library)
+        holder = _holder(before, after, kind, one.growth_bytes)
         found.append(NativeGrowth(one.library, one.device, one.growth_bytes, holder))
-    if not had_paths:
-        after.forget_paths()
+    for graph in without_paths:
+        graph.forget_paths()
     return tuple(found)
 
 
@@ -110,20 +111,49 @@ def incomplete_notes(*graphs: HeapGraph) -> tuple[str, ...]:
 
 def _sizes(graph: HeapGraph) -> Counter[NativeKind]:
     found: Counter[NativeKind] = Counter()
-    if graph.native is not None:
-        for kind, size in graph.native.sizes(graph.node_size):
-            found[kind] += size
+    for node, kind in program_blocks(graph):
+        found[kind] += graph.node_size[node]
     return found
 
 
-def _holder(graph: HeapGraph, new_blocks: array[int], growth_bytes: int) -> str:
-    """Return the path of the object that retains most of the new blocks; ``""`` without such."""
-    tree = DominatorTree(graph.dominators.dominator, graph.dominators.retained)  # own, to be freed
-    largest = next(iter(accumulations(graph, _retained(graph, new_blocks), tree)), None)
-    if largest is None or 2 * largest.size_bytes < growth_bytes:
+def _holder(before: HeapGraph, after: HeapGraph, kind: NativeKind, growth_bytes: int) -> str:
+    """Return the path of the object that retains most of the growth; ``""`` without such.
+
+    Blocks of the same place that have gone are subtracted from new ones: a buffer that was replaced
+    has not grown. What has gone from other places may be that of any holder.
+    """
+    new = array("I", unmatched_blocks(before, after, kind))
+    gone = array("I", unmatched_blocks(after, before, kind))
+    gone_bytes = sum(map(before.node_size.__getitem__, gone))
+    grown_at = _accumulations(after, new)
+    if not grown_at or 2 * grown_at[0].size_bytes < growth_bytes:
         return ""
-    del tree
-    path = RetentionPathFinder(graph).path_to(largest.node)
+    if 2 * gone_bytes < growth_bytes:
+        return _path(after, grown_at[0])
+    change = _by_path(after, grown_at)
+    lost = _by_path(before, _accumulations(before, gone))
+    for path in change:
+        change[path] -= lost[path]
+        gone_bytes -= lost[path]
+    path, most = change.most_common(1)[0]
+    return path if 2 * (most - gone_bytes) >= growth_bytes else ""
+
+
+def _accumulations(graph: HeapGraph, blocks: array[int]) -> list[Accumulation]:
+    """Return the objects in which some blocks accumulate, most bytes first."""
+    tree = DominatorTree(graph.dominators.dominator, graph.dominators.retained)  # own, to be freed
+    return accumulations(graph, _retained(graph, blocks), tree)
+
+
+def _by_path(graph: HeapGraph, found: Iterable[Accumulation]) -> Counter[str]:
+    sizes: Counter[str] = Counter()
+    for one in found:
+        sizes[_path(graph, one)] += one.size_bytes
+    return sizes
+
+
+def _path(graph: HeapGraph, found: Accumulation) -> str:
+    path = RetentionPathFinder(graph).path_to(found.node)
     return "" if path is None else str(path)
 
 

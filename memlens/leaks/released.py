@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.heap.views.visibility import OWN, shown_totals
 from memlens.leaks.growth import Growth, Holder
 
 __all__ = ("at_work", "released_holders")
@@ -26,7 +27,7 @@ def at_work(running: Sequence[HeapSnapshot]) -> Sequence[HeapSnapshot]:
     before = running[:-1]
     if running[-1].reason != "return" or len(before) < _MIN_SNAPSHOTS:
         return ()
-    sizes = [sum(snapshot.graph.node_size) for snapshot in running[-2:]]
+    sizes = [shown_totals(snapshot.graph, OWN).total_bytes for snapshot in running[-2:]]
     return before if sizes[1] < sizes[0] else ()
 
 

@@ -1,8 +1,8 @@
 """Growth that no object explains: blocks leaked by C code, or malloc'd and never given back.
 
 The memory that malloc has in use at each snapshot (where that is not known, resident memory) is
-compared with the sizes of all objects. What grows beyond them in every interval has no holder that
-could be named, but is said.
+compared with the sizes of the program's objects; what memlens itself holds is left out of both. What
+grows beyond the objects in every interval has no holder that could be named, but is said.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from memlens._display import displayed
 from memlens._text import format_change, format_count
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.heap.views.visibility import OWN, shown_totals
 from memlens.leaks.gates import slows_down
 from memlens.leaks.growth import informative_steps
 
@@ -35,7 +36,6 @@ _SERIES = {
     "rss": "Resident memory, by its trend",
     "blocks": "Allocated blocks, by their trend",
 }
-_MAX_SMALL_BYTES = 512  # of a block of pymalloc
 _NOT_OF_MALLOC = "mmap"  # a library whose blocks are mappings of their own
 
 
@@ -100,7 +100,7 @@ def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | N
     if len(chosen) <= _MIN_INTERVALS:
         return None
     objects = [_object_bytes(snapshot) for snapshot in chosen]
-    large = [_large_bytes(snapshot) for snapshot in chosen]
+    large = [snapshot.large_object_bytes for snapshot in chosen]
     seconds = [snapshot.timestamp for snapshot in chosen]
     for series in ("malloc", "resident"):
         used = [_used_bytes(snapshot, series) for snapshot in chosen]
@@ -119,14 +119,14 @@ def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | N
 
 
 def undecided_growth(ordered: Sequence[HeapSnapshot]) -> int:
-    """Return by how many bytes all objects grew where the intervals are too few to judge it; else 0.
+    """Return by how many bytes the program's objects grew in too few intervals to judge it; else 0.
 
     That is: one or two intervals with large growth in each, the start of the program and its exit
     left out, by which variables are gone. Rare and heavy growth needs three intervals, and a program
     may be loading its data.
     """
     sizes = [
-        sum(snapshot.graph.node_size)
+        shown_totals(snapshot.graph).total_bytes
         for snapshot in ordered
         if snapshot.reason not in ("startup", "exit")
     ]
@@ -156,19 +156,9 @@ def _rises(sizes: Sequence[int], seconds: Sequence[float]) -> bool:
     return steps[-1] >= share * total / len(steps) and not slows_down(steps, seconds)
 
 
-def _large_bytes(snapshot: HeapSnapshot) -> int:
-    """Return the size of all objects that come from malloc: smaller ones have their own arenas."""
-    graph = snapshot.graph
-    large = sum(size for size in graph.node_size if size > _MAX_SMALL_BYTES)
-    if graph.native is None:
-        return large
-    blocks = graph.native.sizes(graph.node_size)
-    return large - sum(size for _, size in blocks if size > _MAX_SMALL_BYTES)
-
-
 def _object_bytes(snapshot: HeapSnapshot) -> int:
-    """Return the size of all objects, without native blocks."""
-    return snapshot.total_bytes - snapshot.native_bytes - snapshot.device_bytes
+    """Return the size of the program's objects with garbage, without native blocks."""
+    return shown_totals(snapshot.graph, OWN).object_bytes
 
 
 def _native_bytes(snapshot: HeapSnapshot, series: str) -> int:
@@ -179,10 +169,12 @@ def _native_bytes(snapshot: HeapSnapshot, series: str) -> int:
     graph = snapshot.graph
     if graph.native is None:
         return 0
+    blocks = zip(graph.native.nodes, graph.native.resident_sizes(graph.node_size), strict=True)
     return sum(
         size
-        for kind, size in graph.native.resident_sizes(graph.node_size)
+        for node, (kind, size) in blocks
         if kind.is_host
+        and not graph.flags[node] & OWN
         and (series != "malloc" or (kind.device == "cpu" and kind.library != _NOT_OF_MALLOC))
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from types import TracebackType
 from typing import Any
 
@@ -168,6 +169,7 @@ class MemoryProfiler:
         self._detectors.reset()
         self._first: MemoryReading | None = None
         self._last: MemoryReading | None = None
+        self._breakdown_at_stop: MemoryBreakdown | None = None
         self._recording.clear()
         self._next_snapshot = 0.0
         self._next_alert = 0.0
@@ -197,6 +199,7 @@ class MemoryProfiler:
         """
         if self.is_running:
             return self
+        self._breakdown_at_stop = None
         self.take_snapshot("startup")
         self._schedule_next()
         self._alerts.analysis.allow()
@@ -216,11 +219,14 @@ class MemoryProfiler:
         the reason of a snapshot to take at the end, while allocations are still sampled: a snapshot
         after `stop` would not include the allocation sites of its objects.
         """
+        was_running = self.is_running
         self._sampler.stop()
         self._worker.drop_waiting()
         self._alerts.analysis.stop()
         if not self._lock.is_owned():  # else called by a signal handler within a snapshot
             self._worker.wait(_STOP_SECONDS)
+        if was_running:
+            self._breakdown_at_stop = self._breakdown()
         self._allocations.stop(
             last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
         )
@@ -356,9 +362,11 @@ class MemoryProfiler:
         """Return the results so far, with an analysis of the kept snapshots for leaks.
 
         A snapshot that is taken while the caller waits for the report is not analysed: the caller
-        did nothing in that interval, so it would tell that nothing grows any more.
+        did nothing in that interval, so it would tell that nothing grows any more. The breakdown of
+        resident memory is that of the moment of `stop`, of a running profiler that before the analysis.
         """
         asked = time.time()
+        parts = self._breakdown_at_stop or self._breakdown()
         with self._turn(), OwnWork():
             snapshots = self._store.load()
             records = self.snapshots
@@ -373,9 +381,7 @@ class MemoryProfiler:
                     baseline=self.baseline,
                     min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
                 )
-        first, last = self._first, self._last
-        if first is None and records:
-            first, last = records[0].reading, records[-1].reading
+        first, last = self._ends(records)
         seconds = 0.0
         if first is not None and last is not None:
             seconds = last.timestamp - first.timestamp
@@ -384,7 +390,7 @@ class MemoryProfiler:
             leaks = with_trend(leaks, detectors)
         with OwnWork():
             history, marks = self._recording.history, self._recording.marks
-            health, parts = self.health(), self._breakdown()
+            health = self.health()
         return ProfilerReport(
             os.getpid(),
             self.is_running,
@@ -404,9 +410,22 @@ class MemoryProfiler:
             self._limit_bytes,
         )
 
+    def _ends(
+        self, records: Iterable[SnapshotRecord]
+    ) -> tuple[MemoryReading | None, MemoryReading | None]:
+        """Return the first and the last reading, also of those just before snapshots.
+
+        The chart of a report in HTML begins and ends with the same.
+        """
+        taken = (self._first, self._last, *(record.reading for record in records))
+        known = [reading for reading in taken if reading is not None]
+        at = attrgetter("monotonic_seconds")
+        return min(known, key=at, default=None), max(known, key=at, default=None)
+
     def _breakdown(self) -> MemoryBreakdown | None:
         try:
-            return breakdown()
+            with OwnWork():
+                return breakdown()
         except (OSError, MemoryError) as error:  # no descriptor is free, or little memory is left
             self._note_failure(error)
             return None

@@ -35,7 +35,8 @@ class SnapshotRecord:
 
     ``reading`` is the memory of the process just before the snapshot, None if the system does not
     report it; ``pause_seconds`` is the time for which the program was stopped. ``path`` is empty in
-    a report of ``run`` that keeps no files.
+    a report of ``run`` that keeps no files. ``object_count`` is that of all captured objects, also
+    garbage and memlens's own, which views leave out.
     """
 
     path: str
@@ -135,7 +136,8 @@ class ProfilerReport:
         ``source``: show a few lines of source around the site of each suspect, where the file is
         readable. Raises ``OutputError`` if the file cannot be written.
         """
-        snapshots, notes = self._open_snapshots()
+        snapshots, missing, notes = self._open_snapshots()
+        marks = (*self.marks, *map(_mark, missing))
         return write_html(
             path,
             snapshots=snapshots,
@@ -143,7 +145,7 @@ class ProfilerReport:
             allocations=self.allocations,
             source=source,
             history=self.history,
-            marks=(*self.marks, *map(_mark, self.snapshots)),
+            marks=marks,
             detectors=self.detectors,
             withdrawn=self.withdrawn,
             breakdown=self.breakdown,
@@ -155,15 +157,16 @@ class ProfilerReport:
             notes=notes,
         )
 
-    def _open_snapshots(self) -> tuple[list[HeapSnapshot], list[str]]:
-        """Open the snapshots whose files exist, and say which do not."""
-        opened, notes = [], []
+    def _open_snapshots(self) -> tuple[list[HeapSnapshot], list[SnapshotRecord], list[str]]:
+        """Open the snapshots whose files exist; return the records of the others, and say which."""
+        opened, missing, notes = [], [], []
         for record in self.snapshots:
             try:
                 opened.append(HeapSnapshot.load(record.path))
             except SnapshotFileError as error:
+                missing.append(record)
                 notes.append(f"Objects of a snapshot: {error}.")
-        return opened, notes
+        return opened, missing, notes
 
     def _memory_line(self) -> str:
         if self.first is None or self.last is None:
@@ -194,7 +197,7 @@ class ProfilerReport:
             )
             for record in self.snapshots
         ]
-        headers = ("taken", "objects", "pause", "resident", "reason", "file")
+        headers = ("taken", "objects captured", "pause", "resident", "reason", "file")
         width = len(headers) if any(record.path for record in self.snapshots) else len(headers) - 1
         right = (False, True, True, True, False, False)
         return columns(
@@ -219,7 +222,7 @@ def with_trend(leaks: LeakReport, detectors: tuple[DetectorReport, ...]) -> Leak
 
 
 def _mark(record: SnapshotRecord) -> Mark:
-    label = f"{record.reason}: {record.object_count:,} objects"
+    label = f"{record.reason}: {record.object_count:,} objects captured"
     return Mark(record.timestamp, "snapshot", label)
 
 

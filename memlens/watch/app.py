@@ -231,7 +231,7 @@ class WatchApp(App[None]):
         if not self._is_ready:  # the first size is told before the widgets are there
             return
         model = self.model
-        state = "paused" if self.is_paused else "ended" if model.is_ended else "live"
+        state = "paused" if self.is_paused else "ended" if model.has_program_ended else "live"
         room = max(20, self.size.width - 18)
         title = middle_cut(printable(self.source.title), room)
         self._set("#title", f"memlens [{state}]  {title}")

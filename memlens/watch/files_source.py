@@ -45,6 +45,7 @@ class FilesSource:
             tuple(f.path for f in files),
             not self._may_grow,
             self._note(bool(files)),
+            self._files.ended_at,
         )
 
     def _note(self, has_files: bool) -> str:

@@ -40,6 +40,7 @@ class WatchModel:
         self.readings: list[Reading] = []
         self.files: tuple[str, ...] = ()
         self.is_ended = False
+        self.program_ended_at: float | None = None
         self.note = ""
         self.report: LeakReport | None = None
         self.failure = ""  # why the last analysis has no result
@@ -51,6 +52,9 @@ class WatchModel:
     def observe(self, state: SourceState) -> None:
         """Take the next state of the source."""
         self.readings += state.readings
+        self.program_ended_at = end = state.program_ended_at
+        if end is not None:  # what came after it is memory of the analysis
+            self.readings = [reading for reading in self.readings if reading.timestamp <= end]
         if len(self.readings) > _MAX_READINGS:
             half = len(self.readings) // 2
             self.readings = self.readings[:half:2] + self.readings[half:]
@@ -84,6 +88,11 @@ class WatchModel:
     def last(self) -> Reading | None:
         """The newest reading."""
         return self.readings[-1] if self.readings else None
+
+    @property
+    def has_program_ended(self) -> bool:
+        """Whether the program has ended, though its snapshots may still be analysed."""
+        return self.is_ended or self.program_ended_at is not None
 
     def memory_text(self) -> str:
         """Return the newest reading and the change since the first one, in one line."""
@@ -129,7 +138,9 @@ class WatchModel:
         slope = f"{format_change(found.slope * 60)} a minute"
         text = f"trend: {'rising' if found.slope > 0 else 'falling'}, {slope}"
         last = points[-1]
-        if found.slope > 0 and last.limit_bytes is not None:
+        if self.has_program_ended:
+            text += " until the end"
+        elif found.slope > 0 and last.limit_bytes is not None:
             left = max(0, last.limit_bytes - last.rss_bytes) / found.slope
             text += f", at this rate {format_duration(left)} to the limit"
         return text

@@ -50,8 +50,8 @@ class ProcessReader:
             words = []
         return " ".join([os.path.basename(words[0]), *words[1:]]) if words else "unknown command"
 
-    def read(self) -> Reading | None:
-        """Return a reading; None if the process has ended."""
+    def read(self, own_bytes: int = 0) -> Reading | None:
+        """Return a reading without ``own_bytes`` of memlens; None if the process has ended."""
         try:
             if self._process.status() == psutil.STATUS_ZOMBIE:
                 return None
@@ -60,7 +60,7 @@ class ProcessReader:
         except psutil.Error:
             return None
         limit_bytes = memory_limit(pid=self.pid).limit_bytes
-        return Reading(self._clock(), rss_bytes, uss_bytes, limit_bytes)
+        return Reading(self._clock(), max(rss_bytes - own_bytes, 0), uss_bytes, limit_bytes)
 
     def _read_uss(self) -> int | None:
         """Return the USS; None if it is not due, because the last one took long, or not allowed."""
@@ -102,7 +102,7 @@ class ProcessSource:
 
     def poll(self) -> SourceState:
         """Return a reading and the snapshots of the profiler in the process."""
-        reading = self._reader.read()
+        reading = self._reader.read(0 if self._files is None else self._files.own_bytes)
         folder = self._find_folder(self._reader.pid)
         if folder is not None and folder != self._folder:
             self._folder, self._files = folder, SnapshotFiles([folder], self._reader.pid)
@@ -112,6 +112,7 @@ class ProcessSource:
             tuple(file.path for file in files),
             reading is None,
             self._note(),
+            None if self._files is None else self._files.ended_at,
         )
 
     def _note(self) -> str:

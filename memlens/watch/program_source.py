@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from memlens._text import middle_cut
+from memlens._text import end_cut
 from memlens.errors import OptionError
 from memlens.watch.process_source import ProcessReader
 from memlens.watch.snapshot_files import SnapshotFiles
@@ -77,7 +77,7 @@ class ProgramSource:
     @property
     def title(self) -> str:
         """The program, its process and how it ended."""
-        text = f"process {self._process.pid}: {middle_cut(' '.join(self._words), 60)}"
+        text = f"process {self._process.pid}: {end_cut(' '.join(self._words), 60)}"
         code = self._process.poll()
         if code is None:
             return text
@@ -85,15 +85,22 @@ class ProgramSource:
         return f"{text} (ended, {how})"
 
     def poll(self) -> SourceState:
-        """Return a reading and the snapshots so far."""
+        """Return a reading and the snapshots so far.
+
+        Readings are those of the program: they begin with the first snapshot, before which the
+        interpreter and memlens start, and stop at the snapshot of its end, after which memlens
+        analyses in its process.
+        """
         is_ended = self._process.poll() is not None
-        reading = None if is_ended else self._reader.read()
         files = self._files.refresh()
+        works = files and not is_ended and self._files.ended_at is None
+        reading = self._reader.read(self._files.own_bytes) if works else None
         return SourceState(
             () if reading is None else (reading,),
             tuple(file.path for file in files),
             is_ended,
             self._note(is_ended),
+            self._files.ended_at,
         )
 
     def _note(self, is_ended: bool) -> str:

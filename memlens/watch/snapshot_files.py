@@ -20,13 +20,19 @@ _MAX_FILES = 2000  # in a folder, the newest by name: no profiler keeps that man
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFile:
-    """What the facts of one snapshot file tell; ``process`` differs between two processes."""
+    """What the facts of one snapshot file tell; ``process`` differs between two processes.
+
+    ``own_bytes``: what memlens itself had open in the process, in bytes. ``is_exit``: the snapshot
+    was taken when the program had ended.
+    """
 
     path: str
     pid: int
     process: tuple[int, Any]
     timestamp: float
     reading: Reading | None
+    own_bytes: int = 0
+    is_exit: bool = False
 
 
 class SnapshotFiles:
@@ -41,6 +47,8 @@ class SnapshotFiles:
         self._pid = pid
         self._known: dict[str, SnapshotFile | None] = {}  # None: not a snapshot
         self.other_processes = 0
+        self.ended_at: float | None = None  # when the program ended, by its exit snapshot
+        self.own_bytes = 0  # what memlens had open in the process at its newest snapshot
         self.rejected: dict[str, str] = {}  # path: why it is no snapshot
 
     def check(self) -> None:
@@ -69,7 +77,10 @@ class SnapshotFiles:
             return []
         self.other_processes = len(by_process) - 1
         newest = max(by_process.values(), key=lambda files: max(one.timestamp for one in files))
-        return sorted(newest, key=lambda file: (file.timestamp, file.path))
+        newest = sorted(newest, key=lambda file: (file.timestamp, file.path))
+        self.ended_at = newest[-1].timestamp if newest[-1].is_exit else None
+        self.own_bytes = newest[-1].own_bytes
+        return newest
 
     def note(self) -> str:
         """Say what is left out: other processes, and files that cannot be read; else empty."""
@@ -120,8 +131,16 @@ def _read(path: str) -> SnapshotFile:
     facts = HeapSnapshot.load(path).facts
     pid = int(facts["pid"])
     timestamp = float(facts["timestamp"])
+    memory = facts.get("memory")
+    own_bytes = memory.get("own_bytes") if isinstance(memory, dict) else None
     return SnapshotFile(
-        path, pid, (pid, facts.get("process")), timestamp, _reading(facts.get("memory"), timestamp)
+        path,
+        pid,
+        (pid, facts.get("process")),
+        timestamp,
+        _reading(memory, timestamp),
+        own_bytes if isinstance(own_bytes, int) else 0,
+        facts.get("reason") == "exit",
     )
 
 

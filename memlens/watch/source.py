@@ -12,6 +12,8 @@ __all__ = ("Reading", "Source", "SourceState")
 class Reading:
     """The memory of the watched process at one instant; None is what is not known.
 
+    Memory of open snapshots is left out where the process has recorded it.
+
     ``timestamp`` is in seconds of the wall clock, sizes are in bytes. ``uss_bytes`` would become
     free if the process ended. ``limit_bytes`` is the lowest limit that applies to the process.
     """
@@ -29,12 +31,15 @@ class SourceState:
     ``readings``: those since the last poll, oldest first. ``files``: the snapshot files of one
     process that exist now, oldest first. ``is_ended``: whether nothing new can come. ``note``: what
     the reader has to know about the source, such as why no holders are known; else empty.
+    ``program_ended_at``: when the program ended, in seconds of the wall clock, None if it still
+    runs or if that is not known; its process may analyse its snapshots for longer.
     """
 
     readings: tuple[Reading, ...] = ()
     files: tuple[str, ...] = ()
     is_ended: bool = False
     note: str = ""
+    program_ended_at: float | None = None
 
 
 class Source(Protocol):

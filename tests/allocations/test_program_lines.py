@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -75,6 +76,25 @@ def test_the_table_has_the_lines_of_a_file_in_its_order(profile, program):
     assert text[2] == program or text[2].endswith("shop.py")
     assert [line.split()[-1] for line in text[3:]] == ["json.loads(TEXT)", "load()"]
     assert "and 1 more" in profile.lines().table(1)
+
+
+def test_long_source_is_cut_at_its_end(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    file = tmp_path / "long.py"
+    file.write_text("KEPT = [bytearray(1000) for _ in range(100)] + others_that_are_kept(1, 2)\n")
+    row = AllocationRow((Frame("load", str(file), 1),), 3000.0, allocated_bytes=9000.0)
+    last = AllocationProfile([row], FACTS).lines().table().splitlines()[2:]
+    (source,) = [line for line in last if "KEPT" in line]
+    assert source.endswith("...")
+    assert len(source) <= 60
+
+
+def test_callers_that_are_left_out_leave_the_own_one_whole(program, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    deep = Frame("a_function_with_a_long_name_in_a_library", "/venv/site-packages/b/core.py", 9)
+    path = (Frame("load", program, 4), deep, NUMPY)
+    text = AllocationProfile([AllocationRow(path, 100.0)], FACTS).text()
+    assert re.search(r"^ +from \.\.\. <- load \(.*shop\.py:4\)$", text, re.MULTILINE)
 
 
 def test_the_dict_has_the_lines_by_file(profile, program):

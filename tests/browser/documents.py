@@ -155,6 +155,7 @@ def treemap(name: str = "shop.store") -> dict[str, Any]:
     """Return a treemap: a holder with two boxes inside, and a rest."""
     return {
         "total_bytes": 30 * _MIB,
+        "shown_bytes": 30 * _MIB,
         "names": ["process 4711", name, "[0]  dict", "[1]  str", "12 more objects"],
         "types": ["", "dict", "str"],
         "parent": [-1, 0, 1, 1, 0],
@@ -205,6 +206,7 @@ def large(nodes: int = 20_000) -> dict[str, Any]:
     }
     objects = treemap() | {
         "total_bytes": values[0],
+        "shown_bytes": values[0],
         "names": names,
         "types": ["dict", "str", "shop.Session", "module"],
         "parent": parent,

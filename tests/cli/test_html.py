@@ -180,9 +180,30 @@ def test_without_memory_a_new_process_writes_the_report(tmp_path, monkeypatch, c
     assert capsys.readouterr().err.endswith("said by html\n")
 
 
-def test_a_report_that_cannot_be_written_does_not_change_the_outcome(page, tmp_path):
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--html", "no/such/report.html"),
+        ("--html", "folder"),
+        ("--save-baseline", "no/such/known.json"),
+        ("-o", "short.py"),
+    ],
+)
+def test_what_cannot_be_written_is_an_error_before_the_program_starts(tmp_path, option):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "short.py").write_text("print('has run')\n")
+    done = call("run", *option, "short.py", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(r"memlens: cannot (write|create the folder) '.*': .*\n", done.stderr)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "short.py"]
+
+
+@pytest.mark.parametrize(("end", "code"), [("", 2), ("sys.exit()", 2), ("sys.exit(3)", 3)])
+def test_a_report_that_is_not_written_at_the_end_changes_only_success(page, tmp_path, end, code):
     program = tmp_path / "short.py"
-    program.write_text("raise SystemExit(3)\n")
-    done = run_with(page, "run", "--html", "no/such/report.html", program, cwd=tmp_path)
-    assert done.returncode == 3
+    (tmp_path / "gone").mkdir()
+    program.write_text(f"import os, sys\nos.rmdir('gone')\n{end}\n")
+    done = run_with(page, "run", "--html", "gone/report.html", program, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
     assert "memlens: cannot write" in done.stderr

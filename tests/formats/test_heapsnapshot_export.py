@@ -369,7 +369,8 @@ def test_wrong_options_are_refused(tmp_path):
 
 def test_the_header_says_whose_heap_it_is(exported):
     header = exported(growing(1)).header
-    assert header["memlens"] == {"pid": 1, "timestamp": 0.0, "process": "p"}
+    facts = {"pid": 1, "timestamp": 0.0, "process": "p", "language": "Python"}
+    assert header["memlens"] == facts
     json.dumps(header)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +16,7 @@ import memlens
 from memlens.cli.main import main
 from memlens.errors import MemlensError, OptionError, SnapshotFileError
 from memlens.formats.heapsnapshot import json_stream
+from memlens.formats.heapsnapshot.json_stream import JsonStream
 from memlens.heap.snapshot import HeapSnapshot
 
 from .random_heaps import heaps
@@ -248,6 +252,49 @@ def test_damaged_files_are_refused(tmp_path, text, complaint):
     with pytest.raises(SnapshotFileError, match=complaint) as caught:
         memlens.load(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"pid": -5}, {"timestamp": math.nan}, {"timestamp": 1e300}, {"language": 3}]
+)
+def test_facts_that_no_snapshot_could_have_are_refused(tmp_path, facts):
+    file = shop().parts()
+    file["snapshot"]["memlens"] = facts
+    path = tmp_path / "x.heapsnapshot"
+    path.write_text(json.dumps(file))
+    with pytest.raises(SnapshotFileError, match=r"x\.heapsnapshot: the fact"):
+        memlens.load(path)
+
+
+def test_a_heap_of_v8_stays_one_when_it_is_written_and_read_again(load, tmp_path):
+    snapshot = load(shop())
+    memlens.export(snapshot, tmp_path / "again.heapsnapshot")
+    assert memlens.load(tmp_path / "again.heapsnapshot").facts["language"] == "JavaScript"
+
+
+@pytest.mark.parametrize("damage", ['"a" "b"', '"a",null', '"a",,"b"', '"a"}'])
+def test_damaged_strings_are_refused_where_the_damage_is(damage):
+    """Not at the end of the file: all of it would be read into memory before."""
+    text = io.BytesIO(b'{"strings":[' + damage.encode() + b',"c"' * 2_000_000)
+    stream = JsonStream(text, "x")
+    with pytest.raises(SnapshotFileError, match="not valid JSON"):
+        for _ in stream.members():
+            stream.strings(lambda _: None)
+    assert text.tell() < 4_000_000
+
+
+def test_escapes_take_no_memory_of_their_own():
+    text = b'{"strings":["' + b"\\n" * 1_000_000 + b'"]}'
+    stream, found = JsonStream(io.BytesIO(text), "x"), []
+    tracemalloc.start()
+    try:
+        for _ in stream.members():
+            stream.strings(found.append)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [b"\n" * 1_000_000]
+    assert peak < 20_000_000
 
 
 @given(st.data())

@@ -21,6 +21,7 @@ class Planter:
         self.edges = {0: []}
         self.roots = []
         self.containers = {}
+        self.classes = {}  # the nodes of classes by the names of their types
         self.names = {}
         self.frames = []
         self._keys = {}
@@ -107,7 +108,7 @@ class Planter:
             "edge_target": [e[0] for row in rows for e in row],
             "edge_label": [e[1] for row in rows for e in row],
             "type_name": [self.text(name) for name in self.types],
-            "type_node": [NONE] * len(self.types),
+            "type_node": [self.classes.get(name, NONE) for name in self.types],
             "root_kind": [r[0] for r in self.roots],
             "root_name": [r[1] for r in self.roots],
             "root_count": [r[2] for r in self.roots],

@@ -1,6 +1,7 @@
 """Native blocks in the graph: what retains them, what they print, what is no object of them."""
 
 import ctypes
+import json
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from memlens.heap.graph.matching import match_graphs, unmatched_blocks
 from memlens.heap.graph.native_blocks import NativeKind, parse_notes
 from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.native_growth import native_growth
 from tests.heap.planted import Planter
 
 MIB = 1 << 20
@@ -306,6 +308,28 @@ def test_the_last_note_of_a_library_counts():
     assert not notes[1].is_complete
 
 
+def note_line(library="torch", state="done", part="", **counts):
+    return json.dumps({"library": library, "state": state, "part": part, **counts}).encode() + b"\n"
+
+
+def test_a_library_that_tells_in_two_parts_has_one_note():
+    first = note_line(objects=5, blocks=4, failed=1, seconds=0.5)
+    (note,) = parse_notes(
+        first + note_line(part="later", objects=3, blocks=2, skipped=2, seconds=0.25, error="E")
+    )
+    assert (note.objects, note.blocks, note.failed, note.skipped) == (5, 6, 1, 2)
+    assert (note.seconds, note.error, note.state) == (0.75, "E", "done")
+    (note,) = parse_notes(first + note_line(part="later", state="started", objects=3))
+    assert str(note).startswith("torch: the blocks of 3 objects are not complete: the adapter did")
+    (note,) = parse_notes(
+        note_line(state="started", objects=5) + note_line(part="later", objects=3)
+    )
+    assert str(note).startswith("torch: the blocks of 5 objects are not complete: the adapter did")
+    done = note_line(objects=5) + note_line(part="later", objects=3) + note_line("lxml", objects=2)
+    assert [str(one) for one in parse_notes(done)] == ["lxml: 2 objects", "torch: 5 objects"]
+    assert all(one.is_complete for one in parse_notes(done))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -381,6 +405,32 @@ def test_sizes_by_device_are_those_of_mappings_or_of_their_resident_part():
         "mapped": {"mmap": 2 * MIB},
         "cuda:0": {"torch": 8 * MIB},
     }
+
+
+def test_what_only_memlens_holds_is_in_no_size_by_device():
+    p, *_ = frames()
+    ours, both = (p.node("memlens.Own", 10, flags=NodeFlag.OWN) for _ in range(2))
+    p.native(MIB, ours, device="mapped", library="mmap")
+    owner = p.node("vendor.Blob", 10)
+    p.native(2 * MIB, both, owner, library="vendor")
+    p.module("more", ours=ours, both=both, owner=owner)
+    by_device = p.snapshot().native_by_device(resident=True)
+    assert by_device["mapped"] == {"mmap": 5 * MIB}
+    assert by_device["cpu"] == {"torch": 30 * MIB, "vendor": 2 * MIB}
+
+
+@pytest.mark.skipif(_core.fork_capture is None, reason="the pure core finds no mapping of ours")
+def test_open_snapshots_are_no_native_memory_of_the_program(tmp_path):
+    first = memlens.take_heap_snapshot()
+    first.save(tmp_path / "heap")
+    loaded = HeapSnapshot.load(tmp_path / "heap")
+    assert loaded.object_count  # it is open
+    last = memlens.take_heap_snapshot()
+    size = (tmp_path / "heap").stat().st_size
+    own = [n for n in last.graph.native.nodes if last.graph.has(n, NodeFlag.OWN)]
+    assert size in [last.graph.node_size[node] for node in own]
+    assert last.native_by_device().get("mapped", {}).get("mmap", 0) < size
+    assert native_growth(first.graph, last.graph) == ()
 
 
 def test_a_summary_by_device_tells_the_resident_part(tmp_path):

@@ -72,16 +72,36 @@ def test_memory_of_a_cell(run):
     assert cell.errors == []
     report, value = cell.texts
     assert re.match(r"In \[2\]: \+\d[\d.]+ MiB kept, \d[\d.]+ MiB at the peak, in ", report)
-    assert re.search(r"json/decoder\.py:\d+\n +from In \[2\]:2\n", report)
+    assert re.search(r"In \[2\]:3  kept = json.*\n +through .*json/decoder\.py:\d+\n", report), (
+        report
+    )
     assert "Resident memory: " in cell.printed
     assert value == "59049"
     assert "<table" in cell.html[0]
     assert use.texts == ["'59048'"]
     assert "+4.77 MiB kept" in failing.texts[0]
+    assert "In [4]:2  other = bytes(5_000_000)" in failing.texts[0]
+    traceback = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(failing.errors[0].traceback))
+    assert re.search(r"3 1/0\b", traceback), traceback
     assert "raised ZeroDivisionError" in failing.texts[0]
     assert [error.ename for error in failing.errors] == ["ZeroDivisionError"]
     assert after.texts == ["5000000"]
     assert "%%memory [--limit N] [--frames N]" in bad.printed
+
+
+def test_memory_belongs_to_the_lines_of_the_measured_cell_first(run):
+    cells = run(
+        LOAD,
+        "class Item:\n    def __init__(self): self.data = bytearray(1_000_000)",
+        "%%memory --limit 30\n \nitems = [Item() for _ in range(4)]\n"
+        "import traitlets\nclass T(traitlets.HasTraits):\n    a = traitlets.Int()\n",
+    )
+    (report,) = cells[2].texts
+    assert re.search(
+        r"MiB +\+\d+ +In \[3\]:3  items = \[Item\(\) for .*\n +through In \[2\]:2\n", report
+    ), report
+    others = [line for line in report.splitlines()[2:] if "In [" not in line]
+    assert [line for line in others if "IPython/" in line or "ipykernel/" in line] == []
 
 
 def test_a_semicolon_hides_the_value_of_a_measured_cell(run):
@@ -98,6 +118,9 @@ def test_why_alive_names_the_cells(run):
         "%why_alive df.data",
         "%why_alive",
         "%why_alive missing",
+        "%why_alive df +",
+        "%why_alive {}['key']",
+        "%%memory --limit '3\n1",
     )
     text = cells[2].printed
     assert "the name df, assigned in cell In [2]\n  Out[2]\n" in text
@@ -107,7 +130,12 @@ def test_why_alive_names_the_cells(run):
     assert ".data list" in inner
     assert "is kept by the name df, assigned in cell In [2]; Out[2]" in inner
     assert "give a name or an expression" in cells[4].printed
-    assert [error.ename for error in cells[5].errors] == ["NameError"]
+    assert [cell.errors for cell in cells[4:]] == [[]] * 5
+    wrong = [cell.printed.strip() for cell in cells[4:]]
+    assert wrong[1] == "UsageError: no name 'missing'"
+    assert wrong[2].startswith("UsageError: 'df +' is not a name or an expression: ")
+    assert wrong[3] == "UsageError: \"{}['key']\" has no value: KeyError: 'key'"
+    assert wrong[4] == "UsageError: %%memory [--limit N] [--frames N]"
 
 
 @pytest.mark.parametrize(

@@ -93,3 +93,62 @@ def test_elements_that_leave_in_another_order_must_be_kept():
     lengths, added, removed = (100, 160, 220, 280), [90, 90, 90], [30, 30, 30]
     assert is_leak(Contents(lengths, added, removed, [0, 60, 90], range(4)))
     assert not is_leak(Contents(lengths, added, removed, [60, 0, 90], range(4)))
+
+
+def suspects_in(kind, attribute, item="app.Job", base=None):
+    """The suspects of an object of a type whose attribute keeps ever more items."""
+    snapshots = []
+    for count in REGULAR:
+        p = Planter()
+        items = p.node("collections.deque", 600, key="items", length=count)
+        for number in range(count):
+            p.edge(items, p.node(item, 100, key=number), K.INDEX, position=number)
+        waiting = p.node(kind, 48, key="waiting")
+        p.edge(waiting, items, name=attribute)
+        if base:
+            p.classes[kind], parent = p.node("type", 1000, key=kind), p.node("type", 1000, key=base)
+            p.names[parent] = (p.text(base), 0, 0)
+            p.edge(p.classes[kind], parent, K.INTERNAL, "__base__")
+        p.module("app", waiting=waiting)
+        snapshots.append(p.snapshot(timestamp=60.0 * count))
+    return find_leaks(snapshots)
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute", "said"),
+    [
+        ("asyncio.queues.Queue", "_queue", "asyncio.Queue(maxsize=N)"),
+        ("asyncio.queues.LifoQueue", "_queue", "asyncio.LifoQueue(maxsize=N)"),
+        ("queue.Queue", "queue", "queue.Queue(maxsize=N)"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("item", "pattern"),
+    [("app.Job", "registry"), ("str", "unbounded-cache"), ("function", "registry")],
+)
+def test_a_queue_of_the_standard_library_is_to_be_given_a_bound(
+    kind, attribute, said, item, pattern
+):
+    (suspect,) = suspects_in(kind, attribute, item)
+    assert suspect.holder == f"app.waiting.{attribute}"
+    assert suspect.pattern == pattern
+    assert said in suspect.suggestion
+    assert "The producer is faster than the consumer" in suspect.suggestion
+    assert "weakref" not in suspect.suggestion
+
+
+def test_a_subclass_is_a_queue_too():
+    (suspect,) = suspects_in("app.Waiting", "_queue", base="asyncio.queues.PriorityQueue")
+    assert "asyncio.PriorityQueue(maxsize=N)" in suspect.suggestion
+    (suspect,) = suspects_in("app.Waiting", "_queue", base="app.Other")
+    assert "maxsize" not in suspect.suggestion
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute"),
+    [("app.Waiting", "_queue"), ("app.Waiting", "queue"), ("queue.Queue", "other")],
+)
+def test_an_attribute_of_that_name_alone_is_no_queue(kind, attribute):
+    (suspect,) = suspects_in(kind, attribute)
+    assert "maxsize" not in suspect.suggestion
+    assert "weakref.WeakSet" in suspect.suggestion

@@ -227,6 +227,43 @@ def test_growth_names_the_object_that_most_of_it_hangs_on():
     assert (growth.growth_bytes, growth.holder) == (10 * MIB, "app.batches")
 
 
+def grown(*rounds):
+    """The growth between heaps; a round is the name, key and size of each block that is there."""
+    graphs = []
+    for blocks in rounds:
+        p = Planter()
+        holders = {name: p.node("list", 64, key=name, length=5) for name, _, _ in blocks}
+        for position, (name, key, size) in enumerate(blocks):
+            tensor = p.node("torch.Tensor", 80, key=key)
+            p.edge(holders[name], tensor, K.INDEX, position=position)
+            p.native(size * MIB, tensor, key=(key, "storage"))
+        p.module("app", **holders)
+        graphs.append(p.graph())
+    (growth,) = native_growth(*graphs)
+    assert not any(graph.has_paths for graph in graphs)
+    return growth.growth_bytes // MIB, growth.holder
+
+
+KEPT = [("kept", ("kept", number), 1) for number in range(5)]
+
+
+def test_a_buffer_that_was_replaced_has_not_grown():
+    frame = ("frame", "first", 200), ("frame", "second", 200)
+    assert grown([frame[0], KEPT[0]], [frame[1], *KEPT]) == (4, "app.kept")
+    assert grown([frame[0], KEPT[0]], [frame[0], *KEPT]) == (4, "app.kept")
+
+
+def test_a_buffer_that_was_replaced_by_a_larger_one_has_grown():
+    first, second = ("frame", "first", 200), ("frame", "second", 300)
+    assert grown([first, *KEPT], [second, *KEPT]) == (100, "app.frame[0]")
+
+
+def test_nobody_is_named_where_as_much_went_elsewhere():
+    """It may have moved: nothing tells what has."""
+    there, here = ("old", "first", 200), ("new", "second", 200)
+    assert grown([there, KEPT[0]], [here, *KEPT]) == (4, "")
+
+
 @pytest.fixture
 def alert():
     return LeakAlert("rss", 10.0, 0.0, 9.0, 5.0, 1.0, (1.0, 2.0), 0.999, False, "native")
@@ -244,3 +281,23 @@ def test_a_report_says_what_adapters_could_not_see(alert):
     report = find_leaks(snapshots, alert=alert)
     assert "holders grew. Not complete: torch: the blocks of 3 objects" in said(report)
     assert len(report.to_dict()["native_incomplete"]) == 1
+
+
+def test_a_report_says_that_a_library_was_not_asked(alert):
+    snapshots = []
+    for step in range(4):
+        p = Planter()
+        owner = p.node("vendor.Pool", 64, key="pool")
+        p.native(MIB, owner, key="block", library="vendor")
+        p.module("app", pool=owner)
+        p.notes = (
+            b'{"library": "lzma", "state": "done", "objects": 9}\n'
+            b'{"library": "lzma", "state": "not asked", "part": "later", "objects": 9}'
+        )
+        snapshots.append(p.snapshot(timestamp=60.0 * step))
+    report = find_leaks(snapshots, alert=alert)
+    (note,) = report.native_incomplete
+    assert note.endswith(
+        "the blocks of 9 objects are not complete: other threads may be using them"
+    )
+    assert note in said(report)

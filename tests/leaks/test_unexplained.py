@@ -5,6 +5,7 @@ import json
 import pytest
 
 from memlens._core.layout import EdgeKind as K
+from memlens._core.layout import NodeFlag as F
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import find_leaks
@@ -147,6 +148,35 @@ def objects_of(sizes, reasons):
         p.module("app", **attributes)
         snapshots.append(p.snapshot(timestamp=60.0 * step, reason=reasons[step]))
     return snapshots
+
+
+def with_own(sizes, own_bytes, used=None):
+    """Snapshots of objects of the program, and of files that memlens has open: bytes at each."""
+    snapshots = []
+    for step, (size, own_size) in enumerate(zip(sizes, own_bytes, strict=True)):
+        p = Planter()
+        own = p.node("memlens.heap.graph.snapshot_file.SectionFile", 50, key="own", flags=F.OWN)
+        p.edge(own, p.node("bytes", own_size, key=("copy", step)), name="copy")
+        p.native(own_size, own, library="mmap", key=("map", step))
+        p.module("app", table=p.node("bytes", size, key="table"), opened=own)
+        memory = {"rss_bytes": 1 << 30, "allocated_blocks": 1000}
+        facts = {MALLOC_FACT: used[step]} if used else {}
+        snapshots.append(p.snapshot(timestamp=60.0 * step, memory=memory, **facts))
+    return snapshots
+
+
+def test_open_snapshots_are_no_growth_of_objects():
+    report = find_leaks(with_own([MIB] * 3, [0, 10 * MIB, 20 * MIB]))
+    assert (report.verdict, report.undecided_bytes) == ("no leak", 0)
+    report = find_leaks(with_own([MIB, 4 * MIB, 7 * MIB], [0, 10 * MIB, 20 * MIB]))
+    assert report.undecided_bytes == 6 * MIB
+
+
+def test_open_snapshots_do_not_explain_what_the_program_has_in_use():
+    used = [size * MIB for size in (20, 22, 24, 26, 28)]
+    taken = with_own([1000] * 5, [step * 9 * MIB for step in range(5)], used)
+    growth = unexplained_growth(taken)
+    assert (growth.growth_bytes, growth.objects_bytes) == (8 * MIB, 0)
 
 
 SHORT_RUN = ("startup", "periodic", "periodic", "return", "exit")

@@ -91,6 +91,7 @@ def test_a_snapshot_tells_its_native_memory_by_device():
     p.native(70, owner, device="cuda:0")
     own = p.node("memlens.x.Y", 10, flags=NodeFlag.OWN)
     p.edge(own, p.node("bytes", 5000), name="copy")
+    p.native(9000, own, library="mmap")
     p.module("app", owner=owner, large=p.node("bytes", 513), small=p.node("bytes", 512), own=own)
     snapshot = p.snapshot()
     assert snapshot.native_by_device() == {"cpu": {"torch": 630}, "cuda:0": {"torch": 70}}

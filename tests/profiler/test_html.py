@@ -11,7 +11,10 @@ import memlens
 from memlens.errors import OptionError
 from memlens.leaks.leak_report import LeakReport
 from memlens.process.history import Mark
+from memlens.process.memory_breakdown import breakdown
+from memlens.profiler import memory_profiler, snapshot_store
 from memlens.profiler.recording import Recording, program_name
+from memlens.profiler.snapshot_store import SnapshotStore
 from tests.profiler.planted import profiler_in
 from tests.report.document_schema import check
 from tests.report.html_files import read_report
@@ -80,6 +83,52 @@ def test_a_running_profiler_reports_itself(tmp_path, installed_page):
     assert plain["marks"][0]["label"] == "deploy: version 2"
     assert plain["limit_bytes"] == 1 << 40
     json.dumps(plain, allow_nan=False)
+
+
+def test_the_change_of_resident_memory_is_the_same_in_text_and_page(
+    tmp_path, installed_page, monkeypatch
+):
+    """The snapshots at the start and at the end are before the first reading and after the last."""
+    planted = iter(_at(memlens.read_memory(), 10.0 * step, step << 20) for step in range(4))
+    monkeypatch.setattr(snapshot_store, "_read_memory", lambda: next(planted))
+    profiler = profiler_in(tmp_path)
+    profiler.take_snapshot("startup")
+    profiler._on_reading(next(planted))
+    profiler._on_reading(next(planted))
+    profiler.take_snapshot("exit")
+    report = profiler.report()
+    report.to_html(tmp_path / "report.html")
+    timeline = read_report(tmp_path / "report.html").data["timeline"]
+    resident = next(one["bytes"] for one in timeline["series"] if one["key"] == "rss")
+    assert sorted(resident)[-1] - sorted(resident)[0] == 3 << 20
+    assert report.last.rss_bytes - report.first.rss_bytes == 3 << 20
+    assert report.seconds == 30.0
+    assert "resident memory 4.00 MiB (+3.00 MiB)" in str(report)
+
+
+def test_the_breakdown_is_of_the_time_before_the_analysis(tmp_path, monkeypatch):
+    done = []
+
+    def measured():
+        done.append("breakdown")
+        return breakdown()
+
+    def loaded(store, load=SnapshotStore.load):
+        done.append("load")
+        return load(store)
+
+    monkeypatch.setattr(memory_profiler, "breakdown", measured)
+    monkeypatch.setattr(SnapshotStore, "load", loaded)
+    with profiler_in(tmp_path) as profiler:
+        while_running = profiler.report()
+        assert done == ["breakdown", "load"]
+    assert done == ["breakdown", "load", "breakdown"]
+    first, second = profiler.report(), profiler.report()
+    profiler.stop()
+    assert done == ["breakdown", "load", "breakdown", "load", "load"]
+    assert first.breakdown is second.breakdown is not while_running.breakdown
+    with profiler:
+        assert profiler.report().breakdown is not first.breakdown
 
 
 def test_snapshots_that_were_deleted_are_named_as_missing(tmp_path, installed_page):

@@ -150,7 +150,7 @@ def _flame(flame):
 
 def _treemap(treemap):
     columns = {"parent", "name", "type", "count", "retained", "shallow", "native", "path"}
-    _keys(treemap, columns | {"total_bytes", "names", "types", "omitted"})
+    _keys(treemap, columns | {"total_bytes", "shown_bytes", "names", "types", "omitted"})
     count = len(treemap["parent"])
     assert 1 <= count <= MAX_NODES
     assert all(len(treemap[name]) == count for name in columns)
@@ -159,6 +159,7 @@ def _treemap(treemap):
     _numbers(treemap["type"], treemap["types"])
     _numbers([path for path in treemap["path"] if path != -1], treemap["names"])
     assert treemap["retained"][0] == treemap["total_bytes"]
+    _size(treemap["shown_bytes"])
     inner = {parent for parent in treemap["parent"] if parent >= 0}
     rests = _without_children(treemap["parent"], treemap["retained"])
     for node, rest in enumerate(rests):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from memlens._core.layout import NodeFlag
 from memlens.leaks.unexplained import MALLOC_FACT
 from memlens.process.history import Mark
 from memlens.report.html.limits import Limits
@@ -46,6 +47,21 @@ def test_two_snapshots_alone_are_a_timeline_and_one_is_none():
     assert timeline["limit_bytes"] is None
     assert timeline_of([], pair[:1], [], LIMITS) is None
     assert timeline_of([point(0)], [], [], LIMITS) is None
+
+
+def test_what_memlens_itself_holds_is_no_part_of_the_program():
+    planter = Planter()
+    own = planter.node("memlens.x.Y", 50, flags=NodeFlag.OWN)
+    planter.root(own, name="memlens")
+    planter.edge(own, planter.node("bytes", 9000), name="copy")
+    planter.native(70_000, own, library="mmap")
+    planter.root(planter.node("bytes", 1000), name="app")
+    facts = {MALLOC_FACT: 5000}
+    taken = [planter.snapshot(timestamp=moment, **facts) for moment in (1.0, 2.0)]
+    timeline = timeline_of([], taken, [], LIMITS)
+    assert series(timeline, "heap") == [1000, 1000]
+    assert series(timeline, "native") == [4000, 4000]
+    assert [mark["label"] for mark in timeline["marks"]] == ["test: 1 objects"] * 2
 
 
 def test_the_limit_of_the_user_comes_first_and_that_of_a_snapshot_last():

@@ -37,6 +37,7 @@ def test_totals_are_exact_however_the_tree_is_cut(snapshot, limit):
     check_treemap(treemap)
     assert len(treemap["parent"]) <= limit
     assert treemap["total_bytes"] == snapshot.dominators().retained_bytes
+    assert treemap["shown_bytes"] == snapshot.summary().shallow_bytes
 
 
 @given(heaps())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from memlens._core.layout import NodeFlag
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import OVERDUE
 from memlens.leaks.unexplained import UnexplainedGrowth
@@ -163,6 +164,9 @@ def test_one_snapshot_a_profile_or_nothing_tell_nothing_about_leaks():
     planter.root(planter.node("dict", 2048), name="app")
     one = verdict_of(None, snapshots=[planter.snapshot()])
     assert one["sentence"].startswith("One snapshot: 1 objects with 2.00 KiB.")
+    planter.root(planter.node("memlens.x.Y", 9000, flags=NodeFlag.OWN), name="memlens")
+    planter.node("list", 700, flags=NodeFlag.GARBAGE)
+    assert verdict_of(None, snapshots=[planter.snapshot()])["sentence"] == one["sentence"]
     profile = verdict_of(None, allocations=profile_of([([FRAMES[0]], 4096, 9000)]))
     assert profile["sentence"].startswith("Allocation profile: 4.00 KiB are still allocated")
     nothing = verdict_of(None)

@@ -31,6 +31,16 @@ def test_file_that_a_profiler_deletes_is_left_out(tmp_path):
     assert source.poll().files == (paths[0], paths[2])
 
 
+def test_snapshot_at_the_exit_tells_when_the_program_ended(tmp_path):
+    snapshots = planted(3)
+    save(tmp_path / "out", snapshots[:2])
+    source = FilesSource([str(tmp_path / "out")])
+    assert source.poll().program_ended_at is None
+    snapshots[2].facts["reason"] = "exit"
+    save(tmp_path / "out", snapshots, first=2)
+    assert source.poll().program_ended_at == snapshots[2].facts["timestamp"]
+
+
 def test_empty_folder_is_waited_for(tmp_path):
     state = FilesSource([str(tmp_path)]).poll()
     assert (state.files, state.is_ended) == ((), False)

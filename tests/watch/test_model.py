@@ -45,6 +45,20 @@ def test_fall_is_a_trend_without_a_time():
     assert model.trend_text() == "trend: falling, -60.0 MiB a minute"
 
 
+def test_memory_after_the_end_of_a_program_is_not_its_own_and_there_is_no_forecast():
+    model = observed([(100 + i) * MIB for i in range(60)], limit=219 * MIB)
+    after = (Reading(1060, 400 * MIB, None, 219 * MIB),)
+    model.observe(SourceState(after, program_ended_at=1059.5))
+    assert model.memory_text().startswith("RSS 159 MiB (+59.0 MiB in 59.0 s)")
+    assert model.trend_text() == "trend: rising, +60.0 MiB a minute until the end"
+
+
+def test_a_process_that_has_ended_has_no_forecast():
+    model = observed([(100 + i) * MIB for i in range(60)], limit=219 * MIB)
+    model.observe(SourceState(is_ended=True))
+    assert model.trend_text() == "trend: rising, +60.0 MiB a minute until the end"
+
+
 def test_ups_and_downs_are_no_trend():
     model = observed([(100 + i * 7 % 5) * MIB for i in range(60)])
     assert model.trend_text() == "trend: none in 59.0 s"

@@ -13,8 +13,9 @@ import pytest
 import memlens
 from memlens.errors import OptionError
 from memlens.profiler import registry
-from memlens.watch.process_source import NO_PROFILER, ProcessSource
+from memlens.watch.process_source import NO_PROFILER, ProcessReader, ProcessSource
 from memlens.watch.program_source import ProgramSource
+from memlens.watch.snapshot_files import SnapshotFile
 from tests.clock import FakeClock
 
 ROOT = str(Path(memlens.__file__).resolve().parent.parent)
@@ -164,10 +165,35 @@ def waiting(tmp_path):
 def test_program_is_started_with_its_arguments_and_watched(waiting):
     wait_for(lambda: "started" in waiting.output_tail())
     assert waiting.output_tail().endswith("started --flag x\n")
-    state = waiting.poll()
+    state = wait_for(lambda: next((s for s in [waiting.poll()] if s.files), None))
     assert state.readings[0].rss_bytes > 1 << 20
     assert not state.is_ended
-    assert wait_for(lambda: waiting.poll().files)
+    assert state.program_ended_at is None
+
+
+def test_readings_begin_with_the_first_snapshot_and_stop_with_the_last(waiting, monkeypatch):
+    """Before and after it the process works for memlens."""
+    read = []
+    monkeypatch.setattr(waiting._reader, "read", lambda own_bytes: read.append(own_bytes))
+    files = waiting._files
+    monkeypatch.setattr(files, "refresh", list)
+    assert waiting.poll().readings == ()
+    assert read == []
+    file = SnapshotFile("a", 1, (1, None), 5.0, None)
+    monkeypatch.setattr(files, "refresh", lambda: [file])
+    files.own_bytes = 7
+    waiting.poll()
+    assert read == [7]
+    files.ended_at = 5.0
+    assert waiting.poll().program_ended_at == 5.0
+    assert read == [7]
+
+
+def test_own_memory_of_memlens_is_subtracted(tmp_path):
+    with Child(tmp_path / "out") as child:
+        reader = ProcessReader(child.process.pid)
+        assert reader.read(1 << 50).rss_bytes == 0
+        assert reader.read(1).rss_bytes > 1 << 20
 
 
 def test_requested_snapshot_appears_among_the_files(waiting):

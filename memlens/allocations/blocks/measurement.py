@@ -29,12 +29,21 @@ class BlockMeasurement:
 
     A function call has one step. A generator or coroutine has a step each time it is resumed; what
     the program does between the steps is not counted. Tracing is on until `finish`. ``key``
-    identifies the measured function, to recognise recursive calls.
+    identifies the measured function, to recognise recursive calls. ``home_file``: lines of this file
+    come first; what other code allocates for them belongs to the innermost of them in the call path.
     """
 
     def __init__(
-        self, name: str, *, limit: int, frames: int, collect: bool, key: object = None
+        self,
+        name: str,
+        *,
+        limit: int,
+        frames: int,
+        collect: bool,
+        key: object = None,
+        home_file: str | None = None,
     ) -> None:
+        self._home_file = home_file
         self._name = name
         self._limit = limit
         self._collect = collect
@@ -98,7 +107,7 @@ class BlockMeasurement:
         try:
             if self._block.interrupted:
                 return ()
-            return _largest_growth(self._lines, _sum_by_path(), self._limit)
+            return _largest_growth(self._lines, _sum_by_path(), self._limit, self._home_file)
         except TracingError:  # another thread has just stopped tracing
             self._block.interrupted = True
             return ()
@@ -135,9 +144,9 @@ def _traced_size(lines: _LineTable) -> int:
 
 
 def _largest_growth(
-    before: _LineTable, after: _LineTable, limit: int
+    before: _LineTable, after: _LineTable, limit: int, home_file: str | None
 ) -> tuple[TraceDifference, ...]:
-    old, new = _by_place(before), _by_place(after)
+    old, new = _by_place(before, home_file), _by_place(after, home_file)
     grown = []
     for line, callers in new.items():
         if is_tracing_file(line[0]):
@@ -153,7 +162,7 @@ def _largest_growth(
     )
 
 
-def _by_place(table: _LineTable) -> dict[RawFrame, _LineSizes]:
+def _by_place(table: _LineTable, home_file: str | None) -> dict[RawFrame, _LineSizes]:
     """Add up call paths by the line that allocated and by the program's line, which may be the same.
 
     As in `_sum_by_path`, no tuples are made.
@@ -164,7 +173,8 @@ def _by_place(table: _LineTable) -> dict[RawFrame, _LineSizes]:
         for file, _ in path:
             if file not in is_own:
                 is_own[file] = is_program_file(file)
-        caller = next((frame for frame in path if is_own[frame[0]]), path[0])
+        home = next((frame for frame in path if frame[0] == home_file), None)
+        caller = home or next((frame for frame in path if is_own[frame[0]]), path[0])
         sums = found.setdefault(path[0], {}).setdefault(caller, [0, 0])
         sums[0] += size
         sums[1] += count

@@ -107,9 +107,18 @@ def _callers_lines(callers: list[Frame]) -> list[str]:
     for number, frame in enumerate(callers[1:], 1):
         rest = _rest(callers, number + 1, own)
         if len(f"{line} <- {frame.short()}{rest}") > width:
-            return [middle_cut(line + _rest(callers, number, own), width)]
+            return [_first_and_own(line, _rest(callers, number, own), width)]
         line += f" <- {frame.short()}"
     return [middle_cut(line, width)]
+
+
+def _first_and_own(line: str, rest: str, width: int) -> str:
+    """Return the line of the first caller with the program's own caller; alone if there is no room."""
+    own = rest.rpartition(" <- ")[2]
+    if len(line + rest) <= width or own == "...":
+        return middle_cut(line + rest, width)
+    start = "        from ... <- "
+    return start + middle_cut(own, max(width - len(start), 12))
 
 
 def _rest(callers: list[Frame], begin: int, own: int | None) -> str:

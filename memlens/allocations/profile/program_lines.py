@@ -89,7 +89,7 @@ class ProgramLines(Rows[ProgramLine]):
         for file, lines in self.by_file(limit).items():
             rows += ["", middle_cut(Frame(None, file, 0).package_location, text_width())]
             rows += [self._cells(line) for line in lines]
-        table = columns(self.headers, rows, optional=self.optional)
+        table = columns(self.headers, rows, optional=self.optional, cut_end=True)
         hidden = self.hidden_count(limit)
         return f"{table}\n... and {format_count(hidden)} more" if hidden > 0 else table
 

@@ -14,9 +14,11 @@ __all__ = ("JsonStream",)
 _CHUNK_BYTES = 1 << 20
 _MAX_NUMBER_BYTES = 1 << 16
 _MAX_VALUE_BYTES = 1 << 24  # of a value that is read whole
+_MAX_TEXT_BYTES = 1 << 30  # of one string; those of V8 have at most 2 ** 29 characters
 _STRUCTURE = re.compile(rb'["\[\]{}]')
-_STRING = re.compile(rb'\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*([,\]])', re.DOTALL)
-_STRING_END = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Possessive: else each escape of a text would take memory until its end is found.
+_STRING = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"\s*+(\S)', re.DOTALL)
+_STRING_END = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR_END = re.compile(rb"[,}\]\s]")
 _SPACE = b" \t\r\n"
 _INTEGERS = b"0123456789," + _SPACE
@@ -110,14 +112,20 @@ class JsonStream:
             return
         delimiter = b","
         while delimiter == b",":
+            if (first := self._peek()) != b'"':
+                raise self.error(f"it is not valid JSON: {first!r} where a string should be")
             found = _STRING.match(self._text, self._at)
             if found is None:
+                if len(self._text) - self._at > _MAX_TEXT_BYTES:
+                    raise self.error("a string of it is too long")
                 if not self._read(max(_CHUNK_BYTES, len(self._text))):  # to scan long ones rarely
                     raise self._truncated()
                 continue
             raw, delimiter = found.groups()
             self._at = found.end()
             add(self._unescaped(raw) if b"\\" in raw else raw)
+        if delimiter != b"]":
+            raise self.error(f"it is not valid JSON: {delimiter!r} after a string")
 
     def _unescaped(self, raw: bytes) -> bytes:
         try:

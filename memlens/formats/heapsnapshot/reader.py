@@ -29,10 +29,12 @@ from memlens._core.layout import (
 )
 from memlens._own_memory import hold_copy
 from memlens.errors import SnapshotFileError
+from memlens.formats.heapsnapshot.schema import EXPORTED_FACTS
 from memlens.formats.heapsnapshot.v8_columns import V8Columns, read_columns
 from memlens.formats.heapsnapshot.v8_names import V8Names
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.validation import check_facts
 from memlens.heap.snapshot import HeapSnapshot
 
 __all__ = ("is_heapsnapshot", "read_heapsnapshot")
@@ -79,9 +81,11 @@ def _facts(path: str, columns: V8Columns) -> dict[str, Any]:
     }
     ours = columns.header.get("memlens")
     if type(ours) is dict:
-        facts["language"] = "Python"
-        kinds = {"pid": int, "timestamp": float, "process": str}
-        facts |= {name: ours[name] for name, kind in kinds.items() if type(ours.get(name)) is kind}
+        facts |= {name: ours[name] for name in EXPORTED_FACTS if name in ours}
+    try:
+        check_facts(facts)
+    except SnapshotFileError as error:
+        raise SnapshotFileError(f"{path}: {error}") from error
     return facts
 
 
@@ -188,12 +192,12 @@ def _labels(path: str, columns: V8Columns) -> array[int]:
     last = MAX_PAYLOAD
     return array(
         "I",
-        [
+        (
             (name if name < last else last) << LABEL_BITS | kinds[kind]
             if numbered
             else name + 1 << LABEL_BITS | kinds[kind]
             for name, kind, numbered in zip(names, types, flags, strict=True)
-        ],
+        ),
     )
 
 

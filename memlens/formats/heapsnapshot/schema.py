@@ -19,6 +19,7 @@ __all__ = (
     "EDGE_TYPES",
     "EDGE_TYPE_OF_KIND",
     "ELEMENT",
+    "EXPORTED_FACTS",
     "INTERNAL",
     "MAX_SIZE",
     "META",
@@ -73,3 +74,5 @@ META: dict[str, Any] = {
     "sample_fields": ["timestamp_us", "last_assigned_id"],
     "location_fields": ["object_index", "script_id", "line", "column"],
 }
+# In the header under "memlens", which other readers ignore.
+EXPORTED_FACTS = ("pid", "timestamp", "process", "language")

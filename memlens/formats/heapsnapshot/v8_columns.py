@@ -170,4 +170,4 @@ def _check(stream: JsonStream, columns: V8Columns, node_width: int) -> None:
         raise stream.error("an edge leads into the middle of a node")
     if max(edges["to_node"], default=0) >= node_count * node_width:
         raise stream.error("an edge leads to a node that is not there")
-    edges["to_node"] = array("I", [target // node_width for target in edges["to_node"]])
+    edges["to_node"] = array("I", (target // node_width for target in edges["to_node"]))

@@ -28,7 +28,7 @@ from memlens.formats.heapsnapshot.edge_rows import EdgeRows
 from memlens.formats.heapsnapshot.extra_nodes import ExtraNodes
 from memlens.formats.heapsnapshot.ids import node_ids
 from memlens.formats.heapsnapshot.node_names import name_nodes
-from memlens.formats.heapsnapshot.schema import MAX_SIZE, META
+from memlens.formats.heapsnapshot.schema import EXPORTED_FACTS, MAX_SIZE, META
 from memlens.formats.heapsnapshot.stacks import TraceTree
 from memlens.formats.heapsnapshot.strings import StringTable
 from memlens.heap.graph import checked_core
@@ -108,7 +108,8 @@ class _Content:
             "extra_native_bytes": _unexplained_bytes(self._snapshot),
             # For memlens, which can read the file, too. Other readers ignore it.
             "memlens": {
-                name: facts[name] for name in ("pid", "timestamp", "process") if name in facts
+                "language": self._snapshot.graph.language,
+                **{name: facts[name] for name in EXPORTED_FACTS if name in facts},
             },
         }
 
@@ -167,6 +168,8 @@ def _unexplained_bytes(snapshot: HeapSnapshot) -> int:
     resident = memory.get("rss_bytes") if isinstance(memory, dict) else None
     if not isinstance(resident, int):
         return 0
-    mapped = sum(snapshot.native_by_device().get(MAPPED, {}).values())
+    graph = snapshot.graph
+    blocks = () if graph.native is None else graph.native.sizes(graph.node_size)
+    mapped = sum(size for kind, size in blocks if kind.device == MAPPED)
     explained = snapshot.total_bytes - snapshot.device_bytes - mapped
     return max(0, resident - explained)

@@ -16,13 +16,19 @@ from itertools import islice
 from operator import lt
 from typing import TypeAlias
 
-from memlens._core.layout import NONE
+from memlens._core.layout import NONE, NodeFlag
 from memlens.errors import ComparisonError, SnapshotFileError
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.native_blocks import NativeKind, is_native_type
 
-__all__ = ("check_same_process", "match_graphs", "node_identities", "unmatched_blocks")
+__all__ = (
+    "check_same_process",
+    "match_graphs",
+    "node_identities",
+    "program_blocks",
+    "unmatched_blocks",
+)
 
 _Column: TypeAlias = "memoryview | array[int]"
 _NATIVE_BIT = 1 << 63  # no object of a process has such an address
@@ -70,7 +76,10 @@ def _have_known_addresses(graph: HeapGraph) -> bool:
 
 
 def unmatched_blocks(before: HeapGraph, after: HeapGraph, kind: NativeKind) -> Iterator[int]:
-    """Yield the native blocks of ``after``, of one kind, that are not in ``before``."""
+    """Yield the native blocks of ``after``, of one kind, that are not in ``before``.
+
+    Without what only memlens holds.
+    """
     known = array("Q", sorted(key for _, key in _block_keys(before, kind)))
     is_used = bytearray(len(known))
     for node, key in _block_keys(after, kind):
@@ -82,13 +91,20 @@ def unmatched_blocks(before: HeapGraph, after: HeapGraph, kind: NativeKind) -> I
             is_used[found] = 1
 
 
-def _block_keys(graph: HeapGraph, wanted: NativeKind) -> Iterator[tuple[int, int]]:
-    """Yield the blocks of one kind with what identifies them: the address and the size."""
+def program_blocks(graph: HeapGraph) -> Iterator[tuple[int, NativeKind]]:
+    """Yield the native blocks with their kinds, without what only memlens holds."""
     if graph.native is not None:
         for node, kind in zip(graph.native.nodes, graph.native.kinds, strict=True):
-            if kind == wanted:
-                key = hash((_block_address(graph, node), graph.node_size[node]))
-                yield node, key & _MAX_KEY
+            if not graph.has(node, NodeFlag.OWN):
+                yield node, kind
+
+
+def _block_keys(graph: HeapGraph, wanted: NativeKind) -> Iterator[tuple[int, int]]:
+    """Yield the blocks of one kind with what identifies them: the address and the size."""
+    for node, kind in program_blocks(graph):
+        if kind == wanted:
+            key = hash((_block_address(graph, node), graph.node_size[node]))
+            yield node, key & _MAX_KEY
 
 
 def _block_address(graph: HeapGraph, node: int) -> int:

@@ -37,9 +37,10 @@ HOST_DEVICES = frozenset({"cpu", MAPPED, SHARED})  # all others are memory of a 
 NATIVE_TYPE_PREFIX = "native memory ("
 _WHERE = {MAPPED: "in a mapped file", SHARED: "in shared memory"}
 _NAMES = {MAPPED: "mapped file", SHARED: "shared memory"}
-_ENDS = {  # of the process that asks all adapters
+_ENDS = {  # of an adapter, or of the process that asks them all
     "crashed": "the process that asks them crashed",
     "failed": "the process that asks them failed",
+    "not asked": "other threads may be using them",
     "no process": "there was no process to ask them in",
     "sent too much": "they sent too much",
     "unreadable": "a part of what they sent cannot be read",
@@ -84,10 +85,10 @@ class NativeKind:
 class AdapterNote:
     """How the adapter of one library fared in a capture.
 
-    ``state``: ``started`` if it did not come back, else ``done``; of the process that asks ``all
-    adapters`` how it ended. ``objects``: how many objects it
-    was given; ``failed`` and ``skipped``: of how many of them no block is known. ``error`` is that of
-    the first failure, ``""`` without one.
+    ``state``: ``done``, ``started`` if it did not come back, or ``not asked`` if a part of it may only
+    be asked where no other thread runs; of the process that asks ``all adapters`` how it ended.
+    ``objects``: how many objects it was given, or that part of it was; ``failed`` and ``skipped``: of
+    how many of them blocks may be missing. ``error`` is that of the first failure, ``""`` without one.
     """
 
     library: str
@@ -200,15 +201,36 @@ class NativeBlocks:
 def parse_notes(text: bytes) -> list[AdapterNote]:
     """Return what the adapters of libraries noted, one note for each library, by name.
 
-    ``text`` has a JSON object in each line; of several about one library the last counts. Raises
-    ``SnapshotFileError`` for other text.
+    ``text`` has a JSON object in each line; of several about one part of a library the last counts, and
+    the parts are joined. Raises ``SnapshotFileError`` for other text.
     """
     notes: dict[tuple[str, str], AdapterNote] = {}
     for line in text.split(b"\n"):
         if line:
             part, note = _parse_note(line)
             notes[note.library, part] = note  # what began is followed by how it ended
-    return [notes[key] for key in sorted(notes)]
+    joined: dict[str, AdapterNote] = {}
+    for (library, _), note in sorted(notes.items()):  # by library; what is told first has no part
+        joined[library] = _joined(joined[library], note) if library in joined else note
+    return [*joined.values()]
+
+
+def _joined(first: AdapterNote, later: AdapterNote) -> AdapterNote:
+    """Return the note of a library that told blocks in two parts, of the same objects or fewer."""
+    if first.state == "done" != later.state:
+        state, objects = later.state, later.objects  # that many are not complete
+    else:
+        state, objects = first.state, max(first.objects, later.objects)
+    return AdapterNote(
+        first.library,
+        state,
+        objects,
+        first.blocks + later.blocks,
+        min(first.failed + later.failed, objects),
+        min(first.skipped + later.skipped, objects),
+        first.seconds + later.seconds,
+        first.error or later.error,
+    )
 
 
 def _parse_note(line: bytes) -> tuple[str, AdapterNote]:

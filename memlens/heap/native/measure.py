@@ -42,7 +42,8 @@ def make_measure(
 
     ``forked`` says whether it will be called in a child process, where nothing else uses the objects.
     Each library may take ``limit_seconds``: by default 3 in a child and 1 in the program itself, twice
-    that if it has something to tell later (see `Adapter`). ``send`` receives chunks, see
+    that if it has something to tell later (see `Adapter`); where that may not be asked for, a note says
+    so. ``send`` receives chunks, see
     `memlens._core.native_chunks`. ``MemoryError``, ``KeyboardInterrupt`` and what ``send`` raises reach
     the caller; in the program itself, everything that is no ``Exception`` does.
     """
@@ -54,11 +55,13 @@ def make_measure(
     def measure(objects: Sequence[Any], send: Send) -> None:
         mappings = read_file_mappings() if objects else FileMappings(())
         for functions, part in ((_told_first, ""), (_told_later, "later")):
-            if part and not (forked or _is_single_threaded()):
-                return
+            is_asked = not part or forked or _is_single_threaded()
             all_functions = functions(pairs)
             for library, positions in _positions(objects, libraries, all_functions).items():
                 measurement = _Measurement(library, len(positions), send, mappings, forked, part)
+                if not is_asked:
+                    measurement.note("not asked")
+                    continue
                 own = {
                     key: all_functions[key] for key in all_functions if libraries[key] == library
                 }
@@ -139,7 +142,7 @@ class _Measurement:
         limit_seconds: float,
     ) -> None:
         """Measure the objects until too many fail or the time is up, and send what is found."""
-        self._flush(self._note("started"))
+        self.note("started")
         start = now = clock()
         measured_count = 0
         for position in positions:
@@ -152,6 +155,10 @@ class _Measurement:
             measured_count += 1
             now = clock()
         self._flush(self._final_note(measured_count, now - start))
+
+    def note(self, state: str) -> None:
+        """Send the rows that there are, and a note about the state."""
+        self._flush(self._note(state))
 
     def _measure(self, position: int, owner: Any, blocks_of: BlocksOf) -> None:
         numbers = self._numbers

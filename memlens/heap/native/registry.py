@@ -8,14 +8,15 @@ dict is changed and copied in one step.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from memlens._options import check_callable, check_text
 from memlens.errors import OptionError
 from memlens.heap.native.adapter import Adapter, BlocksOf, LibraryAdapters
+from memlens.heap.native.blocks import BadBlockError
 
 __all__ = ("active_types", "register_native", "unregister_native")
 
@@ -32,6 +33,13 @@ _BUILT_IN = {
     "torch": f"{_LIBRARIES}.torch",
 }
 _registered: dict[str, BlocksOf] = {}  # by the full name of the type
+
+
+class _StandIn:
+    """An object of ours in the heap that is asked for a library whose adapter cannot be imported."""
+
+
+_stand_ins: dict[str, _StandIn] = {}  # by library
 
 # These read the namespace itself: a module that loads lazily, or a metaclass, runs no code.
 _namespace_of_module = vars(ModuleType)["__dict__"].__get__
@@ -73,18 +81,38 @@ def active_types() -> list[tuple[type, Adapter]]:
     """Return each type with an adapter that the program has imported, and the adapter.
 
     Imports no library and runs no code of the program, so that types are never compared or hashed:
-    they are told apart by identity. Call it before a fork: our modules are imported.
+    they are told apart by identity. Call it before a fork: our modules are imported. If that fails, the
+    capture notes it of the library.
     """
     found: dict[int, tuple[type, Adapter]] = {}
     for library, module_name in _BUILT_IN.items():
         if library in sys.modules:
-            for cls, adapter in _types_of(import_module(module_name).ADAPTERS):
+            for cls, adapter in _types_of_built_in(library, module_name):
                 found[id(cls)] = cls, adapter
     for name, blocks_of in _registered.copy().items():
         registered = _find_type(name)
         if registered is not None:
             found[id(registered)] = registered, Adapter(name.split(".")[0], blocks_of)
     return [*found.values()]
+
+
+def _types_of_built_in(library: str, module_name: str) -> Iterable[tuple[type, Adapter]]:
+    """Return the types of a library that memlens knows, or what makes the capture note a failure."""
+    try:
+        adapters = import_module(module_name).ADAPTERS
+    except ImportError as error:
+        stand_in = _stand_ins.setdefault(library, type("_StandIn", (_StandIn,), {})())
+        return [(type(stand_in), Adapter(library, _refuse(error)))]
+    return _types_of(adapters)
+
+
+def _refuse(error: ImportError) -> BlocksOf:
+    text = f"its adapter cannot be imported: {type(error).__name__}"
+
+    def blocks_of(stand_in: object) -> NoReturn:
+        raise BadBlockError(text)
+
+    return blocks_of
 
 
 def _types_of(library: LibraryAdapters) -> Iterator[tuple[type, Adapter]]:

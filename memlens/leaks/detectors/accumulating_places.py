@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from memlens._core.layout import NONE, NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.views.visibility import OWN, shown_totals
 from memlens.leaks.detectors.members import elements_of, first_key, members_through_time
 from memlens.leaks.gates import (
     Contents,
@@ -160,7 +161,9 @@ def _is_most_of_the_growth(growth: Growth, members: array[int]) -> bool:
     with the low confidence of two snapshots.
     """
     held = sum(growth.last.retained_bytes(node) for node in members)
-    grown = sum(growth.last.node_size) - sum(growth.graphs[0].node_size)
+    grown = (
+        shown_totals(growth.last, OWN).total_bytes - shown_totals(growth.graphs[0], OWN).total_bytes
+    )
     return held >= _MIN_HELD_BYTES and held >= _MIN_HELD_SHARE * grown
 
 

@@ -29,6 +29,7 @@ from memlens.leaks.patterns.interpreter import (
 )
 from memlens.leaks.patterns.native_values import advice_on_values
 from memlens.leaks.patterns.notebook import history
+from memlens.leaks.patterns.queues import queues
 from memlens.leaks.patterns.standard import standard_places
 
 __all__ = ("recognise",)
@@ -41,6 +42,7 @@ _RULES: tuple[Rule, ...] = (
     history,
     tracebacks,
     standard_places,
+    queues,
     chains,
     bounded_by_nothing,
     interpreter_lists,

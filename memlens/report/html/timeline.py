@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from memlens._text import format_count
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.heap.views.visibility import shown_totals
 from memlens.leaks.unexplained import MALLOC_FACT
 from memlens.process.history import HistoryPoint, Mark, thinned
 from memlens.report.html.limits import Limits, cut_text, finite
@@ -17,7 +18,7 @@ __all__ = ("MARK_KINDS", "marks_of_snapshots", "points_of_snapshots", "timeline_
 MARK_KINDS = ("deploy", "alert", "snapshot", "collection")  # which stay first, where there are many
 _SERIES = (
     ("rss", "Resident memory", "Physical memory of the process, without that of open snapshots."),
-    ("heap", "Python objects", "The sizes of all objects in each snapshot."),
+    ("heap", "Python objects", "The sizes of the program's objects in each snapshot."),
     (
         "native",
         "Native memory",
@@ -93,8 +94,7 @@ def _clock(points: Sequence[HistoryPoint]) -> Any:
 
 def _of_snapshots(snapshots: Sequence[HeapSnapshot]) -> Iterable[_Moment]:
     for snapshot in snapshots:
-        native, device = snapshot.native_bytes, snapshot.device_bytes
-        heap = snapshot.total_bytes - native - device
+        heap = shown_totals(snapshot.graph).object_bytes
         malloc = _count(snapshot.facts.get(MALLOC_FACT))
         beyond = None if malloc is None else max(0, malloc - snapshot.large_object_bytes)
         rss = _count(_memory(snapshot).get("rss_bytes"))
@@ -109,9 +109,10 @@ def points_of_snapshots(snapshots: Iterable[HeapSnapshot]) -> list[tuple[int | N
 
 def marks_of_snapshots(snapshots: Iterable[HeapSnapshot]) -> list[Mark]:
     """Return a mark for each snapshot."""
+    counts = ((one, shown_totals(one.graph).object_count) for one in snapshots)
     return [
-        Mark(one.timestamp, "snapshot", f"{one.reason}: {format_count(one.object_count)} objects")
-        for one in snapshots
+        Mark(one.timestamp, "snapshot", f"{one.reason}: {format_count(count)} objects")
+        for one, count in counts
     ]
 
 

@@ -20,7 +20,7 @@ from memlens.heap.graph.paths import describe_path, reference_text
 from memlens.heap.graph.root_names import root_text
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.branch import object_text, process_bytes
-from memlens.heap.views.visibility import HIDDEN
+from memlens.heap.views.visibility import HIDDEN, shown_totals
 from memlens.report.html.limits import Limits, Texts
 
 __all__ = ("Box", "cut_tree", "treemap_of")
@@ -166,6 +166,7 @@ def treemap_of(snapshot: HeapSnapshot, limits: Limits) -> dict[str, Any]:
     path_numbers = [names.number(path) if path else -1 for path in paths]
     return {
         "total_bytes": boxes[0].retained_bytes,
+        "shown_bytes": shown_totals(graph).total_bytes,
         "parent": [box.parent for box in boxes],
         "name": [names.number(text) for text in _names(graph, boxes)],
         "type": [types.number("" if box.is_rest or not box.node else graph.type_of(box.node))

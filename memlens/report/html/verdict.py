@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from memlens._text import format_bytes, format_change, format_count, format_duration
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.heap.views.visibility import shown_totals
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.native_growth import native_text
 from memlens.leaks.suspects import OVERDUE, LeakSuspect
@@ -87,10 +88,10 @@ def _without_leaks(
         text = "Not known: a leak shows between snapshots, and fewer than two were taken."
         return "unknown", text, []
     if snapshots:
-        one = snapshots[-1]
+        shown = shown_totals(snapshots[-1].graph)
         text = (
-            f"One snapshot: {format_count(one.object_count)} objects with"
-            f" {format_bytes(one.total_bytes)}. {_TAKE_MORE}"
+            f"One snapshot: {format_count(shown.object_count)} objects with"
+            f" {format_bytes(shown.total_bytes)}. {_TAKE_MORE}"
         )
         return "none", text, []
     if allocations is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import lzma
 import os
 import sys
@@ -15,7 +16,7 @@ from tests.heap.native.measuring import rows_of
 DATA = os.urandom(200_000)
 
 pytestmark = pytest.mark.skipif(
-    adapter._memusage is None, reason="liblzma is a part of the interpreter, which hides it"
+    adapter._find_memusage() is None, reason="liblzma is a part of the interpreter, which hides it"
 )
 
 
@@ -60,9 +61,19 @@ def test_another_structure_is_not_read(monkeypatch):
     assert rows_of(stream) == []
 
 
-def test_a_library_that_cannot_be_reached_tells_nothing(monkeypatch):
+@pytest.mark.parametrize("path", ["/nowhere", None])
+def test_a_library_that_cannot_be_reached_tells_nothing(monkeypatch, path):
+    """``None``: a part of the interpreter, where only what all programs may call would be found."""
     stream, _ = traced(lzma.compress(DATA, preset=0)[:50_000])
-    monkeypatch.setattr(sys.modules["_lzma"], "__file__", "/nowhere")
+    monkeypatch.setattr(sys.modules["_lzma"], "__file__", path)
+    asked = []
+    monkeypatch.setattr(ctypes, "PyDLL", lambda name: asked.append(name) or ctypes.CDLL(name))
     assert adapter._find_memusage() is None
-    monkeypatch.setattr(adapter, "_memusage", None)
+    assert rows_of(stream) == []
+    assert {*asked} == {path} - {None}
+
+
+def test_without_ctypes_nothing_is_told(monkeypatch):
+    stream, _ = traced(lzma.compress(DATA, preset=0)[:50_000])
+    monkeypatch.setitem(sys.modules, "ctypes", None)
     assert rows_of(stream) == []

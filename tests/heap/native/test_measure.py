@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import mmap
 import os
 import sys
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from memlens._core.native_chunks import decode_chunk
+from memlens.heap.graph.native_blocks import parse_notes
 from memlens.heap.native import measure
 from memlens.heap.native.adapter import Adapter
 from memlens.heap.native.blocks import NativeBlock
@@ -257,6 +259,11 @@ def test_what_is_told_later_follows_all_libraries_and_has_notes_of_its_own():
     ]
 
 
+def test_nothing_is_noted_of_what_is_told_later_of_no_objects(monkeypatch):
+    monkeypatch.setattr(measure, "_is_single_threaded", lambda: False)
+    assert [n["state"] for n in measured([Tensor()], LATER, forked=False)[1]] == ["started", "done"]
+
+
 def test_what_is_told_later_is_not_asked_for_beside_other_threads():
     owners = [Loss(NativeBlock(1, 1))]
     stop, running = threading.Event(), threading.Event()
@@ -274,7 +281,16 @@ def test_what_is_told_later_is_not_asked_for_beside_other_threads():
         stop.set()
         thread.join()
     assert rows == []
-    assert len(notes) == 2
+    assert notes[1:] == [
+        {"library": "torch", "objects": 1, "blocks": 0, "failed": 0, "skipped": 0,
+         "seconds": 0.0, "state": "done"},
+        {"library": "torch", "state": "not asked", "part": "later", "objects": 1},
+    ]  # fmt: skip
+    lines = "\n".join(map(json.dumps, notes))
+    (note,) = parse_notes(lines.encode())
+    assert not note.is_complete
+    what = "the blocks of 1 objects are not complete"
+    assert str(note) == f"torch: {what}: other threads may be using them"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads of glibc")

@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import memlens
+from memlens import _core
 from memlens.errors import OptionError
 from memlens.heap.native import registry
 from memlens.heap.native.adapter import LibraryAdapters
@@ -185,6 +186,48 @@ def test_the_built_in_adapters_import_no_library():
         "for library, module in _BUILT_IN.items():\n"
         "    assert import_module(module).ADAPTERS.library == library\n"
         "    assert library in before or library not in sys.modules, library\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=PACKAGE.parent)
+
+
+WITHOUT_CTYPES = """
+import sys
+sys.modules["_ctypes"] = None  # as in an interpreter without libffi
+import lzma
+import memlens
+from memlens.heap.native import registry
+snapshot = memlens.take_heap_snapshot(mode=sys.argv[1])
+assert snapshot.graph.adapter_notes == [], snapshot.graph.adapter_notes
+registry._BUILT_IN["lzma"] = "memlens.no_such_adapter"
+snapshot = memlens.take_heap_snapshot(mode=sys.argv[1])
+(note,) = snapshot.graph.adapter_notes
+assert not note.is_complete
+print(note)
+"""
+
+
+@pytest.mark.parametrize("mode", ["fork", "inline"])
+def test_a_library_whose_adapter_cannot_be_imported_is_noted(mode):
+    if mode == "fork" and _core.fork_capture is None:
+        pytest.skip("only the C core captures in a fork")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_CTYPES, mode],
+        capture_output=True, text=True, cwd=PACKAGE.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = "1 objects, 1 failed (its adapter cannot be imported: ModuleNotFoundError)"
+    assert done.stdout.strip() == f"lzma: {expected}"
+
+
+def test_a_capture_does_not_import_ctypes():
+    script = (
+        "import shutil, sys\n"
+        "import lzma\n"
+        "import memlens\n"
+        "before = 'ctypes' in sys.modules\n"
+        "memlens.take_heap_snapshot()\n"
+        "assert before or 'ctypes' not in sys.modules\n"
+        "assert not before, 'memlens imports it itself'\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=PACKAGE.parent)
 

@@ -3,14 +3,16 @@
 ``lzma_memusage`` reads a number that the decoder keeps: the size of the dictionary and of its state,
 beyond a fixed share. A compressor tells nothing, and its structure is private to each version of
 liblzma, so compressors are left out. A decoder may be in use without the GIL, so it is asked late.
+Many programs have lzma imported, few of them use it, and ctypes need not exist: it is imported when
+there is a decompressor to measure.
 """
 
 from __future__ import annotations
 
-import ctypes
 import struct
 import sys
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from memlens.heap.native.adapter import LibraryAdapters
@@ -27,39 +29,50 @@ _WORD_BYTES = 8
 
 
 def _find_memusage() -> Callable[[int], int] | None:
-    """Return ``lzma_memusage`` of the library that ``_lzma`` uses; None where it cannot be reached."""
-    module = sys.modules.get("_lzma")
-    if module is None:
+    """Return ``lzma_memusage`` of the library that ``_lzma`` uses; None where it cannot be reached.
+
+    That is so where ``_lzma`` is a part of the interpreter, and in an interpreter without ctypes.
+    """
+    path = vars(sys.modules.get("_lzma", sys)).get("__file__")
+    if path is None:
         return None
     try:
-        found = ctypes.PyDLL(vars(module).get("__file__")).lzma_memusage
-    except (AttributeError, OSError):
+        import ctypes
+
+        found = ctypes.PyDLL(path).lzma_memusage
+    except (ImportError, AttributeError, OSError):
         return None
     found.restype, found.argtypes = ctypes.c_uint64, [ctypes.c_void_p]
     return found
-
-
-_memusage = _find_memusage()
 
 
 def _no_blocks(stream: Any) -> tuple[()]:
     return ()
 
 
-def _blocks_of_decompressor(stream: Any) -> tuple[NativeBlock, ...]:
-    if _memusage is None or type(stream).__basicsize__ != _DECOMPRESSOR.size:
+def _make_blocks_of() -> Callable[[Any], tuple[NativeBlock, ...]]:
+    return partial(_blocks_of_decompressor, cache(_find_memusage))
+
+
+def _blocks_of_decompressor(
+    find_memusage: Callable[[], Callable[[int], int] | None], stream: Any
+) -> tuple[NativeBlock, ...]:
+    memusage = find_memusage()
+    if memusage is None or type(stream).__basicsize__ != _DECOMPRESSOR.size:
         return ()
+    import ctypes
+
     words = _DECOMPRESSOR.unpack(ctypes.string_at(id(stream), _DECOMPRESSOR.size))
     if words[_STREAM_ALLOCATOR] != id(stream) + _ALLOCATOR * _WORD_BYTES:
         return ()  # not initialized, or another structure
     size = words[_INPUT_BYTES] if words[_INPUT] else 0
     if words[_STREAM_STATE]:
-        size += max(_memusage(id(stream) + _STREAM * _WORD_BYTES) - _FIXED_BYTES, 0)
+        size += max(memusage(id(stream) + _STREAM * _WORD_BYTES) - _FIXED_BYTES, 0)
     return (NativeBlock(0, size),)
 
 
 ADAPTERS = LibraryAdapters(
     "lzma",
     {"_lzma.LZMADecompressor": _no_blocks},
-    later={"_lzma.LZMADecompressor": lambda: _blocks_of_decompressor},
+    later={"_lzma.LZMADecompressor": _make_blocks_of},
 )

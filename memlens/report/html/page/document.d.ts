@@ -114,6 +114,7 @@ export interface Flame {
 
 export interface Treemap {
   total_bytes: number;
+  shown_bytes: number;
   names: string[];
   types: string[];
   parent: number[];

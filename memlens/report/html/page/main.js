@@ -63,7 +63,7 @@ function makeParts(report) {
   add(lines.length > 0, "Line by line", () => linesSection(lines));
   const holders = suspects.map((suspect) => suspect.holder);
   if (treemap) {
-    const size = formatBytes(treemap.total_bytes);
+    const size = formatBytes(treemap.shown_bytes);
     add(
       treemap.parent.length > 0,
       "Who keeps what alive",

@@ -173,9 +173,9 @@ function factRow(report) {
       fact(
         "Objects in the heap",
         quantity(
-          report.treemap.total_bytes,
+          report.treemap.shown_bytes,
           "bytes",
-          termText("heap", "The sizes of all objects of the snapshot."),
+          termText("heap", "The sizes of the program's objects in the snapshot."),
         ),
       ),
     );
