@@ -86,7 +86,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "breakdown",
             "health",
         },
-        {"keeping_lines"},
+        {"keeping_lines", "own_frames", "released"},
         {"source"},
         {"limits", "glossary"},
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from memlens.report.html.page import Page, installed_page
 from tests.browser.conftest import write_report
-from tests.browser.documents import HOSTILE, document, full, suspect
+from tests.browser.documents import HOSTILE, document, flame, full, suspect, treemap
 
 pytestmark = pytest.mark.browser
 
@@ -298,3 +298,88 @@ def test_site_names_the_program_before_the_library_that_allocates(browser):
         "Allocated at shop.store._sessions.py:12 in shop.store._sessions, called"
     )
     assert places.endswith("(inside it in encode)")
+
+
+def test_phone_shows_names_and_sizes_without_scrolling_in_a_table(browser):
+    columns = [("n", "count"), ("type", "text"), ("path", "text"), ("shallow", "bytes")]
+    one = {
+        "key": "types",
+        "label": "Types",
+        "help": "",
+        "columns": [{"key": k, "label": k, "unit": unit, "help": ""} for k, unit in columns],
+        "rows": [[12, "dict", "shop.store", 2048]],
+        "omitted": None,
+    }
+    browser.open(full() | {"tables": [one]}, width=360)
+    heads = "return [...document.querySelectorAll('#table-types th')].map((e) => e.textContent)"
+    assert browser.run(heads) == ["path", "shallow", "n", "type"]
+    assert browser.text("#table-types tbody tr") == "shop.store2.00 KiB12dict"
+    assert browser.text("#table-types .scroll-hint") == "Scroll sideways for: type →"
+    end = "return document.querySelector('#table-types th:nth-child(2)').getBoundingClientRect().right"
+    assert browser.run(end) <= 344
+    browser.open(full() | {"tables": [one]})
+    assert browser.run(heads) == ["n", "type", "path", "shallow"]
+
+
+def test_phone_stacks_the_breakdown_and_the_lines(browser):
+    browser.open(full(), width=360)
+    above = (
+        "const [a, b] = [...arguments].map((s) => document.querySelector(s).getBoundingClientRect());"
+        "return a.bottom <= b.top && b.width > 250"
+    )
+    assert browser.run(above, "#breakdown tbody th", "#breakdown tbody .what")
+    assert browser.run(above, "#lines tbody th", "#lines tbody td:last-child")
+
+
+def test_table_tells_the_full_name_of_a_short_one(browser):
+    one = full()["tables"][0]
+    one |= {"rows": one["rows"][:2], "full": ["/srv/long/first.py:1", "/srv/long/second.py:2"]}
+    browser.open(full() | {"tables": [one]})
+    browser.focus("#table-types tbody tr:nth-child(2) td")
+    shown = browser.until("return document.querySelector('#tooltip').textContent")
+    assert shown == "/srv/long/second.py:2"
+
+
+def test_lines_of_a_function_under_one_caller_are_told_apart(browser):
+    graph = flame()
+    graph["name"][3], graph["file"][3] = graph["name"][2], graph["file"][2]
+    browser.open(full() | {"flames": [graph]}, "#flame?zoom=3")
+    assert browser.text("#flame .crumbs").endswith("parse_json :20")
+    browser.open(full() | {"flames": [flame()]}, "#flame?zoom=3")
+    assert browser.text("#flame .crumbs").endswith("render")
+
+
+def test_treemap_says_once_why_keys_are_not_shown(browser):
+    picture = treemap()
+    text = "return document.querySelector('#treemap').textContent.split('values=True').length - 1"
+    picture["parent"][3] = 2
+    browser.open(full() | {"treemap": picture}, "#treemap?node=1")
+    assert browser.run(text) == 0
+    assert "1 box inside" in browser.text("#treemap .facts-line")
+    picture["names"][1] = "[<str>]   dict"
+    browser.open(full() | {"treemap": picture})
+    assert browser.run(text) == 1
+
+
+def test_treemap_shows_many_small_objects_as_one_box(browser):
+    count = 20_000
+    picture = treemap() | {
+        "total_bytes": 1000 * count,
+        "parent": [-1, 0, *[1] * count],
+        "name": [0, 1, *[2] * count],
+        "type": [0, 1, *[2] * count],
+        "count": [1] * (count + 2),
+        "retained": [1000 * count, 1000 * count, *[1000] * count],
+        "shallow": [0, 0, *[1000] * count],
+        "native": [0] * (count + 2),
+        "path": [-1] * (count + 2),
+    }
+    browser.open(full() | {"treemap": picture})
+    browser.run("document.querySelector('#treemap canvas').scrollIntoView({block: 'center'})")
+    x, y = browser.run(
+        "const r = document.querySelector('#treemap canvas').getBoundingClientRect();"
+        "return [r.left + r.width / 2, r.top + r.height / 2]"
+    )
+    browser.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    shown = browser.until("return document.querySelector('#tooltip').textContent")
+    assert shown == "20,000 small objects19.1 MiB togetherinside shop.store"

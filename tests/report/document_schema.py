@@ -172,7 +172,11 @@ def _treemap(treemap):
 
 
 def _table(table):
-    _keys(table, {"key", "label", "help", "columns", "rows", "omitted"})
+    _keys(
+        {k: v for k, v in table.items() if k != "full"},
+        {"key", "label", "help", "columns", "rows", "omitted"},
+    )
+    assert len(table.get("full", table["rows"])) == len(table["rows"])
     assert table["key"] in TABLES
     _texts(table, "label", "help")
     for column in table["columns"]:

@@ -27,6 +27,8 @@ from memlens.report.html.glossary import GLOSSARY
 from memlens.report.html.health import health_of
 from memlens.report.html.limits import Limits, cut_text
 from memlens.report.html.lines import lines_of
+from memlens.report.html.own_frames import without_own_frames
+from memlens.report.html.released import released_text, shown_snapshots
 from memlens.report.html.source import SourceReader
 from memlens.report.html.suspects import suspects_of
 from memlens.report.html.tables import comparison_table, profile_table, snapshot_tables
@@ -95,10 +97,11 @@ def document_of(
     most = limits or Limits()
     snapshots, profile = inputs.snapshots, inputs.allocations
     source = SourceReader(inputs.reads_source)
-    last = snapshots[-1] if snapshots else None
+    shown = shown_snapshots(snapshots, inputs.leaks)
+    last = shown[-1] if shown else None
     first_time = snapshots[0].timestamp if len(snapshots) > 1 else None
-    tables, notes = _tables(inputs, most)
-    document = {
+    tables, notes = _tables(inputs, shown, most)
+    document: dict[str, Any] = {
         "format": FORMAT,
         "memlens": _version(),
         "title": _title(inputs),
@@ -119,6 +122,8 @@ def document_of(
         "health": health_of(inputs.health, snapshots, None if profile is None else profile.facts),
         "glossary": GLOSSARY,
     }
+    if len(shown) < len(snapshots):
+        document["verdict"]["details"].insert(0, released_text(shown))
     missing = [*_missing(document, inputs), *notes, *inputs.notes]
     document["missing"] = [cut_text(text) for text in dict.fromkeys(missing)][:_MAX_MISSING]
     return document
@@ -144,7 +149,7 @@ def _flames(inputs: Inputs, limits: Limits) -> list[dict[str, Any]]:
     share = replace(limits, nodes=max(2, limits.nodes // max(1, len(profiles))))
     flames = []
     for number, profile in enumerate(profiles, start=1):
-        flame = flame_of(profile, share)
+        flame = flame_of(without_own_frames(profile), share)
         if flame is not None and len(profiles) > 1:
             began = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(profile.facts.started_at))
             flame["key"] += f"-{number}"
@@ -228,10 +233,11 @@ def _headroom(inputs: Inputs) -> Headroom | None:
 # -- tables, and what is missing -------------------------------------------------------------------
 
 
-def _tables(inputs: Inputs, limits: Limits) -> tuple[list[dict[str, Any]], list[str]]:
+def _tables(
+    inputs: Inputs, snapshots: Sequence[HeapSnapshot], limits: Limits
+) -> tuple[list[dict[str, Any]], list[str]]:
     tables: list[dict[str, Any]] = []
     notes: list[str] = []
-    snapshots = inputs.snapshots
     if len(snapshots) > 1:
         try:
             comparison = snapshots[0].compare(snapshots[-1])
@@ -243,7 +249,7 @@ def _tables(inputs: Inputs, limits: Limits) -> tuple[list[dict[str, Any]], list[
         found, notes_of_last = snapshot_tables(snapshots[-1], limits)
         tables, notes = tables + found, notes + notes_of_last
     if inputs.allocations is not None and inputs.allocations.rows:
-        tables.append(profile_table(inputs.allocations, limits))
+        tables.append(profile_table(without_own_frames(inputs.allocations), limits))
     return tables, notes
 
 

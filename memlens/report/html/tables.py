@@ -263,16 +263,17 @@ def profile_table(profile: AllocationProfile, limits: Limits) -> dict[str, Any]:
         columns.append(("allocated", "Allocated", "bytes", "All that was allocated."))
         columns.append(("allocations", "Allocations", "count", "How often it allocated."))
     sites = profile.by_site()
-    rows = []
+    rows, places = [], []
     for row in islice(sites, limits.rows):
-        site = str(row.call_path[-1]) if row.call_path else "<native>"
+        site = row.call_path[-1].short() if row.call_path else "<native>"
+        places.append(cut_text(row.call_path[-1] if row.call_path else site, limits.text))
         numbers = [row.live_bytes, row.live_bytes_stderr, row.live_count, row.live_samples]
         numbers += [row.allocated_bytes or 0, row.allocated_count or 0] if known else []
         rows.append([cut_text(site, limits.text), *map(round, numbers)])
     left = sites[limits.rows :]
     omitted = _omitted(left, "lines", round(sum(row.live_bytes for row in left)))
     text = "The lines that allocated memory, with all their callers together."
-    return _table("lines", "Allocating lines", text, columns, rows, omitted)
+    return _table("lines", "Allocating lines", text, columns, rows, omitted) | {"full": places}
 
 
 def _table(

@@ -143,6 +143,7 @@ export interface Table {
   help: string;
   columns: Column[];
   rows: Cell[][];
+  full?: string[]; // for each row what its first column is in full
   omitted: { rows: number; text: string } | null;
 }
 

@@ -167,7 +167,7 @@ class FlameView {
     if (!width) return;
     this.boxes = this.model.boxes(this.top, width);
     const path = this.model.tree.path(this.top);
-    const entries = path.map((node) => ({ node, text: node ? this.model.name(node) : "All" }));
+    const entries = path.map((node) => ({ node, text: node ? this.model.label(node) : "All" }));
     this.parts.crumbs.replaceChildren(crumbList(entries, (node) => this.zoom(node)));
     this.parts.crumbs.hidden = this.top === 0;
     this.table.refresh();

@@ -40,6 +40,32 @@ export class FlameModel {
     this.tree = new ColumnTree(flame.parent, this.values);
     this.origins = flame.files.map(originOf);
     this.total = this.values[0] ?? 0;
+    this.twins = this.findTwins();
+  }
+
+  /** Return the nodes beside which, under one caller, another line of the same function is. */
+  findTwins() {
+    /** @type {Set<number>} */
+    const twins = new Set();
+    /** @type {Map<string, number>} */
+    const seen = new Map();
+    const { parent, name, file } = this.flame;
+    for (let node = 1; node < parent.length; node += 1) {
+      const key = `${parent[node]}:${name[node]}:${file[node]}`;
+      const twin = seen.get(key);
+      if (twin === undefined) seen.set(key, node);
+      else twins.add(twin).add(node);
+    }
+    return twins;
+  }
+
+  /**
+   * Return the text of a box: the name, and the line where another one has the same name.
+   * @param {number} node
+   */
+  label(node) {
+    const line = this.flame.line[node] ?? 0;
+    return this.twins.has(node) && line > 0 ? `${this.name(node)} :${line}` : this.name(node);
   }
 
   /** @param {number} node */

@@ -116,7 +116,7 @@ export function drawFlame(canvas, width, model, boxes, marked) {
  */
 function labelFlameBox(context, model, box, colour) {
   const rect = flameRect(box);
-  const used = drawLabel(context, model.name(box.node), rect, colour);
+  const used = drawLabel(context, model.label(box.node), rect, colour);
   if (!used || box.width < used + 90) return;
   context.globalAlpha = 0.8;
   context.textAlign = "right";

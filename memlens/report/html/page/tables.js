@@ -12,6 +12,7 @@ import { explain } from "./tooltip.js";
 
 const FIRST_ROWS = 15;
 const MORE_ROWS = 200;
+const PHONE_COLUMNS = 3; // that a small screen shows without scrolling
 
 class TableView {
   /** @param {Table} table */
@@ -19,6 +20,7 @@ class TableView {
     this.id = `table-${table.key}`;
     this.table = table;
     this.model = new TableModel(table);
+    this.fullNames = new Map(table.rows.map((row, i) => [row, table.full?.[i] ?? ""]));
     this.limit = FIRST_ROWS;
     this.maxima = this.model.maxima();
     this.barColumn = table.columns.findIndex((column) => column.unit.endsWith("bytes"));
@@ -55,11 +57,15 @@ class TableView {
       this.status,
     );
     const omitted = this.table.omitted;
+    const hidden = this.table.columns.slice(PHONE_COLUMNS).map((column) => column.label);
     return section(
       this.id,
       this.table.label,
       this.table.help,
       this.table.rows.length > 5 ? tools : null,
+      hidden.length > 0
+        ? html("p", { class: "scroll-hint" }, `Scroll sideways for: ${hidden.join(", ")} →`)
+        : null,
       html("div", { class: "scroll" }, grid),
       html("div", { class: "more-rows" }, this.more),
       omitted ? html("p", { class: "note" }, omitted.text) : null,
@@ -144,7 +150,10 @@ class TableView {
         const about = typeof name === "string" ? `${column.label} of ${name}` : column.label;
         explain(cell, `${valueText(value, column.unit, "")}\n${about}\n${column.help}`, false);
         if (i === this.barColumn) this.bar(cell, value, i);
-      } else explain(cell, String(value ?? ""), false);
+      } else {
+        const full = column.key === this.table.columns[0]?.key ? this.fullNames.get(row) : "";
+        explain(cell, full || String(value ?? ""), false);
+      }
       return cell;
     });
     return html("tr", {}, ...cells);
@@ -164,9 +173,30 @@ class TableView {
 }
 
 /**
+ * Return a table with the name and the sizes as its first columns: what a small screen shows.
+ * @param {Table} table
+ */
+function sizesFirst(table) {
+  const texts = table.columns.filter((column) => !TableModel.isNumber(column));
+  const path = texts.find((column) => ["name", "path", "example"].includes(column.key));
+  const name = table.columns.indexOf(/** @type {Column} */ (path ?? texts[0]));
+  /** @param {number} index */
+  const rank = (index) => {
+    const { key, unit } = /** @type {Column} */ (table.columns[index]);
+    if (index === name) return 0;
+    if (unit === "text") return 4;
+    return key === "retained" ? 1 : unit.endsWith("bytes") ? 2 : 3;
+  };
+  const order = table.columns.map((_, i) => i).sort((a, b) => rank(a) - rank(b));
+  const columns = order.map((i) => /** @type {Column} */ (table.columns[i]));
+  return { ...table, columns, rows: table.rows.map((row) => order.map((i) => row[i] ?? null)) };
+}
+
+/**
  * Return the section of a table.
  * @param {Table} table
  */
 export function tableSection(table) {
-  return new TableView(table).element;
+  const isPhone = window.matchMedia("(max-width: 40rem)").matches;
+  return new TableView(isPhone ? sizesFirst(table) : table).element;
 }

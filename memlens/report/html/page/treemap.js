@@ -19,6 +19,9 @@ const TREEMAP_HELP =
   "Each box is an object; the boxes inside it would become free with it. The area is the memory that it retains.";
 const TREEMAP_KEYS =
   "Click a box to look inside. Arrow keys left and right move between objects, Down or Enter look inside, Up or Escape go back.";
+const TREEMAP_KEYS_HIDDEN =
+  "[<str>] stands for a key: snapshots store the text of keys only with values=True.";
+
 class TreemapView {
   /**
    * @param {Treemap} treemap
@@ -64,6 +67,7 @@ class TreemapView {
       treemapLegend(this.suspects.size > 0),
       html("p", { class: "keys", id: "treemap-keys" }, TREEMAP_KEYS),
       this.announcement,
+      this.model.hidesKeys() ? html("p", { class: "note" }, TREEMAP_KEYS_HIDDEN) : null,
       this.treemap.omitted ? html("p", { class: "note" }, this.treemap.omitted.text) : null,
       this.table.element,
     );
@@ -180,7 +184,7 @@ class TreemapView {
         "bytes",
         termText("retained", "Bytes that would become free with it."),
       ),
-      ` retained, ${this.model.share(top)} of the picture, ${formatCount(inside)} boxes inside`,
+      ` retained, ${this.model.share(top)} of the picture, ${formatCount(inside)} ${inside === 1 ? "box" : "boxes"} inside`,
       ...(path ? [" · ", html("code", {}, path)] : []),
     );
   }
@@ -210,7 +214,7 @@ class TreemapView {
     const node = box ? box.node : -1;
     this.canvas.style.cursor = box ? "pointer" : "default";
     if (box) {
-      const text = this.model.describe(node).join("\n");
+      const text = this.model.describeBox(box).join("\n");
       showTooltip(text, event.clientX + 12, event.clientY - 12, event.clientY + 8);
     } else hideTooltip();
     if (node === this.hovered) return;

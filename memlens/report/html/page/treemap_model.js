@@ -7,7 +7,9 @@ import { ColumnTree } from "./tree.js";
 /** @import { Rect } from "./canvas.js" */
 /** @import { Treemap } from "./document" */
 /** @typedef {"container" | "text" | "code" | "instance" | "rest"} Family */
-/** @typedef {{node: number, rect: Rect, depth: number, header: number, isFilled: boolean}} TreemapBox */
+/** @typedef {{node: number, rect: Rect, depth: number, header: number, isFilled: boolean,
+ * grouped: number, groupedValue: number}} TreemapBox `grouped`: of how many children of the node it
+ * stands for, each too small for a box; 0 for the box of a node */
 
 /** @type {Record<Family, string>} */
 export const FAMILY_LABELS = {
@@ -25,7 +27,10 @@ const FAMILY_TYPES = {
   code: /^(module|type|function|code|cell|method|property|classmethod|staticmethod|frame|generator|coroutine|.*builtin_function.*|.*_descriptor|getset_descriptor)$/,
 };
 const HEADER_PX = 18;
+const MIN_HEADER_PX = 84; // a narrower box has no room for a name
 const MAX_DEPTH = 6;
+const MIN_AREA_PX2 = 36; // children that are smaller share one box
+const MIN_TOP_AREA_PX2 = 4; // the same where all in the picture are small
 const MIN_FILLED_PX = 28; // a smaller box shows its own colour, not what is inside
 
 export class TreemapModel {
@@ -109,6 +114,22 @@ export class TreemapModel {
   }
 
   /**
+   * Return lines that tell about a box.
+   * @param {TreemapBox} box
+   */
+  describeBox({ node, grouped, groupedValue }) {
+    if (!grouped) return this.describe(node);
+    const size = formatValue(groupedValue, "bytes");
+    const rest = `inside ${this.name(node)}`;
+    return [`${formatCount(grouped)} small objects`, `${size} together`, node ? rest : ""].filter(Boolean);
+  }
+
+  /** Return whether the keys of some objects are not known: the snapshot has their types only. */
+  hidesKeys() {
+    return this.treemap.names.some((name) => name.includes("[<str>]"));
+  }
+
+  /**
    * Return the boxes below a node: parents before what is inside them.
    * @param {number} top
    * @param {number} width in pixels
@@ -118,7 +139,7 @@ export class TreemapModel {
     /** @type {TreemapBox[]} */
     const boxes = [];
     const rect = { left: 0, top: 0, width, height };
-    this.placeChildren({ node: top, rect, depth: 0, header: 0, isFilled: true }, boxes);
+    this.placeChildren({ node: top, rect, depth: 0, header: 0, isFilled: true, grouped: 0, groupedValue: 0 }, boxes);
     for (let i = 0; i < boxes.length; i += 1) {
       const box = /** @type {TreemapBox} */ (boxes[i]);
       if (box.isFilled && box.depth < MAX_DEPTH) this.placeChildren(box, boxes);
@@ -144,18 +165,32 @@ export class TreemapModel {
       if (this.value(child) <= 0) break;
       children.push(child);
     }
-    const rects = squarify(
-      children.map((child) => this.value(child)),
-      Math.max(this.value(box.node), 1),
-      inner,
-    );
-    children.forEach((node, i) => {
+    const total = Math.max(this.value(box.node), 1);
+    const values = children.map((child) => this.value(child));
+    const scale = (inner.width * inner.height) / total;
+    const mayGroup = box.depth > 0 || (values[0] ?? 0) * scale >= MIN_AREA_PX2;
+    const least = mayGroup ? MIN_AREA_PX2 : MIN_TOP_AREA_PX2;
+    const large = values.findIndex((value) => value * scale < least);
+    const shown = large < 0 || large > values.length - 2 ? values.length : large;
+    const groupedValue = values.slice(shown).reduce((sum, value) => sum + value, 0);
+    const sizes = values.slice(0, shown);
+    const place = sizes.findIndex((value) => value < groupedValue);
+    const at = place < 0 ? sizes.length : place; // sizes must fall
+    if (groupedValue) sizes.splice(at, 0, groupedValue);
+    const rects = squarify(sizes, total, inner);
+    if (groupedValue) {
+      const [rect] = /** @type {[Rect]} */ (rects.splice(at, 1));
+      const grouped = values.length - shown;
+      const own = { node: box.node, rect, depth: box.depth + 1, header: 0, isFilled: false };
+      if (rect.width >= 1.5 && rect.height >= 1.5) boxes.push({ ...own, grouped, groupedValue });
+    }
+    children.slice(0, shown).forEach((node, i) => {
       const rect = /** @type {Rect} */ (rects[i]);
       if (rect.width < 1.5 || rect.height < 1.5) return;
       const isParent = this.tree.children(node).length > 0;
       const isFilled = isParent && rect.width > MIN_FILLED_PX && rect.height > MIN_FILLED_PX;
-      const header = isFilled && rect.width > 44 && rect.height > 40 ? HEADER_PX : 0;
-      boxes.push({ node, rect, depth: box.depth + 1, header, isFilled });
+      const header = isFilled && rect.width > MIN_HEADER_PX && rect.height > 40 ? HEADER_PX : 0;
+      boxes.push({ node, rect, depth: box.depth + 1, header, isFilled, grouped: 0, groupedValue: 0 });
     });
   }
 }
