@@ -41,6 +41,8 @@ class SmallProcesses:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         if following is None or worker.has_ended:
             self._close()
+        # What an earlier test of this folder has set up here is not for the next folder.
+        item.session._setupstate.teardown_exact(nextitem)
         return True
 
     def pytest_sessionfinish(self):
