@@ -232,6 +232,7 @@ def test_table_fits_100_columns_and_dict_is_json_ready():
     assert json.loads(json.dumps(whole.to_dict()))["sources"]["objects"]
 
 
+@pytest.mark.small_process  # of a large one, parts that are not resident may exceed the rest
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists mappings")
 def test_a_private_mapping_that_was_written_is_no_file(tmp_path):
     with (tmp_path / "a\rb").open("w+b") as file:
