@@ -105,10 +105,11 @@ class SnapshotTask:
             os.unlink(self._file.name)  # so that nothing is left even if this process is killed
         with OwnWork():
             self._make_pipes()
+            native = native_options(forked=True)  # first: samples are read just before the fork
             before = read_samples()
             sites = _Packed() if before is None else _packed(site_sections(before))
             started = time.perf_counter()
-            self._fork(self._child_ends, own_prefix, sites)
+            self._fork(self._child_ends, own_prefix, sites, native)
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
         close_all(self._child_ends)
         self._deadline = time.monotonic() + MAX_SECONDS
@@ -128,9 +129,10 @@ class SnapshotTask:
         # No call between these assignments, so no signal handler runs there.
         self._ends, self._child_ends, self._pipes = [progress, facts], [progress_end, facts_end], []
 
-    def _fork(self, child_ends: list[int], own_prefix: str, sites: _Packed) -> None:
+    def _fork(
+        self, child_ends: list[int], own_prefix: str, sites: _Packed, native: Mapping[str, Any]
+    ) -> None:
         assert _core.fork_capture is not None
-        native = native_options(forked=True)
         fork = partial(
             _core.fork_capture, values=self._values, own_prefix=own_prefix, more=sites, **native
         )
