@@ -156,8 +156,11 @@ def test_objects_are_counted_while_allocations_are_sampled():
         import memlens
         from memlens._core.sampler_api import load_sampler
         from memlens.process import breakdown
+        profiler = memlens.AllocationProfiler(4096)
+        profiler.start()
+        profiler.stop()  # all modules are imported
         before = breakdown().objects
-        with memlens.AllocationProfiler(4096) as profiler:
+        with profiler:
             kept = [object() for _ in range(100_000)]
             during = breakdown()
             more = [bytes(1000) for _ in range(1000)]
