@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 import pytest
 
@@ -26,6 +27,10 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis loads the profile that was asked for
 def pytest_configure(config):
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # a shell started the tests in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # programs under test inherit it
     if not config.pluginmanager.has_plugin(WORKER):
         config.pluginmanager.register(SmallProcesses())
         make_examples_reproducible()
