@@ -110,7 +110,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "trend_detectors",
             "worker",
         },
-        {"open_alerts", "plain_values", "steep_rise"},
+        {"answering", "open_alerts", "plain_values", "steep_rise"},
     ],
     "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
     "memlens.cli": [

@@ -131,8 +131,8 @@ class Analysis:
 
 
 def _read(answer: Any) -> Answer:
-    if "reason" in answer:
-        return Answer(None, str(answer["reason"]))
+    if "failure" in answer:
+        return Answer(None, str(answer["failure"]))
     return Answer(from_plain(answer["report"]))
 
 

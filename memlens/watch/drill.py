@@ -93,7 +93,7 @@ class Drill:
             return Detail(failure=f"it took longer than {self._max_seconds:g} seconds")
         try:
             return _read(json.loads(output))
-        except ValueError:
+        except (ValueError, TypeError, KeyError):
             last = errors.decode("utf-8", "replace").strip().splitlines()[-1:]
             text = "".join(last)[:_MAX_ERROR]
             return Detail(failure=f"its process ended with {process.returncode}: {text}")

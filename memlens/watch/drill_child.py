@@ -1,24 +1,17 @@
-"""The process that opens a snapshot for the screen: low priority, bounded memory and time.
-
-It gets a JSON object on its standard input and answers with one on its standard output.
-"""
+"""The process that opens a snapshot for the screen: see `memlens.profiler.answering`."""
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
 
 from memlens._text import format_bytes, printable
-from memlens.errors import MemlensError
 from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.profiler.analysis_child import limit_process
+from memlens.profiler.answering import answer_request
 
 __all__ = ("details_of", "main")
 
 _MAX_PATHS = 3
-_RESERVED_BYTES = 1 << 20  # freed when memory is out, so that this can be said
 
 
 def details_of(snapshot: HeapSnapshot, request: dict[str, Any]) -> dict[str, Any]:
@@ -45,15 +38,4 @@ def _holder(snapshot: HeapSnapshot, request: dict[str, Any]) -> Node | None:
 
 def main() -> None:
     """Answer what standard input asks, on standard output."""
-    request = json.load(sys.stdin.buffer)
-    limit_process(request["max_bytes"], request["max_seconds"])
-    reserve = bytearray(_RESERVED_BYTES)
-    try:
-        answer = details_of(HeapSnapshot.load(request["path"]), request)
-    except MemoryError:
-        del reserve
-        answer = {"failure": f"it needed more than {request['max_bytes'] >> 20} MiB of memory"}
-    except MemlensError as error:
-        answer = {"failure": str(error)}
-    sys.stdout.write(json.dumps(answer))
-    sys.stdout.flush()
+    answer_request(lambda request: details_of(HeapSnapshot.load(request["path"]), request))
