@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import FrameType
 
 from memlens._atomic import check_writable, make_folder, write_whole
@@ -32,7 +32,7 @@ from memlens.profiler.profiler_report import ProfilerReport
 from memlens.progress import following
 from memlens.report.terminal import show
 
-__all__ = ("ExitReport", "report_on_sigterm")
+__all__ = ("ExitReport", "ReportOptions", "report_on_sigterm")
 
 _MIB = 1 << 20
 _MIN_RESERVE_BYTES, _MAX_RESERVE_BYTES = 32 * _MIB, 256 * _MIB
@@ -41,8 +41,34 @@ _RESERVED_SHARE = 8  # one eighth of a limit
 _REDRAW_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """What the user wants to have at the end; None or False for what is not wanted.
+
+    ``output_dir`` keeps snapshots and reports; ``show_allocations`` reports and keeps the allocation
+    profile; ``save_baseline`` is the file for the suspects as a baseline; ``html_path`` that of the
+    report with pictures, with lines of source if ``show_source``.
+    """
+
+    output_dir: str | None = None
+    as_json: bool = False
+    show_allocations: bool = False
+    save_baseline: str | None = None
+    html_path: str | None = None
+    show_source: bool = False
+
+    def absolute(self) -> ReportOptions:
+        """Return the options with absolute paths: the program may change its working directory."""
+        return replace(
+            self,
+            output_dir=_absolute(self.output_dir),
+            save_baseline=_absolute(self.save_baseline),
+            html_path=_absolute(self.html_path),
+        )
+
+
 class ExitReport:
-    """Stops the profiler with a last snapshot and reports to stderr and to ``output_dir``.
+    """Stops the profiler with a last snapshot and reports to stderr and to the files wanted.
 
     ``leak_options`` are the options of the command ``report`` that say which suspects are known,
     for an analysis in a new process. ``starter_files`` are the files of memlens whose frames
@@ -52,24 +78,14 @@ class ExitReport:
     def __init__(
         self,
         profiler: MemoryProfiler,
+        options: ReportOptions,
         *,
-        output_dir: str | None,
-        as_json: bool,
-        show_allocations: bool,
-        save_baseline: str | None = None,
-        html_path: str | None = None,
-        show_source: bool = False,
         leak_options: Sequence[str] = (),
         starter_files: frozenset[str],
     ) -> None:
         self._profiler = profiler
-        self._output_dir = os.path.abspath(output_dir) if output_dir else None
-        self._baseline_path = os.path.abspath(save_baseline) if save_baseline else None
-        self._html_path = os.path.abspath(html_path) if html_path else None
-        self._show_source = show_source
+        self._options = options.absolute()
         self._leak_options = list(leak_options)
-        self._as_json = as_json
-        self._show_allocations = show_allocations
         self._starter_files = starter_files
         self._reserve = _reserve_memory()
         self._pid = os.getpid()
@@ -82,10 +98,10 @@ class ExitReport:
 
         Creates the output folder. Raises ``OutputError`` if a file or the folder cannot be written.
         """
-        if self._output_dir:
-            make_folder(self._output_dir)
-            check_writable(os.path.join(self._output_dir, "report.txt"))
-        for path in (self._html_path, self._baseline_path):
+        if self._options.output_dir:
+            make_folder(self._options.output_dir)
+            check_writable(os.path.join(self._options.output_dir, "report.txt"))
+        for path in (self._options.html_path, self._options.save_baseline):
             if path:
                 check_writable(path)
 
@@ -133,30 +149,32 @@ class ExitReport:
         self._report_in_new_process()
 
     def _print(self, report: ProfilerReport) -> None:
-        complete, profile = report, report.allocations if self._show_allocations else None
+        complete, profile = report, report.allocations if self._options.show_allocations else None
         report = replace(report, allocations=self._from_program(profile) if profile else None)
-        if self._show_allocations and profile is None:
+        if self._options.show_allocations and profile is None:
             print("memlens: there is no allocation profile (see above)", file=sys.stderr)
-        if not self._output_dir:  # the files are deleted now, so none is listed
+        if not self._options.output_dir:  # the files are deleted now, so none is listed
             records = tuple(replace(record, path="") for record in report.snapshots)
             report = replace(report, snapshots=records)
         values = {**report.to_dict(), "children": self._children.to_list()}
         text = json.dumps(values, indent=1)
         plain = "\n\n".join(filter(None, [str(report), str(self._children)]))
-        if self._as_json:
+        if self._options.as_json:
             print(text, file=sys.stderr)
         else:
             show(plain, sys.stderr)
-        if self._baseline_path and report.leaks is not None:
+        if self._options.save_baseline and report.leaks is not None:
             found = [report.leaks, *self._children.reports]
             baseline = Baseline(suspect for leaks in found for suspect in leaks)
-            self._write(baseline.save, self._baseline_path)
+            self._write(baseline.save, self._options.save_baseline)
         self._keep("report.txt", f"{plain}\n")
         self._keep("report.json", text)
-        if self._output_dir and report.allocations is not None:
-            self._write(report.allocations.save, os.path.join(self._output_dir, "allocations.json"))
-        if self._html_path:
-            self._write(lambda path: self._write_html(complete, path), self._html_path)
+        if self._options.output_dir and report.allocations is not None:
+            self._write(
+                report.allocations.save, os.path.join(self._options.output_dir, "allocations.json")
+            )
+        if self._options.html_path:
+            self._write(lambda path: self._write_html(complete, path), self._options.html_path)
 
     def _write(self, write: Callable[[str], object], path: str) -> None:
         """Write a file; print and note a failure, so that the other files are written."""
@@ -170,7 +188,7 @@ class ExitReport:
         profile = report.allocations
         report = replace(report, allocations=self._from_program(profile) if profile else None)
         try:
-            size_bytes = report.to_html(path, source=self._show_source)
+            size_bytes = report.to_html(path, source=self._options.show_source)
         except (MemlensError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -181,7 +199,7 @@ class ExitReport:
     def _write_html_in_new_process(self, path: str) -> None:
         """Write the report of the snapshots where the memory of the program does not count."""
         files = [record.path for record in self._profiler.snapshots]
-        options = ["--source"] if self._show_source else []
+        options = ["--source"] if self._options.show_source else []
         command = [sys.executable, "-m", "memlens", "html", *options, "-o", path, *files]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         self.could_not_write |= done.returncode != 0
@@ -204,19 +222,23 @@ class ExitReport:
         if not paths:
             print("memlens: out of memory before the first snapshot", file=sys.stderr)
             return
-        options = [*self._leak_options, *(["--json"] if self._as_json else [])]
+        options = [*self._leak_options, *(["--json"] if self._options.as_json else [])]
         command = [sys.executable, "-m", "memlens", "report", *options, *paths]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         print(done.stdout, end="", file=sys.stderr)
         if done.returncode == 0:
-            self._keep("report.json" if self._as_json else "report.txt", done.stdout)
-        if self._html_path:
-            self._write_html_in_new_process(self._html_path)
+            self._keep("report.json" if self._options.as_json else "report.txt", done.stdout)
+        if self._options.html_path:
+            self._write_html_in_new_process(self._options.html_path)
 
     def _keep(self, name: str, text: str) -> None:
-        if self._output_dir:
-            path = os.path.join(self._output_dir, name)
+        if self._options.output_dir:
+            path = os.path.join(self._options.output_dir, name)
             self._write(lambda path: write_whole(path, text.encode()), path)
+
+
+def _absolute(path: str | None) -> str | None:
+    return os.path.abspath(path) if path else None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from memlens.cli.exit_report import ExitReport, report_on_sigterm
+from memlens.cli.exit_report import ExitReport, ReportOptions, report_on_sigterm
 from memlens.cli.last_moment import last_moments
 from memlens.cli.output import add_json, add_known, positive_seconds
 from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
@@ -75,15 +75,17 @@ def add_run_command(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     return run_profiled(
         _program(arguments),
-        output_dir=arguments.output,
+        ReportOptions(
+            output_dir=arguments.output,
+            as_json=arguments.json,
+            show_allocations=arguments.allocations,
+            save_baseline=arguments.save_baseline,
+            html_path=arguments.html,
+            show_source=arguments.source,
+        ),
         snapshot_interval=arguments.snapshot_interval,
-        as_json=arguments.json,
-        show_allocations=arguments.allocations,
         ignore=tuple(arguments.ignore),
         baseline=arguments.baseline,
-        save_baseline=arguments.save_baseline,
-        html_path=arguments.html,
-        show_source=arguments.source,
         snapshot_requests=arguments.snapshot_requests,
     )
 
@@ -98,36 +100,28 @@ def _program(arguments: argparse.Namespace) -> Program:
 
 def run_profiled(
     program: Program,
+    options: ReportOptions,
     *,
-    output_dir: str | None = None,
     snapshot_interval: float | None = None,
-    as_json: bool = False,
-    show_allocations: bool = False,
     ignore: tuple[str, ...] = (),
     baseline: str | None = None,
-    save_baseline: str | None = None,
-    html_path: str | None = None,
-    show_source: bool = False,
     snapshot_requests: int | None = None,
 ) -> int:
     """Run a program under the profiler, print the report to stderr, and return its exit code.
 
-    ``output_dir`` keeps the snapshots and the report; without it nothing is kept. By default the
-    ``snapshot_interval`` doubles from a quarter of a second to an hour. From Python 3.12 on, a
-    snapshot is also taken before a function that the program's module called returns. Allocations
-    are always sampled, so that suspects show their allocation sites; ``show_allocations`` also
-    reports and keeps the profile. ``ignore`` and ``baseline`` are those of `MemoryProfiler`;
-    ``save_baseline`` is the file that the suspects are written to as a baseline, ``html_path`` that of
-    the report with pictures, with lines of source if ``show_source``. ``snapshot_requests``: a
-    descriptor; each byte that arrives there requests a snapshot. ``SystemExit`` of the program passes.
+    Without a folder in ``options`` no snapshots are kept. By default the ``snapshot_interval``
+    doubles from a quarter of a second to an hour. From Python 3.12 on, a snapshot is also taken
+    before a function that the program's module called returns. Allocations are always sampled, so
+    that suspects show their allocation sites. ``ignore`` and ``baseline`` are those of
+    `MemoryProfiler`. ``snapshot_requests``: a descriptor; each byte that arrives there requests a
+    snapshot. ``SystemExit`` of the program passes.
 
     Raises ``OutputError`` before the program starts if a file cannot be written. If that fails at the
     end, the exit code is 2 where that of the program is 0.
     """
     with ExitStack() as stack:
-        folder = output_dir or stack.enter_context(_temporary_folder())
         profiler = MemoryProfiler(
-            folder,
+            options.output_dir or stack.enter_context(_temporary_folder()),
             sample_interval=1.0,
             snapshot_interval=snapshot_interval or _doubling_interval,
             max_snapshots=_MAX_SNAPSHOTS,
@@ -136,16 +130,11 @@ def run_profiled(
         )
         report = ExitReport(
             profiler,
-            output_dir=output_dir,
-            as_json=as_json,
-            show_allocations=show_allocations,
-            save_baseline=save_baseline,
-            html_path=html_path,
-            show_source=show_source,
+            options,
             leak_options=[
                 *(f"--ignore={pattern}" for pattern in ignore),
-                *(f"--baseline={os.path.abspath(path)}" for path in [baseline] if path),
-                *(f"--save-baseline={os.path.abspath(path)}" for path in [save_baseline] if path),
+                *_paths("--baseline", baseline),
+                *_paths("--save-baseline", options.save_baseline),
             ],
             starter_files=frozenset({__file__, Program.run.__code__.co_filename}),
         )
@@ -167,6 +156,10 @@ def run_profiled(
             finally:
                 report.finish()
     return outcome.exit_code() or (_NOT_WRITTEN if report.could_not_write else 0)
+
+
+def _paths(option: str, path: str | None) -> list[str]:
+    return [f"{option}={os.path.abspath(path)}"] if path else []
 
 
 @contextmanager

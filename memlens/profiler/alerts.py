@@ -31,7 +31,7 @@ class Alerts:
     """Analyses the snapshots of a store, gives reports to callbacks and withdraws them.
 
     ``lock`` protects the store; it is not held while the analysis or a callback runs. Runs in the
-    worker thread of the profiler.
+    worker thread of the profiler. ``mark`` is called with one line for each alert that is given.
     """
 
     def __init__(
@@ -41,23 +41,23 @@ class Alerts:
         ignore: tuple[str, ...],
         baseline: Baseline | None,
         note_failure: Callable[[BaseException], object],
+        mark: Callable[[str], object],
     ) -> None:
         self._store = store
         self._lock = lock
         self._ignore = ignore
         self._baseline = baseline
         self._note_failure = note_failure
+        self._mark = mark
         self.analysis = Analysis()
         self.open = OpenAlerts()
         self.count = self.withdrawn_count = 0
-        self.last = ""  # what the last alert is about, in one line
 
     def forget(self) -> None:
         """Set the initial state, in a forked child."""
         self.analysis.forget()
         self.open.clear()
         self.count = self.withdrawn_count = 0
-        self.last = ""
 
     def check(
         self, alert: LeakAlert | None, on_alert: Callable[[LeakReport], object] | None
@@ -65,8 +65,7 @@ class Alerts:
         """Report news after a snapshot: a holder that grows, or the alert of a detector."""
         if on_alert is None:
             if alert is not None:
-                self.count += 1
-                self.last = str(alert).partition("\n")[0]
+                self._note(str(alert).partition("\n")[0])
                 self.open.add(self._unexplained(alert), time.time())
                 self._log(alert)
             return
@@ -91,22 +90,24 @@ class Alerts:
             return
         report = replace(report, suspects=kept)
         if on_alert is None:
-            self.count += 1
-            self.last = _subject(report)
+            self._note(_subject(report))
             logging.getLogger("memlens").warning("%s", report)
         else:
             self._give(report, on_alert)
 
     def _give(self, report: LeakReport, on_alert: Callable[[LeakReport], object]) -> None:
         """Write a report to the store and give it to the callback."""
-        self.count += 1
-        self.last = _subject(report)
+        self._note(_subject(report))
         try:
             with self._lock, OwnWork():
                 self._store.write(report)
         except MemlensError as error:
             self._note_failure(error)
         on_alert(report)
+
+    def _note(self, subject: str) -> None:
+        self.count += 1
+        self._mark(subject)
 
     def _test_open(self) -> None:
         """Look whether the holders of the first report that is due have grown since.

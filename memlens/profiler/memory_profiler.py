@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from operator import attrgetter
 from types import TracebackType
 from typing import Any
@@ -156,7 +157,12 @@ class MemoryProfiler:
         self._failures = FailureLog()
         self._recording = Recording()
         self._alerts = Alerts(
-            self._store, self._lock, self.ignore, self.baseline, self._note_failure
+            self._store,
+            self._lock,
+            self.ignore,
+            self.baseline,
+            self._note_failure,
+            partial(self._recording.mark, "alert"),
         )
         self._reset()
         call_in_forked_child(self._reset)
@@ -264,7 +270,7 @@ class MemoryProfiler:
             self._worker.submit("alert", lambda: self._check_for_leaks("alert", alert))
         elif now >= self._next_overdue and EXPECTED.has_new_overdue:
             self._next_overdue = now + self._alert_interval  # the search captures the heap
-            self._worker.submit("overdue", self._check_overdue)
+            self._worker.submit("overdue", lambda: self._alerts.check_overdue(self.on_alert))
         elif now >= self._next_snapshot:
             self._periodic_count += 1
             self._schedule_next()
@@ -367,20 +373,7 @@ class MemoryProfiler:
         """
         asked = time.time()
         parts = self._breakdown_at_stop or self._breakdown()
-        with self._turn(), OwnWork():
-            snapshots = self._store.load()
-            records = self.snapshots
-            before = [snapshot for snapshot in snapshots if snapshot.timestamp <= asked]
-            if len(before) >= 2:
-                snapshots = before
-            leaks = None
-            if len(snapshots) >= 2:
-                leaks = find_leaks(
-                    snapshots,
-                    ignore=self.ignore,
-                    baseline=self.baseline,
-                    min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
-                )
+        records, leaks = self._find_leaks(asked)
         first, last = self._ends(records)
         seconds = 0.0
         if first is not None and last is not None:
@@ -409,6 +402,22 @@ class MemoryProfiler:
             program_name(),
             self._limit_bytes,
         )
+
+    def _find_leaks(self, until: float) -> tuple[tuple[SnapshotRecord, ...], LeakReport | None]:
+        """Return the kept snapshots, and what leaks between those until then, or else all."""
+        with self._turn(), OwnWork():
+            snapshots = self._store.load()
+            before = [snapshot for snapshot in snapshots if snapshot.timestamp <= until]
+            if len(before) >= 2:
+                snapshots = before
+            if len(snapshots) < 2:
+                return self.snapshots, None
+            return self.snapshots, find_leaks(
+                snapshots,
+                ignore=self.ignore,
+                baseline=self.baseline,
+                min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
+            )
 
     def _ends(
         self, records: Iterable[SnapshotRecord]
@@ -442,23 +451,8 @@ class MemoryProfiler:
             if alert is None:
                 raise
             self._note_failure(error)
-        with self._marking_alerts():
-            self._alerts.check(alert, self.on_alert)
+        self._alerts.check(alert, self.on_alert)
         self._withdraw()
-
-    def _check_overdue(self) -> None:
-        with self._marking_alerts():
-            self._alerts.check_overdue(self.on_alert)
-
-    @contextmanager
-    def _marking_alerts(self) -> Iterator[None]:
-        """Mark the alert that is given within the block, if there is one."""
-        given = self._alerts.count
-        try:
-            yield
-        finally:  # the callback may have raised
-            if self._alerts.count > given:
-                self._recording.mark("alert", self._alerts.last)
 
     def _withdraw(self) -> None:
         self._alerts.withdraw(self.on_withdrawn, is_leaking=self._detectors.is_leaking)

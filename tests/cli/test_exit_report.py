@@ -11,7 +11,7 @@ import pytest
 
 import memlens
 from memlens import _core
-from memlens.cli.exit_report import ExitReport
+from memlens.cli.exit_report import ExitReport, ReportOptions
 from memlens.cli.main import main
 from tests.cli.test_main import ROOT, run
 
@@ -99,11 +99,7 @@ def test_snapshots_are_analysed_in_a_new_process_if_memory_is_out(
         profiler.take_snapshot()
     monkeypatch.setattr(profiler, "report", fail)
     report = ExitReport(
-        profiler,
-        output_dir=str(tmp_path),
-        as_json=False,
-        show_allocations=False,
-        starter_files=frozenset(),
+        profiler, ReportOptions(output_dir=str(tmp_path)), starter_files=frozenset()
     )
     report.finish()
     assert "app.sessions grows" in capsys.readouterr().err

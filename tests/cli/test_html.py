@@ -205,11 +205,7 @@ def test_without_memory_a_new_process_writes_the_report(tmp_path, monkeypatch, c
     monkeypatch.setattr(exit_report.subprocess, "run", note)
     report = exit_report.ExitReport(
         profiler,
-        output_dir=None,
-        as_json=False,
-        show_allocations=False,
-        html_path=str(tmp_path / "report.html"),
-        show_source=True,
+        exit_report.ReportOptions(html_path=str(tmp_path / "report.html"), show_source=True),
         starter_files=frozenset(),
     )
     report.finish()
