@@ -117,7 +117,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch"},
         {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
-        {"child_reports", "ending", "working"},
+        {"child_reports", "ending", "memory_reserve", "report_options", "working"},
     ],
     "memlens.watch": [
         {"app"},

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import errno
 import json
-import mmap
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import FrameType
 
 from memlens._atomic import check_writable, make_folder, write_whole
 from memlens._text import format_bytes
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.cli.child_reports import ChildReports, report_children
+from memlens.cli.memory_reserve import reserve_memory
+from memlens.cli.report_options import ReportOptions
 from memlens.cli.working import Estimate
 from memlens.errors import MemlensError, OutputError
 from memlens.leaks.baselines import Baseline
@@ -32,39 +33,9 @@ from memlens.profiler.profiler_report import ProfilerReport
 from memlens.progress import following
 from memlens.report.terminal import show
 
-__all__ = ("ExitReport", "ReportOptions", "report_on_sigterm")
+__all__ = ("ExitReport", "report_on_sigterm")
 
-_MIB = 1 << 20
-_MIN_RESERVE_BYTES, _MAX_RESERVE_BYTES = 32 * _MIB, 256 * _MIB
-_DEFAULT_RESERVE_BYTES = 64 * _MIB  # without a limit: the program may set one
-_RESERVED_SHARE = 8  # one eighth of a limit
 _REDRAW_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class ReportOptions:
-    """What the user wants to have at the end; None or False for what is not wanted.
-
-    ``output_dir`` keeps snapshots and reports; ``show_allocations`` reports and keeps the allocation
-    profile; ``save_baseline`` is the file for the suspects as a baseline; ``html_path`` that of the
-    report with pictures, with lines of source if ``show_source``.
-    """
-
-    output_dir: str | None = None
-    as_json: bool = False
-    show_allocations: bool = False
-    save_baseline: str | None = None
-    html_path: str | None = None
-    show_source: bool = False
-
-    def absolute(self) -> ReportOptions:
-        """Return the options with absolute paths: the program may change its working directory."""
-        return replace(
-            self,
-            output_dir=_absolute(self.output_dir),
-            save_baseline=_absolute(self.save_baseline),
-            html_path=_absolute(self.html_path),
-        )
 
 
 class ExitReport:
@@ -87,7 +58,7 @@ class ExitReport:
         self._options = options.absolute()
         self._leak_options = list(leak_options)
         self._starter_files = starter_files
-        self._reserve = _reserve_memory()
+        self._reserve = reserve_memory()
         self._pid = os.getpid()
         self._children = ChildReports((), 0)
         self.has_begun = False
@@ -237,10 +208,6 @@ class ExitReport:
             self._write(lambda path: write_whole(path, text.encode()), path)
 
 
-def _absolute(path: str | None) -> str | None:
-    return os.path.abspath(path) if path else None
-
-
 @contextmanager
 def report_on_sigterm(report: ExitReport, clean_up: Callable[[], object]) -> Iterator[None]:
     """Within the block let SIGTERM write the report before it ends the process.
@@ -326,21 +293,3 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(cause, OSError) and cause.errno == errno.ENOMEM
     )
-
-
-def _reserve_memory() -> mmap.mmap | None:
-    """Return address space that is not used until it is released; None if there is not enough."""
-    with suppress(OSError, MemoryError, AttributeError):  # AttributeError: Windows has no flags
-        return mmap.mmap(-1, _reserve_size(), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return None
-
-
-def _reserve_size() -> int:
-    import resource
-
-    kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
-    limits = [resource.getrlimit(kind)[0] for kind in kinds]
-    lowest = min((limit for limit in limits if limit != resource.RLIM_INFINITY), default=None)
-    if lowest is None:
-        return _DEFAULT_RESERVE_BYTES
-    return min(max(lowest // _RESERVED_SHARE, _MIN_RESERVE_BYTES), _MAX_RESERVE_BYTES)

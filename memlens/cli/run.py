@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from memlens.cli.exit_report import ExitReport, ReportOptions, report_on_sigterm
+from memlens.cli.exit_report import ExitReport, report_on_sigterm
 from memlens.cli.last_moment import last_moments
 from memlens.cli.output import add_json, add_known, positive_seconds
+from memlens.cli.report_options import ReportOptions
 from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
 from memlens.cli.snapshot_requests import answer_requests
 from memlens.errors import CaptureError, MemlensError

@@ -11,8 +11,9 @@ import pytest
 
 import memlens
 from memlens import _core
-from memlens.cli.exit_report import ExitReport, ReportOptions
+from memlens.cli.exit_report import ExitReport
 from memlens.cli.main import main
+from memlens.cli.report_options import ReportOptions
 from tests.cli.test_main import ROOT, run
 
 MIB = 1 << 20

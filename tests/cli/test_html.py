@@ -15,6 +15,7 @@ import memlens
 from memlens._frame import Frame
 from memlens.allocations import AllocationProfile
 from memlens.cli import exit_report
+from memlens.cli.report_options import ReportOptions
 from memlens.profiler import MemoryProfiler, ProfilerReport
 from tests.cli.test_main import LEAKING, ROOT, call
 from tests.profiler.planted import profiler_in
@@ -205,7 +206,7 @@ def test_without_memory_a_new_process_writes_the_report(tmp_path, monkeypatch, c
     monkeypatch.setattr(exit_report.subprocess, "run", note)
     report = exit_report.ExitReport(
         profiler,
-        exit_report.ReportOptions(html_path=str(tmp_path / "report.html"), show_source=True),
+        ReportOptions(html_path=str(tmp_path / "report.html"), show_source=True),
         starter_files=frozenset(),
     )
     report.finish()
