@@ -5,6 +5,7 @@ import { FlameModel } from "./flame_model.js";
 import { FLAME_ROW_PX, drawFlame, flameLegend, flameParts } from "./flame_parts.js";
 import { formatCount, formatShare, formatValue, baseName } from "./format.js";
 import { recordRoute, registerView } from "./links.js";
+import { describeUnderMouse, runKey } from "./picture_input.js";
 import { valueText } from "./quantity.js";
 import { onThemeChange } from "./theme.js";
 import { explain, hideTooltip, showTooltip } from "./tooltip.js";
@@ -194,11 +195,7 @@ class FlameView {
   hover(event) {
     const box = this.boxAt(event);
     const node = box ? box.node : -1;
-    this.parts.canvas.style.cursor = box ? "pointer" : "default";
-    if (box) {
-      const text = this.model.describe(node).join("\n");
-      showTooltip(text, event.clientX + 12, event.clientY - 12, event.clientY + 8);
-    } else hideTooltip();
+    describeUnderMouse(event, this.parts.canvas, box ? this.model.describe(node) : null);
     if (node === this.hovered) return;
     this.hovered = node;
     this.draw();
@@ -208,8 +205,7 @@ class FlameView {
   pressKey(event) {
     const { tree } = this.model;
     const { cursor, top } = this;
-    /** @type {Record<string, () => void>} */
-    const actions = {
+    runKey(event, {
       ArrowDown: () => this.move(tree.children(cursor)[0] ?? cursor),
       ArrowUp: () => this.move(cursor === top ? top : (tree.parent[cursor] ?? 0)),
       ArrowLeft: () => this.move(cursor === top ? top : tree.sibling(cursor, -1)),
@@ -217,11 +213,7 @@ class FlameView {
       Enter: () => this.zoom(cursor),
       Escape: () => this.zoom(Math.max(tree.parent[top] ?? 0, 0)),
       Home: () => this.zoom(0),
-    };
-    const action = event.ctrlKey || event.metaKey || event.altKey ? undefined : actions[event.key];
-    if (!action) return;
-    event.preventDefault();
-    action();
+    });
   }
 
   /** @param {number} node */

@@ -4,6 +4,7 @@ import { pictureFrame } from "./canvas.js";
 import { button, crumbList, disclosure, html, onResize, plainTable, section } from "./dom.js";
 import { formatCount, formatValue, middleCut } from "./format.js";
 import { recordRoute, registerView } from "./links.js";
+import { describeUnderMouse, runKey } from "./picture_input.js";
 import { quantity, termText } from "./quantity.js";
 import { onThemeChange } from "./theme.js";
 import { hideTooltip, showTooltip } from "./tooltip.js";
@@ -212,11 +213,7 @@ class TreemapView {
   hover(event) {
     const box = this.boxAt(event);
     const node = box ? box.node : -1;
-    this.canvas.style.cursor = box ? "pointer" : "default";
-    if (box) {
-      const text = this.model.describeBox(box).join("\n");
-      showTooltip(text, event.clientX + 12, event.clientY - 12, event.clientY + 8);
-    } else hideTooltip();
+    describeUnderMouse(event, this.canvas, box ? this.model.describeBox(box) : null);
     if (node === this.hovered) return;
     this.hovered = node;
     this.draw();
@@ -229,8 +226,7 @@ class TreemapView {
       if (this.cursor >= 0 && tree.children(this.cursor).length) this.open(this.cursor);
     };
     const outside = () => this.open(Math.max(tree.parent[this.top] ?? 0, 0));
-    /** @type {Record<string, () => void>} */
-    const actions = {
+    runKey(event, {
       ArrowRight: () => this.move(tree.sibling(this.cursor, 1)),
       ArrowLeft: () => this.move(tree.sibling(this.cursor, -1)),
       ArrowDown: inside,
@@ -238,11 +234,7 @@ class TreemapView {
       ArrowUp: outside,
       Escape: outside,
       Home: () => this.open(0),
-    };
-    const action = event.ctrlKey || event.metaKey || event.altKey ? undefined : actions[event.key];
-    if (!action) return;
-    event.preventDefault();
-    action();
+    });
   }
 
   /** @param {number} node */
