@@ -32,6 +32,19 @@ def add_leak_commands(commands: Any) -> None:
 
 def add_view_commands(commands: Any) -> None:
     """Add the commands that show one view to the subparsers of the command line."""
+    _add_summary(commands)
+    _add_dominators(commands)
+    _add_paths(commands)
+    _view(commands, "stuck", "show tasks and threads that nothing can wake any more", _stuck)
+
+    duplicates = _view(
+        commands, "duplicates", "show equal strings and the memory they waste", _duplicates
+    )
+    _add_limit(duplicates, 20)
+    _add_diff(commands)
+
+
+def _add_summary(commands: Any) -> None:
     summary = _view(commands, "summary", "show the objects of the heap in groups", _summary)
     summary.add_argument(
         "--by",
@@ -42,6 +55,8 @@ def add_view_commands(commands: Any) -> None:
     _add_limit(summary, 20)
     summary.add_argument("--garbage", action="store_true", help="include unreachable objects")
 
+
+def _add_dominators(commands: Any) -> None:
     dominators = _view(
         commands, "dominators", "show immediate dominators and retained sizes", _dominators
     )
@@ -54,6 +69,8 @@ def add_view_commands(commands: Any) -> None:
     )  # fmt: skip
     _add_limit(dominators, 10)
 
+
+def _add_paths(commands: Any) -> None:
     paths = _view(commands, "paths", "show what keeps objects alive", _paths)
     which = paths.add_mutually_exclusive_group(required=True)
     which.add_argument(
@@ -69,13 +86,8 @@ def add_view_commands(commands: Any) -> None:
     )
     _add_limit(paths, 3, "independent paths to show for each object")
 
-    _view(commands, "stuck", "show tasks and threads that nothing can wake any more", _stuck)
 
-    duplicates = _view(
-        commands, "duplicates", "show equal strings and the memory they waste", _duplicates
-    )
-    _add_limit(duplicates, 20)
-
+def _add_diff(commands: Any) -> None:
     diff = commands.add_parser("diff", help="show the changes between two snapshots of one process")
     diff.add_argument("before", metavar="BEFORE", help="a snapshot file")
     diff.add_argument("after", metavar="AFTER", help="a later snapshot file")
