@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from memlens._core.sampler_api import COLUMNS, DOMAINS
 from memlens._frame import NATIVE_FRAME, CallPath, Frame
@@ -14,9 +14,12 @@ from memlens.allocations.profile.rows import AllocationRow, standard_error
 
 __all__ = (
     "AllocatedSums",
+    "LiveSites",
+    "SiteBytes",
     "Sums",
     "allocated_sums",
     "call_paths",
+    "live_sites",
     "rows_of",
     "thread_names",
 )
@@ -38,6 +41,25 @@ class Sums:
 
 
 AllocatedSums = dict[int, Sums]
+
+
+class SiteBytes(NamedTuple):
+    """The live bytes of one line that allocated (an estimate), and the samples behind them."""
+
+    frame: Frame
+    live_bytes: float
+    live_samples: int
+
+
+class LiveSites(NamedTuple):
+    """The lines that allocated most of what is alive, largest first, and the sums of all lines.
+
+    ``live_bytes`` is alive, ``allocated_bytes`` was allocated since the sampler began to count.
+    """
+
+    sites: tuple[SiteBytes, ...]
+    live_bytes: float
+    allocated_bytes: float
 
 
 def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
@@ -130,6 +152,46 @@ def rows_of(
             )
         )
     return rows
+
+
+def live_sites(tables: Mapping[str, bytes], limit: int) -> LiveSites:
+    """Return the ``limit`` lines with most live bytes, without making a row of each call path.
+
+    Cheaper than `rows_of` by an order of magnitude: only the frames of the result are decoded.
+    """
+    columns = _columns(tables)
+    offsets, located = columns["stack_offset"].tolist(), columns["stack_location"].tolist()
+    sums: dict[int, list[float]] = {}  # by location; -1 is native code without a Python frame
+    for stack, size, samples in zip(
+        columns["bucket_stack"].tolist(),
+        columns["live_bytes"].tolist(),
+        columns["live_samples"].tolist(),
+        strict=True,
+    ):
+        if samples:
+            begin = offsets[stack]
+            place = located[begin] if begin < offsets[stack + 1] else -1
+            known = sums.setdefault(place, [0.0, 0])
+            known[0] += size
+            known[1] += samples
+    top = sorted(sums.items(), key=lambda item: -item[1][0])[:limit]
+    return LiveSites(
+        tuple(SiteBytes(_frame(columns, place), size, int(n)) for place, (size, n) in top),
+        sum(size for size, _ in sums.values()),
+        sum(columns["allocated_bytes"]),
+    )
+
+
+def _frame(columns: Mapping[str, Any], place: int) -> Frame:
+    if place < 0:
+        return NATIVE_FRAME
+
+    def text(column: str) -> str:
+        number = columns[column][place]
+        begin, end = columns["string_offset"][number : number + 2]
+        return bytes(columns["string_bytes"][begin:end]).decode("utf-8", "surrogatepass")
+
+    return Frame(text("location_function"), text("location_file"), columns["location_line"][place])
 
 
 def thread_names(states: list[tuple[int, int]]) -> dict[int, str]:
