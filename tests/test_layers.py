@@ -99,7 +99,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.stuck": [{"stuck_report"}, {"wakeable"}, {"waiters"}, {"labelled_edges"}],
     "memlens.profiler": [
         {"memory_profiler"},
-        {"alerts"},
+        {"alerts", "metrics"},
         {"snapshot_store", "analysis", "analysis_child"},
         {"registry"},
         {
@@ -112,7 +112,18 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"answering", "open_alerts", "plain_values", "steep_rise"},
     ],
-    "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
+    "memlens.integrations": [
+        {"ipython", "opentelemetry", "prometheus", "profiles_out"},
+        {"metric_table", "profile_requests"},
+        {
+            "cell_memory",
+            "cells",
+            "http_post",
+            "notebook_memory",
+            "otel_environment",
+            "site_labels",
+        },
+    ],
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch"},

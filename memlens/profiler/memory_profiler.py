@@ -18,11 +18,14 @@ from memlens._log import FailureLog
 from memlens._options import (
     check_bytes,
     check_callable,
+    check_count,
     check_regexes,
     check_seconds,
     check_text,
     shown,
 )
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profiler import IntervalStart
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
@@ -34,6 +37,7 @@ from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.alerts import Alerts
 from memlens.profiler.allocation_source import AllocationSource
+from memlens.profiler.metrics import ProfilerMetrics, read_metrics
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
 from memlens.profiler.recording import Recording, program_name
 from memlens.profiler.snapshot_store import SnapshotStore
@@ -456,6 +460,25 @@ class MemoryProfiler:
 
     def _withdraw(self) -> None:
         self._alerts.withdraw(self.on_withdrawn, is_leaking=self._detectors.is_leaking)
+
+    def metrics(self, max_sites: int = 10) -> ProfilerMetrics:
+        """Return the numbers for monitoring: no capture, no analysis, about a millisecond.
+
+        ``max_sites``: how many lines that allocated are returned. Also works when stopped.
+        """
+        check_count("max_sites", max_sites, 0)
+        records, pauses = list(self._store.records), self._sampler.pauses
+        parts = (self._allocations, self._detectors, pauses, self._limit_bytes)
+        return read_metrics(self.health(), records, *parts, max_sites)
+
+    def interval_profile(
+        self, since: IntervalStart | None = None
+    ) -> tuple[AllocationProfile, IntervalStart] | None:
+        """Return what was allocated since ``since`` (None: the start) and where the next one begins.
+
+        What is alive is counted from the start. None unless allocations are profiled now.
+        """
+        return self._allocations.interval_profile(since)
 
     def health(self) -> dict[str, Any]:
         """Return counters: readings, detectors, snapshots, alerts, failures."""
