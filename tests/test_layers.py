@@ -114,14 +114,16 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.integrations": [
         {"ipython", "opentelemetry", "prometheus", "profiles_out"},
-        {"metric_table", "profile_requests"},
+        {"metric_table", "profile_delivery"},
+        {"profile_requests"},
+        {"otel_environment"},
         {
             "cell_memory",
             "cells",
             "http_post",
             "notebook_memory",
-            "otel_environment",
             "site_labels",
+            "span_links",
         },
     ],
     "memlens.cli": [

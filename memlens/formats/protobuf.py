@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ("as_bytes", "as_fixed64", "as_number", "as_packed", "as_text")
+__all__ = ("as_bytes", "as_fixed64", "as_number", "as_packed", "as_text", "fields_of")
 
 
 def as_number(field: int, number: int) -> bytes:
@@ -45,3 +45,34 @@ def _varint(number: int) -> bytes:
         number >>= 7
     encoded.append(number)
     return bytes(encoded)
+
+
+def fields_of(message: bytes) -> dict[int, list[int | bytes]]:
+    """Return the fields of a message that has numbers and texts; what cannot be read ends it."""
+    fields: dict[int, list[int | bytes]] = {}
+    at = 0
+    while at < len(message):
+        key, at = _read_varint(message, at)
+        kind = key & 7
+        if kind == 0:
+            value, at = _read_varint(message, at)
+            fields.setdefault(key >> 3, []).append(value)
+        elif kind == 2:
+            length, at = _read_varint(message, at)
+            fields.setdefault(key >> 3, []).append(message[at : at + length])
+            at += length
+        else:
+            break
+    return fields
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """Return a number and where it ends; the end of the message ends it, too."""
+    number = shift = 0
+    while at < len(message):
+        byte = message[at]
+        number |= (byte & 0x7F) << shift
+        at, shift = at + 1, min(shift + 7, 63)
+        if byte < 0x80:
+            break
+    return number, at
