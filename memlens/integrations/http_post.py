@@ -95,6 +95,7 @@ class HttpPoster:
     def __init__(self, timeout_seconds: float, ca_file: str | None = None) -> None:
         self._timeout_seconds = timeout_seconds
         self._socket: socket.socket | None = None
+        self._is_aborted = False
         self._opener = urllib.request.OpenerDirector()
         try:
             context = ssl.create_default_context(cafile=ca_file)
@@ -118,6 +119,7 @@ class HttpPoster:
         watchdog = threading.Timer(self._timeout_seconds, self.abort)
         watchdog.daemon = True
         watchdog.name = "memlens-timeout"
+        self._is_aborted = False
         try:
             watchdog.start()
             with self._opener.open(request, timeout=self._timeout_seconds) as response:
@@ -125,6 +127,8 @@ class HttpPoster:
                 if len(answer) > MAX_ANSWER_BYTES:
                     answer = b""
                 after = _retry_after(response.headers.get("Retry-After"), time.time)
+                if self._is_aborted:  # headers that end too early look complete
+                    raise TimeoutError("the answer was not complete in time")
                 return Answer(response.status, after, answer)
         except (OSError, http.client.HTTPException, ValueError, RuntimeError) as error:
             raise PostError(_reason(error)) from error
@@ -134,6 +138,7 @@ class HttpPoster:
 
     def abort(self) -> None:
         """End the request that is under way: it raises PostError in its thread."""
+        self._is_aborted = True
         current = self._socket
         if current is not None:
             with suppress(OSError):  # closed meanwhile
@@ -142,6 +147,7 @@ class HttpPoster:
     def forget(self) -> None:
         """Forget the connection of the parent process, in a forked child."""
         self._socket = None
+        self._is_aborted = False
 
     def _track(self, connected: socket.socket | None) -> None:
         self._socket = connected
@@ -173,14 +179,14 @@ def _tracked(kind: Any, track: _Track) -> Any:
 
     class Connection(kind):  # type: ignore[misc]
         def connect(self) -> None:
-            create = vars(self)["_create_connection"]
+            create = self.__dict__["_create_connection"]
 
             def create_and_track(*arguments: Any) -> socket.socket:
                 raw: socket.socket = create(*arguments)
                 track(raw)  # a handshake may take long, too
                 return raw
 
-            vars(self)["_create_connection"] = create_and_track
+            self.__dict__["_create_connection"] = create_and_track
             super().connect()
             track(self.sock)
 

@@ -14,7 +14,8 @@ def active_span_link() -> SpanLink | None:
     """Return a link to the active span of this thread; None without one, or where it is uncertain.
 
     In an event loop or a greenlet the thread serves other work while a block waits, and threads of
-    one name cannot be told apart in a profile. OpenTelemetry is not imported: where the program does not use it, there is no span.
+    one name cannot be told apart in a profile. OpenTelemetry is not imported: where the program
+    does not use it, there is no span.
     """
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None or _thread_is_shared():
