@@ -30,8 +30,6 @@ _LIVE = (("inuse_objects", "count", "live_count"), ("inuse_space", "bytes", "liv
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
 _ZERO_OF_ANY_VALUE = b"\x18\x00"  # field 3, one of several that may be set: never omitted
 
-_Identity = tuple[int, tuple[int, ...], int]  # of a sample: stack, attributes, link
-
 
 class SpanLink(NamedTuple):
     """The span during which the samples of one thread were taken.
@@ -93,12 +91,12 @@ def otlp_profiles_bytes(
 def _profile(
     profile: AllocationProfile,
     dictionary: _Dictionary,
-    samples: Iterable[tuple[_Identity, AllocationRow]],
+    samples: Iterable[tuple[bytes, AllocationRow]],
     name: str,
     unit: str,
     measure: str,
 ) -> bytes:
-    values: dict[_Identity, float] = {}
+    values: dict[bytes, float] = {}
     for identity, row in samples:  # threads that ended may have had the same name
         values[identity] = values.get(identity, 0.0) + measure_of(row, measure)
     facts = profile.facts
@@ -106,7 +104,7 @@ def _profile(
     return (
         as_bytes(1, dictionary.value_type(name, unit))
         + b"".join(
-            as_bytes(2, _sample(identity, round(value)))
+            as_bytes(2, identity + as_packed(4, [round(value)]))
             for identity, value in values.items()
             if round(value)
         )
@@ -114,16 +112,6 @@ def _profile(
         + as_number(4, int(facts.duration_seconds * 1e9))
         + as_bytes(5, period_type)
         + as_number(6, facts.interval_bytes)
-    )
-
-
-def _sample(identity: _Identity, value: int) -> bytes:
-    stack, attributes, link = identity
-    return (
-        as_number(1, stack)
-        + (as_packed(2, attributes) if attributes else b"")
-        + as_number(3, link)
-        + as_packed(4, [value])
     )
 
 
@@ -146,12 +134,16 @@ class _Dictionary:
         self._attributes: dict[tuple[str, str], int] = {}
         self._links: dict[SpanLink, int] = {}
 
-    def identity(self, row: AllocationRow, link: SpanLink | None) -> _Identity:
-        """Return what tells the sample of a row from others."""
+    def identity(self, row: AllocationRow, link: SpanLink | None) -> bytes:
+        """Encode what tells the sample of a row from others: stack, attributes and link."""
         named = (("thread.name", row.thread), ("memlens.domain", row.domain))
-        attributes = tuple(self._attribute(key, name) for key, name in named if name is not None)
+        attributes = [self._attribute(key, name) for key, name in named if name is not None]
         number = 0 if link is None else self._links.setdefault(link, len(self._links) + 1)
-        return self._stack(row.call_path), attributes, number
+        return (
+            as_number(1, self._stack(row.call_path))
+            + (as_packed(2, attributes) if attributes else b"")
+            + as_number(3, number)
+        )
 
     def value_type(self, name: str, unit: str) -> bytes:
         """Encode the name and the unit of a measure."""

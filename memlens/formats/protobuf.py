@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 __all__ = ("as_bytes", "as_fixed64", "as_number", "as_packed", "as_text", "fields_of")
 
+_SINGLE = tuple(bytes((number,)) for number in range(1 << 7))
+
 
 def as_number(field: int, number: int) -> bytes:
     """Encode an integer field; protobuf omits zeros."""
@@ -38,6 +40,10 @@ def as_packed(field: int, numbers: Iterable[int]) -> bytes:
 
 def _varint(number: int) -> bytes:
     """Encode an integer in seven-bit groups; negative ones as 64-bit two's complement."""
+    if 0 <= number < 1 << 14:  # nearly all of them
+        if number < 1 << 7:
+            return _SINGLE[number]
+        return bytes((number & 0x7F | 0x80, number >> 7))
     number &= 0xFFFF_FFFF_FFFF_FFFF
     encoded = bytearray()
     while number > 0x7F:
