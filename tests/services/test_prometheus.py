@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +24,7 @@ from memlens.integrations import prometheus as module
 from memlens.integrations.metric_table import METRICS
 from memlens.integrations.prometheus import MemlensCollector
 from tests.profiler.planted import profiler_in
-from tests.services.service import free_port
+from tests.services.service import HttpService, free_port
 
 client = pytest.importorskip("prometheus_client")
 
@@ -278,6 +280,42 @@ def test_prometheus_scrapes_it_and_evaluates_the_rules(profiler, tmp_path):
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+def test_each_worker_of_gunicorn_tells_of_itself(tmp_path, monkeypatch):
+    pytest.importorskip("gunicorn")
+    first = _two_free_ports()
+    monkeypatch.setenv("FIRST_PORT", str(first))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    command = ("gunicorn", "-w", "2", "-b", "127.0.0.1:{port}", "-c", "gunicorn_metrics.py")
+    with HttpService((*command, "plain_app:application"), tmp_path, True) as service:
+        found = {port: {} for port in (first, first + 1)}
+
+        def all_answer():
+            for port in found:
+                found[port] = _metrics_at(port)
+            return all(found.values())
+
+        service.wait_for(all_answer, READY_SECONDS)
+    for one in found.values():
+        assert one["memlens_running",] == 1
+        assert one["memlens_snapshots_total",] == 1  # its own baseline
+
+
+def _metrics_at(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            return samples(answer.read().decode())
+    except OSError:
+        return {}  # not started yet
+
+
+def _two_free_ports():
+    while True:
+        first = free_port()
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", first + 1))
+            return first
 
 
 def _all_rules_are_ok(port):
