@@ -93,8 +93,9 @@ class AllocationSource:
             return None
         try:
             return profiler.interval_profile(since)
-        except MemlensError as error:  # the program stopped tracemalloc
-            self._failed(error)
+        except MemlensError as error:
+            if profiler.is_running:  # the program stopped tracemalloc; else it ended meanwhile
+                self._failed(error)
             return None
 
     def live_sites(self, limit: int) -> LiveSites | None:

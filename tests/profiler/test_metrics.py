@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import pytest
 
 import memlens
 from memlens._core.sampler_api import why_unavailable
-from memlens.errors import OptionError, ReadingError
+from memlens.allocations.profiler import AllocationProfiler
+from memlens.errors import OptionError, ReadingError, TracingError
 from memlens.process.limits import MemoryLimit
 from memlens.profiler import metrics as module
 from memlens.profiler.metrics import Headroom
@@ -142,3 +144,43 @@ def test_where_the_system_does_not_report_memory_the_rest_is_known(tmp_path, mon
 def test_the_number_of_sites_is_checked(tmp_path):
     with pytest.raises(OptionError):
         profiler_in(tmp_path).metrics(max_sites=-1)
+
+
+# -- profiles of intervals -------------------------------------------------------------------------
+
+
+def test_a_profiler_without_allocations_or_that_does_not_run_has_no_interval(planted, tmp_path):
+    with profiler_in(tmp_path, allocations=None) as profiler:
+        assert profiler.interval_profile() is None
+    assert profiler_in(tmp_path).interval_profile() is None
+
+
+def test_an_interval_by_tracemalloc_has_live_memory_only(planted, tmp_path):
+    with profiler_in(tmp_path, allocations="tracemalloc") as profiler:
+        kept = [bytes(1000) for _ in range(100)]
+        profile, start = profiler.interval_profile()
+        again, _ = profiler.interval_profile(start)
+    assert kept
+    assert profile.total.live_bytes > 100_000
+    assert profile.total.allocated_bytes is None
+    assert again.facts.started_at > profile.facts.started_at
+
+
+def test_tracemalloc_that_the_program_stopped_is_a_failure(planted, tmp_path):
+    with profiler_in(tmp_path, allocations="tracemalloc") as profiler:
+        tracemalloc.stop()
+        assert profiler.interval_profile() is None
+        assert profiler.health()["allocations"]["failures"] == 1
+
+
+def test_a_profiler_that_stops_meanwhile_is_no_failure(planted, tmp_path, monkeypatch):
+    def stop_meanwhile(self, since=None):
+        self.stop()
+        raise TracingError("stopped")
+
+    with profiler_in(tmp_path, allocations="tracemalloc") as profiler:
+        monkeypatch.setattr(AllocationProfiler, "interval_profile", stop_meanwhile)
+        # The profile that stop() takes for itself would be made by the same method.
+        monkeypatch.setattr(AllocationProfiler, "profile", lambda self: None)
+        assert profiler.interval_profile() is None
+        assert profiler.health()["allocations"]["failures"] == 0
