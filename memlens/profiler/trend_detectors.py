@@ -116,8 +116,7 @@ class TrendDetectors:
         steep = self._steep_alert
         if steep is not None:
             return steep.seconds_to_limit
-        grows = self._resident.verdict.interval_bytes_per_hour is not None
-        if limit_bytes is None or not grows or not self._is_leaking():
+        if limit_bytes is None or not self._is_leaking():
             return None
         left = time_to_limit(self._resident, limit_bytes, self._resident)
         return left[0] if left else None

@@ -70,16 +70,21 @@ def test_an_interval_of_a_profiler_that_does_not_run_is_refused():
 
 
 def test_in_a_forked_child_an_interval_begins_at_the_fork(tmp_path):
+    pid = start = None
     with AllocationProfiler(1) as profiler:
-        make(1000, 1000)
-        _, start = profiler.interval_profile()
-        pid = os.fork()
-        if pid == 0:
-            make(100, 1000)
-            profile, _ = profiler.interval_profile(start)
-            (tmp_path / "made").write_text(str(made(profile, "allocated_bytes")))
-            os._exit(0)
-        os.waitpid(pid, 0)
+        for number in (1000, 100):  # by one line, so that both have one call path
+            make(number, 1000)
+            if pid == 0:
+                try:
+                    profile, _ = profiler.interval_profile(start)
+                    (tmp_path / "made").write_text(str(made(profile, "allocated_bytes")))
+                finally:
+                    os._exit(0)
+            _, start = profiler.interval_profile()
+            pid = os.fork()
+            if pid:
+                os.waitpid(pid, 0)
+                break
     assert 100_000 < float((tmp_path / "made").read_text()) < 110_000
 
 
