@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from memlens._core.sampler_api import OwnWork
+from memlens._display import displayed
+from memlens._text import format_bytes
 from memlens.allocations.sampling.site_tables import LiveSites
 from memlens.errors import ReadingError
 from memlens.process.detector.alert import DetectorReport
@@ -36,6 +38,7 @@ class Headroom:
     source: str
 
 
+@displayed
 @dataclass(frozen=True, slots=True)
 class ProfilerMetrics:
     """The numbers of a profiler now. Sizes are in bytes, times in seconds; None is unknown.
@@ -63,6 +66,11 @@ class ProfilerMetrics:
     detectors: tuple[DetectorReport, ...]
     health: dict[str, Any]
     last_pause_seconds: float | None
+
+    def __repr__(self) -> str:
+        rss = "unknown" if self.reading is None else format_bytes(self.reading.rss_bytes)
+        states = ", ".join(f"{one.series} {one.verdict.state}" for one in self.detectors)
+        return f"<ProfilerMetrics: RSS {rss}, {states}>"
 
     @property
     def untracked_bytes(self) -> int | None:

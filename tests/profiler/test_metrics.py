@@ -51,6 +51,8 @@ def test_a_profiler_that_was_never_started_has_numbers(tmp_path):
     assert found.gc_pauses == 0
     assert found.last_pause_seconds is None
     assert {report.series for report in found.detectors} == {"rss", "blocks"}
+    assert repr(found).startswith("<ProfilerMetrics: RSS ")
+    assert "rss warming" in repr(found)
 
 
 def test_a_running_profiler_knows_its_sites_and_a_stopped_one_its_counters(planted, tmp_path):

@@ -54,6 +54,9 @@ class AllocatedSince:
     sums_begun: int
     sums: AllocatedSums
 
+    def __repr__(self) -> str:
+        return f"<AllocatedSince: {len(self.sums)} sites>"
+
 
 class Subscription:
     """One subscriber: what it asks of the sampler, and its view, None before it has joined."""
