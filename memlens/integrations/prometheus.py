@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ("MemlensCollector",)
 
 _FAILURES = "memlens_scrape_failures"
-_FAILURES_TEXT = "Scrapes in which memlens could not tell a number; the log says why."
+_FAILURES_TEXT = "Numbers that memlens could not tell in a scrape; the log says why."
 
 
 class MemlensCollector:

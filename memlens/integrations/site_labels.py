@@ -11,7 +11,6 @@ import re
 from memlens._fork import ForkSafeLock
 from memlens._frame import Frame
 from memlens._options import check_count
-from memlens.allocations.profile.rows import FEW_SAMPLES
 from memlens.allocations.sampling.site_tables import LiveSites
 
 __all__ = ("MAX_CHARACTERS", "OTHER", "SiteLabels")
@@ -28,8 +27,8 @@ class SiteLabels:
     """Gives the lines that allocated most a name each, and the sum of all others as ``other``.
 
     ``max_sites``: how many lines are named at once; ten times as many over the life of the process.
-    A line that comes later counts as ``other``. So does a line with fewer than five live samples,
-    whose estimate is not reliable.
+    A line that comes later counts as ``other``. So does a line whose estimate is not reliable: with
+    fewer than five samples, unless they are of large blocks.
     """
 
     def __init__(self, max_sites: int) -> None:
@@ -42,9 +41,7 @@ class SiteLabels:
         named: dict[str, float] = {}
         with self._lock:
             for site in sites.sites[: self.max_sites]:
-                if site.live_samples >= FEW_SAMPLES and self._may_name(
-                    label := label_of(site.frame)
-                ):
+                if site.is_reliable and self._may_name(label := label_of(site.frame)):
                     named[label] = named.get(label, 0.0) + site.live_bytes
         rest = max(0.0, sites.live_bytes - sum(named.values()))
         return [*named.items(), (OTHER, rest)]

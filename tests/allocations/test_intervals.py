@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from array import array
 
 import pytest
 
-from memlens._frame import NATIVE_FRAME
+from memlens._core.sampler_api import COLUMNS
+from memlens._frame import NATIVE_FRAME, Frame
 from memlens.allocations.profiler import AllocationProfiler
+from memlens.allocations.sampling.site_tables import live_sites
 from memlens.errors import TracingError
 from tests.sampler import need_sampler
 
@@ -113,10 +116,50 @@ def test_live_sites_are_bounded_and_their_sum_is_not():
     assert found.live_bytes > found.sites[0].live_bytes
 
 
-def test_native_code_without_a_python_frame_is_a_site():
-    from memlens.allocations.sampling.site_tables import _frame
+def planted(buckets):
+    """Tables of one location a bucket, each with (live bytes, their variance, samples)."""
+    count = len(buckets)
+    sizes, variances, samples = zip(*buckets, strict=True)
+    tables = {
+        "string_bytes": b"f/srv/app.py",
+        "string_offset": [0, 1, 12],
+        "location_function": [0] * count,
+        "location_file": [1] * count,
+        "location_line": range(1, count + 1),
+        "stack_offset": [0, 0, *range(1, count + 1)],  # stack 0 has no frame
+        "stack_location": range(count),
+        "bucket_stack": range(1, count + 1),
+        "live_bytes": sizes,
+        "live_bytes_variance": variances,
+        "live_samples": samples,
+        "allocated_bytes": [2.0 * size for size in sizes],
+    }
+    return {
+        name: column if isinstance(column, bytes) else array(COLUMNS[name], column).tobytes()
+        for name, column in tables.items()
+    }
 
-    assert _frame({}, -1) == NATIVE_FRAME
+
+def test_few_samples_are_reliable_only_where_their_error_is_small():
+    found = live_sites(planted([(900.0, 0.0, 1), (800.0, 170.0**2, 4), (700.0, 7e4, 5)]), 3)
+    assert [site.is_reliable for site in found.sites] == [True, False, True]
+    assert [site.frame for site in found.sites] == [
+        Frame("f", "/srv/app.py", line) for line in (1, 2, 3)
+    ]
+    assert (found.live_bytes, found.allocated_bytes) == (2400.0, 4800.0)
+
+
+def test_stacks_that_end_at_one_line_are_one_site():
+    tables = planted([(900.0, 0.0, 2), (50.0, 0.0, 3)])
+    tables["stack_location"] = array("I", [0, 0]).tobytes()
+    found = live_sites(tables, 3)
+    assert [(site.live_bytes, site.is_reliable) for site in found.sites] == [(950.0, True)]
+
+
+def test_native_code_without_a_python_frame_is_a_site():
+    tables = planted([(900.0, 0.0, 2)])
+    tables["bucket_stack"] = array("I", [0]).tobytes()
+    assert live_sites(tables, 3).sites[0].frame == NATIVE_FRAME
 
 
 def test_live_sites_of_a_profiler_that_does_not_run_or_traces_are_unknown():

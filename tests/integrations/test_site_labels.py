@@ -16,7 +16,7 @@ sites = st.builds(
     SiteBytes,
     st.builds(Frame, names | st.none(), names, st.integers(0, 1 << 20)),
     st.integers(0, 1 << 50).map(float),
-    st.integers(0, 20),
+    st.booleans(),
 )
 
 
@@ -24,8 +24,8 @@ def live(*found, more=0.0):
     return LiveSites(tuple(found), sum(site.live_bytes for site in found) + more, 0.0)
 
 
-def site(line, size=100.0, samples=9):
-    return SiteBytes(Frame("load", "/srv/shop/app.py", line), size, samples)
+def site(line, size=100.0, is_reliable=True):
+    return SiteBytes(Frame("load", "/srv/shop/app.py", line), size, is_reliable)
 
 
 @given(st.lists(st.lists(sites, max_size=8), max_size=6), st.integers(0, 4))
@@ -50,8 +50,8 @@ def test_a_line_is_named_by_function_folder_file_and_line():
     ]
 
 
-def test_a_line_with_few_samples_counts_as_other():
-    assert SiteLabels(2).rows(live(site(7, samples=4), site(8, samples=5))) == [
+def test_a_line_whose_estimate_is_not_reliable_counts_as_other():
+    assert SiteLabels(2).rows(live(site(7, is_reliable=False), site(8))) == [
         ("load (shop/app.py:8)", 100.0),
         (OTHER, 100.0),
     ]

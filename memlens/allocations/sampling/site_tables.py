@@ -6,11 +6,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from math import sqrt
 from typing import Any, NamedTuple
 
 from memlens._core.sampler_api import COLUMNS, DOMAINS
 from memlens._frame import NATIVE_FRAME, CallPath, Frame
-from memlens.allocations.profile.rows import AllocationRow, standard_error
+from memlens.allocations.profile.rows import FEW_SAMPLES, AllocationRow, standard_error
 
 __all__ = (
     "AllocatedSums",
@@ -24,6 +25,7 @@ __all__ = (
     "thread_names",
 )
 
+_SMALL_ERROR = 0.2  # a standard error relative to its estimate
 _REST = (0, 1)  # numbers of the buckets that receive the sums of evicted buckets
 
 
@@ -44,11 +46,15 @@ AllocatedSums = dict[int, Sums]
 
 
 class SiteBytes(NamedTuple):
-    """The live bytes of one line that allocated (an estimate), and the samples behind them."""
+    """The live bytes of one line that allocated: an estimate from samples.
+
+    ``is_reliable``: there are at least `FEW_SAMPLES` samples, or fewer of large blocks, so that the
+    standard error is small.
+    """
 
     frame: Frame
     live_bytes: float
-    live_samples: int
+    is_reliable: bool
 
 
 class LiveSites(NamedTuple):
@@ -162,22 +168,31 @@ def live_sites(tables: Mapping[str, bytes], limit: int) -> LiveSites:
     columns = _columns(tables)
     offsets, located = columns["stack_offset"].tolist(), columns["stack_location"].tolist()
     sums: dict[int, list[float]] = {}  # by location; -1 is native code without a Python frame
-    for stack, size, samples in zip(
+    for stack, size, variance, samples in zip(
         columns["bucket_stack"].tolist(),
         columns["live_bytes"].tolist(),
+        columns["live_bytes_variance"].tolist(),
         columns["live_samples"].tolist(),
         strict=True,
     ):
         if samples:
             begin = offsets[stack]
             place = located[begin] if begin < offsets[stack + 1] else -1
-            known = sums.setdefault(place, [0.0, 0])
+            known = sums.setdefault(place, [0.0, 0.0, 0])
             known[0] += size
-            known[1] += samples
+            known[1] += variance
+            known[2] += samples
     top = sorted(sums.items(), key=lambda item: -item[1][0])[:limit]
     return LiveSites(
-        tuple(SiteBytes(_frame(columns, place), size, int(n)) for place, (size, n) in top),
-        sum(size for size, _ in sums.values()),
+        tuple(
+            SiteBytes(
+                _frame(columns, place),
+                size,
+                samples >= FEW_SAMPLES or sqrt(variance) <= _SMALL_ERROR * size,
+            )
+            for place, (size, variance, samples) in top
+        ),
+        sum(size for size, _, _ in sums.values()),
         sum(columns["allocated_bytes"]),
     )
 
