@@ -12,7 +12,7 @@ from memlens.formats.otlp_profiles import SpanLink
 from memlens.integrations.http_post import Answer, HttpPoster, PostError, shown_url
 from memlens.integrations.profile_requests import Requests, TooLargeError
 
-__all__ = ("ProfileDelivery",)
+__all__ = ("DeliveryError", "ProfileDelivery")
 
 _RETRYABLE = (429, 502, 503, 504)
 _FIRST_BACKOFF_SECONDS = 1.0
@@ -106,10 +106,10 @@ class ProfileDelivery:
 
     def _note(self, problem: str) -> None:
         what = f"a profile was not accepted by {shown_url(self._requests.url)}"
-        self.failures.note(what, _NotSentError(problem), with_traceback=False)
+        self.failures.note(what, DeliveryError(problem), with_traceback=False)
 
 
-class _NotSentError(Exception):
+class DeliveryError(Exception):
     """Why a profile was not sent, for the log."""
 
 
