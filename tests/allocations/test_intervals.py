@@ -72,6 +72,7 @@ def test_an_interval_of_a_profiler_that_does_not_run_is_refused():
         AllocationProfiler(1).interval_profile()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # other threads run
 def test_in_a_forked_child_an_interval_begins_at_the_fork(tmp_path):
     pid = start = None
     with AllocationProfiler(1) as profiler:

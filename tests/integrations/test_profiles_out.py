@@ -227,6 +227,7 @@ def test_a_thread_that_cannot_be_started_is_a_failure_and_not_an_error(profiler,
     assert "can't start new thread" in sender.health()["last_error"]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # other threads run
 def test_a_forked_child_sends_profiles_of_its_own(receiver, profiler):
     with Driven(profiler, receiver.url, interval=60.0) as sender:
         assert sender.idle.wait(60)

@@ -138,6 +138,7 @@ def test_one_metric_that_fails_leaves_the_others(profiler, monkeypatch):
     assert found["memlens_running",] == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # other threads run
 def test_in_a_forked_child_the_numbers_are_its_own(profiler):
     registry = registry_of(profiler)
     reader, writer = os.pipe()
