@@ -19,7 +19,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens": [
         {"__main__"},
         {"cli", "integrations"},
-        {"demo", "watch"},
+        {"demo", "fleet", "watch"},
         {"profiler", "decorators", "files"},
         {"lifetimes", "stuck"},
         {"report", "formats"},
@@ -49,7 +49,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sampler"},
         {"sampling_thread", "history"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
-        {"limits", "held_memory"},
+        {"limits", "held_memory", "identity"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},

@@ -108,6 +108,9 @@ class Analysis:
         process, self._process = self._process, None
         if process is not None:
             process.returncode = 0  # not ours to wait for, or to warn about
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    _close_without_lock(stream)
 
     def _talk(self, process: subprocess.Popen[bytes], request: bytes) -> Answer:
         if self.is_stopped:
@@ -128,6 +131,15 @@ class Analysis:
             return _read(json.loads(output))
         except (ValueError, TypeError, KeyError):
             return Answer(None, _how_it_ended(process.returncode, errors))
+
+
+def _close_without_lock(stream: Any) -> None:
+    """Close a pipe of the parent: while it is open here, the analysis waits for more of the request.
+
+    `communicate` leaves nothing in the buffer, whose lock a thread of the parent may hold.
+    """
+    with suppress(OSError):
+        stream.raw.close()
 
 
 def _read(answer: Any) -> Answer:

@@ -23,6 +23,7 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.ending import WAITED_FACT
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.unexplained import MALLOC_FACT
+from memlens.process.identity import IDENTITY_FACT, identify
 from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
@@ -97,7 +98,9 @@ class SnapshotStore:
         """
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
-        facts: dict[str, Any] = {"memory": reading.to_dict()} if reading else {}
+        facts: dict[str, Any] = {IDENTITY_FACT: identify().to_dict()}
+        if reading is not None:
+            facts["memory"] = reading.to_dict()
         used = malloc_bytes()
         if used is not None:
             facts[MALLOC_FACT] = used
@@ -170,7 +173,14 @@ class SnapshotStore:
         """Write a report as text and as JSON; return the path of the JSON file."""
         path = self._new_path("leak", ".json")
         write_whole(_text_path(path), f"{report}\n".encode())
-        write_whole(path, json.dumps(report.to_dict()).encode())
+        reading = _read_memory()
+        values = {
+            **report.to_dict(),
+            "identity": identify().to_dict(),
+            "timestamp": time.time(),
+            "memory": reading.to_dict() if reading else None,
+        }
+        write_whole(path, json.dumps(values).encode())
         self._reports.append(path)
         self.written += 1
         self._delete_old_reports()
