@@ -116,8 +116,10 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch"},
-        {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
-        {"child_reports", "ending", "memory_reserve", "report_options", "working"},
+        {"exit_report", "follow_hook", "last_moment", "output", "script", "snapshot_requests"},
+        {"child_reports", "ending", "follow_children", "followed", "memory_reserve"}
+        | {"report_options", "working"},
+        {"run_profiler"},
     ],
     "memlens.watch": [
         {"app"},

@@ -20,7 +20,14 @@ from typing import Any, Self
 
 from memlens._display import displayed
 
-__all__ = ("IDENTITY_FACT", "RUN_VARIABLE", "ProcessIdentity", "identify", "is_started_as", "program_name")
+__all__ = (
+    "IDENTITY_FACT",
+    "RUN_VARIABLE",
+    "ProcessIdentity",
+    "identify",
+    "is_started_as",
+    "program_name",
+)
 
 IDENTITY_FACT = "identity"  # of snapshots
 RUN_VARIABLE = "MEMLENS_RUN_ID"  # of the environment: which run the process belongs to
@@ -39,6 +46,7 @@ _KINDS = {
 }
 _NAMED_BY = ("multiprocessing.process", "billiard.process")
 _MAIN_NAME = "MainProcess"
+_known = (0, "")  # a process, and the kind that its stack told
 
 
 @displayed
@@ -129,15 +137,28 @@ def program_name() -> str | None:
 
 
 def _kind(pid: int) -> str:
+    """Return the kind that the stack tells; at the end of a process, what it told before."""
+    global _known
+    found = _kind_by_stack(pid)
+    if found is not None:
+        _known = (pid, found)
+    elif _known[0] == pid:
+        found = _known[1]
+    if found is not None:
+        return found
+    if pid != _IMPORTED_IN:
+        return "fork"
+    return _FORK_SERVER if is_started_as("multiprocessing.forkserver") else "main"
+
+
+def _kind_by_stack(pid: int) -> str | None:
     for frame in _main_frames():
         kind = _KINDS.get((str(frame.f_globals.get("__name__")), frame.f_code.co_name))
         if kind == _FORK_SERVER and pid != _IMPORTED_IN:
             continue  # a child of the server, on its way to its own work
         if kind is not None:
             return kind
-    if pid != _IMPORTED_IN:
-        return "fork"
-    return _FORK_SERVER if is_started_as("multiprocessing.forkserver") else "main"
+    return None
 
 
 def is_started_as(module: str) -> bool:
