@@ -115,12 +115,13 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations", "convert", "html", "watch"},
+        {"demo", "run", "views", "allocations", "convert", "fleet", "html", "watch"},
         {"exit_report", "follow_hook", "last_moment", "output", "script", "snapshot_requests"},
         {"child_reports", "ending", "follow_children", "followed", "memory_reserve"}
         | {"report_options", "working"},
         {"run_profiler"},
     ],
+    "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
     "memlens.watch": [
         {"app"},
         {"screens", "model", "report_files"},
