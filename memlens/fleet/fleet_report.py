@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from memlens._display import displayed
@@ -107,8 +107,8 @@ class FleetReport:
         return f"Fleet: {text}."
 
     def _table(self, limit: int) -> str:
-        has_hosts = len({process.hostname for process in self.processes}) > 1
-        headers = ["pid", "process", "since", "RSS", "growth", "verdict"]
+        has_hosts = len({process.hostname for process in self.processes} - {""}) > 1
+        headers = ["pid", "process", "since", "RSS", "growth", "verdict (confidence)"]
         right = [True, False, False, True, True, False]
         rows = [_row(process) for process in self.processes[:limit]]
         if has_hosts:
@@ -116,7 +116,7 @@ class FleetReport:
             right.insert(1, False)
             for row, process in zip(rows, self.processes, strict=False):
                 row.insert(1, process.hostname)
-        table = columns(headers, rows, right=right, optional=("since", "RSS"), min_last=12)
+        table = columns(headers, rows, right=right, optional=("since", "RSS"), min_last=20)
         hidden = len(self.processes) - limit
         return f"{table}\n... and {format_count(hidden)} more" if hidden > 0 else table
 
@@ -136,7 +136,7 @@ def _processes(count: int) -> str:
 def _row(process: FleetProcess) -> list[str]:
     verdict = process.verdict
     if process.is_known:
-        verdict += f", confidence {process.confidence}"
+        verdict += f" ({process.confidence})"
     elif process.note:
         verdict += f": {process.note}"
     return [
@@ -203,8 +203,6 @@ def _newest_report(
     files: ProcessFiles, facts: Sequence[SnapshotFacts], skipped: list[SkippedFile]
 ) -> FleetProcess | None:
     """Return what the newest report says that can be read, completed by the facts of snapshots."""
-    from dataclasses import replace
-
     for file in reversed(files.reports):
         try:
             process = read_report(file, files.folder)
@@ -235,7 +233,8 @@ def _analysed(
     for number, (files, facts) in enumerate(waiting[:max_analysed]):
         reached(number / len(waiting))
         done.append(analysed(files, facts, analysis, skipped, ignore))
-    beyond = f"only {max_analysed} processes are analysed, see --max-analysed"
+    plural = " is" if max_analysed == 1 else "es are"
+    beyond = f"only {max_analysed} process{plural} analysed, see --max-analysed"
     return done + [unknown(files, facts, beyond) for files, facts in waiting[max_analysed:]]
 
 

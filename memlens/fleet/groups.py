@@ -119,7 +119,7 @@ def _group(members: Sequence[tuple[FleetProcess, FleetSuspect]], of_count: int) 
         fingerprint=largest.fingerprint,
         suspect=largest,
         pids=tuple(process.pid for process, _ in ranked),
-        labels=tuple(process.label if process.identity else "" for process, _ in ranked),
+        labels=tuple(process.label for process, _ in ranked),
         of_count=of_count,
         growth_bytes=sum(growth for _, growth in by_process.values()),
         since=min(suspect.since for _, suspect in members),

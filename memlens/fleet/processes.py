@@ -95,12 +95,12 @@ class FleetProcess:
     note: str = ""
 
     def __repr__(self) -> str:
-        return f"<FleetProcess {self.pid} ({self.label}): {self.verdict}>"
+        return f"<FleetProcess {self.pid}: {self.verdict}>"
 
     @property
     def label(self) -> str:
-        """The kind and name of the process; ``unknown`` for files of an older memlens."""
-        return "unknown" if self.identity is None else self.identity.label
+        """The name of the process, or else its kind; empty for files of an older memlens."""
+        return "" if self.identity is None else self.identity.name or self.identity.kind
 
     @property
     def hostname(self) -> str:

@@ -118,12 +118,10 @@ class Analysis:
         try:
             output, errors = process.communicate(request, self._max_seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            _end(process)
             return Answer(None, f"it took longer than {self._max_seconds:g} seconds")
         except BaseException:
-            process.kill()
-            process.communicate()
+            _end(process)
             raise
         if self.is_stopped:
             return Answer(None, _STOPPED)
@@ -131,6 +129,15 @@ class Analysis:
             return _read(json.loads(output))
         except (ValueError, TypeError, KeyError):
             return Answer(None, _how_it_ended(process.returncode, errors))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and wait for its end; what it has not read of the request is dropped."""
+    process.kill()
+    process.communicate()
+    if process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
 
 
 def _close_without_lock(stream: Any) -> None:

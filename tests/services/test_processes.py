@@ -1,0 +1,126 @@
+"""Many processes on one host: real servers with workers, and what `memlens fleet` says of them."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from memlens.fleet import read_fleet
+from tests.services.service import CeleryService, HttpService
+
+pytestmark = pytest.mark.services
+
+SECONDS = 10.0
+GUNICORN = ("gunicorn", "-b", "127.0.0.1:{port}", "-w", "4")
+UVICORN = ("uvicorn", "fleet_app:asgi", "--port", "{port}", "--log-level", "warning")
+# name: (command, when the profiler starts, kind of the workers, how many, further processes)
+SERVERS = {
+    "gunicorn, sync, at import": (
+        (*GUNICORN, "fleet_app:application"), "import", "gunicorn worker", 4, 0,
+    ),
+    "gunicorn, sync, preloaded": (
+        (*GUNICORN, "--preload", "fleet_app:application"), "import", "gunicorn worker", 4, 1,
+    ),
+    "gunicorn, sync, post_fork": (
+        (*GUNICORN, "-c", "gunicorn_watch.py", "fleet_app:application"),
+        "post_fork", "gunicorn worker", 4, 0,
+    ),
+    "gunicorn, gthread, post_fork, preloaded": (
+        (*GUNICORN, "-k", "gthread", "--threads", "4", "--preload", "-c", "gunicorn_watch.py",
+         "fleet_app:application"),
+        "post_fork", "gunicorn worker", 4, 0,
+    ),
+    "gunicorn, uvicorn worker, at import": (
+        (*GUNICORN, "-k", "uvicorn.workers.UvicornWorker", "fleet_app:asgi"),
+        "import", "gunicorn worker", 4, 0,
+    ),
+    "uvicorn --workers": ((*UVICORN, "--workers", "4"), "import", "uvicorn worker", 4, 0),
+}  # fmt: skip
+
+
+def drive(service, answers):
+    """Request both routes from several clients at once, so that each worker gets some."""
+    end = time.monotonic() + SECONDS
+
+    def client(first):
+        for number in range(first, 1_000_000, 8):
+            if time.monotonic() > end:
+                return
+            answers.append(service.get(f"every/{number}"))
+            service.get(f"one/{number}")
+            time.sleep(0.05)  # the pace of the load
+
+    clients = [threading.Thread(target=client, args=(first,)) for first in range(8)]
+    for one in clients:
+        one.start()
+    for one in clients:
+        one.join()
+
+
+def fleet_after_load(name, folder, is_healthy, monkeypatch):
+    command, start, *_ = SERVERS[name]
+    monkeypatch.setenv("START", start)
+    answers = []
+    with HttpService(command, folder, is_healthy) as service:
+        service.wait()
+        drive(service, answers)
+    report = read_fleet([folder / "profiles"])
+    assert report.skipped == () or all("half written" in one.reason for one in report.skipped)
+    return report, Counter(answers)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_leaks_of_workers_are_grouped_with_their_counts(name, tmp_path, monkeypatch):
+    report, answers = fleet_after_load(name, tmp_path, False, monkeypatch)
+    _, _, kind, worker_count, further = SERVERS[name]
+    assert len(answers) == worker_count, "not all workers got requests"
+    kinds = Counter(process.identity.kind for process in report.processes)
+    assert kinds[kind] == worker_count
+    assert len(report.processes) == worker_count + further, report.text(all_processes=True)
+    found = {group.suspect.holder: group for group in report.groups}
+    assert set(found) == {"fleet_app.every_worker", "fleet_app.one_worker"}, str(report)
+    every, one = found["fleet_app.every_worker"], found["fleet_app.one_worker"]
+    assert set(every.pids) == set(answers), str(report)
+    assert one.pids == (int((tmp_path / "claim").read_text()),)
+    assert every.of_count == one.of_count == worker_count + further
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_healthy_workers_are_not_accused(name, tmp_path, monkeypatch):
+    report, _ = fleet_after_load(name, tmp_path, True, monkeypatch)
+    count = len(report.processes)
+    assert report.groups == ()
+    assert str(report).splitlines()[0] == f"Fleet: no leak in {count} processes."
+    shown = subprocess.run(
+        [sys.executable, "-m", "memlens", "fleet", str(tmp_path / "profiles")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.startswith(f"Fleet: no leak in {count} processes.\n")
+
+
+CELERY = ("celery", "-A", "celery_app", "worker", "-c", "2", "-P", "prefork", "-l", "INFO")
+CELERY = (*CELERY, "--without-gossip", "--without-mingle", "--without-heartbeat")
+
+
+def test_workers_of_celery_have_reports_of_their_own(tmp_path):
+    with CeleryService(CELERY, tmp_path, is_healthy=False) as service:
+        service.wait()
+        start, number = time.monotonic(), 0
+        while (passed := time.monotonic() - start) < SECONDS:
+            if number < passed * 80:
+                service.request("work", number)
+                number += 1
+            else:
+                time.sleep(0.002)  # the pace of the load
+        service.report()
+    report = read_fleet([tmp_path / "profiles"], reports=False)
+    names = [process.identity.name for process in report.processes]
+    assert sorted(names) == ["ForkPoolWorker-1", "ForkPoolWorker-2"]
+    assert {process.identity.kind for process in report.processes} == {"celery worker"}
+    assert [group.suspect.holder for group in report.groups] == ["celery_app.processed"]
+    assert report.groups[0].process_count == 2
