@@ -42,6 +42,7 @@ _KINDS = {
     ("uvicorn._subprocess", "subprocess_started"): "uvicorn worker",
     ("billiard.process", "_bootstrap"): "celery worker",
     ("multiprocessing.process", "_bootstrap"): "multiprocessing",
+    ("multiprocessing.forkserver", "_serve_one"): "multiprocessing",
     ("multiprocessing.forkserver", "main"): _FORK_SERVER,
 }
 _NAMED_BY = ("multiprocessing.process", "billiard.process")
@@ -148,7 +149,8 @@ def _kind(pid: int) -> str:
         return found
     if pid != _IMPORTED_IN:
         return "fork"
-    return _FORK_SERVER if is_started_as("multiprocessing.forkserver") else "main"
+    is_server = is_started_as("multiprocessing.forkserver") and _name() is None
+    return _FORK_SERVER if is_server else "main"
 
 
 def _kind_by_stack(pid: int) -> str | None:

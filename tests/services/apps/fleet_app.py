@@ -9,6 +9,7 @@ import os
 
 import watching
 
+watching.KEPT = 5  # of a quarter of the requests: it is soon full
 every_worker = {}
 one_worker = []
 
