@@ -28,6 +28,7 @@ def run(tmp_path, body, *words):
     done = subprocess.run(
         [sys.executable, str(path), *words],
         env=ENVIRONMENT,
+        cwd=tmp_path,  # where the server of forkserver finds modules
         capture_output=True,
         text=True,
         timeout=120,

@@ -54,6 +54,7 @@ def run(tmp_path, body, *words):
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path / "out"), *words],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=tmp_path,  # where the server of forkserver finds modules
         capture_output=True,
         text=True,
         timeout=200,
