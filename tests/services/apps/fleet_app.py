@@ -33,7 +33,7 @@ def answer(path):
     """Return the process id of the worker, after what the route keeps."""
     _, kind, number = path.split("/")
     if kind == "every":
-        watching.store(every_worker, f"key {number}", int(number))
+        watching.store(every_worker, number, number)
     elif claims():
         watching.keep(one_worker, int(number))
     return json.dumps(os.getpid()).encode()
