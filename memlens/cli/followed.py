@@ -62,7 +62,7 @@ class _End:
     def take(self) -> None:
         if self._taken_in != os.getpid() and os.path.isdir(self._profiler.output_dir):
             self._taken_in = os.getpid()
-            self._profiler.stop(last_snapshot="exit")
+            self._profiler.end()
 
     def take_at_end_of_worker(self) -> None:
         util.Finalize(None, self.take, exitpriority=_LAST)

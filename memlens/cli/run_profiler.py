@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from memlens.errors import OutputError
+from memlens.errors import MemlensError, OutputError
 from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import SnapshotRecord
 
@@ -54,6 +54,13 @@ class RunProfiler(MemoryProfiler):
             self.stop()
             raise OutputError("the command run has ended, and its folder is gone")
         return super().take_snapshot(reason)
+
+    def end(self) -> None:
+        """Take the last snapshot at the end of a child, and stop; a failure is logged."""
+        try:
+            self.stop(last_snapshot="exit")
+        except (MemlensError, MemoryError) as error:
+            self._note_failure(error)
 
     def _note_failure(self, error: BaseException) -> None:
         """Count a failure, but say nothing in a child that has outlived the run."""

@@ -15,11 +15,13 @@ from memlens.errors import OptionError, SnapshotFileError
 from memlens.fleet.processes import FleetProcess, FleetSuspect
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.process.identity import IDENTITY_FACT, ProcessIdentity
-from memlens.profiler.file_owner import OwnedFile, list_files
+from memlens.profiler.file_owner import OwnedFile, is_running, list_files
 
 __all__ = ("ProcessFiles", "SkippedFile", "files_of", "read_report", "read_snapshots")
 
-_PARTIAL = re.compile(r"(?:heap|leak)-.*\.part", re.DOTALL)
+_PARTIAL = re.compile(
+    r"(?:heap|leak)-.*-(?P<pid>\d+)-(?P<token>[0-9a-f]+)(?:-\d+)?\.\w+\.\d+-[0-9a-f]{16}\.part"
+)
 _MAX_REPORT_BYTES = 64 << 20
 
 
@@ -44,12 +46,16 @@ class ProcessFiles:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFacts:
-    """What the facts of a snapshot tell of its process; sizes in bytes, None if not recorded."""
+    """What the facts of a snapshot tell of its process; sizes in bytes, None if not recorded.
+
+    ``process`` differs between two programs that one process has executed.
+    """
 
     path: str
     timestamp: float
     rss_bytes: int | None
     identity: ProcessIdentity | None
+    process: Any = None
 
 
 def files_of(folders: Iterable[str]) -> tuple[list[ProcessFiles], list[SkippedFile]]:
@@ -74,7 +80,8 @@ def files_of(folders: Iterable[str]) -> tuple[list[ProcessFiles], list[SkippedFi
         skipped += [
             SkippedFile(os.path.join(folder, name), "half written")
             for name in sorted(os.listdir(folder))
-            if _PARTIAL.fullmatch(name)
+            if (partial := _PARTIAL.fullmatch(name))
+            and not is_running((int(partial["pid"]), partial["token"]))  # else it will be whole
         ]
     return found, skipped
 
@@ -82,7 +89,10 @@ def files_of(folders: Iterable[str]) -> tuple[list[ProcessFiles], list[SkippedFi
 def read_snapshots(
     paths: Iterable[str], skipped: list[SkippedFile], pid: int
 ) -> list[SnapshotFacts]:
-    """Return the facts of the snapshots of one process, oldest first; add others to ``skipped``."""
+    """Return the facts of the snapshots of one process, oldest first; add others to ``skipped``.
+
+    Of a process that has executed another Python, those since then.
+    """
     found = []
     for path in paths:
         try:
@@ -100,9 +110,11 @@ def read_snapshots(
                 snapshot.timestamp,
                 _integer(memory, "rss_bytes"),
                 ProcessIdentity.from_facts(snapshot.facts.get(IDENTITY_FACT)),
+                snapshot.facts.get("process"),
             )
         )
-    return sorted(found, key=lambda one: one.timestamp)
+    found.sort(key=lambda one: one.timestamp)
+    return [one for one in found if one.process == found[-1].process]
 
 
 def read_report(file: OwnedFile, folder: str) -> FleetProcess:

@@ -25,6 +25,7 @@ __all__ = (
     "RUN_VARIABLE",
     "ProcessIdentity",
     "identify",
+    "is_fork_server",
     "is_started_as",
     "program_name",
 )
@@ -83,11 +84,6 @@ class ProcessIdentity:
         """The kind and the name: ``multiprocessing SpawnPoolWorker-1``."""
         return f"{self.kind} {self.name}" if self.name else self.kind
 
-    @property
-    def is_fork_server(self) -> bool:
-        """Whether this is the server that forks the processes of multiprocessing."""
-        return self.kind == _FORK_SERVER
-
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
         return asdict(self)
@@ -123,6 +119,14 @@ def identify() -> ProcessIdentity:
         started_at=_started_at(pid),
         run_id=os.environ.get(RUN_VARIABLE),
     )
+
+
+def is_fork_server() -> bool:
+    """Tell whether this process is the server that forks processes of multiprocessing.
+
+    Called in forked children, where an import could wait for a thread that does not exist there.
+    """
+    return _kind(os.getpid()) == _FORK_SERVER
 
 
 def program_name() -> str | None:
@@ -194,9 +198,8 @@ def _name() -> str | None:
 
 
 def _hostname() -> str:
-    import socket
-
-    return socket.gethostname()
+    """Return the name of the machine or container, without an import: see `is_fork_server`."""
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
 
 
 @lru_cache(maxsize=1)

@@ -29,7 +29,7 @@ from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
-from memlens.process.identity import identify, program_name
+from memlens.process.identity import identify, is_fork_server, program_name
 from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
@@ -171,7 +171,7 @@ class MemoryProfiler:
     def _reset(self) -> None:
         """Set the initial state: in the constructor and in a forked child."""
         # The server of multiprocessing reaps every child, and warns of those that capture a heap.
-        self._only_forks = identify().is_fork_server
+        self._only_forks = is_fork_server()
         self._worker = Worker(self._note_failure)
         self._store.forget()
         self._detectors.reset()

@@ -31,24 +31,26 @@ def identity(pid, **fields):
     return {**values, **fields}
 
 
-def snapshots_of(plant, pid, count=4, **fields):
+def snapshots_of(plant, pid, count=4, first=1, process=None, **fields):
     """The snapshots of one process, an hour apart."""
-    for number in range(1, count + 1):
+    for number in range(first, first + count):
         p = Planter()
         plant(p, number)
         yield p.snapshot(
             timestamp=3600.0 * number,
             pid=pid,
-            process=f"process {pid}",
+            process=process or f"process {pid}",
             identity=identity(pid, **fields),
             memory={"rss_bytes": (100 + (number if plant is leaking else 4)) << 20},
         )
 
 
-def leave_snapshots(folder, plant, pid, count=4, **fields):
+def leave_snapshots(folder, plant, pid, count=4, first=1, **fields):
     """Write the snapshots of one process to a folder; return their paths."""
     paths = []
-    for number, snapshot in enumerate(snapshots_of(plant, pid, count, **fields), start=1):
+    for number, snapshot in enumerate(
+        snapshots_of(plant, pid, count, first, **fields), start=first
+    ):
         path = folder / f"heap-periodic-{STAMP.format(number)}-{pid}-abc.memlens"
         snapshot.save(str(path))
         paths.append(path)

@@ -1,6 +1,7 @@
 """`memlens fleet` over folders of planted snapshots and reports."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ import memlens
 from memlens.cli.main import main
 from memlens.errors import OptionError, SnapshotFileError
 from memlens.fleet import fleet_report, read_fleet
+from memlens.profiler.file_owner import owner_suffix
 from tests.fleet.folders import STAMP, healthy, leaking, leave_report, leave_snapshots
 
 
@@ -96,6 +98,21 @@ def test_damaged_and_half_written_files_are_named_and_skipped(tmp_path):
     assert {one.reason for one in report.skipped if one.path.endswith(".part")} == {"half written"}
     assert all(one.reason and str(tmp_path) not in one.reason for one in report.skipped)
     assert "Skipped:" in str(report)
+
+
+def test_file_that_a_running_process_is_writing_is_not_named(tmp_path):
+    leave_snapshots(tmp_path, healthy, 11)
+    name = f"heap-exit-{STAMP.format(9)}-{owner_suffix()}.memlens.{os.getpid()}-{'0' * 16}.part"
+    (tmp_path / name).touch()
+    assert str(read_fleet([tmp_path])) == "Fleet: no leak in 1 process."
+
+
+def test_snapshots_before_a_process_executed_another_python_are_left_out(tmp_path):
+    before, *_ = leave_snapshots(tmp_path, healthy, 11, count=3, process="before")
+    leave_snapshots(tmp_path, leaking, 11, first=2)
+    assert before.exists()
+    (process,) = read_fleet([tmp_path]).processes
+    assert (process.verdict, process.snapshot_count, process.since) == ("leak", 4, 7200.0)
 
 
 def test_snapshot_under_the_name_of_another_process_is_skipped(tmp_path):

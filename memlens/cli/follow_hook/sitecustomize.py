@@ -9,6 +9,8 @@ to the folder of the run, not to the streams of the program.
 import os
 import sys
 
+__all__ = ()
+
 if __name__ == "sitecustomize":  # not for tools that import all modules of memlens
     _folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [_one for _one in sys.path if os.path.abspath(_one) != _folder]
