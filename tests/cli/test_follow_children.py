@@ -209,6 +209,7 @@ def test_another_python_is_not_followed_and_the_report_says_so(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@forks
 def test_child_that_outlives_the_run_creates_no_folder(tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()

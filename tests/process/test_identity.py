@@ -100,9 +100,9 @@ def test_forked_child_is_not_the_main_process(tmp_path):
     body = """
         import memlens.process.identity
         child = os.fork()
-        tell()
         if child:
             os.waitpid(child, 0)
+        tell()
     """
     assert sorted(told["kind"] for told in run(tmp_path, body)) == ["fork", "main"]
 
