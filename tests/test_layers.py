@@ -49,7 +49,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sampler"},
         {"sampling_thread", "history"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
-        {"limits", "held_memory"},
+        {"limits", "held_memory", "resident_peak"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
@@ -112,7 +112,17 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"answering", "open_alerts", "plain_values", "steep_rise"},
     ],
-    "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
+    "memlens.integrations": [
+        {"ipython", "pytest"},
+        {"cell_memory", "cells", "notebook_memory", "pytest_plugin"},
+    ],
+    "memlens.integrations.pytest_plugin": [
+        {"summary"},
+        {"marked_tests"},
+        {"rounds", "peak", "repeated_test", "options"},
+        {"left_objects"},
+        {"markers", "tools_of_tests"},
+    ],
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch"},
