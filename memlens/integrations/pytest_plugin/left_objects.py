@@ -31,7 +31,7 @@ class LeftObjects(NamedTuple):
     """
 
     type_name: str
-    count: int
+    object_count: int
     limit: int
     held_by: str
     allocated_at: str
@@ -57,14 +57,14 @@ def excess_objects(growth: Growth, calls: Sequence[int], limits: ObjectLimits) -
 
 def objects_text(excess: Sequence[LeftObjects], limits: ObjectLimits) -> str:
     """Say which objects each call of a test leaves behind, what holds them, and who made them."""
-    count = sum(one.count for one in excess)
+    count = sum(one.object_count for one in excess)
     head = f"each call leaves {_objects(count)} behind"
     if limits.total is not None:
         head += f", the limit is {format_count(limits.total)}"
     lines = [head]
     for one in excess[:_MAX_SHOWN]:
         limit = "" if limits.total is not None else f", the limit is {format_count(one.limit)}"
-        lines.append(f"  {one.type_name}: {format_count(one.count)} a call{limit}")
+        lines.append(f"  {one.type_name}: {format_count(one.object_count)} a call{limit}")
         for label, text in (("held by", one.held_by), ("allocated at", one.allocated_at)):
             if text:
                 lines.append(labelled(label, text, label_width=14, indent="    "))

@@ -20,7 +20,8 @@ def baseline_of(config: pytest.Config) -> Baseline | None:
     try:
         return Baseline.load(_absolute(config, name))
     except MemlensError as error:
-        raise pytest.UsageError(f"--memlens-baseline: {error}") from None
+        text = str(error).replace("--save-baseline", "--memlens-save-baseline")
+        raise pytest.UsageError(f"--memlens-baseline: {text}") from None
 
 
 def saves_baseline(config: pytest.Config) -> bool:

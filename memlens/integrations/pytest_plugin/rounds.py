@@ -50,7 +50,8 @@ class RoundSnapshots:
 
     def take(self) -> None:
         """Take the next snapshot. After the first one allocations are sampled."""
-        snapshot = take_heap_snapshot(collect=True, reason="test")
+        # Inline: the test waits anyway, and nothing forks beside its threads.
+        snapshot = take_heap_snapshot(mode="inline", collect=True, reason="test")
         snapshot.facts["timestamp"] = float(len(self._snapshots))
         self._snapshots.append(snapshot)
         if len(self._snapshots) == 1:

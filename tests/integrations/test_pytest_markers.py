@@ -1,0 +1,416 @@
+"""The markers of memlens's plugin for pytest: their arguments, and what they check."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from memlens._core import IMPLEMENTATION
+from memlens._core.sampler_api import why_unavailable
+from memlens.errors import OptionError, ReadingError
+from memlens.integrations.pytest_plugin.markers import LeakCheck, checks_of, parse_size
+from memlens.process.resident_peak import ResidentPeak
+from tests.integrations.inner_runs import run  # noqa: F401 - a fixture
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.small_process
+has_sampler = why_unavailable() is None
+
+LEAKS = """
+import pytest
+KEPT, BY_NAME = [], {}
+
+class Session:
+    kept = []
+    def __init__(self):
+        self.values = [1]
+
+def remember(name, _seen=set()):
+    _seen.add(name)
+
+class TestClass:
+    @pytest.mark.no_leaks
+    def test_method(self):
+        Session.kept.append(Session())
+"""
+LEAKY = {
+    "list": "KEPT.append(Session())",
+    "dict": "BY_NAME[len(BY_NAME)] = Session()",
+    "default": "remember(object())",
+    "numbers": "KEPT.append(1)",
+    "big": "KEPT.append(bytes(200_000))",
+}
+HEALTHY = """
+import functools, gc, logging, re, sys, warnings, weakref
+from collections import deque
+import pytest
+
+RECENT, WEAK, CONSTANT = deque(maxlen=4), weakref.WeakSet(), {}
+
+class Session:
+    pass
+
+@functools.lru_cache(maxsize=None)
+def cached(key):
+    return [key]
+
+@functools.lru_cache(maxsize=64)
+def bounded(key):
+    return [key]
+
+@pytest.fixture
+def own():
+    return []
+
+class TestClass:
+    def setup_method(self):
+        self.values = []
+
+    @pytest.mark.no_leaks
+    def test_method(self):
+        assert self.values == [] and not hasattr(self, "was_here")
+        self.was_here = True
+        self.values.append(Session())
+
+@pytest.mark.no_leaks
+@pytest.mark.filterwarnings("default")
+def test_records(tmp_path, caplog, capsys, record_property, monkeypatch, own):
+    (tmp_path / "new").mkdir()
+    logging.getLogger("app").warning("%s", Session())
+    print("shown" * 100)
+    record_property("name", "x" * 100)
+    warnings.warn("old", UserWarning)
+    monkeypatch.setenv("NAME", "value")
+    own.append(Session())
+    assert len(own) == len(caplog.records) == 1
+    assert capsys.readouterr().out == "shown" * 100 + "\\n"
+
+@pytest.mark.no_leaks
+def test_caches():
+    for key in range(50):
+        cached(key)
+        sys.intern(f"name {key}")
+        re.compile(f"pattern {key}")
+        CONSTANT[key] = Session()
+    for _ in range(10):
+        bounded(object())
+    session = Session()
+    session.cycle = session
+    WEAK.add(session)
+    RECENT.append(Session())
+
+    import colorsys, fractions, json.tool
+    fractions.Fraction(1, 3)
+"""
+
+
+class Markers:
+    """Makes marks of any name, which pytest would have to know."""
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: SimpleNamespace(name=name, args=args, kwargs=kwargs)
+
+
+def leaking_tests(names):
+    marker = "@pytest.mark.no_leaks\n"
+    return LEAKS + "".join(f"{marker}def test_{name}():\n    {LEAKY[name]}\n" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("24 MiB", 24 << 20), ("1.5 GB", 1_500_000_000), ("500kB", 500_000), (" 7 B ", 7), (12, 12)],
+)
+def test_sizes_are_parsed(text, size):
+    assert parse_size("limit", text) == size
+
+
+@pytest.mark.parametrize("wrong", ["", "24", "MiB", "-1 MiB", "24 MIB", "1e3 B", -1, 1.5, None, True])
+def test_wrong_sizes_are_refused(wrong):
+    with pytest.raises(OptionError, match="limit must be"):
+        parse_size("limit", wrong)
+
+
+@pytest.mark.parametrize(("rounds", "calls"), [(20, (5, 5, 5, 5)), (9, (3, 3, 3)), (14, (3, 3, 3, 5))])
+def test_rounds_are_divided_among_the_snapshots(rounds, calls):
+    assert LeakCheck(rounds, 5, ()).intervals == calls
+
+
+@pytest.mark.parametrize(
+    ("marker", "text"),
+    [
+        ("limit_memory()", "missing 1 required positional argument: 'limit'"),
+        ("limit_memory('24 MiB', native=True)", "unexpected keyword argument 'native'"),
+        ("limit_memory('24 MiB', measure='all')", "measure must be one of 'python', 'resident'"),
+        ("limit_memory('lots')", "limit must be a size"),
+        ("no_leaks(rounds=3)", "rounds must be a whole number, 9 or more; got 3"),
+        ("no_leaks(warmup=0)", "warmup must be a whole number, 1 or more; got 0"),
+        ("no_leaks(ignore='leak')", "ignore must be a sequence of strings"),
+        ("no_leaks(ignore=['('])", "ignore must be regular expressions"),
+        ("no_leaks(5)", "takes 0 positional arguments but 1 was given"),
+        ("limit_leaked_objects()", "missing 1 required positional argument: 'limit'"),
+        ("limit_leaked_objects({})", "limit must name a type"),
+        ("limit_leaked_objects({1: 1})", "limit must be by type, a class or its name; got 1"),
+        ("limit_leaked_objects({'Session': -1})", "limit must be a whole number, 0 or more; got -1"),
+    ],
+)
+def test_wrong_arguments_name_the_test_and_the_marker(marker, text):
+    mark = eval(f"Markers().{marker}")
+
+    class Item:
+        nodeid = "test_it.py::test_one"
+
+        def get_closest_marker(self, name):
+            return mark if name == mark.name else None
+
+    with pytest.raises(OptionError) as caught:
+        checks_of(Item())
+    assert str(caught.value).startswith(f"test_it.py::test_one: @pytest.mark.{mark.name}: ")
+    assert text in str(caught.value)
+
+
+def test_a_wrong_marker_is_an_error_of_its_test(run):
+    inner = run("""
+        import pytest
+        @pytest.mark.limit_memory("lots")
+        def test_wrong(): pass
+        def test_other(): pass
+    """)
+    assert inner.outcome("test_wrong") == "error"
+    assert inner.text("test_wrong", "setup").startswith("test_it.py::test_wrong: @pytest.mark.limit_m")
+    assert inner.outcome("test_other") == "passed"
+
+
+def test_a_test_above_its_limit_fails_with_the_line(run):
+    inner = run("""
+        import pytest
+        def allocate(size):
+            return bytearray(size)
+        @pytest.mark.limit_memory("2 MiB")
+        def test_above():
+            allocate(3_000_000)
+        @pytest.mark.limit_memory("4 MiB")
+        def test_below():
+            allocate(3_000_000)
+        @pytest.mark.limit_memory("2 MiB")
+        def test_several_small_blocks():
+            for _ in range(10):
+                allocate(1_000_000)
+        @pytest.mark.limit_memory("2 MiB")
+        class TestClass:
+            @pytest.mark.parametrize("size", [1_000_000, 3_000_000])
+            def test_method(self, size):
+                allocate(size)
+            @pytest.mark.limit_memory("4 MiB")
+            def test_closest_marker(self):
+                allocate(3_000_000)
+    """)
+    text = inner.text("test_above")
+    assert text.startswith("Python memory rose by 2.86 MiB, the limit is 2.00 MiB")
+    assert ("allocate (" in text) is has_sampler
+    assert ("test_it.py:3)" in text) is has_sampler
+    assert inner.outcome("test_below") == inner.outcome("test_several_small_blocks") == "passed"
+    assert inner.outcome("TestClass::test_method[1000000]") == "passed"
+    assert inner.outcome("TestClass::test_method[3000000]") == "failed"
+    assert inner.outcome("TestClass::test_closest_marker") == "passed"
+    assert 3_000_000 < inner.values("test_below")["peak_bytes"] < 3_000_000 + 100_000
+
+
+def test_a_limit_leaves_other_outcomes_alone(run):
+    inner = run("""
+        import tracemalloc, unittest
+        import pytest
+        pytestmark = pytest.mark.limit_memory("1 MiB")
+        def test_own_failure():
+            block = bytearray(3_000_000)
+            assert len(block) == 1
+        def test_skipped():
+            pytest.skip("not here")
+        @pytest.mark.xfail(strict=True)
+        def test_expected():
+            bytearray(3_000_000)
+        def test_stops_tracing():
+            tracemalloc.stop()
+        class Case(unittest.TestCase):
+            def test_above(self):
+                bytearray(3_000_000)
+            def test_fails(self):
+                self.assertEqual(len(bytearray(3_000_000)), 1)
+    """)
+    assert "assert 3000000 == 1" in inner.text("test_own_failure")
+    assert "limit is" not in inner.text("test_own_failure")
+    assert inner.values("test_own_failure")["peak_bytes"] > 3_000_000
+    assert inner.outcome("test_skipped") == inner.outcome("test_expected") == "skipped"
+    assert inner.outcome("test_stops_tracing") == "passed"
+    assert not inner.values("test_stops_tracing")["is_complete"]
+    assert "the limit is 1.00 MiB" in inner.text("Case::test_above")
+    assert "limit is" not in inner.text("Case::test_fails")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux tells the peak")
+def test_resident_memory_counts_what_python_does_not_allocate(run):
+    inner = run("""
+        import mmap
+        import pytest
+        def native():
+            with mmap.mmap(-1, 40_000_000) as block:
+                block.write(b"x" * 40_000_000)
+        @pytest.mark.limit_memory("60 MiB", measure="resident")
+        def test_resident(): native()
+        @pytest.mark.limit_memory("60 MiB")
+        def test_python(): native()
+    """)
+    assert "resident memory rose by" in inner.text("test_resident")
+    assert inner.outcome("test_python") == "passed"
+
+
+def test_where_the_peak_cannot_be_reset_the_error_says_what_is_needed(monkeypatch):
+    def refused(path, *_, **__):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("memlens.process.resident_peak.open", refused, raising=False)
+    with pytest.raises(ReadingError, match="cannot be reset here.*needs Linux"):
+        ResidentPeak()
+
+
+def test_leaks_fail_with_the_holder_its_path_and_the_line(run):
+    names = LEAKY if IMPLEMENTATION == "C" else ["list"]
+    inner = run(leaking_tests(names))
+    for name in names:
+        assert inner.outcome(f"test_{name}") == "failed", name
+    text = inner.text("test_list")
+    assert text.startswith("test_it.KEPT grows: +20 elements")
+    assert "held by      test_it.KEPT" in text
+    assert "over 20 calls of the test, after 5 to warm up" in text
+    line = leaking_tests(names).split("\n").index("    KEPT.append(Session())") + 1
+    assert (f"test_it.py:{line})" in text) is has_sampler
+    assert "_pytest" not in text
+    assert inner.outcome("TestClass::test_method") == "failed"
+    (suspect,) = inner.values("test_list")["suspects"]
+    assert suspect["holder"] == "test_it.KEPT"
+    assert suspect["status"] is None
+
+
+def test_what_warms_up_and_what_pytest_records_is_no_leak(run):
+    inner = run(HEALTHY)
+    inner.result.assert_outcomes(passed=3, warnings=1)
+
+
+def test_each_call_has_fixtures_and_an_instance_of_its_own(run):
+    inner = run("""
+        import unittest
+        import pytest
+        LOG = []
+        @pytest.fixture(scope="module")
+        def wide():
+            LOG.append("wide")
+            return []
+        @pytest.fixture
+        def own(wide):
+            LOG.append("set up")
+            yield []
+            LOG.append("torn down")
+        @pytest.mark.limit_leaked_objects(0, rounds=2, warmup=1)
+        def test_calls(own):
+            own.append(1)
+            assert own == [1]
+            LOG.append("called")
+        def test_log():
+            assert LOG == ["wide", *["set up", "called", "torn down"] * 3]
+        class Case(unittest.TestCase):
+            def setUp(self):
+                self.values = []
+            @pytest.mark.limit_leaked_objects(0, rounds=2, warmup=1)
+            def test_case(self):
+                self.values.append(1)
+                self.assertEqual(self.values, [1])
+                LOG.append("case")
+        def test_cases():
+            assert LOG[-3:] == ["case"] * 3
+    """)
+    inner.result.assert_outcomes(passed=4)
+
+
+def test_a_test_that_fails_by_itself_shows_its_own_failure(run):
+    inner = run("""
+        import unittest
+        import pytest
+        KEPT, CALLS = [], []
+        pytestmark = pytest.mark.no_leaks
+        def test_fails_at_once():
+            KEPT.append(object())
+            assert KEPT == "own"
+        def test_fails_later():
+            CALLS.append(1)
+            print(f"call {len(CALLS)}")
+            assert len(CALLS) < 3, "third call"
+        def test_skips():
+            pytest.skip("not here")
+        @pytest.fixture
+        def broken():
+            yield
+            raise OSError("of the fixture")
+        def test_broken_fixture(broken):
+            pass
+        class Case(unittest.TestCase):
+            def test_case(self):
+                KEPT.append(object())
+                self.fail("own")
+            def test_skips(self):
+                self.skipTest("not here")
+    """)
+    assert "assert [<object" in inner.text("test_fails_at_once")
+    assert "third call" in inner.text("test_fails_later")
+    assert dict(inner.reports["test_fails_later", "call"].sections)["Captured stdout call"] == "call 3\n"
+    assert inner.outcome("test_skips") == inner.outcome("Case::test_skips") == "skipped"
+    assert "of the fixture" in inner.text("test_broken_fixture")
+    assert "AssertionError: own" in inner.text("Case::test_case")
+    assert len(inner.reports) == 18
+
+
+def test_objects_that_each_call_leaves_behind_are_counted_by_type(run):
+    inner = run("""
+        import pytest
+        KEPT, ONCE = {}, []
+        class Session: pass
+        class Request: pass
+        def leave(count):
+            for _ in range(count):
+                KEPT[object()] = Session()
+            ONCE[:] = [Session()]  # replaced by each call
+            if len(KEPT) == 10:
+                KEPT[object()] = Request()  # not by each call
+        @pytest.mark.limit_leaked_objects(1, rounds=2, warmup=1)
+        def test_above(): leave(2)
+        @pytest.mark.limit_leaked_objects({Session: 1, "Request": 0, "object": 2}, rounds=2)
+        def test_by_type(): leave(2)
+        @pytest.mark.limit_leaked_objects(2, rounds=2, warmup=1)
+        def test_at_the_limit(): leave(2)
+    """)
+    text = inner.text("test_above")
+    assert text.startswith("each call leaves 2 objects behind, the limit is 1\n  test_it.Session: 2 a")
+    assert "held by       test_it.KEPT[" in text
+    assert ("allocated at  leave (" in text) is has_sampler
+    assert inner.outcome("test_at_the_limit") == "passed"
+    assert "test_it.Session: 2 a call, the limit is 1" in inner.text("test_by_type")
+    assert "object:" not in inner.text("test_by_type")
+    assert "Request" not in inner.text("test_by_type")
+
+
+def test_a_fixture_of_a_wider_scope_is_named(run):
+    inner = run("""
+        import pytest
+        class Session: pass
+        @pytest.fixture(scope="module")
+        def wide():
+            return []
+        @pytest.mark.no_leaks
+        def test_fills(wide):
+            wide.append(Session())
+        @pytest.mark.no_leaks(ignore=["^fixture wide "])
+        def test_ignored(wide):
+            wide.append(Session())
+    """)
+    assert inner.text("test_fills").startswith("fixture wide (module) grows: +20 elements")
+    assert inner.outcome("test_ignored") == "passed"
