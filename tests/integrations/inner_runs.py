@@ -18,7 +18,9 @@ class InnerRun:
 
     def __init__(self, result):
         self.result = result
-        recorded = getattr(result.reprec, "getreports", lambda name: [])  # none if pytest has not begun
+        recorded = getattr(
+            result.reprec, "getreports", lambda name: []
+        )  # none if pytest has not begun
         self.reports = {
             (report.nodeid.partition("::")[2], report.when): report
             for report in recorded("pytest_runtest_logreport")
@@ -46,7 +48,9 @@ def run(pytester):
 
     def run(source, *options):
         pytester.makepyfile(test_it=source)
-        return InnerRun(pytester.runpytest_inprocess(*PLUGIN, "-p", "no:hypothesispytest", *options))
+        return InnerRun(
+            pytester.runpytest_inprocess(*PLUGIN, "-p", "no:hypothesispytest", *options)
+        )
 
     return run
 

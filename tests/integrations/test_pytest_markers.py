@@ -126,13 +126,17 @@ def test_sizes_are_parsed(text, size):
     assert parse_size("limit", text) == size
 
 
-@pytest.mark.parametrize("wrong", ["", "24", "MiB", "-1 MiB", "24 MIB", "1e3 B", -1, 1.5, None, True])
+@pytest.mark.parametrize(
+    "wrong", ["", "24", "MiB", "-1 MiB", "24 MIB", "1e3 B", -1, 1.5, None, True]
+)
 def test_wrong_sizes_are_refused(wrong):
     with pytest.raises(OptionError, match="limit must be"):
         parse_size("limit", wrong)
 
 
-@pytest.mark.parametrize(("rounds", "calls"), [(20, (5, 5, 5, 5)), (9, (3, 3, 3)), (14, (3, 3, 3, 5))])
+@pytest.mark.parametrize(
+    ("rounds", "calls"), [(20, (5, 5, 5, 5)), (9, (3, 3, 3)), (14, (3, 3, 3, 5))]
+)
 def test_rounds_are_divided_among_the_snapshots(rounds, calls):
     assert LeakCheck(rounds, 5, ()).intervals == calls
 
@@ -152,7 +156,10 @@ def test_rounds_are_divided_among_the_snapshots(rounds, calls):
         ("limit_leaked_objects()", "missing 1 required positional argument: 'limit'"),
         ("limit_leaked_objects({})", "limit must name a type"),
         ("limit_leaked_objects({1: 1})", "limit must be by type, a class or its name; got 1"),
-        ("limit_leaked_objects({'Session': -1})", "limit must be a whole number, 0 or more; got -1"),
+        (
+            "limit_leaked_objects({'Session': -1})",
+            "limit must be a whole number, 0 or more; got -1",
+        ),
     ],
 )
 def test_wrong_arguments_name_the_test_and_the_marker(marker, text):
@@ -178,7 +185,9 @@ def test_a_wrong_marker_is_an_error_of_its_test(run):
         def test_other(): pass
     """)
     assert inner.outcome("test_wrong") == "error"
-    assert inner.text("test_wrong", "setup").startswith("test_it.py::test_wrong: @pytest.mark.limit_m")
+    assert inner.text("test_wrong", "setup").startswith(
+        "test_it.py::test_wrong: @pytest.mark.limit_m"
+    )
     assert inner.outcome("test_other") == "passed"
 
 
@@ -283,7 +292,7 @@ def test_leaks_fail_with_the_holder_its_path_and_the_line(run):
     assert text.startswith("test_it.KEPT grows: +20 elements")
     assert "held by      test_it.KEPT" in text
     assert "over 20 calls of the test, after 5 to warm up" in text
-    line = leaking_tests(names).split("\n").index("    KEPT.append(Session())") + 1
+    line = leaking_tests(names).strip().split("\n").index("    KEPT.append(Session())") + 1
     assert (f"test_it.py:{line})" in text) is has_sampler
     assert "_pytest" not in text
     assert inner.outcome("TestClass::test_method") == "failed"
@@ -362,7 +371,10 @@ def test_a_test_that_fails_by_itself_shows_its_own_failure(run):
     """)
     assert "assert [<object" in inner.text("test_fails_at_once")
     assert "third call" in inner.text("test_fails_later")
-    assert dict(inner.reports["test_fails_later", "call"].sections)["Captured stdout call"] == "call 3\n"
+    assert (
+        dict(inner.reports["test_fails_later", "call"].sections)["Captured stdout call"]
+        == "call 3\n"
+    )
     assert inner.outcome("test_skips") == inner.outcome("Case::test_skips") == "skipped"
     assert "of the fixture" in inner.text("test_broken_fixture")
     assert "AssertionError: own" in inner.text("Case::test_case")
@@ -389,7 +401,9 @@ def test_objects_that_each_call_leaves_behind_are_counted_by_type(run):
         def test_at_the_limit(): leave(2)
     """)
     text = inner.text("test_above")
-    assert text.startswith("each call leaves 2 objects behind, the limit is 1\n  test_it.Session: 2 a")
+    assert text.startswith(
+        "each call leaves 2 objects behind, the limit is 1\n  test_it.Session: 2 a"
+    )
     assert "held by       test_it.KEPT[" in text
     assert ("allocated at  leave (" in text) is has_sampler
     assert inner.outcome("test_at_the_limit") == "passed"
@@ -414,3 +428,67 @@ def test_a_fixture_of_a_wider_scope_is_named(run):
     """)
     assert inner.text("test_fills").startswith("fixture wide (module) grows: +20 elements")
     assert inner.outcome("test_ignored") == "passed"
+
+
+SEEDED_HEALTHY = """
+import functools, itertools, logging, random, re, string, weakref
+from collections import OrderedDict, deque
+import pytest
+
+class Session:
+    pass
+
+class Program:
+    \"\"\"Caches of random kinds and sizes, all of which the warm-up fills or a bound limits.\"\"\"
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.keys = [self.random.randbytes(8) for _ in range(self.random.randint(1, 40))]
+        self.known, self.lru = {}, OrderedDict()
+        self.recent = deque(maxlen=self.random.randint(1, 30))
+        self.ring, self.at = [None] * self.random.randint(1, 20), itertools.count()
+        self.weak = weakref.WeakValueDictionary()
+        self.cached = functools.lru_cache(maxsize=self.random.choice([None, 16, 128]))(list)
+        self.pool = []
+        self.uses = self.random.sample(
+            ["warm", "lru", "recent", "ring", "weak", "cached", "pool", "text", "log"], 4)
+
+    def warm(self):
+        for key in self.keys:
+            self.known.setdefault(key, Session())
+
+    def lru_entry(self):
+        self.lru[self.random.random()] = Session()
+        while len(self.lru) > 8:
+            self.lru.popitem(last=False)
+
+USES = {
+    "lru": lambda p: p.lru_entry(),
+    "recent": lambda p: p.recent.append(Session()),
+    "ring": lambda p: p.ring.__setitem__(next(p.at) % len(p.ring), Session()),
+    "weak": lambda p: p.weak.__setitem__(p.random.random(), Session()),
+    "cached": lambda p: [p.cached(key) for key in p.keys],
+    "pool": lambda p: p.pool.append(p.pool.pop() if p.pool else Session()),
+    "text": lambda p: re.compile("".join(p.random.sample(string.ascii_letters, 5))),
+    "log": lambda p: logging.getLogger("app").warning("%s", p.random.random()),
+    "warm": Program.warm,
+}
+PROGRAMS = {}
+
+@pytest.mark.no_leaks
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_program(seed):
+    program = PROGRAMS.setdefault(seed, Program(seed))
+    for use in program.uses:
+        for _ in range(program.random.randint(1, 20)):
+            USES[use](program)
+    LEAK
+"""
+
+
+@pytest.mark.slow
+def test_programs_with_caches_never_fail_and_with_a_leak_always_do(run):
+    seeds = 40 if IMPLEMENTATION == "C" else 4
+    healthy = SEEDED_HEALTHY.replace("SEEDS", str(seeds))
+    run(healthy.replace("LEAK", "pass")).result.assert_outcomes(passed=seeds)
+    leaking = healthy.replace("LEAK", "program.keys.append(Session())  # never read again")
+    run(leaking).result.assert_outcomes(failed=seeds)
