@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = '''
+TESTS = """
 import sqlite3, sys, zlib
 import pytest
 
@@ -53,7 +53,7 @@ def sqlite_in_memory():
 ], ids=lambda work: work.__name__)
 def test_work(work):
     work()
-'''
+"""
 PROBE = """
 import json
 
@@ -73,7 +73,9 @@ PLUGINS = {
     ),
     "memray": (["-p", "no:memlens"], "'1 B'"),
 }
-PEAK = re.compile(r"rose by ([\d.]+) (B|KiB|MiB|GiB)|limited to [\d.]+\w+ but allocated ([\d.]+)(\w+)")
+PEAK = re.compile(
+    r"rose by ([\d.]+) (B|KiB|MiB|GiB)|limited to [\d.]+\w+ but allocated ([\d.]+)(\w+)"
+)
 UNITS = {"B": 1, "KiB": 1024, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -91,7 +93,7 @@ def run(plugin: str) -> dict[str, tuple[float, int | None]]:
             stderr=subprocess.DEVNULL,
             check=False,  # tests fail by design
         )
-        rows = [json.loads(line) for line in Path(folder, "report.jsonl").open()]
+        rows = [json.loads(line) for line in Path(folder, "report.jsonl").read_text().splitlines()]
     return {name[name.index("[") + 1 : -1]: (spent, peak_in(text)) for name, spent, text, _ in rows}
 
 

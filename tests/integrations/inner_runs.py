@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
-import memlens.integrations.pytest_plugin.marked_tests  # so that an inner run imports nothing
-import memlens.integrations.pytest_plugin.summary  # noqa: F401
-
 # Also where memlens is installed, so that pytest knows the plugin by its entry point.
 PLUGIN = ("-p", "no:memlens", "-p", "memlens.integrations.pytest", "-p", "no:cacheprovider")
 
@@ -40,19 +35,6 @@ class InnerRun:
     def values(self, name):
         """Return what the plugin has found out about a test."""
         return dict(self.reports[name, "call"].user_properties).get("memlens", {})
-
-
-@pytest.fixture
-def run(pytester):
-    """Return a function that runs a module of tests in this process."""
-
-    def run(source, *options):
-        pytester.makepyfile(test_it=source)
-        return InnerRun(
-            pytester.runpytest_inprocess(*PLUGIN, "-p", "no:hypothesispytest", *options)
-        )
-
-    return run
 
 
 def environment():

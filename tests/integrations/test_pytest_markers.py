@@ -12,7 +12,6 @@ from memlens._core.sampler_api import why_unavailable
 from memlens.errors import OptionError, ReadingError
 from memlens.integrations.pytest_plugin.markers import LeakCheck, checks_of, parse_size
 from memlens.process.resident_peak import ResidentPeak
-from tests.integrations.inner_runs import run  # noqa: F401 - a fixture
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.small_process
@@ -279,7 +278,7 @@ def test_where_the_peak_cannot_be_reset_the_error_says_what_is_needed(monkeypatc
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("memlens.process.resident_peak.open", refused, raising=False)
-    with pytest.raises(ReadingError, match="cannot be reset here.*needs Linux"):
+    with pytest.raises(ReadingError, match=r"cannot be reset here.*needs Linux"):
         ResidentPeak()
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from memlens.leaks.baselines import Baseline
-from tests.integrations.inner_runs import PLUGIN, environment, run  # noqa: F401 - a fixture
+from tests.integrations.inner_runs import PLUGIN, environment
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.small_process
