@@ -21,7 +21,7 @@ pytest.importorskip("pytest_asyncio")
 SOURCE = """
 import asyncio
 import pytest
-from hypothesis import given, settings, strategies
+from hypothesis import HealthCheck, given, settings, strategies
 
 KEPT = []
 
@@ -59,13 +59,13 @@ async def test_async_above():
     bytearray(3_000_000)
 
 @pytest.mark.no_leaks
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.lists(strategies.text()))
 def test_hypothesis_healthy(texts):
     assert sorted(sorted(texts)) == sorted(texts)
 
 @pytest.mark.no_leaks
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.integers())
 def test_hypothesis_leak(number):
     KEPT.append(Session())

@@ -65,7 +65,7 @@ class MarkedTests:
         results = _Results()
         test = RepeatedTest(item)
         if checks.intervals:
-            snapshots = RoundSnapshots()
+            snapshots = RoundSnapshots(checks.intervals)
             with snapshots:
                 outcome = yield from self._rounds(item, test, checks, snapshots, results)
             if not test.has_failed:
@@ -126,7 +126,7 @@ class MarkedTests:
             if new and not self._saves:
                 results.failures.append(leak_text(new, checks.leaks))
         if checks.objects is not None:
-            excess = snapshots.excess_objects(checks.objects, checks.intervals)
+            excess = snapshots.excess_objects(checks.objects)
             if excess:
                 results.failures.append(objects_text(excess, checks.objects))
 

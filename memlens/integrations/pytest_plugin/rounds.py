@@ -29,15 +29,22 @@ from memlens.leaks.suspects import LeakSuspect, is_ignored
 
 __all__ = ("RoundSnapshots", "leak_text")
 
-_INTERVAL_BYTES = 16  # of the sampler: a few small objects must be among the samples
+# Of the sampler: a few small objects must be among the samples, and a test must not be much slower.
+_INTERVAL_BYTES = 128
+_INTERVAL_BYTES_OF_FEW = 16  # where a few calls are all there is
+_FEW_CALLS = 10
 _MAX_SAMPLES = 1 << 17
 _MAX_SHOWN = 5
 
 
 class RoundSnapshots:
-    """The snapshots of one test; a context manager that samples allocations meanwhile."""
+    """The snapshots of one test; a context manager that samples allocations meanwhile.
 
-    def __init__(self) -> None:
+    ``calls``: how often the test is called between two snapshots.
+    """
+
+    def __init__(self, calls: Sequence[int]) -> None:
+        self._calls = calls
         self._snapshots: list[HeapSnapshot] = []
         self._sampler: AllocationProfiler | None = None
 
@@ -58,9 +65,11 @@ class RoundSnapshots:
             self._start_sampler()
 
     def _start_sampler(self) -> None:
+        is_few = sum(self._calls) <= _FEW_CALLS
+        interval_bytes = _INTERVAL_BYTES_OF_FEW if is_few else _INTERVAL_BYTES
         try:
             sampler = AllocationProfiler(
-                _INTERVAL_BYTES, backend="sampling", max_samples=_MAX_SAMPLES, seed=1
+                interval_bytes, backend="sampling", max_samples=_MAX_SAMPLES, seed=1
             )
             sampler.start()
         except TracingError:
@@ -78,11 +87,11 @@ class RoundSnapshots:
             return found
         return [replace(one, is_known=one.fingerprint in baseline) for one in found]
 
-    def excess_objects(self, limits: ObjectLimits, calls: Sequence[int]) -> list[LeftObjects]:
-        """Return what each call leaves behind above its limit; ``calls``: of each interval."""
+    def excess_objects(self, limits: ObjectLimits) -> list[LeftObjects]:
+        """Return what each call leaves behind above its limit."""
         seconds = [snapshot.timestamp for snapshot in self._snapshots]
         growth = Growth([snapshot.graph for snapshot in self._snapshots], seconds)
-        return excess_objects(growth, calls, limits)
+        return excess_objects(growth, self._calls, limits)
 
 
 def leak_text(suspects: Sequence[LeakSuspect], check: LeakCheck) -> str:
