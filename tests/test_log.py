@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,13 @@ def test_below_a_warning_logging_is_not_imported():
         "assert 'logging' not in sys.modules"
     )
     assert written == ("", "")
+
+
+def test_the_documentation_lists_all_events():
+    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "logging.md").read_text(), re.MULTILINE)
+    written = {"notice"}  # the default of warn_once
+    for path in (ROOT / "memlens").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        calls = r"(?:log_event\(|_log_report\()\s*\w+,\s*|event="
+        written |= set(re.findall(rf'(?:{calls})"(\w+)"', text))
+    assert sorted(table) == sorted(written)

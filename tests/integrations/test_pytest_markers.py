@@ -87,6 +87,10 @@ def test_records(tmp_path, caplog, capsys, record_property, monkeypatch, own):
     assert capsys.readouterr().out == "shown" * 100 + "\\n"
 
 @pytest.mark.no_leaks
+def test_what_only_pytest_holds(request):
+    vars(request.config).setdefault("kept_by_pytest", []).append(Session())
+
+@pytest.mark.no_leaks
 def test_caches():
     for key in range(50):
         cached(key)
@@ -302,7 +306,7 @@ def test_leaks_fail_with_the_holder_its_path_and_the_line(run):
 
 def test_what_warms_up_and_what_pytest_records_is_no_leak(run):
     inner = run(HEALTHY)
-    inner.result.assert_outcomes(passed=3, warnings=1)
+    inner.result.assert_outcomes(passed=4, warnings=1)
 
 
 def test_each_call_has_fixtures_and_an_instance_of_its_own(run):

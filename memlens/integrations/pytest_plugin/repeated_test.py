@@ -68,7 +68,7 @@ class RepeatedTest:
 
 def _stored(item: Any) -> dict[Any, Any]:
     """Return what plugins keep with a test: its stash has no public way to copy it."""
-    stored: dict[Any, Any] = item.stash._storage
+    stored: dict[Any, Any] = getattr(item.stash, "_storage", {})
     return stored
 
 
