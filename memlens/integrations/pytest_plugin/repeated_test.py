@@ -74,10 +74,10 @@ def _stored(item: Any) -> dict[Any, Any]:
 
 def _drop_instance(item: Any) -> None:
     """Let a method of a class get a new instance, as it would in a run of its own."""
-    instance = vars(item).get("_instance")
-    if instance is not None and getattr(item._obj, "__self__", None) is instance:
+    instance = getattr(item._obj, "__self__", None)
+    if isinstance(item.parent, pytest.Class) and type(instance) is item.parent.obj:
         item._obj = None
-        del item._instance
+        vars(item).pop("_instance", None)  # since pytest 8.2
 
 
 def _log_handlers() -> list[Any]:
