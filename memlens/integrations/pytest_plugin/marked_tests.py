@@ -64,16 +64,18 @@ class MarkedTests:
         checks = self._checks.pop(item.nodeid, Checks())
         results = _Results()
         test = RepeatedTest(item)
-        if checks.intervals:
-            snapshots = RoundSnapshots(checks.intervals)
-            with snapshots:
-                outcome = yield from self._rounds(item, test, checks, snapshots, results)
-            if not test.has_failed:
-                self._judge(item, checks, snapshots, results)
-        else:
-            with self._peak(item, checks, results):
-                outcome = yield
-        _publish(item, results)
+        try:
+            if checks.intervals:
+                with RoundSnapshots(checks.intervals) as snapshots:
+                    outcome = yield from self._rounds(item, test, checks, snapshots, results)
+                if not test.has_failed:
+                    self._judge(item, checks, snapshots, results)
+            else:
+                with self._peak(item, checks, results):
+                    outcome = yield
+        finally:
+            if results.values:
+                item.user_properties.append((PROPERTY, results.values))
         if results.failures and not test.has_failed:
             pytest.fail("\n\n".join(results.failures), pytrace=False)
         return outcome
@@ -139,26 +141,22 @@ class _Peak:
     ) -> None:
         self._results, self._limit = results, checks.memory
         self._measurement: PeakMeasurement | None = None
-        self._item = item
         if self._limit is not None or measures_all:
+            wrong = ""
             try:
                 self._measurement = PeakMeasurement(item.nodeid, self._limit)
             except ReadingError as error:
-                pytest.fail(f"{item.nodeid}: @pytest.mark.limit_memory: {error}", pytrace=False)
+                wrong = f"{item.nodeid}: @pytest.mark.limit_memory: {error}"
+            if wrong:
+                pytest.fail(wrong, pytrace=False)
 
     def __enter__(self) -> None:
         if self._measurement is not None:
-            self._measurement.__enter__()
+            self._measurement.begin()
 
-    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
-        if self._measurement is None:
-            return
-        self._measurement.__exit__()
-        measured = self._measurement.result
-        assert measured is not None
-        self._note(measured)
-        if error_type is not None:
-            _publish(self._item, self._results)  # the test failed: nobody else will
+    def __exit__(self, *_: object) -> None:
+        if self._measurement is not None:
+            self._note(self._measurement.end())
 
     def _note(self, measured: MeasuredPeak) -> None:
         self._results.values |= {
@@ -177,8 +175,3 @@ def _ends(checks: Checks) -> list[int]:
     for calls in checks.intervals:
         ends.append(ends[-1] + calls)
     return ends
-
-
-def _publish(item: pytest.Item, results: _Results) -> None:
-    if results.values:
-        item.user_properties.append((PROPERTY, results.values))

@@ -49,7 +49,10 @@ class MeasuredPeak:
 
 
 class PeakMeasurement:
-    """A context manager around one call of a test; ``result`` is set at its end."""
+    """Measures one call of a test, from `begin` to `end`.
+
+    Raises ``ReadingError`` where the system does not tell the peak of resident memory.
+    """
 
     def __init__(self, name: str, limit: MemoryLimit | None) -> None:
         self._is_resident = limit is not None and limit.measure == "resident"
@@ -58,14 +61,14 @@ class PeakMeasurement:
         if not self._is_resident:
             self._block = BlockMeasurement(name, limit=0, frames=1, collect=False)
         self._sampler = _started_sampler() if limit is not None else None
-        self.result: MeasuredPeak | None = None
 
-    def __enter__(self) -> PeakMeasurement:
+    def begin(self) -> None:
+        """Start, right before the call."""
         if self._block is not None:
             self._block.__enter__()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> MeasuredPeak:
+        """Stop, right after the call, and return what was measured."""
         rise_bytes = self._resident.rise_bytes() if self._resident is not None else None
         peak_bytes = kept_bytes = 0
         is_complete = True
@@ -76,7 +79,7 @@ class PeakMeasurement:
             block = self._block.finish()
             peak_bytes, kept_bytes = block.peak_bytes, block.allocated_bytes
             is_complete = not block.interrupted
-        self.result = MeasuredPeak(peak_bytes, kept_bytes, rise_bytes, is_complete, lines)
+        return MeasuredPeak(peak_bytes, kept_bytes, rise_bytes, is_complete, lines)
 
 
 def excess_text(measured: MeasuredPeak, limit: MemoryLimit) -> str:

@@ -34,10 +34,12 @@ class RepeatedTest:
         return bool(getattr(self._item, "_excinfo", None))
 
     def call(self) -> None:
-        """Call the test; what it raises is raised."""
+        """Call the test; what it raises is raised, a failure of ``unittest`` too."""
         # pytest keeps each warning in a list while a test runs. The filters stay as they are.
         with warnings.catch_warnings(record=True):
             self._item.runtest()
+        if self.has_failed:
+            raise self._item._excinfo[0].value
 
     def tear_down(self) -> None:
         """Tear down the function-scoped fixtures and drop the values of all fixtures."""
