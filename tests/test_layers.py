@@ -49,7 +49,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sampler"},
         {"sampling_thread", "history"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
-        {"limits", "held_memory", "identity"},
+        {"limits", "held_memory", "identity", "resident_peak"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
@@ -113,7 +113,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"answering", "open_alerts", "plain_values", "steep_rise"},
     ],
     "memlens.integrations": [
-        {"ipython", "opentelemetry", "prometheus", "profiles_out"},
+        {"ipython", "opentelemetry", "prometheus", "profiles_out", "pytest"},
         {"metric_table", "profile_delivery"},
         {"profile_requests"},
         {"otel_environment"},
@@ -122,9 +122,17 @@ LAYERS: dict[str, list[set[str]]] = {
             "cells",
             "http_post",
             "notebook_memory",
+            "pytest_plugin",
             "site_labels",
             "span_links",
         },
+    ],
+    "memlens.integrations.pytest_plugin": [
+        {"summary"},
+        {"marked_tests"},
+        {"rounds", "peak", "repeated_test", "options"},
+        {"left_objects"},
+        {"markers", "tools_of_tests"},
     ],
     "memlens.cli": [
         {"main"},

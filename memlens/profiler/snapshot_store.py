@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from memlens._atomic import make_folder, sweep_leftovers, write_whole
-from memlens._log import warn_once
+from memlens._log import INFO, log_event, warn_once
 from memlens._options import check_bytes, check_count, check_path
 from memlens.errors import OutputError, ReadingError, SnapshotFileError
 from memlens.heap.capture.take import take_heap_snapshot
@@ -124,6 +124,16 @@ class SnapshotStore:
         if not self._is_registered:
             self._is_registered = note_folder(self.folder)
         self._delete_old_snapshots()
+        log_event(
+            INFO,
+            "snapshot",
+            f"snapshot ({reason}): {path}",
+            reason=reason,
+            path=path,
+            bytes=record.size_bytes,
+            objects=record.object_count,
+            pause_seconds=record.pause_seconds,
+        )
         return record
 
     def unregister(self) -> None:
@@ -264,7 +274,11 @@ def _read_memory() -> MemoryReading | None:
     try:
         return read_memory()
     except ReadingError as error:
-        warn_once(f"snapshots are taken without memory readings: {error}")
+        warn_once(
+            f"snapshots are taken without memory readings: {error}",
+            event="readings_missing",
+            reason=str(error),
+        )
         return None
 
 
