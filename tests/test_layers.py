@@ -19,6 +19,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens": [
         {"__main__"},
         {"cli", "integrations"},
+        {"agents"},
         {"demo", "watch"},
         {"profiler", "decorators", "files"},
         {"lifetimes", "stuck"},
@@ -115,9 +116,17 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations", "convert", "html", "watch"},
+        {"demo", "run", "views", "allocations", "convert", "html", "watch", "mcp"},
         {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
         {"child_reports", "ending", "memory_reserve", "report_options", "working"},
+    ],
+    "memlens.agents": [
+        {"server"},
+        {"tools"},
+        {"groups", "objects", "allocation_sites"},
+        {"leaks", "listing", "processes"},
+        {"known_files"},
+        {"answers", "arguments", "workspace"},
     ],
     "memlens.watch": [
         {"app"},
@@ -144,7 +153,7 @@ ONLY = {
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Those that need a distribution of an extra.
-EXTRAS = {"watch/app.py": "textual", "watch/screens.py": "textual"}
+EXTRAS = {"watch/app.py": "textual", "watch/screens.py": "textual", "agents/server.py": "mcp"}
 
 
 def module_of(path: Path) -> str:

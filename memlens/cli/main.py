@@ -14,6 +14,7 @@ from memlens.cli.convert import add_convert_command
 from memlens.cli.demo import add_demo_command
 from memlens.cli.ending import SHELL_OFFSET, end_by
 from memlens.cli.html import add_html_command
+from memlens.cli.mcp import add_mcp_command
 from memlens.cli.run import add_run_command
 from memlens.cli.views import add_leak_commands, add_view_commands
 from memlens.cli.watch import add_watch_command
@@ -78,4 +79,5 @@ def _parser() -> argparse.ArgumentParser:
     add_html_command(commands)
     add_watch_command(commands)
     add_convert_command(commands)
+    add_mcp_command(commands)
     return parser
