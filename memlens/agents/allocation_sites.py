@@ -38,7 +38,7 @@ def allocations(
         "view": view,
         "by": by,
         "duration_seconds": round(profile.facts.duration_seconds, 1),
-        "mean_bytes_between_samples": profile.facts.interval_bytes,
+        "sampling_interval_bytes": profile.facts.interval_bytes,
         "live_bytes": round(total.live_bytes),
         "live_bytes_stderr": round(total.live_bytes_stderr),
         "allocated_bytes": _rounded(total.allocated_bytes),

@@ -30,11 +30,11 @@ def summarize(
         "file": workspace.name_of(path),
         "pid": snapshot.pid,
         "by": by,
-        "object_count": snapshot.object_count,
-        "native_bytes": snapshot.native_bytes,
-        "device_bytes": snapshot.device_bytes,
     }
     rows, total = _kinds(snapshot) if by == "kind" else _groups(snapshot, by)
+    head["all_groups_count"] = sum(row["count"] for row in rows)
+    head["all_groups_shallow_bytes"] = sum(row["shallow_bytes"] for row in rows)
+    rows = rows[:_MAX_ROWS]
     hints = {
         "type": ("why_alive with a type: what keeps its largest objects alive",),
         "site": ("allocations: the same for what is still allocated, with call paths",),
@@ -52,14 +52,22 @@ def _groups(snapshot: HeapSnapshot, by: str) -> tuple[list[dict[str, Any]], int]
             "retained_bytes": row.retained_bytes,
             **({"retained_native_bytes": row.retained_native_bytes} if by == "device" else {}),
         }
-        for row in summary.rows[:_MAX_ROWS]
+        for row in summary
     ]
-    return rows, len(summary)
+    return rows, len(rows)
 
 
 def _kinds(snapshot: HeapSnapshot) -> tuple[list[dict[str, Any]], int]:
-    rows = [dict(row) for row in snapshot.statistics().to_dict()["rows"]]
-    return rows[:_MAX_ROWS], len(rows)
+    rows = [
+        {
+            "kind": row.kind,
+            "count": row.count,
+            "shallow_bytes": row.shallow_bytes,
+            "heap_percent": round(100 * row.share, 1),
+        }
+        for row in snapshot.statistics()
+    ]
+    return rows, len(rows)
 
 
 def compare(
@@ -102,7 +110,7 @@ def compare(
     head = {
         "before": workspace.name_of(paths[0]),
         "after": workspace.name_of(paths[1]),
-        "seconds": round(comparison.seconds, 1),
+        "between_seconds": round(comparison.seconds, 1),
         "heap_growth_bytes": sum(change.shallow_delta_bytes for change in comparison),
         "heap_growth_count": sum(change.count_delta for change in comparison),
     }

@@ -29,7 +29,7 @@ def find_suspects(
         "confidence": report.confidence,
         "pid": report.pid,
         "snapshot_count": report.snapshot_count,
-        "seconds": round(report.seconds, 1),
+        "observed_seconds": round(report.seconds, 1),
         "heap_growth_bytes": report.heap_growth_bytes,
     }
     if not report.suspects:
@@ -44,7 +44,7 @@ def find_suspects(
 
 def explain_suspect(
     workspace: Workspace,
-    id: str,
+    id: str,  # noqa: A002
     files: Sequence[str] = (),
     pid: int | None = None,
 ) -> Answer:

@@ -157,7 +157,7 @@ def _object_row(node: Node) -> dict[str, Any]:
     more = {
         "name": node.name or None,
         "element_count": node.length,
-        "max_elements": node.bound,
+        "max_element_count": node.bound,
         "retained_native_bytes": node.retained_native_bytes or None,
         "retained_device_bytes": node.retained_device_bytes or None,
         "allocated_at": call_path_text(allocated)[:3] if allocated else None,
