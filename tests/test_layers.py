@@ -118,6 +118,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch", "mcp"},
         {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
+        {"json_schema"},
         {"child_reports", "ending", "memory_reserve", "report_options", "working"},
     ],
     "memlens.agents": [

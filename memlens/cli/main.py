@@ -14,6 +14,7 @@ from memlens.cli.convert import add_convert_command
 from memlens.cli.demo import add_demo_command
 from memlens.cli.ending import SHELL_OFFSET, end_by
 from memlens.cli.html import add_html_command
+from memlens.cli.json_schema import add_schema_command
 from memlens.cli.mcp import add_mcp_command
 from memlens.cli.run import add_run_command
 from memlens.cli.views import add_leak_commands, add_view_commands
@@ -80,4 +81,5 @@ def _parser() -> argparse.ArgumentParser:
     add_watch_command(commands)
     add_convert_command(commands)
     add_mcp_command(commands)
+    add_schema_command(commands)
     return parser

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from typing import Any
 
@@ -47,6 +46,8 @@ def add_mcp_command(commands: Any) -> None:
 
 
 def _mcp(arguments: argparse.Namespace) -> int:
+    import logging
+
     from memlens.agents.workspace import Workspace
 
     try:
