@@ -24,7 +24,8 @@ __all__ = (
 
 SNAPSHOT, PROFILE = "snapshot", "allocation_profile"
 _END = "exit"  # the reason of the snapshot that is taken when the program has ended
-_SUFFIXES = (".memlens", ".heapsnapshot", ".json")
+_EXPORTED = ".heapsnapshot"
+_SUFFIXES = (".memlens", _EXPORTED, ".json")
 _MAX_DEPTH = 4  # folders below a root
 _MAX_FILES = 2000
 _MAX_HEAD = 200  # characters of a .json file in which its format is named
@@ -73,8 +74,8 @@ def chosen_snapshots(
     if files:
         return [workspace.resolve(name) for name in files]
     known = [file for file in known_files(workspace) if file.kind == SNAPSHOT and not file.problem]
-    if pid is not None:
-        known = [file for file in known if file.pid == pid]
+    known = [file for file in known if pid in (None, file.pid)]
+    known = [file for file in known if not file.path.endswith(_EXPORTED)] or known
     if not known:
         of = "" if pid is None else f" of process {pid}"
         raise OptionError(
@@ -83,7 +84,8 @@ def chosen_snapshots(
         )
     newest = max(known, key=lambda file: file.timestamp)
     process = newest.pid, newest.process
-    return [file.path for file in known if (file.pid, file.process) == process]
+    ours = [file for file in known if (file.pid, file.process) == process]
+    return [*{file.timestamp: file.path for file in reversed(ours)}.values()][::-1]  # no copies
 
 
 def one_snapshot(workspace: Workspace, file: str | None, pid: int | None = None) -> str:
@@ -146,7 +148,7 @@ def _read(path: str, key: Identity) -> KnownFile | None:
     try:
         if path.endswith(".json"):
             return _profile(path, size_bytes) if _is_profile(path) else None
-        if path.endswith(".heapsnapshot"):  # to read its facts is to read all of it
+        if path.endswith(_EXPORTED):  # to read its facts is to read all of it
             return KnownFile(path, SNAPSHOT, size_bytes, timestamp=key[3] / 1e9)
         return _snapshot(path, size_bytes)
     except MemlensError as error:

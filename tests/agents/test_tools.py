@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 
 import pytest
 
@@ -146,6 +147,16 @@ def test_by_default_the_newest_process_is_meant_and_not_its_end(tmp_path):
         ask(space, "compare", before="late-0.memlens", after="late-2.memlens")["between_seconds"]
         == 2
     )
+
+
+def test_copies_and_exported_heaps_are_not_taken_for_further_snapshots(tmp_path):
+    folder = leaking_folder(tmp_path / "out")
+    shutil.copy(folder / "heap-1.memlens", folder / "copy.memlens")
+    (folder / "heap.heapsnapshot").write_text('{"snapshot": {}}')
+    space = workspace_of(folder)
+    assert ask(space, "list_files")["snapshot_count"] == 6
+    told = ask(space, "find_leaks")
+    assert (told["snapshot_count"], told["verdict"]) == (4, "leak")
 
 
 def test_two_processes_with_the_same_number_are_not_mixed(tmp_path):
