@@ -19,6 +19,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens": [
         {"__main__"},
         {"cli", "integrations"},
+        {"agents"},
         {"demo", "fleet", "watch"},
         {"profiler", "decorators", "files"},
         {"lifetimes", "stuck"},
@@ -136,13 +137,22 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations", "convert", "fleet", "html", "watch"},
+        {"demo", "run", "views", "allocations", "convert", "fleet", "html", "watch", "mcp"},
         {"exit_report", "follow_hook", "last_moment", "output", "script", "snapshot_requests"},
+        {"json_schema"},
         {"child_reports", "ending", "follow_children", "followed", "memory_reserve"}
         | {"report_options", "working"},
         {"run_profiler"},
     ],
     "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
+    "memlens.agents": [
+        {"server"},
+        {"tools"},
+        {"groups", "objects", "allocation_sites"},
+        {"leaks", "listing", "processes"},
+        {"known_files"},
+        {"answers", "arguments", "workspace"},
+    ],
     "memlens.watch": [
         {"app"},
         {"screens", "model", "report_files"},
@@ -168,7 +178,7 @@ ONLY = {
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Those that need a distribution of an extra.
-EXTRAS = {"watch/app.py": "textual", "watch/screens.py": "textual"}
+EXTRAS = {"watch/app.py": "textual", "watch/screens.py": "textual", "agents/server.py": "mcp"}
 
 
 def module_of(path: Path) -> str:

@@ -24,6 +24,7 @@ from memlens._text import format_bytes
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.cli.child_reports import ChildReports, report_children
 from memlens.cli.follow_children import not_followed
+from memlens.cli.json_schema import stamped
 from memlens.cli.memory_reserve import reserve_memory
 from memlens.cli.report_options import ReportOptions
 from memlens.cli.working import Estimate
@@ -130,7 +131,7 @@ class ExitReport:
             records = tuple(replace(record, path="") for record in report.snapshots)
             report = replace(report, snapshots=records)
         values = {**report.to_dict(), **self._children.to_dict()}
-        text = json.dumps(values, indent=1)
+        text = json.dumps(stamped("run", values), indent=1)
         plain = "\n\n".join(filter(None, [str(report), str(self._children)]))
         if self._options.as_json:
             print(text, file=sys.stderr)
