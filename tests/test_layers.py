@@ -21,6 +21,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"cli", "integrations"},
         {"demo", "watch"},
         {"profiler", "decorators", "files"},
+        {"triggers"},
         {"lifetimes", "stuck"},
         {"report", "formats"},
         {"leaks"},
@@ -48,7 +49,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.process": [
         {"sampler"},
         {"sampling_thread", "history"},
-        {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
+        {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector", "headroom"},
         {"limits", "held_memory"},
     ],
     "memlens.leaks": [
@@ -97,14 +98,26 @@ LAYERS: dict[str, list[set[str]]] = {
         {"late_objects"},
     ],
     "memlens.stuck": [{"stuck_report"}, {"wakeable"}, {"waiters"}, {"labelled_edges"}],
+    "memlens.triggers": [
+        {
+            "alerts",
+            "before_limit",
+            "exits",
+            "memory_errors",
+            "schedules",
+            "signals",
+        },
+        {"guards", "protocol", "reserve", "ticker"},
+    ],
     "memlens.profiler": [
         {"memory_profiler"},
-        {"alerts"},
+        {"alerts", "triggering"},
         {"snapshot_store", "analysis", "analysis_child"},
         {"registry"},
         {
             "allocation_source",
             "file_owner",
+            "guarded_capture",
             "profiler_report",
             "recording",
             "trend_detectors",
@@ -117,7 +130,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch"},
         {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
-        {"child_reports", "ending", "memory_reserve", "report_options", "working"},
+        {"child_reports", "ending", "report_options", "working"},
     ],
     "memlens.watch": [
         {"app"},

@@ -23,7 +23,6 @@ from memlens._atomic import check_writable, make_folder, write_whole
 from memlens._text import format_bytes
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.cli.child_reports import ChildReports, report_children
-from memlens.cli.memory_reserve import reserve_memory
 from memlens.cli.report_options import ReportOptions
 from memlens.cli.working import Estimate
 from memlens.errors import MemlensError, OutputError
@@ -32,6 +31,7 @@ from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import ProfilerReport
 from memlens.progress import following
 from memlens.report.terminal import show
+from memlens.triggers.reserve import MemoryReserve
 
 __all__ = ("ExitReport", "report_on_sigterm")
 
@@ -58,7 +58,8 @@ class ExitReport:
         self._options = options.absolute()
         self._leak_options = list(leak_options)
         self._starter_files = starter_files
-        self._reserve = reserve_memory()
+        self._reserve = MemoryReserve()
+        self._reserve.take()
         self._pid = os.getpid()
         self._children = ChildReports((), 0)
         self.has_begun = False
@@ -81,8 +82,7 @@ class ExitReport:
         if self.has_begun:
             return
         self.has_begun = True
-        if self._reserve is not None:
-            self._reserve.close()
+        self._reserve.release()
         if os.getpid() != self._pid:  # a forked child: its parent reports it
             _attempt(lambda: self._profiler.stop(last_snapshot="exit"))
             return

@@ -49,6 +49,7 @@ class Alerts:
         self._baseline = baseline
         self._note_failure = note_failure
         self._mark = mark
+        self.on_written: Callable[[str], object] | None = None  # receives the path of each report
         self.analysis = Analysis()
         self.open = OpenAlerts()
         self.count = self.withdrawn_count = 0
@@ -100,9 +101,12 @@ class Alerts:
         self._note(_subject(report))
         try:
             with self._lock, OwnWork():
-                self._store.write(report)
+                path = self._store.write(report)
         except MemlensError as error:
             self._note_failure(error)
+        else:
+            if self.on_written is not None:
+                self.on_written(path)
         on_alert(report)
 
     def _note(self, subject: str) -> None:

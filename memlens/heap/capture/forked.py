@@ -182,6 +182,22 @@ class SnapshotTask:
                 self._snapshot = self._open()
         return self._snapshot
 
+    def wait(self, seconds: float, *, holds: bool = False) -> bool:
+        """Wait for the end of the child, at most for ``seconds``; return whether it has ended.
+
+        ``holds``: no other thread of Python runs meanwhile, and signal handlers run afterwards.
+        """
+        end = time.monotonic() + seconds
+        self._advance()
+        while not self._ended and (left := end - time.monotonic()) > 0 and self._is_owner():
+            child = self._child
+            if holds and _core.wait_with_gil is not None and child and child.descriptor >= 0:
+                _core.wait_with_gil(child.descriptor, min(int(left * 1000) + 1, 1000))
+            else:
+                self._wait(left)
+            self._advance()
+        return self._ended
+
     def cancel(self) -> None:
         """Kill the child if it is running; `result` then raises ``CaptureError``."""
         if not self._is_owner():

@@ -1,0 +1,181 @@
+"""A snapshot when the program runs out of memory: on an unhandled MemoryError.
+
+The hooks see errors that nobody handles: of the main thread (``sys.excepthook``), of other threads
+(``threading.excepthook``), and of asyncio, whose loops report errors of callbacks and of tasks that
+nobody awaits. Where a framework catches the error before, `notice_memory_errors` sees it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from memlens._options import check_bytes, check_seconds
+from memlens.triggers.protocol import Host
+from memlens.triggers.reserve import MemoryReserve
+
+__all__ = ("OnMemoryError", "notice_memory_errors", "on_memory_error")
+
+F = TypeVar("F", bound=Callable[..., Any])
+_started: list[OnMemoryError] = []
+
+
+def on_memory_error(
+    *, reserve_bytes: int | None = None, min_seconds: float = 60.0
+) -> OnMemoryError:
+    """Return a trigger that takes a snapshot on a MemoryError that nobody handles.
+
+    ``reserve_bytes``: address space to hold back for the snapshot, which the program cannot use; None
+    is an eighth of the limit, 32 to 256 MiB. It is released before the snapshot and taken again
+    afterwards. Further errors within ``min_seconds`` take none.
+
+    A capture of many small objects needs more than that where the limit is hard (``ulimit -v``):
+    then the log says how much, and `before_limit` takes a snapshot while there is room. A soft limit
+    (``resource.setrlimit``) does not bind the capturing child. A control group gives no MemoryError:
+    the kernel kills the process.
+    """
+    if reserve_bytes is not None:
+        check_bytes("reserve_bytes", reserve_bytes, 1)
+    return OnMemoryError(MemoryReserve(reserve_bytes), check_seconds("min_seconds", min_seconds, 0))
+
+
+class OnMemoryError:
+    """The trigger of `on_memory_error`."""
+
+    def __init__(self, reserve: MemoryReserve, min_seconds: float) -> None:
+        self._reserve = reserve
+        self._min_seconds = min_seconds
+        self._host: Host | None = None
+        self._hooks: list[_Hook] = []
+
+    def __repr__(self) -> str:
+        return "on_memory_error()"
+
+    def start(self, host: Host) -> None:
+        """Reserve memory and install the hooks, which call the previous ones afterwards."""
+        self._host = host
+        self._reserve.take()
+        if not self._hooks:
+            self._hooks = _install(self.handle)
+            _started.append(self)
+
+    def stop(self) -> None:
+        """Remove the hooks, unless others were installed above them, and release the reserve."""
+        self._host = None
+        self._reserve.release()
+        if self in _started:
+            _started.remove(self)
+        self._hooks = [hook for hook in self._hooks if not hook.remove()]
+
+    def handle(self, error: BaseException | None, then: Callable[[], object] | None = None) -> None:
+        """Take a snapshot if this is a MemoryError; call ``then`` while the reserve is available."""
+        host = self._host
+        if host is None or not _is_memory_error(error):
+            if then is not None:
+                then()
+            return
+        self._reserve.release()
+        try:
+            host.fire_and_wait("memory-error", min_seconds=self._min_seconds)
+            if then is not None:
+                then()
+        finally:
+            if self._host is not None:  # it may have been stopped meanwhile
+                self._reserve.take()
+
+
+def _is_memory_error(error: BaseException | None) -> bool:
+    """Tell whether an error is a MemoryError, or a group that contains one."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(MemoryError) is not None
+    return isinstance(error, MemoryError)
+
+
+class notice_memory_errors(ContextDecorator):  # noqa: N801 - used like a function
+    """Take a snapshot for a MemoryError that leaves the block or function, and let it pass on.
+
+    For errors that a framework would catch: a context manager, and a decorator of functions and of
+    coroutine functions. Does nothing unless a profiler with `on_memory_error` is running.
+    """
+
+    def __enter__(self) -> notice_memory_errors:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            for trigger in _started[:]:
+                trigger.handle(error)
+
+    def __call__(self, function: F) -> F:
+        """Return the function with its MemoryErrors noticed."""
+        if not inspect.iscoroutinefunction(function):
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        async def noticed(*arguments: Any, **options: Any) -> Any:
+            with notice_memory_errors():
+                return await function(*arguments, **options)
+
+        return cast(F, noticed)
+
+
+class _Hook:
+    """A function of a module or class that is replaced, and put back if it is still ours."""
+
+    def __init__(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+        self._owner, self._name = owner, name
+        self._previous = getattr(owner, name)
+        self._ours = make(self._previous)
+        setattr(owner, name, self._ours)
+
+    def remove(self) -> bool:
+        """Put the previous function back; return False if somebody has replaced ours."""
+        if getattr(self._owner, self._name) is not self._ours:
+            return False
+        setattr(self._owner, self._name, self._previous)
+        return True
+
+
+_Handle = Callable[[BaseException | None, Callable[[], object]], object]
+
+
+def _install(handle: _Handle) -> list[_Hook]:
+    from asyncio.base_events import BaseEventLoop
+
+    def main_hook(previous: Any) -> Any:
+        def excepthook(
+            kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+        ) -> None:
+            handle(error, lambda: previous(kind, error, traceback))
+
+        return excepthook
+
+    def thread_hook(previous: Any) -> Any:
+        def excepthook(arguments: threading.ExceptHookArgs) -> None:
+            handle(arguments.exc_value, lambda: previous(arguments))
+
+        return excepthook
+
+    def loop_hook(previous: Any) -> Any:
+        @functools.wraps(previous)
+        def call_exception_handler(loop: Any, context: dict[str, Any]) -> None:
+            handle(context.get("exception"), lambda: previous(loop, context))
+
+        return call_exception_handler
+
+    return [
+        _Hook(sys, "excepthook", main_hook),
+        _Hook(threading, "excepthook", thread_hook),
+        _Hook(BaseEventLoop, "call_exception_handler", loop_hook),
+    ]
