@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = ("FailureLog", "warn_once")
 
 _MAX_TEXT = 500  # characters of an error's text that are kept
+_ROOM_BYTES = 1 << 20
 _warned: set[str] = set()
 
 
@@ -33,6 +34,8 @@ class FailureLog:
     def note(self, what: str, error: BaseException, *, with_traceback: bool = True) -> None:
         """Count a failure. ``what`` says what failed, and is logged once. Never raises.
 
+        Without memory it is only counted, and logged when it happens again.
+
         ``with_traceback`` adds the traceback to the log: for failures that somebody must debug, not
         for a full disk.
         """
@@ -41,7 +44,7 @@ class FailureLog:
             self.last_error = f"{type(error).__name__}: {error}"[:_MAX_TEXT]
         except Exception:  # noqa: BLE001 - the exception's own __str__ fails
             self.last_error = type(error).__name__
-        if what not in self._logged:
+        if what not in self._logged and _has_room():
             self._logged |= {what}
             _warn(
                 f"{what}: {self.last_error}; further failures are only counted",
@@ -51,9 +54,17 @@ class FailureLog:
 
 def warn_once(message: str) -> None:
     """Log a warning, once per process for each message. Never raises."""
-    if message not in _warned:
+    if message not in _warned and _has_room():
         _warned.add(message)
         _warn(message)
+
+
+def _has_room() -> bool:
+    """Tell whether there is memory to log: where it runs out, logging may keep its locks for ever."""
+    try:
+        return bool(bytearray(_ROOM_BYTES))
+    except MemoryError:
+        return False
 
 
 def _warn(message: str, error: BaseException | None = None) -> None:

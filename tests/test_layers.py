@@ -107,7 +107,8 @@ LAYERS: dict[str, list[set[str]]] = {
             "schedules",
             "signals",
         },
-        {"guards", "protocol", "reserve", "ticker"},
+        {"guards"},
+        {"protocol", "reserve", "ticker", "turns"},
     ],
     "memlens.profiler": [
         {"memory_profiler"},
@@ -117,6 +118,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {
             "allocation_source",
             "file_owner",
+            "folder_lock",
             "guarded_capture",
             "profiler_report",
             "recording",

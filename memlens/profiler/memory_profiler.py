@@ -40,6 +40,7 @@ from memlens.profiler.snapshot_store import Capture, SnapshotStore
 from memlens.profiler.trend_detectors import TrendDetectors
 from memlens.profiler.triggering import Triggering, log_report
 from memlens.profiler.worker import Worker
+from memlens.triggers.memory_errors import notice_memory_error
 from memlens.triggers.protocol import Trigger, TriggeredFile
 
 __all__ = ("MemoryProfiler",)
@@ -271,6 +272,7 @@ class MemoryProfiler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        notice_memory_error(error)  # before the triggers are stopped
         self.stop()
 
     def __repr__(self) -> str:

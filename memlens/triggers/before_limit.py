@@ -11,13 +11,14 @@ from memlens.process.headroom import Headroom, HeadroomMeter
 from memlens.triggers.guards import HeadroomGuard, need_under
 from memlens.triggers.protocol import Host
 from memlens.triggers.ticker import Ticker
+from memlens.triggers.turns import quick_turns
 
 __all__ = ("BeforeLimit", "before_limit")
 
 _FASTEST_LEAK = 1 << 30  # bytes a second that must not slip between two checks
 _CAUTION = 2.0  # check before half of the headroom can be gone
 _MIN_WAIT_SECONDS, _MAX_WAIT_SECONDS = 0.02, 1.0
-_CHECK_SECONDS = 0.1  # a check of a busy program takes, since its threads take turns
+_CHECK_SECONDS = 0.05  # from one check to the fork, in a busy program, beside the wait
 _NEED_SECONDS = 0.02  # how often the need of a capture is estimated again, at the most,
 _NEED_TIMES = 50.0  # and for how many times as long as that takes it is used
 _PRESSURE_SECONDS = 1.0
@@ -111,6 +112,11 @@ class BeforeLimit:
 
     def step(self) -> float:
         """Measure the headroom and take the snapshot that is due; return the seconds to wait."""
+        with quick_turns():
+            return self._wait_seconds(self._check())
+
+    def _check(self) -> float:
+        """Return how much more may be used until the snapshot is due; take it if it is."""
         now = self._clock()
         if now >= self._next_need:
             self._need = self._estimate()
@@ -127,11 +133,11 @@ class BeforeLimit:
         else:
             margin = float("inf")
         self._check_pressure(now)
-        return self._wait_seconds(margin)
+        return margin
 
     def _wanted(self, room: Headroom) -> float:
         """Return the headroom in bytes at which the snapshot is due."""
-        lead = self._rate * (_CHECK_SECONDS + _HELD_SHARE * self._need.seconds)
+        lead = self._rate * (_MIN_WAIT_SECONDS + _CHECK_SECONDS + _HELD_SHARE * self._need.seconds)
         least = max(self._headroom * room.limit_bytes, _MARGIN * need_under(room, self._need))
         return least + min(lead, _MAX_LEAD_SHARE * room.limit_bytes)
 

@@ -36,13 +36,14 @@ class HeadroomGuard:
     ) -> None:
         self._meter = meter
         self._is_urgent = is_urgent
-        self._need = need()
+        self._estimate = need
         self._spare: dict[tuple[str, int], int] = {}
 
     def refusal(self) -> str | None:
         """Return why the capture would end the process: too little headroom; None otherwise."""
-        for room in self._rooms():
-            needed = need_under(room, self._need)
+        need = self._estimate()
+        for room in self._meter.measure():
+            needed = need_under(room, need)
             if room.source != "rlimit-as" and room.free_bytes < needed:
                 return f"a capture needs about {format_bytes(needed)}, and {room}"
             self._spare[room.source, room.limit_bytes] = room.free_bytes - needed
@@ -51,7 +52,7 @@ class HeadroomGuard:
     def pace(self) -> Pace:
         """Hold the program while its headroom goes faster than the child can use it; then kill."""
         pace: Pace = "hold" if self._is_urgent else "run"
-        for room in self._rooms():
+        for room in self._meter.measure():
             floor = max(_MIN_FLOOR_BYTES, int(_FLOOR_SHARE * room.limit_bytes))
             if room.source.startswith("cgroup") and room.free_bytes < floor:
                 return "kill"
@@ -59,9 +60,6 @@ class HeadroomGuard:
             if spare is not None and room.free_bytes < max(floor, _HOLD_SHARE * spare):
                 pace = "hold"
         return pace
-
-    def _rooms(self) -> tuple[Headroom, ...]:
-        return self._meter.measure()
 
 
 def need_under(room: Headroom, need: CaptureNeed) -> int:

@@ -17,10 +17,13 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from memlens._options import check_bytes, check_seconds
+from memlens.process.headroom import HeadroomMeter
+from memlens.triggers.guards import HeadroomGuard
 from memlens.triggers.protocol import Host
 from memlens.triggers.reserve import MemoryReserve
+from memlens.triggers.turns import quick_turns
 
-__all__ = ("OnMemoryError", "notice_memory_errors", "on_memory_error")
+__all__ = ("OnMemoryError", "notice_memory_error", "notice_memory_errors", "on_memory_error")
 
 F = TypeVar("F", bound=Callable[..., Any])
 _started: list[OnMemoryError] = []
@@ -52,7 +55,9 @@ class OnMemoryError:
         self._reserve = reserve
         self._min_seconds = min_seconds
         self._host: Host | None = None
+        self._guard: HeadroomGuard | None = None
         self._hooks: list[_Hook] = []
+        self._handling: int | None = None  # the thread that handles an error
 
     def __repr__(self) -> str:
         return "on_memory_error()"
@@ -60,9 +65,12 @@ class OnMemoryError:
     def start(self, host: Host) -> None:
         """Reserve memory and install the hooks, which call the previous ones afterwards."""
         self._host = host
+        self._handling = None
+        self._guard = HeadroomGuard(HeadroomMeter(), is_urgent=True)
         self._reserve.take()
         if not self._hooks:
-            self._hooks = _install(self.handle)
+            self._hooks = _install(self)
+        if self not in _started:
             _started.append(self)
 
     def stop(self) -> None:
@@ -73,20 +81,24 @@ class OnMemoryError:
             _started.remove(self)
         self._hooks = [hook for hook in self._hooks if not hook.remove()]
 
-    def handle(self, error: BaseException | None, then: Callable[[], object] | None = None) -> None:
-        """Take a snapshot if this is a MemoryError; call ``then`` while the reserve is available."""
+    def begin(self, error: BaseException | None) -> None:
+        """Take a snapshot if this is a MemoryError. The reserve stays available until `end`.
+
+        Other threads that run out of memory meanwhile neither wait nor take the reserve back.
+        """
         host = self._host
-        if host is None or not _is_memory_error(error):
-            if then is not None:
-                then()
+        if host is None or self._handling is not None or not _is_memory_error(error):
             return
-        self._reserve.release()
-        try:
-            host.fire_and_wait("memory-error", min_seconds=self._min_seconds)
-            if then is not None:
-                then()
-        finally:
-            if self._host is not None:  # it may have been stopped meanwhile
+        self._reserve.release()  # first: from here on there is memory
+        self._handling = threading.get_ident()
+        with quick_turns():
+            host.fire_and_wait("memory-error", min_seconds=self._min_seconds, guard=self._guard)
+
+    def end(self) -> None:
+        """Take the reserve again, after the error was reported."""
+        if self._handling == threading.get_ident():
+            self._handling = None
+            if self._host is not None:  # else stopped meanwhile
                 self._reserve.take()
 
 
@@ -95,6 +107,16 @@ def _is_memory_error(error: BaseException | None) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return error.subgroup(MemoryError) is not None
     return isinstance(error, MemoryError)
+
+
+def notice_memory_error(error: BaseException | None) -> None:
+    """Take a snapshot if an error that somebody handles is a MemoryError.
+
+    Does nothing unless a profiler with `on_memory_error` is running.
+    """
+    for trigger in _started[:]:
+        trigger.begin(error)
+        trigger.end()
 
 
 class notice_memory_errors(ContextDecorator):  # noqa: N801 - used like a function
@@ -113,9 +135,7 @@ class notice_memory_errors(ContextDecorator):  # noqa: N801 - used like a functi
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
-            for trigger in _started[:]:
-                trigger.handle(error)
+        notice_memory_error(error)
 
     def __call__(self, function: F) -> F:
         """Return the function with its MemoryErrors noticed."""
@@ -147,30 +167,39 @@ class _Hook:
         return True
 
 
-_Handle = Callable[[BaseException | None, Callable[[], object]], object]
-
-
-def _install(handle: _Handle) -> list[_Hook]:
+def _install(trigger: OnMemoryError) -> list[_Hook]:
     from asyncio.base_events import BaseEventLoop
 
     def main_hook(previous: Any) -> Any:
         def excepthook(
             kind: type[BaseException], error: BaseException, traceback: TracebackType | None
         ) -> None:
-            handle(error, lambda: previous(kind, error, traceback))
+            trigger.begin(error)
+            try:
+                previous(kind, error, traceback)
+            finally:
+                trigger.end()
 
         return excepthook
 
     def thread_hook(previous: Any) -> Any:
         def excepthook(arguments: threading.ExceptHookArgs) -> None:
-            handle(arguments.exc_value, lambda: previous(arguments))
+            trigger.begin(arguments.exc_value)
+            try:
+                previous(arguments)
+            finally:
+                trigger.end()
 
         return excepthook
 
     def loop_hook(previous: Any) -> Any:
         @functools.wraps(previous)
         def call_exception_handler(loop: Any, context: dict[str, Any]) -> None:
-            handle(context.get("exception"), lambda: previous(loop, context))
+            trigger.begin(context.get("exception"))
+            try:
+                previous(loop, context)
+            finally:
+                trigger.end()
 
         return call_exception_handler
 

@@ -83,10 +83,7 @@ class OnSignal:
 
 def _number(name: str | int) -> int:
     try:
-        if isinstance(name, str):
-            number = signal.Signals[name]
-        else:
-            number = signal.Signals(name)
+        number = signal.Signals[name] if isinstance(name, str) else signal.Signals(name)
     except (KeyError, ValueError):
         raise OptionError(
             f"on_signal needs a signal such as 'SIGUSR2'; got {shown(name)}"
