@@ -1,7 +1,7 @@
 """A program that leaks until its limit ends it: ``_leaking_program.py FOLDER KIND MIB_PER_SECOND``.
 
-MIB_PER_SECOND 0: as fast as Python can. KIND is a name of `LEAKS`, which says what the holder is called.
-The kind ``steady`` uses memory up to a share of its limit and then keeps it: it is no leak.
+MIB_PER_SECOND 0: as fast as Python can. KIND is a name of `LEAKS`, which says what the holder is
+called. The kind ``steady`` uses memory up to a share of its limit and then keeps it: it is no leak.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Server:
 server = Server()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def rendered(number):
     """Return a page, which the cache keeps for ever."""
     return f"<h1>{number}</h1>" + "x" * 100

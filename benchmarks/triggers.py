@@ -1,4 +1,4 @@
-"""Of processes that are driven into their memory limit, how many leave a snapshot that names the holder.
+"""Of processes driven into their memory limit, how many leave a snapshot that names the holder.
 
     python benchmarks/triggers.py [--processes N] [--jobs N] [--seed N] [--python PATH]
 
@@ -46,7 +46,7 @@ MIB = 1 << 20
 GOAL = 0.95
 RATES = (20, 100, 400, 1000, 0)
 LIMITS = ("group", "group above", "address space", "soft address space")
-SECONDS = 120
+SECONDS = 60
 BASE_MIB = 110  # of address space: the interpreter and its libraries before the program begins
 TWINS = 4
 
@@ -157,7 +157,7 @@ def attempt(case, python):
     folder = tempfile.mkdtemp(prefix="memlens-triggers-")
     try:
         code, _, errors = drive(case, python, folder)
-        by_limit = code == -signal.SIGKILL or "MemoryError" in errors
+        by_limit = code in (-signal.SIGKILL, None) or "MemoryError" in errors
         outcome, reasons = judge(case, folder) if by_limit else (f"ended by {code}", [])
         if not by_limit or not outcome.startswith("named"):
             reasons = [*reasons, errors[-600:]]

@@ -13,7 +13,7 @@ import shlex
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from memlens._atomic import make_folder, sweep_leftovers, write_whole
 from memlens._log import warn_once
@@ -32,7 +32,24 @@ from memlens.profiler.registry import forget_folder, note_folder
 
 __all__ = ("Capture", "SnapshotStore")
 
-Capture = Callable[..., HeapSnapshot]  # with the arguments path, reason= and facts=
+
+class Taken(Protocol):
+    """What the record of a snapshot says: of a `HeapSnapshot`, or of one that is not opened."""
+
+    @property
+    def object_count(self) -> int:
+        """How many objects were captured."""
+
+    @property
+    def pause_seconds(self) -> float:
+        """For how long the program was stopped."""
+
+    @property
+    def timestamp(self) -> float:
+        """When it was taken, in seconds of the wall clock."""
+
+
+Capture = Callable[..., Taken]  # with the arguments path, reason= and facts=
 
 _MIN_WAITED_SECONDS = 0.001  # less is no waiting
 
@@ -109,7 +126,8 @@ class SnapshotStore:
             facts[MALLOC_FACT] = used
         if waited_seconds >= _MIN_WAITED_SECONDS:
             facts[WAITED_FACT] = waited_seconds
-        snapshot = (capture or take_heap_snapshot)(path, reason=reason, facts=facts)
+        take: Capture = capture or take_heap_snapshot
+        snapshot = take(path, reason=reason, facts=facts)
         record = SnapshotRecord(
             path=path,
             size_bytes=os.path.getsize(path),
