@@ -101,7 +101,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.triggers": [
         {
             "alerts",
-            "before_limit",
+            "limits",
             "exits",
             "memory_errors",
             "schedules",

@@ -21,8 +21,8 @@ from memlens._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from memlens.triggers.alerts import on_alert
-    from memlens.triggers.before_limit import before_limit
     from memlens.triggers.exits import at_exit
+    from memlens.triggers.limits import before_limit
     from memlens.triggers.memory_errors import notice_memory_errors, on_memory_error
     from memlens.triggers.protocol import CaptureGuard, Host, Trigger, TriggeredFile
     from memlens.triggers.schedules import every
@@ -46,8 +46,8 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "memlens.triggers.alerts": ("on_alert",),
-        "memlens.triggers.before_limit": ("before_limit",),
         "memlens.triggers.exits": ("at_exit",),
+        "memlens.triggers.limits": ("before_limit",),
         "memlens.triggers.memory_errors": ("notice_memory_errors", "on_memory_error"),
         "memlens.triggers.protocol": ("CaptureGuard", "Host", "Trigger", "TriggeredFile"),
         "memlens.triggers.schedules": ("every",),

@@ -84,6 +84,8 @@ class OnSignal:
 def _number(name: str | int) -> int:
     try:
         number = signal.Signals[name] if isinstance(name, str) else signal.Signals(name)
+        if isinstance(name, bool):
+            raise ValueError
     except (KeyError, ValueError):
         raise OptionError(
             f"on_signal needs a signal such as 'SIGUSR2'; got {shown(name)}"

@@ -2,7 +2,7 @@
 
 Each call that may wait lets another thread run Python code, which keeps the GIL for the switch
 interval: 5 milliseconds, times the number of busy threads. A check of the headroom makes about six
-such calls, and to begin a snapshot takes forty: in that time a leak of 1 GiB a second allocates 200 MiB.
+such calls, and to begin a snapshot takes forty: meanwhile a leak of 1 GiB a second allocates 200 MiB.
 """
 
 from __future__ import annotations
