@@ -47,7 +47,7 @@ GOAL = 0.95
 RATES = (20, 100, 400, 1000, 0)
 LIMITS = ("group", "group above", "address space", "soft address space")
 SECONDS = 60
-BASE_MIB = 110  # of address space: the interpreter and its libraries before the program begins
+BASE_MIB = 250  # of address space: the interpreter and its libraries before the program begins
 TWINS = 4
 
 
@@ -190,7 +190,7 @@ def twin(number, python, limits):
         mib = 0.93 * case.mib - 60  # of resident memory
     else:
         reserve = (case.mib + BASE_MIB) / 8
-        mib = 0.95 * (case.mib + BASE_MIB) - reserve - 160  # of address space
+        mib = 0.95 * (case.mib + BASE_MIB) - reserve - 300  # of address space
     case.rate = mib * MIB
     try:
         code, out, errors = drive(case, python, folder)

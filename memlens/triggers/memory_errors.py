@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ContextDecorator
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -26,6 +27,7 @@ from memlens.triggers.turns import quick_turns
 __all__ = ("OnMemoryError", "notice_memory_error", "notice_memory_errors", "on_memory_error")
 
 F = TypeVar("F", bound=Callable[..., Any])
+_INVOKE = "_make_invoke_excepthook"
 _started: list[OnMemoryError] = []
 
 
@@ -203,8 +205,33 @@ def _install(trigger: OnMemoryError) -> list[_Hook]:
 
         return call_exception_handler
 
-    return [
+    hooks = [
         _Hook(sys, "excepthook", main_hook),
         _Hook(threading, "excepthook", thread_hook),
         _Hook(BaseEventLoop, "call_exception_handler", loop_hook),
     ]
+    if hasattr(threading, _INVOKE):
+        hooks.append(_Hook(threading, _INVOKE, partial(_release_first, trigger)))
+    return hooks
+
+
+def _release_first(trigger: OnMemoryError, previous: Any) -> Any:
+    """Return a `threading._make_invoke_excepthook` for threads that start from now on.
+
+    Where not even a few bytes are left, the interpreter fails to prepare the arguments of
+    ``threading.excepthook``, and the hook is never called. This function runs before that.
+    """
+
+    def make_invoke_excepthook() -> Any:
+        invoke = previous()
+
+        def invoke_excepthook(thread: threading.Thread) -> None:
+            trigger.begin(sys.exception())
+            try:
+                invoke(thread)
+            finally:
+                trigger.end()
+
+        return invoke_excepthook
+
+    return make_invoke_excepthook

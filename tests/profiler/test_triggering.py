@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -240,7 +241,7 @@ def test_alert_hands_out_report_and_snapshot(tmp_path, monkeypatch):
     files = []
     service = Service(tmp_path, monkeypatch, triggers=[triggers.on_alert()], on_file=files.append)
     service.profiler._triggering._is_running = True
-    service.live(hours=4)
+    service.run(4)
     wait_for = service.profiler._triggering._files.wait
     assert wait_for(60)
     assert service.alerts
@@ -248,7 +249,7 @@ def test_alert_hands_out_report_and_snapshot(tmp_path, monkeypatch):
         ("report", "alert"),
         ("snapshot", "alert"),
     ]
-    report = json.loads(open(files[0].path).read())
+    report = json.loads(Path(files[0].path).read_text())
     assert report["suspects"]
     assert os.path.exists(files[0].path.removesuffix(".json") + ".txt")
 

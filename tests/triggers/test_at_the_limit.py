@@ -33,7 +33,7 @@ RECORDS = {}
 def leak():
     number = 0
     while True:
-        RECORDS[number] = {"id": number, "text": "x" * 2000}
+        RECORDS[number] = {"id": number, "text": "x" * (2000 + number % 2)}
         number += 1
 def limit(mib, hard=None):
     soft = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + (mib << 20)
@@ -66,7 +66,7 @@ def names_the_holder(folder, reason):
 
 
 def test_memory_error_of_the_main_thread(tmp_path):
-    done = run("limit(150); profiler(triggers.on_memory_error()).start(); leak()", tmp_path)
+    done = run("limit(300); profiler(triggers.on_memory_error()).start(); leak()", tmp_path)
     assert done.returncode == 1
     assert "MemoryError" in done.stderr  # as without memlens
     assert done.stdout == "snapshot memory-error\n"
@@ -76,7 +76,7 @@ def test_memory_error_of_the_main_thread(tmp_path):
 def test_memory_error_that_leaves_the_block_of_the_profiler_under_a_hard_limit(tmp_path):
     done = run(
         """
-        limit(150, hard=True)
+        limit(300, hard=True)
         with profiler(triggers.on_memory_error()):
             leak()
         """,
@@ -90,7 +90,7 @@ def test_memory_error_of_a_thread_that_the_program_survives(tmp_path):
     done = run(
         """
         with profiler(triggers.on_memory_error()) as running:
-            limit(150)
+            limit(300)
             thread = threading.Thread(target=leak)
             thread.start()
             thread.join()
@@ -118,7 +118,7 @@ def test_memory_error_of_a_task_that_nobody_awaits(tmp_path):
             RECORDS.clear()
             print("goes on", flush=True)
         with profiler(triggers.on_memory_error()):
-            limit(150)
+            limit(300)
             asyncio.run(main())
         """,
         tmp_path,
@@ -132,7 +132,7 @@ def test_memory_error_of_a_task_that_nobody_awaits(tmp_path):
 def test_before_the_limit_of_the_address_space(tmp_path):
     done = run(
         """
-        limit(200, hard=True)
+        limit(450, hard=True)
         with profiler(triggers.before_limit()):
             leak()
         """,

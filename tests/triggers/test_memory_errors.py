@@ -79,6 +79,25 @@ def test_thread(host):
     assert [type(error) for error in host.called] == [MemoryError]
 
 
+def test_thread_in_which_not_even_the_hook_can_be_called(host, monkeypatch):
+    """The interpreter lacks the memory for the arguments of the hook; the reserve is released."""
+
+    def run():
+        raise MemoryError
+
+    def fail(arguments):
+        assert not host.trigger._reserve.is_held
+        raise MemoryError
+
+    thread = threading.Thread(target=run)
+    monkeypatch.setattr(threading, "ExceptHookArgs", fail)
+    monkeypatch.setattr(sys, "stderr", None)
+    thread.start()
+    thread.join()
+    assert host.waited == ["memory-error"]
+    assert host.trigger._reserve.is_held
+
+
 @pytest.mark.parametrize("where", ["callback", "task"])
 def test_asyncio_error_that_nobody_awaits(host, where):
     reported = []
@@ -141,6 +160,7 @@ def test_other_threads_do_not_take_the_reserve_back_while_one_uses_it(host):
 def test_stop_puts_the_previous_hooks_back_unless_others_lie_above():
     before = sys.excepthook, threading.excepthook
     loop_before = asyncio.BaseEventLoop.call_exception_handler
+    make_before = threading._make_invoke_excepthook
     trigger = triggers.on_memory_error(reserve_bytes=1 << 20)
     trigger.start(NotingHost())
     trigger.start(NotingHost())  # as in a forked child: not twice
@@ -154,6 +174,7 @@ def test_stop_puts_the_previous_hooks_back_unless_others_lie_above():
     threading.excepthook = ours
     trigger.stop()
     assert threading.excepthook is before[1]
+    assert threading._make_invoke_excepthook is make_before
     assert memory_errors._started == []
 
 
