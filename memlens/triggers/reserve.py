@@ -9,11 +9,13 @@ from __future__ import annotations
 import mmap
 from contextlib import suppress
 
-__all__ = ("MemoryReserve",)
+__all__ = ("MemoryReserve", "default_bytes")
 
 _MIB = 1 << 20
 _MIN_RESERVE_BYTES, _MAX_RESERVE_BYTES = 32 * _MIB, 256 * _MIB
-_DEFAULT_RESERVE_BYTES = 64 * _MIB  # without a limit: the program may set one
+_DEFAULT_RESERVE_BYTES = 60 * _MIB  # without a limit: the program may set one
+_HEAP_BYTES = 64 * _MIB  # glibc's malloc takes so much address space at once for a thread: it would
+# take all of a reserve of that size. A smaller one it cannot take, of a larger one enough is left.
 _RESERVED_SHARE = 8  # one eighth of a limit
 
 
@@ -39,7 +41,7 @@ class MemoryReserve:
         """Reserve the address space; return whether there was enough. Never raises."""
         if self._held is None:
             with suppress(OSError, MemoryError, AttributeError):  # Windows has no flags
-                size = self._size_bytes or _default_bytes()
+                size = self._size_bytes or default_bytes()
                 self._held = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         return self.is_held
 
@@ -50,7 +52,8 @@ class MemoryReserve:
             held.close()
 
 
-def _default_bytes() -> int:
+def default_bytes() -> int:
+    """Return an eighth of the lowest limit on the address space, within bounds."""
     import resource
 
     kinds = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
@@ -58,4 +61,5 @@ def _default_bytes() -> int:
     lowest = min((limit for limit in limits if limit != resource.RLIM_INFINITY), default=None)
     if lowest is None:
         return _DEFAULT_RESERVE_BYTES
-    return min(max(lowest // _RESERVED_SHARE, _MIN_RESERVE_BYTES), _MAX_RESERVE_BYTES)
+    size = min(max(lowest // _RESERVED_SHARE, _MIN_RESERVE_BYTES), _MAX_RESERVE_BYTES)
+    return size if size >= 2 * _HEAP_BYTES else min(size, _DEFAULT_RESERVE_BYTES)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 PRELUDE = """
-import asyncio, faulthandler, resource, sys, threading
+import asyncio, faulthandler, os, resource, sys, threading
 faulthandler.dump_traceback_later(100, exit=True)
 import memlens
 from memlens import triggers
@@ -41,7 +41,7 @@ def limit(mib, hard=None):
 def profiler(*chosen):
     return memlens.MemoryProfiler(
         "out", allocations=None, triggers=chosen,
-        on_file=lambda file: print(file.kind, file.reason, flush=True),
+        on_file=lambda file: os.write(1, f"{file.kind} {file.reason}\n".encode()),
     )
 """
 

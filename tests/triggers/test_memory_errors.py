@@ -11,7 +11,7 @@ import pytest
 from memlens import triggers
 from memlens.errors import OptionError
 from memlens.triggers import memory_errors
-from memlens.triggers.reserve import MemoryReserve
+from memlens.triggers.reserve import MemoryReserve, default_bytes
 from tests.triggers.hosts import NotingHost
 
 
@@ -195,6 +195,19 @@ def test_reserve_is_taken_and_released_and_lack_of_room_is_no_error():
     reserve.release()
     assert repr(reserve) == "<MemoryReserve: released>"
     assert not MemoryReserve(1 << 60).take()
+
+
+@pytest.mark.parametrize(
+    ("limit_mib", "reserve_mib"),
+    [(None, 60), (100, 32), (400, 50), (512, 60), (1000, 60), (1024, 128), (1 << 20, 256)],
+)
+def test_reserve_is_an_eighth_of_the_limit_but_nothing_that_malloc_takes_at_once(
+    monkeypatch, limit_mib, reserve_mib
+):
+    resource = pytest.importorskip("resource")
+    limit = resource.RLIM_INFINITY if limit_mib is None else limit_mib << 20
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (limit, limit))
+    assert default_bytes() == reserve_mib << 20
 
 
 def test_options_are_checked():
