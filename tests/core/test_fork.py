@@ -296,6 +296,20 @@ def test_forks_beside_busy_threads_succeed(path, forks):
     SectionFile(path).verify()
 
 
+def test_wait_with_the_gil_tells_whether_a_descriptor_can_be_read():
+    read, write = os.pipe()
+    try:
+        assert core.wait_with_gil(read, 1) is False
+        os.write(write, b"x")
+        assert core.wait_with_gil(read, 1000) is True
+    finally:
+        os.close(read)
+        os.close(write)
+    for milliseconds in (-1, 1001):
+        with pytest.raises(ValueError, match="0 to 1000"):
+            core.wait_with_gil(0, milliseconds)
+
+
 PROGRAM = """
 import asyncio, gc, sys, threading
 from memlens._core import _capture

@@ -292,3 +292,59 @@ def test_temporary_file_without_a_name_is_not_left_even_by_a_kill(tmp_path):
     )
     assert done.stdout.split() == ["[]"]
     assert os.listdir(tmp_path) == []
+
+
+def test_wait_ends_with_the_child_and_no_other_thread_runs_while_it_holds(tmp_path):
+    script = """
+    from memlens import _core
+    count, leave, begun = 0, False, threading.Event()
+    def work():
+        global count
+        while not leave:
+            count += 1
+            begun.set()
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    wait, moved = _core.wait_with_gil, []
+    def counting(descriptor, milliseconds):
+        before = count
+        ended = wait(descriptor, milliseconds)
+        moved.append(count - before)
+        return ended
+    _core.wait_with_gil = counting
+    task = memlens.start_heap_snapshot(target())
+    while not task.wait(0.05, holds=True):
+        pass
+    leave = True
+    thread.join()
+    print(max(moved), task.done(), task.wait(60))
+    task.complete()
+    print(memlens.load(target()).object_count > 1000, task.pause_seconds > 0)
+    """
+    assert run(script, tmp_path) == ["0", "True", "True", "True", "True"]
+
+
+def test_wait_returns_when_the_time_is_over(tmp_path):
+    script = """
+    task = memlens.start_heap_snapshot(target())
+    os.kill(task._child.pid, signal.SIGSTOP)
+    print(task.wait(0.01), task.wait(0.01, holds=True))
+    os.kill(task._child.pid, signal.SIGCONT)
+    task.result(60)
+    """
+    assert run(script, tmp_path) == ["False", "False"]
+
+
+def test_soft_limit_of_the_program_does_not_bind_the_child(tmp_path):
+    """The program is at its limit: a child with the same one would lack memory for its columns."""
+    script = """
+    held = [[] for _ in range(300_000)]
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), hard))
+    task = memlens.start_heap_snapshot(target())
+    task.complete()
+    print(resource.getrlimit(resource.RLIMIT_AS)[0] == used + (4 << 20))
+    """
+    assert run(script, tmp_path) == ["True"]
