@@ -9,8 +9,7 @@ above it, or of its address space, hard or soft. Its profiler has the triggers `
 if the first suspect of `find_leaks` is the one that the program leaks into, or, with only one
 snapshot, if the largest object is.
 
-Healthy twins use 93 % of a limit for eight seconds and must fire once. Printed is also what a capture
-needs an allocated block, which `memlens.heap.capture.need` relies on.
+Healthy twins use 93 % of a limit for eight seconds and must fire once.
 """
 
 from __future__ import annotations

@@ -347,14 +347,14 @@ class MemoryProfiler:
         The file is named ``heap-<reason>-<UTC time>-<pid>-<start of the process>.memlens``. Raises
         ``OutputError`` if it cannot be written.
         """
+        return self._take(reason)
+
+    def _take(self, reason: str, capture: Capture | None = None) -> SnapshotRecord:
         check_text("reason", reason)
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
             raise OptionError(
                 f"reason is part of a file name: use letters, digits, - and _; got {shown(reason)}"
             )
-        return self._take(reason)
-
-    def _take(self, reason: str, capture: Capture | None = None) -> SnapshotRecord:
         self._store.prepare()
         with self._turn() as waited_seconds, OwnWork():
             return self._store.take(reason, waited_seconds, capture)

@@ -97,7 +97,9 @@ class Triggering:
         """Stop the triggers and wait up to 5 seconds for ``on_file``."""
         if self._is_running:
             self._stop_triggers()
-            self._files.wait(_STOP_SECONDS)
+            if self._files.wait(_STOP_SECONDS):
+                atexit.unregister(self._wait_at_exit)
+                self._is_told_at_exit = False
 
     def restart_in_child(self) -> None:
         """Start the triggers of a forked child: threads and counters are its own."""

@@ -93,8 +93,12 @@ class OnMemoryError:
             return
         self._reserve.release()  # first: from here on there is memory
         self._handling = threading.get_ident()
-        with quick_turns():
-            host.fire_and_wait("memory-error", min_seconds=self._min_seconds, guard=self._guard)
+        try:
+            with quick_turns():
+                host.fire_and_wait("memory-error", min_seconds=self._min_seconds, guard=self._guard)
+        except BaseException:  # a signal handler has raised
+            self.end()
+            raise
 
     def end(self) -> None:
         """Take the reserve again, after the error was reported."""

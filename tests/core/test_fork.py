@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import operator
 import os
 import signal
 import subprocess
@@ -308,6 +310,28 @@ def test_wait_with_the_gil_tells_whether_a_descriptor_can_be_read():
     for milliseconds in (-1, 1001):
         with pytest.raises(ValueError, match="0 to 1000"):
             core.wait_with_gil(0, milliseconds)
+
+
+def test_no_other_thread_runs_during_a_wait_with_the_gil():
+    counter, leave = itertools.count(), threading.Event()
+
+    def work():
+        while not leave.is_set():
+            next(counter)
+
+    read, write = os.pipe()
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        # In C, where nothing between the calls lets another thread run.
+        calls = [(repr, counter), (core.wait_with_gil, read, 100), (repr, counter)]
+        before, _, after = list(itertools.starmap(operator.call, calls))
+    finally:
+        leave.set()
+        thread.join()
+        os.close(read)
+        os.close(write)
+    assert before == after
 
 
 PROGRAM = """

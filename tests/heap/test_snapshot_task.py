@@ -294,35 +294,23 @@ def test_temporary_file_without_a_name_is_not_left_even_by_a_kill(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_wait_ends_with_the_child_and_no_other_thread_runs_while_it_holds(tmp_path):
+def test_wait_ends_with_the_child_and_holds_the_gil_if_told_so(tmp_path):
     script = """
     from memlens import _core
-    count, leave, begun = 0, False, threading.Event()
-    def work():
-        global count
-        while not leave:
-            count += 1
-            begun.set()
-    thread = threading.Thread(target=work)
-    thread.start()
-    begun.wait()
-    wait, moved = _core.wait_with_gil, []
-    def counting(descriptor, milliseconds):
-        before = count
-        ended = wait(descriptor, milliseconds)
-        moved.append(count - before)
-        return ended
-    _core.wait_with_gil = counting
+    wait, descriptors = _core.wait_with_gil, set()
+    def noting(descriptor, milliseconds):
+        descriptors.add(descriptor)
+        return wait(descriptor, milliseconds)
+    _core.wait_with_gil = noting
     task = memlens.start_heap_snapshot(target())
+    child = task._child.descriptor
     while not task.wait(0.05, holds=True):
         pass
-    leave = True
-    thread.join()
-    print(max(moved), task.done(), task.wait(60))
+    print(descriptors == {child}, task.done(), task.wait(60))
     task.complete()
     print(memlens.load(target()).object_count > 1000, task.pause_seconds > 0)
     """
-    assert run(script, tmp_path) == ["0", "True", "True", "True", "True"]
+    assert run(script, tmp_path) == ["True"] * 5
 
 
 def test_wait_returns_when_the_time_is_over(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -157,6 +159,22 @@ def test_refused_snapshot_says_why_and_disturbs_nobody(pulled, caplog):
     assert len(pulled.profiler.snapshots) == 1
     assert "no snapshot was taken: it would be killed" in caplog.text
     assert health_of(pulled)["failures"] == 1
+
+
+def test_reason_that_is_no_part_of_a_file_name_is_refused(pulled, tmp_path):
+    assert not pulled.host.fire_and_wait("../outside", guard=Guard("run"))
+    assert "reason is part of a file name" in health_of(pulled)["last_error"]
+    assert not list(tmp_path.parent.glob("*outside*"))
+
+
+def test_stopped_profiler_is_not_kept_alive_by_the_exit(tmp_path):
+    profiler = memlens.MemoryProfiler(tmp_path, allocations=None, triggers=[Planted()])
+    with profiler:
+        pass
+    died = weakref.ref(profiler._triggering)
+    del profiler
+    gc.collect()
+    assert died() is None
 
 
 @pytest.mark.skipif(not FORKS, reason="needs a forked capture")

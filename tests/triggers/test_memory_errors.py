@@ -145,6 +145,20 @@ def test_error_that_a_framework_catches(host):
     assert host.waited == ["memory-error"] * 3
 
 
+def test_interrupted_snapshot_does_not_keep_the_reserve_released(host, monkeypatch):
+    def interrupted(reason, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(host, "fire_and_wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sys.excepthook(MemoryError, raised(MemoryError()), None)
+    assert host.trigger._reserve.is_held
+    monkeypatch.undo()
+    host.trigger.begin(MemoryError())
+    host.trigger.end()
+    assert host.waited == ["memory-error"]
+
+
 def test_other_threads_do_not_take_the_reserve_back_while_one_uses_it(host):
     trigger = host.trigger
     trigger.begin(MemoryError())
