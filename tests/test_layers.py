@@ -22,6 +22,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"agents"},
         {"demo", "fleet", "watch"},
         {"profiler", "decorators", "files"},
+        {"triggers"},
         {"lifetimes", "stuck"},
         {"report", "formats"},
         {"leaks"},
@@ -49,7 +50,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.process": [
         {"sampler"},
         {"sampling_thread", "history"},
-        {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
+        {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector", "headroom"},
         {"limits", "held_memory", "identity", "resident_peak"},
     ],
     "memlens.leaks": [
@@ -98,14 +99,28 @@ LAYERS: dict[str, list[set[str]]] = {
         {"late_objects"},
     ],
     "memlens.stuck": [{"stuck_report"}, {"wakeable"}, {"waiters"}, {"labelled_edges"}],
+    "memlens.triggers": [
+        {
+            "alerts",
+            "limits",
+            "exits",
+            "memory_errors",
+            "schedules",
+            "signals",
+        },
+        {"guards"},
+        {"protocol", "reserve", "ticker", "turns"},
+    ],
     "memlens.profiler": [
         {"memory_profiler"},
-        {"alerts", "metrics"},
+        {"alerts", "metrics", "triggering"},
         {"snapshot_store", "analysis", "analysis_child"},
         {"registry"},
         {
             "allocation_source",
             "file_owner",
+            "folder_lock",
+            "guarded_capture",
             "profiler_report",
             "recording",
             "trend_detectors",
@@ -140,8 +155,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"demo", "run", "views", "allocations", "convert", "fleet", "html", "watch", "mcp"},
         {"exit_report", "follow_hook", "last_moment", "output", "script", "snapshot_requests"},
         {"json_schema"},
-        {"child_reports", "ending", "follow_children", "followed", "memory_reserve"}
-        | {"report_options", "working"},
+        {"child_reports", "ending", "follow_children", "followed", "report_options", "working"},
         {"run_profiler"},
     ],
     "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],

@@ -36,14 +36,17 @@ from memlens.process.identity import identify, is_fork_server, program_name
 from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
-from memlens.profiler.alerts import Alerts
+from memlens.profiler.alerts import Alerts, log_alert
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.metrics import ProfilerMetrics, read_metrics
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
 from memlens.profiler.recording import Recording
-from memlens.profiler.snapshot_store import SnapshotStore
+from memlens.profiler.snapshot_store import Capture, SnapshotStore
 from memlens.profiler.trend_detectors import TrendDetectors
+from memlens.profiler.triggering import Triggering
 from memlens.profiler.worker import Worker
+from memlens.triggers.memory_errors import notice_memory_error
+from memlens.triggers.protocol import Trigger, TriggeredFile
 
 __all__ = ("MemoryProfiler",)
 
@@ -81,6 +84,9 @@ class MemoryProfiler:
       between two searches for late objects of `memlens.expect_collected`.
     * ``limit``: the memory in bytes at which the process ends. None is the limit of the container
       or the machine. Memory that rises steeply against it gives an alert at once.
+    * ``triggers``: events at which a snapshot is taken, from `memlens.triggers`.
+    * ``on_file``: called with a ``TriggeredFile`` for each file that a trigger brings about, in the
+      thread ``memlens-files``: to upload it, say. Its exceptions are counted.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
@@ -115,6 +121,8 @@ class MemoryProfiler:
         baseline: Baseline | str | os.PathLike[str] | None = None,
         alert_interval: float = 3600.0,
         limit: int | None = None,
+        triggers: Iterable[Trigger] = (),
+        on_file: Callable[[TriggeredFile], object] | None = None,
         window_size: int | None = None,
         warmup_seconds: float = 900.0,
         min_window_seconds: float = 7200.0,
@@ -169,8 +177,23 @@ class MemoryProfiler:
             self._note_failure,
             partial(self._recording.mark, "alert"),
         )
+        self._triggering = Triggering(
+            triggers,
+            on_file,
+            folder=self._store.folder,
+            take=self._take,
+            submit=lambda name, job: self._worker.submit(name, job),
+            clock=clock,
+        )
+        self._alerts.on_written = self._give_report
+        if on_alert is None and self._triggering.gives_alerts:
+            self.on_alert = log_alert
         self._reset()
-        call_in_forked_child(self._reset)
+        call_in_forked_child(self._restart_in_child)
+
+    def _restart_in_child(self) -> None:
+        self._reset()
+        self._triggering.restart_in_child()
 
     def _reset(self) -> None:
         """Set the initial state: in the constructor and in a forked child."""
@@ -219,6 +242,7 @@ class MemoryProfiler:
         try:
             self._allocations.start()
             self._sampler.start()
+            self._triggering.start()
         except BaseException:  # out of memory, or a signal handler has raised
             self._sampler.stop()
             self._allocations.stop()
@@ -233,6 +257,7 @@ class MemoryProfiler:
         after `stop` would not include the allocation sites of its objects.
         """
         was_running = self.is_running
+        self._triggering.stop()
         self._sampler.stop()
         self._worker.drop_waiting()
         self._alerts.analysis.stop()
@@ -254,6 +279,7 @@ class MemoryProfiler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        notice_memory_error(error)  # before the triggers are stopped
         self.stop()
 
     def __repr__(self) -> str:
@@ -330,6 +356,9 @@ class MemoryProfiler:
         The file is named ``heap-<reason>-<UTC time>-<pid>-<start of the process>.memlens``. Raises
         ``OutputError`` if it cannot be written.
         """
+        return self._take(reason)
+
+    def _take(self, reason: str, capture: Capture | None = None) -> SnapshotRecord:
         check_text("reason", reason)
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
             raise OptionError(
@@ -337,7 +366,12 @@ class MemoryProfiler:
             )
         self._store.prepare()
         with self._turn() as waited_seconds, OwnWork():
-            return self._store.take(reason, waited_seconds)
+            return self._store.take(reason, waited_seconds, capture)
+
+    def _give_report(self, path: str) -> None:
+        """Hand the files of an alert to the triggers."""
+        records = self.snapshots
+        self._triggering.give_report(path, records[-1] if records else None)
 
     @contextmanager
     def _turn(self) -> Iterator[float]:
@@ -501,6 +535,7 @@ class MemoryProfiler:
             "alerts": self._alerts.count,
             "alerts_withdrawn": self._alerts.withdrawn_count,
             "reports_written": self._store.written,
+            "triggers": self._triggering.health(),
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }

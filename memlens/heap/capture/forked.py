@@ -75,6 +75,8 @@ class SnapshotTask:
         self._is_named = path is not None and not hashes_names
         self._hashed_target = path
         self._hashes_names = hashes_names
+        self.timestamp = float(facts["timestamp"])
+        self.pause_seconds = 0.0
         self._snapshot: HeapSnapshot | None = None
         self._error: CaptureError | OutputError | None = None
         self._ended = False
@@ -111,6 +113,7 @@ class SnapshotTask:
             started = time.perf_counter()
             self._fork(self._child_ends, own_prefix, sites, native)
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
+            self.pause_seconds = pause
         close_all(self._child_ends)
         self._deadline = time.monotonic() + MAX_SECONDS
         self._child = ChildProcess(self._pids[0])
@@ -159,6 +162,17 @@ class SnapshotTask:
         called again), ``CaptureError`` if the child failed, crashed or was killed, or if the task
         belongs to another process, ``OutputError`` if the file could not be written.
         """
+        self.complete(timeout)
+        with self._entered():
+            if self._snapshot is None:
+                self._snapshot = self._open()
+        return self._snapshot
+
+    def complete(self, timeout: float | None = None) -> None:
+        """Wait until the file is complete, without opening it: that takes as much address space.
+
+        ``timeout`` and errors are those of `result`.
+        """
         if not self._is_owner():
             raise CaptureError(
                 f"this snapshot task belongs to process {self._owner}, which forked this one"
@@ -177,10 +191,22 @@ class SnapshotTask:
             self._advance()
         if self._error is not None:
             raise self._error
-        with self._entered():
-            if self._snapshot is None:
-                self._snapshot = self._open()
-        return self._snapshot
+
+    def wait(self, seconds: float, *, holds: bool = False) -> bool:
+        """Wait for the end of the child, at most for ``seconds``; return whether it has ended.
+
+        ``holds``: no other thread of Python runs meanwhile, and signal handlers run afterwards.
+        """
+        end = time.monotonic() + seconds
+        self._advance()
+        while not self._ended and (left := end - time.monotonic()) > 0 and self._is_owner():
+            child = self._child
+            if holds and _core.wait_with_gil is not None and child and child.descriptor >= 0:
+                _core.wait_with_gil(child.descriptor, min(int(left * 1000) + 1, 1000))
+            else:
+                self._wait(left)
+            self._advance()
+        return self._ended
 
     def cancel(self) -> None:
         """Kill the child if it is running; `result` then raises ``CaptureError``."""
