@@ -112,7 +112,15 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"answering", "open_alerts", "plain_values", "steep_rise"},
     ],
-    "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
+    "memlens.integrations": [{"ipython", "web"}, {"cell_memory", "cells", "notebook_memory"}],
+    "memlens.integrations.web": [
+        {"asgi", "wsgi"},
+        {"endpoints"},
+        {"work"},
+        {"contents", "responses"},
+        {"child"},
+        {"access", "guard", "making", "requests", "stopping", "temporary"},
+    ],
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch"},
