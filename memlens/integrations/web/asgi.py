@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from memlens._options import check_callable
@@ -135,18 +136,23 @@ async def _send_work(work: Work, request: Request, gone: asyncio.Future[None], s
         return  # closing the work stops it
     response = made.result()
     if response.file is None:
+        work.close()
         await _send_whole(response, send)
         return
     await send(_start(response))
     try:
         async with asyncio.timeout(MAX_SECONDS):
-            while chunk := await asyncio.to_thread(response.file.read, CHUNK_BYTES):
+            read = partial(asyncio.to_thread, response.file.read, CHUNK_BYTES)
+            chunk = await read()
+            while following := await read():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 if gone.done():
                     return
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                chunk = following
     except TimeoutError:
         return  # an answer that is not complete: the server closes the connection
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    work.close()  # before the client has all of it, and sends the next request
+    await send({"type": "http.response.body", "body": chunk, "more_body": False})
 
 
 def _in_thread(work: Work, request: Request) -> asyncio.Future[Response]:

@@ -116,6 +116,7 @@ def _capture(source: Source, stopper: Stopper, path: str) -> None:
         take_heap_snapshot(path, **options)
         return
     task = start_heap_snapshot(path, **options)
+    task.lower_priority()
     with stopper.stopped_by(task.cancel):
         task.result()
 

@@ -7,6 +7,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import BinaryIO
 
 from memlens._atomic import sweep_leftovers
@@ -26,13 +27,18 @@ def temporary_name(suffix: str) -> Iterator[str]:
         folder = tempfile.gettempdir()
     except OSError as error:
         raise OutputError(f"cannot write a temporary file: {error.strerror or error}") from error
-    sweep_leftovers(folder)
+    _sweep_once(folder, os.getpid())
     path = os.path.join(folder, f"memlens-web-{secrets.token_hex(16)}{suffix}")
     try:
         yield path
     finally:
         with suppress(FileNotFoundError):
             os.unlink(path)
+
+
+@cache  # of a process: other ones may have been killed since this one was forked
+def _sweep_once(folder: str, pid: int) -> None:
+    sweep_leftovers(folder)
 
 
 def nameless_file(suffix: str, write: Callable[[str], object]) -> BinaryIO:

@@ -93,13 +93,19 @@ class _Body:
         file = self._response.file
         try:
             if file is None:
+                self._work.close()
                 yield self._response.content
                 return
             end = time.monotonic() + MAX_SECONDS
-            while chunk := file.read(CHUNK_BYTES):
+            chunk = file.read(CHUNK_BYTES)
+            while following := file.read(CHUNK_BYTES):
+                yield chunk
                 if time.monotonic() > end:
                     raise TimeoutError(f"the client took longer than {MAX_SECONDS:g} seconds")
-                yield chunk
+                chunk = following
+            # Before the client has all of it, and sends the next request.
+            self._work.close()
+            yield chunk
         finally:
             self._work.close()
 
