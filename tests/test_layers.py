@@ -118,8 +118,8 @@ LAYERS: dict[str, list[set[str]]] = {
         {"endpoints"},
         {"work"},
         {"contents", "responses"},
-        {"child"},
-        {"access", "guard", "making", "requests", "stopping", "temporary"},
+        {"access", "child"},
+        {"guard", "making", "requests", "stopping", "temporary"},
     ],
     "memlens.cli": [
         {"main"},
