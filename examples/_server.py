@@ -23,8 +23,9 @@ START_SECONDS = 60.0
 class Server:
     """A server in a process group of its own, on a free port of this machine.
 
-    ``command``: the words after ``python -m``; ``{port}`` in them is the port. ``folder``: where it
-    may write; the server finds it in the environment variable ``PROFILES``. ``cwd``: where it runs.
+    ``command``: the words after ``python -m``; ``{port}`` in them, and in the environment, is the
+    port. ``folder``: where it may write; the server finds it in the environment variable
+    ``PROFILES``. ``cwd``: where it runs.
     """
 
     def __init__(self, *command: str, folder: str, cwd: Path = HERE, **environment: str) -> None:
@@ -41,7 +42,7 @@ class Server:
                 "MEMLENS_TOKEN": self.token,
                 "PROFILES": folder,
                 "PYTHONPATH": os.pathsep.join([str(cwd), str(HERE.parent)]),
-                **environment,
+                **{name: text.format(port=self.port) for name, text in environment.items()},
             },
             stdout=self._log,
             stderr=self._log,
