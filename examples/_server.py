@@ -24,8 +24,8 @@ class Server:
     """A server in a process group of its own, on a free port of this machine.
 
     ``command``: the words after ``python -m``; ``{port}`` in them, and in the environment, is the
-    port. ``folder``: where it may write; the server finds it in the environment variable
-    ``PROFILES``. ``cwd``: where it runs.
+    port, and ``{token}`` in the environment the token. ``folder``: where it may write; the server
+    finds it in the environment variable ``PROFILES``. ``cwd``: where it runs.
     """
 
     def __init__(self, *command: str, folder: str, cwd: Path = HERE, **environment: str) -> None:
@@ -42,7 +42,10 @@ class Server:
                 "MEMLENS_TOKEN": self.token,
                 "PROFILES": folder,
                 "PYTHONPATH": os.pathsep.join([str(cwd), str(HERE.parent)]),
-                **{name: text.format(port=self.port) for name, text in environment.items()},
+                **{
+                    name: text.format(port=self.port, token=self.token)
+                    for name, text in environment.items()
+                },
             },
             stdout=self._log,
             stderr=self._log,
@@ -50,7 +53,12 @@ class Server:
         )
 
     def __enter__(self) -> Server:
-        self.wait_until(self._listens)
+        try:
+            self.wait_until(self._listens)
+        except BaseException:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
