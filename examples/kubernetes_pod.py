@@ -34,7 +34,7 @@ messages: list[bytes] = []
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Keep a message for ever: the leak of this example."""
     if environ["PATH_INFO"] == "/message":
-        messages.append(bytes(100_000))
+        messages.append(bytes(300_000))
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"{len(messages)} messages\n".encode()]
 
@@ -116,7 +116,7 @@ def main() -> None:
                 **limit,
             ) as program:
                 for _ in range(3):
-                    for _ in range(200):
+                    for _ in range(50):
                         program.get("/message")
                     program.get("/debug/heap-snapshot", program.token)
                 report = json.loads(program.get("/debug/memory?format=json", program.token))
