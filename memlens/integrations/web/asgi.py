@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from typing import Any
 
 from memlens._options import check_callable
@@ -142,9 +141,9 @@ async def _send_work(work: Work, request: Request, gone: asyncio.Future[None], s
     await send(_start(response))
     try:
         async with asyncio.timeout(MAX_SECONDS):
-            read = partial(asyncio.to_thread, response.file.read, CHUNK_BYTES)
-            chunk = await read()
-            while following := await read():
+            read = response.file.read
+            chunk = await asyncio.to_thread(read, CHUNK_BYTES)
+            while following := await asyncio.to_thread(read, CHUNK_BYTES):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 if gone.done():
                     return

@@ -25,12 +25,19 @@ _PROGRAM = (
 )
 
 
-def make_file(stopper: Stopper, name: str, value: object, files: Sequence[str], path: str) -> None:
+def make_file(
+    stopper: Stopper,
+    name: str,
+    value: object,
+    files: Sequence[str],
+    path: str,
+    descriptors: Sequence[int] = (),
+) -> None:
     """Write to ``path`` what the function ``name`` of `making` makes of a value.
 
     In another process with low priority, bounded memory and time. ``files``: the snapshots that it
-    reads, for that bound. Where no Python can be started, in this one. Raises ``CaptureError`` if the
-    process fails, `WorkStoppedError` after a stop.
+    reads, for that bound. ``descriptors``: open files that it inherits. Where no Python can be started,
+    in this process. Raises ``CaptureError`` if the process fails, `WorkStoppedError` after a stop.
     """
     if why_no_child(sys.executable):
         FUNCTIONS[name](value, path)
@@ -49,6 +56,7 @@ def make_file(stopper: Stopper, name: str, value: object, files: Sequence[str], 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the server
+        pass_fds=descriptors,
     )
     try:
         with stopper.stopped_by(process.kill):

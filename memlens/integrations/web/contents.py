@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from memlens import _core
@@ -16,7 +17,7 @@ from memlens.integrations.web.child import make_file
 from memlens.integrations.web.making import TOO_FEW, Unanalysed
 from memlens.integrations.web.requests import HTML, JSON, TEXT, Format, RequestError
 from memlens.integrations.web.stopping import Stopper
-from memlens.integrations.web.temporary import temporary_name
+from memlens.integrations.web.temporary import nameless_file
 from memlens.process.reading import read_memory
 from memlens.profiler.memory_profiler import MemoryProfiler
 
@@ -100,9 +101,9 @@ def _write_snapshot(source: Source, form: Format, stopper: Stopper, path: str) -
     if form is _MEMLENS:
         _capture(source, stopper, path)
         return
-    with temporary_name(_MEMLENS.suffix) as captured:
-        _capture(source, stopper, captured)
-        make_file(stopper, "heapsnapshot", captured, [captured], path)
+    with nameless_file(_MEMLENS.suffix, partial(_capture, source, stopper)) as captured:
+        number = captured.fileno()
+        make_file(stopper, "heapsnapshot", number, [f"/dev/fd/{number}"], path, [number])
 
 
 def _capture(source: Source, stopper: Stopper, path: str) -> None:

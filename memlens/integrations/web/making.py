@@ -89,10 +89,11 @@ def _allocations_html(value: AllocationProfile, path: str) -> None:
     value.to_html(path)
 
 
-def _heapsnapshot(value: str, path: str) -> None:
+def _heapsnapshot(value: int, path: str) -> None:
+    """Convert a snapshot, of which there is an open file without a name."""
     from memlens.formats.heapsnapshot.writer import write_heapsnapshot
 
-    write_heapsnapshot(HeapSnapshot.load(value), path)
+    write_heapsnapshot(HeapSnapshot.from_descriptor(value), path)
 
 
 def _write_json(value: dict[str, Any], path: str) -> None:

@@ -190,9 +190,14 @@ def test_without_a_profile_of_allocations_the_reason_is_told(tmp_path, temporary
 
 
 def test_a_process_that_fails_is_reported_with_its_reason(tmp_path):
-    with pytest.raises(memlens.MemlensError, match=r"could not be made: .*nothing\.memlens"):
+    (tmp_path / "other").write_text("no snapshot")
+    with (
+        open(tmp_path / "other", "rb") as other,
+        pytest.raises(memlens.MemlensError, match=r"could not be made: .*not a memlens snapshot"),
+    ):
+        number = other.fileno()
         child.make_file(
-            Stopper(), "heapsnapshot", str(tmp_path / "nothing.memlens"), (), str(tmp_path / "x")
+            Stopper(), "heapsnapshot", number, (), str(tmp_path / "x"), descriptors=[number]
         )
 
 
@@ -216,7 +221,7 @@ def test_a_process_is_killed_when_the_client_leaves(tmp_path, monkeypatch):
 
     stopper.stopped_by = stopped_by
     with pytest.raises(WorkStoppedError):
-        child.make_file(stopper, "heapsnapshot", "", (), str(tmp_path / "x"))
+        child.make_file(stopper, "heapsnapshot", 0, (), str(tmp_path / "x"))
 
 
 def test_where_no_python_can_be_started_this_process_makes_the_report(
