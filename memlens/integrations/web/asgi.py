@@ -101,7 +101,7 @@ class ASGIEndpoints:
         try:
             await _send_work(answer, request, gone, send)
         finally:
-            answer.close()
+            _close(answer)
             if not gone.cancel() and not gone.cancelled():
                 gone.exception()  # of the server's receive(): told by its send(), too
 
@@ -175,6 +175,17 @@ def _in_thread(work: Work, request: Request) -> asyncio.Future[Response]:
     except RuntimeError:
         store(error_response(request, RequestError(503, "No thread can be started.")))
     return future
+
+
+def _close(work: Work) -> None:
+    """Close a work, in a thread where that would keep the event loop waiting."""
+    if work.is_running:
+        try:
+            threading.Thread(target=work.close, name="memlens-web", daemon=True).start()
+            return
+        except RuntimeError:  # no thread can be started
+            pass
+    work.close()
 
 
 def _start(response: Response) -> dict[str, Any]:

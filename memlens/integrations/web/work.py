@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import BinaryIO
@@ -41,6 +42,7 @@ class Work:
         self._lock = threading.Lock()
         self._file: BinaryIO | None = None
         self._is_running = self._is_closed = False
+        self._pid = os.getpid()
 
     def __del__(self) -> None:
         """Clean up where a server has forgotten to close the answer."""
@@ -70,8 +72,20 @@ class Work:
         )  # fmt: skip
         return response
 
+    @property
+    def is_running(self) -> bool:
+        """Whether `run` has begun and not ended."""
+        return self._is_running
+
     def close(self) -> None:
-        """Stop the work, close the file and give the turn back; may be called again."""
+        """Stop the work, close the file and give the turn back; may be called again.
+
+        While `run` runs, this waits for the end of the processes that do the work.
+        """
+        if os.getpid() != self._pid:  # a copy in a forked child: the processes are not its own
+            self._turn = None
+            self._give_up()
+            return
         with self._lock:
             was_closed, self._is_closed = self._is_closed, True
             is_running = self._is_running

@@ -13,7 +13,7 @@ from memlens.errors import CaptureError, OptionError
 from memlens.integrations.web import asgi_app, wsgi_app
 from memlens.integrations.web.endpoints import Endpoints
 from memlens.integrations.web.guard import Turn
-from memlens.integrations.web.requests import RequestError
+from memlens.integrations.web.requests import Request, RequestError
 from tests.integrations.web.clients import BEARER, TOKEN
 from tests.integrations.web.conftest import CONTENT
 
@@ -99,6 +99,23 @@ def test_a_second_answer_at_the_same_time_is_refused(client_of, controlled):
     assert (second.status, second.headers["Retry-After"]) == (409, "5")
     assert first[0].status == 200
     assert client.get("/it").status == 200
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_neither_stops_the_work_of_its_parent_nor_frees_its_turn(controlled):
+    endpoints = Endpoints(token=TOKEN, turn=Turn())
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    work = endpoints.admit(Request("GET", "/it", headers=headers))
+    stopped = []
+    with work._stopper.stopped_by(lambda: stopped.append(1)):
+        pid = os.fork()
+        if pid == 0:
+            work.close()
+            os._exit(len(stopped))
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert endpoints.admit(Request("GET", "/it", headers=headers)).status == 409
+    work.close()
 
 
 def test_both_applications_share_the_turn(controlled):

@@ -58,9 +58,9 @@ def test_a_client_that_leaves_while_the_answer_is_made_stops_the_work(client, co
         await asyncio.to_thread(controlled.started.wait, 60)
         connection.left.set()
         await answering
+        await until_free(client)
         assert connection.sent == []
         assert controlled.stopper.is_stopped
-        await until_free(client)
 
     asyncio.run(run())
     assert open_files() == []
