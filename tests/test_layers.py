@@ -129,7 +129,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"answering", "open_alerts", "plain_values", "steep_rise"},
     ],
     "memlens.integrations": [
-        {"ipython", "opentelemetry", "prometheus", "profiles_out", "pytest"},
+        {"ipython", "opentelemetry", "prometheus", "profiles_out", "pytest", "web"},
         {"metric_table", "profile_delivery"},
         {"profile_requests"},
         {"otel_environment"},
@@ -149,6 +149,14 @@ LAYERS: dict[str, list[set[str]]] = {
         {"rounds", "peak", "repeated_test", "options"},
         {"left_objects"},
         {"markers", "tools_of_tests"},
+    ],
+    "memlens.integrations.web": [
+        {"asgi", "wsgi"},
+        {"endpoints"},
+        {"work"},
+        {"contents", "responses"},
+        {"access", "child"},
+        {"guard", "making", "requests", "stopping", "temporary"},
     ],
     "memlens.cli": [
         {"main"},

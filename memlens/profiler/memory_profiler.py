@@ -407,8 +407,10 @@ class MemoryProfiler:
 
     # -- leaks -----------------------------------------------------------------------------------
 
-    def report(self) -> ProfilerReport:
+    def report(self, *, analyse: bool = True) -> ProfilerReport:
         """Return the results so far, with an analysis of the kept snapshots for leaks.
+
+        ``analyse=False`` leaves the analysis out, which takes most of the time: ``leaks`` is None.
 
         A snapshot that is taken while the caller waits for the report is not analysed: the caller
         did nothing in that interval, so it would tell that nothing grows any more. The breakdown of
@@ -416,7 +418,7 @@ class MemoryProfiler:
         """
         asked = time.time()
         parts = self._breakdown_at_stop or self._breakdown()
-        records, leaks = self._find_leaks(asked)
+        records, leaks = self._find_leaks(asked) if analyse else (self.snapshots, None)
         first, last = self._ends(records)
         seconds = 0.0
         if first is not None and last is not None:
