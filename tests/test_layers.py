@@ -19,7 +19,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens": [
         {"__main__"},
         {"cli", "integrations"},
-        {"demo", "watch"},
+        {"attach", "demo", "watch"},
         {"profiler", "decorators", "files"},
         {"lifetimes", "stuck"},
         {"report", "formats"},
@@ -49,7 +49,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sampler"},
         {"sampling_thread", "history"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
-        {"limits", "held_memory"},
+        {"limits", "held_memory", "live_stacks"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
@@ -100,7 +100,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.profiler": [
         {"memory_profiler"},
         {"alerts"},
-        {"snapshot_store", "analysis", "analysis_child"},
+        {"control_commands", "snapshot_store", "analysis", "analysis_child"},
+        {"control_socket"},
         {"registry"},
         {
             "allocation_source",
@@ -116,8 +117,16 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "html", "watch"},
+        {"attach"},
         {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
         {"child_reports", "ending", "memory_reserve", "report_options", "working"},
+    ],
+    "memlens.attach": [
+        {"ways"},
+        {"by_gdb", "by_remote_exec", "by_socket", "attached"},
+        {"exchange"},
+        {"target", "request", "stacks"},
+        {"agent", "elf", "gdb_commands", "refusal"},
     ],
     "memlens.watch": [
         {"app"},

@@ -16,6 +16,7 @@ from memlens._display import displayed
 from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._log import FailureLog
 from memlens._options import (
+    check_boolean,
     check_bytes,
     check_callable,
     check_regexes,
@@ -34,6 +35,8 @@ from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.alerts import Alerts
 from memlens.profiler.allocation_source import AllocationSource
+from memlens.profiler.control_commands import control_commands
+from memlens.profiler.control_socket import ControlSocket
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
 from memlens.profiler.recording import Recording, program_name
 from memlens.profiler.snapshot_store import SnapshotStore
@@ -76,6 +79,8 @@ class MemoryProfiler:
       between two searches for late objects of `memlens.expect_collected`.
     * ``limit``: the memory in bytes at which the process ends. None is the limit of the container
       or the machine. Memory that rises steeply against it gives an alert at once.
+    * ``control_socket``: whether ``python -m memlens dump``, ``report`` and ``stacks`` of the same
+      user may ask this process while the profiler runs. On Linux; elsewhere it has no effect.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
@@ -116,6 +121,7 @@ class MemoryProfiler:
         growth_threshold: float = 0.01,
         allocations: str | None = "sampling",
         allocation_interval_bytes: int = 512 * 1024,
+        control_socket: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
@@ -155,6 +161,12 @@ class MemoryProfiler:
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
         self._lock = ForkSafeLock()
         self._failures = FailureLog()
+        self.may_be_stopped = False  # from outside the process
+        self._control = (
+            ControlSocket(control_commands(self), self._note_failure)
+            if check_boolean("control_socket", control_socket)
+            else None
+        )
         self._recording = Recording()
         self._alerts = Alerts(
             self._store,
@@ -216,6 +228,8 @@ class MemoryProfiler:
             self._sampler.stop()
             self._allocations.stop()
             raise
+        if self._control is not None:
+            self._control.open()
         return self
 
     def stop(self, last_snapshot: str | None = None) -> None:
@@ -226,6 +240,8 @@ class MemoryProfiler:
         after `stop` would not include the allocation sites of its objects.
         """
         was_running = self.is_running
+        if self._control is not None:
+            self._control.close()
         self._sampler.stop()
         self._worker.drop_waiting()
         self._alerts.analysis.stop()
