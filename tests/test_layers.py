@@ -126,7 +126,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"by_gdb", "by_remote_exec", "by_socket", "attached"},
         {"exchange"},
         {"target", "request", "stacks"},
-        {"agent", "elf", "gdb_commands", "refusal"},
+        {"agent", "elf", "gdb_commands", "refusal", "wake"},
     ],
     "memlens.watch": [
         {"app"},

@@ -21,6 +21,12 @@ _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "gdb_commands
 _MAX_SECONDS = 20.0  # of gdb, after which a call in the process is abandoned
 _PYTHON = ("PyGILState_Ensure", "PyRun_SimpleString", "PyGILState_Release", "Py_IsInitialized")
 _LIBC = ("mmap", "mprotect", "pthread_create", "pthread_self", "pthread_detach")
+# Names of exported functions are enough. Reading more symbols would stop the process for longer.
+_OPTIONS = (
+    "-iex", "set auto-load off",
+    "-iex", "set auto-solib-add off",
+    "-iex", "set debug-file-directory /nonexistent",
+)  # fmt: skip
 _LINE = """\
 try:
     exec({loader!r}, {{'MEMLENS_MAIN_THREAD': %MAIN_THREAD%}})
@@ -93,8 +99,7 @@ def _run_gdb(gdb: str, parameters: dict[str, Any]) -> dict[str, Any]:
     try:
         with open(log, "wb") as output:
             process = subprocess.Popen(
-                [gdb, "-nx", "-nh", "-batch", "-iex", "set auto-load off",
-                 "-iex", "set auto-solib-add off", "-x", _SCRIPT],
+                [gdb, "-nx", "-nh", "-batch", *_OPTIONS, "-x", _SCRIPT],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                 env=_environment(given), cwd=folder,
             )  # fmt: skip

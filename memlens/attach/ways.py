@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from memlens.attach.exchange import Exchange
 from memlens.attach.refusal import Refusal
 from memlens.attach.request import Request
 from memlens.attach.target import Target
+from memlens.attach.wake import interrupt_wait
 from memlens.errors import AttachError
 
 __all__ = ("WAYS", "Answer", "ask")
@@ -22,6 +22,7 @@ __all__ = ("WAYS", "Answer", "ask")
 WAYS = ("socket", "remote", "gdb")
 _POLL_SECONDS = 0.002
 _MAX_POLL_SECONDS = 0.05
+_WAKE_SECONDS = 0.03
 _REMOTE_SECONDS = 2.0  # for the main thread to reach a safe moment, while another way is left
 
 
@@ -120,7 +121,7 @@ def _ask_remote(target: Target, exchange: Exchange, limit_seconds: float) -> dic
     script = RemoteScript(target, exchange.script)
     is_answered = False
     try:
-        content = _await(target, exchange, limit_seconds, _REMOTE_ADVICE)
+        content = _await(target, exchange, limit_seconds, _REMOTE_ADVICE, wakes=True)
         is_answered = True
     finally:
         if not is_answered:
@@ -129,11 +130,13 @@ def _ask_remote(target: Target, exchange: Exchange, limit_seconds: float) -> dic
 
 
 def _await(
-    target: Target, exchange: Exchange, limit_seconds: float, advice: str,
-    clock: Callable[[], float] = time.monotonic,
-) -> dict[str, Any]:  # fmt: skip
-    """Wait for the answer; for at most ``limit_seconds`` until the process begins to work."""
-    begun = clock()
+    target: Target, exchange: Exchange, limit_seconds: float, advice: str, wakes: bool = False
+) -> dict[str, Any]:
+    """Wait for the answer; for at most ``limit_seconds`` until the process begins to work.
+
+    ``wakes``: interrupt an event loop that waits, if the process has not begun at once.
+    """
+    begun = time.monotonic()
     pause_seconds = _POLL_SECONDS
     while True:
         answer = exchange.answer()
@@ -141,7 +144,11 @@ def _await(
             return answer
         if not target.is_alive:
             raise AttachError(f"process {target.pid} has ended before it answered")
-        if clock() - begun > limit_seconds and not exchange.is_taken and exchange.withdraw():
+        waited_seconds = time.monotonic() - begun
+        if wakes and waited_seconds > _WAKE_SECONDS and not exchange.is_taken:
+            interrupt_wait(target.pid)
+            wakes = False
+        if waited_seconds > limit_seconds and not exchange.is_taken and exchange.withdraw():
             raise Refusal(f"it has not begun within {limit_seconds:g} s: {advice}")
         time.sleep(pause_seconds)
         pause_seconds = min(pause_seconds * 1.2, _MAX_POLL_SECONDS)

@@ -6,6 +6,7 @@ standard library, and imports nothing that the program has not imported.
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ __all__ = ("live_stacks",)
 _MAX_FRAMES = 200
 _MAX_TASKS = 10_000
 _LOOP_METHODS = ("run_forever", "_run_once")
-_OWN_SCRIPT = "<memlens>"  # the file of what runs in the process to answer
+_OWN_SCRIPT = re.compile(r"^<memlens>$|/memlens-attach-[0-9a-f]+/")  # what runs here to answer
 _OWN_THREADS = "memlens-"  # begins the names of our threads
 
 
@@ -37,14 +38,16 @@ def live_stacks() -> dict[str, Any]:
         if ident == threading.get_ident() or name.startswith(_OWN_THREADS):
             continue
         rows = [_row(one, line) for one, line in _outward(frame)]
-        if any(row["file"] == _OWN_SCRIPT for row in rows):
-            continue  # the thread that a debugger has started
+        rows.reverse()
+        ours = [place for place, row in enumerate(rows) if _OWN_SCRIPT.search(row["file"])]
+        if ours and thread is None:
+            continue  # a debugger has started it
         threads.append(
             {
                 "name": name,
                 "id": getattr(thread, "native_id", None),
                 "daemon": thread is not None and thread.daemon,
-                "frames": rows[::-1],
+                "frames": rows[: ours[0]] if ours else rows,
             }
         )
     main = threading.main_thread().name
