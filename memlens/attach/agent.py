@@ -38,7 +38,7 @@ def begin(folder: str, stacks_source: str, main_thread: int) -> None:
 
             threading.Thread(target=work, name="memlens-agent", daemon=True).start()
     except BaseException as error:  # noqa: BLE001 - must not disturb the program
-        _write(folder, {"error": f"{type(error).__name__}: {error}"})
+        _write(folder, {"error": _text(error)})
 
 
 def _take(folder: str) -> dict[str, Any] | None:
@@ -100,12 +100,13 @@ def _answer(folder: str, request: dict[str, Any], stacks_source: str) -> None:
             found = _attach(request)
         answer = {"answer": found}
     except BaseException as error:  # noqa: BLE001 - said to the sender
-        answer = {"error": str(error) if type(error) is _Refusal else _text(error)}
+        answer = {"error": _text(error)}
     _write(folder, answer)
 
 
 def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    is_ours = type(error) is _Refusal or type(error).__module__ == "memlens.errors"
+    return str(error) if is_ours else f"{type(error).__name__}: {error}"
 
 
 def _write(folder: str, answer: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 from memlens._core.sampler_api import OwnWork
 from memlens._fork import call_in_forked_child
+from memlens.errors import MemlensError
 from memlens.profiler.registry import make_own_folder, own_socket_path
 
 __all__ = ("MAX_LINE_BYTES", "ControlSocket", "read_line")
@@ -135,7 +136,8 @@ class ControlSocket:
         try:
             return {"answer": command(request)}
         except Exception as error:  # noqa: BLE001 - said to the peer
-            return {"error": f"{type(error).__name__}: {error}"}
+            is_ours = isinstance(error, MemlensError)
+            return {"error": str(error) if is_ours else f"{type(error).__name__}: {error}"}
 
 
 def _listen(path: str) -> socket.socket:
