@@ -127,7 +127,10 @@ def test_a_program_that_was_examined_ends_without_a_word(program, tmp_path):
     """On Python 3.12 the thread that imports ``threading`` counts as the main thread."""
     if program == "sleep" and not HAS_GDB:
         pytest.skip("needs gdb")
-    ends = {"sleep": "sys.stdin.read()", "busy": "end = time.time() + 600\nwhile not os.path.exists(sys.argv[1]): pass"}
+    ends = {
+        "sleep": "sys.stdin.read()",
+        "busy": "end = time.time() + 600\nwhile not os.path.exists(sys.argv[1]): pass",
+    }
     start = START.replace("asyncio, ctypes, os, select, sys, threading, time", "os, sys, time")
     mark = tmp_path / "mark"
     process = subprocess.Popen(
@@ -175,13 +178,16 @@ def tracer_of(pid):
 
 @needs_a_way
 def test_a_forked_process_is_another_one(capsys):
-    program = START + """
+    program = (
+        START
+        + """
 read, write = os.pipe()
 child = os.fork()
 if child == 0: child = os.getpid()
 else: print(child, flush=True)
 while True: sum(range(100))
 """
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True
     )
@@ -200,7 +206,8 @@ def test_a_process_in_namespaces_of_its_own(name, tmp_path, capsys):
     """Its /tmp is another one, and its process id, as in a container."""
     if name == "busy" and not HAS_GDB and not HAS_REMOTE:
         pytest.skip("needs gdb or Python 3.14")
-    inside = f"mount -t tmpfs none {tmp_path / 'temporary'} && exec {sys.executable} -c \"$0\" /tmp/profiles"
+    mount = f"mount -t tmpfs none {tmp_path / 'temporary'}"
+    inside = f'{mount} && exec {sys.executable} -c "$0" /tmp/profiles'
     isolated = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c"]
     try:
         trial = subprocess.run([*isolated, "mount -t tmpfs none /mnt"], capture_output=True)

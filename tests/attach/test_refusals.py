@@ -68,7 +68,9 @@ def test_each_way_says_why_it_is_closed(monkeypatch):
     assert lines[0] == f"process {process.pid} cannot be asked:"
     assert lines[1] == "  socket: no MemoryProfiler with a control socket runs in it"
     if HAS_REMOTE:
-        assert "remote: it has not begun within 0.1 s: its main thread waits or computes" in lines[2]
+        assert (
+            "remote: it has not begun within 0.1 s: its main thread waits or computes" in lines[2]
+        )
     else:
         assert "remote: it needs Python 3.14, and the process runs 3." in lines[2]
     assert lines[3].startswith("  gdb: gdb is not installed here: install it (apt-get install gdb")
@@ -80,9 +82,11 @@ def test_each_way_says_why_it_is_closed(monkeypatch):
     [(("-X", "disable_remote_debug"), {}), ((), {"PYTHON_DISABLE_REMOTE_DEBUG": "1"})],
 )
 def test_remote_debugging_that_is_off(options, env):
-    with running("busy", options=options, env=env) as process:
-        with pytest.raises(AttachError, match="remote debugging is off in it"):
-            ask(Target(process.pid), Request("stacks"), way="remote")
+    with (
+        running("busy", options=options, env=env) as process,
+        pytest.raises(AttachError, match="remote debugging is off in it"),
+    ):
+        ask(Target(process.pid), Request("stacks"), way="remote")
 
 
 @pytest.mark.skipif(not HAS_REMOTE, reason="needs Python 3.14")

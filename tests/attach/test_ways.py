@@ -3,16 +3,18 @@
 import pytest
 
 from memlens.attach.request import Request
-from memlens.attach.stacks import ProcessStacks
 from memlens.attach.target import Target
 from memlens.attach.ways import ask
-from memlens.errors import AttachError
 from memlens.heap.snapshot import HeapSnapshot
 from tests.attach.programs import COMING_BACK, HAS_GDB, HAS_REMOTE, PROGRAMS, running, state_of
 
 needs_gdb = pytest.mark.skipif(not HAS_GDB, reason="needs gdb")
 needs_remote = pytest.mark.skipif(not HAS_REMOTE, reason="needs Python 3.14")
-GDB = [pytest.param("gdb", name, marks=needs_gdb) for name in PROGRAMS if name not in ("gil", "profiler")]
+GDB = [
+    pytest.param("gdb", name, marks=needs_gdb)
+    for name in PROGRAMS
+    if name not in ("gil", "profiler")
+]
 REMOTE = [pytest.param("remote", name, marks=needs_remote) for name in COMING_BACK]
 
 
