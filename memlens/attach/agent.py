@@ -129,9 +129,9 @@ def _stacks(source: str) -> dict[str, Any]:
 def _dump(request: dict[str, Any]) -> dict[str, Any]:
     added, notes = _import_memlens(request)
     try:
-        from memlens import take_heap_snapshot
+        import memlens
 
-        snapshot = take_heap_snapshot(request["path"], reason="dump")
+        snapshot = memlens.take_heap_snapshot(request["path"], reason="dump")
     finally:
         for path in added:
             sys.path.remove(path)

@@ -37,7 +37,7 @@ _TABLES = {(3, 14): _Table(40, 80, 712), (3, 15): _Table(40, 80, 840)}
 class RemoteScript:
     """Tells the interpreter of a target to run a script in its main thread.
 
-    Raises ``RefusalError`` if the target is too old, or if its remote debugging is off or not permitted.
+    Raises ``RefusalError`` if the target is too old, or its remote debugging is off or not permitted.
     """
 
     def __init__(self, target: Target, script: str) -> None:

@@ -25,8 +25,8 @@ _CREDENTIALS = struct.Struct("3i")
 def ask_socket(target: Target, request: dict[str, Any]) -> dict[str, Any]:
     """Send a request to the profiler of a process and return its answer.
 
-    Raises ``RefusalError`` if there is no socket, or another process has made it; ``AttachError`` if the
-    process answers that it could not do what was asked, or ends before it answers.
+    Raises ``RefusalError`` if there is no socket, or another process has made it; ``AttachError`` if
+    the process answers that it could not do what was asked, or ends before it answers.
     """
     connection = _connect(target)
     with connection:
