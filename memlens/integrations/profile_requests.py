@@ -148,8 +148,7 @@ class PyroscopeRequests:
             "from": start_ns,
             "until": start_ns + int(facts.duration_seconds * 1e9),
             "spyName": "memlens",
-            "format": "pprof",
-        }
+        }  # no "format": a server that is told "pprof" reads the body as bare pprof and no form
         # Labels of samples would become series: one for each thread that there ever was.
         rows = [row._replace(thread=None, domain=None) for row in profile.by_call_path()]
         data = pprof_bytes(AllocationProfile(rows, facts))

@@ -102,7 +102,6 @@ def test_pyroscope_gets_pprof_in_a_form():
         "from": "1000500000000",
         "until": "1003000000000",
         "spyName": "memlens",
-        "format": "pprof",
     }
     assert request.headers["X-Scope-OrgID"] == "a"
     parts = parts_of(request)
