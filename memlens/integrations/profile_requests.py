@@ -44,6 +44,7 @@ _SAMPLE_TYPES = {
 }
 _NOT_IN_A_LABEL = re.compile(r"[{}=,\"\\\s]+")
 _NOT_IN_A_NAME = re.compile(r"\W+", re.ASCII)
+_NOT_IN_A_SERVICE = re.compile(r"[^\w./-]+", re.ASCII)
 
 
 class TooLargeError(Exception):
@@ -137,7 +138,7 @@ class PyroscopeRequests:
             for key, value in attributes.items()
             if key != "service.name"
         )
-        self._name = f"{_NOT_IN_A_LABEL.sub('_', service)}{{{labels}}}"
+        self._name = f"{_NOT_IN_A_SERVICE.sub('_', service)}{{{labels}}}"
 
     def request(self, profile: AllocationProfile, link: SpanLink | None) -> Request:
         """Return the request with a profile; ``link`` is left out, because pprof has none."""
