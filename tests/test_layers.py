@@ -19,7 +19,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens": [
         {"__main__"},
         {"cli", "integrations"},
-        {"demo", "watch"},
+        {"demo", "fleet", "watch"},
         {"profiler", "decorators", "files"},
         {"lifetimes", "stuck"},
         {"report", "formats"},
@@ -49,7 +49,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sampler"},
         {"sampling_thread", "history"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
-        {"limits", "held_memory"},
+        {"limits", "held_memory", "identity", "resident_peak"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
@@ -113,7 +113,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"answering", "open_alerts", "plain_values", "steep_rise"},
     ],
     "memlens.integrations": [
-        {"ipython", "opentelemetry", "prometheus", "profiles_out"},
+        {"ipython", "opentelemetry", "prometheus", "profiles_out", "pytest"},
         {"metric_table", "profile_delivery"},
         {"profile_requests"},
         {"otel_environment"},
@@ -122,16 +122,27 @@ LAYERS: dict[str, list[set[str]]] = {
             "cells",
             "http_post",
             "notebook_memory",
+            "pytest_plugin",
             "site_labels",
             "span_links",
         },
     ],
+    "memlens.integrations.pytest_plugin": [
+        {"summary"},
+        {"marked_tests"},
+        {"rounds", "peak", "repeated_test", "options"},
+        {"left_objects"},
+        {"markers", "tools_of_tests"},
+    ],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations", "convert", "html", "watch"},
-        {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
-        {"child_reports", "ending", "memory_reserve", "report_options", "working"},
+        {"demo", "run", "views", "allocations", "convert", "fleet", "html", "watch"},
+        {"exit_report", "follow_hook", "last_moment", "output", "script", "snapshot_requests"},
+        {"child_reports", "ending", "follow_children", "followed", "memory_reserve"}
+        | {"report_options", "working"},
+        {"run_profiler"},
     ],
+    "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
     "memlens.watch": [
         {"app"},
         {"screens", "model", "report_files"},
