@@ -55,7 +55,9 @@ def bounded(key):
 
 @pytest.fixture
 def own():
-    return []
+    warnings.warn("set up", UserWarning)
+    yield []
+    warnings.warn("torn down", UserWarning)
 
 class TestClass:
     def setup_method(self):
@@ -128,7 +130,7 @@ def test_leaks_fail_with_the_holder_its_path_and_the_line(run):
 
 def test_what_warms_up_and_what_pytest_records_is_no_leak(run):
     inner = run(HEALTHY)
-    inner.result.assert_outcomes(passed=4, warnings=1)
+    inner.result.assert_outcomes(passed=4, warnings=3)
 
 
 def test_each_call_has_fixtures_and_an_instance_of_its_own(run):
