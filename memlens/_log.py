@@ -21,6 +21,7 @@ __all__ = ("DEBUG", "ERROR", "INFO", "WARNING", "FailureLog", "log_event", "warn
 DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40  # as in `logging`, which is imported when needed
 
 _MAX_TEXT = 500  # characters of an error's text that are kept
+_ROOM_BYTES = 1 << 20
 _warned: set[str] = set()
 
 
@@ -45,6 +46,8 @@ class FailureLog:
     def note(self, what: str, error: BaseException, *, with_traceback: bool = True) -> None:
         """Count a failure. ``what`` says what failed, and is logged once. Never raises.
 
+        Without memory it is only counted, and logged when it happens again.
+
         ``with_traceback`` adds the traceback to the log: for failures that somebody must debug, not
         for a full disk. The event of the record is ``failure``.
         """
@@ -53,7 +56,7 @@ class FailureLog:
             self.last_error = f"{type(error).__name__}: {error}"[:_MAX_TEXT]
         except Exception:  # noqa: BLE001 - the exception's own __str__ fails
             self.last_error = type(error).__name__
-        if what not in self._logged:
+        if what not in self._logged and _has_room():
             self._logged |= {what}
             log_event(
                 WARNING,
@@ -71,9 +74,17 @@ def warn_once(message: str, *, event: str = "notice", reason: str | None = None)
 
     ``event``: the name of the record's event; ``reason``: by default the message.
     """
-    if message not in _warned:
+    if message not in _warned and _has_room():
         _warned.add(message)
         log_event(WARNING, event, message, reason=message if reason is None else reason)
+
+
+def _has_room() -> bool:
+    """Tell whether there is memory to log: where it runs out, logging may keep its locks for ever."""
+    try:
+        return bool(bytearray(_ROOM_BYTES))
+    except MemoryError:
+        return False
 
 
 def log_event(

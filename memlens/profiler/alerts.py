@@ -17,11 +17,12 @@ from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.suspects import is_ignored
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
+from memlens.process.identity import identify
 from memlens.profiler.analysis import Analysis
 from memlens.profiler.open_alerts import OpenAlerts
 from memlens.profiler.snapshot_store import SnapshotStore
 
-__all__ = ("Alerts",)
+__all__ = ("Alerts", "log_alert")
 
 _MANY = 1000  # holders, in the search for one
 _MIN_SNAPSHOTS_FOR_ALERT = 3  # two cannot distinguish a leak from one-time growth
@@ -49,6 +50,7 @@ class Alerts:
         self._baseline = baseline
         self._note_failure = note_failure
         self._mark = mark
+        self.on_written: Callable[[str], object] | None = None  # receives the path of each report
         self.analysis = Analysis()
         self.open = OpenAlerts()
         self.count = self.withdrawn_count = 0
@@ -104,7 +106,11 @@ class Alerts:
                 path = self._store.write(report)
         except MemlensError as error:
             self._note_failure(error)
-        _log_report(INFO, "leak_alert", _subject(report), report, report_path=path)
+        else:
+            if self.on_written is not None:
+                self.on_written(path)
+        if on_alert is not log_alert:
+            _log_report(INFO, "leak_alert", _subject(report), report, report_path=path)
         on_alert(report)
 
     def _note(self, subject: str) -> None:
@@ -152,7 +158,9 @@ class Alerts:
 
     def _unexplained(self, alert: LeakAlert | None, reason: str = "") -> LeakReport:
         count = len(self._store.records)
-        return LeakReport(os.getpid(), count, 0.0, 0, (), (), alert, not_analysed=reason)
+        return LeakReport(
+            os.getpid(), count, 0.0, 0, (), (), alert, not_analysed=reason, identity=identify()
+        )
 
     def _analyse(self, alert: LeakAlert | None) -> LeakReport:
         with self._lock:
@@ -180,6 +188,11 @@ def _subject(report: LeakReport) -> str:
     if report.suspects:
         return f"leak suspected: {report.suspects[0].holder}"
     return str(report.alert).partition("\n")[0]
+
+
+def log_alert(report: LeakReport) -> None:
+    """Log an alert: the callback of a profiler without ``on_alert`` that hands out files of alerts."""
+    _log_report(WARNING, "leak_alert", str(report), report)
 
 
 def _log_report(level: int, event: str, message: str, report: LeakReport, **facts: Any) -> None:

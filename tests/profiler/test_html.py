@@ -12,9 +12,10 @@ import memlens
 from memlens.errors import OptionError
 from memlens.leaks.leak_report import LeakReport
 from memlens.process.history import Mark
+from memlens.process.identity import program_name
 from memlens.process.memory_breakdown import breakdown
 from memlens.profiler import memory_profiler, snapshot_store
-from memlens.profiler.recording import Recording, program_name
+from memlens.profiler.recording import Recording
 from memlens.profiler.snapshot_store import SnapshotStore
 from tests.profiler.planted import profiler_in
 from tests.report.document_schema import check
