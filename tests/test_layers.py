@@ -20,7 +20,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"__main__"},
         {"cli", "integrations"},
         {"agents"},
-        {"demo", "watch"},
+        {"demo", "fleet", "watch"},
         {"profiler", "decorators", "files"},
         {"lifetimes", "stuck"},
         {"report", "formats"},
@@ -50,7 +50,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sampler"},
         {"sampling_thread", "history"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
-        {"limits", "held_memory"},
+        {"limits", "held_memory", "identity"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
@@ -100,7 +100,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.stuck": [{"stuck_report"}, {"wakeable"}, {"waiters"}, {"labelled_edges"}],
     "memlens.profiler": [
         {"memory_profiler"},
-        {"alerts"},
+        {"alerts", "metrics"},
         {"snapshot_store", "analysis", "analysis_child"},
         {"registry"},
         {
@@ -113,13 +113,28 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"answering", "open_alerts", "plain_values", "steep_rise"},
     ],
-    "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
+    "memlens.integrations": [
+        {"ipython", "opentelemetry", "prometheus", "profiles_out"},
+        {"metric_table", "profile_delivery"},
+        {"profile_requests"},
+        {"otel_environment"},
+        {
+            "cell_memory",
+            "cells",
+            "http_post",
+            "notebook_memory",
+            "site_labels",
+            "span_links",
+        },
+    ],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations", "convert", "html", "watch", "mcp"},
-        {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
+        {"demo", "run", "views", "allocations", "convert", "fleet", "html", "mcp", "watch"},
+        {"exit_report", "follow_hook", "last_moment", "output", "script", "snapshot_requests"},
         {"json_schema"},
-        {"child_reports", "ending", "memory_reserve", "report_options", "working"},
+        {"child_reports", "ending", "follow_children", "followed", "memory_reserve"}
+        | {"report_options", "working"},
+        {"run_profiler"},
     ],
     "memlens.agents": [
         {"server"},
@@ -129,6 +144,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"known_files"},
         {"answers", "arguments", "workspace"},
     ],
+    "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
     "memlens.watch": [
         {"app"},
         {"screens", "model", "report_files"},

@@ -25,6 +25,7 @@ SCHEMAS = {
     "dominators": 1,
     "drops": 1,
     "duplicates": 1,
+    "fleet": 1,
     "html": 1,
     "kinds": 1,
     "leaks": 1,

@@ -13,6 +13,7 @@ from memlens.cli.allocations import add_allocations_command
 from memlens.cli.convert import add_convert_command
 from memlens.cli.demo import add_demo_command
 from memlens.cli.ending import SHELL_OFFSET, end_by
+from memlens.cli.fleet import add_fleet_command
 from memlens.cli.html import add_html_command
 from memlens.cli.json_schema import add_schema_command
 from memlens.cli.mcp import add_mcp_command
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add_view_commands(commands)
     add_allocations_command(commands)
     add_html_command(commands)
+    add_fleet_command(commands)
     add_watch_command(commands)
     add_convert_command(commands)
     add_mcp_command(commands)

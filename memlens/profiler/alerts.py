@@ -17,6 +17,7 @@ from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.suspects import is_ignored
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
+from memlens.process.identity import identify
 from memlens.profiler.analysis import Analysis
 from memlens.profiler.open_alerts import OpenAlerts
 from memlens.profiler.snapshot_store import SnapshotStore
@@ -149,7 +150,9 @@ class Alerts:
 
     def _unexplained(self, alert: LeakAlert | None, reason: str = "") -> LeakReport:
         count = len(self._store.records)
-        return LeakReport(os.getpid(), count, 0.0, 0, (), (), alert, not_analysed=reason)
+        return LeakReport(
+            os.getpid(), count, 0.0, 0, (), (), alert, not_analysed=reason, identity=identify()
+        )
 
     def _analyse(self, alert: LeakAlert | None) -> LeakReport:
         with self._lock:

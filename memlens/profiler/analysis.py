@@ -108,6 +108,9 @@ class Analysis:
         process, self._process = self._process, None
         if process is not None:
             process.returncode = 0  # not ours to wait for, or to warn about
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    _close_without_lock(stream)
 
     def _talk(self, process: subprocess.Popen[bytes], request: bytes) -> Answer:
         if self.is_stopped:
@@ -115,12 +118,10 @@ class Analysis:
         try:
             output, errors = process.communicate(request, self._max_seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            _end(process)
             return Answer(None, f"it took longer than {self._max_seconds:g} seconds")
         except BaseException:
-            process.kill()
-            process.communicate()
+            _end(process)
             raise
         if self.is_stopped:
             return Answer(None, _STOPPED)
@@ -128,6 +129,24 @@ class Analysis:
             return _read(json.loads(output))
         except (ValueError, TypeError, KeyError):
             return Answer(None, _how_it_ended(process.returncode, errors))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and wait for its end; what it has not read of the request is dropped."""
+    process.kill()
+    process.communicate()
+    if process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
+
+
+def _close_without_lock(stream: Any) -> None:
+    """Close a pipe of the parent: while it is open here, the analysis waits for more of the request.
+
+    `communicate` leaves nothing in the buffer, whose lock a thread of the parent may hold.
+    """
+    with suppress(OSError):
+        stream.raw.close()
 
 
 def _read(answer: Any) -> Answer:

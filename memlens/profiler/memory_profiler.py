@@ -18,24 +18,29 @@ from memlens._log import FailureLog
 from memlens._options import (
     check_bytes,
     check_callable,
+    check_count,
     check_regexes,
     check_seconds,
     check_text,
     shown,
 )
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profiler import IntervalStart
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
+from memlens.process.identity import identify, is_fork_server, program_name
 from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.alerts import Alerts
 from memlens.profiler.allocation_source import AllocationSource
+from memlens.profiler.metrics import ProfilerMetrics, read_metrics
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
-from memlens.profiler.recording import Recording, program_name
+from memlens.profiler.recording import Recording
 from memlens.profiler.snapshot_store import SnapshotStore
 from memlens.profiler.trend_detectors import TrendDetectors
 from memlens.profiler.worker import Worker
@@ -169,7 +174,8 @@ class MemoryProfiler:
 
     def _reset(self) -> None:
         """Set the initial state: in the constructor and in a forked child."""
-        self._pid = os.getpid()
+        # The server of multiprocessing reaps every child, and warns of those that capture a heap.
+        self._only_forks = is_fork_server()
         self._worker = Worker(self._note_failure)
         self._store.forget()
         self._detectors.reset()
@@ -206,8 +212,9 @@ class MemoryProfiler:
         if self.is_running:
             return self
         self._breakdown_at_stop = None
-        self.take_snapshot("startup")
-        self._schedule_next()
+        if not self._only_forks:
+            self.take_snapshot("startup")
+            self._schedule_next()
         self._alerts.analysis.allow()
         try:
             self._allocations.start()
@@ -259,6 +266,8 @@ class MemoryProfiler:
         self._last = reading
         self._recording.observe(reading)
         self._detectors.observe(reading)
+        if self._only_forks:
+            return
         now = self._clock()
         steep = self._detectors.steep_alert
         if steep is not None and now >= self._next_steep:
@@ -401,6 +410,7 @@ class MemoryProfiler:
             parts,
             program_name(),
             self._limit_bytes,
+            identify(),
         )
 
     def _find_leaks(self, until: float) -> tuple[tuple[SnapshotRecord, ...], LeakReport | None]:
@@ -456,6 +466,25 @@ class MemoryProfiler:
 
     def _withdraw(self) -> None:
         self._alerts.withdraw(self.on_withdrawn, is_leaking=self._detectors.is_leaking)
+
+    def metrics(self, max_sites: int = 10) -> ProfilerMetrics:
+        """Return the numbers for monitoring: no capture, no analysis, about a millisecond.
+
+        ``max_sites``: how many lines that allocated are returned. Also works when stopped.
+        """
+        check_count("max_sites", max_sites, 0)
+        records, pauses = list(self._store.records), self._sampler.pauses
+        parts = (self._allocations, self._detectors, pauses, self._limit_bytes)
+        return read_metrics(self.health(), records, *parts, max_sites)
+
+    def interval_profile(
+        self, since: IntervalStart | None = None
+    ) -> tuple[AllocationProfile, IntervalStart] | None:
+        """Return what was allocated since ``since`` (None: the start) and where the next one begins.
+
+        What is alive is counted from the start. None unless allocations are profiled now.
+        """
+        return self._allocations.interval_profile(since)
 
     def health(self) -> dict[str, Any]:
         """Return counters: readings, detectors, snapshots, alerts, failures."""

@@ -49,6 +49,7 @@ CORPUS = [
     ("traces", ["allocations", "own.traces"]),
     ("converted", ["convert", LAST, "-o", "out.heapsnapshot"]),
     ("html", ["html", LAST]),
+    ("fleet", ["fleet", "--all", "workers"]),
 ]
 # Its output is tested below: it runs a program.
 RUN = ("run", ["run"])
@@ -58,6 +59,7 @@ RUN = ("run", ["run"])
 def folder(tmp_path_factory):
     """A folder with files of all kinds."""
     path = leaking_folder(tmp_path_factory.mktemp("json"))
+    leaking_folder(path / "workers", name="heap-periodic-20250131T120000000Z-4711-a0")
     make_profile().save(path / "allocations.json")
     (path / "known.json").write_text(
         json.dumps({"suspects": [{"fingerprint": "leak-0123456789", "holder": "app.old"}]})
