@@ -25,7 +25,6 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.cli.child_reports import ChildReports, report_children
 from memlens.cli.follow_children import not_followed
 from memlens.cli.json_schema import stamped
-from memlens.cli.memory_reserve import reserve_memory
 from memlens.cli.report_options import ReportOptions
 from memlens.cli.working import Estimate
 from memlens.errors import MemlensError, OutputError
@@ -34,6 +33,7 @@ from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import ProfilerReport
 from memlens.progress import following
 from memlens.report.terminal import show
+from memlens.triggers.reserve import MemoryReserve
 
 __all__ = ("ExitReport", "report_on_sigterm")
 
@@ -60,7 +60,8 @@ class ExitReport:
         self._options = options.absolute()
         self._leak_options = list(leak_options)
         self._starter_files = starter_files
-        self._reserve = reserve_memory()
+        self._reserve = MemoryReserve()
+        self._reserve.take()
         self._pid = os.getpid()
         self._children = ChildReports((), 0)
         self.has_begun = False
@@ -83,8 +84,7 @@ class ExitReport:
         if self.has_begun:
             return
         self.has_begun = True
-        if self._reserve is not None:
-            self._reserve.close()
+        self._reserve.release()
         if os.getpid() != self._pid:  # a forked child: its parent reports it
             _attempt(lambda: self._profiler.stop(last_snapshot="exit"))
             return

@@ -32,6 +32,7 @@ SCHEMAS = {
     "leaks": 1,
     "paths": 1,
     "run": 1,
+    "stacks": 1,
     "stuck": 1,
     "summary": 1,
     "traces": 1,

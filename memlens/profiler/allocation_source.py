@@ -118,4 +118,4 @@ class AllocationSource:
 
     def _turn_off(self, reason: str) -> None:
         self._off_reason = reason
-        warn_once(f"allocations are not profiled: {reason}")
+        warn_once(f"allocations are not profiled: {reason}", event="allocations_off", reason=reason)

@@ -21,7 +21,14 @@ from memlens._package import PACKAGE_FOLDER
 from memlens.leaks.leak_report import LeakReport
 from memlens.profiler.plain_values import from_plain
 
-__all__ = ("Analysis", "Answer")
+__all__ = (
+    "Analysis",
+    "Answer",
+    "bytes_for",
+    "how_it_ended",
+    "import_path",
+    "why_no_child",
+)
 
 MAX_SECONDS = 600.0
 _BASE_BYTES = 1 << 30  # of address space: the interpreter, its libraries and small heaps
@@ -67,19 +74,19 @@ class Analysis:
         ``ignore`` and ``limit`` are those of `find_leaks`. Never raises for what happens in the
         child: the answer says it.
         """
-        reason = _STOPPED if self.is_stopped else _why_not(sys.executable)
+        reason = _STOPPED if self.is_stopped else why_no_child(sys.executable)
         if reason:
             return Answer(None, reason)
         request = {
             "choices": [list(paths) for paths in choices],
             "ignore": list(ignore),
             "limit": limit,
-            "max_bytes": self._max_bytes or _bytes_for(choices),
+            "max_bytes": self._max_bytes or bytes_for(choices),
             "max_seconds": self._max_seconds,
         }
         try:
             self._process = process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _PROGRAM, json.dumps(_import_path())],
+                [sys.executable, "-I", "-c", _PROGRAM, json.dumps(import_path())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -128,7 +135,7 @@ class Analysis:
         try:
             return _read(json.loads(output))
         except (ValueError, TypeError, KeyError):
-            return Answer(None, _how_it_ended(process.returncode, errors))
+            return Answer(None, how_it_ended(process.returncode, errors))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -155,15 +162,16 @@ def _read(answer: Any) -> Answer:
     return Answer(from_plain(answer["report"]))
 
 
-def _how_it_ended(code: int, errors: bytes) -> str:
+def how_it_ended(code: int, errors: bytes) -> str:
+    """Return a text about a process that has not answered, from its exit code and what it wrote."""
     lines = errors.decode("utf-8", "replace").strip().splitlines()
     said = f": {lines[-1][:_MAX_TEXT]}" if lines else ""
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"its process ended without an answer ({how}){said}"
 
 
-def _why_not(executable: str | None) -> str:
-    """Return why this executable cannot run an analysis, empty if it can."""
+def why_no_child(executable: str | None) -> str:
+    """Return why this executable cannot run a child of ours, empty if it can."""
     if not executable:
         return "no process can be started: the path of the Python executable is unknown"
     if getattr(sys, "frozen", False) or not _PYTHON.search(os.path.basename(executable)):
@@ -171,13 +179,14 @@ def _why_not(executable: str | None) -> str:
     return ""
 
 
-def _import_path() -> list[str]:
+def import_path() -> list[str]:
     """Return the folders in which the child finds memlens and what it needs."""
     own = os.path.dirname(PACKAGE_FOLDER.rstrip(os.sep))
     return list(dict.fromkeys([own, *(os.path.abspath(one) for one in sys.path if one)]))
 
 
-def _bytes_for(choices: Sequence[Sequence[str]]) -> int:
+def bytes_for(choices: Sequence[Sequence[str]]) -> int:
+    """Return how much address space a process may use that reads these snapshot files."""
     total = 0
     for path in {path for paths in choices for path in paths}:
         with suppress(OSError):  # deleted meanwhile: the child says so

@@ -16,6 +16,7 @@ from memlens._display import displayed
 from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._log import FailureLog
 from memlens._options import (
+    check_boolean,
     check_bytes,
     check_callable,
     check_count,
@@ -36,14 +37,19 @@ from memlens.process.identity import identify, is_fork_server, program_name
 from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
-from memlens.profiler.alerts import Alerts
+from memlens.profiler.alerts import Alerts, log_alert
 from memlens.profiler.allocation_source import AllocationSource
+from memlens.profiler.control_commands import control_commands
+from memlens.profiler.control_socket import ControlSocket
 from memlens.profiler.metrics import ProfilerMetrics, read_metrics
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
 from memlens.profiler.recording import Recording
-from memlens.profiler.snapshot_store import SnapshotStore
+from memlens.profiler.snapshot_store import Capture, SnapshotStore
 from memlens.profiler.trend_detectors import TrendDetectors
+from memlens.profiler.triggering import Triggering
 from memlens.profiler.worker import Worker
+from memlens.triggers.memory_errors import notice_memory_error
+from memlens.triggers.protocol import Trigger, TriggeredFile
 
 __all__ = ("MemoryProfiler",)
 
@@ -81,6 +87,11 @@ class MemoryProfiler:
       between two searches for late objects of `memlens.expect_collected`.
     * ``limit``: the memory in bytes at which the process ends. None is the limit of the container
       or the machine. Memory that rises steeply against it gives an alert at once.
+    * ``triggers``: events at which a snapshot is taken, from `memlens.triggers`.
+    * ``on_file``: called with a ``TriggeredFile`` for each file that a trigger brings about, in the
+      thread ``memlens-files``: to upload it, say. Its exceptions are counted.
+    * ``control_socket``: whether ``python -m memlens dump``, ``report`` and ``stacks`` of the same
+      user may ask this process while the profiler runs. On Linux; elsewhere it has no effect.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
@@ -115,12 +126,15 @@ class MemoryProfiler:
         baseline: Baseline | str | os.PathLike[str] | None = None,
         alert_interval: float = 3600.0,
         limit: int | None = None,
+        triggers: Iterable[Trigger] = (),
+        on_file: Callable[[TriggeredFile], object] | None = None,
         window_size: int | None = None,
         warmup_seconds: float = 900.0,
         min_window_seconds: float = 7200.0,
         growth_threshold: float = 0.01,
         allocations: str | None = "sampling",
         allocation_interval_bytes: int = 512 * 1024,
+        control_socket: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
@@ -160,6 +174,12 @@ class MemoryProfiler:
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
         self._lock = ForkSafeLock()
         self._failures = FailureLog()
+        self.may_be_stopped = False  # from outside the process
+        self._control = (
+            ControlSocket(control_commands(self), self._note_failure)
+            if check_boolean("control_socket", control_socket)
+            else None
+        )
         self._recording = Recording()
         self._alerts = Alerts(
             self._store,
@@ -169,8 +189,23 @@ class MemoryProfiler:
             self._note_failure,
             partial(self._recording.mark, "alert"),
         )
+        self._triggering = Triggering(
+            triggers,
+            on_file,
+            folder=self._store.folder,
+            take=self._take,
+            submit=lambda name, job: self._worker.submit(name, job),
+            clock=clock,
+        )
+        self._alerts.on_written = self._give_report
+        if on_alert is None and self._triggering.gives_alerts:
+            self.on_alert = log_alert
         self._reset()
-        call_in_forked_child(self._reset)
+        call_in_forked_child(self._restart_in_child)
+
+    def _restart_in_child(self) -> None:
+        self._reset()
+        self._triggering.restart_in_child()
 
     def _reset(self) -> None:
         """Set the initial state: in the constructor and in a forked child."""
@@ -219,10 +254,13 @@ class MemoryProfiler:
         try:
             self._allocations.start()
             self._sampler.start()
+            self._triggering.start()
         except BaseException:  # out of memory, or a signal handler has raised
             self._sampler.stop()
             self._allocations.stop()
             raise
+        if self._control is not None:
+            self._control.open()
         return self
 
     def stop(self, last_snapshot: str | None = None) -> None:
@@ -233,6 +271,9 @@ class MemoryProfiler:
         after `stop` would not include the allocation sites of its objects.
         """
         was_running = self.is_running
+        self._triggering.stop()
+        if self._control is not None:
+            self._control.close()
         self._sampler.stop()
         self._worker.drop_waiting()
         self._alerts.analysis.stop()
@@ -254,6 +295,7 @@ class MemoryProfiler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        notice_memory_error(error)  # before the triggers are stopped
         self.stop()
 
     def __repr__(self) -> str:
@@ -330,6 +372,9 @@ class MemoryProfiler:
         The file is named ``heap-<reason>-<UTC time>-<pid>-<start of the process>.memlens``. Raises
         ``OutputError`` if it cannot be written.
         """
+        return self._take(reason)
+
+    def _take(self, reason: str, capture: Capture | None = None) -> SnapshotRecord:
         check_text("reason", reason)
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
             raise OptionError(
@@ -337,7 +382,12 @@ class MemoryProfiler:
             )
         self._store.prepare()
         with self._turn() as waited_seconds, OwnWork():
-            return self._store.take(reason, waited_seconds)
+            return self._store.take(reason, waited_seconds, capture)
+
+    def _give_report(self, path: str) -> None:
+        """Hand the files of an alert to the triggers."""
+        records = self.snapshots
+        self._triggering.give_report(path, records[-1] if records else None)
 
     @contextmanager
     def _turn(self) -> Iterator[float]:
@@ -373,8 +423,10 @@ class MemoryProfiler:
 
     # -- leaks -----------------------------------------------------------------------------------
 
-    def report(self) -> ProfilerReport:
+    def report(self, *, analyse: bool = True) -> ProfilerReport:
         """Return the results so far, with an analysis of the kept snapshots for leaks.
+
+        ``analyse=False`` leaves the analysis out, which takes most of the time: ``leaks`` is None.
 
         A snapshot that is taken while the caller waits for the report is not analysed: the caller
         did nothing in that interval, so it would tell that nothing grows any more. The breakdown of
@@ -382,7 +434,7 @@ class MemoryProfiler:
         """
         asked = time.time()
         parts = self._breakdown_at_stop or self._breakdown()
-        records, leaks = self._find_leaks(asked)
+        records, leaks = self._find_leaks(asked) if analyse else (self.snapshots, None)
         first, last = self._ends(records)
         seconds = 0.0
         if first is not None and last is not None:
@@ -501,6 +553,7 @@ class MemoryProfiler:
             "alerts": self._alerts.count,
             "alerts_withdrawn": self._alerts.withdrawn_count,
             "reports_written": self._store.written,
+            "triggers": self._triggering.health(),
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }

@@ -11,11 +11,12 @@ import json
 import os
 import shlex
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from memlens._atomic import make_folder, sweep_leftovers, write_whole
-from memlens._log import warn_once
+from memlens._log import INFO, log_event, warn_once
 from memlens._options import check_bytes, check_count, check_path
 from memlens.errors import OutputError, ReadingError, SnapshotFileError
 from memlens.heap.capture.take import take_heap_snapshot
@@ -30,7 +31,26 @@ from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner
 from memlens.profiler.profiler_report import SnapshotRecord
 from memlens.profiler.registry import forget_folder, note_folder
 
-__all__ = ("SnapshotStore",)
+__all__ = ("Capture", "SnapshotStore")
+
+
+class Taken(Protocol):
+    """What the record of a snapshot says: of a `HeapSnapshot`, or of one that is not opened."""
+
+    @property
+    def object_count(self) -> int:
+        """How many objects were captured."""
+
+    @property
+    def pause_seconds(self) -> float:
+        """For how long the program was stopped."""
+
+    @property
+    def timestamp(self) -> float:
+        """When it was taken, in seconds of the wall clock."""
+
+
+Capture = Callable[..., Taken]  # with the arguments path, reason= and facts=
 
 _MIN_WAITED_SECONDS = 0.001  # less is no waiting
 
@@ -94,10 +114,13 @@ class SnapshotStore:
             sweep_leftovers(self.folder)
             self._is_swept = True
 
-    def take(self, reason: str, waited_seconds: float = 0.0) -> SnapshotRecord:
+    def take(
+        self, reason: str, waited_seconds: float = 0.0, capture: Capture | None = None
+    ) -> SnapshotRecord:
         """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does.
 
-        ``waited_seconds``: how long the caller has waited until now, doing no work.
+        ``waited_seconds``: how long the caller has waited until now, doing no work. ``capture``: what
+        to call instead of `take_heap_snapshot`.
         """
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
@@ -109,7 +132,8 @@ class SnapshotStore:
             facts[MALLOC_FACT] = used
         if waited_seconds >= _MIN_WAITED_SECONDS:
             facts[WAITED_FACT] = waited_seconds
-        snapshot = take_heap_snapshot(path, reason=reason, facts=facts)
+        take: Capture = capture or take_heap_snapshot
+        snapshot = take(path, reason=reason, facts=facts)
         record = SnapshotRecord(
             path=path,
             size_bytes=os.path.getsize(path),
@@ -124,6 +148,16 @@ class SnapshotStore:
         if not self._is_registered:
             self._is_registered = note_folder(self.folder)
         self._delete_old_snapshots()
+        log_event(
+            INFO,
+            "snapshot",
+            f"snapshot ({reason}): {path}",
+            reason=reason,
+            path=path,
+            bytes=record.size_bytes,
+            objects=record.object_count,
+            pause_seconds=record.pause_seconds,
+        )
         return record
 
     def unregister(self) -> None:
@@ -264,7 +298,11 @@ def _read_memory() -> MemoryReading | None:
     try:
         return read_memory()
     except ReadingError as error:
-        warn_once(f"snapshots are taken without memory readings: {error}")
+        warn_once(
+            f"snapshots are taken without memory readings: {error}",
+            event="readings_missing",
+            reason=str(error),
+        )
         return None
 
 
