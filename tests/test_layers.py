@@ -20,7 +20,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"__main__"},
         {"cli", "integrations"},
         {"agents"},
-        {"demo", "fleet", "watch"},
+        {"attach", "demo", "fleet", "watch"},
         {"profiler", "decorators", "files"},
         {"triggers"},
         {"lifetimes", "stuck"},
@@ -51,7 +51,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sampler"},
         {"sampling_thread", "history"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector", "headroom"},
-        {"limits", "held_memory", "identity", "resident_peak"},
+        {"limits", "held_memory", "identity", "live_stacks", "resident_peak"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
@@ -114,7 +114,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.profiler": [
         {"memory_profiler"},
         {"alerts", "metrics", "triggering"},
-        {"snapshot_store", "analysis", "analysis_child"},
+        {"control_commands", "snapshot_store", "analysis", "analysis_child"},
+        {"control_socket"},
         {"registry"},
         {
             "allocation_source",
@@ -161,6 +162,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.cli": [
         {"main"},
         {"demo", "run", "views", "allocations", "convert", "fleet", "html", "watch", "mcp"},
+        {"attach"},
         {"exit_report", "follow_hook", "last_moment", "output", "script", "snapshot_requests"},
         {"json_schema"},
         {"child_reports", "ending", "follow_children", "followed", "report_options", "working"},
@@ -174,6 +176,13 @@ LAYERS: dict[str, list[set[str]]] = {
         {"leaks", "listing", "processes"},
         {"known_files"},
         {"answers", "arguments", "workspace"},
+    ],
+    "memlens.attach": [
+        {"ways"},
+        {"by_gdb", "by_remote_exec", "by_socket", "attached"},
+        {"exchange"},
+        {"target", "request", "stacks"},
+        {"agent", "elf", "gdb_commands", "refusal", "wake"},
     ],
     "memlens.watch": [
         {"app"},

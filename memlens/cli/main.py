@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from memlens import __version__, _core
 from memlens.cli.allocations import add_allocations_command
+from memlens.cli.attach import add_attach_commands
 from memlens.cli.convert import add_convert_command
 from memlens.cli.demo import add_demo_command
 from memlens.cli.ending import SHELL_OFFSET, end_by
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add_html_command(commands)
     add_fleet_command(commands)
     add_watch_command(commands)
+    add_attach_commands(commands)
     add_convert_command(commands)
     add_mcp_command(commands)
     add_schema_command(commands)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from typing import Any
 
+from memlens.cli.attach import process_of, snapshot_paths_of
 from memlens.cli.output import add_json, add_known, load_snapshot, positive_integer, print_value
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.graph.node import Node
@@ -24,7 +26,11 @@ def add_leak_commands(commands: Any) -> None:
         ("leaks", _leaks, "find leaks between two or more snapshots of one process"),
     ):
         parser = commands.add_parser(name, help=purpose)
-        parser.add_argument("files", nargs="+", metavar="FILE", help="snapshot files")
+        is_report = name == "report"
+        parser.add_argument(
+            "files", nargs="+", metavar="FILE | PID" if is_report else "FILE",
+            help="snapshot files" + (", or the id of a running process" if is_report else ""),
+        )  # fmt: skip
         add_json(parser)
         add_known(parser)
         parser.set_defaults(command=command)
@@ -121,11 +127,13 @@ def _address(text: str) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    snapshots = [load_snapshot(path) for path in arguments.files]
-    if len(snapshots) > 1:
-        return _print_leaks(snapshots, arguments)
-    value = snapshots[0].summary()
-    print_value(value, arguments.json, schema="summary")
+    pid = process_of(arguments.files)
+    with ExitStack() as stack:
+        paths = arguments.files if pid is None else snapshot_paths_of(pid, stack)
+        snapshots = [load_snapshot(path) for path in paths]
+        if len(snapshots) > 1:
+            return _print_leaks(snapshots, arguments)
+        print_value(snapshots[0].summary(), arguments.json, schema="summary")
     return 0
 
 

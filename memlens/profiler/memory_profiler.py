@@ -16,6 +16,7 @@ from memlens._display import displayed
 from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._log import FailureLog
 from memlens._options import (
+    check_boolean,
     check_bytes,
     check_callable,
     check_count,
@@ -38,6 +39,8 @@ from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.alerts import Alerts, log_alert
 from memlens.profiler.allocation_source import AllocationSource
+from memlens.profiler.control_commands import control_commands
+from memlens.profiler.control_socket import ControlSocket
 from memlens.profiler.metrics import ProfilerMetrics, read_metrics
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
 from memlens.profiler.recording import Recording
@@ -87,6 +90,8 @@ class MemoryProfiler:
     * ``triggers``: events at which a snapshot is taken, from `memlens.triggers`.
     * ``on_file``: called with a ``TriggeredFile`` for each file that a trigger brings about, in the
       thread ``memlens-files``: to upload it, say. Its exceptions are counted.
+    * ``control_socket``: whether ``python -m memlens dump``, ``report`` and ``stacks`` of the same
+      user may ask this process while the profiler runs. On Linux; elsewhere it has no effect.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
@@ -129,6 +134,7 @@ class MemoryProfiler:
         growth_threshold: float = 0.01,
         allocations: str | None = "sampling",
         allocation_interval_bytes: int = 512 * 1024,
+        control_socket: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
@@ -168,6 +174,12 @@ class MemoryProfiler:
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
         self._lock = ForkSafeLock()
         self._failures = FailureLog()
+        self.may_be_stopped = False  # from outside the process
+        self._control = (
+            ControlSocket(control_commands(self), self._note_failure)
+            if check_boolean("control_socket", control_socket)
+            else None
+        )
         self._recording = Recording()
         self._alerts = Alerts(
             self._store,
@@ -247,6 +259,8 @@ class MemoryProfiler:
             self._sampler.stop()
             self._allocations.stop()
             raise
+        if self._control is not None:
+            self._control.open()
         return self
 
     def stop(self, last_snapshot: str | None = None) -> None:
@@ -258,6 +272,8 @@ class MemoryProfiler:
         """
         was_running = self.is_running
         self._triggering.stop()
+        if self._control is not None:
+            self._control.close()
         self._sampler.stop()
         self._worker.drop_waiting()
         self._alerts.analysis.stop()

@@ -1,10 +1,11 @@
-"""Which processes run a profiler, and where its output folder is: for ``memlens watch PID``.
+"""Which processes run a profiler, and where its output folder and its socket are.
 
 A profiler that has taken a snapshot writes the file ``memlens/<pid>-<token>.json`` in the user's
 runtime folder: ``$XDG_RUNTIME_DIR``, or else ``memlens-<user id>`` in the folder for temporary files.
 It holds ``{"pid": ..., "output_dir": ...}``. It is deleted when the profiler stops; files of
 processes that have ended are deleted when another one is written. The token is that of
-`memlens.profiler.file_owner`, so a process id that the system uses again is not mistaken.
+`memlens.profiler.file_owner`, so a process id that the system uses again is not mistaken. Beside it
+is the socket ``<pid>-<token>.sock`` of `memlens.profiler.control_socket`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,18 @@ from contextlib import suppress
 from memlens._atomic import make_folder, write_whole
 from memlens.profiler.file_owner import is_running, owner_suffix, process_token
 
-__all__ = ("folder_of", "forget_folder", "known_processes", "note_folder")
+__all__ = (
+    "folder_of",
+    "forget_folder",
+    "known_processes",
+    "make_own_folder",
+    "note_folder",
+    "own_socket_path",
+    "runtime_folders",
+    "socket_name",
+)
 
-_NAME = re.compile(r"(?P<pid>\d+)-(?P<token>[0-9a-f]+)\.json")
+_NAME = re.compile(r"(?P<pid>\d+)-(?P<token>[0-9a-f]+)\.(?:json|sock)")
 
 
 def note_folder(output_dir: str) -> bool:
@@ -32,17 +42,43 @@ def note_folder(output_dir: str) -> bool:
     """
     if not hasattr(os, "getuid"):  # Windows: the folder could not be checked
         return False
-    folder = _own_folder()
     try:
-        make_folder(folder)
-        if not _is_private(folder, os.getuid()):
-            return False  # another user has created the folder: write nothing to it
-        _sweep(folder)
+        if not make_own_folder():
+            return False
         content = json.dumps({"pid": os.getpid(), "output_dir": output_dir})
-        write_whole(_path(folder), content.encode())
+        write_whole(_path(_own_folder()), content.encode())
     except OSError:  # OutputError, too
         return False
     return True
+
+
+def make_own_folder() -> bool:
+    """Create the runtime folder if it is missing, and sweep it; return whether it is private.
+
+    If another user has created it, nothing may be written there. Raises ``OSError`` if it cannot be
+    created or read.
+    """
+    folder = _own_folder()
+    make_folder(folder)
+    if not _is_private(folder, os.getuid()):
+        return False
+    _sweep(folder)
+    return True
+
+
+def own_socket_path() -> str:
+    """Return the path of the socket of this process."""
+    return os.path.join(_own_folder(), f"{owner_suffix()}.sock")
+
+
+def socket_name(pid: int, token: str) -> str:
+    """Return the name of the socket of a process: its id as it sees it, the token of its start."""
+    return f"{pid}-{token}.sock"
+
+
+def runtime_folders(pid: int, uid: int) -> list[str]:
+    """Return where a process of a user may have its file and its socket, as it names the folders."""
+    return _candidates(pid, uid)
 
 
 def forget_folder() -> None:
