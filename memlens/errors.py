@@ -15,6 +15,7 @@
     ├── TracingError (RuntimeError)           allocation tracing is off, or was stopped
     ├── OutputError (OSError)                 a folder or file cannot be written
     ├── ScriptError (RuntimeError)            the program to profile cannot be found or read
+    ├── AttachError (RuntimeError)            a running process cannot be asked
     └── MissingExtraError (ImportError)       an optional dependency is not installed
 
 Each exception derives from ``MemlensError`` and from the matching built-in exception, so both
@@ -27,6 +28,7 @@ This module imports nothing, so that every layer may import it.
 from __future__ import annotations
 
 __all__ = (
+    "AttachError",
     "CaptureError",
     "CaptureTimeoutError",
     "ComparisonError",
@@ -98,6 +100,10 @@ class OutputError(MemlensError, OSError):
 
 class ScriptError(MemlensError, RuntimeError):
     """The program to profile cannot be found, read or compiled."""
+
+
+class AttachError(MemlensError, RuntimeError):
+    """A running process cannot be asked, or could not do what it was asked; the message says why."""
 
 
 class MissingExtraError(MemlensError, ImportError):

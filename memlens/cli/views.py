@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from typing import Any
 
+from memlens.cli.attach import process_of, snapshot_paths_of
 from memlens.cli.output import add_json, add_known, load_snapshot, positive_integer, print_value
 from memlens.errors import NotInSnapshotError, OptionError
 from memlens.heap.graph.node import Node
@@ -24,7 +26,11 @@ def add_leak_commands(commands: Any) -> None:
         ("leaks", _leaks, "find leaks between two or more snapshots of one process"),
     ):
         parser = commands.add_parser(name, help=purpose)
-        parser.add_argument("files", nargs="+", metavar="FILE", help="snapshot files")
+        is_report = name == "report"
+        parser.add_argument(
+            "files", nargs="+", metavar="FILE | PID" if is_report else "FILE",
+            help="snapshot files" + (", or the id of a running process" if is_report else ""),
+        )  # fmt: skip
         add_json(parser)
         add_known(parser)
         parser.set_defaults(command=command)
@@ -121,11 +127,13 @@ def _address(text: str) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    snapshots = [load_snapshot(path) for path in arguments.files]
-    if len(snapshots) > 1:
-        return _print_leaks(snapshots, arguments)
-    value = snapshots[0].summary()
-    print_value(value, arguments.json)
+    pid = process_of(arguments.files)
+    with ExitStack() as stack:
+        paths = arguments.files if pid is None else snapshot_paths_of(pid, stack)
+        snapshots = [load_snapshot(path) for path in paths]
+        if len(snapshots) > 1:
+            return _print_leaks(snapshots, arguments)
+        print_value(snapshots[0].summary(), arguments.json, schema="summary")
     return 0
 
 
@@ -136,7 +144,8 @@ def _leaks(arguments: argparse.Namespace) -> int:
 def _summary(arguments: argparse.Namespace) -> int:
     snapshot = load_snapshot(arguments.file)
     if arguments.by == "kind":
-        print_value(snapshot.statistics(include_garbage=arguments.garbage), arguments.json)
+        statistics = snapshot.statistics(include_garbage=arguments.garbage)
+        print_value(statistics, arguments.json, schema="kinds")
     else:
         summary = snapshot.summary(arguments.by, include_garbage=arguments.garbage)
         _print_summary(summary, arguments)
@@ -146,7 +155,7 @@ def _summary(arguments: argparse.Namespace) -> int:
 def _print_summary(summary: Summary, arguments: argparse.Namespace) -> None:
     value = summary.to_dict(arguments.limit)
     text = f"{summary.title}\n\n{summary.table(arguments.limit)}"
-    print_value(value, arguments.json, text)
+    print_value(value, arguments.json, text, schema="summary")
 
 
 def _dominators(arguments: argparse.Namespace) -> int:
@@ -155,11 +164,11 @@ def _dominators(arguments: argparse.Namespace) -> int:
         _print_summary(tree.by_type(), arguments)
     elif arguments.by == "drop":
         drops = tree.big_drops()
-        print_value(drops, arguments.json, drops.table(arguments.limit))
+        print_value(drops, arguments.json, drops.table(arguments.limit), schema="drops")
     else:
         value = tree.to_dict(arguments.depth, arguments.limit) if arguments.json else {}
         text = "" if arguments.json else tree.tree(arguments.depth, arguments.limit)
-        print_value(value, arguments.json, text)
+        print_value(value, arguments.json, text, schema="dominators")
     return 0
 
 
@@ -190,7 +199,7 @@ def _paths(arguments: argparse.Namespace) -> int:
         blocks.append(
             "\n".join(lines if paths else [*lines, "Nothing refers to it: it is garbage."])
         )
-    print_value(value, arguments.json, "\n\n".join(blocks))
+    print_value(value, arguments.json, "\n\n".join(blocks), schema="paths")
     return 0
 
 
@@ -228,12 +237,12 @@ def _duplicates(arguments: argparse.Namespace) -> int:
     duplicates = load_snapshot(arguments.file).duplicates()
     value = duplicates.to_dict(arguments.limit) if arguments.json else {}
     text = "" if arguments.json else f"{duplicates.title}\n\n{duplicates.table(arguments.limit)}"
-    print_value(value, arguments.json, text)
+    print_value(value, arguments.json, text, schema="duplicates")
     return 0
 
 
 def _stuck(arguments: argparse.Namespace) -> int:
-    print_value(stuck_tasks(load_snapshot(arguments.file)), arguments.json)
+    print_value(stuck_tasks(load_snapshot(arguments.file)), arguments.json, schema="stuck")
     return 0
 
 
@@ -242,7 +251,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     comparison = before.compare(after)
     value = comparison.to_dict(arguments.limit)
     text = f"{comparison.title}\n\n{comparison.table(arguments.limit)}"
-    print_value(value, arguments.json, text)
+    print_value(value, arguments.json, text, schema="diff")
     return 0
 
 
@@ -255,5 +264,5 @@ def _print_leaks(snapshots: list[HeapSnapshot], arguments: argparse.Namespace) -
     )
     if arguments.save_baseline:
         Baseline(report).save(arguments.save_baseline)
-    print_value(report, arguments.json)
+    print_value(report, arguments.json, schema="leaks")
     return 0

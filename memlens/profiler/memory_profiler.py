@@ -16,29 +16,37 @@ from memlens._display import displayed
 from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._log import FailureLog
 from memlens._options import (
+    check_boolean,
     check_bytes,
     check_callable,
+    check_count,
     check_regexes,
     check_seconds,
     check_text,
     shown,
 )
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profiler import IntervalStart
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
+from memlens.process.identity import identify, is_fork_server, program_name
 from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
-from memlens.profiler.alerts import Alerts
+from memlens.profiler.alerts import Alerts, log_alert
 from memlens.profiler.allocation_source import AllocationSource
+from memlens.profiler.control_commands import control_commands
+from memlens.profiler.control_socket import ControlSocket
+from memlens.profiler.metrics import ProfilerMetrics, read_metrics
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
-from memlens.profiler.recording import Recording, program_name
+from memlens.profiler.recording import Recording
 from memlens.profiler.snapshot_store import Capture, SnapshotStore
 from memlens.profiler.trend_detectors import TrendDetectors
-from memlens.profiler.triggering import Triggering, log_report
+from memlens.profiler.triggering import Triggering
 from memlens.profiler.worker import Worker
 from memlens.triggers.memory_errors import notice_memory_error
 from memlens.triggers.protocol import Trigger, TriggeredFile
@@ -82,6 +90,8 @@ class MemoryProfiler:
     * ``triggers``: events at which a snapshot is taken, from `memlens.triggers`.
     * ``on_file``: called with a ``TriggeredFile`` for each file that a trigger brings about, in the
       thread ``memlens-files``: to upload it, say. Its exceptions are counted.
+    * ``control_socket``: whether ``python -m memlens dump``, ``report`` and ``stacks`` of the same
+      user may ask this process while the profiler runs. On Linux; elsewhere it has no effect.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
@@ -124,6 +134,7 @@ class MemoryProfiler:
         growth_threshold: float = 0.01,
         allocations: str | None = "sampling",
         allocation_interval_bytes: int = 512 * 1024,
+        control_socket: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
@@ -163,6 +174,12 @@ class MemoryProfiler:
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
         self._lock = ForkSafeLock()
         self._failures = FailureLog()
+        self.may_be_stopped = False  # from outside the process
+        self._control = (
+            ControlSocket(control_commands(self), self._note_failure)
+            if check_boolean("control_socket", control_socket)
+            else None
+        )
         self._recording = Recording()
         self._alerts = Alerts(
             self._store,
@@ -182,7 +199,7 @@ class MemoryProfiler:
         )
         self._alerts.on_written = self._give_report
         if on_alert is None and self._triggering.gives_alerts:
-            self.on_alert = log_report
+            self.on_alert = log_alert
         self._reset()
         call_in_forked_child(self._restart_in_child)
 
@@ -192,7 +209,8 @@ class MemoryProfiler:
 
     def _reset(self) -> None:
         """Set the initial state: in the constructor and in a forked child."""
-        self._pid = os.getpid()
+        # The server of multiprocessing reaps every child, and warns of those that capture a heap.
+        self._only_forks = is_fork_server()
         self._worker = Worker(self._note_failure)
         self._store.forget()
         self._detectors.reset()
@@ -229,8 +247,9 @@ class MemoryProfiler:
         if self.is_running:
             return self
         self._breakdown_at_stop = None
-        self.take_snapshot("startup")
-        self._schedule_next()
+        if not self._only_forks:
+            self.take_snapshot("startup")
+            self._schedule_next()
         self._alerts.analysis.allow()
         try:
             self._allocations.start()
@@ -240,6 +259,8 @@ class MemoryProfiler:
             self._sampler.stop()
             self._allocations.stop()
             raise
+        if self._control is not None:
+            self._control.open()
         return self
 
     def stop(self, last_snapshot: str | None = None) -> None:
@@ -251,6 +272,8 @@ class MemoryProfiler:
         """
         was_running = self.is_running
         self._triggering.stop()
+        if self._control is not None:
+            self._control.close()
         self._sampler.stop()
         self._worker.drop_waiting()
         self._alerts.analysis.stop()
@@ -285,6 +308,8 @@ class MemoryProfiler:
         self._last = reading
         self._recording.observe(reading)
         self._detectors.observe(reading)
+        if self._only_forks:
+            return
         now = self._clock()
         steep = self._detectors.steep_alert
         if steep is not None and now >= self._next_steep:
@@ -398,8 +423,10 @@ class MemoryProfiler:
 
     # -- leaks -----------------------------------------------------------------------------------
 
-    def report(self) -> ProfilerReport:
+    def report(self, *, analyse: bool = True) -> ProfilerReport:
         """Return the results so far, with an analysis of the kept snapshots for leaks.
+
+        ``analyse=False`` leaves the analysis out, which takes most of the time: ``leaks`` is None.
 
         A snapshot that is taken while the caller waits for the report is not analysed: the caller
         did nothing in that interval, so it would tell that nothing grows any more. The breakdown of
@@ -407,7 +434,7 @@ class MemoryProfiler:
         """
         asked = time.time()
         parts = self._breakdown_at_stop or self._breakdown()
-        records, leaks = self._find_leaks(asked)
+        records, leaks = self._find_leaks(asked) if analyse else (self.snapshots, None)
         first, last = self._ends(records)
         seconds = 0.0
         if first is not None and last is not None:
@@ -435,6 +462,7 @@ class MemoryProfiler:
             parts,
             program_name(),
             self._limit_bytes,
+            identify(),
         )
 
     def _find_leaks(self, until: float) -> tuple[tuple[SnapshotRecord, ...], LeakReport | None]:
@@ -490,6 +518,25 @@ class MemoryProfiler:
 
     def _withdraw(self) -> None:
         self._alerts.withdraw(self.on_withdrawn, is_leaking=self._detectors.is_leaking)
+
+    def metrics(self, max_sites: int = 10) -> ProfilerMetrics:
+        """Return the numbers for monitoring: no capture, no analysis, about a millisecond.
+
+        ``max_sites``: how many lines that allocated are returned. Also works when stopped.
+        """
+        check_count("max_sites", max_sites, 0)
+        records, pauses = list(self._store.records), self._sampler.pauses
+        parts = (self._allocations, self._detectors, pauses, self._limit_bytes)
+        return read_metrics(self.health(), records, *parts, max_sites)
+
+    def interval_profile(
+        self, since: IntervalStart | None = None
+    ) -> tuple[AllocationProfile, IntervalStart] | None:
+        """Return what was allocated since ``since`` (None: the start) and where the next one begins.
+
+        What is alive is counted from the start. None unless allocations are profiled now.
+        """
+        return self._allocations.interval_profile(since)
 
     def health(self) -> dict[str, Any]:
         """Return counters: readings, detectors, snapshots, alerts, failures."""

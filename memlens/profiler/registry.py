@@ -1,10 +1,11 @@
-"""Which processes run a profiler, and where its output folder is: for ``memlens watch PID``.
+"""Which processes run a profiler, and where its output folder and its socket are.
 
 A profiler that has taken a snapshot writes the file ``memlens/<pid>-<token>.json`` in the user's
 runtime folder: ``$XDG_RUNTIME_DIR``, or else ``memlens-<user id>`` in the folder for temporary files.
 It holds ``{"pid": ..., "output_dir": ...}``. It is deleted when the profiler stops; files of
 processes that have ended are deleted when another one is written. The token is that of
-`memlens.profiler.file_owner`, so a process id that the system uses again is not mistaken.
+`memlens.profiler.file_owner`, so a process id that the system uses again is not mistaken. Beside it
+is the socket ``<pid>-<token>.sock`` of `memlens.profiler.control_socket`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,18 @@ from contextlib import suppress
 from memlens._atomic import make_folder, write_whole
 from memlens.profiler.file_owner import is_running, owner_suffix, process_token
 
-__all__ = ("folder_of", "forget_folder", "note_folder")
+__all__ = (
+    "folder_of",
+    "forget_folder",
+    "known_processes",
+    "make_own_folder",
+    "note_folder",
+    "own_socket_path",
+    "runtime_folders",
+    "socket_name",
+)
 
-_NAME = re.compile(r"(?P<pid>\d+)-(?P<token>[0-9a-f]+)\.json")
+_NAME = re.compile(r"(?P<pid>\d+)-(?P<token>[0-9a-f]+)\.(?:json|sock)")
 
 
 def note_folder(output_dir: str) -> bool:
@@ -32,17 +42,43 @@ def note_folder(output_dir: str) -> bool:
     """
     if not hasattr(os, "getuid"):  # Windows: the folder could not be checked
         return False
-    folder = _own_folder()
     try:
-        make_folder(folder)
-        if not _is_private(folder, os.getuid()):
-            return False  # another user has created the folder: write nothing to it
-        _sweep(folder)
+        if not make_own_folder():
+            return False
         content = json.dumps({"pid": os.getpid(), "output_dir": output_dir})
-        write_whole(_path(folder), content.encode())
+        write_whole(_path(_own_folder()), content.encode())
     except OSError:  # OutputError, too
         return False
     return True
+
+
+def make_own_folder() -> bool:
+    """Create the runtime folder if it is missing, and sweep it; return whether it is private.
+
+    If another user has created it, nothing may be written there. Raises ``OSError`` if it cannot be
+    created or read.
+    """
+    folder = _own_folder()
+    make_folder(folder)
+    if not _is_private(folder, os.getuid()):
+        return False
+    _sweep(folder)
+    return True
+
+
+def own_socket_path() -> str:
+    """Return the path of the socket of this process."""
+    return os.path.join(_own_folder(), f"{owner_suffix()}.sock")
+
+
+def socket_name(pid: int, token: str) -> str:
+    """Return the name of the socket of a process: its id as it sees it, the token of its start."""
+    return f"{pid}-{token}.sock"
+
+
+def runtime_folders(pid: int, uid: int) -> list[str]:
+    """Return where a process of a user may have its file and its socket, as it names the folders."""
+    return _candidates(pid, uid)
 
 
 def forget_folder() -> None:
@@ -74,6 +110,20 @@ def folder_of(pid: int, runtime_dirs: Sequence[str] | None = None) -> str | None
     return None
 
 
+def known_processes() -> list[int]:
+    """Return the running processes of this user that have noted an output folder."""
+    if not hasattr(os, "getuid"):
+        return []
+    found: set[int] = set()
+    for folder in _user_folders(os.getuid(), os.environ, tempfile.gettempdir()):
+        if not _is_private(folder, os.getuid()):
+            continue
+        for match in filter(None, map(_NAME.fullmatch, os.listdir(folder))):
+            if is_running((int(match["pid"]), match["token"])):
+                found.add(int(match["pid"]))
+    return sorted(found)
+
+
 def _path(folder: str) -> str:
     return os.path.join(folder, f"{owner_suffix()}.json")
 
@@ -94,11 +144,21 @@ def _candidates(pid: int, uid: int) -> list[str]:
     import psutil
 
     temporary = tempfile.gettempdir()
-    found = [_folder({"XDG_RUNTIME_DIR": f"/run/user/{uid}"}, uid, temporary)]
-    found.append(_folder({}, uid, temporary))
+    environment: Mapping[str, str] = {}
     with suppress(psutil.Error, OSError):
         environment = psutil.Process(pid).environ()
-        found.insert(0, _folder(environment, uid, environment.get("TMPDIR", temporary)))
+    return _user_folders(uid, environment, environment.get("TMPDIR", temporary))
+
+
+def _user_folders(uid: int, environment: Mapping[str, str], temporary: str) -> list[str]:
+    """Return the runtime folders that processes of a user may use, by an environment first."""
+    runtime = {"XDG_RUNTIME_DIR": f"/run/user/{uid}"}
+    system = tempfile.gettempdir()
+    found = [
+        _folder(environment, uid, temporary),
+        _folder(runtime, uid, system),
+        _folder({}, uid, system),
+    ]
     return list(dict.fromkeys(found))
 
 

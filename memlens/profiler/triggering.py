@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -15,7 +14,6 @@ from memlens._fork import ForkSafeLock
 from memlens._log import FailureLog
 from memlens._options import check_callable, shown
 from memlens.errors import MemlensError, OptionError
-from memlens.leaks.leak_report import LeakReport
 from memlens.process.headroom import HeadroomMeter
 from memlens.profiler.folder_lock import FolderLock
 from memlens.profiler.guarded_capture import guarded_capture
@@ -26,7 +24,7 @@ from memlens.triggers.alerts import OnAlert
 from memlens.triggers.guards import HeadroomGuard
 from memlens.triggers.protocol import CaptureGuard, Trigger, TriggeredFile
 
-__all__ = ("Triggering", "log_report")
+__all__ = ("Triggering",)
 
 _STOP_SECONDS = 5.0  # how long stop() waits for callbacks,
 _EXIT_SECONDS = 30.0  # and the exit of the interpreter: an upload is to be finished
@@ -223,11 +221,6 @@ class Triggering:
     def _wait_at_exit(self) -> None:
         if os.getpid() == self._pid:
             self._files.wait(_EXIT_SECONDS)
-
-
-def log_report(report: LeakReport) -> None:
-    """Log an alert: for a profiler without ``on_alert`` whose alerts are analysed for ``on_file``."""
-    logging.getLogger("memlens").warning("%s", report)
 
 
 def _checked(triggers: Iterable[Trigger]) -> tuple[Trigger, ...]:

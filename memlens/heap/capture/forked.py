@@ -45,6 +45,7 @@ __all__ = ("SnapshotProgress", "SnapshotTask")
 
 MAX_SECONDS = 600.0  # after this time the child is killed
 _LONGEST_WAIT_SECONDS = 1.0  # then look again: another thread may have finished the task
+_LOWER_PRIORITY = 10  # a nice value; that of programs is 0 as a rule
 _WAIT_WITHOUT_PIDFD_SECONDS = 0.05  # another process may keep the pipe of the child open
 _killed: list[ChildProcess] = []  # by a finalizer, which has not waited for their end
 _EVENTS = (select.POLLIN, select.POLLOUT)  # of the ends of the pipes
@@ -207,6 +208,13 @@ class SnapshotTask:
                 self._wait(left)
             self._advance()
         return self._ended
+
+    def lower_priority(self) -> None:
+        """Let the program and others have the processors before the child, which then takes longer."""
+        with self._entered():
+            if self._is_owner() and self._child is not None and not self._ended:
+                with suppress(OSError):  # it has ended meanwhile, or the system has no priorities
+                    os.setpriority(os.PRIO_PROCESS, self._pids[0], _LOWER_PRIORITY)
 
     def cancel(self) -> None:
         """Kill the child if it is running; `result` then raises ``CaptureError``."""

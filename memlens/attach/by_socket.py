@@ -1,0 +1,75 @@
+"""To a process by the socket of the `MemoryProfiler` that runs in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from contextlib import suppress
+from typing import Any
+
+from memlens.attach.exchange import open_folder
+from memlens.attach.refusal import Refusal
+from memlens.attach.target import Target
+from memlens.errors import AttachError
+from memlens.profiler.control_socket import MAX_LINE_BYTES, read_line
+from memlens.profiler.registry import runtime_folders, socket_name
+
+__all__ = ("ask_socket",)
+
+_CONNECT_SECONDS = 5.0
+_CREDENTIALS = struct.Struct("3i")
+
+
+def ask_socket(target: Target, request: dict[str, Any]) -> dict[str, Any]:
+    """Send a request to the profiler of a process and return its answer.
+
+    Raises ``Refusal`` if there is no socket, or another process has made it; ``AttachError`` if the
+    process answers that it could not do what was asked, or ends before it answers.
+    """
+    connection = _connect(target)
+    with connection:
+        try:
+            connection.settimeout(_CONNECT_SECONDS)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            connection.settimeout(None)  # the answer may take as long as the work does
+            found = json.loads(read_line(connection, MAX_LINE_BYTES))
+            error, answer = found.get("error"), found.get("answer")
+        except TimeoutError:
+            raise Refusal("its profiler does not answer") from None
+        except (OSError, ValueError, AttributeError) as failure:
+            raise AttachError(
+                f"process {target.pid} closed the connection before it answered: it has ended, or"
+                f" belongs to another user ({failure})"
+            ) from failure
+    if not isinstance(answer, dict):
+        raise AttachError(f"process {target.pid}: {error}")
+    return answer
+
+
+def _connect(target: Target) -> socket.socket:
+    name = socket_name(int(target.status("NSpid").split()[-1]), target.token)
+    for folder in runtime_folders(target.pid, target.user):
+        with suppress(OSError):
+            return _connect_in(target, folder, name)
+    raise Refusal("no MemoryProfiler with a control socket runs in it")
+
+
+def _connect_in(target: Target, folder: str, name: str) -> socket.socket:
+    descriptor = open_folder(target, folder)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if os.fstat(descriptor).st_uid != target.user:
+            raise PermissionError("the folder belongs to another user")
+        connection.settimeout(_CONNECT_SECONDS)
+        connection.connect(f"/proc/self/fd/{descriptor}/{name}")
+        packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        if _CREDENTIALS.unpack(packed)[0] != target.pid:
+            raise PermissionError("another process has made the socket")
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(descriptor)
+    return connection

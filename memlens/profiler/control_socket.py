@@ -1,0 +1,179 @@
+"""ControlSocket: answers requests of the same user from outside the process, such as for a snapshot.
+
+A Unix socket in the runtime folder of the user (`memlens.profiler.registry`), with mode 0600. A
+daemon thread waits for connections and answers them one at a time. A connection is one request and
+one answer, each a line of JSON: ``{"command": "dump", "path": ...}`` gives ``{"answer": {...}}`` or
+``{"error": text}``. Peers of other users than root are turned away. Linux only.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from memlens._core.sampler_api import OwnWork
+from memlens._fork import call_in_forked_child
+from memlens.errors import MemlensError
+from memlens.profiler.registry import make_own_folder, own_socket_path
+
+__all__ = ("MAX_LINE_BYTES", "ControlSocket", "read_line")
+
+MAX_LINE_BYTES = 1 << 28  # of an answer; a request is far shorter
+_MAX_REQUEST_BYTES = 1 << 16
+_PATIENCE_SECONDS = 10.0  # for a peer that sends or reads nothing
+_RETRY_SECONDS = 1.0  # while the process has no free descriptors
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ECONNABORTED)
+_CREDENTIALS = struct.Struct("3i")
+
+Command = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+class ControlSocket:
+    """The socket of this process; ``commands`` are what can be asked, by name.
+
+    In a forked child the inherited socket is closed and one of its own is opened. Failures are given
+    to ``note_failure`` and never raised: the program continues without a socket.
+    """
+
+    def __init__(
+        self,
+        commands: Mapping[str, Command],
+        note_failure: Callable[[BaseException], object],
+    ) -> None:
+        self._commands = commands
+        self._note_failure = note_failure
+        self._listener: socket.socket | None = None
+        self._path = ""
+        call_in_forked_child(self._reopen_in_child)
+
+    def __repr__(self) -> str:
+        return f"<ControlSocket: {self._path or 'closed'}>"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are answered."""
+        return self._listener is not None
+
+    def open(self) -> None:
+        """Open the socket and start the thread. Does nothing if it is open, or not on Linux."""
+        if self.is_open or not hasattr(socket, "SO_PEERCRED"):
+            return
+        listener: socket.socket | None = None
+        try:
+            if not make_own_folder():
+                return  # another user has created the folder
+            path = own_socket_path()
+            listener = _listen(path)
+            self._listener, self._path = listener, path
+            threading.Thread(
+                target=self._serve, args=(listener,), name="memlens-control", daemon=True
+            ).start()
+        except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, no thread, no folder
+            if listener is not None:
+                self.close()
+                listener.close()
+            self._note_failure(error)
+
+    def close(self) -> None:
+        """Close the socket, which ends the thread, and delete its file. Does nothing if closed."""
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        listener.close()
+        path, self._path = self._path, ""
+        with suppress(OSError):  # swept by another process
+            os.unlink(path)
+            os.rmdir(os.path.dirname(path))  # unless files of other processes are there
+
+    def _reopen_in_child(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            self._path = ""
+            listener.close()  # the parent's: neither shut down nor deleted
+            self.open()
+
+    def _serve(self, listener: socket.socket) -> None:
+        while self._listener is listener:
+            try:
+                connection, _ = listener.accept()
+            except OSError as error:
+                if error.errno not in _PASSING:
+                    return  # closed
+                time.sleep(_RETRY_SECONDS)
+                continue
+            try:
+                with connection, OwnWork():
+                    self._handle(connection)
+            except Exception as error:  # noqa: BLE001 - must not end the thread
+                if not isinstance(error, OSError):  # a peer that has gone is no failure
+                    self._note_failure(error)
+
+    def _handle(self, connection: socket.socket) -> None:
+        connection.settimeout(_PATIENCE_SECONDS)
+        if not _may_ask(connection):
+            return
+        line = read_line(connection, _MAX_REQUEST_BYTES)
+        connection.sendall(json.dumps(self._answer(line)).encode() + b"\n")
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            command = self._commands.get(request["command"])
+        except (ValueError, TypeError, LookupError):
+            return {"error": "the request is not a JSON object with a command"}
+        if command is None:
+            return {"error": f"unknown command; known are {', '.join(sorted(self._commands))}"}
+        try:
+            return {"answer": command(request)}
+        except Exception as error:  # noqa: BLE001 - said to the peer
+            is_ours = isinstance(error, MemlensError)
+            return {"error": str(error) if is_ours else f"{type(error).__name__}: {error}"}
+
+
+def _listen(path: str) -> socket.socket:
+    """Return a listening socket that only this user may connect to."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = -1
+    try:
+        os.fchmod(listener.fileno(), 0o600)  # the mode of the file that bind creates
+        # By the descriptor of its folder, because the path of a socket is limited to 107 bytes.
+        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # of another profiler of this process
+        listener.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
+        listener.listen(4)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        if folder >= 0:
+            os.close(folder)
+    return listener
+
+
+def _may_ask(connection: socket.socket) -> bool:
+    """Tell whether the peer is root or has the user of this process."""
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(packed)
+    return user in (0, os.geteuid())
+
+
+def read_line(connection: socket.socket, max_bytes: int) -> bytes:
+    """Return what the peer sends up to a line end. Raises ``OSError`` if there is none."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        part = connection.recv(1 << 16)
+        if not part or len(line) + len(part) > max_bytes:
+            raise ConnectionError("the connection ended before the end of the line")
+        line += part
+    return bytes(line)

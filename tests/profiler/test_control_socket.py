@@ -1,0 +1,172 @@
+"""The socket by which a running profiler is asked from outside the process."""
+
+import json
+import os
+import socket
+import stat
+import threading
+
+import pytest
+
+from memlens.errors import OptionError
+from memlens.profiler import control_socket, registry
+from memlens.profiler.control_socket import ControlSocket
+from memlens.profiler.memory_profiler import MemoryProfiler
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(socket, "SO_PEERCRED"), reason="needs credentials of peers, as Linux has them"
+)
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    return tmp_path / "run" / "memlens"
+
+
+@pytest.fixture
+def control():
+    failures = []
+    opened = ControlSocket({"echo": dict, "fail": lambda request: 1 / 0}, failures.append)
+    opened.open()
+    yield opened
+    opened.close()
+    assert failures == []
+
+
+def send(line, path=None):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path or registry.own_socket_path())
+        try:
+            client.sendall(line)
+            return client.makefile().readline()
+        except ConnectionError:  # closed before it has read everything
+            return ""
+
+
+def asked(**request):
+    return json.loads(send(json.dumps(request).encode() + b"\n"))
+
+
+def test_a_request_is_answered_and_further_ones_too(control):
+    assert asked(command="echo", text="é") == {"answer": {"command": "echo", "text": "é"}}
+    assert asked(command="fail") == {"error": "ZeroDivisionError: division by zero"}
+    assert asked(command="other") == {"error": "unknown command; known are echo, fail"}
+    assert json.loads(send(b"[]\n"))["error"] == "the request is not a JSON object with a command"
+    assert json.loads(send(b"{\n"))["error"] == "the request is not a JSON object with a command"
+
+
+def test_only_the_user_may_use_the_file(control, runtime):
+    [name] = os.listdir(runtime)
+    status = os.stat(runtime / name)
+    assert stat.S_ISSOCK(status.st_mode)
+    assert stat.S_IMODE(status.st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(runtime).st_mode) == 0o700
+
+
+def test_another_user_gets_no_answer(control, monkeypatch):
+    monkeypatch.setattr(control_socket.os, "geteuid", lambda: 4711)
+    monkeypatch.setattr(control_socket, "_CREDENTIALS", _OtherUser())
+    assert send(b'{"command": "echo"}\n') == ""
+
+
+class _OtherUser:
+    size = 12
+
+    def unpack(self, packed):
+        return 1, 12345, 12345
+
+
+def test_a_request_that_is_too_long_gets_no_answer_and_the_next_one_does(control):
+    assert send(b" " * (1 << 17) + b"\n") == ""
+    assert "answer" in asked(command="echo")
+
+
+def test_closing_deletes_the_file_and_ends_the_thread(control, runtime):
+    [thread] = [one for one in threading.enumerate() if one.name == "memlens-control"]
+    control.close()
+    control.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not runtime.exists()
+    control.open()
+    assert "answer" in asked(command="echo")
+
+
+def test_a_long_path_of_the_folder_is_no_obstacle(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("x" * 150)))
+    opened = ControlSocket({"echo": dict}, pytest.fail)
+    opened.open()
+    assert opened.is_open
+    opened.close()
+
+
+def test_a_folder_of_another_user_is_not_used(runtime, monkeypatch):
+    runtime.mkdir(parents=True)
+    runtime.chmod(0o777)
+    opened = ControlSocket({}, pytest.fail)
+    opened.open()
+    assert not opened.is_open
+    assert os.listdir(runtime) == []
+
+
+def test_a_socket_that_cannot_be_made_is_counted_and_the_program_goes_on(monkeypatch):
+    failures = []
+
+    def fail(path):
+        raise OSError("no descriptor is free")
+
+    monkeypatch.setattr(control_socket, "_listen", fail)
+    opened = ControlSocket({}, failures.append)
+    opened.open()
+    assert [str(error) for error in failures] == ["no descriptor is free"]
+    opened.close()
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_profiler_opens_it_and_closes_it(tmp_path, runtime):
+    with MemoryProfiler(tmp_path / "out", sample_interval=3600, allocations=None):
+        assert [name for name in os.listdir(runtime) if name.endswith(".sock")]
+        answer = asked(command="attach")["answer"]
+        assert answer == {"output_dir": str(tmp_path / "out"), "was_running": True}
+        assert "only the program may stop it" in asked(command="stop")["error"]
+    assert not runtime.exists()
+
+
+@pytest.mark.usefixtures("planted")
+def test_it_can_be_turned_off(tmp_path, runtime):
+    options = {"sample_interval": 3600, "allocations": None, "control_socket": False}
+    with MemoryProfiler(tmp_path / "out", **options):
+        assert not [name for name in os.listdir(runtime) if name.endswith(".sock")]
+    with pytest.raises(OptionError, match="control_socket must be True or False"):
+        MemoryProfiler(tmp_path / "out", control_socket="no")
+
+
+@pytest.mark.usefixtures("planted")
+def test_one_that_may_be_stopped_is_stopped(tmp_path):
+    profiler = MemoryProfiler(tmp_path / "out", sample_interval=3600, allocations=None)
+    profiler.may_be_stopped = True
+    profiler.start()
+    assert asked(command="stop") == {"answer": {"output_dir": str(tmp_path / "out")}}
+    assert not profiler.is_running
+
+
+def test_a_forked_child_has_a_socket_of_its_own(control, runtime):
+    before = registry.own_socket_path()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            own = registry.own_socket_path()
+            is_good = own != before and "answer" in asked(command="echo") and os.path.exists(before)
+            control.close()
+            os.write(writer, b"good" if is_good and os.path.exists(before) else b"bad")
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as file:
+        assert file.read() == b"good"
+    os.waitpid(child, 0)
+    assert "answer" in asked(command="echo")
+    assert [name.split("-")[0] for name in os.listdir(runtime)] == [str(os.getpid())]
