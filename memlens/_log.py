@@ -2,8 +2,8 @@
 
 Every record goes to the logger ``memlens``, or to one below it, and has an attribute ``memlens``: a
 dict of JSON-ready values with the name of the ``event``, which a formatter can write as JSON.
-``docs/logging.md`` lists the events. memlens adds no handler, so where a program configures no logging, Python writes warnings
-and errors to stderr, and nothing else.
+``docs/logging.md`` lists the events. memlens adds no handler, so where a program configures no logging,
+Python writes warnings and errors to stderr, and nothing else.
 
 A profiler that runs for weeks may meet the same failure at every reading (a full disk, a callback
 with a bug). The log of the program must not fill up with it: each kind is logged once, later ones are
