@@ -6,11 +6,11 @@ Used by the server, and without it: ``call(workspace, "find_leaks", {"pid": 4711
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from memlens._log import ERROR, log_event
 from memlens.agents.allocation_sites import VIEWS, allocations, source_lines
 from memlens.agents.answers import (
     DEFAULT_TOKENS,
@@ -32,7 +32,6 @@ from memlens.errors import MemlensError
 
 __all__ = ("Tool", "call", "tools_for")
 
-_log = logging.getLogger("memlens.agents")
 
 _FILE = {"type": "string", "description": "a name that list_files gives; default: the newest"}
 _FILES = {
@@ -219,7 +218,8 @@ def call(
     except MemoryError:
         return error_text("out of memory: ask about fewer or smaller snapshots", max_tokens), True
     except Exception as error:  # noqa: BLE001 - a fault of ours: the log has the traceback
-        _log.exception("the tool %s failed", name)
+        message = f"the tool {name} failed"
+        log_event(ERROR, "tool_failed", message, exception=error, part="agents", tool=name)
         text = f"memlens failed: {type(error).__name__}; the log on stderr of the server says where"
         return error_text(text, max_tokens), True
 
