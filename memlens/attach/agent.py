@@ -156,7 +156,7 @@ def _attach(request: dict[str, Any]) -> dict[str, Any]:
 def _import_memlens(request: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Import memlens; return the folders that this has added to the path, and notes for the user."""
     try:
-        import memlens  # noqa: F401
+        import memlens
 
         return [], []
     except ImportError as error:
