@@ -23,7 +23,7 @@ __all__ = ("Identity", "Workspace", "has_data", "identities_of", "identity_of")
 
 MAX_OPEN_FILES = 16
 MAX_OPEN_BYTES = 2 << 30  # of the files of open snapshots and profiles together
-_MAX_RESULTS = 8
+MAX_RESULTS = 8
 _MAX_FACTS = 4096
 
 Value = TypeVar("Value")
@@ -178,7 +178,7 @@ class Workspace:
 
     def result(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """Return a result that takes long to compute, from memory if it was computed lately."""
-        return _kept(self._results, _MAX_RESULTS, key, make)
+        return _kept(self._results, MAX_RESULTS, key, make)
 
     def facts(self, key: Identity, make: Callable[[], Value]) -> Value:
         """Return the facts of a file, from memory if it was read before and is the same."""

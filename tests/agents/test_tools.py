@@ -8,10 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from memlens.agents import processes, tools
+from memlens.agents import answers, objects, processes, tools, workspace
 from memlens.agents.answers import BYTES_PER_TOKEN, MIN_TOKENS
 from memlens.agents.tools import call, tools_for
 from memlens.agents.workspace import Workspace
@@ -296,3 +297,20 @@ def test_a_process_that_cannot_be_asked_says_why(tmp_path, name):
     assert "there is no tool" in refusal(refused, name, pid=ended.pid)
     assert not tools_for(allowed)[name].reads_only
     allowed.close()
+
+
+def test_the_page_names_every_tool_option_and_bound(tmp_path):
+    root = Path(__file__).resolve().parent.parent.parent
+    text = (root / "docs" / "agents.md").read_text(encoding="utf-8")
+    every = tools_for(workspace_of(tmp_path, source_roots=[tmp_path], processes=True))
+    assert {*re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)} == {*every}
+    for option in ("--source", "--processes", "--values"):
+        assert f"| `{option}" in text
+    for told in (
+        f"{answers.DEFAULT_TOKENS:,} by default, {MIN_TOKENS} to {answers.MAX_TOKENS:,}",
+        f"one for each {BYTES_PER_TOKEN} bytes",
+        f"up to {workspace.MAX_OPEN_FILES} files open, together at most\n"
+        f"{workspace.MAX_OPEN_BYTES >> 30} GiB, and up to {workspace.MAX_RESULTS} results",
+        f"At most {objects.MAX_ROWS} objects",
+    ):
+        assert told in text, told
