@@ -168,8 +168,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.agents": [
         {"server"},
         {"tools"},
-        {"groups", "objects", "allocation_sites"},
-        {"leaks", "listing", "processes"},
+        {"groups", "objects", "allocation_sites", "processes"},
+        {"leaks", "listing"},
         {"known_files"},
         {"answers", "arguments", "workspace"},
     ],

@@ -25,7 +25,12 @@ from memlens.agents.groups import SUMMARIES, compare, stuck_tasks, summarize
 from memlens.agents.leaks import explain_suspect, find_suspects
 from memlens.agents.listing import list_files
 from memlens.agents.objects import largest, why_alive
-from memlens.agents.processes import list_processes, reach_process
+from memlens.agents.processes import (
+    list_processes,
+    process_stacks,
+    reach_process,
+    take_snapshot,
+)
 from memlens.agents.workspace import Workspace
 from memlens.allocations.profile.rows import MEASURES
 from memlens.errors import MemlensError
@@ -40,6 +45,7 @@ _FILES = {
     "description": "names that list_files gives; default: all snapshots of the process",
 }
 _PID = {"type": "integer", "minimum": 1, "description": "a process; default: the newest known"}
+_PROCESS = {"type": "integer", "minimum": 1, "description": "the process id"}
 _OBJECT = {"type": "integer", "minimum": 1, "description": "the number of an object in this file"}
 
 
@@ -48,6 +54,7 @@ class Tool:
     """One tool: ``run`` is called with the workspace and the arguments, by name.
 
     ``properties`` are those of the JSON Schema of the arguments, ``required`` names some of them.
+    ``reads_only``: it runs nothing in another process.
     """
 
     name: str
@@ -55,6 +62,7 @@ class Tool:
     run: Callable[..., Answer]
     properties: Mapping[str, Any]
     required: tuple[str, ...] = ()
+    reads_only: bool = True
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -175,8 +183,24 @@ _SOURCE = Tool(
     },
     ("file", "line"),
 )
-_PROCESSES = Tool(
-    "list_processes", "List running processes that memlens profiles.", list_processes, {}
+_PROCESSES = (
+    Tool("list_processes", "List running processes that memlens profiles.", list_processes, {}),
+    Tool(
+        "take_snapshot",
+        "Take a heap snapshot of a running Python process, which pauses for it.",
+        take_snapshot,
+        {"pid": _PROCESS},
+        ("pid",),
+        reads_only=False,
+    ),
+    Tool(
+        "process_stacks",
+        "Show where the threads and asyncio tasks of a running Python process stand.",
+        process_stacks,
+        {"pid": _PROCESS},
+        ("pid",),
+        reads_only=False,
+    ),
 )
 
 
@@ -186,7 +210,7 @@ def tools_for(workspace: Workspace) -> dict[str, Tool]:
     if workspace.source_roots:
         chosen.append(_SOURCE)
     if workspace.processes:
-        chosen.append(_PROCESSES)
+        chosen += _PROCESSES
     return {tool.name: tool for tool in chosen}
 
 
@@ -226,6 +250,6 @@ def call(
 
 def _with_known_hints(answer: Answer, tools: Mapping[str, Tool]) -> Answer:
     """Leave out hints that name a tool which the user has not allowed."""
-    missing = {_SOURCE.name, _PROCESSES.name} - tools.keys()
+    missing = {tool.name for tool in (_SOURCE, *_PROCESSES)} - tools.keys()
     hints = tuple(hint for hint in answer.hints if hint.partition(" ")[0] not in missing)
     return Answer(answer.head, answer.rows_name, answer.rows, hints, answer.total_count)
