@@ -145,7 +145,8 @@ def judge(case, folder):
         names = [suspect.holder for suspect in suspects][:1]
         if any(wanted in name for name in names):
             return "named", reasons
-    largest = [str(node.path()) for node in snapshots[-1].largest(3)]
+    last = snapshots[-1]
+    largest = [str(last.path_to(node)) for node in last.largest(3)]
     if any(wanted in path for path in largest):
         return ("named by size" if len(snapshots) > 1 else "named"), reasons
     return "not named", reasons

