@@ -140,6 +140,9 @@ def test_periodic_snapshots_are_not_analysed_without_a_callback(
     assert len(profiler.snapshots) == 4
     assert (analyses, caplog.records) == ([], [])
     assert profiler.report().leaks.suspects
+    quick = profiler.report(analyse=False)
+    assert quick.leaks is None
+    assert quick.snapshots == profiler.snapshots
     assert analyses == [4]
 
 
