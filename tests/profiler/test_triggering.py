@@ -19,8 +19,8 @@ import memlens
 from memlens import triggers
 from memlens.errors import CaptureError, OptionError
 from memlens.heap.capture.take import take_heap_snapshot
-from memlens.profiler import guarded_capture as capturing
 from memlens.profiler import alerts, triggering
+from memlens.profiler import guarded_capture as capturing
 from memlens.profiler.folder_lock import FolderLock
 from tests.clock import FakeClock
 from tests.heap.planted import Planter
