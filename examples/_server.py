@@ -18,6 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 START_SECONDS = 60.0
+_MAX_LINES = 50  # of what a server has printed, when it fails
 
 
 class Server:
@@ -106,7 +107,7 @@ class Server:
 
     def _printed(self) -> str:
         self._log.seek(0)
-        return self._log.read()
+        return "".join(self._log.readlines()[-_MAX_LINES:])
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

@@ -178,11 +178,11 @@ LAYERS: dict[str, list[set[str]]] = {
         {"answers", "arguments", "workspace"},
     ],
     "memlens.attach": [
-        {"ways"},
+        {"ways", "agent"},
         {"by_gdb", "by_remote_exec", "by_socket", "attached"},
         {"exchange"},
         {"target", "request", "stacks"},
-        {"agent", "elf", "gdb_commands", "refusal", "wake"},
+        {"elf", "gdb_commands", "refusal", "wake"},
     ],
     "memlens.watch": [
         {"app"},

@@ -167,6 +167,8 @@ def _explained(suspect: LeakSuspect) -> tuple[str, ...]:
         hints.append("source_lines with a file and line of sites: the code that allocates")
     else:
         hints.append(
-            "allocation sites are recorded while allocations are sampled, as by memlens run"
+            "allocations: where memory came from; no allocation of this holder was sampled"
         )
-    return (*hints, "why_alive with path=holder: other paths that keep it alive")
+    if suspect.path.root_kind == "module":  # why_alive finds such paths
+        return (*hints, "why_alive with path=holder: other paths that keep it alive")
+    return (*hints, "why_alive with a type of gains_types: the paths that keep its objects alive")

@@ -130,7 +130,8 @@ def _wanted(
         if found is None:
             raise NotInSnapshotError(
                 f"no object is at {path!r}: begin with a module, as in app.registry._sessions; keys"
-                " of dicts are not recorded, so use why_alive with a type for what lies in a dict"
+                " of dicts are not recorded; for what lies in a dict, a task or a frame give a type, or"
+                " the number of an object of largest"
             )
         return [found]
     chosen = snapshot.select(type_name)

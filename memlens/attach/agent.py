@@ -15,10 +15,6 @@ from typing import Any
 
 __all__ = ("begin",)
 
-FOLDER: str
-STACKS: str
-MAIN_THREAD: int
-
 
 def begin(folder: str, stacks_source: str, main_thread: int) -> None:
     """Take the request, if it is still wanted, and answer it in a thread. Never raises."""
@@ -98,14 +94,14 @@ def _answer(folder: str, request: dict[str, Any], stacks_source: str) -> None:
             found = _dump(request)
         else:
             found = _attach(request)
-        answer = {"answer": found}
+        answer: dict[str, Any] = {"answer": found}
     except BaseException as error:  # noqa: BLE001 - said to the sender
         answer = {"error": _text(error)}
     _write(folder, answer)
 
 
 def _text(error: BaseException) -> str:
-    is_ours = type(error) is _Refusal or type(error).__module__ == "memlens.errors"
+    is_ours = type(error) is _RefusalError or type(error).__module__ == "memlens.errors"
     return str(error) if is_ours else f"{type(error).__name__}: {error}"
 
 
@@ -120,7 +116,7 @@ def _write(folder: str, answer: dict[str, Any]) -> None:
         pass  # the sender has ended and its folder is gone, or the disk is full: it waits no longer
 
 
-class _Refusal(Exception):
+class _RefusalError(Exception):
     """Says what the user has to do."""
 
 
@@ -133,9 +129,9 @@ def _stacks(source: str) -> dict[str, Any]:
 def _dump(request: dict[str, Any]) -> dict[str, Any]:
     added, notes = _import_memlens(request)
     try:
-        from memlens import take_heap_snapshot
+        import memlens
 
-        snapshot = take_heap_snapshot(request["path"], reason="dump")
+        snapshot = memlens.take_heap_snapshot(request["path"], reason="dump")
     finally:
         for path in added:
             sys.path.remove(path)
@@ -148,7 +144,7 @@ def _dump(request: dict[str, Any]) -> dict[str, Any]:
 
 def _attach(request: dict[str, Any]) -> dict[str, Any]:
     if request["command"] == "stop" and "memlens.attach.attached" not in sys.modules:
-        raise _Refusal("no profiler that attach started runs in this process")
+        raise _RefusalError("no profiler that attach started runs in this process")
     _, notes = _import_memlens(request)  # its folder stays: the profiler imports more later
     from memlens.attach import attached
 
@@ -160,7 +156,7 @@ def _attach(request: dict[str, Any]) -> dict[str, Any]:
 def _import_memlens(request: dict[str, Any]) -> tuple[list[str], list[str]]:
     """Import memlens; return the folders that this has added to the path, and notes for the user."""
     try:
-        import memlens  # noqa: F401
+        import memlens
 
         return [], []
     except ImportError as error:
@@ -170,14 +166,14 @@ def _import_memlens(request: dict[str, Any]) -> tuple[list[str], list[str]]:
     python = sys.executable or f"the Python {version} of this process"
     install = f"install it there by: {python} -m pip install memlens"
     if version != request["client_version"]:
-        raise _Refusal(
+        raise _RefusalError(
             f"memlens is not installed in the environment of the process ({sys.prefix}), and this"
             f" command's own cannot be lent: it is for Python {request['client_version']}, not"
             f" {version}; {install}"
         )
     folders = [path for path in request["client_paths"] if path not in sys.path]
     if not all(map(os.path.isdir, folders)):
-        raise _Refusal(
+        raise _RefusalError(
             f"memlens is not installed in the environment of the process ({sys.prefix}), and the"
             f" process does not see the folder of this command's own; {install}"
         )
@@ -199,4 +195,4 @@ def _import_memlens(request: dict[str, Any]) -> tuple[list[str], list[str]]:
 
 
 if "FOLDER" in globals():
-    begin(FOLDER, STACKS, MAIN_THREAD)
+    begin(globals()["FOLDER"], globals()["STACKS"], globals()["MAIN_THREAD"])

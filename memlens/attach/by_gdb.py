@@ -12,7 +12,7 @@ from typing import Any
 
 from memlens.attach.elf import X86_64
 from memlens.attach.exchange import Exchange
-from memlens.attach.refusal import Refusal
+from memlens.attach.refusal import RefusalError
 from memlens.attach.target import Target, permission_advice
 
 __all__ = ("inject",)
@@ -43,16 +43,18 @@ exec(compile(code, '<memlens>', 'exec'))
 def inject(target: Target, exchange: Exchange) -> float:
     """Let the target run the script of an exchange; return for how many seconds it was stopped.
 
-    Raises ``Refusal`` if gdb is missing, may not attach, or cannot start a thread there.
+    Raises ``RefusalError`` if gdb is missing, may not attach, or cannot start a thread there.
     """
     gdb = shutil.which("gdb")
     if gdb is None:
-        raise Refusal(
+        raise RefusalError(
             "gdb is not installed here: install it (apt-get install gdb, dnf install gdb, apk add"
             " gdb)"
         )
     if target.tracer:
-        raise Refusal(f"process {target.tracer} traces it already (a debugger, strace): end that")
+        raise RefusalError(
+            f"process {target.tracer} traces it already (a debugger, strace): end that"
+        )
     parameters = {
         "pid": target.pid,
         "addresses": _addresses(target),
@@ -61,15 +63,15 @@ def inject(target: Target, exchange: Exchange) -> float:
     }
     result = _run_gdb(gdb, parameters)
     if "refused" in result:
-        raise Refusal(f"gdb may not attach ({result['refused']}): {permission_advice(target)}")
+        raise RefusalError(f"gdb may not attach ({result['refused']}): {permission_advice(target)}")
     if result.get("failure"):
-        raise Refusal(f"gdb could not start a thread in it: {result['failure']}")
+        raise RefusalError(f"gdb could not start a thread in it: {result['failure']}")
     return float(result["stopped_seconds"])
 
 
 def _addresses(target: Target) -> dict[str, int]:
     if target.python.elf.machine != X86_64:
-        raise Refusal("this way works on x86-64 only")
+        raise RefusalError("this way works on x86-64 only")
     found: dict[str, int] = {}
     for image in target.images:
         if os.path.basename(image.path).startswith("ld-linux"):
@@ -77,10 +79,12 @@ def _addresses(target: Target) -> dict[str, int]:
         for name, address in image.addresses(*_PYTHON, *_LIBC).items():
             found.setdefault(name, address)
         if "malloc" in image.elf.symbols(["malloc"]) and image is target.python:
-            raise Refusal("its program brings an allocator of its own, whose locks are unknown")
+            raise RefusalError(
+                "its program brings an allocator of its own, whose locks are unknown"
+            )
     missing = sorted({*_PYTHON, *_LIBC} - set(found))
     if missing:
-        raise Refusal(f"its program exports no {', '.join(missing)}")
+        raise RefusalError(f"its program exports no {', '.join(missing)}")
     return found
 
 
@@ -108,7 +112,7 @@ def _run_gdb(gdb: str, parameters: dict[str, Any]) -> dict[str, Any]:
             with open(result, encoding="utf-8") as file:
                 return dict(json.load(file))
         except FileNotFoundError:
-            raise Refusal(f"gdb has failed: {_last_line(log)}") from None
+            raise RefusalError(f"gdb has failed: {_last_line(log)}") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -118,7 +122,7 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
         process.wait(2 * _MAX_SECONDS)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)  # gdb abandons what it does, and detaches
-        raise Refusal("gdb did not finish in time") from None
+        raise RefusalError("gdb did not finish in time") from None
 
 
 def _environment(parameters: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import struct
 import sys
 from dataclasses import dataclass
 
-from memlens.attach.refusal import Refusal
+from memlens.attach.refusal import RefusalError
 from memlens.attach.target import Target, permission_advice
 
 __all__ = ("MIN_VERSION", "RemoteScript")
@@ -37,7 +37,7 @@ _TABLES = {(3, 14): _Table(40, 80, 712), (3, 15): _Table(40, 80, 840)}
 class RemoteScript:
     """Tells the interpreter of a target to run a script in its main thread.
 
-    Raises ``Refusal`` if the target is too old, or if its remote debugging is off or not permitted.
+    Raises ``RefusalError`` if the target is too old, or its remote debugging is off or not permitted.
     """
 
     def __init__(self, target: Target, script: str) -> None:
@@ -45,7 +45,7 @@ class RemoteScript:
         self._pending: int | None = None
         if target.version < MIN_VERSION:
             major, minor = target.version
-            raise Refusal(f"it needs Python 3.14, and the process runs {major}.{minor}")
+            raise RefusalError(f"it needs Python 3.14, and the process runs {major}.{minor}")
         if target.version in _TABLES:
             self._write(_TABLES[target.version])
         else:
@@ -55,14 +55,14 @@ class RemoteScript:
         """Use ``sys.remote_exec``, for a version whose table is not known here."""
         major, minor = self._target.version
         if sys.version_info[:2] != self._target.version:
-            raise Refusal(
+            raise RefusalError(
                 f"this version of memlens does not know Python {major}.{minor}: run the command by"
                 f" that Python, or update memlens"
             )
         try:
             sys.remote_exec(self._target.pid, self._script)  # type: ignore[attr-defined]
         except (OSError, RuntimeError) as error:
-            raise Refusal(f"{error}: {permission_advice(self._target)}") from error
+            raise RefusalError(f"{error}: {permission_advice(self._target)}") from error
 
     def _write(self, table: _Table) -> None:
         python = self._target.python
@@ -70,33 +70,33 @@ class RemoteScript:
         runtime = python.addresses("_PyRuntime").get("_PyRuntime")
         at = runtime if section is None else section + python.base
         if at is None:
-            raise Refusal("its program has no symbols of the interpreter")
+            raise RefusalError("its program has no symbols of the interpreter")
         path = os.fsencode(self._script) + b"\0"
         try:
             with open(f"/proc/{self._target.pid}/mem", "r+b", buffering=0) as memory:
                 self._tell(_Memory(memory.fileno()), table, at, path)
         except OSError as error:
-            raise Refusal(
+            raise RefusalError(
                 f"its memory may not be written: {permission_advice(self._target)}"
             ) from error
 
     def _tell(self, memory: _Memory, table: _Table, at: int, path: bytes) -> None:
         if memory.read(at, 8) != _COOKIE:
-            raise Refusal("the table of its interpreter was not found")
+            raise RefusalError("the table of its interpreter was not found")
         breaker, support, enabled, pending, place, size = memory.numbers(
             at + table.debugger_support, 6
         )
         interpreter = memory.number(at + memory.number(at + table.interpreters_head))
         if not interpreter:
-            raise Refusal("its interpreter is not running yet, or not any more")
+            raise RefusalError("its interpreter is not running yet, or not any more")
         if not memory.number(interpreter + enabled) & 0xFFFFFFFF:
-            raise Refusal(
+            raise RefusalError(
                 "remote debugging is off in it (PYTHON_DISABLE_REMOTE_DEBUG, -X"
                 " disable_remote_debug, or a build without it): start it without that"
             )
         thread = memory.number(interpreter + memory.number(at + table.threads_main))
         if not thread or len(path) > size:
-            raise Refusal("its main thread has ended, or the path of the script is too long")
+            raise RefusalError("its main thread has ended, or the path of the script is too long")
         memory.write(thread + support + place, path)
         self._pending = thread + support + pending
         memory.write(self._pending, struct.pack("<i", 1))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from memlens.attach.exchange import open_folder
-from memlens.attach.refusal import Refusal
+from memlens.attach.refusal import RefusalError
 from memlens.attach.target import Target
 from memlens.errors import AttachError
 from memlens.profiler.control_socket import MAX_LINE_BYTES, read_line
@@ -25,8 +25,8 @@ _CREDENTIALS = struct.Struct("3i")
 def ask_socket(target: Target, request: dict[str, Any]) -> dict[str, Any]:
     """Send a request to the profiler of a process and return its answer.
 
-    Raises ``Refusal`` if there is no socket, or another process has made it; ``AttachError`` if the
-    process answers that it could not do what was asked, or ends before it answers.
+    Raises ``RefusalError`` if there is no socket, or another process has made it; ``AttachError`` if
+    the process answers that it could not do what was asked, or ends before it answers.
     """
     connection = _connect(target)
     with connection:
@@ -37,7 +37,7 @@ def ask_socket(target: Target, request: dict[str, Any]) -> dict[str, Any]:
             found = json.loads(read_line(connection, MAX_LINE_BYTES))
             error, answer = found.get("error"), found.get("answer")
         except TimeoutError:
-            raise Refusal("its profiler does not answer") from None
+            raise RefusalError("its profiler does not answer") from None
         except (OSError, ValueError, AttributeError) as failure:
             raise AttachError(
                 f"process {target.pid} closed the connection before it answered: it has ended, or"
@@ -53,7 +53,7 @@ def _connect(target: Target) -> socket.socket:
     for folder in runtime_folders(target.pid, target.user):
         with suppress(OSError):
             return _connect_in(target, folder, name)
-    raise Refusal("no MemoryProfiler with a control socket runs in it")
+    raise RefusalError("no MemoryProfiler with a control socket runs in it")
 
 
 def _connect_in(target: Target, folder: str, name: str) -> socket.socket:

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 from memlens._atomic import open_whole
-from memlens.attach.refusal import Refusal
+from memlens.attach.refusal import RefusalError
 from memlens.attach.request import Request, script_text
 from memlens.attach.target import Target
 from memlens.errors import AttachError
@@ -56,7 +56,7 @@ class Exchange:
     """A new folder with a request. As a context manager it is deleted at the end.
 
     ``near``: a folder of this process that is used if the target can write there, too: then the
-    snapshot needs no copy. Raises ``Refusal`` if there is no folder that both can use.
+    snapshot needs no copy. Raises ``RefusalError`` if there is no folder that both can use.
     """
 
     def __init__(self, target: Target, request: Request, near: str | None = None) -> None:
@@ -70,7 +70,7 @@ class Exchange:
                 self._is_near = path == near
                 break
         else:
-            raise Refusal(
+            raise RefusalError(
                 "there is no folder for temporary files that both this command and the process can"
                 " use (its TMPDIR, /tmp, /var/tmp, /dev/shm)"
             )
@@ -81,7 +81,9 @@ class Exchange:
             os.close(self._write("script.py", script_text(self.folder).encode()))
         except OSError as error:
             self.close()
-            raise Refusal(f"cannot write to {self.folder}: {error.strerror or error}") from error
+            raise RefusalError(
+                f"cannot write to {self.folder}: {error.strerror or error}"
+            ) from error
 
     def _create(self, path: str) -> None:
         base = open_folder(self._target, path)

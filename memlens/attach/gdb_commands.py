@@ -14,6 +14,7 @@ continues for a moment and is tried again.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -21,6 +22,8 @@ import signal
 import struct
 import threading
 import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 __all__ = ("code_and_data", "is_unsafe")
 
@@ -60,13 +63,13 @@ CALLED = (
 )
 
 
-def code_and_data(addresses, source):  # type: ignore[no-untyped-def]
+def code_and_data(addresses: Mapping[str, int], source: str) -> tuple[bytes, bytes]:
     """Return the page of code, and the data: five addresses, room for the state, the source."""
     table = struct.pack("<5Q", *(addresses[name] for name in CALLED))
     return CODE.ljust(PAGE, b"\xcc"), table + bytes(8) + source.encode() + b"\0"
 
 
-def is_unsafe(frames):  # type: ignore[no-untyped-def]
+def is_unsafe(frames: Iterable[tuple[str | None, str | None]]) -> bool:
     """Tell whether a thread may hold a lock that a new thread needs.
 
     ``frames``: names and files, the innermost first, up to the first one outside libc.
@@ -77,7 +80,7 @@ def is_unsafe(frames):  # type: ignore[no-untyped-def]
     )
 
 
-def frames_of_thread(gdb):  # type: ignore[no-untyped-def]
+def frames_of_thread(gdb: Any) -> Iterator[tuple[str | None, str | None]]:
     """Yield names and files of the innermost frames, up to the first without symbols."""
     frame = gdb.newest_frame()
     for _ in range(MAX_FRAMES):
@@ -93,7 +96,7 @@ def frames_of_thread(gdb):  # type: ignore[no-untyped-def]
         frame = frame.older()
 
 
-def choose_thread(gdb):  # type: ignore[no-untyped-def]
+def choose_thread(gdb: Any) -> bool:
     """Select a thread that holds no lock of libc; return whether there is one."""
     for thread in gdb.selected_inferior().threads():
         thread.switch()
@@ -105,14 +108,14 @@ def choose_thread(gdb):  # type: ignore[no-untyped-def]
     return False
 
 
-def call(gdb, address, *values):  # type: ignore[no-untyped-def]
+def call(gdb: Any, address: int, *values: int) -> int:
     """Call a function of the process with integers; return its result."""
     types = ", ".join(["long"] * len(values)) or "void"
-    words = ", ".join("%dL" % value for value in values)
-    return int(gdb.parse_and_eval("((long (*)(%s)) %d)(%s)" % (types, address, words)))
+    words = ", ".join(f"{value}L" for value in values)
+    return int(gdb.parse_and_eval(f"((long (*)({types})) {address})({words})"))
 
 
-def start_thread(gdb, parameters):  # type: ignore[no-untyped-def]
+def start_thread(gdb: Any, parameters: Mapping[str, Any]) -> str | None:
     """Start the thread in the process; return why that is impossible, or None."""
     addresses = parameters["addresses"]
     if not call(gdb, addresses["Py_IsInitialized"]) & 0xFFFFFFFF:
@@ -129,10 +132,10 @@ def start_thread(gdb, parameters):  # type: ignore[no-untyped-def]
     if call(gdb, addresses["mprotect"], at, PAGE, 5) & 0xFFFFFFFF:  # PROT_READ | PROT_EXEC
         return "the system does not let it map code (SELinux, or a seccomp filter)"
     status = call(gdb, addresses["pthread_create"], at + size, 0, at, at + PAGE) & 0xFFFFFFFF
-    return None if status == 0 else "it can start no thread: %s" % os.strerror(status)
+    return None if status == 0 else f"it can start no thread: {os.strerror(status)}"
 
 
-def main_thread(gdb):  # type: ignore[no-untyped-def]
+def main_thread(gdb: Any) -> int:
     """Return the pthread identifier of the main thread, 0 if that is not known."""
     chosen = gdb.selected_thread()
     for thread in gdb.selected_inferior().threads():
@@ -145,14 +148,14 @@ def main_thread(gdb):  # type: ignore[no-untyped-def]
     return 0
 
 
-def attach(gdb, pid):  # type: ignore[no-untyped-def]
+def attach(gdb: Any, pid: int) -> None:
     """Attach, and read the symbols by which frames are recognised."""
-    gdb.execute("attach %d" % pid, to_string=True)
+    gdb.execute(f"attach {pid}", to_string=True)
     for pattern in SYMBOLS_OF:
-        gdb.execute("sharedlibrary %s" % pattern, to_string=True)
+        gdb.execute(f"sharedlibrary {pattern}", to_string=True)
 
 
-def run(gdb, parameters):  # type: ignore[no-untyped-def]
+def run(gdb: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Attach, start the thread, detach; return the result."""
     for command in ("set confirm off", "set pagination off", "set unwindonsignal on",
                     "handle all nostop noprint pass"):  # fmt: skip
@@ -178,7 +181,7 @@ def run(gdb, parameters):  # type: ignore[no-untyped-def]
     return {"failure": "all its threads are allocating memory or starting; try again"}
 
 
-def main(gdb):  # type: ignore[no-untyped-def]
+def main(gdb: Any) -> None:
     """Do what the parameters say and write the result."""
     with open(os.environ["MEMLENS_GDB"], encoding="utf-8") as file:
         parameters = json.load(file)
@@ -196,6 +199,4 @@ def main(gdb):  # type: ignore[no-untyped-def]
 
 
 if "MEMLENS_GDB" in os.environ and __name__ == "__main__":
-    import gdb as _gdb
-
-    main(_gdb)
+    main(importlib.import_module("gdb"))

@@ -1,9 +1,9 @@
-"""Refusal: a way to a process that is not open, so that the next one is tried."""
+"""RefusalError: a way to a process that is not open, so that the next one is tried."""
 
 from __future__ import annotations
 
-__all__ = ("Refusal",)
+__all__ = ("RefusalError",)
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """This way does not lead to the process; the message says why and what to do."""

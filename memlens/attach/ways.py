@@ -11,7 +11,7 @@ from memlens.attach.by_gdb import inject
 from memlens.attach.by_remote_exec import RemoteScript
 from memlens.attach.by_socket import ask_socket
 from memlens.attach.exchange import Exchange
-from memlens.attach.refusal import Refusal
+from memlens.attach.refusal import RefusalError
 from memlens.attach.request import Request
 from memlens.attach.target import Target
 from memlens.attach.wake import interrupt_wait
@@ -66,7 +66,7 @@ def ask(
         is_last = name == WAYS[-1] or way is not None
         try:
             return _ask_by(name, target, request, near, snapshot_path, timeout_seconds, is_last)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             refusals.append(f"{name}: {refusal}")
     lines = "\n  ".join(refusals)
     raise AttachError(f"process {target.pid} cannot be asked:\n  {lines}")
@@ -104,7 +104,7 @@ def _ask_by(
 
 def _check_command(request: Request) -> None:
     if request.command == "snapshot":
-        raise Refusal("only a MemoryProfiler keeps snapshots")
+        raise RefusalError("only a MemoryProfiler keeps snapshots")
 
 
 _GIL_ADVICE = (
@@ -149,6 +149,6 @@ def _await(
             interrupt_wait(target.pid)
             wakes = False
         if waited_seconds > limit_seconds and not exchange.is_taken and exchange.withdraw():
-            raise Refusal(f"it has not begun within {limit_seconds:g} s: {advice}")
+            raise RefusalError(f"it has not begun within {limit_seconds:g} s: {advice}")
         time.sleep(pause_seconds)
         pause_seconds = min(pause_seconds * 1.2, _MAX_POLL_SECONDS)

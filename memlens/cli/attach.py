@@ -35,8 +35,9 @@ def add_attach_commands(commands: Any) -> None:
     attach = _add(commands, "attach", "start a profiler in a running process", _attach)
     attach.add_argument(
         "-o", "--output", metavar="DIR",
-        help="the folder for its snapshots and reports, as the process names it (default:"
-        " memory-profiles here if the process can write here, else in its folder for temporary files)",
+        help="the folder for its snapshots and reports; of a process in a container, as that names it"
+        " (default: memory-profiles here if the process can write here, else in its folder for"
+        " temporary files)",
     )  # fmt: skip
     attach.add_argument("--stop", action="store_true", help="stop the profiler that attach started")
     add_json(_add(commands, "stacks", "show where threads and asyncio tasks stand", _stacks))
@@ -99,7 +100,7 @@ def _attach(arguments: argparse.Namespace) -> int:
         answer = _ask(arguments, target, Request("stop"))
         print(f"the profiler in process {target.pid} has stopped: {_folder(target, answer)}")
         return 0
-    answer = _ask(arguments, target, Request("attach", arguments.output or _output_dir(target)))
+    answer = _ask(arguments, target, Request("attach", _output_dir(target, arguments.output)))
     folder = _folder(target, answer)
     if answer.content["was_running"]:
         print(f"a profiler runs in process {target.pid} already; its snapshots are in {folder}")
@@ -116,8 +117,10 @@ def _folder(target: Target, answer: Answer) -> str:
     return printable(target.seen(str(answer.content["output_dir"])))
 
 
-def _output_dir(target: Target) -> str:
-    """Return the folder for an attached profiler: one that the process can write to."""
+def _output_dir(target: Target, given: str | None) -> str:
+    """Return the folder for an attached profiler, as the process names it."""
+    if given is not None:
+        return os.path.abspath(given) if target.shares_files else given
     if target.shares_files and target.user == os.geteuid() and os.access(".", os.W_OK):
         return make_folder(os.path.abspath("memory-profiles"))
     temporary = target.environment.get("TMPDIR", "/tmp")
@@ -127,7 +130,8 @@ def _output_dir(target: Target) -> str:
 def _stacks(arguments: argparse.Namespace) -> int:
     target = Target(arguments.pid)
     answer = _ask(arguments, target, Request("stacks"))
-    print_value(ProcessStacks.of(target.pid, answer.content), arguments.json)
+    stacks = ProcessStacks.of(target.pid, answer.content)
+    print_value(stacks, arguments.json, schema="stacks")
     return 0
 
 

@@ -47,5 +47,6 @@ def _fleet(arguments: argparse.Namespace) -> int:
         reports=not arguments.analyse,
         max_analysed=arguments.max_analysed,
     )
-    print_value(report, arguments.json, report.text(all_processes=arguments.all))
+    text = report.text(all_processes=arguments.all)
+    print_value(report, arguments.json, text, schema="fleet")
     return 0

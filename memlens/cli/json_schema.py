@@ -16,7 +16,8 @@ from memlens.errors import OptionError
 
 __all__ = ("SCHEMAS", "add_schema_command", "json_schema", "stamped")
 
-# The versions of the documents. Their fields are in memlens/schemas/memlens.json.
+_FILE = "documents.schema.json"  # the fields of all documents
+# The versions of the documents.
 SCHEMAS = {
     "allocation-lines": 1,
     "allocations": 1,
@@ -25,11 +26,13 @@ SCHEMAS = {
     "dominators": 1,
     "drops": 1,
     "duplicates": 1,
+    "fleet": 1,
     "html": 1,
     "kinds": 1,
     "leaks": 1,
     "paths": 1,
     "run": 1,
+    "stacks": 1,
     "stuck": 1,
     "summary": 1,
     "traces": 1,
@@ -46,7 +49,7 @@ def json_schema(name: str | None = None) -> dict[str, Any]:
     """Return the JSON Schema of one document, or of all. Raises ``OptionError`` for another name."""
     from importlib.resources import files  # here: a program under ``run`` pays for what is imported
 
-    text = files("memlens").joinpath("schemas/memlens.json").read_text(encoding="utf-8")
+    text = files("memlens.cli").joinpath(_FILE).read_text(encoding="utf-8")
     whole: dict[str, Any] = json.loads(text)
     if name is None:
         return whole

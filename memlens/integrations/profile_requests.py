@@ -44,6 +44,7 @@ _SAMPLE_TYPES = {
 }
 _NOT_IN_A_LABEL = re.compile(r"[{}=,\"\\\s]+")
 _NOT_IN_A_NAME = re.compile(r"\W+", re.ASCII)
+_NOT_IN_A_SERVICE = re.compile(r"[^\w./-]+", re.ASCII)
 
 
 class TooLargeError(Exception):
@@ -137,7 +138,7 @@ class PyroscopeRequests:
             for key, value in attributes.items()
             if key != "service.name"
         )
-        self._name = f"{_NOT_IN_A_LABEL.sub('_', service)}{{{labels}}}"
+        self._name = f"{_NOT_IN_A_SERVICE.sub('_', service)}{{{labels}}}"
 
     def request(self, profile: AllocationProfile, link: SpanLink | None) -> Request:
         """Return the request with a profile; ``link`` is left out, because pprof has none."""
@@ -148,8 +149,7 @@ class PyroscopeRequests:
             "from": start_ns,
             "until": start_ns + int(facts.duration_seconds * 1e9),
             "spyName": "memlens",
-            "format": "pprof",
-        }
+        }  # no "format": a server that is told "pprof" reads the body as bare pprof and no form
         # Labels of samples would become series: one for each thread that there ever was.
         rows = [row._replace(thread=None, domain=None) for row in profile.by_call_path()]
         data = pprof_bytes(AllocationProfile(rows, facts))

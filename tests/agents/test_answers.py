@@ -129,3 +129,11 @@ def test_a_cursor_that_is_none_is_refused(cursor):
 def test_an_answer_that_lists_a_part_says_how_many_there_are():
     (page,) = pages(Answer({}, "rows", rows_of(2), total_count=5000), MIN_TOKENS)
     assert (page["total_count"], page["listed_count"]) == (5000, 2)
+
+
+@pytest.mark.parametrize("rows", [[], rows_of(1)])
+def test_a_head_that_just_fits_leaves_room_for_what_follows_it(rows):
+    for length in range(200, 520):
+        answer = Answer({"explanation": "x" * length}, "rows", rows, ("y" * 40,))
+        (page,) = pages(answer, MIN_TOKENS)
+        assert page["rows"] == rows

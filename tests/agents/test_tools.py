@@ -107,6 +107,7 @@ def test_an_agent_gets_from_the_files_to_the_cause(space):
     assert explained["path"] == "app.sessions"
     assert "LRUCache" in explained["suggestion"]
     assert explained["hops"][-1]["reference"] == ".sessions"
+    assert "why_alive with path=holder" in explained["hints"][-1]
     alive = ask(space, "why_alive", path=suspect["holder"], pid=4711)
     assert alive["paths"][0]["path"] == "app.sessions"
     number = alive["paths"][0]["object"]

@@ -206,7 +206,8 @@ def test_a_process_in_namespaces_of_its_own(name, tmp_path, capsys):
     """Its /tmp is another one, and its process id, as in a container."""
     if name == "busy" and not HAS_GDB and not HAS_REMOTE:
         pytest.skip("needs gdb or Python 3.14")
-    inside = f'mount -t tmpfs none {tmp_path / "temporary"} && exec {sys.executable} -c "$0" /tmp/profiles'
+    mount = f"mount -t tmpfs none {tmp_path / 'temporary'}"
+    inside = f'{mount} && exec {sys.executable} -c "$0" /tmp/profiles'
     isolated = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c"]
     try:
         trial = subprocess.run([*isolated, "mount -t tmpfs none /mnt"], capture_output=True)

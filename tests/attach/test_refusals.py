@@ -82,9 +82,11 @@ def test_each_way_says_why_it_is_closed(monkeypatch):
     [(("-X", "disable_remote_debug"), {}), ((), {"PYTHON_DISABLE_REMOTE_DEBUG": "1"})],
 )
 def test_remote_debugging_that_is_off(options, env):
-    with running("busy", options=options, env=env) as process:
-        with pytest.raises(AttachError, match="remote debugging is off in it"):
-            ask(Target(process.pid), Request("stacks"), way="remote")
+    with (
+        running("busy", options=options, env=env) as process,
+        pytest.raises(AttachError, match="remote debugging is off in it"),
+    ):
+        ask(Target(process.pid), Request("stacks"), way="remote")
 
 
 @pytest.mark.skipif(not HAS_REMOTE, reason="needs Python 3.14")

@@ -3,10 +3,8 @@
 import pytest
 
 from memlens.attach.request import Request
-from memlens.attach.stacks import ProcessStacks
 from memlens.attach.target import Target
 from memlens.attach.ways import ask
-from memlens.errors import AttachError
 from memlens.heap.snapshot import HeapSnapshot
 from tests.attach.programs import COMING_BACK, HAS_GDB, HAS_REMOTE, PROGRAMS, running, state_of
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 import memlens
 from memlens._core.layout import EdgeKind
+from memlens.attach.stacks import ProcessStacks
 from memlens.cli.json_schema import SCHEMAS, json_schema, stamped
 from memlens.cli.main import _parser
 from memlens.errors import OptionError
+from memlens.process.live_stacks import live_stacks
 from tests.agents.files import leaking_folder
 from tests.cli.json_check import complaints, fields_of
 from tests.cli.test_main import LEAKING, call, run
@@ -49,15 +52,17 @@ CORPUS = [
     ("traces", ["allocations", "own.traces"]),
     ("converted", ["convert", LAST, "-o", "out.heapsnapshot"]),
     ("html", ["html", LAST]),
+    ("fleet", ["fleet", "--all", "workers"]),
 ]
-# Its output is tested below: it runs a program.
-RUN = ("run", ["run"])
+# Their output is tested below: they run a program.
+LIVE = [("run", ["run"]), ("stacks", ["stacks"])]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with files of all kinds."""
     path = leaking_folder(tmp_path_factory.mktemp("json"))
+    leaking_folder(path / "workers", name="heap-periodic-20250131T120000000Z-4711-a0")
     make_profile().save(path / "allocations.json")
     (path / "known.json").write_text(
         json.dumps({"suspects": [{"fingerprint": "leak-0123456789", "holder": "app.old"}]})
@@ -122,6 +127,11 @@ def test_the_report_of_run_follows_its_schema_on_stderr_and_in_its_file(tmp_path
     check("run", json.loads(text))
 
 
+def test_the_stacks_of_a_process_follow_their_schema():
+    answer = live_stacks()
+    check("stacks", stamped("stacks", ProcessStacks.of(os.getpid(), answer).to_dict()))
+
+
 def commands_with_json():
     (commands,) = [a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction)]
     return {
@@ -132,8 +142,8 @@ def commands_with_json():
 
 
 def test_every_command_with_json_is_in_the_corpus():
-    assert commands_with_json() == {arguments[0] for _, arguments in [*CORPUS, RUN]}
-    assert {name for name, _ in [*CORPUS, RUN]} == {*SCHEMAS}
+    assert commands_with_json() == {arguments[0] for _, arguments in [*CORPUS, *LIVE]}
+    assert {name for name, _ in [*CORPUS, *LIVE]} == {*SCHEMAS}
 
 
 def test_no_version_of_a_schema_loses_a_field():

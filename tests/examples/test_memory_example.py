@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integrations.inner_runs import PLUGIN, environment
+from tests.integrations.inner_runs import PLUGIN, environment, only_on_c
+
+pytestmark = only_on_c
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "test_memory_example.py"
 

@@ -48,8 +48,9 @@ def test_a_jupyter_server_and_its_kernel():
 def test_a_pod_with_a_limit():
     printed = run_example("kubernetes_pod")
     assert "the program knows a limit of 300 MiB" in printed
-    assert "after SIGTERM: ['heap-sigterm-" in printed
-    assert "__main__.messages grows" in printed
+    assert "end_by_sigterm: ['heap-sigterm-" in printed
+    assert "leak_to_limit: ['heap-limit-" in printed
+    assert printed.count("__main__.messages grows") == 2
 
 
 def test_the_manifest_sets_what_the_program_reads():

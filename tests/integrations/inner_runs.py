@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
+from memlens._core import IMPLEMENTATION
+
+# What a run of `no_leaks` finds is the same on both cores, and takes ten seconds on the pure one.
+only_on_c = pytest.mark.skipif(IMPLEMENTATION != "C", reason="takes long in pure Python")
+
 # Also where memlens is installed, so that pytest knows the plugin by its entry point.
 PLUGIN = ("-p", "no:memlens", "-p", "memlens.integrations.pytest", "-p", "no:cacheprovider")
 

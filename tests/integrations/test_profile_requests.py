@@ -102,7 +102,6 @@ def test_pyroscope_gets_pprof_in_a_form():
         "from": "1000500000000",
         "until": "1003000000000",
         "spyName": "memlens",
-        "format": "pprof",
     }
     assert request.headers["X-Scope-OrgID"] == "a"
     parts = parts_of(request)
@@ -122,6 +121,22 @@ def test_attributes_are_labels_of_pyroscope_without_what_has_a_meaning_there():
     request = PyroscopeRequests("http://p", None, attributes).request(PROFILE, None)
     query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(request.url).query))
     assert query["name"] == "my_shop_x_{deployment_environment=a_b_c_}"
+
+
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [
+        (None, "unknown_service_python{}"),  # it accepts no colon
+        ("a-b.c/d_1", "a-b.c/d_1{}"),
+        ("世 界", "_{}"),
+    ],
+)
+def test_the_name_of_the_service_has_characters_that_pyroscope_accepts(service, name, monkeypatch):
+    monkeypatch.delenv("OTEL_SERVICE_NAME")
+    attributes = {} if service is None else {"service.name": service}
+    request = PyroscopeRequests("http://p", None, attributes).request(PROFILE, None)
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(request.url).query))
+    assert query["name"] == name
 
 
 def test_pyroscope_needs_an_address():

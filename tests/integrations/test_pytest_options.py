@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from memlens.leaks.baselines import Baseline
-from tests.integrations.inner_runs import PLUGIN, environment
+from tests.integrations.inner_runs import PLUGIN, environment, only_on_c
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.small_process
@@ -49,6 +49,7 @@ def test_the_hungriest_tests_are_listed(run):
     inner.result.assert_outcomes(passed=3, failed=1)
 
 
+@only_on_c
 def test_a_baseline_lets_known_suspects_pass(run, tmp_path):
     path = tmp_path / "known.json"
     inner = run(LEAK, "--memlens-save-baseline", str(path))

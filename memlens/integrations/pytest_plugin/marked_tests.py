@@ -104,7 +104,7 @@ class MarkedTests:
                 outcome = yield
             if test.has_failed:
                 return outcome
-            test.tear_down()
+            test.tear_down(is_last=number == ends[-1])
             if number in ends:
                 snapshots.take()
             if number < ends[-1]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -35,18 +36,18 @@ class RepeatedTest:
 
     def call(self) -> None:
         """Call the test; what it raises is raised, a failure of ``unittest`` too."""
-        # pytest keeps each warning in a list while a test runs. The filters stay as they are.
-        with warnings.catch_warnings(record=True):
+        with _warnings_dropped():
             self._item.runtest()
         if self.has_failed:
             raise self._item._excinfo[0].value
 
-    def tear_down(self) -> None:
+    def tear_down(self, *, is_last: bool) -> None:
         """Tear down the function-scoped fixtures and drop the values of all fixtures."""
         item = self._item
         if not hasattr(item, "_initrequest"):
             return  # no function of Python, so it has no fixtures
-        item.session._setupstate.teardown_exact(item.parent)
+        with nullcontext() if is_last else _warnings_dropped():
+            item.session._setupstate.teardown_exact(item.parent)
         _drop_instance(item)
         item._initrequest()
         for key, value in self._stash.items():  # tmp_path deletes its entry
@@ -56,7 +57,8 @@ class RepeatedTest:
         """Set up the function-scoped fixtures for the next call, and drop records of the last one."""
         self._drop_records()
         if hasattr(self._item, "_initrequest"):
-            self._item.session._setupstate.setup(self._item)
+            with _warnings_dropped():  # a fixture may warn in each round
+                self._item.session._setupstate.setup(self._item)
 
     def _drop_records(self) -> None:
         item = self._item
@@ -66,6 +68,11 @@ class RepeatedTest:
         capture = item.config.pluginmanager.getplugin("capturemanager")
         if capture is not None and capture.is_globally_capturing():
             capture.read_global_capture()
+
+
+def _warnings_dropped() -> AbstractContextManager[object]:
+    """Drop the warnings of a block, which pytest would keep in a list. The filters stay."""
+    return warnings.catch_warnings(record=True)
 
 
 def _stored(item: Any) -> dict[Any, Any]:

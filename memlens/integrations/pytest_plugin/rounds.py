@@ -35,6 +35,7 @@ _INTERVAL_BYTES_OF_FEW = 16  # where a few calls are all there is
 _FEW_CALLS = 10
 _MAX_SAMPLES = 1 << 17
 _MAX_SHOWN = 5
+_MAX_SUSPECTS = 100  # those of tools, which are dropped, are among them
 
 
 class RoundSnapshots:
@@ -80,7 +81,7 @@ class RoundSnapshots:
         self, item: pytest.Item, ignore: Iterable[str], baseline: Baseline | None
     ) -> list[LeakSuspect]:
         """Return what accumulates objects over the rounds, without what only tools of tests hold."""
-        report = find_leaks(self._snapshots, ignore=ignore)
+        report = find_leaks(self._snapshots, ignore=ignore, limit=_MAX_SUSPECTS)
         found = suspects_of_program(report.suspects, self._snapshots[-1].graph, item)
         found = [one for one in found if not is_ignored(one, ignore)]  # fixtures have new names
         if baseline is None:
