@@ -65,7 +65,8 @@ class Triggering:
 
     def _reset(self) -> None:
         self._pid = os.getpid()
-        self._files = Worker(self._note_file_failure, "memlens-files")
+        # Its only errors are threads that cannot be started: then the file is handed out here.
+        self._files = Worker(lambda error: None, "memlens-files")
         self._fired: dict[str, int] = {}
         self._times: dict[str, float] = {}  # of the last snapshot, by reason
         self._waiting_files = self._given = self._debounced = self._lost = 0
@@ -194,7 +195,7 @@ class Triggering:
                 size_bytes = os.path.getsize(path)
                 self._on_file(TriggeredFile(path, kind, reason, self._pid, size_bytes))
                 self._given += 1
-        except Exception as error:  # noqa: BLE001 - the callback of the program, counted
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of the program's callback
             self._note_file_failure(error)
         finally:
             with self._lock:

@@ -29,7 +29,14 @@ options = {"allocations": None, "sample_interval": 3600.0}
 
 def run(script, folder):
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(script)],
+        # From 3.12 on a fork beside threads warns.
+        [
+            sys.executable,
+            "-W",
+            "ignore::DeprecationWarning",
+            "-c",
+            PRELUDE + textwrap.dedent(script),
+        ],
         cwd=folder,
         capture_output=True,
         text=True,
