@@ -35,6 +35,8 @@ def test_threads_are_named_and_the_main_thread_comes_first():
     is_waiting.wait()
     rows = in_thread(live_stacks)["threads"]
     stop.set()
+    waiting.join()
+    own.join()
     names = [row["name"] for row in rows]
     assert names[0] == threading.main_thread().name
     assert "memlens-worker" not in names
