@@ -14,6 +14,8 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile, Pr
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.allocations.tracing.trace_table import TraceDifference
 from memlens.allocations.tracing.traces import TracedMemory, compare_traces
+from memlens.fleet import FleetProcess, FleetReport, FleetSuspect, group_suspects
+from memlens.fleet.files import SkippedFile
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.native_blocks import AdapterNote, NativeKind
 from memlens.heap.graph.node import Node
@@ -28,7 +30,7 @@ from memlens.leaks.scope_report import ScopeReport, ScopeSurvivors
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.unexplained import UnexplainedGrowth
 from memlens.lifetimes.late_objects import OverdueReport
-from memlens.process import MemorySampler, breakdown, memory_limit
+from memlens.process import MemorySampler, ProcessIdentity, breakdown, memory_limit
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.held_memory import HeldMemory
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
@@ -182,6 +184,29 @@ def process_values() -> Iterator[object]:
     yield from (record, report)
 
 
+def fleet_values() -> Iterator[object]:
+    leaks = find_leaks([snapshot(10), snapshot(20), snapshot(30)])
+    suspects = tuple(FleetSuspect.from_dict(one.to_dict(), 1e9) for one in leaks)
+    fleet = []
+    for number in range(1, 31):
+        identity = ProcessIdentity(
+            number, 1, "app.py", "multiprocessing", f"SpawnPoolWorker-{number}",
+            f"host-{number % 2}.example.com", 1e9,
+        )  # fmt: skip
+        found = suspects if number % 3 else ()
+        fleet.append(
+            FleetProcess(
+                number, "abc", FOLDER, identity, 1e9, 2e9, number * MIB, 10 * MIB,
+                "leak" if found else "unknown", "high", found, 9,
+                note="" if found else "2 snapshots, 3 are needed",
+            )
+        )  # fmt: skip
+    groups = tuple(group_suspects(fleet))
+    skipped = tuple(SkippedFile(f"{FOLDER}/{n}.memlens", "half written") for n in range(9))
+    yield from (identity, fleet[0], suspects[0], groups[0])
+    yield from (FleetReport(tuple(fleet), groups, skipped), FleetReport(tuple(fleet[:1]), ()))
+
+
 def corpus() -> list[object]:
     """Return all values."""
-    return [*heap_values(), *allocation_values(), *process_values()]
+    return [*heap_values(), *allocation_values(), *process_values(), *fleet_values()]

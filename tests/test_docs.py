@@ -1,5 +1,6 @@
 """The documentation runs, and README says what is so."""
 
+import inspect
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import memlens
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -89,6 +92,19 @@ def test_every_public_name_is_in_the_reference():
     names = [name for name in memlens.__all__ if not name.endswith("Error")]
     missing = [name for name in names if not re.search(rf"\b{name}\b", text)]
     assert missing == []
+
+
+def test_every_option_of_the_profiler_is_in_the_reference():
+    section = (
+        (ROOT / "docs" / "reference.md")
+        .read_text()
+        .split("## MemoryProfiler\n")[1]
+        .split("\n## ")[0]
+    )
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    options = inspect.signature(memlens.MemoryProfiler).parameters
+    assert sorted(listed) == sorted(options)
 
 
 def test_readme_has_two_commands_and_the_output_of_the_demo():

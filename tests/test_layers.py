@@ -19,8 +19,10 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens": [
         {"__main__"},
         {"cli", "integrations"},
-        {"attach", "demo", "watch"},
+        {"agents"},
+        {"attach", "demo", "fleet", "watch"},
         {"profiler", "decorators", "files"},
+        {"triggers"},
         {"lifetimes", "stuck"},
         {"report", "formats"},
         {"leaks"},
@@ -48,8 +50,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.process": [
         {"sampler"},
         {"sampling_thread", "history"},
-        {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector"},
-        {"limits", "held_memory", "live_stacks"},
+        {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector", "headroom"},
+        {"limits", "held_memory", "identity", "live_stacks", "resident_peak"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},
@@ -97,15 +99,29 @@ LAYERS: dict[str, list[set[str]]] = {
         {"late_objects"},
     ],
     "memlens.stuck": [{"stuck_report"}, {"wakeable"}, {"waiters"}, {"labelled_edges"}],
+    "memlens.triggers": [
+        {
+            "alerts",
+            "limits",
+            "exits",
+            "memory_errors",
+            "schedules",
+            "signals",
+        },
+        {"guards"},
+        {"protocol", "reserve", "ticker", "turns"},
+    ],
     "memlens.profiler": [
         {"memory_profiler"},
-        {"alerts"},
+        {"alerts", "metrics", "triggering"},
         {"control_commands", "snapshot_store", "analysis", "analysis_child"},
         {"control_socket"},
         {"registry"},
         {
             "allocation_source",
             "file_owner",
+            "folder_lock",
+            "guarded_capture",
             "profiler_report",
             "recording",
             "trend_detectors",
@@ -113,13 +129,53 @@ LAYERS: dict[str, list[set[str]]] = {
         },
         {"answering", "open_alerts", "plain_values", "steep_rise"},
     ],
-    "memlens.integrations": [{"ipython"}, {"cell_memory", "cells", "notebook_memory"}],
+    "memlens.integrations": [
+        {"ipython", "opentelemetry", "prometheus", "profiles_out", "pytest", "web"},
+        {"metric_table", "profile_delivery"},
+        {"profile_requests"},
+        {"otel_environment"},
+        {
+            "cell_memory",
+            "cells",
+            "http_post",
+            "notebook_memory",
+            "pytest_plugin",
+            "site_labels",
+            "span_links",
+        },
+    ],
+    "memlens.integrations.pytest_plugin": [
+        {"summary"},
+        {"marked_tests"},
+        {"rounds", "peak", "repeated_test", "options"},
+        {"left_objects"},
+        {"markers", "tools_of_tests"},
+    ],
+    "memlens.integrations.web": [
+        {"asgi", "wsgi"},
+        {"endpoints"},
+        {"work"},
+        {"contents", "responses"},
+        {"access", "child"},
+        {"guard", "making", "requests", "stopping", "temporary"},
+    ],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations", "convert", "html", "watch"},
+        {"demo", "run", "views", "allocations", "convert", "fleet", "html", "watch", "mcp"},
         {"attach"},
-        {"exit_report", "last_moment", "output", "script", "snapshot_requests"},
-        {"child_reports", "ending", "memory_reserve", "report_options", "working"},
+        {"exit_report", "follow_hook", "last_moment", "output", "script", "snapshot_requests"},
+        {"json_schema"},
+        {"child_reports", "ending", "follow_children", "followed", "report_options", "working"},
+        {"run_profiler"},
+    ],
+    "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
+    "memlens.agents": [
+        {"server"},
+        {"tools"},
+        {"groups", "objects", "allocation_sites"},
+        {"leaks", "listing", "processes"},
+        {"known_files"},
+        {"answers", "arguments", "workspace"},
     ],
     "memlens.attach": [
         {"ways", "agent"},
@@ -153,7 +209,7 @@ ONLY = {
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Those that need a distribution of an extra.
-EXTRAS = {"watch/app.py": "textual", "watch/screens.py": "textual"}
+EXTRAS = {"watch/app.py": "textual", "watch/screens.py": "textual", "agents/server.py": "mcp"}
 
 
 def module_of(path: Path) -> str:

@@ -66,6 +66,7 @@ __all__ = (
     "subtree_sums",
     "text_keys",
     "unlisted_nodes",
+    "wait_with_gil",
 )
 
 
@@ -189,3 +190,5 @@ else:
     unlisted_nodes = _functions.unlisted_nodes
 # The pure core cannot capture in a forked child: there it is None.
 fork_capture = getattr(_c_capture, "fork_capture", None)
+# Waits for that child while no other thread of Python runs.
+wait_with_gil = getattr(_c_capture, "wait_with_gil", None)

@@ -45,8 +45,10 @@ explains; else 0), ``root_frame`` u32 (row in the frame table for ``FRAME``, els
   with equal contents; groups are numbered from 0, and have at least two members
 - ``prefix_node`` u32, ``prefix_hash`` u32 (optional): of each exact ``str`` and ``bytes``, of each
   ``bytearray`` and ``array.array`` of 512 bytes or more, and of arrays of numpy that own numbers in C
-  order, the hash of the first 128 characters or 256 bytes, unless these bytes are all zero. The key
-  of the hash is a secret of the process, so hashes are comparable only between its snapshots
+  order, the hash of the first 128 characters or 256 bytes, unless these bytes are all zero; of each
+  ``float`` and of each ``int`` above 1024 the hash of the number, or of the first digits of a large
+  one. The key of the hash is a secret of the process, so hashes are comparable only between its
+  snapshots
 - ``block_node`` u32, ``block_address`` u64 (optional; a node may own
   several): the sampled memory blocks that an object owns beside its own, such as the items of a list
 - ``native_node`` u32, ``native_device`` u32, ``native_library`` u32 (optional): the native blocks

@@ -11,21 +11,31 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import NamedTuple
 
 from memlens._core.sampler_api import OwnWork, why_unavailable
 from memlens._options import check_integer
 from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profile.rows import AllocationRow
-from memlens.allocations.sampling.shared_sampler import SHARED, Subscription
+from memlens.allocations.sampling.shared_sampler import SHARED, AllocatedSince, Subscription
+from memlens.allocations.sampling.site_tables import LiveSites
 from memlens.allocations.sampling.tracemalloc_source import TracemallocSource
 from memlens.errors import OptionError, TracingError
 
-__all__ = ("AllocationProfiler",)
+__all__ = ("AllocationProfiler", "IntervalStart")
 
 DEFAULT_INTERVAL_BYTES = 512 * 1024
 DEFAULT_SAMPLES = 32 * 1024
 BACKENDS = ("auto", "sampling", "tracemalloc")
 _warned: set[str] = set()  # reasons that this process was warned about
+
+
+class IntervalStart(NamedTuple):
+    """Where the next profile of `AllocationProfiler.interval_profile` begins."""
+
+    started_at: float
+    monotonic_seconds: float
+    allocated: AllocatedSince | None
 
 
 class AllocationProfiler:
@@ -116,29 +126,58 @@ class AllocationProfiler:
             return self._last
         self._check_running()
         try:
-            return self._profile_now()
+            return self.interval_profile()[0]
         except TracingError:
             last = self._last
             if last is None:
                 raise
             return last  # stopped meanwhile, by another thread, a signal handler or a finalizer
 
-    def _profile_now(self) -> AllocationProfile:
+    def interval_profile(
+        self, since: IntervalStart | None = None
+    ) -> tuple[AllocationProfile, IntervalStart]:
+        """Return a profile of an interval, and where the next interval begins.
+
+        What was allocated is counted from ``since`` on (None: from the start), what is alive from
+        the start on. So the allocated bytes of consecutive intervals add up to those of `profile`.
+        Raises TracingError if the profiler is not running.
+        """
+        self._check_running()
+        begin = since or IntervalStart(self._started_at, self._started_clock, None)
         with OwnWork():
-            rows = self._rows()
-            health = self.health()
-            facts = ProfileFacts(
-                source=self.backend,
-                interval_bytes=int(health.get("interval_bytes", 1)),
-                started_at=self._started_at,
-                duration_seconds=time.monotonic() - self._started_clock,
-                pid=os.getpid(),
-                python=platform.python_version(),
-                rss_bytes=_resident_bytes(),
-                dropped_samples=int(health.get("dropped_samples", 0)),
-                hooks_bypassed="bypassed" in (health.get("mem_hook"), health.get("object_hook")),
-            )
-        return AllocationProfile(rows, facts)
+            rows, allocated = self._rows(begin.allocated)
+            here = IntervalStart(time.time(), time.monotonic(), allocated)
+            facts = self._facts(begin.started_at, here.monotonic_seconds - begin.monotonic_seconds)
+        return AllocationProfile(rows, facts), here
+
+    def live_sites(self, limit: int) -> LiveSites | None:
+        """Return the lines that allocated most of what is alive; None where that is not cheap.
+
+        It is cheap with the sampler, and is not with tracemalloc. None also if the profiler is not
+        running. Takes milliseconds however much is alive.
+        """
+        subscription = self._subscription
+        if subscription is None:
+            return None
+        with OwnWork():
+            try:
+                return SHARED.live_sites(subscription, limit)
+            except RuntimeError:
+                return None  # stopped meanwhile
+
+    def _facts(self, started_at: float, duration_seconds: float) -> ProfileFacts:
+        health = self.health()
+        return ProfileFacts(
+            source=self.backend,
+            interval_bytes=int(health.get("interval_bytes", 1)),
+            started_at=started_at,
+            duration_seconds=duration_seconds,
+            pid=os.getpid(),
+            python=platform.python_version(),
+            rss_bytes=_resident_bytes(),
+            dropped_samples=int(health.get("dropped_samples", 0)),
+            hooks_bypassed="bypassed" in (health.get("mem_hook"), health.get("object_hook")),
+        )
 
     def reset(self) -> None:
         """Restart with an empty profile. Raises TracingError if the profiler is not running.
@@ -233,16 +272,18 @@ class AllocationProfiler:
         if not self.is_running:
             raise TracingError("this profiler is not running: call start() first")
 
-    def _rows(self) -> list[AllocationRow]:
+    def _rows(
+        self, since: AllocatedSince | None
+    ) -> tuple[list[AllocationRow], AllocatedSince | None]:
         subscription, tracing = self._subscription, self._tracing
         if subscription is not None:
             try:
-                return SHARED.rows(subscription)
+                return SHARED.rows(subscription, since)
             except RuntimeError as error:
                 raise TracingError(f"the profile cannot be read: {error}") from error
         if tracing is None:
             raise TracingError("this profiler was stopped while its profile was made")
-        return tracing.rows()
+        return tracing.rows(), None
 
     def _stop_now(self) -> None:
         """Stop where it runs. The caller holds the lock."""

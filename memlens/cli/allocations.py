@@ -58,13 +58,14 @@ def _allocations(arguments: argparse.Namespace) -> int:
         size = export(value, arguments.export)
         print_at_end(lambda: print(f"{arguments.export}: {size:,} bytes", file=sys.stderr))
     elif isinstance(value, TraceStore):
-        print_value(value.top(), arguments.json)
+        print_value(value.top(), arguments.json, schema="traces")
     elif arguments.lines:
         lines = value.lines(arguments.by)
         text = f"{value.headline()}\n\n{lines.title}\n{lines.table(arguments.limit)}"
-        print_value(lines.to_dict(arguments.limit), arguments.json, text)
+        document = lines.to_dict(arguments.limit)
+        print_value(document, arguments.json, text, schema="allocation-lines")
     elif arguments.json:
-        print_value(value, as_json=True)
+        print_value(value, as_json=True, schema="allocations")
     else:
         tree = f"{value.headline()}\n\n{value.tree_text(arguments.by)}" if arguments.tree else None
         print_value(value, False, tree or value.text(arguments.limit, arguments.by))

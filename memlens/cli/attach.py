@@ -130,7 +130,8 @@ def _output_dir(target: Target, given: str | None) -> str:
 def _stacks(arguments: argparse.Namespace) -> int:
     target = Target(arguments.pid)
     answer = _ask(arguments, target, Request("stacks"))
-    print_value(ProcessStacks.of(target.pid, answer.content), arguments.json)
+    stacks = ProcessStacks.of(target.pid, answer.content)
+    print_value(stacks, arguments.json, schema="stacks")
     return 0
 
 

@@ -82,4 +82,4 @@ def _export(
 
 def _print(written: list[dict[str, Any]], as_json: bool) -> None:
     lines = [f"{file['path']}: {format_bytes(file['size_bytes'])}" for file in written]
-    print_value({"files": written}, as_json, "\n".join(lines))
+    print_value({"files": written}, as_json, "\n".join(lines), schema="converted")

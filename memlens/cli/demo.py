@@ -24,6 +24,6 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     started = time.perf_counter()
     report = run_demo(lambda line: print(line, file=sys.stderr))
-    print_value(report, arguments.json)
+    print_value(report, arguments.json, schema="leaks")
     print(f"Found in {time.perf_counter() - started:.1f} s.", file=sys.stderr)
     return 0

@@ -23,7 +23,8 @@ from memlens._atomic import check_writable, make_folder, write_whole
 from memlens._text import format_bytes
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.cli.child_reports import ChildReports, report_children
-from memlens.cli.memory_reserve import reserve_memory
+from memlens.cli.follow_children import not_followed
+from memlens.cli.json_schema import stamped
 from memlens.cli.report_options import ReportOptions
 from memlens.cli.working import Estimate
 from memlens.errors import MemlensError, OutputError
@@ -32,6 +33,7 @@ from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.profiler_report import ProfilerReport
 from memlens.progress import following
 from memlens.report.terminal import show
+from memlens.triggers.reserve import MemoryReserve
 
 __all__ = ("ExitReport", "report_on_sigterm")
 
@@ -58,7 +60,8 @@ class ExitReport:
         self._options = options.absolute()
         self._leak_options = list(leak_options)
         self._starter_files = starter_files
-        self._reserve = reserve_memory()
+        self._reserve = MemoryReserve()
+        self._reserve.take()
         self._pid = os.getpid()
         self._children = ChildReports((), 0)
         self.has_begun = False
@@ -81,8 +84,7 @@ class ExitReport:
         if self.has_begun:
             return
         self.has_begun = True
-        if self._reserve is not None:
-            self._reserve.close()
+        self._reserve.release()
         if os.getpid() != self._pid:  # a forked child: its parent reports it
             _attempt(lambda: self._profiler.stop(last_snapshot="exit"))
             return
@@ -93,10 +95,11 @@ class ExitReport:
 
     def _look_at_children(self) -> None:
         paths = self._profiler.snapshots_of_children()
-        if paths:
+        failures = not_followed(self._profiler.output_dir) if self._options.follow_children else []
+        if paths or failures:
             with _shown_while_working(f"analysing {len(paths)} child processes"):
                 options = self._profiler.ignore, self._profiler.baseline
-                self._children = report_children(paths, *options)
+                self._children = report_children(paths, *options, failures)
 
     def note_last_moment(self) -> None:
         """Take a snapshot while the variables of a function that returns are alive."""
@@ -127,8 +130,8 @@ class ExitReport:
         if not self._options.output_dir:  # the files are deleted now, so none is listed
             records = tuple(replace(record, path="") for record in report.snapshots)
             report = replace(report, snapshots=records)
-        values = {**report.to_dict(), "children": self._children.to_list()}
-        text = json.dumps(values, indent=1)
+        values = {**report.to_dict(), **self._children.to_dict()}
+        text = json.dumps(stamped("run", values), indent=1)
         plain = "\n\n".join(filter(None, [str(report), str(self._children)]))
         if self._options.as_json:
             print(text, file=sys.stderr)

@@ -64,7 +64,7 @@ def _html(arguments: argparse.Namespace) -> int:
     size_bytes = report.write(arguments.output)
     value = {"path": arguments.output, "size_bytes": size_bytes, "verdict": report.verdict}
     text = f"{arguments.output}: {format_bytes(size_bytes)}\n{report.verdict}"
-    print_value(value, arguments.json, text)
+    print_value(value, arguments.json, text, schema="html")
     return 0
 
 

@@ -14,7 +14,10 @@ from memlens.cli.attach import add_attach_commands
 from memlens.cli.convert import add_convert_command
 from memlens.cli.demo import add_demo_command
 from memlens.cli.ending import SHELL_OFFSET, end_by
+from memlens.cli.fleet import add_fleet_command
 from memlens.cli.html import add_html_command
+from memlens.cli.json_schema import add_schema_command
+from memlens.cli.mcp import add_mcp_command
 from memlens.cli.run import add_run_command
 from memlens.cli.views import add_leak_commands, add_view_commands
 from memlens.cli.watch import add_watch_command
@@ -77,7 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     add_view_commands(commands)
     add_allocations_command(commands)
     add_html_command(commands)
+    add_fleet_command(commands)
     add_watch_command(commands)
     add_attach_commands(commands)
     add_convert_command(commands)
+    add_mcp_command(commands)
+    add_schema_command(commands)
     return parser

@@ -9,6 +9,7 @@ from typing import Any
 
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.tracing.trace_store import TraceStore
+from memlens.cli.json_schema import stamped
 from memlens.cli.working import print_at_end
 from memlens.errors import SnapshotFileError
 from memlens.files import load
@@ -78,10 +79,14 @@ def positive_seconds(text: str) -> float:
     return seconds
 
 
-def print_value(value: Any, as_json: bool, text: str | None = None) -> None:
-    """Print a value as JSON (a dict, or ``value.to_dict()``) or as ``text``, else ``str(value)``."""
+def print_value(value: Any, as_json: bool, text: str | None = None, *, schema: str = "") -> None:
+    """Print a value as JSON (a dict, or ``value.to_dict()``) or as ``text``, else ``str(value)``.
+
+    ``schema``: which of `memlens.cli.json_schema.SCHEMAS` the JSON follows; it says so itself.
+    """
     if as_json:
-        plain = json.dumps(value if isinstance(value, dict) else value.to_dict(), indent=1)
+        document = value if isinstance(value, dict) else value.to_dict()
+        plain = json.dumps(stamped(schema, document) if schema else document, indent=1)
         print_at_end(lambda: print(plain))
     else:
         shown = str(value) if text is None else text

@@ -14,7 +14,8 @@ class ReportOptions:
 
     ``output_dir`` keeps snapshots and reports; ``show_allocations`` reports and keeps the allocation
     profile; ``save_baseline`` is the file for the suspects as a baseline; ``html_path`` that of the
-    report with pictures, with lines of source if ``show_source``.
+    report with pictures, with lines of source if ``show_source``. ``follow_children``: report each
+    Python that the program starts.
     """
 
     output_dir: str | None = None
@@ -23,6 +24,7 @@ class ReportOptions:
     save_baseline: str | None = None
     html_path: str | None = None
     show_source: bool = False
+    follow_children: bool = False
 
     def absolute(self) -> ReportOptions:
         """Return the options with absolute paths: the program may change its working directory."""

@@ -14,20 +14,18 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from memlens.cli.exit_report import ExitReport, report_on_sigterm
+from memlens.cli.follow_children import following
 from memlens.cli.last_moment import last_moments
 from memlens.cli.output import add_json, add_known, positive_seconds
 from memlens.cli.report_options import ReportOptions
+from memlens.cli.run_profiler import RunProfiler
 from memlens.cli.script import Program, installed, load_module, load_script, without_own_frames
 from memlens.cli.snapshot_requests import answer_requests
 from memlens.errors import CaptureError, MemlensError
-from memlens.profiler.memory_profiler import MemoryProfiler
 
 __all__ = ("add_run_command", "run_profiled")
 
-_FIRST_INTERVAL_SECONDS = 0.25
-_MAX_INTERVAL_SECONDS = 3600
 _NOT_WRITTEN = 2  # the exit code if the program succeeded but a file of the report is missing
-_MAX_SNAPSHOTS = 60  # of the program and its children together
 
 
 def add_run_command(commands: Any) -> None:
@@ -37,7 +35,7 @@ def add_run_command(commands: Any) -> None:
         help="run a program and report its leaks",
         usage="memlens run [-o DIR] [--html FILE] [--source] [--json] [--allocations]\n"
         "                   [--snapshot-interval S] [--ignore ID] [--baseline FILE]\n"
-        "                   [--save-baseline FILE] SCRIPT | -m MODULE [ARG ...]",
+        "                   [--save-baseline FILE] [--follow-children] SCRIPT | -m MODULE [ARG ...]",
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="keep snapshots and report in DIR")
     add_json(parser)
@@ -52,6 +50,11 @@ def add_run_command(commands: Any) -> None:
         "--allocations",
         action="store_true",
         help="report where memory was allocated, too; with -o, write DIR/allocations.json",
+    )
+    parser.add_argument(
+        "--follow-children",
+        action="store_true",
+        help="report each Python that the program starts, too, not only forked ones",
     )
     parser.add_argument("--html", metavar="FILE", help="write a report with pictures, too")
     parser.add_argument(
@@ -83,6 +86,7 @@ def _run(arguments: argparse.Namespace) -> int:
             save_baseline=arguments.save_baseline,
             html_path=arguments.html,
             show_source=arguments.source,
+            follow_children=arguments.follow_children,
         ),
         snapshot_interval=arguments.snapshot_interval,
         ignore=tuple(arguments.ignore),
@@ -121,11 +125,11 @@ def run_profiled(
     end, the exit code is 2 where that of the program is 0.
     """
     with ExitStack() as stack:
-        profiler = MemoryProfiler(
+        profiler = RunProfiler(
             options.output_dir or stack.enter_context(_temporary_folder()),
-            sample_interval=1.0,
-            snapshot_interval=snapshot_interval or _doubling_interval,
-            max_snapshots=_MAX_SNAPSHOTS,
+            run_pid=os.getpid(),
+            snapshot_interval=snapshot_interval,
+            follows=options.follow_children,
             ignore=ignore,
             baseline=baseline,
         )
@@ -141,6 +145,10 @@ def run_profiled(
         )
         report.check_outputs()
         stack.enter_context(installed(program))
+        environment = stack.enter_context(ExitStack())
+        if options.follow_children:
+            environment.enter_context(following(profiler.output_dir, snapshot_interval))
+            _end_with_workers(profiler)
         _start(profiler)
         if snapshot_requests is not None:
             answer_requests(snapshot_requests, report.note_request)
@@ -150,11 +158,13 @@ def run_profiled(
                 with last_moments(program.code, report.note_last_moment):
                     outcome.run(program)
             except SystemExit as end:
+                environment.close()
                 report.finish()
                 if report.could_not_write and end.code in (None, 0):
                     raise SystemExit(_NOT_WRITTEN) from None
                 raise
             finally:
+                environment.close()
                 report.finish()
     return outcome.exit_code() or (_NOT_WRITTEN if report.could_not_write else 0)
 
@@ -175,7 +185,13 @@ def _temporary_folder() -> Iterator[str]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(profiler: MemoryProfiler) -> None:
+def _end_with_workers(profiler: RunProfiler) -> None:
+    from memlens.cli.followed import end_with_workers  # imports multiprocessing
+
+    end_with_workers(profiler)
+
+
+def _start(profiler: RunProfiler) -> None:
     try:
         profiler.start()
     except MemoryError as error:
@@ -183,11 +199,6 @@ def _start(profiler: MemoryProfiler) -> None:
             "not enough memory to start the profiler; raise the limit (ulimit -v), or run the"
             " program without memlens"
         ) from error
-
-
-def _doubling_interval(taken: int) -> float:
-    """Return the seconds to the next snapshot; programs of any length get a few snapshots."""
-    return min(_FIRST_INTERVAL_SECONDS * 2.0**taken, _MAX_INTERVAL_SECONDS)
 
 
 class _Outcome:

@@ -133,7 +133,7 @@ def _report(arguments: argparse.Namespace) -> int:
         snapshots = [load_snapshot(path) for path in paths]
         if len(snapshots) > 1:
             return _print_leaks(snapshots, arguments)
-        print_value(snapshots[0].summary(), arguments.json)
+        print_value(snapshots[0].summary(), arguments.json, schema="summary")
     return 0
 
 
@@ -144,7 +144,8 @@ def _leaks(arguments: argparse.Namespace) -> int:
 def _summary(arguments: argparse.Namespace) -> int:
     snapshot = load_snapshot(arguments.file)
     if arguments.by == "kind":
-        print_value(snapshot.statistics(include_garbage=arguments.garbage), arguments.json)
+        statistics = snapshot.statistics(include_garbage=arguments.garbage)
+        print_value(statistics, arguments.json, schema="kinds")
     else:
         summary = snapshot.summary(arguments.by, include_garbage=arguments.garbage)
         _print_summary(summary, arguments)
@@ -154,7 +155,7 @@ def _summary(arguments: argparse.Namespace) -> int:
 def _print_summary(summary: Summary, arguments: argparse.Namespace) -> None:
     value = summary.to_dict(arguments.limit)
     text = f"{summary.title}\n\n{summary.table(arguments.limit)}"
-    print_value(value, arguments.json, text)
+    print_value(value, arguments.json, text, schema="summary")
 
 
 def _dominators(arguments: argparse.Namespace) -> int:
@@ -163,11 +164,11 @@ def _dominators(arguments: argparse.Namespace) -> int:
         _print_summary(tree.by_type(), arguments)
     elif arguments.by == "drop":
         drops = tree.big_drops()
-        print_value(drops, arguments.json, drops.table(arguments.limit))
+        print_value(drops, arguments.json, drops.table(arguments.limit), schema="drops")
     else:
         value = tree.to_dict(arguments.depth, arguments.limit) if arguments.json else {}
         text = "" if arguments.json else tree.tree(arguments.depth, arguments.limit)
-        print_value(value, arguments.json, text)
+        print_value(value, arguments.json, text, schema="dominators")
     return 0
 
 
@@ -198,7 +199,7 @@ def _paths(arguments: argparse.Namespace) -> int:
         blocks.append(
             "\n".join(lines if paths else [*lines, "Nothing refers to it: it is garbage."])
         )
-    print_value(value, arguments.json, "\n\n".join(blocks))
+    print_value(value, arguments.json, "\n\n".join(blocks), schema="paths")
     return 0
 
 
@@ -236,12 +237,12 @@ def _duplicates(arguments: argparse.Namespace) -> int:
     duplicates = load_snapshot(arguments.file).duplicates()
     value = duplicates.to_dict(arguments.limit) if arguments.json else {}
     text = "" if arguments.json else f"{duplicates.title}\n\n{duplicates.table(arguments.limit)}"
-    print_value(value, arguments.json, text)
+    print_value(value, arguments.json, text, schema="duplicates")
     return 0
 
 
 def _stuck(arguments: argparse.Namespace) -> int:
-    print_value(stuck_tasks(load_snapshot(arguments.file)), arguments.json)
+    print_value(stuck_tasks(load_snapshot(arguments.file)), arguments.json, schema="stuck")
     return 0
 
 
@@ -250,7 +251,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     comparison = before.compare(after)
     value = comparison.to_dict(arguments.limit)
     text = f"{comparison.title}\n\n{comparison.table(arguments.limit)}"
-    print_value(value, arguments.json, text)
+    print_value(value, arguments.json, text, schema="diff")
     return 0
 
 
@@ -263,5 +264,5 @@ def _print_leaks(snapshots: list[HeapSnapshot], arguments: argparse.Namespace) -
     )
     if arguments.save_baseline:
         Baseline(report).save(arguments.save_baseline)
-    print_value(report, arguments.json)
+    print_value(report, arguments.json, schema="leaks")
     return 0

@@ -9,11 +9,11 @@ there are two values.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable
 
 from memlens._frame import Frame
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profile.rows import AllocationRow, measure_of
+from memlens.formats.protobuf import as_bytes, as_number, as_packed, as_text
 
 __all__ = ("pprof_bytes",)
 
@@ -29,30 +29,6 @@ def pprof_bytes(profile: AllocationProfile) -> bytes:
     return gzip.compress(_Writer(profile).message(), mtime=0)
 
 
-def _varint(number: int) -> bytes:
-    """Encode an integer in seven-bit groups; negative ones as 64-bit two's complement."""
-    number &= 0xFFFF_FFFF_FFFF_FFFF
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
-
-
-def _number(field: int, number: int) -> bytes:
-    """Encode a number field; protobuf omits zeros."""
-    return _varint(field << 3) + _varint(number) if number else b""
-
-
-def _bytes(field: int, data: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
-
-
-def _packed(field: int, numbers: Iterable[int]) -> bytes:
-    return _bytes(field, b"".join(map(_varint, numbers)))
-
-
 class _Writer:
     """Numbers strings, functions and locations, then encodes the message."""
 
@@ -65,34 +41,32 @@ class _Writer:
         self._locations: dict[Frame, int] = {}
 
     def message(self) -> bytes:
-        samples = b"".join(_bytes(2, self._sample(row)) for row in self._profile.rows)
+        samples = b"".join(as_bytes(2, self._sample(row)) for row in self._profile.rows)
         value_types = b"".join(
-            _bytes(1, self._value_type(name, unit)) for name, unit, _ in self._types
+            as_bytes(1, self._value_type(name, unit)) for name, unit, _ in self._types
         )
         locations = b"".join(
-            _bytes(4, self._location(frame, number)) for frame, number in self._locations.items()
+            as_bytes(4, self._location(frame, number)) for frame, number in self._locations.items()
         )
         functions = b"".join(
-            _bytes(5, self._function(names, number)) for names, number in self._functions.items()
+            as_bytes(5, self._function(names, number)) for names, number in self._functions.items()
         )
         facts = self._profile.facts
         rest = (
-            _number(9, int(facts.started_at * 1e9))
-            + _number(10, int(facts.duration_seconds * 1e9))
-            + _bytes(11, self._value_type("space", "bytes"))
-            + _number(12, facts.interval_bytes)
-            + _number(14, self._string("inuse_space"))
+            as_number(9, int(facts.started_at * 1e9))
+            + as_number(10, int(facts.duration_seconds * 1e9))
+            + as_bytes(11, self._value_type("space", "bytes"))
+            + as_number(12, facts.interval_bytes)
+            + as_number(14, self._string("inuse_space"))
         )
-        strings = b"".join(
-            _bytes(6, text.encode("utf-8", "backslashreplace")) for text in self._strings
-        )
+        strings = b"".join(as_text(6, text) for text in self._strings)
         return value_types + samples + locations + functions + strings + rest
 
     def _string(self, text: str) -> int:
         return self._strings.setdefault(text, len(self._strings))
 
     def _value_type(self, name: str, unit: str) -> bytes:
-        return _number(1, self._string(name)) + _number(2, self._string(unit))
+        return as_number(1, self._string(name)) + as_number(2, self._string(unit))
 
     def _sample(self, row: AllocationRow) -> bytes:
         numbers = [
@@ -102,18 +76,18 @@ class _Writer:
         values = [round(measure_of(row, measure)) for _, _, measure in self._types]
         labels = [("thread", row.thread), ("domain", row.domain)]
         return (
-            _packed(1, numbers)
-            + _packed(2, values)
+            as_packed(1, numbers)
+            + as_packed(2, values)
             + b"".join(
-                _bytes(3, self._value_type(key, name)) for key, name in labels if name is not None
+                as_bytes(3, self._value_type(key, name)) for key, name in labels if name is not None
             )
         )
 
     def _location(self, frame: Frame, number: int) -> bytes:
         names = (frame.function or frame.location, frame.file)
         function = self._functions.setdefault(names, len(self._functions) + 1)
-        return _number(1, number) + _bytes(4, _number(1, function) + _number(2, frame.line))
+        return as_number(1, number) + as_bytes(4, as_number(1, function) + as_number(2, frame.line))
 
     def _function(self, names: tuple[str, str], number: int) -> bytes:
         name, file = self._string(names[0]), self._string(names[1])
-        return _number(1, number) + _number(2, name) + _number(3, name) + _number(4, file)
+        return as_number(1, number) + as_number(2, name) + as_number(3, name) + as_number(4, file)

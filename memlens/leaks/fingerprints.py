@@ -21,6 +21,7 @@ _HEX_DIGITS = 10  # 40 bits: among ten thousand suspects two are equal with a ch
 
 # What differs between two runs of one program, in the order in which it is replaced.
 _UNSTABLE = (
+    (re.compile(r"\b__mp_main__\b"), "__main__"),  # the program, in a child of multiprocessing
     (re.compile(r"0x[0-9a-fA-F]+"), "#"),  # addresses
     (re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"), "#"),  # UUIDs
     (

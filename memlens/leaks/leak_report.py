@@ -21,6 +21,7 @@ from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect, explain_growth, in_order
 from memlens.leaks.unexplained import UnexplainedGrowth, undecided_growth, unexplained_growth
 from memlens.process.detector.alert import LeakAlert
+from memlens.process.identity import IDENTITY_FACT, ProcessIdentity
 
 __all__ = ("STARTUP_GROWTH_BYTES", "LeakReport", "find_leaks")
 
@@ -57,7 +58,8 @@ class LeakReport(Sequence[LeakSuspect]):
     ``native_growth``: which native memory with known holders grew, by library and device, where some
     memory is recorded, else None; ``native_incomplete``: what adapters of libraries could not see of
     it. ``collector_note``: what the garbage collector of this release of
-    Python does to the memory of a program, None where that is nothing unusual.
+    Python does to the memory of a program, None where that is nothing unusual. ``identity``: which
+    process of a service it is, None where the snapshots do not tell.
     """
 
     pid: int
@@ -77,6 +79,7 @@ class LeakReport(Sequence[LeakSuspect]):
     native_growth: tuple[NativeGrowth, ...] | None = None
     native_incomplete: tuple[str, ...] = ()
     undecided_bytes: int = 0
+    identity: ProcessIdentity | None = None
 
     @property
     def verdict(self) -> str:
@@ -130,16 +133,16 @@ class LeakReport(Sequence[LeakSuspect]):
 
     def __str__(self) -> str:
         if self.not_analysed:
-            head = f"Process {self.pid}: {self.snapshot_count} snapshots were not analysed:"
+            head = f"{self._process()}: {self.snapshot_count} snapshots were not analysed:"
             head += f" {self.not_analysed}"
             return fitted(f"{self.alert}\n\n{head}" if self.alert else head)
         head = (
-            f"Process {self.pid}: {self.snapshot_count} snapshots over"
+            f"{self._process()}: {self.snapshot_count} snapshots over"
             f" {format_duration(self.seconds)}, the heap changed by"
             f" {format_change(self.heap_growth_bytes)}"
         )
         if self.snapshot_count < 2:
-            head = f"Process {self.pid}: no holder can be named from fewer than two snapshots"
+            head = f"{self._process()}: no holder can be named from fewer than two snapshots"
             return fitted(f"{self.alert}\n\n{head}" if self.alert else head)
         if self.alert is not None:
             head = f"{self.alert}\n\n{head}"
@@ -166,6 +169,12 @@ class LeakReport(Sequence[LeakSuspect]):
             blocks.append(f"... and {count - _SHOWN} more")
         blocks += self._bounded_text() + self._gone_text()
         return "\n\n".join([fitted(head), *blocks])
+
+    def _process(self) -> str:
+        """Return which process this is; its kind is said of the workers of a program."""
+        if self.identity is None or self.identity.label == "main":
+            return f"Process {self.pid}"
+        return f"Process {self.pid} ({self.identity.label})"
 
     def _verdict(self) -> str:
         """Say that nothing is suspect; of two snapshots, say also what there is more of."""
@@ -226,6 +235,7 @@ class LeakReport(Sequence[LeakSuspect]):
         """Return the report as JSON-ready values."""
         return {
             "pid": self.pid,
+            "identity": self.identity.to_dict() if self.identity else None,
             "snapshot_count": self.snapshot_count,
             "seconds": self.seconds,
             "heap_growth_bytes": self.heap_growth_bytes,
@@ -302,5 +312,6 @@ def find_leaks(
         collector_note=slow_collector_note(ordered[-1].facts.get("python")),
         native_growth=grown_memory,
         native_incomplete=incomplete_notes(ordered[0].graph, ordered[-1].graph),
+        identity=ProcessIdentity.from_facts(ordered[-1].facts.get(IDENTITY_FACT)),
     )
     return report if known is None else report.against(known)

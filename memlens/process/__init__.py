@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
     from memlens.process.detector.leak_detector import MemoryLeakDetector, check_iterations
     from memlens.process.held_memory import HeldMemory
+    from memlens.process.identity import ProcessIdentity, identify
     from memlens.process.limits import LIMIT_SOURCES, MemoryLimit, memory_limit
     from memlens.process.memory_breakdown import MemoryBreakdown, MemoryPart, breakdown
     from memlens.process.reading import READING_COLUMNS, MemoryReading, read_memory
@@ -30,10 +31,12 @@ __all__ = (
     "MemoryPart",
     "MemoryReading",
     "MemorySampler",
+    "ProcessIdentity",
     "SamplerHealth",
     "Verdict",
     "breakdown",
     "check_iterations",
+    "identify",
     "memory_limit",
     "read_memory",
 )
@@ -43,6 +46,7 @@ __getattr__, __dir__ = lazy_exports(
     {
         "memlens.process.detector.alert": ("DetectorReport", "LeakAlert", "Verdict"),
         "memlens.process.detector.leak_detector": ("MemoryLeakDetector", "check_iterations"),
+        "memlens.process.identity": ("ProcessIdentity", "identify"),
         "memlens.process.limits": ("LIMIT_SOURCES", "MemoryLimit", "memory_limit"),
         "memlens.process.held_memory": ("HeldMemory",),
         "memlens.process.memory_breakdown": ("MemoryBreakdown", "MemoryPart", "breakdown"),

@@ -17,7 +17,7 @@ from typing import Any
 from memlens._display import displayed
 from memlens._text import format_bytes
 
-__all__ = ("LIMIT_SOURCES", "MemoryLimit", "memory_limit")
+__all__ = ("LIMIT_SOURCES", "MemoryLimit", "memory_limit", "memory_limits", "pressure_file")
 
 LIMIT_SOURCES = ("cgroup-v2", "cgroup-v1", "rlimit-as", "physical", "unknown")
 
@@ -73,14 +73,8 @@ def memory_limit(root: str | os.PathLike[str] = "/", pid: int | None = None) -> 
     memory. Never raises: a limit that cannot be read is left out. ``root`` is the folder that
     contains ``proc`` and ``sys``. ``pid``: the process, by default this one.
     """
-    base = os.fspath(root)
-    groups_v2 = _groups(base, 2, pid)
-    limits = [
-        *_limits_v2(groups_v2),
-        *_limits_v1(_groups(base, 1, pid)),
-        *_address_space_limit(base, pid),
-        *_physical_memory(base),
-    ]
+    limits = memory_limits(root, pid)
+    groups_v2 = _groups(os.fspath(root), 2, pid)
     soft = [high for group in groups_v2 if (high := _number(group, "memory.high")) is not None]
     soft_limit = min(soft, default=None)
     if not limits:
@@ -89,6 +83,34 @@ def memory_limit(root: str | os.PathLike[str] = "/", pid: int | None = None) -> 
     return MemoryLimit(
         lowest.limit_bytes, lowest.source, lowest.path, lowest.used_bytes, soft_limit
     )
+
+
+def memory_limits(
+    root: str | os.PathLike[str] = "/", pid: int | None = None
+) -> tuple[MemoryLimit, ...]:
+    """Return every limit on the memory of a process, as `memory_limit` finds them.
+
+    The lowest limit need not be the nearest: a group further up is shared with other processes.
+    """
+    base = os.fspath(root)
+    return (
+        *_limits_v2(_groups(base, 2, pid)),
+        *_limits_v1(_groups(base, 1, pid)),
+        *_address_space_limit(base, pid),
+        *_physical_memory(base),
+    )
+
+
+def pressure_file(root: str | os.PathLike[str] = "/") -> str | None:
+    """Return the file that tells for how long the memory of this process's group was short.
+
+    That is ``memory.pressure`` of a group of version 2; None where the kernel tells none.
+    """
+    for group in _groups(os.fspath(root), 2, None)[:1]:
+        path = os.path.join(group, "memory.pressure")
+        if os.access(path, os.R_OK):
+            return path
+    return None
 
 
 def _limits_v2(groups: list[str]) -> Iterator[MemoryLimit]:

@@ -30,7 +30,7 @@ from memlens._table import columns
 from memlens._text import fitted, format_bytes
 from memlens.process.held_memory import HeldMemory, KnowsHolders, held_memory
 
-__all__ = ("MemoryBreakdown", "MemoryPart", "breakdown", "malloc_bytes")
+__all__ = ("MemoryBreakdown", "MemoryPart", "breakdown", "malloc_bytes", "small_object_bytes")
 
 _PYMALLOC = "pymalloc's own statistics"
 _MALLOC = "mallinfo2"
@@ -211,6 +211,17 @@ def _pymalloc_parts() -> tuple[MemoryPart, MemoryPart]:
         why = "pymalloc's statistics have an unknown form"
         return MemoryPart(names[0], None, why), MemoryPart(names[1], None, why)
     return MemoryPart(names[0], used, _PYMALLOC), MemoryPart(names[1], arenas - used, _PYMALLOC)
+
+
+def small_object_bytes() -> int | None:
+    """Return the bytes of Python objects up to 512 bytes, None where pymalloc does not tell.
+
+    Takes less than a millisecond, also with millions of objects.
+    """
+    try:
+        return _pymalloc_parts()[0].size_bytes
+    except OSError:  # ctypes cannot be imported now: no descriptor is free
+        return None
 
 
 def _number(pattern: str, text: str) -> int | None:

@@ -11,14 +11,16 @@ from memlens._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from memlens.profiler.memory_profiler import MemoryProfiler
+    from memlens.profiler.metrics import ProfilerMetrics
     from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
 
-__all__ = ("MemoryProfiler", "ProfilerReport", "SnapshotRecord")
+__all__ = ("MemoryProfiler", "ProfilerMetrics", "ProfilerReport", "SnapshotRecord")
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "memlens.profiler.memory_profiler": ("MemoryProfiler",),
+        "memlens.profiler.metrics": ("ProfilerMetrics",),
         "memlens.profiler.profiler_report": ("ProfilerReport", "SnapshotRecord"),
     },
 )

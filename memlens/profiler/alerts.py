@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from memlens._core.sampler_api import OwnWork
 from memlens._fork import ForkSafeLock
-from memlens._log import warn_once
+from memlens._log import INFO, WARNING, log_event, warn_once
 from memlens.errors import MemlensError
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.suspects import is_ignored
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
+from memlens.process.identity import identify
 from memlens.profiler.analysis import Analysis
 from memlens.profiler.open_alerts import OpenAlerts
 from memlens.profiler.snapshot_store import SnapshotStore
 
-__all__ = ("Alerts",)
+__all__ = ("Alerts", "log_alert")
 
 _MANY = 1000  # holders, in the search for one
 _MIN_SNAPSHOTS_FOR_ALERT = 3  # two cannot distinguish a leak from one-time growth
@@ -49,6 +50,7 @@ class Alerts:
         self._baseline = baseline
         self._note_failure = note_failure
         self._mark = mark
+        self.on_written: Callable[[str], object] | None = None  # receives the path of each report
         self.analysis = Analysis()
         self.open = OpenAlerts()
         self.count = self.withdrawn_count = 0
@@ -91,18 +93,24 @@ class Alerts:
         report = replace(report, suspects=kept)
         if on_alert is None:
             self._note(_subject(report))
-            logging.getLogger("memlens").warning("%s", report)
+            _log_report(WARNING, "overdue_objects", str(report), report)
         else:
             self._give(report, on_alert)
 
     def _give(self, report: LeakReport, on_alert: Callable[[LeakReport], object]) -> None:
         """Write a report to the store and give it to the callback."""
         self._note(_subject(report))
+        path = None
         try:
             with self._lock, OwnWork():
-                self._store.write(report)
+                path = self._store.write(report)
         except MemlensError as error:
             self._note_failure(error)
+        else:
+            if self.on_written is not None:
+                self.on_written(path)
+        if on_alert is not log_alert:
+            _log_report(INFO, "leak_alert", _subject(report), report, report_path=path)
         on_alert(report)
 
     def _note(self, subject: str) -> None:
@@ -139,17 +147,20 @@ class Alerts:
             if on_withdrawn is not None:
                 on_withdrawn(report)
             elif report.alert is not None:
-                logging.getLogger("memlens").info("withdrawn, memory has settled: %s", report.alert)
+                message = f"withdrawn, memory has settled: {report.alert}"
+                _log_report(INFO, "alert_withdrawn", message, report)
 
     def _log(self, alert: LeakAlert) -> None:
         """Log an alert without an analysis, which nobody requested."""
-        logging.getLogger("memlens").warning(
-            "%s\n  to find the holder: python -m memlens leaks %s", alert, self._store.pattern
-        )
+        message = f"{alert}\n  to find the holder: python -m memlens leaks {self._store.pattern}"
+        report = self._unexplained(alert)
+        _log_report(WARNING, "leak_alert", message, report, snapshots=self._store.pattern)
 
     def _unexplained(self, alert: LeakAlert | None, reason: str = "") -> LeakReport:
         count = len(self._store.records)
-        return LeakReport(os.getpid(), count, 0.0, 0, (), (), alert, not_analysed=reason)
+        return LeakReport(
+            os.getpid(), count, 0.0, 0, (), (), alert, not_analysed=reason, identity=identify()
+        )
 
     def _analyse(self, alert: LeakAlert | None) -> LeakReport:
         with self._lock:
@@ -164,7 +175,11 @@ class Alerts:
             report = replace(answer.report, alert=alert)
             return report if self._baseline is None else report.against(self._baseline)
         if answer.reason and not self.analysis.is_stopped:
-            warn_once(f"snapshots are analysed on request only: {answer.reason}")
+            warn_once(
+                f"snapshots are analysed on request only: {answer.reason}",
+                event="analysis_off",
+                reason=answer.reason,
+            )
         return self._unexplained(alert, answer.reason)
 
 
@@ -173,3 +188,28 @@ def _subject(report: LeakReport) -> str:
     if report.suspects:
         return f"leak suspected: {report.suspects[0].holder}"
     return str(report.alert).partition("\n")[0]
+
+
+def log_alert(report: LeakReport) -> None:
+    """Log an alert: the callback of a profiler without ``on_alert`` that hands out files of alerts."""
+    _log_report(WARNING, "leak_alert", str(report), report)
+
+
+def _log_report(level: int, event: str, message: str, report: LeakReport, **facts: Any) -> None:
+    """Log a report with its first suspect as facts; ``bytes`` is what that has grown by."""
+    first = report.suspects[0] if report.suspects else None
+    log_event(
+        level,
+        event,
+        message,
+        reason=_subject(report),
+        verdict=report.verdict,
+        holder=first.holder if first else None,
+        path=str(first.path) if first else None,
+        pattern=first.pattern if first else None,
+        fingerprint=first.fingerprint if first else None,
+        bytes=first.retained_growth_bytes if first else None,
+        suspects=[one.fingerprint for one in report.suspects],
+        alert=report.alert.to_dict() if report.alert else None,
+        **facts,
+    )

@@ -9,7 +9,12 @@ from memlens._core.sampler_api import why_unavailable
 from memlens._log import warn_once
 from memlens._options import check_choice
 from memlens.allocations.profile.allocation_profile import AllocationProfile
-from memlens.allocations.profiler import DEFAULT_INTERVAL_BYTES, AllocationProfiler
+from memlens.allocations.profiler import (
+    DEFAULT_INTERVAL_BYTES,
+    AllocationProfiler,
+    IntervalStart,
+)
+from memlens.allocations.sampling.site_tables import LiveSites
 from memlens.errors import MemlensError
 
 __all__ = ("MODES", "AllocationSource")
@@ -79,6 +84,24 @@ class AllocationSource:
                 self._failed(error)
         return self._last
 
+    def interval_profile(
+        self, since: IntervalStart | None
+    ) -> tuple[AllocationProfile, IntervalStart] | None:
+        """Return the profile of an interval and where the next one begins; None if not running."""
+        profiler = self._profiler
+        if profiler is None or not profiler.is_running:
+            return None
+        try:
+            return profiler.interval_profile(since)
+        except MemlensError as error:
+            if profiler.is_running:  # the program stopped tracemalloc; else it ended meanwhile
+                self._failed(error)
+            return None
+
+    def live_sites(self, limit: int) -> LiveSites | None:
+        """Return the lines that allocated most of what is alive; None unless sampling runs."""
+        return None if self._profiler is None else self._profiler.live_sites(limit)
+
     def health(self) -> dict[str, Any]:
         """Return ``mode``, ``off_reason``, ``failures`` and the numbers of the profiler."""
         numbers = self._profiler.health() if self._profiler is not None else {"is_running": False}
@@ -95,4 +118,4 @@ class AllocationSource:
 
     def _turn_off(self, reason: str) -> None:
         self._off_reason = reason
-        warn_once(f"allocations are not profiled: {reason}")
+        warn_once(f"allocations are not profiled: {reason}", event="allocations_off", reason=reason)

@@ -21,7 +21,14 @@ from memlens._package import PACKAGE_FOLDER
 from memlens.leaks.leak_report import LeakReport
 from memlens.profiler.plain_values import from_plain
 
-__all__ = ("Analysis", "Answer")
+__all__ = (
+    "Analysis",
+    "Answer",
+    "bytes_for",
+    "how_it_ended",
+    "import_path",
+    "why_no_child",
+)
 
 MAX_SECONDS = 600.0
 _BASE_BYTES = 1 << 30  # of address space: the interpreter, its libraries and small heaps
@@ -67,19 +74,19 @@ class Analysis:
         ``ignore`` and ``limit`` are those of `find_leaks`. Never raises for what happens in the
         child: the answer says it.
         """
-        reason = _STOPPED if self.is_stopped else _why_not(sys.executable)
+        reason = _STOPPED if self.is_stopped else why_no_child(sys.executable)
         if reason:
             return Answer(None, reason)
         request = {
             "choices": [list(paths) for paths in choices],
             "ignore": list(ignore),
             "limit": limit,
-            "max_bytes": self._max_bytes or _bytes_for(choices),
+            "max_bytes": self._max_bytes or bytes_for(choices),
             "max_seconds": self._max_seconds,
         }
         try:
             self._process = process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _PROGRAM, json.dumps(_import_path())],
+                [sys.executable, "-I", "-c", _PROGRAM, json.dumps(import_path())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -108,6 +115,9 @@ class Analysis:
         process, self._process = self._process, None
         if process is not None:
             process.returncode = 0  # not ours to wait for, or to warn about
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    _close_without_lock(stream)
 
     def _talk(self, process: subprocess.Popen[bytes], request: bytes) -> Answer:
         if self.is_stopped:
@@ -115,19 +125,35 @@ class Analysis:
         try:
             output, errors = process.communicate(request, self._max_seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            _end(process)
             return Answer(None, f"it took longer than {self._max_seconds:g} seconds")
         except BaseException:
-            process.kill()
-            process.communicate()
+            _end(process)
             raise
         if self.is_stopped:
             return Answer(None, _STOPPED)
         try:
             return _read(json.loads(output))
         except (ValueError, TypeError, KeyError):
-            return Answer(None, _how_it_ended(process.returncode, errors))
+            return Answer(None, how_it_ended(process.returncode, errors))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and wait for its end; what it has not read of the request is dropped."""
+    process.kill()
+    process.communicate()
+    if process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
+
+
+def _close_without_lock(stream: Any) -> None:
+    """Close a pipe of the parent: while it is open here, the analysis waits for more of the request.
+
+    `communicate` leaves nothing in the buffer, whose lock a thread of the parent may hold.
+    """
+    with suppress(OSError):
+        stream.raw.close()
 
 
 def _read(answer: Any) -> Answer:
@@ -136,15 +162,16 @@ def _read(answer: Any) -> Answer:
     return Answer(from_plain(answer["report"]))
 
 
-def _how_it_ended(code: int, errors: bytes) -> str:
+def how_it_ended(code: int, errors: bytes) -> str:
+    """Return a text about a process that has not answered, from its exit code and what it wrote."""
     lines = errors.decode("utf-8", "replace").strip().splitlines()
     said = f": {lines[-1][:_MAX_TEXT]}" if lines else ""
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"its process ended without an answer ({how}){said}"
 
 
-def _why_not(executable: str | None) -> str:
-    """Return why this executable cannot run an analysis, empty if it can."""
+def why_no_child(executable: str | None) -> str:
+    """Return why this executable cannot run a child of ours, empty if it can."""
     if not executable:
         return "no process can be started: the path of the Python executable is unknown"
     if getattr(sys, "frozen", False) or not _PYTHON.search(os.path.basename(executable)):
@@ -152,13 +179,14 @@ def _why_not(executable: str | None) -> str:
     return ""
 
 
-def _import_path() -> list[str]:
+def import_path() -> list[str]:
     """Return the folders in which the child finds memlens and what it needs."""
     own = os.path.dirname(PACKAGE_FOLDER.rstrip(os.sep))
     return list(dict.fromkeys([own, *(os.path.abspath(one) for one in sys.path if one)]))
 
 
-def _bytes_for(choices: Sequence[Sequence[str]]) -> int:
+def bytes_for(choices: Sequence[Sequence[str]]) -> int:
+    """Return how much address space a process may use that reads these snapshot files."""
     total = 0
     for path in {path for paths in choices for path in paths}:
         with suppress(OSError):  # deleted meanwhile: the child says so

@@ -19,29 +19,37 @@ from memlens._options import (
     check_boolean,
     check_bytes,
     check_callable,
+    check_count,
     check_regexes,
     check_seconds,
     check_text,
     shown,
 )
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profiler import IntervalStart
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
+from memlens.process.identity import identify, is_fork_server, program_name
 from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
-from memlens.profiler.alerts import Alerts
+from memlens.profiler.alerts import Alerts, log_alert
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.control_commands import control_commands
 from memlens.profiler.control_socket import ControlSocket
+from memlens.profiler.metrics import ProfilerMetrics, read_metrics
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
-from memlens.profiler.recording import Recording, program_name
-from memlens.profiler.snapshot_store import SnapshotStore
+from memlens.profiler.recording import Recording
+from memlens.profiler.snapshot_store import Capture, SnapshotStore
 from memlens.profiler.trend_detectors import TrendDetectors
+from memlens.profiler.triggering import Triggering
 from memlens.profiler.worker import Worker
+from memlens.triggers.memory_errors import notice_memory_error
+from memlens.triggers.protocol import Trigger, TriggeredFile
 
 __all__ = ("MemoryProfiler",)
 
@@ -79,6 +87,9 @@ class MemoryProfiler:
       between two searches for late objects of `memlens.expect_collected`.
     * ``limit``: the memory in bytes at which the process ends. None is the limit of the container
       or the machine. Memory that rises steeply against it gives an alert at once.
+    * ``triggers``: events at which a snapshot is taken, from `memlens.triggers`.
+    * ``on_file``: called with a ``TriggeredFile`` for each file that a trigger brings about, in the
+      thread ``memlens-files``: to upload it, say. Its exceptions are counted.
     * ``control_socket``: whether ``python -m memlens dump``, ``report`` and ``stacks`` of the same
       user may ask this process while the profiler runs. On Linux; elsewhere it has no effect.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
@@ -115,6 +126,8 @@ class MemoryProfiler:
         baseline: Baseline | str | os.PathLike[str] | None = None,
         alert_interval: float = 3600.0,
         limit: int | None = None,
+        triggers: Iterable[Trigger] = (),
+        on_file: Callable[[TriggeredFile], object] | None = None,
         window_size: int | None = None,
         warmup_seconds: float = 900.0,
         min_window_seconds: float = 7200.0,
@@ -176,12 +189,28 @@ class MemoryProfiler:
             self._note_failure,
             partial(self._recording.mark, "alert"),
         )
+        self._triggering = Triggering(
+            triggers,
+            on_file,
+            folder=self._store.folder,
+            take=self._take,
+            submit=lambda name, job: self._worker.submit(name, job),
+            clock=clock,
+        )
+        self._alerts.on_written = self._give_report
+        if on_alert is None and self._triggering.gives_alerts:
+            self.on_alert = log_alert
         self._reset()
-        call_in_forked_child(self._reset)
+        call_in_forked_child(self._restart_in_child)
+
+    def _restart_in_child(self) -> None:
+        self._reset()
+        self._triggering.restart_in_child()
 
     def _reset(self) -> None:
         """Set the initial state: in the constructor and in a forked child."""
-        self._pid = os.getpid()
+        # The server of multiprocessing reaps every child, and warns of those that capture a heap.
+        self._only_forks = is_fork_server()
         self._worker = Worker(self._note_failure)
         self._store.forget()
         self._detectors.reset()
@@ -218,12 +247,14 @@ class MemoryProfiler:
         if self.is_running:
             return self
         self._breakdown_at_stop = None
-        self.take_snapshot("startup")
-        self._schedule_next()
+        if not self._only_forks:
+            self.take_snapshot("startup")
+            self._schedule_next()
         self._alerts.analysis.allow()
         try:
             self._allocations.start()
             self._sampler.start()
+            self._triggering.start()
         except BaseException:  # out of memory, or a signal handler has raised
             self._sampler.stop()
             self._allocations.stop()
@@ -240,6 +271,7 @@ class MemoryProfiler:
         after `stop` would not include the allocation sites of its objects.
         """
         was_running = self.is_running
+        self._triggering.stop()
         if self._control is not None:
             self._control.close()
         self._sampler.stop()
@@ -263,6 +295,7 @@ class MemoryProfiler:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        notice_memory_error(error)  # before the triggers are stopped
         self.stop()
 
     def __repr__(self) -> str:
@@ -275,6 +308,8 @@ class MemoryProfiler:
         self._last = reading
         self._recording.observe(reading)
         self._detectors.observe(reading)
+        if self._only_forks:
+            return
         now = self._clock()
         steep = self._detectors.steep_alert
         if steep is not None and now >= self._next_steep:
@@ -337,6 +372,9 @@ class MemoryProfiler:
         The file is named ``heap-<reason>-<UTC time>-<pid>-<start of the process>.memlens``. Raises
         ``OutputError`` if it cannot be written.
         """
+        return self._take(reason)
+
+    def _take(self, reason: str, capture: Capture | None = None) -> SnapshotRecord:
         check_text("reason", reason)
         if not reason or not all(c.isalnum() or c in "-_" for c in reason):
             raise OptionError(
@@ -344,7 +382,12 @@ class MemoryProfiler:
             )
         self._store.prepare()
         with self._turn() as waited_seconds, OwnWork():
-            return self._store.take(reason, waited_seconds)
+            return self._store.take(reason, waited_seconds, capture)
+
+    def _give_report(self, path: str) -> None:
+        """Hand the files of an alert to the triggers."""
+        records = self.snapshots
+        self._triggering.give_report(path, records[-1] if records else None)
 
     @contextmanager
     def _turn(self) -> Iterator[float]:
@@ -380,8 +423,10 @@ class MemoryProfiler:
 
     # -- leaks -----------------------------------------------------------------------------------
 
-    def report(self) -> ProfilerReport:
+    def report(self, *, analyse: bool = True) -> ProfilerReport:
         """Return the results so far, with an analysis of the kept snapshots for leaks.
+
+        ``analyse=False`` leaves the analysis out, which takes most of the time: ``leaks`` is None.
 
         A snapshot that is taken while the caller waits for the report is not analysed: the caller
         did nothing in that interval, so it would tell that nothing grows any more. The breakdown of
@@ -389,7 +434,7 @@ class MemoryProfiler:
         """
         asked = time.time()
         parts = self._breakdown_at_stop or self._breakdown()
-        records, leaks = self._find_leaks(asked)
+        records, leaks = self._find_leaks(asked) if analyse else (self.snapshots, None)
         first, last = self._ends(records)
         seconds = 0.0
         if first is not None and last is not None:
@@ -417,6 +462,7 @@ class MemoryProfiler:
             parts,
             program_name(),
             self._limit_bytes,
+            identify(),
         )
 
     def _find_leaks(self, until: float) -> tuple[tuple[SnapshotRecord, ...], LeakReport | None]:
@@ -473,6 +519,25 @@ class MemoryProfiler:
     def _withdraw(self) -> None:
         self._alerts.withdraw(self.on_withdrawn, is_leaking=self._detectors.is_leaking)
 
+    def metrics(self, max_sites: int = 10) -> ProfilerMetrics:
+        """Return the numbers for monitoring: no capture, no analysis, about a millisecond.
+
+        ``max_sites``: how many lines that allocated are returned. Also works when stopped.
+        """
+        check_count("max_sites", max_sites, 0)
+        records, pauses = list(self._store.records), self._sampler.pauses
+        parts = (self._allocations, self._detectors, pauses, self._limit_bytes)
+        return read_metrics(self.health(), records, *parts, max_sites)
+
+    def interval_profile(
+        self, since: IntervalStart | None = None
+    ) -> tuple[AllocationProfile, IntervalStart] | None:
+        """Return what was allocated since ``since`` (None: the start) and where the next one begins.
+
+        What is alive is counted from the start. None unless allocations are profiled now.
+        """
+        return self._allocations.interval_profile(since)
+
     def health(self) -> dict[str, Any]:
         """Return counters: readings, detectors, snapshots, alerts, failures."""
         return {
@@ -488,6 +553,7 @@ class MemoryProfiler:
             "alerts": self._alerts.count,
             "alerts_withdrawn": self._alerts.withdrawn_count,
             "reports_written": self._store.written,
+            "triggers": self._triggering.health(),
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }

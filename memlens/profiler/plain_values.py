@@ -21,6 +21,7 @@ from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect
 from memlens.leaks.unexplained import UnexplainedGrowth
+from memlens.process.identity import ProcessIdentity
 
 __all__ = ("from_plain", "to_plain")
 
@@ -35,6 +36,7 @@ _TYPES: dict[str, type[Any]] = {
         LeakSuspect,
         NativeGrowth,
         Origin,
+        ProcessIdentity,
         PytestRecords,
         RetentionPath,
         SiteShare,

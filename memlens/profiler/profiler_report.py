@@ -18,6 +18,7 @@ from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.unexplained import UnexplainedGrowth
 from memlens.process.detector.alert import DetectorReport
 from memlens.process.history import HistoryPoint, Mark, thinned
+from memlens.process.identity import ProcessIdentity
 from memlens.process.memory_breakdown import MemoryBreakdown
 from memlens.process.reading import MemoryReading
 
@@ -66,7 +67,8 @@ class ProfilerReport:
     report for each series. ``withdrawn`` has the alerts that later snapshots did not confirm.
     ``history``: memory over the whole time, in a few thousand points; ``marks``: alerts and what the
     program marked. ``health`` is that of the profiler; ``breakdown`` is None where the system does not
-    report it. ``command``: the name of the program; ``limit_bytes``: the limit that it set.
+    report it. ``command``: the name of the program; ``limit_bytes``: the limit that it set;
+    ``identity``: which process of the program it is.
     """
 
     pid: int
@@ -85,6 +87,7 @@ class ProfilerReport:
     breakdown: MemoryBreakdown | None = None
     command: str | None = None
     limit_bytes: int | None = None
+    identity: ProcessIdentity | None = None
 
     def __repr__(self) -> str:
         suspects = "no leak analysis" if self.leaks is None else f"{len(self.leaks)} suspects"
@@ -127,6 +130,7 @@ class ProfilerReport:
             "breakdown": self.breakdown.to_dict() if self.breakdown else None,
             "command": self.command,
             "limit_bytes": self.limit_bytes,
+            "identity": self.identity.to_dict() if self.identity else None,
         }
 
     def to_html(self, path: str | os.PathLike[str], *, source: bool = False) -> int:

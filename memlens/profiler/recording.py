@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections import deque
 
@@ -11,7 +9,7 @@ from memlens.process.history import HistoryPoint, Mark, MemoryHistory
 from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading
 
-__all__ = ("Recording", "program_name")
+__all__ = ("Recording",)
 
 _MALLOC_SECONDS = 1.0  # at least between two questions to malloc, which walks its free lists
 _MAX_MARKS = 500
@@ -56,10 +54,3 @@ class Recording:
     def marks(self) -> tuple[Mark, ...]:
         """The marks, oldest first."""
         return tuple(self._marks.copy())  # at once: another thread may add one
-
-
-def program_name() -> str | None:
-    """Return the name of the program, without its arguments, which may be secret."""
-    arguments = getattr(sys, "argv", None)  # an embedded interpreter has none
-    name = arguments[0] if arguments else ""
-    return os.path.basename(name) or None if isinstance(name, str) else None

@@ -24,6 +24,7 @@ from memlens.profiler.file_owner import is_running, owner_suffix, process_token
 __all__ = (
     "folder_of",
     "forget_folder",
+    "known_processes",
     "make_own_folder",
     "note_folder",
     "own_socket_path",
@@ -109,6 +110,20 @@ def folder_of(pid: int, runtime_dirs: Sequence[str] | None = None) -> str | None
     return None
 
 
+def known_processes() -> list[int]:
+    """Return the running processes of this user that have noted an output folder."""
+    if not hasattr(os, "getuid"):
+        return []
+    found: set[int] = set()
+    for folder in _user_folders(os.getuid(), os.environ, tempfile.gettempdir()):
+        if not _is_private(folder, os.getuid()):
+            continue
+        for match in filter(None, map(_NAME.fullmatch, os.listdir(folder))):
+            if is_running((int(match["pid"]), match["token"])):
+                found.add(int(match["pid"]))
+    return sorted(found)
+
+
 def _path(folder: str) -> str:
     return os.path.join(folder, f"{owner_suffix()}.json")
 
@@ -129,11 +144,21 @@ def _candidates(pid: int, uid: int) -> list[str]:
     import psutil
 
     temporary = tempfile.gettempdir()
-    found = [_folder({"XDG_RUNTIME_DIR": f"/run/user/{uid}"}, uid, temporary)]
-    found.append(_folder({}, uid, temporary))
+    environment: Mapping[str, str] = {}
     with suppress(psutil.Error, OSError):
         environment = psutil.Process(pid).environ()
-        found.insert(0, _folder(environment, uid, environment.get("TMPDIR", temporary)))
+    return _user_folders(uid, environment, environment.get("TMPDIR", temporary))
+
+
+def _user_folders(uid: int, environment: Mapping[str, str], temporary: str) -> list[str]:
+    """Return the runtime folders that processes of a user may use, by an environment first."""
+    runtime = {"XDG_RUNTIME_DIR": f"/run/user/{uid}"}
+    system = tempfile.gettempdir()
+    found = [
+        _folder(environment, uid, temporary),
+        _folder(runtime, uid, system),
+        _folder({}, uid, system),
+    ]
     return list(dict.fromkeys(found))
 
 

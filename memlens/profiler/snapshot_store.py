@@ -11,11 +11,12 @@ import json
 import os
 import shlex
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from memlens._atomic import make_folder, sweep_leftovers, write_whole
-from memlens._log import warn_once
+from memlens._log import INFO, log_event, warn_once
 from memlens._options import check_bytes, check_count, check_path
 from memlens.errors import OutputError, ReadingError, SnapshotFileError
 from memlens.heap.capture.take import take_heap_snapshot
@@ -23,13 +24,33 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.ending import WAITED_FACT
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.unexplained import MALLOC_FACT
+from memlens.process.identity import IDENTITY_FACT, ProcessIdentity, identify
 from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
 from memlens.profiler.profiler_report import SnapshotRecord
 from memlens.profiler.registry import forget_folder, note_folder
 
-__all__ = ("SnapshotStore",)
+__all__ = ("Capture", "SnapshotStore")
+
+
+class Taken(Protocol):
+    """What the record of a snapshot says: of a `HeapSnapshot`, or of one that is not opened."""
+
+    @property
+    def object_count(self) -> int:
+        """How many objects were captured."""
+
+    @property
+    def pause_seconds(self) -> float:
+        """For how long the program was stopped."""
+
+    @property
+    def timestamp(self) -> float:
+        """When it was taken, in seconds of the wall clock."""
+
+
+Capture = Callable[..., Taken]  # with the arguments path, reason= and facts=
 
 _MIN_WAITED_SECONDS = 0.001  # less is no waiting
 
@@ -55,6 +76,9 @@ class SnapshotStore:
         self._max_snapshots = check_count("max_snapshots", max_snapshots, 2)
         self._max_snapshot_bytes = check_bytes("max_snapshot_bytes", max_snapshot_bytes, 1)
         self._max_reports = check_count("max_reports", max_reports)
+        self.max_files = (
+            self._max_snapshots
+        )  # of all processes: more than that, and ended ones lose
         self.forget()
 
     def forget(self) -> None:
@@ -90,20 +114,26 @@ class SnapshotStore:
             sweep_leftovers(self.folder)
             self._is_swept = True
 
-    def take(self, reason: str, waited_seconds: float = 0.0) -> SnapshotRecord:
+    def take(
+        self, reason: str, waited_seconds: float = 0.0, capture: Capture | None = None
+    ) -> SnapshotRecord:
         """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does.
 
-        ``waited_seconds``: how long the caller has waited until now, doing no work.
+        ``waited_seconds``: how long the caller has waited until now, doing no work. ``capture``: what
+        to call instead of `take_heap_snapshot`.
         """
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
-        facts: dict[str, Any] = {"memory": reading.to_dict()} if reading else {}
+        facts: dict[str, Any] = {IDENTITY_FACT: identify().to_dict()}
+        if reading is not None:
+            facts["memory"] = reading.to_dict()
         used = malloc_bytes()
         if used is not None:
             facts[MALLOC_FACT] = used
         if waited_seconds >= _MIN_WAITED_SECONDS:
             facts[WAITED_FACT] = waited_seconds
-        snapshot = take_heap_snapshot(path, reason=reason, facts=facts)
+        take: Capture = capture or take_heap_snapshot
+        snapshot = take(path, reason=reason, facts=facts)
         record = SnapshotRecord(
             path=path,
             size_bytes=os.path.getsize(path),
@@ -118,6 +148,16 @@ class SnapshotStore:
         if not self._is_registered:
             self._is_registered = note_folder(self.folder)
         self._delete_old_snapshots()
+        log_event(
+            INFO,
+            "snapshot",
+            f"snapshot ({reason}): {path}",
+            reason=reason,
+            path=path,
+            bytes=record.size_bytes,
+            objects=record.object_count,
+            pause_seconds=record.pause_seconds,
+        )
         return record
 
     def unregister(self) -> None:
@@ -132,10 +172,11 @@ class SnapshotStore:
         return [record.path for record in self.records]
 
     def paths_of_children(self) -> list[list[str]]:
-        """Return the snapshot files of each process that was forked from this one, oldest first.
+        """Return the snapshot files of each process that this one started, oldest first.
 
-        That is: of other processes whose files are newer than the first snapshot of this one.
-        Snapshots of the same folder by unrelated processes are left out by what they record.
+        That is: of other processes whose files are newer than the first snapshot of this one, if
+        they were forked from it or belong to the same run. Snapshots of the same folder by
+        unrelated processes are left out by what they record.
         """
         if not self.records:
             return []
@@ -170,7 +211,14 @@ class SnapshotStore:
         """Write a report as text and as JSON; return the path of the JSON file."""
         path = self._new_path("leak", ".json")
         write_whole(_text_path(path), f"{report}\n".encode())
-        write_whole(path, json.dumps(report.to_dict()).encode())
+        reading = _read_memory()
+        values = {
+            **report.to_dict(),
+            "identity": identify().to_dict(),
+            "timestamp": time.time(),
+            "memory": reading.to_dict() if reading else None,
+        }
+        write_whole(path, json.dumps(values).encode())
         self._reports.append(path)
         self.written += 1
         self._delete_old_reports()
@@ -192,7 +240,7 @@ class SnapshotStore:
         files = [file for file in list_files(self.folder) if file.kind == "heap"]
         count, size_bytes = len(files), sum(file.size_bytes for file in files)
         for file in _of_ended_processes(files):
-            if count <= self._max_snapshots and size_bytes <= self._max_snapshot_bytes:
+            if count <= self.max_files and size_bytes <= self._max_snapshot_bytes:
                 return
             _delete(file.path)
             count, size_bytes = count - 1, size_bytes - file.size_bytes
@@ -216,13 +264,20 @@ class SnapshotStore:
 
 
 def _is_child(paths: list[str], first: HeapSnapshot) -> bool:
-    """Tell whether files are of a forked child of the process that took a snapshot."""
+    """Tell whether files are of a process that the one that took a snapshot forked or started."""
     try:
         snapshot = HeapSnapshot.load(paths[0])
     except SnapshotFileError:
         return False
-    same = snapshot.graph.facts.get("process") == first.graph.facts.get("process")
-    return same and snapshot.timestamp >= first.timestamp
+    is_forked = snapshot.graph.facts.get("process") == first.graph.facts.get("process")
+    run_id = _run_id(first)
+    is_followed = run_id is not None and _run_id(snapshot) == run_id
+    return (is_forked or is_followed) and snapshot.timestamp >= first.timestamp
+
+
+def _run_id(snapshot: HeapSnapshot) -> str | None:
+    identity = ProcessIdentity.from_facts(snapshot.facts.get(IDENTITY_FACT))
+    return None if identity is None else identity.run_id
 
 
 def _of_ended_processes(files: list[OwnedFile]) -> list[OwnedFile]:
@@ -243,7 +298,11 @@ def _read_memory() -> MemoryReading | None:
     try:
         return read_memory()
     except ReadingError as error:
-        warn_once(f"snapshots are taken without memory readings: {error}")
+        warn_once(
+            f"snapshots are taken without memory readings: {error}",
+            event="readings_missing",
+            reason=str(error),
+        )
         return None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from memlens.process.detector.alert import DetectorReport, LeakAlert
+from memlens.process.detector.forecast import time_to_limit
 from memlens.process.detector.leak_detector import MemoryLeakDetector
 from memlens.process.limits import memory_limit
 from memlens.process.reading import MemoryReading
@@ -106,6 +107,19 @@ class TrendDetectors:
     def report(self) -> tuple[DetectorReport, ...]:
         """Return the report of each detector."""
         return self._blocks.report(), self._resident.report()
+
+    def seconds_to_limit(self, limit_bytes: float | None) -> float | None:
+        """Return the seconds until resident memory reaches the limit.
+
+        None unless memory rises steeply or a leak is confirmed, and resident memory grows.
+        """
+        steep = self._steep_alert
+        if steep is not None:
+            return steep.seconds_to_limit
+        if limit_bytes is None or not self._is_leaking():
+            return None
+        left = time_to_limit(self._resident, limit_bytes, self._resident)
+        return left[0] if left else None
 
     def _is_leaking(self) -> bool:
         return self._blocks.verdict.is_leak or self._resident.verdict.is_leak

@@ -12,14 +12,17 @@ __all__ = ("Worker",)
 
 
 class Worker:
-    """Runs jobs one after another in a daemon thread, ``memlens-worker``.
+    """Runs jobs one after another in a daemon thread, by default called ``memlens-worker``.
 
     A job is not queued if one of the same name is waiting, so the queue is never longer than the
     number of names. An exception of a job is passed to ``on_error`` and does not end the thread.
     """
 
-    def __init__(self, on_error: Callable[[BaseException], object]) -> None:
+    def __init__(
+        self, on_error: Callable[[BaseException], object], name: str = "memlens-worker"
+    ) -> None:
         self._on_error = on_error
+        self._name = name
         self._condition = threading.Condition(threading.RLock())
         self._waiting: dict[str, Callable[[], object]] = {}
         self._thread: threading.Thread | None = None
@@ -32,7 +35,7 @@ class Worker:
             self._waiting[name] = job
             if self._thread is None:
                 try:
-                    thread = threading.Thread(target=self._run, name="memlens-worker", daemon=True)
+                    thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                     self._thread = thread
                     thread.start()
                 except (RuntimeError, MemoryError) as error:  # the program continues without

@@ -63,7 +63,8 @@ def cached(
     """Cache the results of a function or method in an `LRUCache` (same options, same defaults).
 
     **Use it** as ``@cached`` or ``@cached(max_entries=100, ttl=60)`` in place of
-    ``functools.lru_cache``, which keeps results for ever and keeps ``self`` alive. If several
+    ``functools.lru_cache``, which keeps ``self`` alive. Results do not expire by age unless ``ttl`` is
+    given; the least recently used of more than ``max_entries`` (1000) are dropped. If several
     threads and tasks call with equal arguments at the same time, the function runs once. An error
     reaches all of them and is not cached (see `LRUCache.get_or_compute`). The result of an ``async
     def`` is cached after it was awaited once.

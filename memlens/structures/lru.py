@@ -48,8 +48,8 @@ class LRUCache(BoundedStorage[K, V]):
     """A thread-safe mapping that evicts the least recently used entries and entries of old age.
 
     **Use it** in place of a ``dict`` that stores results, sessions or parsed files. It has at most
-    ``max_entries`` entries and ``max_bytes`` bytes; one of the two bounds is required. With ``ttl``,
-    entries expire after that many seconds. For values that other code keeps alive use
+    ``max_entries`` entries and ``max_bytes`` bytes; one of the two bounds is required. Entries do not
+    expire by age unless ``ttl`` is given, in seconds. For values that other code keeps alive use
     `WeakValueCache`, for results of a function `cached`.
 
     **Bytes** of an entry are by default the sizes of key and value (`size_of`) when they are

@@ -89,7 +89,7 @@ def test_what_is_ignored_is_ignored_in_children_too(tmp_path):
 def test_text_names_the_child_and_lists_no_deleted_file(tmp_path):
     find = 'os.environ["SNAPSHOTS"] = glob.glob(os.environ["TMPDIR"] + "/memlens-run-*")[0]'
     done = run(tmp_path, f"    import glob\n    {find}\n{CHILD_LEAKS}")
-    assert "Child process: Process" in done.stderr
+    assert "Child processes that leak:\n\nProcess" in done.stderr
     assert "local 'leaked'" in done.stderr
     assert "memlens-run-" not in done.stderr
 

@@ -40,11 +40,24 @@ def test_an_int_that_gains_higher_bits_keeps_its_lowest(core):
     low = int.from_bytes(BYTES, "little")
     more, other, negative, empty = low | 1 << 20_000, low + 1, -low, 1 << 20_000
     late = low << 3000  # its first bits are high: no number below was seen
-    found = prefixes(core, low, more, other, late, late | 1 << 40_000, negative, empty, 1 << 40)
+    found = prefixes(core, low, more, other, late, late | 1 << 40_000, negative, empty)
     assert found[0] == found[1] != found[2]
     assert found[3] == found[4]
     assert None not in found[:5]
-    assert found[5:] == [None] * 3
+    assert found[5:] == [None] * 2
+
+
+def test_numbers_have_the_hash_of_their_content(core):
+    big, other, number, text = 1 << 40, (1 << 40) + 1, 2.5 * len(BYTES), float("nan")
+    kept = [big, other, big + 0, number, number + 1.0, text, 5000 + len(BYTES), 1024, -5000]
+    found = prefixes(core, *kept)
+    digits = array("I", [0, 1 << 10])
+    assert found[0] == hash(digits.tobytes()) & 0xFFFF_FFFF
+    assert found[0] == found[2] != found[1]
+    assert found[3] == hash(array("d", [number]).tobytes()) & 0xFFFF_FFFF
+    assert found[3] != found[4] is not None
+    assert found[5] is not None is not found[6]
+    assert found[7:] == [None, None], "shared by many, and negative"
 
 
 def test_both_cores_note_the_same_digits_of_an_int(core):

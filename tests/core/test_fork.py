@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import operator
 import os
 import signal
 import subprocess
@@ -294,6 +296,42 @@ def test_forks_beside_busy_threads_succeed(path, forks):
     assert statuses == [0] * forks
     assert LABEL_BITS  # the file of the last one is readable
     SectionFile(path).verify()
+
+
+def test_wait_with_the_gil_tells_whether_a_descriptor_can_be_read():
+    read, write = os.pipe()
+    try:
+        assert core.wait_with_gil(read, 1) is False
+        os.write(write, b"x")
+        assert core.wait_with_gil(read, 1000) is True
+    finally:
+        os.close(read)
+        os.close(write)
+    for milliseconds in (-1, 1001):
+        with pytest.raises(ValueError, match="0 to 1000"):
+            core.wait_with_gil(0, milliseconds)
+
+
+def test_no_other_thread_runs_during_a_wait_with_the_gil():
+    counter, leave = itertools.count(), threading.Event()
+
+    def work():
+        while not leave.is_set():
+            next(counter)
+
+    read, write = os.pipe()
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        # In C, where nothing between the calls lets another thread run.
+        calls = [(repr, counter), (core.wait_with_gil, read, 100), (repr, counter)]
+        before, _, after = list(itertools.starmap(operator.call, calls))
+    finally:
+        leave.set()
+        thread.join()
+        os.close(read)
+        os.close(write)
+    assert before == after
 
 
 PROGRAM = """

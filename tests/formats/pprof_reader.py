@@ -25,6 +25,8 @@ def message(data: bytes) -> dict[int, list[Any]]:
         number, kind = key >> 3, key & 7
         if kind == 0:
             value, at = varint(data, at)
+        elif kind == 1:
+            value, at = int.from_bytes(data[at : at + 8], "little"), at + 8
         elif kind == 2:
             length, at = varint(data, at)
             value, at = data[at : at + length], at + length

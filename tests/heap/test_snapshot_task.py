@@ -292,3 +292,47 @@ def test_temporary_file_without_a_name_is_not_left_even_by_a_kill(tmp_path):
     )
     assert done.stdout.split() == ["[]"]
     assert os.listdir(tmp_path) == []
+
+
+def test_wait_ends_with_the_child_and_holds_the_gil_if_told_so(tmp_path):
+    script = """
+    from memlens import _core
+    wait, descriptors = _core.wait_with_gil, set()
+    def noting(descriptor, milliseconds):
+        descriptors.add(descriptor)
+        return wait(descriptor, milliseconds)
+    _core.wait_with_gil = noting
+    task = memlens.start_heap_snapshot(target())
+    child = task._child.descriptor
+    while not task.wait(0.05, holds=True):
+        pass
+    print(descriptors == {child}, task.done(), task.wait(60))
+    task.complete()
+    print(memlens.load(target()).object_count > 1000, task.pause_seconds > 0)
+    """
+    assert run(script, tmp_path) == ["True"] * 5
+
+
+def test_wait_returns_when_the_time_is_over(tmp_path):
+    script = """
+    task = memlens.start_heap_snapshot(target())
+    os.kill(task._child.pid, signal.SIGSTOP)
+    print(task.wait(0.01), task.wait(0.01, holds=True))
+    os.kill(task._child.pid, signal.SIGCONT)
+    task.result(60)
+    """
+    assert run(script, tmp_path) == ["False", "False"]
+
+
+def test_soft_limit_of_the_program_does_not_bind_the_child(tmp_path):
+    """The program is at its limit: a child with the same one would lack memory for its columns."""
+    script = """
+    held = [[] for _ in range(300_000)]
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), hard))
+    task = memlens.start_heap_snapshot(target())
+    task.complete()
+    print(resource.getrlimit(resource.RLIMIT_AS)[0] == used + (4 << 20))
+    """
+    assert run(script, tmp_path) == ["True"]

@@ -78,6 +78,32 @@ def test_dicts_at_reused_addresses_are_new_if_their_first_key_is_another():
     assert holders(series(lambda p, n: records(p, n, is_same=False))) == []
 
 
+ROWS = {"list": K.INDEX, "dict": K.KEY, "tuple": K.INDEX, "app.Row": K.ATTRIBUTE}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_rows_of_other_numbers_at_reused_addresses_are_new(kind):
+    """Unless a number or a text of their own is as it was: then they have changed."""
+
+    def rows(p, n, kept):
+        table = p.node("list", 56 + 8 * n, key="table", length=n)
+        shared = p.node("str", 60, key="shared")
+        p.prefixes[shared] = 7
+        for i in range(n):
+            row = p.node(kind, 56, key=("at", i))
+            numbers = [p.node("float", 24, key=("number", i, place)) for place in range(3)]
+            for place, number in enumerate(numbers):
+                p.prefixes[number] = 1000 * n + i + place if place >= kept else i
+                p.edge(row, number, ROWS[kind], name=f"part_{place}", position=place)
+            p.edge(row, shared, ROWS[kind], name="part_3", position=3)
+            p.edge(table, row, K.INDEX, position=i)
+        p.module("app", rows=table)
+
+    assert holders(series(lambda p, n: rows(p, n, kept=3))) == ["app.rows"]
+    assert holders(series(lambda p, n: rows(p, n, kept=1))) == ["app.rows"]
+    assert holders(series(lambda p, n: rows(p, n, kept=0))) == []
+
+
 RUN = ("startup", "periodic", "periodic", "periodic", "periodic", "exit")
 
 

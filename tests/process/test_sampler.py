@@ -164,7 +164,7 @@ def test_error_without_text_and_failing_log_handler_do_not_stop_sampling(world, 
     def fail(*args, **kwargs):
         raise RuntimeError("handler")
 
-    monkeypatch.setattr(logging.getLogger("memlens"), "warning", fail)
+    monkeypatch.setattr(logging.getLogger("memlens"), "log", fail)
     other = world.sampler(sample_interval=10.0)
     world.reader.error = ValueError("x")
     with other:

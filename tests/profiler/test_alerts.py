@@ -2,6 +2,7 @@
 
 import glob
 import json
+import logging
 import os
 import threading
 import tracemalloc
@@ -121,6 +122,10 @@ def test_overdue_objects_are_logged_without_a_callback(tmp_path, monkeypatch, ca
     service.run(0.1)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "KEPT keeps 1 overdue alive" in caplog.text
+    facts = caplog.records[0].memlens
+    assert facts["event"] == "overdue_objects"
+    assert facts["holder"] == f"{__name__}.KEPT"
+    assert facts["suspects"] == [facts["fingerprint"]]
 
 
 def test_trend_of_readings_triggers_a_report_with_the_holder(tmp_path, monkeypatch):
@@ -140,6 +145,24 @@ def test_trend_of_readings_triggers_a_report_with_the_holder(tmp_path, monkeypat
     assert health["detectors"]["blocks"] == "leak"
 
 
+def test_what_the_profiler_does_is_logged_as_information(tmp_path, monkeypatch, caplog):
+    with caplog.at_level(logging.INFO, "memlens"):
+        service = Service(tmp_path, monkeypatch, snapshot_interval=1e9)
+        service.run(4)
+    assert {record.levelno for record in caplog.records} == {logging.INFO}
+    events = [record.memlens for record in caplog.records]
+    assert [facts["event"] for facts in events] == ["snapshot", "snapshot", "leak_alert"]
+    assert [facts["path"] for facts in events[:2]] == [
+        kept.path for kept in service.profiler.snapshots
+    ]
+    alert = events[2]
+    assert (alert["holder"], alert["path"]) == ("app.sessions", "app.sessions")
+    assert alert["fingerprint"] == service.alerts[0][0].fingerprint
+    assert alert["bytes"] == service.alerts[0][0].retained_growth_bytes
+    assert alert["report_path"].endswith(".json")
+    assert json.dumps(events)
+
+
 def test_trend_alert_without_a_callback_is_logged_and_not_analysed(tmp_path, monkeypatch, caplog):
     def refuse(*args, **options):
         raise AssertionError("nobody requested an analysis")
@@ -150,7 +173,12 @@ def test_trend_alert_without_a_callback_is_logged_and_not_analysed(tmp_path, mon
     (record,) = caplog.records
     assert "memory leak suspected in blocks: +" in record.getMessage()
     assert "python -m memlens leaks " in record.getMessage()
+    facts = record.memlens
+    assert (facts["event"], facts["holder"]) == ("leak_alert", None)
+    assert facts["alert"]["series"] == "blocks"
+    assert json.dumps(facts)
     pattern = record.getMessage().split()[-1]
+    assert facts["snapshots"] == pattern
     assert sorted(glob.glob(pattern)) == sorted(kept.path for kept in service.profiler.snapshots)
     health = service.profiler.health()
     assert (health["alerts"], health["reports_written"], health["failures"]) == (1, 0, 0)

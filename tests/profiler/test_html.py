@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 
 import pytest
@@ -11,9 +12,10 @@ import memlens
 from memlens.errors import OptionError
 from memlens.leaks.leak_report import LeakReport
 from memlens.process.history import Mark
+from memlens.process.identity import program_name
 from memlens.process.memory_breakdown import breakdown
 from memlens.profiler import memory_profiler, snapshot_store
-from memlens.profiler.recording import Recording, program_name
+from memlens.profiler.recording import Recording
 from memlens.profiler.snapshot_store import SnapshotStore
 from tests.profiler.planted import profiler_in
 from tests.report.document_schema import check
@@ -91,7 +93,8 @@ def test_the_change_of_resident_memory_is_the_same_in_text_and_page(
     """The snapshots at the start and at the end are before the first reading and after the last."""
     planted = iter(_at(memlens.read_memory(), 10.0 * step, step << 20) for step in range(4))
     monkeypatch.setattr(snapshot_store, "_read_memory", lambda: next(planted))
-    profiler = profiler_in(tmp_path)
+    profiler = profiler_in(tmp_path, snapshot_interval=math.inf)
+    profiler._schedule_next()  # else a periodic snapshot is due at once, and takes a planted reading
     profiler.take_snapshot("startup")
     profiler._on_reading(next(planted))
     profiler._on_reading(next(planted))

@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from memlens.structures import LRUCache
+from memlens.structures import LRUCache, cached
 from memlens.structures._entries import DUE
 
 KEYS = st.integers(0, 12)
@@ -425,6 +425,25 @@ def test_store_visits_few_of_many_renewed_entries():
     assert len(cache) == 5001
     clock.now = 1.6
     assert len(cache) == 1
+
+
+def test_nothing_expires_by_age_unless_a_ttl_is_given():
+    clock = Clock()
+    cache = LRUCache(10, clock=clock)
+    cache["kept"] = 1
+    calls = []
+
+    @cached(clock=clock)
+    def computed(number):
+        calls.append(number)
+        return number
+
+    computed(1)
+    clock.now = 10 * 365 * 86_400.0
+    assert cache["kept"] == 1
+    assert computed(1) == 1
+    assert calls == [1]
+    assert cache.expire() == computed.cache.expire() == 0
 
 
 def test_replaced_value_expires_by_its_own_ttl():

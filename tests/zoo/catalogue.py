@@ -232,6 +232,7 @@ ROWS: tuple[Row, ...] = (
     leak("cycles_without_collector", 0, r"garbage", "Element", "cycle"),
     leak("captured_documents", 0, r"\bcallbacks\b", "function", "closure-capture"),
     leak("memo_by_arguments", 0, r"\bmemo\b", "list tuple", "unbounded-cache"),
+    leak("token_buckets", 0, r"\bbuckets\b", "list str float", KEPT),
     leak("visits_by_user", 0, r"\bvisits\b", "list Visit"),
     leak("visits_of_known_users", (0, 6), r"\bby_user\b", "Visit", once=True),
     leak("nested_catalogue", (0, 1), r"\bcatalogue\b", "Measurement", **START),
@@ -292,6 +293,7 @@ ROWS: tuple[Row, ...] = (
     healthy("healthy_service", 2, forms=WITH_TWO),
     # 3. Buffers that are emptied.
     healthy("batch_list", 3),
+    healthy("measured_batches", 3),
     healthy("flushed_stream", 3),
     healthy("memory_handler", 3),
     healthy("group_commit", 3),

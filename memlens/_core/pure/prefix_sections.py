@@ -1,6 +1,7 @@
-"""The keyed hashes of the beginnings of large texts, buffers and ints.
+"""The keyed hashes of numbers, and of the beginnings of texts, large buffers and large ints.
 
-A buffer that accumulates keeps its beginning; one that is emptied does not. The hash is Python's own
+A buffer that accumulates keeps its beginning; one that is emptied does not. A number at an address
+that is used again tells a new row of a batch from the old one. The hash is Python's own
 of ``bytes``, whose key is secret and of this process, so that contents cannot be guessed from a
 snapshot.
 """
@@ -23,6 +24,8 @@ _MIN_ARRAY_BYTES = 1280  # of numpy
 _PREFIX_BYTES = 256
 _PREFIX_CHARACTERS = 128
 _DIGIT_BITS, _PREFIX_DIGITS = 30, 64  # of an int, as CPython stores it
+_MIN_LARGE_DIGITS = (_MIN_NODE_BYTES - 24) // 4  # an int of 512 bytes or more
+_MAX_CACHED_INT = 1024  # of all versions: ints up to here may be one shared object
 
 
 def prefix_sections(
@@ -30,7 +33,7 @@ def prefix_sections(
 ) -> dict[str, array[int]]:
     """Return the hash of the beginning of each str and bytes, and of large buffers, arrays and ints.
 
-    Of a short text or bytes it is the hash of all of it.
+    Of a short text or bytes, of a float and of a smaller int it is the hash of all of it.
     """
     readers: dict[int, _Reader] = {}
     smallest: dict[int, int] = {}
@@ -43,7 +46,7 @@ def prefix_sections(
         if reader is not None:
             readers[row] = reader
             smallest[row] = _MIN_ARRAY_BYTES if cls is array_type else _MIN_NODE_BYTES
-            if cls is str or cls is bytes:
+            if cls in _HASHED_WHOLE:
                 smallest[row] = 0
     nodes, hashes = array("I"), array("I")
     for node, row in enumerate(node_type):
@@ -74,20 +77,30 @@ def _of_buffer(buffer: Any) -> bytes | None:
     return prefix if len(prefix) == _PREFIX_BYTES and any(prefix) else None
 
 
+def _of_float(value: float) -> bytes:
+    return array("d", [value]).tobytes()
+
+
 def _of_int(value: int) -> bytes | None:
-    """Return the digits from the lowest that is not zero.
+    """Return the digits; of a large int 64 of them, from the lowest that is not zero.
 
     An int whose bits are a set keeps them where only higher bits are added.
     """
-    if value < 0:
+    if value <= _MAX_CACHED_INT:
         return None
-    first = ((value & -value).bit_length() - 1) // _DIGIT_BITS
     count = (value.bit_length() + _DIGIT_BITS - 1) // _DIGIT_BITS
+    if count < _MIN_LARGE_DIGITS:
+        return _digits(value, count)
+    first = ((value & -value).bit_length() - 1) // _DIGIT_BITS
     if count - first < _PREFIX_DIGITS:
         return None
-    mask = (1 << _DIGIT_BITS) - 1
     low = value >> first * _DIGIT_BITS & (1 << _DIGIT_BITS * _PREFIX_DIGITS) - 1
-    return array("I", (low >> _DIGIT_BITS * i & mask for i in range(_PREFIX_DIGITS))).tobytes()
+    return _digits(low, _PREFIX_DIGITS)
+
+
+def _digits(value: int, count: int) -> bytes:
+    mask = (1 << _DIGIT_BITS) - 1
+    return array("I", (value >> _DIGIT_BITS * i & mask for i in range(count))).tobytes()
 
 
 _READERS: dict[type, _Reader] = {
@@ -96,4 +109,6 @@ _READERS: dict[type, _Reader] = {
     bytearray: _of_buffer,
     array: _of_buffer,
     int: _of_int,
+    float: _of_float,
 }
+_HASHED_WHOLE = frozenset((str, bytes, int, float))

@@ -7,6 +7,7 @@ import time
 from sys import getsizeof
 
 from memlens._frame import CallPath, Frame, is_program_file
+from memlens._log import WARNING, log_event
 from memlens.allocations.blocks.result import BlockResult
 from memlens.allocations.blocks.running_blocks import RunningBlock, running_blocks
 from memlens.allocations.tracing.filters import is_tracing_file
@@ -122,9 +123,8 @@ class BlockMeasurement:
 
 
 def _warn_of_memory(name: str) -> None:
-    import logging
-
-    logging.getLogger("memlens").warning("%s: not enough memory to list its lines", name)
+    message = f"{name}: not enough memory to list its lines"
+    log_event(WARNING, "block_lines_missing", message, block=name)
 
 
 def _sum_by_path() -> _LineTable:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeVar
 
+from memlens._log import ERROR, log_event
 from memlens._options import check_boolean, check_integer, check_text
 from memlens.allocations.blocks.measurement import BlockMeasurement
 from memlens.allocations.blocks.result import BlockResult
@@ -142,10 +143,15 @@ class MemoryBlock:
     def _report(self, result: BlockResult) -> None:
         try:
             self._deliver(result)
-        except Exception:  # a failing report must not change the program
-            import logging
-
-            logging.getLogger("memlens").exception("the report of %s failed", result.name)
+        except Exception as error:  # noqa: BLE001 - a failing report must not change the program
+            log_event(
+                ERROR,
+                "block_report_failed",
+                f"the report of {result.name} failed",
+                exception=error,
+                block=result.name,
+                error=type(error).__name__,
+            )
 
     def _last_entered(self) -> BlockMeasurement:
         # Each change of the list is one atomic operation, so threads can share it.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import linecache
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from linecache import getline
 from typing import Any
 
 from memlens._display import displayed
@@ -149,8 +150,19 @@ def _line(row: AllocationRow) -> ProgramLine:
         live_bytes=row.live_bytes,
         live_bytes_stderr=row.live_bytes_stderr,
         allocated_bytes=row.allocated_bytes,
-        text=getline(frame.file, frame.line).strip() or None,
+        text=_source(frame),
     )
+
+
+def _source(frame: Frame) -> str | None:
+    """Return a line of source; None if it cannot be read.
+
+    The name of the file comes from a file that somebody else may have made: only regular files are
+    read, because a device or a FIFO may never end. Cells of notebooks are known to linecache only.
+    """
+    if frame.file not in linecache.cache and not os.path.isfile(frame.file):
+        return None
+    return linecache.getline(frame.file, frame.line).strip() or None
 
 
 def _allocated(row: ProgramLine) -> str:

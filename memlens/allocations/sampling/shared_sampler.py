@@ -21,12 +21,14 @@ from memlens._core.sampler_api import OwnWork, load_sampler
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.allocations.sampling.site_tables import (
     AllocatedSums,
+    LiveSites,
     allocated_sums,
+    live_sites,
     rows_of,
     thread_names,
 )
 
-__all__ = ("SHARED", "SharedSampler", "Subscription", "View")
+__all__ = ("SHARED", "AllocatedSince", "SharedSampler", "Subscription", "View")
 
 _NOTHING_LIVE = (1 << 64) - 1  # no sample has this number
 
@@ -43,6 +45,17 @@ class View:
     since: int
     sums_begun: int
     baseline: AllocatedSums
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatedSince:
+    """The sums allocated up to a moment, for the next profile to begin there."""
+
+    sums_begun: int
+    sums: AllocatedSums
+
+    def __repr__(self) -> str:
+        return f"<AllocatedSince: {len(self.sums)} sites>"
 
 
 class Subscription:
@@ -123,18 +136,39 @@ class SharedSampler:
                 self._settle()
             subscription.view = self._view_from_now()
 
-    def rows(self, subscription: Subscription) -> list[AllocationRow]:
-        """Return what the subscriber sees. Raises RuntimeError where the sampler does not run."""
+    def rows(
+        self, subscription: Subscription, since: AllocatedSince | None = None
+    ) -> tuple[list[AllocationRow], AllocatedSince]:
+        """Return what the subscriber sees, and the sums allocated so far.
+
+        The allocated measures of the rows begin at ``since``, or where the view of the subscriber
+        begins. Raises RuntimeError where the sampler does not run.
+        """
+        found = self._tables(subscription)
+        if found is None:
+            return [], AllocatedSince(0, {})
+        view, tables = found
+        here = AllocatedSince(_number(tables, "sums_begun"), allocated_sums(tables))
+        start = since or AllocatedSince(view.sums_begun, view.baseline)
+        baseline = start.sums if here.sums_begun == start.sums_begun else {}
+        names = thread_names(self.sampler.threads())
+        return rows_of(tables, baseline, self.sampler.now_ns(), names), here
+
+    def live_sites(self, subscription: Subscription, limit: int) -> LiveSites:
+        """Return the ``limit`` lines with most live bytes; see `rows`."""
+        found = self._tables(subscription)
+        return LiveSites((), 0.0, 0.0) if found is None else live_sites(found[1], limit)
+
+    def _tables(self, subscription: Subscription) -> tuple[View, Mapping[str, bytes]] | None:
         sampler = self.sampler
         with self.guard():
             view = subscription.view
             if view is None:
-                return []
-            tables = sampler.site_tables(view.since)
+                return None
+            tables: Mapping[str, bytes] = sampler.site_tables(view.since)
             if _number(tables, "starts") != view.starts:
                 tables = sampler.site_tables(0)
-        baseline = view.baseline if _number(tables, "sums_begun") == view.sums_begun else {}
-        return rows_of(tables, baseline, sampler.now_ns(), thread_names(sampler.threads()))
+        return view, tables
 
     def _settle(self, seed: int = 0) -> None:
         """Make the sampler match the subscriptions.

@@ -6,21 +6,26 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any
+from math import sqrt
+from typing import Any, NamedTuple
 
 from memlens._core.sampler_api import COLUMNS, DOMAINS
 from memlens._frame import NATIVE_FRAME, CallPath, Frame
-from memlens.allocations.profile.rows import AllocationRow, standard_error
+from memlens.allocations.profile.rows import FEW_SAMPLES, AllocationRow, standard_error
 
 __all__ = (
     "AllocatedSums",
+    "LiveSites",
+    "SiteBytes",
     "Sums",
     "allocated_sums",
     "call_paths",
+    "live_sites",
     "rows_of",
     "thread_names",
 )
 
+_SMALL_ERROR = 0.2  # a standard error relative to its estimate
 _REST = (0, 1)  # numbers of the buckets that receive the sums of evicted buckets
 
 
@@ -38,6 +43,29 @@ class Sums:
 
 
 AllocatedSums = dict[int, Sums]
+
+
+class SiteBytes(NamedTuple):
+    """The live bytes of one line that allocated: an estimate from samples.
+
+    ``is_reliable``: there are at least `FEW_SAMPLES` samples, or fewer of large blocks, so that the
+    standard error is small.
+    """
+
+    frame: Frame
+    live_bytes: float
+    is_reliable: bool
+
+
+class LiveSites(NamedTuple):
+    """The lines that allocated most of what is alive, largest first, and the sums of all lines.
+
+    ``live_bytes`` is alive, ``allocated_bytes`` was allocated since the sampler began to count.
+    """
+
+    sites: tuple[SiteBytes, ...]
+    live_bytes: float
+    allocated_bytes: float
 
 
 def _columns(tables: Mapping[str, bytes]) -> dict[str, Any]:
@@ -130,6 +158,55 @@ def rows_of(
             )
         )
     return rows
+
+
+def live_sites(tables: Mapping[str, bytes], limit: int) -> LiveSites:
+    """Return the ``limit`` lines with most live bytes, without making a row of each call path.
+
+    Cheaper than `rows_of` by an order of magnitude: only the frames of the result are decoded.
+    """
+    columns = _columns(tables)
+    offsets, located = columns["stack_offset"].tolist(), columns["stack_location"].tolist()
+    sums: dict[int, list[float]] = {}  # by location; -1 is native code without a Python frame
+    for stack, size, variance, samples in zip(
+        columns["bucket_stack"].tolist(),
+        columns["live_bytes"].tolist(),
+        columns["live_bytes_variance"].tolist(),
+        columns["live_samples"].tolist(),
+        strict=True,
+    ):
+        if samples:
+            begin = offsets[stack]
+            place = located[begin] if begin < offsets[stack + 1] else -1
+            known = sums.setdefault(place, [0.0, 0.0, 0])
+            known[0] += size
+            known[1] += variance
+            known[2] += samples
+    top = sorted(sums.items(), key=lambda item: -item[1][0])[:limit]
+    return LiveSites(
+        tuple(
+            SiteBytes(
+                _frame(columns, place),
+                size,
+                samples >= FEW_SAMPLES or sqrt(variance) <= _SMALL_ERROR * size,
+            )
+            for place, (size, variance, samples) in top
+        ),
+        sum(size for size, _, _ in sums.values()),
+        sum(columns["allocated_bytes"]),
+    )
+
+
+def _frame(columns: Mapping[str, Any], place: int) -> Frame:
+    if place < 0:
+        return NATIVE_FRAME
+
+    def text(column: str) -> str:
+        number = columns[column][place]
+        begin, end = columns["string_offset"][number : number + 2]
+        return bytes(columns["string_bytes"][begin:end]).decode("utf-8", "surrogatepass")
+
+    return Frame(text("location_function"), text("location_file"), columns["location_line"][place])
 
 
 def thread_names(states: list[tuple[int, int]]) -> dict[int, str]:

@@ -45,6 +45,7 @@ __all__ = ("SnapshotProgress", "SnapshotTask")
 
 MAX_SECONDS = 600.0  # after this time the child is killed
 _LONGEST_WAIT_SECONDS = 1.0  # then look again: another thread may have finished the task
+_LOWER_PRIORITY = 10  # a nice value; that of programs is 0 as a rule
 _WAIT_WITHOUT_PIDFD_SECONDS = 0.05  # another process may keep the pipe of the child open
 _killed: list[ChildProcess] = []  # by a finalizer, which has not waited for their end
 _EVENTS = (select.POLLIN, select.POLLOUT)  # of the ends of the pipes
@@ -75,6 +76,8 @@ class SnapshotTask:
         self._is_named = path is not None and not hashes_names
         self._hashed_target = path
         self._hashes_names = hashes_names
+        self.timestamp = float(facts["timestamp"])
+        self.pause_seconds = 0.0
         self._snapshot: HeapSnapshot | None = None
         self._error: CaptureError | OutputError | None = None
         self._ended = False
@@ -111,6 +114,7 @@ class SnapshotTask:
             started = time.perf_counter()
             self._fork(self._child_ends, own_prefix, sites, native)
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
+            self.pause_seconds = pause
         close_all(self._child_ends)
         self._deadline = time.monotonic() + MAX_SECONDS
         self._child = ChildProcess(self._pids[0])
@@ -159,6 +163,17 @@ class SnapshotTask:
         called again), ``CaptureError`` if the child failed, crashed or was killed, or if the task
         belongs to another process, ``OutputError`` if the file could not be written.
         """
+        self.complete(timeout)
+        with self._entered():
+            if self._snapshot is None:
+                self._snapshot = self._open()
+        return self._snapshot
+
+    def complete(self, timeout: float | None = None) -> None:
+        """Wait until the file is complete, without opening it: that takes as much address space.
+
+        ``timeout`` and errors are those of `result`.
+        """
         if not self._is_owner():
             raise CaptureError(
                 f"this snapshot task belongs to process {self._owner}, which forked this one"
@@ -177,10 +192,29 @@ class SnapshotTask:
             self._advance()
         if self._error is not None:
             raise self._error
+
+    def wait(self, seconds: float, *, holds: bool = False) -> bool:
+        """Wait for the end of the child, at most for ``seconds``; return whether it has ended.
+
+        ``holds``: no other thread of Python runs meanwhile, and signal handlers run afterwards.
+        """
+        end = time.monotonic() + seconds
+        self._advance()
+        while not self._ended and (left := end - time.monotonic()) > 0 and self._is_owner():
+            child = self._child
+            if holds and _core.wait_with_gil is not None and child and child.descriptor >= 0:
+                _core.wait_with_gil(child.descriptor, min(int(left * 1000) + 1, 1000))
+            else:
+                self._wait(left)
+            self._advance()
+        return self._ended
+
+    def lower_priority(self) -> None:
+        """Let the program and others have the processors before the child, which then takes longer."""
         with self._entered():
-            if self._snapshot is None:
-                self._snapshot = self._open()
-        return self._snapshot
+            if self._is_owner() and self._child is not None and not self._ended:
+                with suppress(OSError):  # it has ended meanwhile, or the system has no priorities
+                    os.setpriority(os.PRIO_PROCESS, self._pids[0], _LOWER_PRIORITY)
 
     def cancel(self) -> None:
         """Kill the child if it is running; `result` then raises ``CaptureError``."""

@@ -8,13 +8,14 @@ many instances keeps a little more.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from memlens._core.layout import NONE, NodeFlag
+from memlens._core.layout import NodeFlag
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.views.visibility import OWN, shown_totals
-from memlens.leaks.detectors.members import elements_of, first_key, members_through_time
+from memlens.leaks.detectors.members import elements_of, members_through_time
+from memlens.leaks.detectors.reused_addresses import the_same_before
 from memlens.leaks.gates import (
     Contents,
     can_be_leak,
@@ -33,7 +34,6 @@ _SHORT_HISTORY = 3  # snapshots: then the one before a place existed counts, too
 _MAX_SINGLE = 3  # containers of one place that are looked at on their own
 _MORE = 1.1  # containers of a place in the last snapshot, relative to the one before
 _MIN_HELD_BYTES, _MIN_HELD_SHARE = 1 << 20, 0.5  # by a place that only the last of two shows
-_MAX_COMPARED = 20_000  # tuples and texts, with what was at their addresses before
 _NOTHING = array("I")
 _MIN_ATTRIBUTES = 10  # of a namespace, an interval: a program sets a few as it runs
 
@@ -94,7 +94,7 @@ def follow_elements(
     arrival = dict.fromkeys(elements[0], 0)
     added, removed = [], []
     for position in range(1, len(elements)):
-        before = _the_same_before(growth, start + position, elements[position])
+        before = the_same_before(growth, start + position, elements[position])
         now = {node: arrival.get(before[node], position) for node in elements[position]}
         stayed = sum(1 for when in now.values() if when < position)
         added.append(len(now) - stayed)
@@ -106,35 +106,6 @@ def follow_elements(
         if when:
             kept[when - 1] += 1
     return Contents(lengths, added, removed, kept, growth.seconds[start:]), arrival
-
-
-def _the_same_before(growth: Growth, step: int, nodes: Collection[int]) -> dict[int, int]:
-    """Return for each node the same object's node one snapshot before ``step``, or ``NONE``.
-
-    Addresses are used again, most of all those of small objects. A tuple never changes, so one that
-    refers to other objects than before is a new one, and so is a text with another beginning. A dict
-    keeps its first key while it is filled, so one with another was emptied, or is a new one.
-    """
-    same = growth.same[step - 1]
-    found = {node: same[node] for node in nodes}
-    earlier, graph = growth.graphs[step - 1], growth.graphs[step]
-    kinds = {row for row, name in enumerate(graph.type_names) if name == "tuple"}
-    texts = {row for row, name in enumerate(graph.type_names) if name in ("str", "bytes")}
-    dicts = {row for row, name in enumerate(graph.type_names) if name == "dict"}
-    compared = kinds | texts | dicts
-    kept = [node for node in nodes if same[node] != NONE and graph.node_type[node] in compared]
-    for node in kept[:_MAX_COMPARED]:
-        if graph.node_type[node] in texts:
-            is_same = graph.prefix_of(node) == earlier.prefix_of(found[node])
-        elif graph.node_type[node] in dicts:
-            first, was = first_key(graph, node), first_key(earlier, found[node])
-            is_same = NONE in (first, was) or same[first] == was
-        else:
-            targets = [same[target] for target in graph.targets(node)]
-            is_same = targets == earlier.targets(found[node])
-        if not is_same:
-            found[node] = NONE
-    return found
 
 
 def _holder(growth: Growth, members: array[int]) -> Holder | None:

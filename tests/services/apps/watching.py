@@ -29,6 +29,14 @@ def start():
     ).start()
 
 
+def watch():
+    """Start a profiler that takes snapshots only: `memlens fleet` analyses them."""
+    global profiler
+    profiler = memlens.MemoryProfiler(
+        os.environ["PROFILES"], sample_interval=0.5, snapshot_interval=1.5
+    ).start()
+
+
 def report():
     """Return the report of this process as JSON-ready values."""
     return profiler.report().to_dict()

@@ -10,12 +10,14 @@
 #include "capture/module.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 /* For the adapters of all libraries together. */
 enum { MEASURE_MILLISECONDS = 10000, MEASURE_BYTES = 1 << 28 };
+enum { MOST_WAIT_MILLISECONDS = 1000 };
 
 /* Fork without the handlers of pthread_atfork: they stop thread pools and take locks, and the child
  * uses nothing that they protect; the process that asks adapters may, and is killed if it hangs (see
@@ -138,6 +140,25 @@ capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs)
         PyGC_Enable();
     }
     return pid;
+}
+
+/* Wait with the GIL held, so that no other thread of Python runs meanwhile. */
+PyObject *
+capture_wait_with_gil(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"descriptor", "milliseconds", NULL};
+    int descriptor, milliseconds;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ii:wait_with_gil", names, &descriptor,
+                                     &milliseconds)) {
+        return NULL;
+    }
+    if (milliseconds < 0 || milliseconds > MOST_WAIT_MILLISECONDS) {
+        return PyErr_Format(PyExc_ValueError, "milliseconds: 0 to %d, not %d",
+                            MOST_WAIT_MILLISECONDS, milliseconds);
+    }
+    struct pollfd ready = {descriptor, POLLIN, 0};
+    int count = poll(&ready, 1, milliseconds); /* a signal ends it, too */
+    return PyBool_FromLong(count > 0);
 }
 
 #endif

@@ -112,6 +112,9 @@ static PyMethodDef module_functions[] = {
              "Fork a child that captures the heap into a file; return its process id at once.\n\n"
              "The caller sends the facts (u32 length, JSON) through the other end of facts_fd, reads\n"
              "progress (six u64: stage, objects, edges, bytes, nanoseconds, errno), and waits."),
+    FUNCTION(wait_with_gil,
+             "wait_with_gil(descriptor, milliseconds)\n--\n\n"
+             "Wait until a descriptor can be read, with the GIL held; return whether it can be."),
     {NULL, NULL, 0, NULL},
 };
 

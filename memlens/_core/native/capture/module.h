@@ -18,5 +18,6 @@ module_state(PyObject *module)
 /* capture_function.c, fork.c */
 PyObject *capture_capture(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *capture_fork_capture(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *capture_wait_with_gil(PyObject *module, PyObject *args, PyObject *kwargs);
 
 #endif

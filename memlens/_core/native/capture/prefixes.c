@@ -1,6 +1,7 @@
-/* The keyed hashes of the beginnings of texts, of large buffers and of large ints.
+/* The keyed hashes of numbers, of the beginnings of texts, of large buffers and of large ints.
  *
- * A buffer that accumulates keeps its beginning; one that is emptied does not. The hash is that of
+ * A buffer that accumulates keeps its beginning; one that is emptied does not. A number at an address
+ * that is used again tells a new row of a batch from the old one. The hash is that of
  * Python's bytes, whose key is secret and of this process, so that contents cannot be guessed from
  * a snapshot. The counterpart is _core/pure/prefix_sections.py. */
 #include "base/compat.h"
@@ -14,6 +15,7 @@
 #include "capture/edges_stdlib.h"
 
 enum { MIN_NODE_BYTES = 512, MIN_ARRAY_BYTES = 1280, PREFIX_BYTES = 256, PREFIX_CHARACTERS = 128 };
+enum { MAX_CACHED_INT = 1024 }; /* of all versions: ints up to here may be one shared object */
 
 /* The characters, not the bytes: a str that gets wider characters keeps its beginning. */
 static int
@@ -79,10 +81,37 @@ int_prefix_hash(PyObject *object, Py_hash_t *hash)
 }
 
 static int
+float_hash(PyObject *object, Py_hash_t *hash)
+{
+    double value = PyFloat_AS_DOUBLE(object);
+    *hash = compat_hash_bytes(&value, sizeof value);
+    return 1;
+}
+
+/* All digits of an int that is too small to be a buffer. */
+static int
+small_int_hash(PyObject *object, Py_hash_t *hash)
+{
+    const digit *digits = compat_int_lowest_digits(object);
+    uint64_t count = compat_int_digits(object);
+    if (digits == NULL || (count == 1 && digits[0] <= MAX_CACHED_INT)) {
+        return 0;
+    }
+    *hash = compat_hash_bytes(digits, (Py_ssize_t)(count * sizeof(digit)));
+    return 1;
+}
+
+static int
 prefix_hash(PyObject *object, const Plan *plan, uint64_t size, Py_hash_t *hash)
 {
     if (PyUnicode_CheckExact(object)) {
         return text_prefix_hash(object, hash);
+    }
+    if (PyFloat_CheckExact(object)) {
+        return float_hash(object, hash);
+    }
+    if (size < MIN_NODE_BYTES && PyLong_CheckExact(object)) {
+        return small_int_hash(object, hash);
     }
     if (size < MIN_NODE_BYTES && !PyBytes_CheckExact(object)) {
         return 0;

@@ -69,11 +69,24 @@ close_other_files(int first, int second, int third)
     close_range_of(next, INT_MAX);
 }
 
+/* A process may be near its soft limit when it forks; the child may use what the hard one allows. */
+static void
+use_hard_limit(int resource)
+{
+    struct rlimit limit;
+    if (getrlimit(resource, &limit) == 0 && limit.rlim_cur != limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(resource, &limit);
+    }
+}
+
 void
 stand_back(void)
 {
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none); /* the parent reports a crash of the child */
+    use_hard_limit(RLIMIT_AS);
+    use_hard_limit(RLIMIT_DATA);
 #ifdef __linux__
     /* When memory runs out, the kernel kills the snapshot first, not the service. */
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);

@@ -1,0 +1,1 @@
+"""The folder that ``run --follow-children`` puts on PYTHONPATH: it has a ``sitecustomize`` only."""
