@@ -151,6 +151,7 @@ def test_one_that_may_be_stopped_is_stopped(tmp_path):
     assert not profiler.is_running
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_child_has_a_socket_of_its_own(control, runtime):
     before = registry.own_socket_path()
     reader, writer = os.pipe()
