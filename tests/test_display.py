@@ -74,7 +74,7 @@ def test_no_word_is_cut(values, at_width, monkeypatch, width):
 def test_every_displayed_type_is_among_the_values(values):
     displayed = set()
     for module in pkgutil.walk_packages(memlens.__path__, "memlens."):
-        if module.name.endswith("__main__") or {"demo", "watch", "integrations"} & {
+        if module.name.endswith("__main__") or {"agents", "demo", "watch", "integrations"} & {
             *module.name.split(".")
         }:
             continue  # the demo runs when imported; the others have tests of what they show

@@ -35,7 +35,8 @@ def add_run_command(commands: Any) -> None:
         help="run a program and report its leaks",
         usage="memlens run [-o DIR] [--html FILE] [--source] [--json] [--allocations]\n"
         "                   [--snapshot-interval S] [--ignore ID] [--baseline FILE]\n"
-        "                   [--save-baseline FILE] [--follow-children] SCRIPT | -m MODULE [ARG ...]",
+        "                   [--save-baseline FILE] [--follow-children]\n"
+        "                   SCRIPT | -m MODULE [ARG ...]",
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="keep snapshots and report in DIR")
     add_json(parser)

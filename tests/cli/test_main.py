@@ -315,10 +315,16 @@ def test_closed_pipe_gives_no_traceback(files):
     assert (done.returncode, done.stderr) == (1, "")
 
 
-INTERACTIVE = {"watch": "a screen"}
+WITHOUT_JSON = {
+    "attach": "starts a profiler and says where its files are",
+    "dump": "prints the path of the file that it writes",
+    "mcp": "speaks a protocol",
+    "schema": "prints JSON",
+    "watch": "a screen",
+}
 
 
 def test_every_command_prints_json():
     (commands,) = [a.choices for a in _parser()._actions if isinstance(a.choices, dict)]
     without = {name for name, parser in commands.items() if "--json" not in parser.format_help()}
-    assert without <= set(INTERACTIVE)
+    assert without == set(WITHOUT_JSON)
