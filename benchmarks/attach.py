@@ -4,7 +4,7 @@
 
 Prints, for each way that is open here, the median of the time that ``python -m memlens dump PID``
 takes, the process of the command included, and how long the examined program was held up: the
-greatest gap between two steps of its loop.
+greatest gap between two steps of its loop. On a machine that is busy (see the load) all takes longer.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from pathlib import Path
 ROOT = str(Path(__file__).resolve().parent.parent)
 GOAL_SECONDS = 2.0
 PROGRAM = """
-import sys, time
-from array import array
+import select, sys, time
 held = [[number] for number in range(int(sys.argv[1]) // 2)]
 numbers = [float(number) for number in range(int(sys.argv[1]) // 2)]
 if sys.argv[2] == "profiler":
@@ -31,8 +30,7 @@ if sys.argv[2] == "profiler":
     profiler = memlens.MemoryProfiler(sys.argv[3], sample_interval=3600).start()
 print("ready", flush=True)
 last, gap = time.perf_counter(), 0.0
-import select
-while not select.select([sys.stdin], [], [], 0)[0]:
+while not select.select([sys.stdin], [], [], 0.001)[0]:  # a service that is mostly idle
     now = time.perf_counter()
     gap = max(gap, now - last)
     last = now
@@ -45,7 +43,8 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, {arguments.objects:,} objects")
+    print(f"Python {sys.version.split()[0]}, {arguments.objects:,} objects,", end=" ")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{'way':8} {'command to file':>16} {'goal':>7} {'longest gap':>12} {'file':>10}")
     for way in ("socket", "remote", "gdb"):
         if way == "remote" and sys.version_info < (3, 14):

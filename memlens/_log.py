@@ -1,9 +1,9 @@
 """Log records of memlens: events with facts, and failures that must not disturb the program.
 
-Every record goes to the logger ``memlens`` and has an attribute ``memlens``: a dict of JSON-ready
-values with the name of the ``event``, which a formatter can write as JSON. ``docs/logging.md`` lists
-the events. memlens adds no handler, so where a program configures no logging, Python writes warnings
-and errors to stderr, and nothing else.
+Every record goes to the logger ``memlens``, or to one below it, and has an attribute ``memlens``: a
+dict of JSON-ready values with the name of the ``event``, which a formatter can write as JSON.
+``docs/logging.md`` lists the events. memlens adds no handler, so where a program configures no logging,
+Python writes warnings and errors to stderr, and nothing else.
 
 A profiler that runs for weeks may meet the same failure at every reading (a full disk, a callback
 with a bug). The log of the program must not fill up with it: each kind is logged once, later ones are
@@ -93,10 +93,12 @@ def log_event(
     message: str,
     *,
     exception: BaseException | None = None,
+    part: str = "",
     **facts: Any,
 ) -> None:
     """Log one event to the logger ``memlens``. Never raises, whatever the handlers of a program do.
 
+    ``part``: the last part of the name of a logger below it, for ``memlens.web``.
     ``facts``: JSON-ready values; the record's attribute ``memlens`` holds them with ``event`` and
     ``pid``. Below a warning, nothing happens in a program that has not imported ``logging``: it cannot
     have asked for such records.
@@ -106,7 +108,7 @@ def log_event(
     try:
         import logging
 
-        logging.getLogger("memlens").log(
+        logging.getLogger(f"memlens.{part}" if part else "memlens").log(
             level,
             "%s",
             message,

@@ -20,7 +20,7 @@ from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.native_blocks import AdapterNote, NativeKind
 from memlens.heap.graph.node import Node
 from memlens.heap.live import Retention
-from memlens.integrations.notebook_memory import KeptObject, NotebookMemory
+from memlens.integrations.notebooks.notebook_memory import KeptObject, NotebookMemory
 from memlens.leaks.baselines import Baseline, KnownSuspect
 from memlens.leaks.leak_report import find_leaks
 from memlens.leaks.native_growth import NativeGrowth

@@ -131,18 +131,14 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.integrations": [
         {"ipython", "opentelemetry", "prometheus", "profiles_out", "pytest", "web"},
-        {"metric_table", "profile_delivery"},
+        {"metrics", "notebooks", "pytest_plugin", "sending"},
+    ],
+    "memlens.integrations.metrics": [{"metric_table"}, {"site_labels"}],
+    "memlens.integrations.sending": [
+        {"profile_delivery"},
         {"profile_requests"},
         {"otel_environment"},
-        {
-            "cell_memory",
-            "cells",
-            "http_post",
-            "notebook_memory",
-            "pytest_plugin",
-            "site_labels",
-            "span_links",
-        },
+        {"http_post", "span_links"},
     ],
     "memlens.integrations.pytest_plugin": [
         {"summary"},
@@ -172,8 +168,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.agents": [
         {"server"},
         {"tools"},
-        {"groups", "objects", "allocation_sites"},
-        {"leaks", "listing", "processes"},
+        {"groups", "objects", "allocation_sites", "processes"},
+        {"leaks", "listing"},
         {"known_files"},
         {"answers", "arguments", "workspace"},
     ],

@@ -1,18 +1,24 @@
-"""The tools about running processes: which run a profiler, and what its snapshots say."""
+"""The tools about running processes: which run a profiler, their snapshots and stacks."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from memlens.agents.answers import Answer
+from memlens.agents.leaks import frame_text
 from memlens.agents.workspace import Workspace
+from memlens.attach.request import Request
+from memlens.attach.stacks import ProcessStacks
+from memlens.attach.target import Target
+from memlens.attach.ways import ask
 from memlens.errors import OptionError
 from memlens.profiler.registry import folder_of, known_processes
 
-__all__ = ("folder_of_process", "list_processes", "reach_process")
+__all__ = ("list_processes", "process_stacks", "reach_process", "take_snapshot")
 
 _SUFFIX = ".memlens"
 
@@ -22,11 +28,13 @@ def list_processes(workspace: Workspace) -> Answer:
 
     Raises ``OptionError`` if the user has not allowed to reach processes.
     """
-    if not workspace.processes:
-        raise OptionError("this server reaches no process: start it with --processes to allow that")
+    _check_allowed(workspace)
     folders = {pid: folder_of_process(pid) for pid in known_processes()}
     rows = [_row(pid, folder) for pid, folder in folders.items() if folder is not None]
-    hints = ("find_leaks with a pid: what grows in that process by the snapshots so far",)
+    hints = (
+        "find_leaks with a pid: what grows in that process by the snapshots so far",
+        "take_snapshot with a pid: one more snapshot now",
+    )
     return Answer({}, "processes", rows, hints if rows else (_NONE,))
 
 
@@ -34,6 +42,57 @@ _NONE = (
     "no process runs a profiler now: start the program with 'python -m memlens run -o FOLDER SCRIPT',"
     " or with memlens.MemoryProfiler in it"
 )
+
+
+def take_snapshot(workspace: Workspace, pid: int) -> Answer:
+    """Take a heap snapshot of a running process; its file is deleted when the server ends.
+
+    Raises ``AttachError`` if the process cannot be asked, ``OptionError`` if that is not allowed.
+    """
+    _check_allowed(workspace)
+    now = time.time()
+    stamp = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now))}{int(now % 1 * 1000):03d}Z"
+    path = workspace.new_file(f"heap-dump-{stamp}-{pid}.memlens")
+    answer = ask(Target(pid), Request("dump"), snapshot_path=path)
+    head = {
+        "file": workspace.name_of(path),
+        "pid": pid,
+        "way": answer.way,
+        "object_count": int(answer.content["object_count"]),
+        "size_bytes": answer.size_bytes,
+        "pause_seconds": float(answer.content["pause_seconds"]),
+        "stopped_by_debugger_seconds": answer.stopped_seconds,
+        "notes": list(answer.notes),
+    }
+    hints = (
+        "largest and summarize with this file: what the process contains now",
+        "take_snapshot again after some work, three times in all, then find_leaks with the pid",
+    )
+    return Answer(head, "rows", (), hints)
+
+
+def process_stacks(workspace: Workspace, pid: int) -> Answer:
+    """Return where the threads and asyncio tasks of a running process stand, threads first.
+
+    Raises as `take_snapshot` does.
+    """
+    _check_allowed(workspace)
+    answer = ask(Target(pid), Request("stacks"))
+    rows = [
+        {
+            "kind": stack.kind,
+            "name": stack.name,
+            "detail": stack.detail,
+            "frames": [frame_text(frame) for frame in reversed(stack.frames)],
+        }
+        for stack in ProcessStacks.of(pid, answer.content).stacks
+    ]
+    return Answer({"pid": pid, "way": answer.way}, "stacks", rows)
+
+
+def _check_allowed(workspace: Workspace) -> None:
+    if not workspace.processes:
+        raise OptionError("this server reaches no process: start it with --processes to allow that")
 
 
 def reach_process(workspace: Workspace, pid: int) -> None:
@@ -48,10 +107,7 @@ def reach_process(workspace: Workspace, pid: int) -> None:
 
 
 def folder_of_process(pid: int) -> str | None:
-    """Return the folder with the snapshots of a running process; None if it runs no profiler.
-
-    This is the only way in which the tools reach a process.
-    """
+    """Return the folder with the snapshots of a running process; None if it runs no profiler."""
     return folder_of(pid)
 
 

@@ -84,13 +84,14 @@ async def _serve(workspace: Workspace) -> None:
 
 
 def _offered(workspace: Workspace) -> list[OfferedTool]:
-    reads_only = ToolAnnotations(read_only_hint=True, open_world_hint=False)
     return [
         OfferedTool(
             name=tool.name,
             description=tool.purpose,
             input_schema=tool.schema,
-            annotations=reads_only,
+            annotations=ToolAnnotations(
+                read_only_hint=tool.reads_only, destructive_hint=False, open_world_hint=False
+            ),
         )
         for tool in tools_for(workspace).values()
     ]

@@ -6,11 +6,11 @@ Used by the server, and without it: ``call(workspace, "find_leaks", {"pid": 4711
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from memlens._log import ERROR, log_event
 from memlens.agents.allocation_sites import VIEWS, allocations, source_lines
 from memlens.agents.answers import (
     DEFAULT_TOKENS,
@@ -25,14 +25,18 @@ from memlens.agents.groups import SUMMARIES, compare, stuck_tasks, summarize
 from memlens.agents.leaks import explain_suspect, find_suspects
 from memlens.agents.listing import list_files
 from memlens.agents.objects import largest, why_alive
-from memlens.agents.processes import list_processes, reach_process
+from memlens.agents.processes import (
+    list_processes,
+    process_stacks,
+    reach_process,
+    take_snapshot,
+)
 from memlens.agents.workspace import Workspace
 from memlens.allocations.profile.rows import MEASURES
 from memlens.errors import MemlensError
 
 __all__ = ("Tool", "call", "tools_for")
 
-_log = logging.getLogger("memlens.agents")
 
 _FILE = {"type": "string", "description": "a name that list_files gives; default: the newest"}
 _FILES = {
@@ -41,6 +45,7 @@ _FILES = {
     "description": "names that list_files gives; default: all snapshots of the process",
 }
 _PID = {"type": "integer", "minimum": 1, "description": "a process; default: the newest known"}
+_PROCESS = {"type": "integer", "minimum": 1, "description": "the process id"}
 _OBJECT = {"type": "integer", "minimum": 1, "description": "the number of an object in this file"}
 
 
@@ -49,6 +54,7 @@ class Tool:
     """One tool: ``run`` is called with the workspace and the arguments, by name.
 
     ``properties`` are those of the JSON Schema of the arguments, ``required`` names some of them.
+    ``reads_only``: it runs nothing in another process.
     """
 
     name: str
@@ -56,6 +62,7 @@ class Tool:
     run: Callable[..., Answer]
     properties: Mapping[str, Any]
     required: tuple[str, ...] = ()
+    reads_only: bool = True
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -176,8 +183,24 @@ _SOURCE = Tool(
     },
     ("file", "line"),
 )
-_PROCESSES = Tool(
-    "list_processes", "List running processes that memlens profiles.", list_processes, {}
+_PROCESSES = (
+    Tool("list_processes", "List running processes that memlens profiles.", list_processes, {}),
+    Tool(
+        "take_snapshot",
+        "Take a heap snapshot of a running Python process, which pauses for it.",
+        take_snapshot,
+        {"pid": _PROCESS},
+        ("pid",),
+        reads_only=False,
+    ),
+    Tool(
+        "process_stacks",
+        "Show where the threads and asyncio tasks of a running Python process stand.",
+        process_stacks,
+        {"pid": _PROCESS},
+        ("pid",),
+        reads_only=False,
+    ),
 )
 
 
@@ -187,7 +210,7 @@ def tools_for(workspace: Workspace) -> dict[str, Tool]:
     if workspace.source_roots:
         chosen.append(_SOURCE)
     if workspace.processes:
-        chosen.append(_PROCESSES)
+        chosen += _PROCESSES
     return {tool.name: tool for tool in chosen}
 
 
@@ -219,13 +242,14 @@ def call(
     except MemoryError:
         return error_text("out of memory: ask about fewer or smaller snapshots", max_tokens), True
     except Exception as error:  # noqa: BLE001 - a fault of ours: the log has the traceback
-        _log.exception("the tool %s failed", name)
+        message = f"the tool {name} failed"
+        log_event(ERROR, "tool_failed", message, exception=error, part="agents", tool=name)
         text = f"memlens failed: {type(error).__name__}; the log on stderr of the server says where"
         return error_text(text, max_tokens), True
 
 
 def _with_known_hints(answer: Answer, tools: Mapping[str, Tool]) -> Answer:
     """Leave out hints that name a tool which the user has not allowed."""
-    missing = {_SOURCE.name, _PROCESSES.name} - tools.keys()
+    missing = {tool.name for tool in (_SOURCE, *_PROCESSES)} - tools.keys()
     hints = tuple(hint for hint in answer.hints if hint.partition(" ")[0] not in missing)
     return Answer(answer.head, answer.rows_name, answer.rows, hints, answer.total_count)

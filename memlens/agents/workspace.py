@@ -7,6 +7,7 @@ path outside is refused before anything is said about whether it exists.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ __all__ = ("Identity", "Workspace", "has_data", "identities_of", "identity_of")
 
 MAX_OPEN_FILES = 16
 MAX_OPEN_BYTES = 2 << 30  # of the files of open snapshots and profiles together
-_MAX_RESULTS = 8
+MAX_RESULTS = 8
 _MAX_FACTS = 4096
 
 Value = TypeVar("Value")
@@ -53,6 +54,7 @@ class Workspace:
                 raise OptionError(f"{root!r} is not a folder: give the folder of the source files")
         self.values = values
         self.processes = processes
+        self._own: tempfile.TemporaryDirectory[str] | None = None
         self._open: OrderedDict[Identity, HeapSnapshot | AllocationProfile] = OrderedDict()
         self._results: OrderedDict[Hashable, Any] = OrderedDict()
         self._facts: OrderedDict[Identity, Any] = OrderedDict()
@@ -69,6 +71,18 @@ class Workspace:
         real = os.path.realpath(folder)
         if real not in self.roots:
             self.roots.append(real)
+
+    def new_file(self, name: str) -> str:
+        """Return a path for a file of this workspace, which is deleted by `close`."""
+        if self._own is None:
+            self._own = tempfile.TemporaryDirectory(prefix="memlens-mcp-")
+            self.add_folder(self._own.name)
+        return os.path.join(os.path.realpath(self._own.name), name)
+
+    def close(self) -> None:
+        """Delete the files that were made for this workspace."""
+        if self._own is not None:
+            self._own.cleanup()
 
     def resolve(self, text: str) -> str:
         """Return the real path of a file that a tool was asked for.
@@ -164,7 +178,7 @@ class Workspace:
 
     def result(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """Return a result that takes long to compute, from memory if it was computed lately."""
-        return _kept(self._results, _MAX_RESULTS, key, make)
+        return _kept(self._results, MAX_RESULTS, key, make)
 
     def facts(self, key: Identity, make: Callable[[], Value]) -> Value:
         """Return the facts of a file, from memory if it was read before and is the same."""

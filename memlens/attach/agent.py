@@ -172,7 +172,7 @@ def _import_memlens(request: dict[str, Any]) -> tuple[list[str], list[str]]:
             f" {version}; {install}"
         )
     folders = [path for path in request["client_paths"] if path not in sys.path]
-    if not all(map(os.path.isdir, folders)):
+    if not os.path.isfile(os.path.join(request["client_paths"][0], "memlens", "__init__.py")):
         raise _RefusalError(
             f"memlens is not installed in the environment of the process ({sys.prefix}), and the"
             f" process does not see the folder of this command's own; {install}"

@@ -92,7 +92,7 @@ class RemoteScript:
         if not memory.number(interpreter + enabled) & 0xFFFFFFFF:
             raise RefusalError(
                 "remote debugging is off in it (PYTHON_DISABLE_REMOTE_DEBUG, -X"
-                " disable_remote_debug, or a build without it): start it without that"
+                " disable-remote-debug, or a build without it): start it without that"
             )
         thread = memory.number(interpreter + memory.number(at + table.threads_main))
         if not thread or len(path) > size:

@@ -9,6 +9,7 @@ import struct
 from contextlib import suppress
 from typing import Any
 
+from memlens._text import printable
 from memlens.attach.exchange import open_folder
 from memlens.attach.refusal import RefusalError
 from memlens.attach.target import Target
@@ -44,12 +45,13 @@ def ask_socket(target: Target, request: dict[str, Any]) -> dict[str, Any]:
                 f" belongs to another user ({failure})"
             ) from failure
     if not isinstance(answer, dict):
-        raise AttachError(f"process {target.pid}: {error}")
+        raise AttachError(f"process {target.pid}: {printable(str(error))}")
     return answer
 
 
 def _connect(target: Target) -> socket.socket:
-    name = socket_name(int(target.status("NSpid").split()[-1]), target.token)
+    inner_pid = (target.status("NSpid").split() or [str(target.pid)])[-1]  # as it sees it itself
+    name = socket_name(int(inner_pid), target.token)
     for folder in runtime_folders(target.pid, target.user):
         with suppress(OSError):
             return _connect_in(target, folder, name)

@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 from memlens._atomic import open_whole
+from memlens._text import printable
 from memlens.attach.refusal import RefusalError
 from memlens.attach.request import Request, script_text
 from memlens.attach.target import Target
@@ -143,11 +144,6 @@ class Exchange:
             return False
         return True
 
-    def renew(self) -> None:
-        """Let the request be taken again after `withdraw`."""
-        os.rename("withdrawn.json", "request.json",
-                  src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)  # fmt: skip
-
     def answer(self) -> dict[str, Any] | None:
         """Return the answer; None while there is none.
 
@@ -162,7 +158,7 @@ class Exchange:
         except (OSError, ValueError, AttributeError) as failure:
             raise AttachError(f"the answer of the process cannot be read: {failure}") from failure
         if not isinstance(answer, dict):
-            raise AttachError(f"process {self._target.pid}: {error}")
+            raise AttachError(f"process {self._target.pid}: {printable(str(error))}")
         return answer
 
     def _open(self, name: str) -> int:

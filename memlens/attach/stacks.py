@@ -8,7 +8,7 @@ from typing import Any
 
 from memlens._display import displayed
 from memlens._frame import Frame
-from memlens._text import format_count
+from memlens._text import format_count, printable
 
 __all__ = ("ProcessStacks", "Stack")
 
@@ -29,7 +29,7 @@ class Stack:
     def __str__(self) -> str:
         head = f"{self.kind} {self.name}" + (f" ({self.detail})" if self.detail else "")
         lines = [f"  {frame.file}:{frame.line} in {frame.function}" for frame in self.frames]
-        return "\n".join([head, *(lines or ["  no Python frame"])])
+        return "\n".join(map(printable, [head, *(lines or ["  no Python frame"])]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the stack as JSON-ready values."""

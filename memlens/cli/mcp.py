@@ -35,7 +35,7 @@ def add_mcp_command(commands: Any) -> None:
     parser.add_argument(
         "--processes",
         action="store_true",
-        help="let the tools read the folders of running profilers of yours, too",
+        help="let the tools examine running processes, and read the folders of their profilers",
     )
     parser.add_argument(
         "--values",
@@ -65,5 +65,8 @@ def _mcp(arguments: argparse.Namespace) -> int:
         processes=arguments.processes,
     )
     logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s")
-    serve(workspace)
+    try:
+        serve(workspace)
+    finally:
+        workspace.close()
     return 0

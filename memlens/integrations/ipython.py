@@ -21,9 +21,9 @@ from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.live import Retention, why_alive
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.integrations.cell_memory import CellBlock
-from memlens.integrations.cells import CellLog, cell_names, cell_text, current_cell
-from memlens.integrations.notebook_memory import (
+from memlens.integrations.notebooks.cell_memory import CellBlock
+from memlens.integrations.notebooks.cells import CellLog, cell_names, cell_text, current_cell
+from memlens.integrations.notebooks.notebook_memory import (
     KeptObject,
     NotebookMemory,
     growth_by_cell,

@@ -18,8 +18,8 @@ from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._log import FailureLog
 from memlens._options import check_callable, shown
 from memlens.errors import MissingExtraError, OptionError
-from memlens.integrations.metric_table import ATTRIBUTES, METRICS, Metric
-from memlens.integrations.site_labels import SiteLabels
+from memlens.integrations.metrics.metric_table import ATTRIBUTES, METRICS, Metric
+from memlens.integrations.metrics.site_labels import SiteLabels
 from memlens.profiler.memory_profiler import MemoryProfiler
 from memlens.profiler.metrics import ProfilerMetrics
 

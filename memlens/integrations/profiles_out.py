@@ -25,16 +25,16 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profiler import DEFAULT_INTERVAL_BYTES, AllocationProfiler, IntervalStart
 from memlens.errors import OptionError, TracingError
 from memlens.formats.otlp_profiles import SpanLink
-from memlens.integrations.http_post import HttpPoster, shown_url
-from memlens.integrations.otel_environment import certificate_file
-from memlens.integrations.profile_delivery import ProfileDelivery
-from memlens.integrations.profile_requests import (
+from memlens.integrations.sending.http_post import HttpPoster, shown_url
+from memlens.integrations.sending.otel_environment import certificate_file
+from memlens.integrations.sending.profile_delivery import ProfileDelivery
+from memlens.integrations.sending.profile_requests import (
     OtlpRequests,
     PyroscopeRequests,
     Requests,
     check_attributes,
 )
-from memlens.integrations.span_links import active_span_link
+from memlens.integrations.sending.span_links import active_span_link
 from memlens.profiler.memory_profiler import MemoryProfiler
 
 __all__ = ("ProfileSender",)

@@ -52,6 +52,7 @@ class ControlSocket:
         self._note_failure = note_failure
         self._listener: socket.socket | None = None
         self._path = ""
+        self._inode = 0
         call_in_forked_child(self._reopen_in_child)
 
     def __repr__(self) -> str:
@@ -73,6 +74,7 @@ class ControlSocket:
             path = own_socket_path()
             listener = _listen(path)
             self._listener, self._path = listener, path
+            self._inode = os.lstat(path).st_ino
             threading.Thread(
                 target=self._serve, args=(listener,), name="memlens-control", daemon=True
             ).start()
@@ -92,7 +94,8 @@ class ControlSocket:
         listener.close()
         path, self._path = self._path, ""
         with suppress(OSError):  # swept by another process
-            os.unlink(path)
+            if os.lstat(path).st_ino == self._inode:  # else of another profiler of this process
+                os.unlink(path)
             os.rmdir(os.path.dirname(path))  # unless files of other processes are there
 
     def _reopen_in_child(self) -> None:

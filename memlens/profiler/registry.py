@@ -118,7 +118,10 @@ def known_processes() -> list[int]:
     for folder in _user_folders(os.getuid(), os.environ, tempfile.gettempdir()):
         if not _is_private(folder, os.getuid()):
             continue
-        for match in filter(None, map(_NAME.fullmatch, os.listdir(folder))):
+        names: list[str] = []
+        with suppress(FileNotFoundError):  # the last profiler has just deleted it
+            names = os.listdir(folder)
+        for match in filter(None, map(_NAME.fullmatch, names)):
             if is_running((int(match["pid"]), match["token"])):
                 found.add(int(match["pid"]))
     return sorted(found)

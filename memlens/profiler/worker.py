@@ -1,6 +1,6 @@
 """A thread for slow work: snapshots, comparisons and the user's callback.
 
-The thread exists only while there is work, so an idle profiler has only the sampler thread.
+The thread exists only while there is work, so an idle profiler has no worker thread.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def test_options_of_the_command_decide_which_tools_there_are(folder, tmp_path):
         return [tool.name for tool in (await client.list_tools()).tools]
 
     names = talk(parameters(folder, "--source", tmp_path, "--processes"), conversation)
-    assert {"source_lines", "list_processes"} <= {*names}
+    assert {"source_lines", "list_processes", "take_snapshot"} <= {*names}
 
 
 def test_schemas_of_arguments_are_valid_and_accept_what_the_tools_accept(folder):

@@ -6,15 +6,19 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from memlens.agents import processes, tools
+from memlens.agents import answers, objects, processes, tools, workspace
 from memlens.agents.answers import BYTES_PER_TOKEN, MIN_TOKENS
 from memlens.agents.tools import call, tools_for
 from memlens.agents.workspace import Workspace
 from memlens.profiler import registry
 from tests.agents.files import ask, leaking_folder, refusal, workspace_of
+from tests.attach.programs import running
 from tests.heap.planted import Planter
 from tests.test_files import make_profile
 
@@ -262,3 +266,51 @@ def test_every_default_in_a_description_is_that_of_the_function(space):
             told = re.search(r"default: (\w+)$", rule.get("description", ""))
             if told:
                 assert str(parameters[name].default) == told[1], (tool.name, name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="running processes are asked on Linux only")
+def test_a_running_process_is_dumped_and_its_stacks_are_shown_if_allowed(tmp_path):
+    (tmp_path / "empty").mkdir()
+    space = workspace_of(tmp_path / "empty", processes=True)
+    with running("profiler", tmp_path / "out") as process:
+        taken = ask(space, "take_snapshot", pid=process.pid)
+        stacks = ask(space, "process_stacks", pid=process.pid)
+        assert process.poll() is None
+    assert (taken["way"], taken["stopped_by_debugger_seconds"]) == ("socket", 0)
+    assert taken["object_count"] > 1000 and taken["pause_seconds"] > 0
+    assert "MainThread" in [row["name"] for row in stacks["stacks"]]
+    path = space.resolve(taken["file"])
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert os.stat(os.path.dirname(path)).st_mode & 0o777 == 0o700
+    held = ask(space, "why_alive", file=taken["file"], type="__main__.Held")
+    assert held["matching_count"] == 1234
+    space.close()
+    assert not os.path.exists(os.path.dirname(path))
+
+
+@pytest.mark.parametrize("name", ["take_snapshot", "process_stacks"])
+def test_a_process_that_cannot_be_asked_says_why(tmp_path, name):
+    allowed, refused = workspace_of(tmp_path, processes=True), workspace_of(tmp_path)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert str(ended.pid) in refusal(allowed, name, pid=ended.pid)
+    assert "there is no tool" in refusal(refused, name, pid=ended.pid)
+    assert not tools_for(allowed)[name].reads_only
+    allowed.close()
+
+
+def test_the_page_names_every_tool_option_and_bound(tmp_path):
+    root = Path(__file__).resolve().parent.parent.parent
+    text = (root / "docs" / "agents.md").read_text(encoding="utf-8")
+    every = tools_for(workspace_of(tmp_path, source_roots=[tmp_path], processes=True))
+    assert {*re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)} == {*every}
+    for option in ("--source", "--processes", "--values"):
+        assert f"| `{option}" in text
+    for told in (
+        f"{answers.DEFAULT_TOKENS:,} by default, {MIN_TOKENS} to {answers.MAX_TOKENS:,}",
+        f"one for each {BYTES_PER_TOKEN} bytes",
+        f"up to {workspace.MAX_OPEN_FILES} files open, together at most\n"
+        f"{workspace.MAX_OPEN_BYTES >> 30} GiB, and up to {workspace.MAX_RESULTS} results",
+        f"At most {objects.MAX_ROWS} objects",
+    ):
+        assert told in text, told

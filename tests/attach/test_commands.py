@@ -124,17 +124,18 @@ def test_a_file_named_like_a_process_is_read(tmp_path, capsys):
 @needs_a_way
 @pytest.mark.parametrize("program", ["sleep", "busy"])
 def test_a_program_that_was_examined_ends_without_a_word(program, tmp_path):
-    """On Python 3.12 the thread that imports ``threading`` counts as the main thread."""
+    """Up to Python 3.12 the thread that imports ``threading`` would count as the main thread."""
     if program == "sleep" and not HAS_GDB:
         pytest.skip("needs gdb")
     ends = {
         "sleep": "sys.stdin.read()",
         "busy": "end = time.time() + 600\nwhile not os.path.exists(sys.argv[1]): pass",
     }
+    name = "import threading\nprint(threading.current_thread().name)"
     start = START.replace("asyncio, ctypes, os, select, sys, threading, time", "os, sys, time")
     mark = tmp_path / "mark"
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{start}\nready()\n{ends[program]}", str(mark)],
+        [sys.executable, "-c", f"{start}\nready()\n{ends[program]}\n{name}", str(mark)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": ROOT},
     )  # fmt: skip
@@ -142,7 +143,7 @@ def test_a_program_that_was_examined_ends_without_a_word(program, tmp_path):
     assert memlens_command("dump", process.pid, "-o", tmp_path / "a.memlens").returncode == 0
     mark.touch()
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (0, b"", b"")
+    assert (process.returncode, out, err) == (0, b"MainThread\n", b"")
 
 
 @needs_gdb

@@ -79,7 +79,7 @@ def test_each_way_says_why_it_is_closed(monkeypatch):
 @pytest.mark.skipif(not HAS_REMOTE, reason="needs Python 3.14")
 @pytest.mark.parametrize(
     ("options", "env"),
-    [(("-X", "disable_remote_debug"), {}), ((), {"PYTHON_DISABLE_REMOTE_DEBUG": "1"})],
+    [(("-X", "disable-remote-debug"), {}), ((), {"PYTHON_DISABLE_REMOTE_DEBUG": "1"})],
 )
 def test_remote_debugging_that_is_off(options, env):
     with (

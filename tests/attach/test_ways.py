@@ -31,3 +31,14 @@ def test_a_process_dumps_its_heap_and_goes_on(way, name, tmp_path):
     assert snapshot.pid == process.pid
     assert snapshot.select("__main__.Held").count == 1234
     assert [entry.name for entry in tmp_path.iterdir()] == ["heap.memlens"]
+
+
+@pytest.mark.skipif(not HAS_GDB and not HAS_REMOTE, reason="needs gdb or Python 3.14")
+def test_a_process_with_the_pure_core_captures_inline(tmp_path):
+    path = tmp_path / "heap.memlens"
+    with running("busy", env={"MEMLENS_PURE": "1"}) as process:
+        ask(Target(process.pid), Request("dump"), snapshot_path=str(path))
+        assert process.poll() is None
+    snapshot = HeapSnapshot.load(path)
+    assert snapshot.facts["mode"] == "inline"
+    assert snapshot.select("__main__.Held").count == 1234

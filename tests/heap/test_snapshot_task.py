@@ -336,3 +336,14 @@ def test_soft_limit_of_the_program_does_not_bind_the_child(tmp_path):
     print(resource.getrlimit(resource.RLIMIT_AS)[0] == used + (4 << 20))
     """
     assert run(script, tmp_path) == ["True"]
+
+
+def test_lower_priority_is_that_of_the_child_only(tmp_path):
+    script = """
+    task = memlens.start_heap_snapshot(target())
+    task.lower_priority()
+    print(os.getpriority(os.PRIO_PROCESS, task._pids[0]) - os.getpriority(os.PRIO_PROCESS, 0) > 0)
+    print(task.result(60).object_count > 1000)
+    task.lower_priority()  # does nothing any more
+    """
+    assert run(script, tmp_path) == ["True", "True"]

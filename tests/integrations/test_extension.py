@@ -9,7 +9,7 @@ import pytest
 
 import memlens
 from memlens.errors import MissingExtraError
-from memlens.integrations.notebook_memory import (
+from memlens.integrations.notebooks.notebook_memory import (
     KeptObject,
     NotebookMemory,
     growth_by_cell,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from memlens.integrations.metric_table import METRICS, STATES
+from memlens.integrations.metrics.metric_table import METRICS, STATES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LABELS = {

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from memlens.errors import OptionError
-from memlens.integrations import http_post
-from memlens.integrations.http_post import (
+from memlens.integrations.sending import http_post
+from memlens.integrations.sending.http_post import (
     HttpPoster,
     PostError,
     check_headers,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from memlens.integrations.metric_table import ATTRIBUTES, METRICS, STATES, Sample
-from memlens.integrations.site_labels import SiteLabels
+from memlens.integrations.metrics.metric_table import ATTRIBUTES, METRICS, STATES, Sample
+from memlens.integrations.metrics.site_labels import SiteLabels
 from tests.profiler.planted import profiler_in
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

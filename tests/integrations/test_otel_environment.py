@@ -8,7 +8,7 @@ import platform
 import pytest
 
 from memlens.errors import OptionError
-from memlens.integrations.otel_environment import (
+from memlens.integrations.sending.otel_environment import (
     certificate_file,
     otlp_headers,
     otlp_url,

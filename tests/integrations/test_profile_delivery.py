@@ -7,10 +7,10 @@ import logging
 import pytest
 
 from memlens.allocations.profile.allocation_profile import AllocationProfile
-from memlens.integrations import profile_delivery
-from memlens.integrations.http_post import Answer, PostError
-from memlens.integrations.profile_delivery import ProfileDelivery
-from memlens.integrations.profile_requests import Request, TooLargeError
+from memlens.integrations.sending import profile_delivery
+from memlens.integrations.sending.http_post import Answer, PostError
+from memlens.integrations.sending.profile_delivery import ProfileDelivery
+from memlens.integrations.sending.profile_requests import Request, TooLargeError
 from tests.clock import FakeClock
 from tests.formats.test_allocation_formats import FACTS
 

@@ -14,8 +14,8 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.errors import OptionError
 from memlens.formats.protobuf import as_bytes, as_number, as_text
-from memlens.integrations import profile_requests
-from memlens.integrations.profile_requests import (
+from memlens.integrations.sending import profile_requests
+from memlens.integrations.sending.profile_requests import (
     OtlpRequests,
     PyroscopeRequests,
     TooLargeError,

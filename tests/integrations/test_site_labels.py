@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from memlens._frame import NATIVE_FRAME, Frame
 from memlens.allocations.sampling.site_tables import LiveSites, SiteBytes
 from memlens.errors import OptionError
-from memlens.integrations.site_labels import MAX_CHARACTERS, OTHER, SiteLabels, label_of
+from memlens.integrations.metrics.site_labels import MAX_CHARACTERS, OTHER, SiteLabels, label_of
 
 names = st.text(max_size=300)
 sites = st.builds(

@@ -151,6 +151,7 @@ def test_one_that_may_be_stopped_is_stopped(tmp_path):
     assert not profiler.is_running
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_forked_child_has_a_socket_of_its_own(control, runtime):
     before = registry.own_socket_path()
     reader, writer = os.pipe()
@@ -170,3 +171,11 @@ def test_a_forked_child_has_a_socket_of_its_own(control, runtime):
     os.waitpid(child, 0)
     assert "answer" in asked(command="echo")
     assert [name.split("-")[0] for name in os.listdir(runtime)] == [str(os.getpid())]
+
+
+def test_a_second_one_in_the_process_is_asked_and_stays_when_the_first_is_closed(control):
+    second = ControlSocket({"second": dict}, pytest.fail)
+    second.open()
+    control.close()
+    assert asked(command="second") == {"answer": {"command": "second"}}
+    second.close()

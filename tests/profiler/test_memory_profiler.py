@@ -140,6 +140,9 @@ def test_periodic_snapshots_are_not_analysed_without_a_callback(
     assert len(profiler.snapshots) == 4
     assert (analyses, caplog.records) == ([], [])
     assert profiler.report().leaks.suspects
+    quick = profiler.report(analyse=False)
+    assert quick.leaks is None
+    assert quick.snapshots == profiler.snapshots
     assert analyses == [4]
 
 
@@ -245,24 +248,25 @@ def test_profiler_can_be_started_again_after_memory_was_out(planted, tmp_path, m
         assert tracemalloc.is_tracing()
 
 
-def test_idle_profiler_has_one_thread_and_all_its_threads_are_named_memlens(tmp_path):
+def test_idle_profiler_has_two_threads_and_all_its_threads_are_named_memlens(tmp_path):
     script = """
-        import threading, memlens
+        import sys, threading, memlens
         def names():
             threads = set(threading.enumerate()) - {threading.main_thread()}
             return sorted(thread.name for thread in threads)
         seen = []
         options = {"on_alert": lambda report: None, "allocations": None}
         profiler = memlens.MemoryProfiler("out", **options)
+        control = ["memlens-control"] if sys.platform == "linux" else []
         assert names() == []
         with profiler:
             profiler._worker.wait()
-            assert names() == ["memlens-sampler"], names()
+            assert names() == [*control, "memlens-sampler"], names()
             profiler._worker.submit("job", lambda: seen.append(names()))
             assert profiler._worker.wait()
             profiler.report()
             profiler.health()
-        assert seen == [["memlens-sampler", "memlens-worker"]], seen
+        assert seen == [[*control, "memlens-sampler", "memlens-worker"]], seen
         assert "memlens-sampler" not in names()
     """
     done = subprocess.run(

@@ -8,10 +8,10 @@ import gzip
 import pytest
 
 from memlens.errors import OptionError
-from memlens.integrations.metric_table import METRICS
+from memlens.integrations.metrics.metric_table import METRICS
 from memlens.integrations.opentelemetry import instrument
 from memlens.integrations.profiles_out import ProfileSender
-from memlens.integrations.span_links import active_span_link
+from memlens.integrations.sending.span_links import active_span_link
 from tests.clock import FakeClock
 from tests.formats import otlp_reader
 from tests.integrations.receiver import Receiver

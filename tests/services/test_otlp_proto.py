@@ -10,7 +10,7 @@ from hypothesis import given
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profiler import AllocationProfiler
 from memlens.formats.otlp_profiles import otlp_profiles_bytes
-from memlens.integrations.profile_requests import OtlpRequests
+from memlens.integrations.sending.profile_requests import OtlpRequests
 from tests.formats import otlp_reader
 from tests.formats.test_allocation_formats import FACTS
 from tests.formats.test_allocation_formats import profiles as any_profile

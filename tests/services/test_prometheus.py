@@ -21,7 +21,7 @@ import pytest
 from memlens._core.sampler_api import why_unavailable
 from memlens.errors import OptionError
 from memlens.integrations import prometheus as module
-from memlens.integrations.metric_table import METRICS
+from memlens.integrations.metrics.metric_table import METRICS
 from memlens.integrations.prometheus import MemlensCollector
 from tests.profiler.planted import profiler_in
 from tests.services.service import HttpService, free_port

@@ -123,7 +123,7 @@ def test_profiler_is_registered_from_its_first_snapshot_until_it_stops(tmp_path,
     with Child(tmp_path / "out", "start") as child:
         pid = child.process.pid
         assert registry.folder_of(pid) == str(tmp_path / "out")
-        (file,) = (runtime / "memlens").iterdir()
+        (file,) = (runtime / "memlens").glob("*.json")
         assert file.stat().st_mode & 0o777 == 0o600
         child.tell("stop")
         assert registry.folder_of(pid) is None
@@ -133,10 +133,10 @@ def test_profiler_is_registered_from_its_first_snapshot_until_it_stops(tmp_path,
 def test_file_of_a_killed_process_is_not_believed_and_is_deleted_by_the_next(tmp_path, runtime):
     with Child(tmp_path / "out", "start") as child:
         killed = child.process.pid
-    assert [file.name.split("-")[0] for file in (runtime / "memlens").iterdir()] == [str(killed)]
+    assert {file.name.split("-")[0] for file in (runtime / "memlens").iterdir()} == {str(killed)}
     assert registry.folder_of(killed) is None
     with Child(tmp_path / "out", "start") as child:
-        (file,) = (runtime / "memlens").iterdir()
+        (file,) = (runtime / "memlens").glob("*.json")
         assert file.name.startswith(f"{child.process.pid}-")
 
 

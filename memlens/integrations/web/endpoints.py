@@ -37,7 +37,7 @@ __all__ = ("Endpoints", "ProfilerOption", "checked_prefix")
 ProfilerOption = MemoryProfiler | Callable[[], MemoryProfiler | None] | None
 _METHODS = ("GET", "HEAD")
 _NAMES = ("plain", "hashed")
-_INDEX = (HTML, JSON, TEXT)
+_INDEX = (TEXT, HTML, JSON)
 _BUSY_SECONDS = 5
 
 

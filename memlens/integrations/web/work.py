@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
 from typing import BinaryIO
 
 from memlens._core.sampler_api import OwnWork
+from memlens._log import ERROR, INFO, WARNING, log_event
 from memlens.errors import MemlensError
 from memlens.integrations.web.contents import Endpoint, Source
 from memlens.integrations.web.guard import Turn
@@ -21,8 +21,6 @@ __all__ = ("CHUNK_BYTES", "MAX_SECONDS", "Work")
 
 CHUNK_BYTES = 256 * 1024
 MAX_SECONDS = 600.0  # for a client to take an answer, which has a file and the turn meanwhile
-
-_log = logging.getLogger("memlens.web")
 
 
 class Work:
@@ -66,11 +64,36 @@ class Work:
             if is_closed:
                 self._give_up()
         size, seconds = self._size(response), time.monotonic() - started
-        _log.info(
-            "%s %s: %d, %d bytes, made in %.3f seconds",
-            self._endpoint.path, self._form.name, response.status, size, seconds,
-        )  # fmt: skip
+        path, form, status = self._endpoint.path, self._form.name, response.status
+        log_event(
+            INFO,
+            "endpoint_answered",
+            f"{path} {form}: {status}, {size} bytes, made in {seconds:.3f} seconds",
+            part="web",
+            endpoint=path,
+            form=form,
+            status=status,
+            bytes=size,
+            seconds=seconds,
+        )
         return response
+
+    def _log_failure(
+        self,
+        level: int,
+        message: str,
+        error: BaseException,
+        exception: BaseException | None = None,
+    ) -> None:
+        log_event(
+            level,
+            "endpoint_failed",
+            message,
+            exception=exception,
+            part="web",
+            endpoint=self._endpoint.path,
+            error_type=type(error).__name__,
+        )
 
     @property
     def is_running(self) -> bool:
@@ -111,9 +134,12 @@ class Work:
             return self._failed(RequestError(503, "The request was cancelled."))
         except (MemlensError, MemoryError) as error:
             if not self._stopper.is_stopped:
-                _log.warning("%s cannot be answered: %s", self._endpoint.path, error)
-        except Exception:  # noqa: BLE001 - the client must not see it, the log does
-            _log.exception("%s cannot be answered", self._endpoint.path)
+                self._log_failure(
+                    WARNING, f"{self._endpoint.path} cannot be answered: {error}", error
+                )
+        except Exception as error:  # noqa: BLE001 - the client must not see it, the log does
+            message = f"{self._endpoint.path} cannot be answered"
+            self._log_failure(ERROR, message, error, exception=error)
         return self._failed(
             RequestError(500, "The answer could not be made. The log of the server says why.")
         )

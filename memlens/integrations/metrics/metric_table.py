@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from memlens.integrations.site_labels import SiteLabels
+from memlens.integrations.metrics.site_labels import SiteLabels
 from memlens.profiler.metrics import ProfilerMetrics
 
 __all__ = ("ATTRIBUTES", "METRICS", "STATES", "Metric", "Sample")

@@ -9,8 +9,8 @@ from typing import Any
 from memlens._log import FailureLog
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.formats.otlp_profiles import SpanLink
-from memlens.integrations.http_post import Answer, HttpPoster, PostError, shown_url
-from memlens.integrations.profile_requests import Requests, TooLargeError
+from memlens.integrations.sending.http_post import Answer, HttpPoster, PostError, shown_url
+from memlens.integrations.sending.profile_requests import Requests, TooLargeError
 
 __all__ = ("DeliveryError", "ProfileDelivery")
 

@@ -16,8 +16,8 @@ from memlens.errors import OptionError
 from memlens.formats.otlp_profiles import SpanLink, otlp_profiles_bytes
 from memlens.formats.pprof import pprof_bytes
 from memlens.formats.protobuf import fields_of
-from memlens.integrations.http_post import check_headers, check_url
-from memlens.integrations.otel_environment import (
+from memlens.integrations.sending.http_post import check_headers, check_url
+from memlens.integrations.sending.otel_environment import (
     otlp_headers,
     otlp_url,
     resource_attributes,

@@ -12,7 +12,7 @@ import urllib.parse
 from collections.abc import Mapping
 
 from memlens.errors import OptionError
-from memlens.integrations.http_post import check_headers, check_url
+from memlens.integrations.sending.http_post import check_headers, check_url
 
 __all__ = ("certificate_file", "otlp_headers", "otlp_url", "resource_attributes", "with_path")
 

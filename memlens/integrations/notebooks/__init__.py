@@ -1,0 +1,1 @@
+"""Cells of notebooks: their memory, and what they keep."""

@@ -1,0 +1,1 @@
+"""Sending allocation profiles over HTTP: requests, delivery, and the settings of OpenTelemetry."""
