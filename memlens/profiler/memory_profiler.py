@@ -382,7 +382,7 @@ class MemoryProfiler:
             )
         self._store.prepare()
         with self._turn() as waited_seconds, OwnWork():
-            return self._store.take(reason, waited_seconds, capture)
+            return self._store.take(reason, waited_seconds, capture or self._triggering.capture())
 
     def _give_report(self, path: str) -> None:
         """Hand the files of an alert to the triggers."""

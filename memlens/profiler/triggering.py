@@ -77,6 +77,15 @@ class Triggering:
         """Whether a trigger hands out the files of alerts."""
         return any(isinstance(trigger, OnAlert) for trigger in self._triggers)
 
+    def capture(self) -> Capture | None:
+        """Return how to take a snapshot that no trigger requests, None for no matter how.
+
+        While triggers run, a periodic snapshot must not use up the memory that they watch.
+        """
+        if not self._is_running:
+            return None
+        return partial(guarded_capture, HeadroomGuard(HeadroomMeter()))
+
     def start(self) -> None:
         """Start the triggers. Stops them again if one cannot start, and raises its error."""
         if self._is_running or not self._triggers:

@@ -189,6 +189,14 @@ def test_stopped_profiler_is_not_kept_alive_by_the_exit(pulled, tmp_path):
     assert died() is None
 
 
+def test_other_snapshots_have_a_guard_too_while_triggers_run(pulled, monkeypatch):
+    monkeypatch.setattr(triggering, "HeadroomGuard", lambda meter: Guard(refusal="too near"))
+    with pytest.raises(CaptureError, match="too near"):
+        pulled.profiler.take_snapshot("periodic")
+    pulled.profiler.stop()
+    assert pulled.profiler.take_snapshot("later").reason == "later"
+
+
 @pytest.mark.skipif(not FORKS, reason="needs a forked capture")
 def test_capture_that_would_use_up_the_memory_is_killed(pulled):
     assert not pulled.host.fire_and_wait("planted", guard=Guard("kill"))
@@ -271,6 +279,7 @@ def test_alert_hands_out_report_and_snapshot(tmp_path, monkeypatch):
     files = []
     service = Service(tmp_path, monkeypatch, triggers=[triggers.on_alert()], on_file=files.append)
     service.profiler._triggering._is_running = True
+    monkeypatch.setattr(service.profiler._triggering, "capture", lambda: None)  # planted
     service.run(4)
     wait_for = service.profiler._triggering._files.wait
     assert wait_for(60)

@@ -22,7 +22,7 @@ import faulthandler, os, signal, sys, threading
 faulthandler.dump_traceback_later(100, exit=True)
 import memlens
 from memlens import triggers
-from memlens.profiler import snapshot_store
+from memlens.profiler import triggering
 options = {"allocations": None, "sample_interval": 3600.0}
 """
 
@@ -98,13 +98,13 @@ def test_signal_within_a_snapshot_of_the_main_thread_takes_another_one(tmp_path)
         profiler = memlens.MemoryProfiler(
             "out", triggers=[triggers.on_signal()], on_file=lambda file: came.set(), **options
         )
-        take = snapshot_store.take_heap_snapshot
-        def interrupted(path, **rest):
+        take = triggering.guarded_capture
+        def interrupted(guard, path, **rest):
             if rest["reason"] == "outer":
                 signal.raise_signal(signal.SIGUSR2)
                 assert not came.is_set()
-            return take(path, **rest)
-        snapshot_store.take_heap_snapshot = interrupted
+            return take(guard, path, **rest)
+        triggering.guarded_capture = interrupted
         with profiler:
             profiler.take_snapshot("outer")
             assert came.wait(60)

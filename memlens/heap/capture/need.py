@@ -20,7 +20,7 @@ _BASE_BYTES = 16 << 20
 _RESIDENT_BYTES_PER_BLOCK = 110
 _ADDRESS_BYTES_PER_BLOCK = 100
 _SECONDS_PER_BLOCK = 1e-6
-_BASE_SECONDS = 0.1
+_BASE_SECONDS = 0.3
 _PURE_TIMES = 8  # the capture in Python keeps objects where C keeps numbers
 
 
