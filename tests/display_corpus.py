@@ -14,6 +14,7 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile, Pr
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.allocations.tracing.trace_table import TraceDifference
 from memlens.allocations.tracing.traces import TracedMemory, compare_traces
+from memlens.attach.stacks import ProcessStacks, Stack
 from memlens.fleet import FleetProcess, FleetReport, FleetSuspect, group_suspects
 from memlens.fleet.files import SkippedFile
 from memlens.heap.graph.allocation_sites import SiteShare
@@ -35,6 +36,7 @@ from memlens.process.detector.alert import LeakAlert
 from memlens.process.held_memory import HeldMemory
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
 from memlens.stuck.stuck_report import StuckReport, StuckTask
+from memlens.triggers import TriggeredFile
 from tests.heap.planted import Planter
 
 MODULE = "warehouse.inventory.services.reconciliation.background_jobs"
@@ -181,7 +183,13 @@ def process_values() -> Iterator[object]:
         1, True, 60.0, reading, reading, (record,) * 2, leaks, (detector.report(),), profile(1),
         (dataclasses.replace(leaks, alert=alert),),
     )  # fmt: skip
-    yield from (record, report)
+    yield from (
+        record,
+        report,
+        TriggeredFile(f"{FOLDER}/limit.memlens", "snapshot", "limit", 1, MIB),
+    )
+    yield memlens.MemoryProfiler("profiles", allocations=None).metrics()
+    yield ProcessStacks(1, (Stack("thread", "MainThread", "12345, daemon", FRAMES),))
 
 
 def fleet_values() -> Iterator[object]:
