@@ -18,13 +18,15 @@ __all__ = ("HeadroomGuard", "need_under")
 
 _FLOOR_SHARE = 0.02  # of the limit: with less headroom the capture is ended
 _MIN_FLOOR_BYTES = 8 << 20
+_LEAST_NEED_SHARE = 0.6  # of the estimate, which is a high one: enough for what cannot wait
 _HOLD_SHARE = 0.5  # of the headroom that was there at first, less what the child needs
 
 
 class HeadroomGuard:
     """A `CaptureGuard` by the headroom under the limits of this process.
 
-    ``is_urgent``: the program is about to reach a limit, so hold its threads from the beginning.
+    ``is_urgent``: the program is about to reach a limit, so hold its threads from the beginning, and
+    try with less than the estimated need: `pace` ends a capture that would use up the headroom.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class HeadroomGuard:
         need = self._estimate()
         for room in self._meter.measure():
             needed = need_under(room, need)
+            if self._is_urgent:
+                needed = int(_LEAST_NEED_SHARE * needed)
             if room.source != "rlimit-as" and room.free_bytes < needed:
                 return f"a capture needs about {format_bytes(needed)}, and {room}"
             self._spare[room.source, room.limit_bytes] = room.free_bytes - needed

@@ -25,16 +25,18 @@ pytestmark = pytest.mark.skipif(
 )
 
 PRELUDE = """
-import asyncio, faulthandler, os, resource, sys, threading
+import asyncio, faulthandler, os, resource, sys, threading, time
 faulthandler.dump_traceback_later(100, exit=True)
 import memlens
 from memlens import triggers
 RECORDS = {}
-def leak():
-    number = 0
+def leak(bytes_a_second=float("inf")):
+    number, begin = 0, time.perf_counter()
     while True:
         RECORDS[number] = {"id": number, "text": "x" * (2000 + number % 2)}
         number += 1
+        if number % 100 == 0:
+            time.sleep(max(0.0, number * 2400 / bytes_a_second + begin - time.perf_counter()))
 def limit(mib, hard=None):
     soft = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize() + (mib << 20)
     resource.setrlimit(resource.RLIMIT_AS, (soft, soft if hard else resource.RLIM_INFINITY))
@@ -163,7 +165,7 @@ def test_before_the_kernel_kills_the_process(tmp_path, group, where):
     inner.mkdir(exist_ok=True)
     try:
         done = run(
-            "profiler(triggers.before_limit()).start(); leak()",
+            "profiler(triggers.before_limit()).start(); leak(400e6)",
             tmp_path,
             preexec_fn=lambda: (inner / "cgroup.procs").write_text(str(os.getpid())),
         )

@@ -27,6 +27,11 @@ def test_capture_that_needs_more_than_the_headroom_is_refused_with_both_sizes():
     )
 
 
+def test_what_cannot_wait_is_tried_with_less_than_the_estimate():
+    assert guard_of(61, is_urgent=True)[0].refusal() is None
+    assert "about 60.0 MiB" in guard_of(59, is_urgent=True)[0].refusal()
+
+
 def test_address_space_alone_is_no_reason_to_refuse():
     """A capture that fails there does no harm, unlike in a control group."""
     assert guard_of(1, "rlimit-as")[0].refusal() is None
