@@ -1,8 +1,8 @@
 """Exchange: a folder in the file system of the target that holds a request and its answer.
 
 The folder and its files belong to the user of the target, who is not trusted: a command that runs
-as root follows no link there. So every folder on the way is opened by itself, without following
-links, and files are used through the descriptor of their folder only.
+as root follows no link there and uses the rights of that user. So every folder on the way is opened by
+itself, without following links, and files are used through the descriptor of their folder only.
 
 The target takes the request by renaming it. It is withdrawn in the same way, so that it is either
 answered or not begun. The sender holds a lock on it: a request whose sender has ended is not begun.
@@ -24,6 +24,7 @@ from memlens._atomic import open_whole
 from memlens._text import printable
 from memlens.attach.refusal import RefusalError
 from memlens.attach.request import Request, script_text
+from memlens.attach.rights import rights_of
 from memlens.attach.target import Target
 from memlens.errors import AttachError
 
@@ -65,8 +66,8 @@ class Exchange:
         self._descriptor = self._base = -1
         self._is_near = False
         self.folder = self._name = ""
-        for path in _places(target, near):
-            with suppress(OSError):
+        for path in list(_places(target, near)):
+            with suppress(OSError), rights_of(target):
                 self._create(path)
                 self._is_near = path == near
                 break
@@ -77,9 +78,11 @@ class Exchange:
             )
         try:
             content = json.dumps(request.to_dict(self.folder)).encode()
-            self._request = self._write("request.json", content)
-            fcntl.flock(self._request, fcntl.LOCK_EX)
-            os.close(self._write("script.py", script_text(self.folder).encode()))
+            script = script_text(self.folder).encode()
+            with rights_of(target):
+                self._request = self._write("request.json", content)
+                fcntl.flock(self._request, fcntl.LOCK_EX)
+                os.close(self._write("script.py", script))
         except OSError as error:
             self.close()
             raise RefusalError(
@@ -89,27 +92,25 @@ class Exchange:
     def _create(self, path: str) -> None:
         base = open_folder(self._target, path)
         try:
-            _sweep(base)
+            _sweep(base, self._target.user)
             name = _PREFIX + secrets.token_hex(8)
             os.mkdir(name, 0o700, dir_fd=base)
-            self._descriptor = os.open(name, _FOLDER, dir_fd=base)
-            self._give(self._descriptor)
+            try:
+                descriptor = _open_of(base, name, self._target.user)
+            except OSError:
+                os.rmdir(name, dir_fd=base)
+                raise
         except BaseException:
             os.close(base)
             raise
+        self._descriptor = descriptor
         self._base, self._name, self.folder = base, name, os.path.join(path, name)
         self._request = -1
-
-    def _give(self, descriptor: int) -> None:
-        """Give a file to the user of the target, as only root can."""
-        if os.geteuid() == 0 and self._target.user != 0:
-            os.fchown(descriptor, self._target.user, self._target.group)
 
     def _write(self, name: str, content: bytes) -> int:
         descriptor = os.open(name, _NEW, 0o600, dir_fd=self._descriptor)
         with open(descriptor, "wb", closefd=False) as file:
             file.write(content)
-        self._give(descriptor)
         return descriptor
 
     def __enter__(self) -> Exchange:
@@ -163,7 +164,8 @@ class Exchange:
 
     def _open(self, name: str) -> int:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(name, flags, dir_fd=self._descriptor)
+        with rights_of(self._target):
+            descriptor = os.open(name, flags, dir_fd=self._descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(f"{name} is not a regular file")
@@ -193,7 +195,8 @@ class Exchange:
         """Delete the folder; may be called again."""
         if self._descriptor < 0:
             return
-        _delete(self._base, self._name, self._descriptor)
+        with suppress(OSError), rights_of(self._target):
+            _delete(self._base, self._name, self._descriptor)
         for descriptor in (self._request, self._descriptor, self._base):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -216,13 +219,22 @@ def _delete(base: int, name: str, descriptor: int) -> None:
         os.rmdir(name, dir_fd=base)
 
 
-def _sweep(base: int) -> None:
-    """Delete the folders of commands that were killed, as far as this user may."""
+def _open_of(base: int, name: str, user: int) -> int:
+    """Open a folder of a user. Raises ``PermissionError`` if another one has been put in its place."""
+    descriptor = os.open(name, _FOLDER, dir_fd=base)
+    if os.fstat(descriptor).st_uid != user:
+        os.close(descriptor)
+        raise PermissionError(f"{name} belongs to another user")
+    return descriptor
+
+
+def _sweep(base: int, user: int) -> None:
+    """Delete the folders of commands that were killed, as far as they are of a user."""
     for name in os.listdir(base):
         if not name.startswith(_PREFIX):
             continue
         with suppress(OSError):
-            descriptor = os.open(name, _FOLDER, dir_fd=base)
+            descriptor = _open_of(base, name, user)
             try:
                 if _is_abandoned(descriptor):
                     _delete(base, name, descriptor)

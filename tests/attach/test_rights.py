@@ -1,0 +1,98 @@
+"""A command that runs as root, and a process of a user who is not trusted."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from memlens.attach import exchange
+from memlens.attach.exchange import Exchange
+from memlens.attach.request import Request
+from memlens.attach.target import Target
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+USER = 54321
+
+
+@pytest.fixture
+def folder():
+    """A folder that every user can reach."""
+    with tempfile.TemporaryDirectory() as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
+@contextmanager
+def target_with(temporary):
+    """Yield a process of another user whose folder for temporary files is this one."""
+    sleep = shutil.which("sleep")
+    process = subprocess.Popen(
+        [sleep, "600"], env={"TMPDIR": str(temporary)}, user=USER, group=USER, extra_groups=[]
+    )
+    try:
+        yield Target(process.pid)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_nothing_is_created_where_the_user_of_the_process_may_not(folder):
+    with target_with(folder) as target, Exchange(target, Request("stacks")) as found:
+        assert not list(folder.iterdir())
+        assert not found.folder.startswith(str(folder))
+    (folder / "after").touch()
+    assert (folder / "after").stat().st_uid == 0
+
+
+def test_all_that_is_created_belongs_to_the_user_and_is_private(folder):
+    os.chown(folder, USER, USER)
+    with target_with(folder) as target, Exchange(target, Request("stacks")) as found:
+        assert found.folder.startswith(str(folder))
+        for path in (found.folder, found.script, os.path.join(found.folder, "request.json")):
+            status = os.stat(path)
+            assert (status.st_uid, status.st_gid, status.st_mode & 0o077) == (USER, USER, 0)
+    assert not list(folder.iterdir())
+
+
+def test_a_folder_that_replaces_the_new_one_keeps_its_owner_and_its_files(folder, monkeypatch):
+    """The user owns the parent, so may rename there what belongs to root."""
+    os.chown(folder, USER, USER)
+    (folder / "of-root").mkdir(mode=0o755)
+    (folder / "of-root" / "file").touch()
+    make = os.mkdir
+
+    def replaced(name, mode=0o777, *, dir_fd=None):
+        make(name, mode, dir_fd=dir_fd)
+        os.rename(name, "aside", src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        os.rename("of-root", name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        monkeypatch.setattr(exchange.os, "mkdir", make)
+
+    with target_with(folder) as target:
+        monkeypatch.setattr(exchange.os, "mkdir", replaced)
+        with Exchange(target, Request("stacks")) as found:
+            assert not found.folder.startswith(str(folder))
+    [kept] = folder.glob("memlens-attach-*")
+    assert (kept.stat().st_uid, [path.name for path in kept.iterdir()]) == (0, ["file"])
+
+
+def test_a_folder_of_another_user_is_not_swept(folder):
+    os.chown(folder, USER, USER)
+    planted = folder / "memlens-attach-0"
+    planted.mkdir()
+    (planted / "taken.json").touch()
+    with target_with(folder) as target, Exchange(target, Request("stacks")):
+        assert (planted / "taken.json").exists()
+
+
+def test_a_file_that_the_user_may_not_read_is_no_answer(folder):
+    os.chown(folder, USER, USER)
+    with target_with(folder) as target, Exchange(target, Request("stacks")) as found:
+        answer = Path(found.folder, "answer.json")
+        answer.write_text('{"answer": {}}')
+        answer.chmod(0o600)
+        with pytest.raises(exchange.AttachError, match="Permission denied"):
+            found.answer()
