@@ -65,12 +65,20 @@ def _set(name: str, value: str | None) -> None:
 
 
 def not_followed(folder: str) -> list[str]:
-    """Return why children could not be followed, one text for each; their notes are deleted."""
+    """Return why children could not be followed, one text for each; their notes are deleted.
+
+    Files of other users, which may write to a shared folder, are left alone.
+    """
     reasons = []
     for entry in sorted(os.scandir(folder), key=lambda one: one.name):
-        if entry.name.startswith(_NOTE) and entry.is_file(follow_symlinks=False):
+        if entry.name.startswith(_NOTE) and _is_own_file(entry):
             pid = entry.name.removeprefix(_NOTE).removesuffix(".txt")
             with open(entry.path, encoding="utf-8", errors="replace") as file:
                 reasons.append(f"process {pid}: {file.read(_MAX_CHARACTERS)}")
             os.unlink(entry.path)
     return reasons
+
+
+def _is_own_file(entry: os.DirEntry[str]) -> bool:
+    is_file = entry.is_file(follow_symlinks=False)
+    return is_file and entry.stat(follow_symlinks=False).st_uid == os.geteuid()

@@ -202,11 +202,40 @@ def test_another_python_is_not_followed_and_the_report_says_so(tmp_path):
             text=True,
         )
     assert (done.stdout, done.stderr) == ("False\n", "")
+    [note] = tmp_path.iterdir()
+    assert note.stat().st_mode & 0o777 == 0o600
     reasons = not_followed(str(tmp_path))
     assert len(reasons) == 1
     assert "another Python" in reasons[0]
     assert "Not followed: 1 child process (process" in str(report_children([], [], None, reasons))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_note_of_a_child_is_not_written_through_a_link(tmp_path):
+    kept = tmp_path / "kept"
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with following(str(folder)):
+        settings = json.loads(os.environ[FOLLOW_VARIABLE])
+        os.environ[FOLLOW_VARIABLE] = json.dumps({**settings, "python": []})
+        script = """
+            import os, sys
+            os.symlink(sys.argv[1], f"{sys.argv[2]}/not-followed-{os.getpid()}.txt")
+            os.execv(sys.executable, [sys.executable, "-c", ""])  # now with the hook
+        """
+        command = [sys.executable, "-S", "-c", textwrap.dedent(script), str(kept), str(folder)]
+        subprocess.run(command, check=True)
+    assert not kept.exists()
+    assert not_followed(str(folder)) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_notes_of_other_users_are_left_alone(tmp_path):
+    note = tmp_path / "not-followed-1.txt"
+    note.write_text("of somebody else")
+    os.chown(note, 54321, 54321)
+    assert not_followed(str(tmp_path)) == []
+    assert note.exists()
 
 
 @forks

@@ -36,8 +36,9 @@ if __name__ == "sitecustomize":  # not for tools that import all modules of meml
                 _reason = type(_error).__name__ + ": " + str(_error)
             if _reason:
                 _note = os.path.join(_wanted["folder"], "not-followed-%d.txt" % os.getpid())  # noqa: UP031
-                try:
-                    with open(_note, "w") as _file:
+                try:  # private, and through no link that somebody has planted
+                    _flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                    with os.fdopen(os.open(_note, _flags, 0o600), "w") as _file:
                         _file.write(_reason)
                 except (OSError, IOError):  # noqa: UP024 - the run has ended
                     pass
