@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from memlens._atomic import without_waiting
 from memlens.agents.workspace import Identity, Workspace, identity_of
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profile.profile_file import FORMAT
@@ -157,7 +158,7 @@ def _read(path: str, key: Identity) -> KnownFile | None:
 
 def _is_profile(path: str) -> bool:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace", opener=without_waiting) as file:
             return f'"{FORMAT}"' in file.read(_MAX_HEAD)
     except OSError:
         return False

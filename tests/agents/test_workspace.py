@@ -90,6 +90,15 @@ def test_hidden_folders_and_files_being_written_are_not_listed(folder):
     assert ask(workspace_of(folder), "list_files")["snapshot_count"] == 3 + 4
 
 
+def test_a_pipe_that_is_named_like_a_file_is_not_waited_for(folder):
+    os.mkfifo(folder / "allocations.json")
+    os.mkfifo(folder / "heap-9.memlens")
+    listed = ask(workspace_of(folder), "list_files")["files"]
+    problems = {os.path.basename(row["file"]): "problem" in row for row in listed}
+    assert "allocations.json" not in problems
+    assert [name for name, is_problem in problems.items() if is_problem] == ["heap-9.memlens"]
+
+
 def test_a_damaged_file_is_listed_with_its_problem_and_left_out(folder):
     (folder / "bad.memlens").write_bytes(b"nonsense")
     (folder / "notes.json").write_text('{"format": "something else"}')
