@@ -174,3 +174,10 @@ def test_counters_begin_again_in_a_forked_child():
     world.send()
     world.delivery.forget()
     assert set(world.delivery.health().values()) == {0, None}
+
+
+def test_what_a_receiver_says_writes_no_lines_of_its_own_to_the_log(caplog):
+    world = World(Answer(200, None, b"bad\nERROR forged \x1b[2J"))
+    assert world.send()
+    assert r"bad\nERROR forged \x1b[2J" in caplog.text
+    assert world.delivery.failures.last_error == r"DeliveryError: bad\nERROR forged \x1b[2J"

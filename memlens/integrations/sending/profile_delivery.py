@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from memlens._log import FailureLog
+from memlens._text import printable
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.formats.otlp_profiles import SpanLink
 from memlens.integrations.sending.http_post import Answer, HttpPoster, PostError, shown_url
@@ -106,7 +107,8 @@ class ProfileDelivery:
 
     def _note(self, problem: str) -> None:
         what = f"a profile was not accepted by {shown_url(self._requests.url)}"
-        self.failures.note(what, DeliveryError(problem), with_traceback=False)
+        error = DeliveryError(printable(problem))  # a server may have written it
+        self.failures.note(what, error, with_traceback=False)
 
 
 class DeliveryError(Exception):
