@@ -9,6 +9,7 @@ import ast
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from memlens.agents.workspace import Workspace
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.profiler import registry
+from memlens.profiler.file_owner import process_token
 from tests.test_files import FACTS
 
 ROOT = Path(memlens.__file__).resolve().parent.parent
@@ -219,3 +221,28 @@ def test_a_runtime_folder_that_others_can_write_is_not_used(tmp_path, monkeypatc
     assert registry.folder_of(os.getpid(), [str(folder)]) is None
     folder.chmod(0o700)
     assert registry.folder_of(os.getpid(), [str(folder)]) == str(tmp_path)
+
+
+def test_a_pipe_in_a_runtime_folder_is_not_waited_for(tmp_path):
+    tmp_path.chmod(0o700)
+    os.mkfifo(tmp_path / f"{registry.owner_suffix()}.json")
+    assert registry.folder_of(os.getpid(), [str(tmp_path)]) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_process_of_another_user_names_folders_of_that_user_only(tmp_path):
+    user = 54321
+    process = subprocess.Popen([shutil.which("sleep"), "600"], user=user)
+    try:
+        runtime, named = tmp_path / "runtime", tmp_path / "named"
+        runtime.mkdir(mode=0o700)
+        named.mkdir()
+        note = runtime / f"{process.pid}-{process_token(process.pid)}.json"
+        note.write_text(json.dumps({"output_dir": str(named)}))
+        os.chown(runtime, user, user)
+        assert registry.folder_of(process.pid, [str(runtime)]) is None
+        os.chown(named, user, user)
+        assert registry.folder_of(process.pid, [str(runtime)]) == str(named)
+    finally:
+        process.kill()
+        process.wait()

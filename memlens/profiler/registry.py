@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from memlens._atomic import make_folder, write_whole
+from memlens._atomic import make_folder, without_waiting, write_whole
 from memlens.profiler.file_owner import is_running, owner_suffix, process_token
 
 __all__ = (
@@ -103,9 +103,10 @@ def folder_of(pid: int, runtime_dirs: Sequence[str] | None = None) -> str | None
         if not _is_private(folder, uid):
             continue
         with suppress(OSError, ValueError):
-            with open(os.path.join(folder, f"{pid}-{token}.json"), encoding="utf-8") as file:
+            name = os.path.join(folder, f"{pid}-{token}.json")
+            with open(name, encoding="utf-8", opener=without_waiting) as file:
                 output_dir = json.load(file).get("output_dir")
-            if isinstance(output_dir, str) and os.path.isdir(output_dir):
+            if isinstance(output_dir, str) and _may_be_of(output_dir, uid):
                 return output_dir
     return None
 
@@ -184,6 +185,15 @@ def _is_private(folder: str, uid: int) -> bool:
         return False
     writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return stat.S_ISDIR(status.st_mode) and status.st_uid == uid and not writable
+
+
+def _may_be_of(output_dir: str, uid: int) -> bool:
+    """Tell whether a folder exists and a user may name it: another user names folders of his only."""
+    try:
+        status = os.stat(output_dir)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and uid in (os.getuid(), status.st_uid)
 
 
 def _sweep(folder: str) -> None:
