@@ -6,8 +6,11 @@ Only 64-bit little-endian files, which are those of Linux on x86-64 and ARM64.
 from __future__ import annotations
 
 import mmap
+import os
+import stat
 import struct
 from collections.abc import Iterable
+from io import BufferedReader
 
 __all__ = ("X86_64", "ElfFile", "NotElfError")
 
@@ -32,7 +35,7 @@ class ElfFile:
 
     def __init__(self, path: str) -> None:
         try:
-            with open(path, "rb") as file:
+            with _opened(path) as file:
                 self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             header = _HEADER.unpack_from(self._data)
             if header[0][:6] != b"\x7fELF\x02\x01":
@@ -89,3 +92,17 @@ class ElfFile:
         """Return the address of the first loaded page, which belongs to the begin of the file."""
         pages = [segment[3] & ~0xFFF for segment in self._segments if segment[0] == _LOAD]
         return min(pages, default=0)
+
+
+def _opened(path: str) -> BufferedReader:
+    """Open a regular file. Of others nothing but their kind is looked at: a device may do something.
+
+    Raises ``NotElfError`` for another one.
+    """
+    descriptor = os.open(path, os.O_PATH)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotElfError(f"{path} is not a regular file")
+        return open(f"/proc/self/fd/{descriptor}", "rb")
+    finally:
+        os.close(descriptor)

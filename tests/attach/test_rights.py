@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from memlens.attach import exchange
+from memlens.attach.elf import ElfFile, NotElfError
 from memlens.attach.exchange import Exchange
 from memlens.attach.request import Request
 from memlens.attach.target import Target
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 USER = 54321
 
 
@@ -40,6 +41,7 @@ def target_with(temporary):
         process.wait()
 
 
+@needs_root
 def test_nothing_is_created_where_the_user_of_the_process_may_not(folder):
     with target_with(folder) as target, Exchange(target, Request("stacks")) as found:
         assert not list(folder.iterdir())
@@ -48,6 +50,7 @@ def test_nothing_is_created_where_the_user_of_the_process_may_not(folder):
     assert (folder / "after").stat().st_uid == 0
 
 
+@needs_root
 def test_all_that_is_created_belongs_to_the_user_and_is_private(folder):
     os.chown(folder, USER, USER)
     with target_with(folder) as target, Exchange(target, Request("stacks")) as found:
@@ -58,6 +61,7 @@ def test_all_that_is_created_belongs_to_the_user_and_is_private(folder):
     assert not list(folder.iterdir())
 
 
+@needs_root
 def test_a_folder_that_replaces_the_new_one_keeps_its_owner_and_its_files(folder, monkeypatch):
     """The user owns the parent, so may rename there what belongs to root."""
     os.chown(folder, USER, USER)
@@ -79,6 +83,7 @@ def test_a_folder_that_replaces_the_new_one_keeps_its_owner_and_its_files(folder
     assert (kept.stat().st_uid, [path.name for path in kept.iterdir()]) == (0, ["file"])
 
 
+@needs_root
 def test_a_folder_of_another_user_is_not_swept(folder):
     os.chown(folder, USER, USER)
     planted = folder / "memlens-attach-0"
@@ -88,6 +93,7 @@ def test_a_folder_of_another_user_is_not_swept(folder):
         assert (planted / "taken.json").exists()
 
 
+@needs_root
 def test_a_file_that_the_user_may_not_read_is_no_answer(folder):
     os.chown(folder, USER, USER)
     with target_with(folder) as target, Exchange(target, Request("stacks")) as found:
@@ -96,3 +102,10 @@ def test_a_file_that_the_user_may_not_read_is_no_answer(folder):
         answer.chmod(0o600)
         with pytest.raises(exchange.AttachError, match="Permission denied"):
             found.answer()
+
+
+def test_a_pipe_in_the_place_of_a_library_is_not_waited_for(tmp_path):
+    pipe = tmp_path / "libpython3.so"
+    os.mkfifo(pipe)
+    with pytest.raises(NotElfError, match="is not a regular file"):
+        ElfFile(str(pipe))
