@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -124,7 +125,8 @@ def _output_dir(target: Target, given: str | None) -> str:
     if target.shares_files and target.user == os.geteuid() and os.access(".", os.W_OK):
         return make_folder(os.path.abspath("memory-profiles"))
     temporary = target.environment.get("TMPDIR", "/tmp")
-    return os.path.join(temporary, f"memory-profiles-{target.pid}")
+    # A name that no other user can know before, who could create the folder.
+    return os.path.join(temporary, f"memory-profiles-{target.pid}-{secrets.token_hex(8)}")
 
 
 def _stacks(arguments: argparse.Namespace) -> int:

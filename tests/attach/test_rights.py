@@ -14,6 +14,7 @@ from memlens.attach.elf import ElfFile, NotElfError
 from memlens.attach.exchange import Exchange
 from memlens.attach.request import Request
 from memlens.attach.target import Target
+from memlens.cli.attach import _output_dir
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 USER = 54321
@@ -109,3 +110,11 @@ def test_a_pipe_in_the_place_of_a_library_is_not_waited_for(tmp_path):
     os.mkfifo(pipe)
     with pytest.raises(NotElfError, match="is not a regular file"):
         ElfFile(str(pipe))
+
+
+@needs_root
+def test_no_other_user_knows_the_folder_of_an_attached_profiler_before(folder):
+    with target_with(folder) as target:
+        first, second = (_output_dir(target, None) for _ in range(2))
+    assert first != second
+    assert first.startswith(f"{folder}/memory-profiles-{target.pid}-")
