@@ -38,11 +38,18 @@ def begin(folder: str, stacks_source: str, main_thread: int) -> None:
 
 
 def _take(folder: str) -> dict[str, Any] | None:
-    """Return the request; None if it was withdrawn or taken, or if its sender has ended."""
+    """Return the request; None if it was withdrawn or taken, or if its sender has ended.
+
+    Also if the folder is of another user, who has made it anew since the sender has deleted it.
+    """
     import fcntl
+    import stat
 
     taken = os.path.join(folder, "taken.json")
     try:
+        status = os.lstat(folder)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            return None
         os.rename(os.path.join(folder, "request.json"), taken)
         with open(taken, encoding="utf-8") as file:
             try:

@@ -33,10 +33,14 @@ try:
 except BaseException:
     pass
 """
+# It may run later than the command waits. Then the folder is gone, and another user may have made one.
 _LOADER = """\
-with open({script!r}, 'rb') as file:
-    code = file.read()
-exec(compile(code, '<memlens>', 'exec'))
+import os, stat
+status = os.lstat({folder!r})
+if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
+    with open({script!r}, 'rb') as file:
+        code = file.read()
+    exec(compile(code, '<memlens>', 'exec'))
 """
 
 
@@ -55,10 +59,11 @@ def inject(target: Target, exchange: Exchange) -> float:
         raise RefusalError(
             f"process {target.tracer} traces it already (a debugger, strace): end that"
         )
+    loader = _LOADER.format(folder=exchange.folder, script=exchange.script)
     parameters = {
         "pid": target.pid,
         "addresses": _addresses(target),
-        "source": _LINE.format(loader=_LOADER.format(script=exchange.script)),
+        "source": _LINE.format(loader=loader),
         "max_seconds": _MAX_SECONDS,
     }
     result = _run_gdb(gdb, parameters)

@@ -1,5 +1,7 @@
 """A command that runs as root, and a process of a user who is not trusted."""
 
+import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from memlens.attach import exchange
+from memlens.attach import agent, by_gdb, exchange
 from memlens.attach.elf import ElfFile, NotElfError
 from memlens.attach.exchange import Exchange
 from memlens.attach.request import Request
@@ -118,3 +120,24 @@ def test_no_other_user_knows_the_folder_of_an_attached_profiler_before(folder):
         first, second = (_output_dir(target, None) for _ in range(2))
     assert first != second
     assert first.startswith(f"{folder}/memory-profiles-{target.pid}-")
+
+
+def test_a_script_that_runs_late_uses_no_folder_of_another_user(tmp_path, monkeypatch):
+    """The command has deleted its folder, and somebody who has seen its name makes it anew."""
+    script = tmp_path / "script.py"
+    script.write_text("import os; os.environ['MEMLENS_LATE'] = 'run'")
+    monkeypatch.setenv("MEMLENS_LATE", "")
+    loader = by_gdb._LOADER.format(folder=str(tmp_path), script=str(script))
+    request = tmp_path / "request.json"
+    request.write_text(json.dumps({"command": "stacks"}))
+    with open(request) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+            exec(loader, {})
+            assert agent._take(str(tmp_path)) is None
+        assert os.environ["MEMLENS_LATE"] == ""
+        assert request.exists()
+        exec(loader, {})
+        assert agent._take(str(tmp_path)) == {"command": "stacks"}
+    assert os.environ["MEMLENS_LATE"] == "run"
