@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -31,6 +32,7 @@ from memlens.errors import AttachError
 __all__ = ("Exchange", "open_folder")
 
 _PREFIX = "memlens-attach-"
+_NAME = re.compile(_PREFIX + r"(\d+)-[0-9a-f]{16}")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _MAX_ANSWER_BYTES = 1 << 28
@@ -92,8 +94,8 @@ class Exchange:
     def _create(self, path: str) -> None:
         base = open_folder(self._target, path)
         try:
-            _sweep(base, self._target.user)
-            name = _PREFIX + secrets.token_hex(8)
+            _sweep(base, self._target)
+            name = f"{_PREFIX}{self._target.pid}-{secrets.token_hex(8)}"
             os.mkdir(name, 0o700, dir_fd=base)
             try:
                 descriptor = _open_of(base, name, self._target.user)
@@ -228,18 +230,27 @@ def _open_of(base: int, name: str, user: int) -> int:
     return descriptor
 
 
-def _sweep(base: int, user: int) -> None:
-    """Delete the folders of commands that were killed, as far as they are of a user."""
+def _sweep(base: int, target: Target) -> None:
+    """Delete the folders of commands that were killed, as far as they are of the user of a target.
+
+    While another process that was asked runs, it may still run the script: somebody who has seen the
+    name of the folder must not get the chance to make it anew.
+    """
     for name in os.listdir(base):
-        if not name.startswith(_PREFIX):
+        match = _NAME.fullmatch(name)
+        if match is None or _may_still_run(int(match[1]), target):
             continue
         with suppress(OSError):
-            descriptor = _open_of(base, name, user)
+            descriptor = _open_of(base, name, target.user)
             try:
                 if _is_abandoned(descriptor):
                     _delete(base, name, descriptor)
             finally:
                 os.close(descriptor)
+
+
+def _may_still_run(pid: int, target: Target) -> bool:
+    return pid != target.pid and os.path.exists(f"/proc/{pid}")
 
 
 def _is_abandoned(folder: int) -> bool:

@@ -17,6 +17,7 @@ from memlens.attach.exchange import Exchange
 from memlens.attach.request import Request
 from memlens.attach.target import Target
 from memlens.cli.attach import _output_dir
+from tests.attach.programs import running
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 USER = 54321
@@ -28,6 +29,14 @@ def folder():
     with tempfile.TemporaryDirectory() as path:
         os.chmod(path, 0o755)
         yield Path(path)
+
+
+def left_behind(folder, pid):
+    """Make what a killed command leaves."""
+    path = folder / f"memlens-attach-{pid}-{'0' * 16}"
+    path.mkdir()
+    (path / "request.json").touch()
+    return path
 
 
 @contextmanager
@@ -89,11 +98,10 @@ def test_a_folder_that_replaces_the_new_one_keeps_its_owner_and_its_files(folder
 @needs_root
 def test_a_folder_of_another_user_is_not_swept(folder):
     os.chown(folder, USER, USER)
-    planted = folder / "memlens-attach-0"
-    planted.mkdir()
-    (planted / "taken.json").touch()
-    with target_with(folder) as target, Exchange(target, Request("stacks")):
-        assert (planted / "taken.json").exists()
+    with target_with(folder) as target:
+        planted = left_behind(folder, target.pid)
+        with Exchange(target, Request("stacks")):
+            assert (planted / "request.json").exists()
 
 
 @needs_root
@@ -141,3 +149,20 @@ def test_a_script_that_runs_late_uses_no_folder_of_another_user(tmp_path, monkey
         exec(loader, {})
         assert agent._take(str(tmp_path)) == {"command": "stacks"}
     assert os.environ["MEMLENS_LATE"] == "run"
+
+
+def test_what_a_killed_command_leaves_stays_while_a_process_may_run_its_script(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with running("sleep") as asked, running("sleep") as other:
+        left = left_behind(tmp_path, asked.pid)
+        with Exchange(Target(other.pid), Request("stacks")):
+            assert left.exists()
+        with Exchange(Target(asked.pid), Request("stacks")):
+            assert not left.exists()
+        left_behind(tmp_path, asked.pid)
+        asked.kill()
+        asked.wait()
+        with Exchange(Target(other.pid), Request("stacks")):
+            assert not left.exists()
