@@ -9,6 +9,7 @@ from memlens.agents.known_files import PROFILE, known_files
 from memlens.agents.leaks import call_path_text, frame_text
 from memlens.agents.workspace import Workspace
 from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profile.program_lines import program_lines
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.errors import OptionError
 from memlens.report.html.source import SourceReader
@@ -94,7 +95,7 @@ def _lines(profile: AllocationProfile, by: str) -> list[dict[str, Any]]:
             "live_bytes_stderr": round(row.live_bytes_stderr),
             "allocated_bytes": _rounded(row.allocated_bytes),
         }
-        for row in profile.lines(by)
+        for row in program_lines(profile.rows, profile.total, by, reads_source=False)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import os
 import re
 import shutil
@@ -12,15 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from memlens._frame import Frame
 from memlens.agents import answers, objects, processes, tools, workspace
 from memlens.agents.answers import BYTES_PER_TOKEN, MIN_TOKENS
 from memlens.agents.tools import call, tools_for
 from memlens.agents.workspace import Workspace
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profile.rows import AllocationRow
 from memlens.profiler import registry
 from tests.agents.files import ask, leaking_folder, refusal, workspace_of
 from tests.attach.programs import running
 from tests.heap.planted import Planter
-from tests.test_files import make_profile
+from tests.test_files import FACTS, make_profile
 
 
 @pytest.fixture
@@ -221,6 +225,13 @@ def test_source_is_shown_only_from_folders_that_were_allowed(space, tmp_path):
     assert "there is no tool" in refusal(closed, "source_lines", file="app.py", line=1)
     hints = ask(closed, "allocations")["hints"]
     assert hints and not any("source_lines" in hint for hint in hints)
+
+
+def test_the_files_that_a_profile_names_are_not_opened(tmp_path, monkeypatch):
+    row = AllocationRow((Frame("f", __file__, 1),), live_bytes=10.0)
+    AllocationProfile([row], FACTS).save(tmp_path / "allocations.json")
+    monkeypatch.setattr(linecache, "getline", None)
+    assert ask(workspace_of(tmp_path), "allocations", view="line")["rows"][0]["file"] == __file__
 
 
 def test_a_fault_of_a_tool_is_logged_and_answered(space, monkeypatch, caplog):

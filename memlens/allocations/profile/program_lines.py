@@ -125,14 +125,20 @@ class ProgramLines(Rows[ProgramLine]):
         }
 
 
-def program_lines(rows: Iterable[AllocationRow], total: AllocationRow, by: str) -> ProgramLines:
-    """Return the lines of the program that the rows of a profile belong to, the largest first."""
+def program_lines(
+    rows: Iterable[AllocationRow], total: AllocationRow, by: str, *, reads_source: bool = True
+) -> ProgramLines:
+    """Return the lines of the program that the rows of a profile belong to, the largest first.
+
+    Without ``reads_source`` no file is opened, and no line has a text.
+    """
     own = [row._replace(call_path=_own_frame(row.call_path)) for row in ordered(rows, by)]
     own = [row for row in own if row.call_path]
     # A line may belong to several functions, a comprehension for example: the largest names it.
     first = {row.call_path[0][1:]: row.call_path for row in reversed(own)}
     merged = merged_by(own, lambda row: row.call_path[0][1:], first.__getitem__)
-    return ProgramLines([_line(row) for row in ordered(merged, by)], total.live_bytes)
+    lines = [_line(row, reads_source) for row in ordered(merged, by)]
+    return ProgramLines(lines, total.live_bytes)
 
 
 def _own_frame(path: CallPath) -> CallPath:
@@ -141,7 +147,7 @@ def _own_frame(path: CallPath) -> CallPath:
     return () if own is None else (own,)
 
 
-def _line(row: AllocationRow) -> ProgramLine:
+def _line(row: AllocationRow, reads_source: bool) -> ProgramLine:
     (frame,) = row.call_path
     return ProgramLine(
         file=frame.file,
@@ -150,7 +156,7 @@ def _line(row: AllocationRow) -> ProgramLine:
         live_bytes=row.live_bytes,
         live_bytes_stderr=row.live_bytes_stderr,
         allocated_bytes=row.allocated_bytes,
-        text=_source(frame),
+        text=_source(frame) if reads_source else None,
     )
 
 
