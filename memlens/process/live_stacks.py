@@ -18,7 +18,8 @@ __all__ = ("live_stacks",)
 _MAX_FRAMES = 200
 _MAX_TASKS = 10_000
 _LOOP_METHODS = ("run_forever", "_run_once")
-_OWN_SCRIPT = re.compile(r"^<memlens>$|/memlens-attach-[0-9]+-[0-9a-f]+/")  # what runs here to answer
+# What runs here to answer.
+_OWN_SCRIPT = re.compile(r"^<memlens>$|/memlens-attach-[0-9]+-[0-9a-f]+/")
 _OWN_THREADS = "memlens-"  # begins the names of our threads
 
 

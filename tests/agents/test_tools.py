@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import linecache
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from memlens.agents import answers, objects, processes, tools, workspace
 from memlens.agents.answers import BYTES_PER_TOKEN, MIN_TOKENS
 from memlens.agents.tools import call, tools_for
 from memlens.agents.workspace import Workspace
+from memlens.allocations.profile import program_lines
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profile.rows import AllocationRow
 from memlens.profiler import registry
@@ -230,8 +230,10 @@ def test_source_is_shown_only_from_folders_that_were_allowed(space, tmp_path):
 def test_the_files_that_a_profile_names_are_not_opened(tmp_path, monkeypatch):
     row = AllocationRow((Frame("f", __file__, 1),), live_bytes=10.0)
     AllocationProfile([row], FACTS).save(tmp_path / "allocations.json")
-    monkeypatch.setattr(linecache, "getline", None)
+    opened = []
+    monkeypatch.setattr(program_lines, "_source", opened.append)
     assert ask(workspace_of(tmp_path), "allocations", view="line")["rows"][0]["file"] == __file__
+    assert opened == []
 
 
 def test_a_fault_of_a_tool_is_logged_and_answered(space, monkeypatch, caplog):
