@@ -178,14 +178,17 @@ def test_files_are_for_their_owner_only(made):
     assert (made / "out").stat().st_mode & 0o777 == 0o700
 
 
-def test_no_source_is_read_for_a_profile_from_devices_or_pipes(tmp_path):
+def test_no_source_is_read_for_a_profile_from_devices_pipes_or_large_files(tmp_path):
     """A profile that somebody made may name files that never end."""
     os.mkfifo(tmp_path / "pipe.py")
-    names = ["/dev/zero", str(tmp_path / "pipe.py"), __file__]
+    (tmp_path / "large.py").write_text("line = 1\n")
+    os.truncate(tmp_path / "large.py", (4 << 20) + 1)
+    others = ["/dev/zero", "/proc/self/status", *map(str, tmp_path.iterdir())]
+    names = [*others, __file__]
     rows = [AllocationRow((Frame("f", name, 1),), live_bytes=10.0) for name in names]
     code = [row.text for row in AllocationProfile(rows, FACTS).lines()]
     assert sorted(map(str, code)) == sorted(
-        ["None", "None", Path(__file__).read_text().split("\n")[0]]
+        [*["None"] * len(others), Path(__file__).read_text().split("\n")[0]]
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from memlens._text import format_bytes, format_count, middle_cut, text_width
 from memlens.allocations.profile.rows import AllocationRow, merged_by, ordered
 
 __all__ = ("ProgramLine", "ProgramLines", "program_lines")
+
+_MAX_BYTES = 4 << 20  # of a source file
 
 
 @displayed
@@ -163,12 +166,21 @@ def _line(row: AllocationRow, reads_source: bool) -> ProgramLine:
 def _source(frame: Frame) -> str | None:
     """Return a line of source; None if it cannot be read.
 
-    The name of the file comes from a file that somebody else may have made: only regular files are
-    read, because a device or a FIFO may never end. Cells of notebooks are known to linecache only.
+    The name of the file comes from a file that somebody else may have made: only regular files of a
+    moderate size are read, because others may never end. Cells of notebooks are known to linecache only.
     """
-    if frame.file not in linecache.cache and not os.path.isfile(frame.file):
+    if frame.file not in linecache.cache and not _is_moderate(frame.file):
         return None
     return linecache.getline(frame.file, frame.line).strip() or None
+
+
+def _is_moderate(file: str) -> bool:
+    try:
+        status = os.stat(file)
+    except (OSError, ValueError):
+        return False
+    # Files of /proc are regular and have no size.
+    return stat.S_ISREG(status.st_mode) and 0 < status.st_size <= _MAX_BYTES
 
 
 def _allocated(row: ProgramLine) -> str:
