@@ -177,6 +177,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"ways", "agent"},
         {"by_gdb", "by_remote_exec", "by_socket", "attached"},
         {"exchange"},
+        {"rights"},
         {"target", "request", "stacks"},
         {"elf", "gdb_commands", "refusal", "wake"},
     ],

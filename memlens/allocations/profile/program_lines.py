@@ -167,7 +167,7 @@ def _source(frame: Frame) -> str | None:
     """Return a line of source; None if it cannot be read.
 
     The name of the file comes from a file that somebody else may have made: only regular files of a
-    moderate size are read, because others may never end. Cells of notebooks are known to linecache only.
+    moderate size are read, because others may never end. Cells of notebooks are in linecache only.
     """
     if frame.file not in linecache.cache and not _is_moderate(frame.file):
         return None
