@@ -12,6 +12,7 @@ from typing import Any
 from memlens._text import printable
 from memlens.attach.exchange import open_folder
 from memlens.attach.refusal import RefusalError
+from memlens.attach.rights import rights_of
 from memlens.attach.target import Target
 from memlens.errors import AttachError
 from memlens.profiler.control_socket import MAX_LINE_BYTES, read_line
@@ -65,7 +66,8 @@ def _connect_in(target: Target, folder: str, name: str) -> socket.socket:
         if os.fstat(descriptor).st_uid != target.user:
             raise PermissionError("the folder belongs to another user")
         connection.settimeout(_CONNECT_SECONDS)
-        connection.connect(f"/proc/self/fd/{descriptor}/{name}")
+        with rights_of(target):  # the name may be a link to a socket of the system
+            connection.connect(f"/proc/self/fd/{descriptor}/{name}")
         packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         if _CREDENTIALS.unpack(packed)[0] != target.pid:
             raise PermissionError("another process has made the socket")

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -12,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from memlens.attach import agent, by_gdb, exchange
+from memlens.attach.by_socket import ask_socket
 from memlens.attach.elf import ElfFile, NotElfError
 from memlens.attach.exchange import Exchange
+from memlens.attach.refusal import RefusalError
 from memlens.attach.request import Request
 from memlens.attach.target import Target
 from memlens.cli.attach import _output_dir
+from memlens.profiler.registry import socket_name
 from tests.attach.programs import running
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -166,3 +170,20 @@ def test_what_a_killed_command_leaves_stays_while_a_process_may_run_its_script(
         asked.wait()
         with Exchange(Target(other.pid), Request("stacks")):
             assert not left.exists()
+
+
+@needs_root
+def test_no_socket_is_used_that_the_user_of_the_process_may_not_use(folder):
+    runtime = folder / f"memlens-{USER}"
+    runtime.mkdir()
+    os.chown(runtime, USER, USER)
+    with target_with(folder) as target, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "of-root"))
+        (folder / "of-root").chmod(0o600)
+        listener.listen()
+        listener.setblocking(False)
+        (runtime / socket_name(target.pid, target.token)).symlink_to(folder / "of-root")
+        with pytest.raises(RefusalError, match="no MemoryProfiler"):
+            ask_socket(target, {})
+        with pytest.raises(BlockingIOError):
+            listener.accept()
