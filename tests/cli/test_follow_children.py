@@ -217,14 +217,14 @@ def test_the_note_of_a_child_is_not_written_through_a_link(tmp_path):
     folder.mkdir()
     with following(str(folder)):
         settings = json.loads(os.environ[FOLLOW_VARIABLE])
-        os.environ[FOLLOW_VARIABLE] = json.dumps({**settings, "python": []})
+        other = {**os.environ, FOLLOW_VARIABLE: json.dumps({**settings, "python": []})}
         script = """
             import os, sys
             os.symlink(sys.argv[1], f"{sys.argv[2]}/not-followed-{os.getpid()}.txt")
             os.execv(sys.executable, [sys.executable, "-c", ""])  # now with the hook
         """
         command = [sys.executable, "-S", "-c", textwrap.dedent(script), str(kept), str(folder)]
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, env=other)
     assert not kept.exists()
     assert not_followed(str(folder)) == []
 
