@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import stat
 import sys
 import tempfile
 import time
@@ -156,7 +157,7 @@ def snapshot_paths_of(
     target = Target(pid)
     try:
         answer = ask(target, Request("snapshot"), way="socket")
-        return [target.seen(str(path)) for path in answer.content["snapshots"]]
+        return [_snapshot_path(target, str(path)) for path in answer.content["snapshots"]]
     except AttachError as error:
         if "socket:" not in str(error):
             raise
@@ -170,3 +171,15 @@ def snapshot_paths_of(
         f" python -m memlens attach {pid}, and later: python -m memlens report {pid}"
     )
     return [path]
+
+
+def _snapshot_path(target: Target, path: str) -> str:
+    """Return where the snapshot is that a process names; of another user only a file of that user."""
+    seen = target.seen(path)
+    if target.user != os.geteuid() and os.path.lexists(seen):
+        status = os.lstat(seen)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != target.user:
+            raise AttachError(
+                f"process {target.pid} names a file of another user: {printable(path)}"
+            )
+    return seen

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,9 @@ from memlens.attach.exchange import Exchange
 from memlens.attach.refusal import RefusalError
 from memlens.attach.request import Request
 from memlens.attach.target import Target
-from memlens.cli.attach import _output_dir
+from memlens.attach.ways import Answer
+from memlens.cli import attach as cli_attach
+from memlens.errors import AttachError
 from memlens.profiler.registry import socket_name
 from tests.attach.programs import running
 
@@ -115,7 +117,7 @@ def test_a_file_that_the_user_may_not_read_is_no_answer(folder):
         answer = Path(found.folder, "answer.json")
         answer.write_text('{"answer": {}}')
         answer.chmod(0o600)
-        with pytest.raises(exchange.AttachError, match="Permission denied"):
+        with pytest.raises(AttachError, match="Permission denied"):
             found.answer()
 
 
@@ -129,7 +131,7 @@ def test_a_pipe_in_the_place_of_a_library_is_not_waited_for(tmp_path):
 @needs_root
 def test_no_other_user_knows_the_folder_of_an_attached_profiler_before(folder):
     with target_with(folder) as target:
-        first, second = (_output_dir(target, None) for _ in range(2))
+        first, second = (cli_attach._output_dir(target, None) for _ in range(2))
     assert first != second
     assert first.startswith(f"{folder}/memory-profiles-{target.pid}-")
 
@@ -187,3 +189,22 @@ def test_no_socket_is_used_that_the_user_of_the_process_may_not_use(folder):
             ask_socket(target, {})
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+@needs_root
+def test_a_process_names_snapshots_of_its_user_only(folder, monkeypatch):
+    own, of_root, link = (folder / name for name in ("own.memlens", "root.memlens", "link.memlens"))
+    own.touch()
+    os.chown(own, USER, USER)
+    of_root.touch()
+    link.symlink_to(own)
+    named = []
+    answer = Answer("socket", {"snapshots": named})
+    monkeypatch.setattr(cli_attach, "ask", lambda *arguments, **more: answer)
+    with target_with(folder) as target, ExitStack() as stack:
+        named.append(str(own))
+        assert cli_attach.snapshot_paths_of(target.pid, stack) == named
+        for path in (of_root, link, "/dev/zero"):
+            named[:] = [str(path)]
+            with pytest.raises(AttachError, match="names a file of another user"):
+                cli_attach.snapshot_paths_of(target.pid, stack)
