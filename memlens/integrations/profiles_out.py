@@ -202,8 +202,9 @@ class ProfileSender:
         span must be active before and after the block.
 
         If another profile is waiting to be sent, this one is dropped and counted. Where nothing can
-        be sampled, or the sender does not run, the block just runs. ``interval_bytes`` is that of
-        `AllocationProfiler`.
+        be sampled, or the sender does not run, the block just runs. ``interval_bytes``: one sample in
+        so many allocated bytes, as for `AllocationProfiler`. Raises OptionError if that is no positive
+        integer.
         """
         check_integer("interval_bytes", interval_bytes, 1, 1 << 56)
         link = active_span_link()

@@ -1,7 +1,8 @@
 """Headroom: the memory that is left under each limit of this process, measured often and cheaply.
 
 The files of the limits stay open, because each call of the system lets other threads of Python run:
-to open, read and close a file takes three turns. A measurement costs about 20 microseconds.
+to open, read and close a file takes three turns. A measurement takes about 10 microseconds
+(`benchmarks/capture_need.py`).
 """
 
 from __future__ import annotations
