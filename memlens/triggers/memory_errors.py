@@ -37,7 +37,7 @@ def on_memory_error(
     """Return a trigger that takes a snapshot on a MemoryError that nobody handles.
 
     ``reserve_bytes``: address space to hold back for the snapshot, which the program cannot use; None
-    is about an eighth of the limit, 32 to 256 MiB, and 60 MiB without a limit. It is released before the
+    is about an eighth of the limit, 32 to 256 MiB; 60 MiB without a limit. It is released before the
     snapshot and taken again afterwards. Further errors within ``min_seconds`` take none.
 
     A capture of many small objects needs more than that where the limit is hard (``ulimit -v``):
