@@ -72,7 +72,8 @@ class MemoryProfiler:
       ``max_snapshot_bytes``: the size of all snapshots in the folder. If all together exceed one of
       them, snapshots of processes that have ended are deleted first. A running process keeps at
       least its first snapshot, the baseline, and its newest.
-    * ``max_reports``: how many leak reports are kept in the folder, each as text and JSON.
+    * ``max_reports``: how many leak reports each running process keeps in the folder, each as text
+      and JSON.
     * ``ignore``: regular expressions and fingerprints; holders whose name matches one, and suspects
       whose fingerprint is one, are not reported.
     * ``baseline``: the known suspects, or the file of them; reports say what is new, known and gone.
