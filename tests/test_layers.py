@@ -115,10 +115,11 @@ LAYERS: dict[str, list[set[str]]] = {
         {"memory_profiler"},
         {"alerts", "metrics", "triggering"},
         {"control_commands", "snapshot_store", "analysis", "analysis_child"},
-        {"control_socket"},
+        {"agenda", "control_socket"},
         {"registry"},
         {
             "allocation_source",
+            "caller_turns",
             "file_owner",
             "folder_lock",
             "guarded_capture",

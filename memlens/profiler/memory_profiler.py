@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
-from operator import attrgetter
 from types import TracebackType
 from typing import Any
 
@@ -31,14 +29,15 @@ from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
-from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.identity import identify, is_fork_server, program_name
 from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
+from memlens.profiler.agenda import Agenda, Work
 from memlens.profiler.alerts import Alerts, log_alert
 from memlens.profiler.allocation_source import AllocationSource
+from memlens.profiler.caller_turns import CallerTurns
 from memlens.profiler.control_commands import control_commands
 from memlens.profiler.control_socket import ControlSocket
 from memlens.profiler.metrics import ProfilerMetrics, read_metrics
@@ -53,9 +52,6 @@ from memlens.triggers.protocol import Trigger, TriggeredFile
 
 __all__ = ("MemoryProfiler",)
 
-_FIRST_INTERVAL_SECONDS = 10.0
-_MAX_INTERVAL_SECONDS = 3600.0
-_TOLERANCE = 0.1  # of the time between two readings, for a snapshot that is due with one of them
 _STOP_SECONDS = 5.0  # how long stop() waits for a snapshot in progress
 
 
@@ -162,11 +158,12 @@ class MemoryProfiler:
             max_reports=max_reports,
         )
         self._limit_bytes = limit
-        self._interval = _stretching if snapshot_interval is None else snapshot_interval
-        self._alert_interval = alert_interval
-        self._clock = clock
+        self._agenda = Agenda(snapshot_interval, alert_interval, clock)
         check_seconds("sample_interval", sample_interval)
-        self._sampler = MemorySampler(sample_interval=min(sample_interval, self._seconds_to(0)))
+        self._sampler = MemorySampler(
+            sample_interval=min(sample_interval, self._agenda.seconds_to_snapshot())
+        )
+        self._agenda.allow_for(self._sampler.sample_interval)
         self._detectors = TrendDetectors(
             self._sampler.pauses.take_clean_blocks,
             sample_interval=self._sampler.sample_interval,
@@ -179,6 +176,7 @@ class MemoryProfiler:
         self._sampler.subscribe(self._on_reading)
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
         self._lock = ForkSafeLock()
+        self._turns = CallerTurns(self._lock, clock)
         self._failures = FailureLog()
         self.may_be_stopped = False  # from outside the process
         self._control = (
@@ -220,16 +218,10 @@ class MemoryProfiler:
         self._worker = Worker(self._note_failure)
         self._store.forget()
         self._detectors.reset()
-        self._first: MemoryReading | None = None
-        self._last: MemoryReading | None = None
         self._breakdown_at_stop: MemoryBreakdown | None = None
         self._recording.clear()
-        self._next_snapshot = 0.0
-        self._next_alert = 0.0
-        self._next_steep = 0.0
-        self._next_overdue = 0.0
-        self._periodic_count = 0
-        self._callers: list[object] = []  # those that wait for a snapshot or a report
+        self._agenda.reset()
+        self._turns.forget()
         self._alerts.forget()
         self._failures.clear()
 
@@ -257,7 +249,7 @@ class MemoryProfiler:
         self._breakdown_at_stop = None
         if not self._only_forks:
             self.take_snapshot("startup")
-            self._schedule_next()
+            self._agenda.schedule_snapshot()
         self._alerts.analysis.allow()
         try:
             self._allocations.start()
@@ -313,30 +305,24 @@ class MemoryProfiler:
 
     def _on_reading(self, reading: MemoryReading) -> None:
         """Handle a reading. Runs in the sampler thread, so slow work is left to the worker."""
-        self._first = self._first or reading
-        self._last = reading
         self._recording.observe(reading)
         self._detectors.observe(reading)
         if self._only_forks:
             return
-        now = self._clock()
-        steep = self._detectors.steep_alert
-        if steep is not None and now >= self._next_steep:
-            self._next_steep = now + self._alert_interval
-            self._worker.submit("steep", lambda: self._check_for_leaks("steep", steep))
-        elif self._detectors.has_alert and now >= self._next_alert:
-            alert = self._detectors.take_alert()
-            self._next_alert = now + self._alert_interval
-            self._worker.submit("alert", lambda: self._check_for_leaks("alert", alert))
-        elif now >= self._next_overdue and EXPECTED.has_new_overdue:
-            self._next_overdue = now + self._alert_interval  # the search captures the heap
-            self._worker.submit("overdue", lambda: self._alerts.check_overdue(self.on_alert))
-        elif now >= self._next_snapshot:
-            self._periodic_count += 1
-            self._schedule_next()
-            self._worker.submit("periodic", self._periodic)
-        elif self._alerts.open.has_trends and not self._detectors.is_leaking:
-            self._worker.submit("withdraw", self._withdraw)
+        work = self._agenda.next_work(self._detectors, has_open_trends=self._alerts.open.has_trends)
+        if work is not None:
+            self._worker.submit(work.kind, partial(self._do, work))
+
+    def _do(self, work: Work) -> None:
+        """Do what was due with a reading. Runs in the worker thread."""
+        if work.kind == "overdue":
+            self._alerts.check_overdue(self.on_alert)
+        elif work.kind == "periodic":
+            self._periodic()
+        elif work.kind == "withdraw":
+            self._withdraw()
+        else:
+            self._check_for_leaks(work.kind, work.alert)
 
     def mark(self, label: str) -> None:
         """Mark this moment in the charts of reports: a deploy, a new configuration.
@@ -346,23 +332,8 @@ class MemoryProfiler:
         check_text("label", label)
         self._recording.mark("deploy", label)
 
-    def _schedule_next(self) -> None:
-        """Schedule the next periodic snapshot: with the reading that comes at that time.
-
-        Readings do not come to the microsecond: without some tolerance, every snapshot whose
-        interval is that of the readings would wait for another one.
-        """
-        tolerance = _TOLERANCE * self._sampler.sample_interval
-        self._next_snapshot = self._clock() + self._seconds_to(self._periodic_count) - tolerance
-
-    def _seconds_to(self, count: int) -> float:
-        """Return the seconds to the next periodic snapshot after ``count`` of them."""
-        interval = self._interval
-        seconds = interval(count) if callable(interval) else interval
-        return check_seconds("snapshot_interval", seconds, allow_infinity=True)
-
     def _periodic(self) -> None:
-        if self._callers and self._store.records:
+        if self._turns.has_waiting and self._store.records:
             return  # the snapshot or report of the caller comes first, and this one a little later
         self._check_for_leaks("periodic" if self._store.records else "startup")
 
@@ -393,31 +364,13 @@ class MemoryProfiler:
                 f"reason is part of a file name: use letters, digits, - and _; got {shown(reason)}"
             )
         self._store.prepare()
-        with self._turn() as waited_seconds, OwnWork():
+        with self._turns.take() as waited_seconds, OwnWork():
             return self._store.take(reason, waited_seconds, capture or self._triggering.capture())
 
     def _give_report(self, path: str) -> None:
         """Hand the files of an alert to the triggers."""
         records = self.snapshots
         self._triggering.give_report(path, records[-1] if records else None)
-
-    @contextmanager
-    def _turn(self) -> Iterator[float]:
-        """Hold the lock; give the seconds waited for it, of a caller that was ready before.
-
-        While somebody waits, no periodic snapshot is taken: the next would come before the caller.
-        """
-        asked, caller = self._clock(), object()
-        try:
-            self._callers.append(caller)
-            self._lock.acquire()
-        finally:
-            if caller in self._callers:
-                self._callers.remove(caller)
-        try:
-            yield max(0.0, self._clock() - asked)
-        finally:
-            self._lock.release()
 
     @property
     def snapshots(self) -> tuple[SnapshotRecord, ...]:
@@ -447,7 +400,7 @@ class MemoryProfiler:
         asked = time.time()
         parts = self._breakdown_at_stop or self._breakdown()
         records, leaks = self._find_leaks(asked) if analyse else (self.snapshots, None)
-        first, last = self._ends(records)
+        first, last = self._recording.ends(record.reading for record in records)
         seconds = 0.0
         if first is not None and last is not None:
             seconds = last.timestamp - first.timestamp
@@ -479,7 +432,7 @@ class MemoryProfiler:
 
     def _find_leaks(self, until: float) -> tuple[tuple[SnapshotRecord, ...], LeakReport | None]:
         """Return the kept snapshots, and what leaks between those until then, or else all."""
-        with self._turn(), OwnWork():
+        with self._turns.take(), OwnWork():
             snapshots = self._store.load()
             before = [snapshot for snapshot in snapshots if snapshot.timestamp <= until]
             if len(before) >= 2:
@@ -492,18 +445,6 @@ class MemoryProfiler:
                 baseline=self.baseline,
                 min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
             )
-
-    def _ends(
-        self, records: Iterable[SnapshotRecord]
-    ) -> tuple[MemoryReading | None, MemoryReading | None]:
-        """Return the first and the last reading, also of those just before snapshots.
-
-        The chart of a report in HTML begins and ends with the same.
-        """
-        taken = (self._first, self._last, *(record.reading for record in records))
-        known = [reading for reading in taken if reading is not None]
-        at = attrgetter("monotonic_seconds")
-        return min(known, key=at, default=None), max(known, key=at, default=None)
 
     def _breakdown(self) -> MemoryBreakdown | None:
         try:
@@ -569,8 +510,3 @@ class MemoryProfiler:
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }
-
-
-def _stretching(count: int) -> float:
-    """Return 10 seconds to the first periodic snapshot, twice as many to each further one."""
-    return min(_FIRST_INTERVAL_SECONDS * 2.0 ** min(count, 20), _MAX_INTERVAL_SECONDS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterable
+from operator import attrgetter
 
 from memlens.process.history import HistoryPoint, Mark, MemoryHistory
 from memlens.process.memory_breakdown import malloc_bytes
@@ -22,7 +24,7 @@ class Recording:
     def __init__(self) -> None:
         self._history = MemoryHistory()
         self._marks: deque[Mark] = deque(maxlen=_MAX_MARKS)
-        self._next_malloc = 0.0
+        self.clear()
 
     def __repr__(self) -> str:
         return f"<Recording: {len(self._history)} points, {len(self._marks)} marks>"
@@ -32,14 +34,30 @@ class Recording:
         self._history.clear()
         self._marks.clear()
         self._next_malloc = 0.0
+        self._first: MemoryReading | None = None
+        self._last: MemoryReading | None = None
 
     def observe(self, reading: MemoryReading) -> None:
         """Add a reading, with what malloc has in use."""
+        self._first = self._first or reading
+        self._last = reading
         used = None
         if reading.monotonic_seconds >= self._next_malloc:
             self._next_malloc = reading.monotonic_seconds + _MALLOC_SECONDS
             used = malloc_bytes()
         self._history.add(HistoryPoint.of(reading, used))
+
+    def ends(
+        self, others: Iterable[MemoryReading | None]
+    ) -> tuple[MemoryReading | None, MemoryReading | None]:
+        """Return the first and the last reading, those of ``others`` included.
+
+        These are the readings just before snapshots. The chart of a report in HTML begins and ends
+        with the same.
+        """
+        known = [reading for reading in (self._first, self._last, *others) if reading is not None]
+        at = attrgetter("monotonic_seconds")
+        return min(known, key=at, default=None), max(known, key=at, default=None)
 
     def mark(self, kind: str, label: str) -> None:
         """Mark this moment."""

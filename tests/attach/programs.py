@@ -51,6 +51,13 @@ asyncio.run(main())
 # PyDLL holds the GIL during the call.
 python = ctypes.PyDLL(None); ready(); python.sleep(600)
 """,
+    # Also where the environment has an editable install.
+    "without memlens": """
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+sys.path[:] = [path for path in sys.path if not os.path.exists(os.path.join(path, "memlens"))]
+ready()
+while True: sum(range(100))
+""",
     "profiler": """
 import memlens
 profiler = memlens.MemoryProfiler(sys.argv[1], sample_interval=3600, allocations=None)

@@ -120,7 +120,7 @@ def test_a_gdb_that_fails(monkeypatch, tmp_path):
 
 @needs_a_way
 def test_a_process_without_memlens_gets_that_of_the_command(tmp_path, capsys):
-    with running("busy", env={"PYTHONPATH": ""}, cwd=tmp_path) as process:
+    with running("without memlens", env={"PYTHONPATH": ""}, cwd=tmp_path) as process:
         path = tmp_path / "heap.memlens"
         assert main(["dump", str(process.pid), "--way", SOME_WAY, "-o", str(path)]) == 0
     assert "memlens is not installed in the environment of the process" in capsys.readouterr().err
@@ -130,7 +130,7 @@ def test_a_process_without_memlens_gets_that_of_the_command(tmp_path, capsys):
 @needs_a_way
 def test_a_process_of_another_version_without_memlens(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(request, "sys", type("Other", (), {"version_info": (3, 10, 1)}))
-    with running("busy", env={"PYTHONPATH": ""}, cwd=tmp_path) as process:
+    with running("without memlens", env={"PYTHONPATH": ""}, cwd=tmp_path) as process:
         assert main(["dump", str(process.pid), "--way", SOME_WAY, "-o", str(tmp_path / "a")]) == 2
         assert main(["stacks", str(process.pid), "--way", SOME_WAY]) == 0  # needs no memlens there
     printed = capsys.readouterr()

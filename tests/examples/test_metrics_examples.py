@@ -39,6 +39,19 @@ def test_prometheus_metrics():
     assert 'memlens_live_bytes{site="load_sessions (examples/prometheus_metrics.py:' in shown
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("opentelemetry") is None
+    or importlib.util.find_spec("opentelemetry.sdk") is None,
+    reason="needs memlens[opentelemetry] and opentelemetry-sdk",
+)
+def test_opentelemetry_metrics():
+    need_sampler()
+    lines = run("opentelemetry_metrics.py").splitlines()
+    names = {line.split()[0] for line in lines}
+    assert {"process.memory.usage", "cpython.gc.collections", "memlens.allocations.live"} <= names
+    assert any("load_sessions (examples/opentelemetry_metrics.py:" in line for line in lines)
+
+
 def test_otlp_profiles():
     need_sampler()
     shown = run("otlp_profiles.py")

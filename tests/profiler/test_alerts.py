@@ -42,7 +42,7 @@ class Service:
         options = {"on_alert": self.alerts.append, **options}
         self.profiler = memlens.MemoryProfiler(folder, clock=self.clock, **options)
         self.profiler.take_snapshot("startup")
-        self.profiler._schedule_next()
+        self.profiler._agenda.schedule_snapshot()
 
     @property
     def leaked_bytes(self):

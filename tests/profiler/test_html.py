@@ -94,7 +94,7 @@ def test_the_change_of_resident_memory_is_the_same_in_text_and_page(
     planted = iter(_at(memlens.read_memory(), 10.0 * step, step << 20) for step in range(4))
     monkeypatch.setattr(snapshot_store, "_read_memory", lambda: next(planted))
     profiler = profiler_in(tmp_path, snapshot_interval=math.inf)
-    profiler._schedule_next()  # else a periodic snapshot is due at once, and takes a planted reading
+    profiler._agenda.schedule_snapshot()  # else one is due at once, and takes a planted reading
     profiler.take_snapshot("startup")
     profiler._on_reading(next(planted))
     profiler._on_reading(next(planted))

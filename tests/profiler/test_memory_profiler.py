@@ -14,6 +14,7 @@ from memlens._fork import ForkSafeLock
 from memlens.errors import OptionError, OutputError
 from memlens.leaks.leak_report import LeakReport, find_leaks
 from memlens.process.detector.alert import DetectorReport, Verdict
+from memlens.profiler.caller_turns import CallerTurns
 from memlens.profiler.profiler_report import with_trend
 from tests.clock import FakeClock
 from tests.profiler.planted import profiler_in
@@ -92,7 +93,7 @@ def test_periodic_snapshots_alert_once_for_each_holder(planted, tmp_path):
     clock, alerts = FakeClock(), []
     profiler = profiler_in(tmp_path, snapshot_interval=60.0, on_alert=alerts.append, clock=clock)
     profiler.take_snapshot("startup")
-    profiler._schedule_next()  # the test plays the sampler's part
+    profiler._agenda.schedule_snapshot()  # the test plays the sampler's part
     for _ in range(5):
         clock.advance(30)
         read(profiler)  # not due
@@ -108,7 +109,7 @@ def test_periodic_snapshots_alert_once_for_each_holder(planted, tmp_path):
 def test_a_reading_that_comes_a_moment_early_takes_the_snapshot(planted, tmp_path):
     clock = FakeClock()
     profiler = profiler_in(tmp_path, sample_interval=60.0, snapshot_interval=60.0, clock=clock)
-    profiler._schedule_next()  # the test plays the sampler's part
+    profiler._agenda.schedule_snapshot()  # the test plays the sampler's part
     for _ in range(3):
         clock.advance(59.999)
         read(profiler)
@@ -375,8 +376,9 @@ def test_no_periodic_snapshot_comes_before_a_caller_who_waits(planted, tmp_path)
     clock = FakeClock()
     profiler = profiler_in(tmp_path, snapshot_interval=60.0, clock=clock)
     profiler.take_snapshot("startup")
-    profiler._schedule_next()  # the test plays the sampler's part
-    profiler._lock = lock = AnnouncedLock()
+    profiler._agenda.schedule_snapshot()  # the test plays the sampler's part
+    lock = AnnouncedLock()
+    profiler._turns = CallerTurns(lock, clock)
     with lock:  # as a snapshot in progress does
         caller = threading.Thread(target=profiler.take_snapshot, args=("return",))
         caller.start()

@@ -1,0 +1,43 @@
+"""CallerTurns: who captures or analyses, one at a time, and whether somebody waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from memlens._fork import ForkSafeLock
+
+__all__ = ("CallerTurns",)
+
+
+class CallerTurns:
+    """Gives turns under a lock. ``clock`` returns seconds."""
+
+    def __init__(self, lock: ForkSafeLock, clock: Callable[[], float]) -> None:
+        self._lock = lock
+        self._clock = clock
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget the callers of the parent process, in a forked child."""
+        self._callers: list[object] = []
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether somebody waits for a turn."""
+        return bool(self._callers)
+
+    @contextmanager
+    def take(self) -> Iterator[float]:
+        """Hold the lock; give the seconds waited for it, of a caller that was ready before."""
+        asked, caller = self._clock(), object()
+        try:
+            self._callers.append(caller)
+            self._lock.acquire()
+        finally:
+            if caller in self._callers:
+                self._callers.remove(caller)
+        try:
+            yield max(0.0, self._clock() - asked)
+        finally:
+            self._lock.release()
