@@ -110,7 +110,7 @@ class MemoryProfiler:
     repeated; the object is a context manager. Errors while running are logged once and counted in
     `health`, never raised into the program. A forked child continues with a baseline of its own.
 
-    Raises ``OptionError`` for an option that is unknown, of the wrong type or out of range.
+    Raises ``OptionError`` for an option of the wrong type or out of range.
     """
 
     def __init__(
