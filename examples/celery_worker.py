@@ -33,7 +33,7 @@ app.conf.update(
 )
 profiler = memlens.MemoryProfiler(
     os.path.join(FOLDER, "profiles"),
-    max_snapshots=100,  # of all processes together
+    max_snapshots=100,  # also of processes that have ended
     snapshot_interval=1.0,  # for this example; leave it out
 )
 

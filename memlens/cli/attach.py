@@ -167,7 +167,7 @@ def snapshot_paths_of(
     for note in answer.notes:
         say(note)
     say(
-        "no profiler runs in the process, so this is one snapshot; leaks show between several:"
+        "no profiler answers in the process, so this is one snapshot; leaks show between several:"
         f" python -m memlens attach {pid}, and later: python -m memlens report {pid}"
     )
     return [path]

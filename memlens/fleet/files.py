@@ -7,13 +7,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from memlens.errors import OptionError, SnapshotFileError
-from memlens.fleet.processes import FleetProcess, FleetSuspect
+from memlens.fleet.processes import UNKNOWN, FleetProcess, FleetSuspect
 from memlens.heap.snapshot import HeapSnapshot
+from memlens.leaks.suspects import is_ignored
 from memlens.process.identity import IDENTITY_FACT, ProcessIdentity
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files
 
@@ -23,6 +24,7 @@ _PARTIAL = re.compile(
     r"(?:heap|leak)-.*-(?P<pid>\d+)-(?P<token>[0-9a-f]+)(?:-\d+)?\.\w+\.\d+-[0-9a-f]{16}\.part"
 )
 _MAX_REPORT_BYTES = 64 << 20
+_MIN_SNAPSHOTS = 3  # of a verdict that nothing leaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +119,17 @@ def read_snapshots(
     return [one for one in found if one.process == found[-1].process]
 
 
-def read_report(file: OwnedFile, folder: str) -> FleetProcess:
-    """Return what a leak report tells of its process. Raises ``SnapshotFileError``."""
+def read_report(file: OwnedFile, folder: str, ignore: Sequence[str] = ()) -> FleetProcess:
+    """Return what a leak report tells of its process, without the suspects to be ignored.
+
+    ``ignore``: as for `memlens.find_leaks`. Raises ``SnapshotFileError``.
+    """
     try:
         if file.size_bytes > _MAX_REPORT_BYTES:
             raise ValueError(f"it has {file.size_bytes} bytes")
         with open(file.path, encoding="utf-8") as opened:
             values = json.load(opened)
-        return _process_of(values, file, folder)
+        return _without_ignored(_process_of(values, file, folder), values, ignore)
     except OSError as error:
         raise SnapshotFileError(f"cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -159,6 +164,18 @@ def _process_of(values: Any, file: OwnedFile, folder: str) -> FleetProcess:
         source=file.path,
         note=str(values.get("not_analysed") or ""),
     )
+
+
+def _without_ignored(process: FleetProcess, values: Any, ignore: Sequence[str]) -> FleetProcess:
+    """Return a process without ignored suspects; the verdict is that of a report without them."""
+    kept = tuple(one for one in process.suspects if not is_ignored(one, ignore))
+    if kept or not process.suspects:
+        return replace(process, suspects=kept)
+    if values.get("unexplained") or values.get("alert"):
+        verdict = "unexplained growth"
+    else:
+        verdict = "no leak" if process.snapshot_count >= _MIN_SNAPSHOTS else UNKNOWN
+    return replace(process, suspects=(), verdict=verdict, confidence="low")
 
 
 def _time_of_name(text: str) -> float:

@@ -160,7 +160,8 @@ def read_fleet(
 
     Of a process without a leak report the snapshots are analysed, in a process of its own with
     bounded memory and time: of ``max_analysed`` at most, those whose resident memory grew most.
-    ``reports=False``: analyse all, also those with a report. ``ignore``: as for `memlens.find_leaks`.
+    ``reports=False``: analyse all, also those with a report. ``ignore``: as for `memlens.find_leaks`,
+    also for suspects of reports.
 
     Raises ``OptionError`` for what is no folder or a bad option, ``SnapshotFileError`` where no
     folder has a file of a profiler.
@@ -178,7 +179,8 @@ def read_fleet(
     waiting: list[tuple[ProcessFiles, list[SnapshotFacts]]] = []
     for files in found:
         facts = read_snapshots(files.snapshots, skipped, files.pid)
-        reported = _newest_report(files, facts, skipped) if reports or not facts else None
+        wants_report = reports or not facts
+        reported = _newest_report(files, facts, skipped, patterns) if wants_report else None
         if reported is not None:
             processes.append(reported)
         elif len(facts) < MIN_SNAPSHOTS:
@@ -200,12 +202,15 @@ def _rank(process: FleetProcess) -> tuple[int, int, int, str]:
 
 
 def _newest_report(
-    files: ProcessFiles, facts: Sequence[SnapshotFacts], skipped: list[SkippedFile]
+    files: ProcessFiles,
+    facts: Sequence[SnapshotFacts],
+    skipped: list[SkippedFile],
+    ignore: Sequence[str],
 ) -> FleetProcess | None:
     """Return what the newest report says that can be read, completed by the facts of snapshots."""
     for file in reversed(files.reports):
         try:
-            process = read_report(file, files.folder)
+            process = read_report(file, files.folder, ignore)
         except SnapshotFileError as error:
             if os.path.exists(file.path):  # else its profiler has deleted it
                 skipped.append(SkippedFile(file.path, str(error)))

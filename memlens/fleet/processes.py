@@ -71,7 +71,7 @@ class FleetSuspect:
 @displayed
 @dataclass(frozen=True, slots=True)
 class FleetProcess:
-    """The newest that is known of one process of a fleet.
+    """The newest report or analysis of one process of a fleet.
 
     ``since`` and ``until``: from when to when it was observed, seconds since the epoch. ``rss_bytes``
     is None where no file records it, ``growth_bytes`` (of the heap) where no report tells it.

@@ -41,9 +41,9 @@ def instrument(
     """Create the instruments of a profiler, and return what observes it.
 
     ``meter``: by default one of the global meter provider, named ``memlens``. ``max_sites`` is that
-    of `memlens.integrations.prometheus.MemlensCollector`. Instruments cannot be removed again: they
-    tell nothing more once the profiler is gone, or after ``close()`` of the returned object. Create
-    them once for each profiler and meter.
+    of `memlens.integrations.prometheus.MemlensCollector`. Instruments cannot be removed: they give no
+    more numbers when the profiler is deleted, or after ``close()`` of the returned object. Create them
+    once for each profiler and meter. ``clock`` returns monotonic seconds.
 
     Raises OptionError for another profiler or option, MissingExtraError without OpenTelemetry.
     """
@@ -81,8 +81,8 @@ def instrument(
 class MemlensInstruments:
     """What the instruments of a profiler observe; made by `instrument`.
 
-    A collection reads numbers that are there: no snapshot, no analysis. It never raises: a number
-    that cannot be told is left out, counted in ``failures`` and logged once.
+    A collection reads numbers that exist already: no snapshot, no analysis. It never raises: a number
+    that cannot be read is left out, counted in ``failures`` and logged once.
     """
 
     def __init__(
@@ -102,11 +102,11 @@ class MemlensInstruments:
 
     @property
     def failures(self) -> int:
-        """How many numbers could not be told."""
+        """How many numbers could not be read."""
         return self._failures.count
 
     def close(self) -> None:
-        """Tell nothing from now on."""
+        """Give no numbers from now on."""
         self._profiler = lambda: None
         self._forget()
 
@@ -121,7 +121,7 @@ class MemlensInstruments:
                 numbers = self._latest()
                 samples = [] if numbers is None else [*metric.samples(numbers, self._labels)]
             except Exception as error:  # noqa: BLE001 - the program's metrics must not fail
-                self._failures.note(f"{metric.otel_name} could not be told", error)
+                self._failures.note(f"{metric.otel_name} could not be read", error)
                 return []
             return [
                 observation(sample.value, dict(zip(names, sample.labels, strict=True)))

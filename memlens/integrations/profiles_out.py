@@ -45,7 +45,7 @@ _ABORT_SECONDS = 1.0  # how long it then waits for the thread: a connection may 
 
 
 class ProfileSender:
-    """Sends what a profiler has sampled, every ``interval`` seconds, from a thread of its own.
+    """Sends the allocation profile every ``interval`` seconds, in the thread ``memlens-profiles``.
 
     * ``profiler``: a running `MemoryProfiler` or `AllocationProfiler`. While it does not run, nothing
       is sent.
@@ -60,8 +60,8 @@ class ProfileSender:
     * ``clock``: returns monotonic seconds.
 
     Each profile holds what was allocated since the last one that arrived, and all that is alive. So
-    nothing is lost or counted twice when a receiver is away for a while: the next profile covers the
-    longer time. At most one profile waits to be sent.
+    nothing is lost when a receiver cannot be reached for a while: the next profile covers the longer
+    time. At most one profile waits to be sent.
 
     The statuses 429, 502, 503 and 504 and lost connections are tried again until the next profile is
     due: after 1, 2, 4... up to 30 seconds, shortened at random, or when ``Retry-After`` says. Any
@@ -136,7 +136,7 @@ class ProfileSender:
         """Stop sending. Does nothing if not running.
 
         ``send_last``: try once more to send what was sampled since the last profile. Waits at most
-        5 seconds for that, then ends the request.
+        5 seconds for that, then ends the request and waits up to 1 second for the thread.
         """
         with self._condition:
             thread, self._thread = self._thread, None
@@ -197,13 +197,14 @@ class ProfileSender:
     def profile_span(self, interval_bytes: int = DEFAULT_INTERVAL_BYTES) -> Iterator[None]:
         """Profile the block, and send its profile with a link to the span that is active.
 
-        Only allocations of this thread are in it. The link is made where they belong to the span for
-        certain: not in an event loop or a greenlet, where the thread serves others in between. The
+        Only allocations of this thread are in it. The link is left out where they may belong to other
+        spans: in an event loop or a greenlet, where the thread serves other requests in between. The
         span must be active before and after the block.
 
         If another profile is waiting to be sent, this one is dropped and counted. Where nothing can
-        be sampled, or the sender does not run, the block just runs. ``interval_bytes`` is that of
-        `AllocationProfiler`.
+        be sampled, or the sender does not run, the block just runs. ``interval_bytes``: one sample in
+        so many allocated bytes, as for `AllocationProfiler`. Raises OptionError if that is no positive
+        integer.
         """
         check_integer("interval_bytes", interval_bytes, 1, 1 << 56)
         link = active_span_link()

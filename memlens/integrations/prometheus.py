@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ("MemlensCollector",)
 
 _FAILURES = "memlens_scrape_failures"
-_FAILURES_TEXT = "Numbers that memlens could not tell in a scrape; the log says why."
+_FAILURES_TEXT = "Numbers that memlens could not read in a scrape; the log says why."
 
 
 class MemlensCollector:
@@ -37,9 +37,10 @@ class MemlensCollector:
     sum of all others is ``site="other"``. Over the life of the process at most ten times as many
     lines are named.
 
-    A scrape reads numbers that are there: it takes no snapshot, analyses nothing and waits for no
-    lock of the profiler. It never raises: a number that cannot be told is left out. A stopped
-    profiler still tells memory and its counters. In a forked child the numbers are the child's.
+    A scrape reads numbers that exist already: it takes no snapshot, analyses nothing and waits for no
+    lock of the profiler. It never raises: a number that cannot be read is left out and counted. A
+    stopped profiler still has memory, limits and its counters. In a forked child the numbers are those
+    of the child.
 
     Raises OptionError for another profiler or ``max_sites``, MissingExtraError without
     ``prometheus_client``.
@@ -73,14 +74,14 @@ class MemlensCollector:
         try:
             numbers = self._profiler.metrics(self._labels.max_sites)
         except Exception as error:  # noqa: BLE001 - a scrape must not fail because of memlens
-            self._failures.note("the profiler could not tell its numbers", error)
+            self._failures.note("the numbers of the profiler could not be read", error)
         else:
             for metric in _SHOWN:
                 try:
                     samples = [*metric.samples(numbers, self._labels)]
                     found.append(self._family(metric, samples))
-                except Exception as error:  # noqa: BLE001 - the other metrics are still told
-                    self._failures.note(f"{metric.name} could not be told", error)
+                except Exception as error:  # noqa: BLE001 - the other metrics are still given
+                    self._failures.note(f"{metric.name} could not be read", error)
         return [*found, self._own_family()]
 
     def _forget(self) -> None:

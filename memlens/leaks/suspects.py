@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from memlens._display import displayed
 from memlens._frame import CallPath, is_program_file, path_order
@@ -193,7 +193,19 @@ def _ignored(ignore: Iterable[str]) -> tuple[set[str], tuple[re.Pattern[str], ..
     return fingerprints, check_regexes("ignore", [t for t in texts if t not in fingerprints])
 
 
-def is_ignored(suspect: LeakSuspect, ignore: Iterable[str]) -> bool:
+class _Identified(Protocol):
+    """A suspect of this or of another room."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint, equal in all processes."""
+
+    @property
+    def holder(self) -> str:
+        """The name of the holder."""
+
+
+def is_ignored(suspect: _Identified, ignore: Iterable[str]) -> bool:
     """Tell whether a suspect's fingerprint or holder is among those to be ignored."""
     fingerprints, patterns = _ignored(ignore)
     return suspect.fingerprint in fingerprints or any(

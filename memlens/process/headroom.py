@@ -1,12 +1,14 @@
 """Headroom: the memory that is left under each limit of this process, measured often and cheaply.
 
 The files of the limits stay open, because each call of the system lets other threads of Python run:
-to open, read and close a file takes three turns. A measurement costs about 20 microseconds.
+to open, read and close a file takes three turns. A measurement takes about 10 microseconds
+(`benchmarks/capture_need.py`).
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -144,7 +146,12 @@ class HeadroomMeter:
         return used if resident_bytes >= self._machine_share * used else None
 
     def _own_bytes(self) -> tuple[int | None, int | None]:
-        """Return the address space and the resident memory of this process."""
+        """Return the address space and the resident memory of this process; None if unknown.
+
+        The address space is known on Linux only: elsewhere most of it is reserved and never used.
+        """
+        if sys.platform != "linux":
+            return None, _resident_bytes()
         fields = self._read(os.path.join(self._root, "proc/self/statm")).split()
         if len(fields) < 2:
             return None, None
@@ -159,6 +166,15 @@ class HeadroomMeter:
                 descriptor = self._files[path] = [os.open(path, os.O_RDONLY | os.O_CLOEXEC)]
             return os.pread(descriptor[0], _MOST_BYTES, 0)
         return b""
+
+
+def _resident_bytes() -> int | None:
+    import psutil
+
+    try:
+        return int(psutil.Process().memory_info().rss)
+    except (psutil.Error, OSError):
+        return None
 
 
 def _number(text: bytes) -> int | None:

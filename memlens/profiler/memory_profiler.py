@@ -64,10 +64,12 @@ class MemoryProfiler:
     * ``snapshot_interval``: seconds between periodic snapshots, in addition to the one at the
       start. A callable receives the number of periodic snapshots so far and returns the seconds to
       the next one. None begins at 10 seconds and doubles each time, up to an hour.
-    * ``max_snapshots``, ``max_snapshot_bytes``: bounds of the snapshots in the folder, including
-      those of other processes that use it. Snapshots of processes that have ended are deleted
-      first. A running process keeps at least its first snapshot, the baseline, and its newest.
-    * ``max_reports``: how many leak reports are kept in the folder, each as text and JSON.
+    * ``max_snapshots``: how many snapshots each running process keeps in the folder.
+      ``max_snapshot_bytes``: the size of all snapshots in the folder. If all together exceed one of
+      them, snapshots of processes that have ended are deleted first. A running process keeps at
+      least its first snapshot, the baseline, and its newest.
+    * ``max_reports``: how many leak reports each running process keeps in the folder, each as text
+      and JSON.
     * ``ignore``: regular expressions and fingerprints; holders whose name matches one, and suspects
       whose fingerprint is one, are not reported.
     * ``baseline``: the known suspects, or the file of them; reports say what is new, known and gone.
@@ -87,7 +89,8 @@ class MemoryProfiler:
     * ``on_file``: called with a ``TriggeredFile`` for each file that a trigger brings about, in the
       thread ``memlens-files``: to upload it, say. Its exceptions are counted.
     * ``control_socket``: whether ``python -m memlens dump``, ``report`` and ``stacks`` of the same
-      user may ask this process while the profiler runs. On Linux; elsewhere it has no effect.
+      user, or of root, may ask this process while the profiler runs. On Linux; elsewhere it has no
+      effect.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
@@ -101,10 +104,13 @@ class MemoryProfiler:
     within bounds of memory and time. Where that fails, or no process can be started, the log and
     ``not_analysed`` of the report say why, and only `report` analyses the snapshots.
 
-    Snapshots and alerts are handled by the thread ``memlens-worker``, which a slow ``on_alert``
-    delays, but not the sampling. `start` and `stop` can be repeated; the object is a context
-    manager. Errors while running are logged once and counted in `health`, never raised into the
-    program. A forked child continues with a baseline of its own.
+    An idle profiler has the daemon thread ``memlens-sampler``, and on Linux ``memlens-control``, which
+    waits for requests. Snapshots and alerts are handled by ``memlens-worker``, which exists while
+    there is work: a slow ``on_alert`` delays them, but not the sampling. `start` and `stop` can be
+    repeated; the object is a context manager. Errors while running are logged once and counted in
+    `health`, never raised into the program. A forked child continues with a baseline of its own.
+
+    Raises ``OptionError`` for an option of the wrong type or out of range.
     """
 
     def __init__(
@@ -234,7 +240,9 @@ class MemoryProfiler:
     def start(self) -> MemoryProfiler:
         """Take a baseline snapshot and start sampling. Does nothing if running.
 
-        Raises ``OutputError`` if the output folder cannot be created or written.
+        Raises ``OutputError`` if the output folder cannot be created or written, ``CaptureError`` if
+        the heap cannot be captured, and ``OptionError`` if a trigger cannot start, such as
+        `memlens.triggers.on_signal` outside the main thread.
         """
         if self.is_running:
             return self
@@ -258,7 +266,8 @@ class MemoryProfiler:
     def stop(self, last_snapshot: str | None = None) -> None:
         """Stop sampling and keep everything recorded. Does nothing if not running.
 
-        Waits up to 5 seconds for a snapshot or an ``on_alert`` in progress. ``last_snapshot`` is
+        Waits up to 5 seconds for a snapshot or an ``on_alert`` in progress, and with triggers up to 5
+        seconds for ``on_file``. ``last_snapshot`` is
         the reason of a snapshot to take at the end, while allocations are still sampled: a snapshot
         after `stop` would not include the allocation sites of its objects.
         """
@@ -340,8 +349,11 @@ class MemoryProfiler:
     def take_snapshot(self, reason: str = "manual") -> SnapshotRecord:
         """Take a heap snapshot, store it in the output folder, and return its record.
 
-        The file is named ``heap-<reason>-<UTC time>-<pid>-<start of the process>.memlens``. Raises
-        ``OutputError`` if it cannot be written.
+        The file is named ``heap-<reason>-<UTC time>-<pid>-<start of the process>.memlens``.
+
+        Raises ``OptionError`` if ``reason`` has other characters than letters, digits, ``-`` and ``_``,
+        ``OutputError`` if the file cannot be written, and ``CaptureError`` if the heap cannot be
+        captured; while triggers run, also if too little memory is left for that.
         """
         return self._take(reason)
 

@@ -1,8 +1,9 @@
 """The output folder of a profiler: a bounded number of snapshots and leak reports.
 
-Several processes may share the folder: workers of a server, or one process after another. The
-bounds hold for the folder. If they are exceeded, files of processes that have ended are deleted
-first, beginning with the process that ended first; then each running process deletes its own.
+Several processes may share the folder: workers of a server, or one process after another. If all
+files together exceed a bound, files of processes that have ended are deleted first, beginning with the
+process that ended first. Then a running process deletes its own, if it alone has more snapshots or
+reports than allowed, or if all snapshots together have more bytes.
 """
 
 from __future__ import annotations

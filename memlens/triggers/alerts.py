@@ -11,7 +11,8 @@ def on_alert() -> OnAlert:
     """Return a trigger that hands the files of each leak alert to ``on_file``.
 
     Those are the leak report, as JSON with the text beside it, and the newest snapshot. With this
-    trigger alerts are analysed even if the profiler has no ``on_alert``; they are logged then.
+    trigger snapshots are analysed even if the profiler has no ``on_alert``; alerts are logged as
+    warnings then.
     """
     return OnAlert()
 

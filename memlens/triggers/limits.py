@@ -40,17 +40,19 @@ def before_limit(
     """Return a trigger that takes one snapshot before the process runs out of memory.
 
     ``headroom``: the share of a limit that is left when the snapshot is taken. It is taken earlier
-    where the capturing child needs more than that (about 85 bytes an allocated block), or where memory
-    rises so fast that the limit would be reached during the capture. The limits are those of the
-    control group and all groups above it, of the address space, and of the machine while this process
-    uses at least a quarter of what is in use there; ``limit`` adds one, in bytes of resident memory.
+    where the capturing child needs more than that (about 110 bytes for each allocated block of the
+    program), or where memory rises so fast that the limit would be reached during the capture. The
+    limits are those of the control group and all groups above it, of the address space, and of the
+    machine while this process uses at least a quarter of what is in use there; ``limit`` adds one, in
+    bytes of resident memory.
 
     ``pressure``: also take a snapshot if for this share of the last ten seconds every task of the
     control group waited for memory (``memory.pressure``, version 2). None: do not.
 
     There is no further snapshot until the headroom was half as large again, and none within
-    ``min_seconds``. While the limit is near, the program is held up during the capture: its threads run
-    for about a tenth of the time. The capture is ended where it would use up the headroom.
+    ``min_seconds``. If the limit would be reached during the capture, the program is held up: its
+    Python threads run for about a tenth of the time. The capture is ended where it would use up the
+    headroom.
 
     Raises ``OptionError`` for an option that is not valid.
     """

@@ -37,13 +37,15 @@ def on_memory_error(
     """Return a trigger that takes a snapshot on a MemoryError that nobody handles.
 
     ``reserve_bytes``: address space to hold back for the snapshot, which the program cannot use; None
-    is an eighth of the limit, 32 to 256 MiB. It is released before the snapshot and taken again
-    afterwards. Further errors within ``min_seconds`` take none.
+    is about an eighth of the limit, 32 to 256 MiB; 60 MiB without a limit. It is released before the
+    snapshot and taken again afterwards. Further errors within ``min_seconds`` take none.
 
     A capture of many small objects needs more than that where the limit is hard (``ulimit -v``):
     then the log says how much, and `before_limit` takes a snapshot while there is room. A soft limit
     (``resource.setrlimit``) does not bind the capturing child. A control group gives no MemoryError:
     the kernel kills the process.
+
+    Raises ``OptionError`` for an option that is not valid.
     """
     if reserve_bytes is not None:
         check_bytes("reserve_bytes", reserve_bytes, 1)

@@ -1,4 +1,4 @@
-"""What triggers, the profiler that runs them and the callback for files know of each other."""
+"""The interfaces between triggers, the profiler that runs them, and the callback for files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ Pace = Literal["run", "hold", "kill"]
 @displayed
 @dataclass(frozen=True, slots=True)
 class TriggeredFile:
-    """A finished file that a trigger brought about, as ``on_file`` receives it.
+    """A finished file of a trigger, as ``on_file`` receives it.
 
     ``kind`` is ``"snapshot"`` (a ``.memlens`` file) or ``"report"`` (a leak report as JSON, with the
     text beside it as ``.txt``). ``reason`` says which trigger: ``"signal"``, ``"memory-error"``,
-    ``"limit"``, ``"pressure"``, ``"exit"``, ``"schedule"`` or ``"alert"``. ``pid`` is the process that
-    the file is about. The folder keeps a bounded number of files: copy what is to stay.
+    ``"limit"``, ``"pressure"``, ``"exit"``, ``"schedule"`` or ``"alert"``, or that of a trigger of the
+    program. ``pid`` is the process that the file is about. The folder keeps a bounded number of files:
+    copy the file to keep it for longer.
     """
 
     path: str
@@ -39,16 +40,17 @@ class TriggeredFile:
 
 
 class CaptureGuard(Protocol):
-    """Watches over a forked capture, so that its memory does not end the process."""
+    """Checks a forked capture while it runs, so that its memory does not end the process."""
 
     def refusal(self) -> str | None:
         """Return why no capture should begin now; None if it may."""
 
     def pace(self) -> Pace:
-        """Return how to go on while the capture runs.
+        """Return how to continue while the capture runs.
 
-        ``"run"``: the program runs on; ``"hold"``: its threads wait for most of the time;
-        ``"kill"``: the capture is ended. Called every 10 to 50 milliseconds.
+        ``"run"``: the program runs; ``"hold"``: its Python threads wait for most of the time;
+        ``"kill"``: the capture is ended. Called every 30 milliseconds while the program runs, every 200
+        while it is held.
         """
 
 
@@ -58,14 +60,18 @@ class Host(Protocol):
     def fire(self, reason: str, *, min_seconds: float = 0.0) -> bool:
         """Request a snapshot from the worker thread; return at once. For signal handlers.
 
-        Returns False, and requests nothing, if one was requested for this reason within
-        ``min_seconds``, or one is waiting.
+        ``reason`` becomes part of the file name: letters, digits, ``-`` and ``_``. Returns False, and
+        requests nothing, if one was requested for this reason within ``min_seconds``, or one is
+        waiting.
         """
 
     def fire_and_wait(
         self, reason: str, *, min_seconds: float = 0.0, guard: CaptureGuard | None = None
     ) -> bool:
-        """Take a snapshot in this thread; return whether it is kept."""
+        """Take a snapshot in this thread; return whether one was taken and stored.
+
+        ``guard``: by default one by the memory that is left under the limits of this process.
+        """
 
     def is_other_capturing(self) -> bool:
         """Return whether another process takes a snapshot into the same folder at a trigger."""
@@ -75,10 +81,13 @@ class Host(Protocol):
 
 
 class Trigger(Protocol):
-    """An event at which a profiler takes a snapshot: a class of yours may be one, too."""
+    """An event at which a profiler takes a snapshot. A class of the program may be a trigger, too."""
 
     def start(self, host: Host) -> None:
-        """Begin to wait for the event. Called again in a forked child, where no thread is left."""
+        """Start to wait for the event. Called again in a forked child, which has no other threads.
+
+        An exception stops the triggers that have started, and is raised by `MemoryProfiler.start`.
+        """
 
     def stop(self) -> None:
         """Stop waiting. Does nothing if not started."""

@@ -20,9 +20,10 @@ _RESERVED_SHARE = 8  # one eighth of a limit
 
 
 class MemoryReserve:
-    """Address space that is taken and released; ``size_bytes`` None is an eighth of the limit.
+    """Address space that is taken and released; ``size_bytes`` None is about an eighth of the limit.
 
-    That eighth is at least 32 MiB and at most 256 MiB: what is reserved the program cannot use.
+    That is at least 32 MiB and at most 256 MiB, because the program cannot use what is reserved. Where
+    it would be 60 to 128 MiB, it is 60 MiB: see `_HEAP_BYTES`.
     """
 
     def __init__(self, size_bytes: int | None = None) -> None:

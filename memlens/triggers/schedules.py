@@ -17,6 +17,8 @@ def every(seconds: float) -> Every:
 
     The periodic snapshots of the profiler serve its analysis and become rare; these come at a fixed
     interval and are handed to ``on_file``.
+
+    Raises ``OptionError`` unless ``seconds`` is a positive number.
     """
     return Every(check_seconds("seconds", seconds))
 

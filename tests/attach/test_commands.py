@@ -66,7 +66,9 @@ def test_attach_report_and_stop(tmp_path, capsys):
     with running("threads") as process:
         pid = str(process.pid)
         assert main(["report", pid]) == 0
-        assert "no profiler runs in the process, so this is one snapshot" in capsys.readouterr().err
+        assert (
+            "no profiler answers in the process, so this is one snapshot" in capsys.readouterr().err
+        )
         assert main(["attach", pid]) == 0
         started = capsys.readouterr().out
         assert f"its snapshots are in {tmp_path / 'memory-profiles'}" in started

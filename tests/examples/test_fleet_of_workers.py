@@ -14,7 +14,8 @@ def test_leaking_worker_is_named_and_no_other(tmp_path):
     options = {"env": environment, "capture_output": True, "text": True, "check": True}
     command = [sys.executable, "-W", "error", str(EXAMPLE), str(tmp_path / "profiles")]
     done = subprocess.run(command, timeout=120, **options)
-    assert done.stderr == ""
+    notes = [line for line in done.stderr.splitlines() if "sampler is C only" not in line]
+    assert notes == []
     assert "Fleet: 1 leak in 1 of 4 processes." in done.stdout
     assert "finished grows in 1 of 4 processes" in done.stdout
     command = [sys.executable, "-m", "memlens", "fleet", "--json", str(tmp_path / "profiles")]

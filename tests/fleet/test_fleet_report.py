@@ -185,8 +185,20 @@ def test_command_prints_text_and_json(tmp_path, capsys):
     assert values["leaking_count"] == values["process_count"] == 1
     assert values["groups"][0]["suspect"]["holder"] == "app.sessions"
     assert values["processes"][0]["identity"]["hostname"] == "host-1"
-    assert main(["fleet", str(tmp_path), "--ignore", "sessions", "--analyse"]) == 0
-    assert "app.sessions" in capsys.readouterr().out  # there is nothing to analyse
+    assert main(["fleet", str(tmp_path), "--ignore", "sessions"]) == 0
+    assert capsys.readouterr().out == "Fleet: no leak in 1 process.\n"
+
+
+def test_ignored_suspects_of_reports_are_left_out(tmp_path):
+    leave_report(tmp_path, leaking, 11)
+    leave_report(tmp_path, leaking, 12, alert={"series": "rss"})
+    leave_report(tmp_path, leaking, 13, snapshot_count=2)
+    (group,) = read_fleet([tmp_path]).groups
+    for ignored in (group.fingerprint, r"^app\.sessions$"):
+        report = read_fleet([tmp_path], ignore=[ignored])
+        assert report.groups == ()
+        assert verdicts(report) == {11: "no leak", 12: "unexplained growth", 13: "unknown"}
+    assert read_fleet([tmp_path], ignore=["other"]).groups == (group,)
 
 
 def test_wrong_input_is_refused(tmp_path, capsys):

@@ -106,6 +106,12 @@ def test_what_cannot_be_read_is_left_out(tmp_path):
     assert HeadroomMeter(root=root, given_bytes=MIB).measure() == ()
 
 
+def test_given_limit_is_measured_where_there_is_no_proc(tmp_path, monkeypatch):
+    monkeypatch.setattr("memlens.process.headroom.sys.platform", "darwin")
+    (room,) = of(HeadroomMeter(root=tmp_path, given_bytes=1 << 50), "given")
+    assert 1 << 20 < room.used_bytes < 1 << 40
+
+
 @pytest.mark.parametrize(
     ("text", "share"),
     [

@@ -1,8 +1,8 @@
 """What a capture of the heap as it is now will need: memory and time, estimated before it begins.
 
-A forked child has the heap of its parent for nothing, but its own columns take memory: 50 to 85 bytes
-an allocated block in heaps of records, instances, lists, strings and caches. With the file that it
-writes, which counts as memory of the control group until it is on the disk, that is 82 to 108
+A forked child shares the heap of its parent, but its own columns take memory: 50 to 90 bytes for each
+allocated block in heaps of records, instances, lists, strings and caches. With the file that it
+writes, which counts as memory of the control group until it is on the disk, that is 85 to 115
 (`benchmarks/capture_need.py`). As address space the columns take 100, because they grow by half of
 their size at a time. Lists of many references need more.
 """

@@ -33,7 +33,7 @@ class Summary:
         self._saving_path = saving_path(config)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Show the hungriest tests and what became of the baseline; write a new one."""
+        """Show the tests with the highest peaks and the results of the baseline; write a new one."""
         results = _results(terminalreporter)
         if self._lists_tests:
             self._list_tests(terminalreporter, results)

@@ -28,7 +28,11 @@ def wsgi_app(
     names: str = "plain",
     max_per_minute: int = 30,
 ) -> WSGIEndpoints:
-    """Return a WSGI application with the endpoints; the options are those of `asgi_app`."""
+    """Return a WSGI application with the endpoints; the options are those of `asgi_app`.
+
+    Raises ``OptionError`` as that does. For Flask: ``app.wsgi_app = wsgi_app(profiler,
+    app=app.wsgi_app)``.
+    """
     endpoints = Endpoints(
         profiler, token=token, values=values, names=names, max_per_minute=max_per_minute
     )
