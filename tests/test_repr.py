@@ -17,7 +17,8 @@ def check(value, *expected):
 
 def test_values_of_the_process_package():
     check(memlens.read_memory(), "RSS", "blocks")
-    check(memory_limit(), str(memory_limit()))
+    limit = memory_limit()
+    check(limit, str(limit))
     check(breakdown(), "resident (RSS)")
     check(breakdown().rss, "resident (RSS): ")
     check(Verdict("stable", reason="no trend"), "stable (no trend)")

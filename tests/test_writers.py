@@ -11,8 +11,16 @@ PACKAGE = Path(memlens.__file__).parent
 WRITERS = {
     "_atomic.py": "the one way: a private name, exclusive, no links, synced, renamed",
     "structures/_files.py": "the same for files of the program; structures import nothing of memlens",
+    "attach/agent.py": "answers in the folder of a request, in a process that has no memlens perhaps",
+    "attach/by_gdb.py": "makes a private folder for what gdb is told and says",
+    "attach/by_remote_exec.py": "writes to the memory of the process, as PEP 768 asks",
+    "attach/elf.py": "opens a path to see that it is a regular file",
+    "attach/exchange.py": "makes a private folder with the rights of the process, by descriptors",
+    "attach/gdb_commands.py": "runs in gdb, without memlens, and writes to the folder of `by_gdb`",
+    "cli/follow_hook/sitecustomize.py": "notes why a child is not followed, where memlens fails",
     "cli/main.py": "opens /dev/null in place of an output that is gone",
     "cli/run.py": "makes a private folder for snapshots that nobody asked to keep",
+    "process/resident_peak.py": "asks the kernel to begin a new peak",
     "watch/program_source.py": "the same, and a file in it for what the program writes",
 }
 MAKERS = {
