@@ -174,7 +174,8 @@ def is_started_as(module: str) -> bool:
     """
     words = getattr(sys, "orig_argv", [])
     start = f"from {module} import main;"
-    return any(word == "-c" and code.startswith(start) for word, code in pairwise(words))
+    codes = (code for word, code in pairwise(words) if word == "-c")
+    return any(code.removeprefix("import sys; ").startswith(start) for code in codes)  # 3.15
 
 
 def _main_frames() -> Iterator[FrameType]:

@@ -169,3 +169,13 @@ def test_text_says_which_process_it_is():
     found = ProcessIdentity(5, 4, "app.py", "multiprocessing", "reader", "host", None)
     assert str(found) == "5, multiprocessing reader of app.py on host, parent 4"
     assert repr(found) == f"<ProcessIdentity: {found}>"
+
+
+@pytest.mark.parametrize("begin", ["", "import sys; "])
+def test_a_server_is_recognised_by_what_it_was_started_for(monkeypatch, begin):
+    code = f"{begin}from multiprocessing.forkserver import main; main(3, 4, [])"
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-c", code])
+    assert is_started_as("multiprocessing.forkserver")
+    assert not is_started_as("multiprocessing.resource_tracker")
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-c", f"print(1); {code}"])
+    assert not is_started_as("multiprocessing.forkserver")
