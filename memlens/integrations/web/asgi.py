@@ -150,7 +150,8 @@ async def _send_work(work: Work, request: Request, gone: asyncio.Future[None], s
                 chunk = following
     except TimeoutError:
         return  # an answer that is not complete: the server closes the connection
-    work.close()  # before the client has all of it, and sends the next request
+    # Before the client has all of it, and sends the next request. To free a large file takes a while.
+    await asyncio.to_thread(work.close)
     await send({"type": "http.response.body", "body": chunk, "more_body": False})
 
 
