@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from memlens._options import check_callable
 from memlens.integrations.web.endpoints import Endpoints, ProfilerOption, checked_prefix
@@ -139,20 +139,29 @@ async def _send_work(work: Work, request: Request, gone: asyncio.Future[None], s
         await _send_whole(response, send)
         return
     await send(_start(response))
+    last = await _send_parts(response.file, gone, send)
+    # To free a large file takes a while. Before the client has all of it, and sends the next request.
+    await asyncio.to_thread(work.close)
+    if last is not None:
+        await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+async def _send_parts(file: BinaryIO, gone: asyncio.Future[None], send: _Send) -> bytes | None:
+    """Send a file but for its last part, and return that; None if the client leaves or is too slow.
+
+    Then the server closes the connection, as the answer is not complete.
+    """
     try:
         async with asyncio.timeout(MAX_SECONDS):
-            read = response.file.read
-            chunk = await asyncio.to_thread(read, CHUNK_BYTES)
-            while following := await asyncio.to_thread(read, CHUNK_BYTES):
+            chunk = await asyncio.to_thread(file.read, CHUNK_BYTES)
+            while following := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 if gone.done():
-                    return
+                    return None
                 chunk = following
     except TimeoutError:
-        return  # an answer that is not complete: the server closes the connection
-    # Before the client has all of it, and sends the next request. To free a large file takes a while.
-    await asyncio.to_thread(work.close)
-    await send({"type": "http.response.body", "body": chunk, "more_body": False})
+        return None
+    return chunk
 
 
 def _in_thread(work: Work, request: Request) -> asyncio.Future[Response]:

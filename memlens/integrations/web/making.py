@@ -12,7 +12,7 @@ from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.errors import OptionError, SnapshotFileError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
-from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
+from memlens.leaks.leak_report import LeakReport, reported_leaks
 from memlens.profiler.profiler_report import ProfilerReport, with_trend
 
 __all__ = ("FUNCTIONS", "TOO_FEW", "Unanalysed")
@@ -38,11 +38,10 @@ class Unanalysed:
         report, snapshots = self.report, self._open()
         if len(snapshots) < 2:
             return report
-        leaks = find_leaks(
+        leaks = reported_leaks(
             snapshots,
             ignore=self.ignore,
             baseline=self.baseline,
-            min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
         )
         return replace(report, leaks=with_trend(leaks, report.detectors))
 

@@ -11,7 +11,7 @@ import pytest
 
 from memlens.integrations.web.asgi import ASGIEndpoints
 from memlens.integrations.web.guard import Turn
-from memlens.integrations.web.work import CHUNK_BYTES
+from memlens.integrations.web.work import CHUNK_BYTES, Work
 from tests.integrations.web.clients import ASGIClient, http_scope
 from tests.integrations.web.conftest import CONTENT
 from tests.integrations.web.test_wsgi import open_files
@@ -131,6 +131,23 @@ def test_the_turn_is_free_before_the_last_part_is_sent(client):
         assert busy == [True, True, True, False]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_the_event_loop_does_not_wait_until_a_large_file_is_freed(client, monkeypatch, leaves):
+    threads = []
+    close = Work.close
+    monkeypatch.setattr(
+        Work, "close", lambda work: (threads.append(threading.get_ident()), close(work))
+    )
+
+    async def run():
+        connection = Connection()
+        connection.on_part = connection.left.set if leaves else lambda: None
+        await client.app(http_scope("/it"), connection.receive, connection.send)
+
+    asyncio.run(run())
+    assert threads[0] != threading.get_ident()
 
 
 def test_a_client_that_takes_too_long_is_cut_off(client, monkeypatch):
