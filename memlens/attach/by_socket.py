@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import struct
 from contextlib import suppress
 from typing import Any
 
@@ -15,13 +14,12 @@ from memlens.attach.refusal import RefusalError
 from memlens.attach.rights import rights_of
 from memlens.attach.target import Target
 from memlens.errors import AttachError
-from memlens.profiler.control_socket import MAX_LINE_BYTES, read_line
+from memlens.profiler.control_socket import MAX_LINE_BYTES, peer_of, read_line
 from memlens.profiler.registry import runtime_folders, socket_name
 
 __all__ = ("ask_socket",)
 
 _CONNECT_SECONDS = 5.0
-_CREDENTIALS = struct.Struct("3i")
 
 
 def ask_socket(target: Target, request: dict[str, Any]) -> dict[str, Any]:
@@ -68,8 +66,7 @@ def _connect_in(target: Target, folder: str, name: str) -> socket.socket:
         connection.settimeout(_CONNECT_SECONDS)
         with rights_of(target):  # the name may be a link to a socket of the system
             connection.connect(f"/proc/self/fd/{descriptor}/{name}")
-        packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        if _CREDENTIALS.unpack(packed)[0] != target.pid:
+        if peer_of(connection)[0] != target.pid:
             raise PermissionError("another process has made the socket")
     except BaseException:
         connection.close()

@@ -24,7 +24,7 @@ from memlens._fork import call_in_forked_child
 from memlens.errors import MemlensError
 from memlens.profiler.registry import make_own_folder, own_socket_path
 
-__all__ = ("MAX_LINE_BYTES", "ControlSocket", "read_line")
+__all__ = ("MAX_LINE_BYTES", "ControlSocket", "peer_of", "read_line")
 
 MAX_LINE_BYTES = 1 << 28  # of an answer; a request is far shorter
 _MAX_REQUEST_BYTES = 1 << 16
@@ -166,9 +166,15 @@ def _listen(path: str) -> socket.socket:
 
 def _may_ask(connection: socket.socket) -> bool:
     """Tell whether the peer is root or has the user of this process."""
-    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, user, _ = _CREDENTIALS.unpack(packed)
+    _, user = peer_of(connection)
     return user in (0, os.geteuid())
+
+
+def peer_of(connection: socket.socket) -> tuple[int, int]:
+    """Return the process and the user of the peer, as the kernel noted them."""
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, user, _ = _CREDENTIALS.unpack(packed)
+    return pid, user
 
 
 def read_line(connection: socket.socket, max_bytes: int) -> bytes:
