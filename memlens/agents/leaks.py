@@ -10,7 +10,7 @@ from memlens.agents.answers import Answer
 from memlens.agents.known_files import chosen_snapshots
 from memlens.agents.workspace import Workspace, identities_of
 from memlens.errors import OptionError
-from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
+from memlens.leaks.leak_report import LeakReport, reported_leaks
 from memlens.leaks.suspects import LeakSuspect
 
 __all__ = ("call_path_text", "explain_suspect", "find_suspects", "frame_text")
@@ -104,9 +104,8 @@ def _report(workspace: Workspace, files: Sequence[str], pid: int | None) -> Leak
         )
 
     def analyse() -> LeakReport:
-        return find_leaks(
+        return reported_leaks(
             [workspace.snapshot(path) for path in paths],
-            min_growth_bytes=STARTUP_GROWTH_BYTES if len(paths) == 2 else 0,
         )
 
     return workspace.result(("leaks", identities_of(paths)), analyse)

@@ -15,7 +15,7 @@ from memlens._text import fitted, format_count
 from memlens.errors import MemlensError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
-from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
+from memlens.leaks.leak_report import LeakReport, reported_leaks
 
 __all__ = ("ChildReports", "report_children")
 
@@ -101,12 +101,10 @@ def _report(
         # A process that executes another Python keeps its id, but nothing of its heap.
         newest = snapshots[-1].facts.get("process")
         snapshots = [one for one in snapshots if one.facts.get("process") == newest]
-        few = len(snapshots) == 2
-        return find_leaks(
+        return reported_leaks(
             snapshots,
             ignore=ignore,
             baseline=baseline,
-            min_growth_bytes=STARTUP_GROWTH_BYTES if few else 0,
         )
     except MemlensError:  # too few, or deleted by another process in the meantime
         return None

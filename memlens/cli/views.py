@@ -13,7 +13,7 @@ from memlens.heap.graph.node import Node
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.summary import GROUPINGS, Summary
 from memlens.leaks.baselines import Baseline
-from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, find_leaks
+from memlens.leaks.leak_report import reported_leaks
 from memlens.stuck.stuck_report import stuck_tasks
 
 __all__ = ("add_leak_commands", "add_view_commands")
@@ -256,11 +256,10 @@ def _diff(arguments: argparse.Namespace) -> int:
 
 
 def _print_leaks(snapshots: list[HeapSnapshot], arguments: argparse.Namespace) -> int:
-    report = find_leaks(
+    report = reported_leaks(
         snapshots,
         ignore=arguments.ignore,
         baseline=arguments.baseline,
-        min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
     )
     if arguments.save_baseline:
         Baseline(report).save(arguments.save_baseline)

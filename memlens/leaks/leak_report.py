@@ -23,9 +23,9 @@ from memlens.leaks.unexplained import UnexplainedGrowth, undecided_growth, unexp
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.identity import IDENTITY_FACT, ProcessIdentity
 
-__all__ = ("STARTUP_GROWTH_BYTES", "LeakReport", "find_leaks")
+__all__ = ("LeakReport", "find_leaks", "reported_leaks")
 
-STARTUP_GROWTH_BYTES = 64 * 1024  # of two snapshots: imports and caches that fill grow by less
+_STARTUP_GROWTH_BYTES = 64 * 1024  # of two snapshots: imports and caches that fill grow by less
 _FEW_INTERVALS = 2  # of growth without a holder: that may still be a start
 _FAR_SHARE = 0.01  # of a bound, held by what still grows
 _SHOWN = 5
@@ -315,3 +315,18 @@ def find_leaks(
         identity=ProcessIdentity.from_facts(ordered[-1].facts.get(IDENTITY_FACT)),
     )
     return report if known is None else report.against(known)
+
+
+def reported_leaks(
+    snapshots: Sequence[HeapSnapshot],
+    *,
+    ignore: Sequence[str] = (),
+    baseline: Baseline | str | os.PathLike[str] | None = None,
+) -> LeakReport:
+    """Return what a report on snapshots tells: `find_leaks`, without the growth of a mere start."""
+    return find_leaks(
+        snapshots,
+        ignore=ignore,
+        baseline=baseline,
+        min_growth_bytes=_STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
+    )

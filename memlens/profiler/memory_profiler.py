@@ -28,7 +28,7 @@ from memlens.allocations.profiler import IntervalStart
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
-from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
+from memlens.leaks.leak_report import LeakReport, reported_leaks
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.identity import identify, is_fork_server, program_name
 from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
@@ -439,11 +439,10 @@ class MemoryProfiler:
                 snapshots = before
             if len(snapshots) < 2:
                 return self.snapshots, None
-            return self.snapshots, find_leaks(
+            return self.snapshots, reported_leaks(
                 snapshots,
                 ignore=self.ignore,
                 baseline=self.baseline,
-                min_growth_bytes=STARTUP_GROWTH_BYTES if len(snapshots) == 2 else 0,
             )
 
     def _breakdown(self) -> MemoryBreakdown | None:

@@ -15,7 +15,7 @@ from memlens.errors import OptionError
 from memlens.heap.graph.matching import check_same_process
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
-from memlens.leaks.leak_report import STARTUP_GROWTH_BYTES, LeakReport, find_leaks
+from memlens.leaks.leak_report import LeakReport, reported_leaks
 from memlens.report.html.document import Inputs, document_of, document_text, verdict_of_inputs
 from memlens.report.html.page import Page, installed_page
 
@@ -53,8 +53,7 @@ class HtmlReport:
         _check("allocations", allocations, AllocationProfile)
         known = Baseline.of(baseline)
         if leaks is None and len(ordered) > 1:
-            least = STARTUP_GROWTH_BYTES if len(ordered) == 2 else 0
-            leaks = find_leaks(ordered, min_growth_bytes=least)
+            leaks = reported_leaks(ordered)
         if leaks is not None and known is not None:
             leaks = leaks.against(known)
         earlier = list(earlier_profiles)
