@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from memlens._text import format_bytes
 from memlens._uninterrupted import close_all
-from memlens.process.limits import MemoryLimit, memory_limits, pressure_file
+from memlens.process.limits import GIVEN, MemoryLimit, memory_limits, pressure_file
 
 __all__ = ("Headroom", "HeadroomMeter")
 
@@ -32,7 +32,7 @@ _USAGE_FILES = {
 class Headroom:
     """What is left under one limit: of a control group, the address space, or the machine.
 
-    ``source`` is one of `LIMIT_SOURCES`, or ``"given"`` for a limit on the resident memory that the
+    ``source`` is one of `LIMIT_SOURCES`, or `GIVEN` for a limit on the resident memory that the
     caller states.
     """
 
@@ -96,7 +96,7 @@ class HeadroomMeter:
         address_bytes, resident_bytes = self._own_bytes()
         found = []
         if self._given_bytes is not None and resident_bytes is not None:
-            found.append(Headroom("given", self._given_bytes, resident_bytes))
+            found.append(Headroom(GIVEN, self._given_bytes, resident_bytes))
         for limit in self._limits:
             used = self._used(limit, address_bytes, resident_bytes)
             if used is not None and limit.limit_bytes is not None:

@@ -17,9 +17,17 @@ from typing import Any
 from memlens._display import displayed
 from memlens._text import format_bytes
 
-__all__ = ("LIMIT_SOURCES", "MemoryLimit", "memory_limit", "memory_limits", "pressure_file")
+__all__ = (
+    "GIVEN",
+    "LIMIT_SOURCES",
+    "MemoryLimit",
+    "memory_limit",
+    "memory_limits",
+    "pressure_file",
+)
 
 LIMIT_SOURCES = ("cgroup-v2", "cgroup-v1", "rlimit-as", "physical", "unknown")
+GIVEN = "given"  # the source of a limit on resident memory that a caller states
 
 # Version 1 has no "max". It writes the greatest multiple of the page size below 2 ** 63 instead.
 _NO_LIMIT_BYTES = 1 << 62
@@ -30,7 +38,8 @@ _NO_LIMIT_BYTES = 1 << 62
 class MemoryLimit:
     """The lowest memory limit that applies to this process, in bytes.
 
-    ``source`` is one of `LIMIT_SOURCES`; ``path`` is the file that sets the limit, if there is one.
+    ``source`` is one of `LIMIT_SOURCES`, or `GIVEN`; ``path`` is the file that sets the limit, if
+    there is one.
     ``used_bytes`` counts against this limit now. For a control group it is the memory of all
     processes in it without the file cache that the kernel can drop; for ``rlimit-as`` the address
     space; for ``physical`` the memory that the machine cannot make available.
@@ -43,6 +52,13 @@ class MemoryLimit:
     path: str | None = None
     used_bytes: int | None = None
     soft_limit_bytes: int | None = None
+
+    @property
+    def headroom_bytes(self) -> int | None:
+        """What is left until the limit, not below 0; None where the limit or the use is unknown."""
+        if self.limit_bytes is None or self.used_bytes is None:
+            return None
+        return max(0, self.limit_bytes - self.used_bytes)
 
     def __repr__(self) -> str:
         return f"<MemoryLimit {self}>"

@@ -12,30 +12,14 @@ from memlens.allocations.sampling.site_tables import LiveSites
 from memlens.errors import ReadingError
 from memlens.process.detector.alert import DetectorReport
 from memlens.process.gc_pauses import GcPauses
-from memlens.process.limits import memory_limit
+from memlens.process.limits import GIVEN, MemoryLimit, memory_limit
 from memlens.process.memory_breakdown import malloc_bytes, small_object_bytes
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.profiler_report import SnapshotRecord
 from memlens.profiler.trend_detectors import TrendDetectors
 
-__all__ = ("Headroom", "ProfilerMetrics", "read_metrics")
-
-OPTION = "option"  # the source of a limit that was given to the profiler
-
-
-@dataclass(frozen=True, slots=True)
-class Headroom:
-    """The memory limit and what is left until it, in bytes; None is unknown.
-
-    ``source``: ``option`` for the limit given to the profiler, whose headroom counts the resident
-    memory of this process. Else one of `memlens.process.limits.LIMIT_SOURCES`; the headroom of a
-    container counts the memory of all its processes.
-    """
-
-    limit_bytes: int | None
-    headroom_bytes: int | None
-    source: str
+__all__ = ("ProfilerMetrics", "read_metrics")
 
 
 @displayed
@@ -47,6 +31,8 @@ class ProfilerMetrics:
     * ``small_object_bytes``: Python objects of at most 512 bytes. ``malloc_bytes``: what malloc has
       in use, which is larger Python objects and native memory.
     * ``sites``: the lines that allocated most of what is alive, None unless allocations are sampled.
+    * ``limit``: that given to the profiler, with the source ``given`` and the resident memory of this
+      process as what is used; else that of `memlens.process.memory_limit`.
     * ``seconds_to_limit``: only while a leak, or a steep rise of memory, is certain.
     * ``gc_pauses``, ``gc_pause_seconds``, ``gc_longest_pause_seconds``: collections while the
       profiler ran; the seconds are None without the C extension.
@@ -58,7 +44,7 @@ class ProfilerMetrics:
     small_object_bytes: int | None
     malloc_bytes: int | None
     sites: LiveSites | None
-    headroom: Headroom
+    limit: MemoryLimit
     seconds_to_limit: float | None
     gc_pauses: int
     gc_pause_seconds: float | None
@@ -100,14 +86,14 @@ def read_metrics(
     """
     with OwnWork():
         reading = _reading()
-        headroom = _headroom(limit_bytes, reading)
+        limit = _limit(limit_bytes, reading)
         return ProfilerMetrics(
             reading=reading,
             small_object_bytes=small_object_bytes(),
             malloc_bytes=malloc_bytes(),
             sites=allocations.live_sites(max_sites),
-            headroom=headroom,
-            seconds_to_limit=detectors.seconds_to_limit(headroom.limit_bytes),
+            limit=limit,
+            seconds_to_limit=detectors.seconds_to_limit(limit.limit_bytes),
             gc_pauses=pauses.count,
             gc_pause_seconds=pauses.total_seconds,
             gc_longest_pause_seconds=pauses.longest_seconds,
@@ -124,11 +110,8 @@ def _reading() -> MemoryReading | None:
         return None  # the system does not report it: those numbers are unknown
 
 
-def _headroom(limit_bytes: int | None, reading: MemoryReading | None) -> Headroom:
-    if limit_bytes is not None:
-        left = None if reading is None else max(0, limit_bytes - reading.rss_bytes)
-        return Headroom(limit_bytes, left, OPTION)
-    limit = memory_limit()
-    known = limit.limit_bytes is not None and limit.used_bytes is not None
-    left = max(0, (limit.limit_bytes or 0) - (limit.used_bytes or 0)) if known else None
-    return Headroom(limit.limit_bytes, left, limit.source)
+def _limit(given_bytes: int | None, reading: MemoryReading | None) -> MemoryLimit:
+    if given_bytes is None:
+        return memory_limit()
+    used = None if reading is None else reading.rss_bytes
+    return MemoryLimit(given_bytes, GIVEN, used_bytes=used)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from memlens._text import format_bytes
 from memlens.heap.capture.need import CaptureNeed, capture_need
 from memlens.process.headroom import Headroom, HeadroomMeter
+from memlens.process.limits import GIVEN
 from memlens.triggers.protocol import Pace
 
 __all__ = ("HeadroomGuard", "need_under")
@@ -74,7 +75,7 @@ def need_under(room: Headroom, need: CaptureNeed) -> int:
     """
     if room.source == "rlimit-as":
         return 0 if _is_soft(room.limit_bytes) else need.address_bytes
-    return 0 if room.source == "given" else need.resident_bytes
+    return 0 if room.source == GIVEN else need.resident_bytes
 
 
 def _is_soft(limit_bytes: int) -> bool:

@@ -13,7 +13,6 @@ from memlens.allocations.profiler import AllocationProfiler
 from memlens.errors import OptionError, ReadingError, TracingError
 from memlens.process.limits import MemoryLimit
 from memlens.profiler import metrics as module
-from memlens.profiler.metrics import Headroom
 from tests.profiler.planted import profiler_in
 
 HOUR = 3600.0
@@ -43,7 +42,7 @@ def test_a_profiler_that_was_never_started_has_numbers(tmp_path):
     found = profiler_in(tmp_path).metrics()
     assert found.reading.rss_bytes > MIB
     assert found.small_object_bytes is None or found.small_object_bytes > MIB
-    assert found.headroom.limit_bytes is None or found.headroom.limit_bytes > MIB
+    assert found.limit.limit_bytes is None or found.limit.limit_bytes > MIB
     assert found.sites is None
     assert found.untracked_bytes is None
     assert found.seconds_to_limit is None
@@ -111,9 +110,9 @@ def test_a_steep_rise_has_a_time_to_the_limit_at_once(tmp_path, reading):
 
 def test_the_limit_that_was_given_counts_the_resident_memory_of_this_process(tmp_path):
     found = profiler_in(tmp_path, limit=1 << 50).metrics()
-    assert found.headroom.source == "option"
-    assert found.headroom.headroom_bytes == (1 << 50) - found.reading.rss_bytes
-    assert profiler_in(tmp_path, limit=1).metrics().headroom.headroom_bytes == 0
+    assert found.limit.source == "given"
+    assert found.limit.headroom_bytes == (1 << 50) - found.reading.rss_bytes
+    assert profiler_in(tmp_path, limit=1).metrics().limit.headroom_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -127,8 +126,8 @@ def test_the_limit_that_was_given_counts_the_resident_memory_of_this_process(tmp
 )
 def test_the_headroom_of_a_container(tmp_path, monkeypatch, limit, left):
     monkeypatch.setattr(module, "memory_limit", lambda: limit)
-    found = profiler_in(tmp_path).metrics().headroom
-    assert found == Headroom(limit.limit_bytes, left, limit.source)
+    assert profiler_in(tmp_path).metrics().limit == limit
+    assert limit.headroom_bytes == left
 
 
 def test_where_the_system_does_not_report_memory_the_rest_is_known(tmp_path, monkeypatch):
@@ -138,7 +137,7 @@ def test_where_the_system_does_not_report_memory_the_rest_is_known(tmp_path, mon
     monkeypatch.setattr(module, "read_memory", fail)
     found = profiler_in(tmp_path, limit=1000).metrics()
     assert found.reading is None
-    assert found.headroom.headroom_bytes is None
+    assert found.limit.headroom_bytes is None
     assert found.untracked_bytes is None
     assert found.health
 

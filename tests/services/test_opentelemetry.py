@@ -115,7 +115,7 @@ def test_names_units_and_instruments_are_those_of_the_semantic_conventions(world
 
 
 def test_values_are_those_of_the_profiler(world):
-    assert world.points("memlens.limit.size") == {(("memlens.limit.source", "option"),): 1 << 40}
+    assert world.points("memlens.limit.size") == {(("memlens.limit.source", "given"),): 1 << 40}
     assert world.points("memlens.running") == {(): 1}
     assert world.points("memlens.snapshots") == {(): 1}
     states = world.points("memlens.leak.state")

@@ -80,7 +80,7 @@ def test_every_metric_of_the_table_is_told(profiler):
         "memlens_scrape_failures",
     }
     found = samples(text)
-    assert found["memlens_memory_limit_bytes", ("source", "option")] == 1 << 40
+    assert found["memlens_memory_limit_bytes", ("source", "given")] == 1 << 40
     assert found["memlens_running",] == 1
     assert found["memlens_snapshots_total",] == 1
     assert found["memlens_leak_state", ("series", "rss"), ("state", "warming")] == 1

@@ -95,7 +95,7 @@ def _sites(metrics: ProfilerMetrics, labels: SiteLabels) -> list[Sample]:
 
 
 def _limit(metrics: ProfilerMetrics, _: SiteLabels) -> list[Sample]:
-    limit = metrics.headroom
+    limit = metrics.limit
     return [] if limit.limit_bytes is None else [Sample(limit.limit_bytes, (limit.source,))]
 
 
@@ -264,7 +264,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "gauge",
         "Memory left until the limit.",
-        _one(lambda metrics: metrics.headroom.headroom_bytes),
+        _one(lambda metrics: metrics.limit.headroom_bytes),
     ),
     # The profiler itself.
     Metric(
