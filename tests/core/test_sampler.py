@@ -273,8 +273,11 @@ def test_a_sample_address_leads_to_the_object_allocated_there() -> None:
     def make():
         # Many lists and dicts: the first come from the interpreter's free lists, not allocated now.
         few = [bytearray(1000), Plain(), "x" * int("3000"), frozenset(range(50))]
-        return few + [[1] for _ in range(200)][150:] + [{1: 2} for _ in range(200)][150:]
-    sampler.start(1, 1 << 12, 0)
+        return few + [[1] for _ in range(1000)][950:] + [{1: 2} for _ in range(1000)][950:]
+    import gc
+    gc.collect()
+    gc.disable()  # a collection would fill the free lists again
+    sampler.start(1, 1 << 14, 0)
     kept = make()
     found = columns(sampler.sample_tables(0))
     sampler.stop()

@@ -12,7 +12,7 @@ import pytest
 import memlens
 from memlens._fork import ForkSafeLock
 from memlens.errors import OptionError, OutputError
-from memlens.leaks.leak_report import LeakReport, find_leaks
+from memlens.leaks.leak_report import LeakReport, reported_leaks
 from memlens.process.detector.alert import DetectorReport, Verdict
 from memlens.profiler.caller_turns import CallerTurns
 from memlens.profiler.profiler_report import with_trend
@@ -123,9 +123,9 @@ def analyses(monkeypatch):
 
     def count(snapshots, **options):
         counts.append(len(snapshots))
-        return find_leaks(snapshots, **options)
+        return reported_leaks(snapshots, **options)
 
-    monkeypatch.setattr("memlens.profiler.memory_profiler.find_leaks", count)
+    monkeypatch.setattr("memlens.profiler.memory_profiler.reported_leaks", count)
     return counts
 
 
