@@ -1,0 +1,1 @@
+"""Tables: what profilers observe as rows, in Parquet files for any engine that reads those."""
