@@ -122,7 +122,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.profiler": [
         {"memory_profiler"},
         {"alerts", "metrics", "triggering"},
-        {"control_commands", "snapshot_store", "analysis", "analysis_child"},
+        {"control_commands", "snapshot_store", "analysis", "analysis_child", "report_tables"},
         {"agenda", "control_socket"},
         {"registry"},
         {
@@ -175,16 +175,17 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
     "memlens.tables": [
+        {"value_tables"},
         {
-            "verdicts",
-            "readings",
-            "suspects",
+            "allocation_paths",
             "heap_types",
             "holders",
-            "allocation_paths",
+            "readings",
+            "suspects",
+            "verdicts",
             "whole_heap",
         },
-        {"process_columns", "stable_frames", "top_rows"},
+        {"named_holders", "process_columns", "stable_frames", "top_rows"},
         {"schema"},
     ],
     "memlens.agents": [

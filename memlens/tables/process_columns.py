@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Any, Self
 
 from memlens import __version__
-from memlens.process.identity import ProcessIdentity
+from memlens.process.identity import ProcessIdentity, identify
 from memlens.process.service import release_of, service_of
 from memlens.process.start import UNKNOWN_TOKEN, process_token, started_monotonic
 
@@ -20,7 +20,8 @@ Columns = dict[str, list[Any]]  # the rows of a table: for each of its columns a
 
 _EPOCH = date(1970, 1, 1)
 _DAY_SECONDS = 86_400
-_UNKNOWN_HOST = "unknown"
+_UNKNOWN = "unknown"
+_SAME_START_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,13 @@ class ProcessColumns:
         the start are known; of another one the version is empty where ``python`` does not tell it.
         Raises OptionError if ``service`` or ``release`` is not a text.
         """
-        is_this = identity.pid == os.getpid()
+        is_this = _is_this(identity)
         environment = os.environ if environment is None else environment
         if token is None:
             token = process_token(identity.pid) if is_this else _token_of_start(identity)
         if python is None:
             python = platform.python_version() if is_this else ""
-        host = identity.hostname or _UNKNOWN_HOST
+        host = identity.hostname or _UNKNOWN
         return cls(
             service=service_of(service, identity.program, environment),
             release=release_of(release, environment),
@@ -91,6 +92,11 @@ class ProcessColumns:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
         return asdict(self)
+
+    @classmethod
+    def unknown(cls, pid: int, *, python: str = "") -> Self:
+        """Return the columns of a process of which only the process id is known."""
+        return cls.of(ProcessIdentity(pid, 0, None, _UNKNOWN, None, "", None), python=python)
 
     def uptime(self, time: float, monotonic_seconds: float | None = None) -> float | None:
         """Return how long the process had run, in seconds; None where its start is not known.
@@ -131,6 +137,17 @@ class ProcessColumns:
         """
         uptime = self.uptime(time) if uptime_seconds is None else uptime_seconds
         return self.columns([time] * count, [uptime] * count)
+
+
+def _is_this(identity: ProcessIdentity) -> bool:
+    """Return whether an identity is that of this process: ids are alike in many containers."""
+    if identity.pid != os.getpid():
+        return False
+    own = identify()
+    started = (identity.started_at, own.started_at)
+    return identity.hostname == own.hostname and (
+        None in started or abs((started[0] or 0.0) - (started[1] or 0.0)) < _SAME_START_SECONDS
+    )
 
 
 def microseconds_of(time: float) -> int:
