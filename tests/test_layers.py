@@ -24,7 +24,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"profiler", "decorators", "files"},
         {"triggers"},
         {"lifetimes", "stuck"},
-        {"report", "formats"},
+        {"report", "formats", "tables"},
         {"leaks"},
         {"process", "allocations", "heap"},
         {"_core", "structures", "progress", "_atomic", "_frame"},
@@ -166,6 +166,14 @@ LAYERS: dict[str, list[set[str]]] = {
         {"run_profiler"},
     ],
     "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
+    "memlens.tables": [
+        {"table_folder"},
+        {"url_listing", "parquet_file"},
+        {"listing"},
+        {"partition_names"},
+        {"arrow_types"},
+        {"schema"},
+    ],
     "memlens.agents": [
         {"server"},
         {"tools"},
