@@ -61,11 +61,13 @@ class PendingFile:
 
     `commit` gives it the name of the target, `discard` deletes it. As a context manager it commits
     at the end of the block and discards the file if an exception leaves the block. ``descriptor``
-    is open for reading and writing. Raises ``OutputError`` if the file cannot be created.
+    is open for reading and writing. ``prefix``: what the temporary name begins with. Raises
+    ``OutputError`` if the file cannot be created.
     """
 
-    def __init__(self, target: str | os.PathLike[str]) -> None:
+    def __init__(self, target: str | os.PathLike[str], *, prefix: str = "") -> None:
         self.target = checked_path(target)
+        self._prefix = prefix
         self._owner = os.getpid()
         self._descriptors: list[int] = []
         self.name = ""
@@ -88,8 +90,9 @@ class PendingFile:
         folder, base = os.path.split(self.target)
         for _ in range(_MAX_ATTEMPTS):
             suffix = f".{os.getpid()}-{secrets.token_hex(8)}.part"
-            short = os.fsdecode(os.fsencode(base)[: _MAX_NAME_BYTES - len(suffix)])
-            self.name = os.path.join(folder, short + suffix)
+            room = _MAX_NAME_BYTES - len(self._prefix) - len(suffix)
+            short = os.fsdecode(os.fsencode(base)[:room])
+            self.name = os.path.join(folder, self._prefix + short + suffix)
             try:
                 call_and_store(self._descriptors, os.open, self.name, _CREATE, 0o600)
             except FileExistsError:

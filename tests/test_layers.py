@@ -186,6 +186,11 @@ LAYERS: dict[str, list[set[str]]] = {
             "whole_heap",
         },
         {"named_holders", "process_columns", "stable_frames", "top_rows"},
+        {"table_folder"},
+        {"url_listing", "parquet_file"},
+        {"listing"},
+        {"partition_names"},
+        {"arrow_types"},
         {"schema"},
     ],
     "memlens.agents": [
