@@ -6,9 +6,10 @@ import os
 import time
 from functools import lru_cache
 
-__all__ = ("UNKNOWN_TOKEN", "UPTIME_FACT", "process_token", "started_monotonic")
+__all__ = ("TOKEN_FACT", "UNKNOWN_TOKEN", "UPTIME_FACT", "process_token", "started_monotonic")
 
 UNKNOWN_TOKEN = "0"
+TOKEN_FACT = "process_token"  # of snapshots
 UPTIME_FACT = "uptime_seconds"  # of snapshots
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)  # ticks while the machine sleeps, too
 

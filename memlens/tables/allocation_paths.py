@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profile.profile_text import without_import_system
 from memlens.allocations.profile.rows import AllocationRow, merged
 from memlens.tables.process_columns import Columns, ProcessColumns
 from memlens.tables.stable_frames import StableFrames, import_folders
@@ -74,11 +75,12 @@ def _by_stable_path(
 ) -> list[tuple[_Texts, AllocationRow]]:
     """Return the sum of the rows of each call path, most live bytes first.
 
-    Call paths that differ only in what `StableFrames` leaves out are one.
+    Call paths that differ only in what `StableFrames` leaves out are one. Frames of the import system
+    are left out: each import has half a dozen of them, and others in each version of Python.
     """
     groups: dict[_Texts, list[AllocationRow]] = {}
     for row in profile.rows:
-        texts = tuple(frames.text(frame) for frame in row.call_path)
+        texts = tuple(frames.text(frame) for frame in without_import_system(row.call_path))
         groups.setdefault(texts, []).append(row)
     found = [(texts, merged(rows, rows[0].call_path)) for texts, rows in groups.items()]
     found.sort(key=lambda one: (-one[1].live_bytes, one[0]))

@@ -43,10 +43,10 @@ def type_columns(
 def _rows(snapshot: HeapSnapshot, limit: int) -> list[_Row]:
     graph = snapshot.graph
     group, names = type_groups(graph)
-    counts, sizes = checked_core.count_types(
-        group, graph.node_size, graph.flags, len(names), HIDDEN
-    )
-    found = [one for one in zip(names, counts, sizes, strict=True) if one[1]]
+    counted = checked_core.count_types(group, graph.node_size, graph.flags, len(names), HIDDEN)
+    found = [
+        (name, count, size) for name, count, size in zip(names, *counted, strict=True) if count
+    ]
     found.sort(key=lambda one: (-one[2], -one[1], one[0]))
     largest, rest = largest_and_rest(found, limit)
     rows: list[_Row] = [
@@ -55,6 +55,6 @@ def _rows(snapshot: HeapSnapshot, limit: int) -> list[_Row]:
     ]
     if rest:
         native = sum(size for name, _, size in rest if is_native_type(name))
-        count, size = (sum(one[place] for one in rest) for place in (1, 2))
+        count, size = sum(one[1] for one in rest), sum(one[2] for one in rest)
         rows.append((None, REST_RANK, count, size, native))
     return rows

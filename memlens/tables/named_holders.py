@@ -94,10 +94,10 @@ class _Walk:
         self._namespace_flag = int(NodeFlag.NAMESPACE)
 
     def holders(self) -> Iterator[NamedHolder]:
-        waiting = [*self._roots(), *self._suspended()]
+        starts = {place.node: place for place in (*self._roots(), *self._suspended())}
+        waiting = list(starts.values())
         for place in waiting:
             yield NamedHolder(place.node, place.holder, is_part=False)
-        starts = {place.node for place in waiting}
         while waiting:
             place = waiting.pop()
             for below in self._below(place):

@@ -12,7 +12,7 @@ from memlens.errors import OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport
 from memlens.process.identity import IDENTITY_FACT, ProcessIdentity, identify
-from memlens.process.start import UPTIME_FACT
+from memlens.process.start import TOKEN_FACT, UPTIME_FACT
 from memlens.tables.allocation_paths import allocation_columns
 from memlens.tables.heap_types import type_columns
 from memlens.tables.holders import holder_columns
@@ -43,24 +43,31 @@ def chosen_table(name: str | None, choices: Sequence[str]) -> Table:
 
 def process_of(value: Exported) -> ProcessColumns:
     """Return the columns of the process that a value is of, as far as the value tells it."""
+    token = None
     if isinstance(value, AllocationProfile):
         identity, pid, python = None, value.facts.pid, value.facts.python
     elif isinstance(value, HeapSnapshot):
         identity = ProcessIdentity.from_facts(value.facts.get(IDENTITY_FACT))
         pid, python = value.pid, str(value.facts.get("python", ""))
+        token = _text(value.facts.get(TOKEN_FACT))
     else:
         identity, pid, python = value.identity, value.pid, ""
     if identity is None and pid == os.getpid():
         identity = identify()
     if identity is None:
         return ProcessColumns.unknown(pid, python=python)
-    return ProcessColumns.of(identity, python=python or None)
+    return ProcessColumns.of(identity, token=token, python=python or None)
+
+
+def _text(fact: object) -> str | None:
+    """Return a fact of a file, if it is a text; its length is bounded as that of all facts is."""
+    return fact if isinstance(fact, str) else None
 
 
 def snapshot_uptime(snapshot: HeapSnapshot) -> float | None:
     """Return the uptime of the process at a snapshot, as its profiler noted it; else None."""
     uptime = snapshot.facts.get(UPTIME_FACT)
-    return float(uptime) if type(uptime) in (int, float) else None
+    return float(uptime) if isinstance(uptime, (int, float)) else None
 
 
 def table_batches(value: Exported, table: Table, process: ProcessColumns) -> Iterator[Columns]:
