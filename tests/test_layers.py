@@ -167,7 +167,8 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
     "memlens.tables": [
-        {"table_folder"},
+        {"merging"},
+        {"merge_hold", "merge_report", "merge_sources", "table_folder"},
         {"url_listing", "parquet_file"},
         {"listing"},
         {"partition_names"},
