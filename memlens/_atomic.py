@@ -33,6 +33,7 @@ __all__ = (
     "make_folder",
     "open_whole",
     "sweep_leftovers",
+    "sync_folder",
     "without_waiting",
     "write_whole",
 )
@@ -61,11 +62,13 @@ class PendingFile:
 
     `commit` gives it the name of the target, `discard` deletes it. As a context manager it commits
     at the end of the block and discards the file if an exception leaves the block. ``descriptor``
-    is open for reading and writing. Raises ``OutputError`` if the file cannot be created.
+    is open for reading and writing. ``prefix``: what the temporary name begins with. Raises
+    ``OutputError`` if the file cannot be created.
     """
 
-    def __init__(self, target: str | os.PathLike[str]) -> None:
+    def __init__(self, target: str | os.PathLike[str], *, prefix: str = "") -> None:
         self.target = checked_path(target)
+        self._prefix = prefix
         self._owner = os.getpid()
         self._descriptors: list[int] = []
         self.name = ""
@@ -88,8 +91,9 @@ class PendingFile:
         folder, base = os.path.split(self.target)
         for _ in range(_MAX_ATTEMPTS):
             suffix = f".{os.getpid()}-{secrets.token_hex(8)}.part"
-            short = os.fsdecode(os.fsencode(base)[: _MAX_NAME_BYTES - len(suffix)])
-            self.name = os.path.join(folder, short + suffix)
+            room = _MAX_NAME_BYTES - len(self._prefix) - len(suffix)
+            short = os.fsdecode(os.fsencode(base)[:room])
+            self.name = os.path.join(folder, self._prefix + short + suffix)
             try:
                 call_and_store(self._descriptors, os.open, self.name, _CREATE, 0o600)
             except FileExistsError:
@@ -143,7 +147,7 @@ class PendingFile:
             self.discard()
             raise
         self._is_finished = True
-        _sync_folder(os.path.dirname(self.target) or ".")
+        sync_folder(os.path.dirname(self.target) or ".")
 
     def _has_target_name(self) -> bool:
         """Return whether the file was renamed by a commit that was interrupted."""
@@ -279,7 +283,7 @@ def _remove_if_abandoned(path: str) -> bool:
     return True
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
     """Write the folder to the disk, so that the new name survives a power failure."""
     with suppress(OSError):  # some file systems cannot sync a folder
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
