@@ -152,13 +152,13 @@ class DuckDBEngine:
         if self._listing.filesystem is not None:
             return self._dataset(table, paths)
         quoted = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-        relation = (
-            f"read_parquet([{quoted}], union_by_name = true, hive_partitioning = false)"
-        )
+        relation = f"read_parquet([{quoted}], union_by_name = true, hive_partitioning = false)"
         described = self._connection.execute(f"describe select * from {relation}").fetchall()
         names = {row[0] for row in described}
         missing = [one.name for one in table.columns if one.name not in names]
-        required = [one.name for one in table.columns if one.name in missing and not one.is_optional]
+        required = [
+            one.name for one in table.columns if one.name in missing and not one.is_optional
+        ]
         if required:
             raise self._duckdb.InvalidInputException(f"no column {', '.join(required)}")
         columns = ", ".join(

@@ -13,8 +13,9 @@ __all__ = ("RankSums", "holm", "rank_test")
 class RankSums:
     """Two groups of values, as far as the rank test needs them.
 
-    ``before``, ``after``: how many values each has; ``after_ranks``: the sum of the ranks of the second
-    group among all, ties ranked by their mean; ``ties``: the sum of t³ - t over groups of t equal values.
+    ``before``, ``after``: how many values each has; ``after_ranks``: the sum of the ranks of the
+    second group among all, ties ranked by their mean; ``ties``: the sum of t³ - t over groups of t
+    equal values.
     """
 
     before: int

@@ -39,11 +39,12 @@ where allocations.service = :service
     and fleet_processes.last_time >= :since and fleet_processes.last_time <= :until
 """
 _PATHS = """
-select min(site) as site, sum(live_bytes) as live, sqrt(sum(live_bytes_stderr * live_bytes_stderr)) as error,
+select min(site) as site, sum(live_bytes) as live,
+    sqrt(sum(live_bytes_stderr * live_bytes_stderr)) as error,
     sum(live_count) as blocks,
     sum(case when profile_seconds > 0 then allocated_bytes / profile_seconds * 3600.0 end) as rate,
-    sqrt(sum(case when profile_seconds > 0 then power(allocated_bytes_stderr / profile_seconds * 3600.0, 2) end))
-        as rate_error,
+    sqrt(sum(case when profile_seconds > 0
+        then power(allocated_bytes_stderr / profile_seconds * 3600.0, 2) end)) as rate_error,
     count(distinct host) as hosts, path_id, min_by(call_path, process) as call_path
 from fleet_profiles
 where path_id is not null
@@ -84,7 +85,9 @@ def _answer(engine: Engine, facts: FleetFacts, options: Options) -> Answer:
     )
 
 
-def _sentence(rows: list[tuple[str, float, float, float, float, float, int, str, str]], count: int) -> str:
+def _sentence(
+    rows: list[tuple[str, float, float, float, float, float, int, str, str]], count: int
+) -> str:
     if not rows:
         return "Not known: no process that runs has sampled allocations."
     site, live, error, *_, hosts, _, _ = rows[0]

@@ -171,7 +171,9 @@ def _sentence(before: Release, after: Release, rows: list[_Row], *, is_day: bool
     return f"{text}{f', and {others} more' if others else ''}."
 
 
-def _notes(window: _Window, counts: dict[str, int], compared: int, *, is_day: bool) -> tuple[str, ...]:
+def _notes(
+    window: _Window, counts: dict[str, int], compared: int, *, is_day: bool
+) -> tuple[str, ...]:
     notes = [
         f"The medians over {format_count(counts['before'])} and {format_count(counts['after'])} hosts,"
         f" in {window.title}. Real: p is below {_ALPHA:g} after the correction for"

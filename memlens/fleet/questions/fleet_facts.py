@@ -1,20 +1,25 @@
 """FleetFacts: what all questions about a service need: its processes, releases, and the present.
 
 The clocks of hosts may be wrong. So the present and the order of releases are told by most hosts,
-and a host whose clock is off by more than a day is named.
+and a host whose clock is off by days is named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from memlens.fleet.engine import Engine
 
 __all__ = ("DAY_SECONDS", "FleetFacts", "Release", "read_facts")
 
 DAY_SECONDS = 86_400.0
-_NOW_SHARE = 0.005  # of the hosts that must have been seen at the present or later
+_MANY_SHARE = 0.2  # of the hosts of the day that has most
+_GAP = timedelta(days=3)
+_TOGETHER_SECONDS = 5400.0
+_TOGETHER_SHARE = 0.3  # of the most hosts that were last seen within this time of each other
+_EPOCH = date(1970, 1, 1)
 _LATE_SECONDS = 3 * 3600.0  # a process that was not seen for longer does not run any more
 
 # One row for each process. Kept: every question uses it.
@@ -42,6 +47,8 @@ _HOSTS = """
 select host, max(last_time) as last_time, min(started_at) as started_at
 from fleet_processes group by host
 """
+
+_DAYS = "select day, count(distinct host) from readings where service = :service group by day"
 
 _RELEASES = """
 select release, count(*) as hosts, sum(processes) as processes, median(first_start) as first_start,
@@ -78,8 +85,8 @@ class Release:
 class FleetFacts:
     """The facts of a service. ``releases``: the oldest first. Times: seconds since the epoch.
 
-    ``now``: the newest time that is not of a few clocks only; None without readings.
-    ``odd_hosts``: hosts whose clock is off by more than a day, as far as the tables tell.
+    ``now``: the newest time that is not of wrong clocks only; None without readings.
+    ``odd_hosts``: hosts whose clock is off by days, as far as the tables tell.
     """
 
     service: str
@@ -87,7 +94,6 @@ class FleetFacts:
     hosts: int
     releases: tuple[Release, ...]
     now: float | None
-    began: float | None
     odd_hosts: tuple[str, ...]
 
     @property
@@ -112,7 +118,7 @@ class FleetFacts:
         more = f" and {len(self.odd_hosts) - 3} more" if len(self.odd_hosts) > 3 else ""
         count = len(self.odd_hosts)
         return (
-            f"The clock of {count} host{'' if count == 1 else 's'} is off by more than a day"
+            f"The clock of {count} host{'' if count == 1 else 's'} is off by days"
             f" ({names}{more}): their times are not used, their growth is.",
         )
 
@@ -121,15 +127,10 @@ def read_facts(engine: Engine, service: str, long_enough_seconds: float) -> Flee
     """Keep the table ``fleet_processes`` of a service in an engine, and return the facts of it."""
     count = engine.keep("fleet_processes", PROCESSES, service=service)
     hosts = engine.rows(_HOSTS)
-    now = newest([row[1] for row in hosts])
-    began = oldest([row[2] for row in hosts])
-    odd = sorted(
-        str(host)
-        for host, last, start in hosts
-        if now is not None
-        and began is not None
-        and not (began - DAY_SECONDS <= last <= now + DAY_SECONDS and start <= now + DAY_SECONDS)
-    )
+    span = spans_of_days(dict(engine.rows(_DAYS, service=service)))
+    low, high = (0.0, 0.0) if span is None else (_seconds(span[0]), _seconds(span[1]) + DAY_SECONDS)
+    odd = sorted(str(host) for host, last, _ in hosts if not low <= last < high)
+    now = present([float(last) for _, last, _ in hosts if low <= last < high])
     releases = [
         Release(str(name), int(hosts_), int(processes), float(start), int(long))
         for name, hosts_, processes, start, long in engine.rows(
@@ -137,25 +138,44 @@ def read_facts(engine: Engine, service: str, long_enough_seconds: float) -> Flee
         )
     ]
     releases.sort(key=lambda one: (one.first_start, one.name))
-    return FleetFacts(service, count, len(hosts), tuple(releases), now, began, tuple(odd))
+    return FleetFacts(service, count, len(hosts), tuple(releases), now, tuple(odd))
 
 
-def newest(times: Sequence[float]) -> float | None:
-    """Return the newest time that is not only of a few clocks; None of none.
+def _seconds(day: date) -> float:
+    return (day - _EPOCH).total_seconds()
 
-    Those after it, at most one in 200 and at least one where there are three hosts, must agree with it
-    to a day, else their clocks are wrong.
+
+def present(last_times: Sequence[float]) -> float | None:
+    """Return the present, told by when each host was last seen; None without hosts.
+
+    The hosts that still run were all seen a short time ago, so it is the latest time at which many
+    were: a few clocks that are hours ahead do not count.
     """
-    ordered = sorted(times, reverse=True)
-    if not ordered:
+    ordered = sorted(last_times)
+    counts, start = [], 0
+    for place, time in enumerate(ordered):
+        while ordered[start] < time - _TOGETHER_SECONDS:
+            start += 1
+        counts.append(place - start + 1)
+    many = max(counts, default=0) * _TOGETHER_SHARE
+    together = [time for time, count in zip(ordered, counts, strict=True) if count >= many]
+    return together[-1] if together else None
+
+
+def spans_of_days(hosts_by_day: Mapping[date, int]) -> tuple[date, date] | None:
+    """Return the first and the last day that are not only of wrong clocks; None without days.
+
+    The days on which many hosts were seen are right, and those that follow one another closely with
+    them: the service may have begun with one host. Days far from them are of wrong clocks.
+    """
+    if not hosts_by_day:
         return None
-    few = 0 if len(ordered) < 3 else max(1, int(len(ordered) * _NOW_SHARE))
-    agreed = ordered[few]
-    return max(one for one in ordered if one <= agreed + DAY_SECONDS)
-
-
-def oldest(times: Sequence[float]) -> float | None:
-    """Return the oldest time that is not only of a few clocks; None of none."""
-    turned = newest([-one for one in times])
-    return None if turned is None else -turned
-
+    many = max(hosts_by_day.values()) * _MANY_SHARE
+    first = last = max(day for day, hosts in hosts_by_day.items() if hosts >= many)
+    for day in sorted(hosts_by_day, reverse=True):
+        if day < first and (hosts_by_day[day] >= many or first - day <= _GAP):
+            first = day
+    for day in sorted(hosts_by_day):
+        if day > last and day - last <= _GAP:
+            last = day
+    return first, last

@@ -12,9 +12,10 @@ __all__ = ("GROWTH",)
 
 _COLUMNS = (
     AnswerColumn("type", "type", "text"),
-    AnswerColumn("growing_hosts", "hosts where it grows", "count"),
-    AnswerColumn("hosts", "of hosts", "count"),
     AnswerColumn("growth_bytes_per_hour", "growth in all", "bytes per hour"),
+    AnswerColumn("growing_hosts", "hosts where it grows", "count"),
+    AnswerColumn("shrinking_hosts", "where it shrinks", "count"),
+    AnswerColumn("hosts", "of hosts", "count"),
     AnswerColumn("median_bytes_per_hour", "median of a process", "bytes per hour"),
     AnswerColumn("largest_bytes_per_hour", "largest of a process", "bytes per hour"),
     AnswerColumn("size_bytes", "size in all", "bytes"),
@@ -39,17 +40,18 @@ where types.service = :service and types.type is not null
 group by types.process, fleet_processes.host, types.type
 having count(*) >= :min_points
 """
+# What the load of the day lets grow on some hosts shrinks on others: the sum leaves it out.
 _GROWTH = """
-select type,
+select type, sum(per_hour) as per_hour,
     count(distinct case when per_hour > :min_growth and explained >= :min_explained then host end)
         as growing_hosts,
-    count(distinct host) as hosts,
-    sum(case when per_hour > :min_growth and explained >= :min_explained then per_hour else 0.0 end)
-        as per_hour,
-    median(per_hour) as median_per_hour, max(per_hour) as largest, sum(size_bytes) as size_bytes
+    count(distinct case when per_hour < -:min_growth and explained >= :min_explained then host end)
+        as shrinking_hosts,
+    count(distinct host) as hosts, median(per_hour) as median_per_hour, max(per_hour) as largest,
+    sum(size_bytes) as size_bytes
 from fleet_slopes
 group by type
-having sum(case when per_hour > :min_growth and explained >= :min_explained then 1 else 0 end) > 0
+having sum(per_hour) > 0 and max(case when explained >= :min_explained then per_hour end) > :min_growth
 order by per_hour desc, type
 """
 
@@ -65,8 +67,17 @@ def _answer(engine: Engine, facts: FleetFacts, options: Options) -> Answer:
     found = engine.rows(_GROWTH, min_growth=_MIN_BYTES_PER_HOUR, min_explained=_MIN_R2)
     observed = int(engine.rows("select count(distinct process) from fleet_slopes")[0][0])
     rows = [
-        (name, int(growing), int(hosts), float(total), float(middle), float(largest), int(size))
-        for name, growing, hosts, total, middle, largest, size in found
+        (
+            name,
+            float(total),
+            int(growing),
+            int(shrinking),
+            int(hosts),
+            float(middle),
+            float(largest),
+            int(size),
+        )
+        for name, total, growing, shrinking, hosts, middle, largest, size in found
     ]
     return Answer(
         GROWTH.name,
@@ -79,15 +90,18 @@ def _answer(engine: Engine, facts: FleetFacts, options: Options) -> Answer:
     )
 
 
-def _sentence(rows: list[tuple[str, int, int, float, float, float, int]], observed: int) -> str:
+def _sentence(
+    rows: list[tuple[str, float, int, int, int, float, float, int]], observed: int
+) -> str:
     if not observed:
         return "Not known: no process was observed for six hours with types."
     if not rows:
         return f"No type grows in {format_count(observed)} processes."
-    name, growing, hosts, total, *_ = rows[0]
+    name, total, growing, shrinking, hosts, *_ = rows[0]
     return (
-        f"{name} grows most: +{format_bytes(total)} an hour in all, on {format_count(growing)} of"
-        f" {format_count(hosts)} hosts."
+        f"{name} grows most: +{format_bytes(total)} an hour in all. It grows on"
+        f" {format_count(growing)} of {format_count(hosts)} hosts and shrinks on"
+        f" {format_count(shrinking)}."
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from memlens._text import format_bytes, format_count, format_duration
 from memlens.fleet.answers import Answer, AnswerColumn
 from memlens.fleet.engine import Engine
@@ -57,7 +60,9 @@ def _answer(engine: Engine, facts: FleetFacts, options: Options) -> Answer:
     found = engine.rows(
         _CURRENT, service=facts.service, window=_WINDOW_SECONDS, limit=options.limit, **present
     )
-    running, limited, full = (int(one or 0) for one in engine.rows(_TOTALS, full=_FULL, **present)[0])
+    running, limited, full = (
+        int(one or 0) for one in engine.rows(_TOTALS, full=_FULL, **present)[0]
+    )
     rows = []
     for host, process, release, used, limit, _, per_hour, spread in found:
         known = per_hour is not None and spread >= _MIN_SPREAD_SECONDS
@@ -83,7 +88,7 @@ def _answer(engine: Engine, facts: FleetFacts, options: Options) -> Answer:
     )
 
 
-def _sentence(rows: list[tuple[object, ...]], running: int, full: int) -> str:
+def _sentence(rows: Sequence[tuple[Any, ...]], running: int, full: int) -> str:
     if not running:
         return "No process runs any more."
     if not rows:
@@ -92,10 +97,9 @@ def _sentence(rows: list[tuple[object, ...]], running: int, full: int) -> str:
     text = (
         f"{format_count(full)} of {format_count(running)} running processes use"
         f" {_FULL:.0%} of their limit or more; the nearest is {host}:"
-        f" {format_bytes(float(str(used)))} of {format_bytes(float(str(limit)))}"
-        f" ({float(str(share)):.0%})"
+        f" {format_bytes(used)} of {format_bytes(limit)} ({share:.0%})"
     )
-    if isinstance(left, float) and left < 7 * 86_400:
+    if left is not None and left < 7 * 86_400:
         text += f", reached in {format_duration(left)}"
     return f"{text}."
 

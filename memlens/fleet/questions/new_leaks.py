@@ -63,7 +63,13 @@ def _answer(engine: Engine, facts: FleetFacts, options: Options) -> Answer:
 
 def _rank(leak: ConfirmedLeak) -> tuple[int, bool, int, float, str]:
     words = leak.status.split(", ")
-    return _ORDER[words[0]], "gone" in words, -len(leak.hosts), -leak.growth_per_hour, leak.fingerprint
+    return (
+        _ORDER[words[0]],
+        "gone" in words,
+        -len(leak.hosts),
+        -leak.growth_per_hour,
+        leak.fingerprint,
+    )
 
 
 def _sentence(facts: FleetFacts, leaks: Sequence[ConfirmedLeak], holders: Sequence[str]) -> str:
@@ -86,7 +92,9 @@ def _sentence(facts: FleetFacts, leaks: Sequence[ConfirmedLeak], holders: Sequen
     if "gone" in words:
         text += f"; no more after {leak.releases[-1].title}"
     others = len(leaks) - 1
-    return f"{text}{f'; {others} more leak{"s" if others > 1 else ""}' if others else ''}."
+    if others:
+        text += f"; {others} more leak{'' if others == 1 else 's'}"
+    return f"{text}."
 
 
 def _notes(facts: FleetFacts, few: int) -> tuple[str, ...]:
@@ -98,8 +106,8 @@ def _notes(facts: FleetFacts, few: int) -> tuple[str, ...]:
     if few:
         one = few == 1
         notes.append(
-            f"{format_count(few)} more suspect{' was' if one else 's were'} confirmed in one host only of many,"
-            f" and {'is' if one else 'are'} left out; see the table suspects."
+            f"{format_count(few)} more suspect{' was' if one else 's were'} confirmed in one host only"
+            f" of many, and {'is' if one else 'are'} left out; see the table suspects."
         )
     return tuple(notes)
 
