@@ -12,6 +12,8 @@ from memlens.allocations.tracing.trace_store import TraceStore
 from memlens.errors import OptionError, SnapshotFileError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.leak_report import LeakReport
+from memlens.profiler.profiler_report import ProfilerReport
+from memlens.tables.process_columns import Columns
 
 __all__ = ("export", "load")
 
@@ -53,14 +55,20 @@ def export(
     *,
     before: Iterable[HeapSnapshot] = (),
     max_nodes: int | None = None,
+    table: str | None = None,
 ) -> int:
     """Write a value in the format that the suffix selects; return the file size in bytes.
 
     An `AllocationProfile`: ``.pb.gz`` (pprof), ``.speedscope.json``, ``.firefox.json`` (Firefox
     Profiler), ``.folded`` (flame graphs), ``.heapprofile`` (Chrome DevTools), ``.json`` (for
     `load`). A `HeapSnapshot`: ``.memlens``, ``.heapsnapshot`` (Chrome DevTools, memlab). A
-    `TraceStore`: ``.traces``. A profile, a snapshot or a `LeakReport`: ``.html``, a report for a
-    browser.
+    `TraceStore`: ``.traces``. A profile, a snapshot, a `LeakReport` or a `ProfilerReport`: ``.html``,
+    a report for a browser, and ``.parquet``, rows for an engine that queries tables.
+
+    ``table`` is for ``.parquet`` only. An `AllocationProfile` has ``allocations``; a `HeapSnapshot`
+    ``types``, ``holders``, ``nodes`` or ``edges``; a `LeakReport` ``suspects`` or ``verdicts``; a
+    `ProfilerReport` ``readings``, ``verdicts``, ``suspects`` or ``allocations``. The first is the
+    default. The columns are described in docs/tables.md.
 
     Two options are for ``.heapsnapshot`` only. ``before``: earlier snapshots of the process, the
     earliest first. Then DevTools recognises every object in the files of all of them, and later
@@ -70,21 +78,26 @@ def export(
 
     The file is complete or not there at all. Raises ``OptionError`` for another suffix, value or
     option, ``ComparisonError`` for earlier snapshots of another process, ``OutputError`` if the file
-    cannot be written.
+    cannot be written, ``MissingExtraError`` if Parquet needs ``pip install 'memlens[arrow]'``.
     """
     options: dict[str, Any] = {"before": earlier} if (earlier := _checked(before)) else {}
     options |= {} if max_nodes is None else {"max_nodes": max_nodes}
+    options |= {} if table is None else {"table": table}
     for known, writers in _WRITERS:
         if isinstance(value, known):
             writer = _writer(known, writers, checked_path(path))
-            if options and writer is not _heapsnapshot:
-                raise OptionError(
-                    f"{' and '.join(options)}: only for a HeapSnapshot as .heapsnapshot,"
-                    f" not for {path!r}"
-                )
+            _check_options(options, writer, path)
             return writer(value, path, **options)
     kinds = ", ".join(known.__name__ for known, _ in _WRITERS)
     raise OptionError(f"cannot export a {type(value).__name__}: it must be one of {kinds}")
+
+
+def _check_options(options: Iterable[str], writer: _Writer, path: str | os.PathLike[str]) -> None:
+    for name in options:
+        is_for_parquet = name == "table"
+        if writer is not (_parquet if is_for_parquet else _heapsnapshot):
+            form = "a .parquet file" if is_for_parquet else "a HeapSnapshot as .heapsnapshot"
+            raise OptionError(f"{name}: only for {form}, not for {path!r}")
 
 
 def _checked(before: Iterable[HeapSnapshot]) -> tuple[HeapSnapshot, ...]:
@@ -136,6 +149,25 @@ def _heapsnapshot(snapshot: HeapSnapshot, path: str | os.PathLike[str], **option
     return write_heapsnapshot(snapshot, path, **options)
 
 
+def _parquet(value: Any, path: str | os.PathLike[str], table: str | None = None) -> int:
+    from memlens.profiler.report_tables import REPORT_TABLES, report_columns
+    from memlens.tables.parquet_file import TableWriter
+    from memlens.tables.value_tables import TABLES_OF, chosen_table, process_of, table_batches
+
+    batches: Iterable[Columns]
+    if isinstance(value, ProfilerReport):
+        chosen = chosen_table(table, REPORT_TABLES)
+        batches = [report_columns(value, chosen.name)]
+    else:
+        choices = next(names for known, names in TABLES_OF.items() if isinstance(value, known))
+        chosen = chosen_table(table, choices)
+        batches = table_batches(value, chosen, process_of(value))
+    with TableWriter(path, chosen) as writer:
+        for columns in batches:
+            writer.write(columns)
+    return writer.size_bytes
+
+
 # The longest matching suffix is used: ``.speedscope.json`` before ``.json``.
 _WRITERS: tuple[tuple[type, Mapping[str, _Writer]], ...] = (
     (
@@ -148,6 +180,7 @@ _WRITERS: tuple[tuple[type, Mapping[str, _Writer]], ...] = (
             ".heapprofile": _heapprofile,
             ".json": AllocationProfile.save,
             ".html": AllocationProfile.to_html,
+            ".parquet": _parquet,
         },
     ),
     (
@@ -156,9 +189,11 @@ _WRITERS: tuple[tuple[type, Mapping[str, _Writer]], ...] = (
             ".memlens": HeapSnapshot.save,
             ".heapsnapshot": _heapsnapshot,
             ".html": HeapSnapshot.to_html,
+            ".parquet": _parquet,
         },
     ),
-    (LeakReport, {".html": LeakReport.to_html}),
+    (LeakReport, {".html": LeakReport.to_html, ".parquet": _parquet}),
+    (ProfilerReport, {".html": ProfilerReport.to_html, ".parquet": _parquet}),
     (TraceStore, {".traces": TraceStore.save}),
 )
 

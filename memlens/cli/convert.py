@@ -42,6 +42,12 @@ def add_convert_command(commands: Any) -> None:
         help="of a heap with more objects, sum up those that retain least (default: 2000000; only for"
         " .heapsnapshot)",
     )
+    parser.add_argument(
+        "--table",
+        metavar="NAME",
+        help="which rows to write to a .parquet: of a snapshot types (the default), holders, nodes or"
+        " edges; of a profile allocations",
+    )
     add_json(parser)
     parser.set_defaults(command=_convert)
 
@@ -49,12 +55,15 @@ def add_convert_command(commands: Any) -> None:
 def _convert(arguments: argparse.Namespace) -> int:
     if len(arguments.files) > 1:
         return _convert_several(arguments)
-    written = _export(load(arguments.files[0]), arguments.output, arguments.max_nodes)
+    value = load(arguments.files[0])
+    written = _export(value, arguments.output, arguments.max_nodes, table=arguments.table)
     _print([written], arguments.json)
     return 0
 
 
 def _convert_several(arguments: argparse.Namespace) -> int:
+    if arguments.table is not None:
+        raise OptionError("--table is for one file that becomes a .parquet")
     paths = [_output_path(arguments.output, file) for file in arguments.files]
     if len({*paths}) < len(paths):
         raise OptionError("two of the files have the same name: they would become one file")
@@ -74,9 +83,13 @@ def _output_path(folder: str, file: str) -> str:
 
 
 def _export(
-    value: Any, path: str, max_nodes: int | None, before: list[HeapSnapshot] | None = None
+    value: Any,
+    path: str,
+    max_nodes: int | None,
+    before: list[HeapSnapshot] | None = None,
+    table: str | None = None,
 ) -> dict[str, Any]:
-    size = export(value, path, before=before or (), max_nodes=max_nodes)
+    size = export(value, path, before=before or (), max_nodes=max_nodes, table=table)
     return {"path": path, "size_bytes": size}
 
 

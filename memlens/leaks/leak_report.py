@@ -59,7 +59,8 @@ class LeakReport(Sequence[LeakSuspect]):
     memory is recorded, else None; ``native_incomplete``: what adapters of libraries could not see of
     it. ``collector_note``: what the garbage collector of this release of
     Python does to the memory of a program, None where that is nothing unusual. ``identity``: which
-    process of a service it is, None where the snapshots do not tell.
+    process of a service it is, None where the snapshots do not tell. ``timestamp``: when the last
+    snapshot was taken, in seconds since the epoch; None where none was analysed.
     """
 
     pid: int
@@ -80,6 +81,7 @@ class LeakReport(Sequence[LeakSuspect]):
     native_incomplete: tuple[str, ...] = ()
     undecided_bytes: int = 0
     identity: ProcessIdentity | None = None
+    timestamp: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -236,6 +238,7 @@ class LeakReport(Sequence[LeakSuspect]):
         return {
             "pid": self.pid,
             "identity": self.identity.to_dict() if self.identity else None,
+            "timestamp": self.timestamp,
             "snapshot_count": self.snapshot_count,
             "seconds": self.seconds,
             "heap_growth_bytes": self.heap_growth_bytes,
@@ -313,6 +316,7 @@ def find_leaks(
         native_growth=grown_memory,
         native_incomplete=incomplete_notes(ordered[0].graph, ordered[-1].graph),
         identity=ProcessIdentity.from_facts(ordered[-1].facts.get(IDENTITY_FACT)),
+        timestamp=ordered[-1].timestamp,
     )
     return report if known is None else report.against(known)
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from memlens.errors import OutputError
+from memlens.process.start import UNKNOWN_TOKEN, process_token
 
 __all__ = ("OwnedFile", "is_running", "list_files", "owner_suffix", "process_token")
 
@@ -23,7 +24,6 @@ _NAME = re.compile(
     r"(?P<kind>heap|leak)-.*?(?P<time>\d{8}T\d{9}Z)-(?P<pid>\d+)-(?P<token>[0-9a-f]+)"
     r"(?:-(?P<number>\d+))?\.(?:memlens|json|txt)"
 )
-_UNKNOWN_TOKEN = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class OwnedFile:
 def owner_suffix() -> str:
     """Return the end of the names of files that this process writes: ``4711-1a2b3c``."""
     pid = os.getpid()
-    return f"{pid}-{process_token(pid) or _UNKNOWN_TOKEN}"
+    return f"{pid}-{process_token(pid) or UNKNOWN_TOKEN}"
 
 
 def list_files(folder: str) -> list[OwnedFile]:
@@ -76,35 +76,4 @@ def is_running(owner: tuple[int, str]) -> bool:
     """Return whether the process with this id and start token still runs."""
     pid, token = owner
     current = process_token(pid)
-    return (current is not None and _UNKNOWN_TOKEN in (current, token)) or current == token
-
-
-def process_token(pid: int) -> str | None:
-    """Return a token of the start time of a process; None if it does not exist or has ended."""
-    fields = _stat_fields(pid)
-    if fields is not None:
-        return None if fields[0] in "ZX" else f"{int(fields[19]):x}"
-    if _stat_fields(os.getpid()) is not None:
-        return None  # Linux lists its processes, and this one is not there
-    return _token_of_psutil(pid)
-
-
-def _stat_fields(pid: int) -> list[str] | None:
-    """Return the fields of ``/proc/<pid>/stat`` from the state on, see proc_pid_stat(5)."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            # The name of the program may contain anything, so search for its last bracket.
-            return file.read().rpartition(")")[2].split()
-    except OSError:
-        return None
-
-
-def _token_of_psutil(pid: int) -> str | None:
-    import psutil
-
-    try:
-        return f"{round(psutil.Process(pid).create_time() * 100):x}"
-    except psutil.NoSuchProcess:
-        return None
-    except (psutil.Error, OSError):
-        return _UNKNOWN_TOKEN if psutil.pid_exists(pid) else None
+    return (current is not None and UNKNOWN_TOKEN in (current, token)) or current == token

@@ -28,6 +28,7 @@ from memlens.leaks.unexplained import MALLOC_FACT
 from memlens.process.identity import IDENTITY_FACT, ProcessIdentity, identify
 from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading, read_memory
+from memlens.process.start import TOKEN_FACT, UPTIME_FACT, process_token, started_monotonic
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
 from memlens.profiler.profiler_report import SnapshotRecord
 from memlens.profiler.registry import forget_folder, note_folder
@@ -125,7 +126,11 @@ class SnapshotStore:
         """
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
-        facts: dict[str, Any] = {IDENTITY_FACT: identify().to_dict()}
+        facts: dict[str, Any] = {
+            IDENTITY_FACT: identify().to_dict(),
+            TOKEN_FACT: process_token(os.getpid()),
+            UPTIME_FACT: time.monotonic() - started_monotonic(),
+        }
         if reading is not None:
             facts["memory"] = reading.to_dict()
         used = malloc_bytes()

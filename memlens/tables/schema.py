@@ -57,7 +57,8 @@ def _process_columns() -> tuple[Column, ...]:
             "uptime_seconds",
             "number",
             "seconds since the process began, by a clock that is never set: durations are told by"
-            " this column only",
+            " this column only; null: a file was exported that does not tell it",
+            True,
         ),
     )
 
@@ -90,7 +91,10 @@ VERDICTS = _table(
     ),
     Column("confidence", "text", "of `heap`: `high`, `medium`, `low`; else a number from 0 to 1"),
     Column(
-        "growth_bytes", "integer", "the growth since the first snapshot or the start of the trend"
+        "growth_bytes",
+        "integer",
+        "the growth since the first snapshot or the start of the trend; of `blocks` in blocks, as"
+        " the slope is",
     ),
     Column("slope_bytes_per_hour", "number", "the slope of the trend", True),
     Column("slope_low_bytes_per_hour", "number", "the lower end of its 99.9 % interval", True),

@@ -14,7 +14,7 @@ import pytest
 import memlens
 from memlens._atomic import PendingFile
 from memlens.errors import OutputError
-from memlens.profiler import file_owner
+from memlens.process import start
 from memlens.profiler.file_owner import is_running, list_files, owner_suffix, process_token
 from tests.profiler.planted import profiler_in
 
@@ -199,7 +199,7 @@ def test_zombie_counts_as_ended():
 
 
 def test_without_proc_psutil_recognizes_processes(monkeypatch):
-    monkeypatch.setattr(file_owner, "_stat_fields", lambda pid: None)
+    monkeypatch.setattr(start, "_stat_fields", lambda pid: None)
     token = process_token(os.getpid())
     assert token == process_token(os.getpid())
     assert is_running((os.getpid(), token))

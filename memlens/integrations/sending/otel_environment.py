@@ -11,8 +11,8 @@ import platform
 import urllib.parse
 from collections.abc import Mapping
 
-from memlens.errors import OptionError
 from memlens.integrations.sending.http_post import check_headers, check_url
+from memlens.process.service import environment_pairs
 
 __all__ = ("certificate_file", "otlp_headers", "otlp_url", "resource_attributes", "with_path")
 
@@ -51,7 +51,9 @@ def otlp_headers(
     text = environment.get("OTEL_EXPORTER_OTLP_PROFILES_HEADERS", "") or environment.get(
         "OTEL_EXPORTER_OTLP_HEADERS", ""
     )
-    return check_headers(_pairs("OTEL_EXPORTER_OTLP_HEADERS", text)) | check_headers(headers)
+    return check_headers(environment_pairs("OTEL_EXPORTER_OTLP_HEADERS", text)) | check_headers(
+        headers
+    )
 
 
 def certificate_file(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -70,7 +72,7 @@ def resource_attributes(
     """
     text = environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
     found: dict[str, str | int] = {"service.name": _UNKNOWN}
-    found |= _pairs("OTEL_RESOURCE_ATTRIBUTES", text)
+    found |= environment_pairs("OTEL_RESOURCE_ATTRIBUTES", text)
     name = environment.get("OTEL_SERVICE_NAME", "").strip()
     if name:
         found["service.name"] = name
@@ -80,14 +82,3 @@ def resource_attributes(
         "process.runtime.version": platform.python_version(),
     }
     return {**found, **given}
-
-
-def _pairs(name: str, text: str) -> dict[str, str]:
-    """Return ``a=b,c=d`` as a dict; values are percent-encoded."""
-    found = {}
-    for pair in filter(str.strip, text.split(",")):
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
-            raise OptionError(f"{name} must be a list of key=value, separated by commas")
-        found[urllib.parse.unquote(key.strip())] = urllib.parse.unquote(value.strip())
-    return found
