@@ -16,7 +16,9 @@ from memlens.allocations.tracing.trace_table import TraceDifference
 from memlens.allocations.tracing.traces import TracedMemory, compare_traces
 from memlens.attach.stacks import ProcessStacks, Stack
 from memlens.fleet import FleetProcess, FleetReport, FleetSuspect, group_suspects
+from memlens.fleet.answers import Answer, AnswerColumn
 from memlens.fleet.files import SkippedFile
+from memlens.fleet.table_report import ServiceAnswers, TableReport
 from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.native_blocks import AdapterNote, NativeKind
 from memlens.heap.graph.node import Node
@@ -36,6 +38,7 @@ from memlens.process.detector.alert import LeakAlert
 from memlens.process.held_memory import HeldMemory
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
 from memlens.stuck.stuck_report import StuckReport, StuckTask
+from memlens.tables.listing import SkippedTable
 from memlens.triggers import TriggeredFile
 from tests.heap.planted import Planter
 
@@ -213,6 +216,33 @@ def fleet_values() -> Iterator[object]:
     skipped = tuple(SkippedFile(f"{FOLDER}/{n}.memlens", "half written") for n in range(9))
     yield from (identity, fleet[0], suspects[0], groups[0])
     yield from (FleetReport(tuple(fleet), groups, skipped), FleetReport(tuple(fleet[:1]), ()))
+    yield table_report()
+
+
+def table_report() -> TableReport:
+    columns = [
+        AnswerColumn(f"column_{unit.replace(' ', '_')}", f"the {unit}", unit)
+        for unit in (
+            "text",
+            "count",
+            "bytes",
+            "bytes per hour",
+            "share",
+            "seconds",
+            "time",
+            "number",
+        )
+    ]
+    row = (f"app.{MODULE}", 12_345, 3 * MIB, -3.5 * MIB, 0.031, 86_400.0, 1.7e9, 0.004)
+    columns.append(AnswerColumn("suggestion", "what to do", "text"))
+    answer = Answer(
+        "new-leaks", "Leaks by release", f"app.{MODULE} leaks since release 1.10.", tuple(columns),
+        tuple((*row, "Bound it.") for _ in range(30)), 100,
+        (f"The clock of 3 hosts is off ({', '.join(f'host-{n}.example.com' for n in range(3))}).",),
+    )  # fmt: skip
+    service = ServiceAnswers("shop", 1000, 3000, ("1.9", "1.10"), (answer,))
+    skipped = tuple(SkippedTable(f"{FOLDER}/{n}.parquet", "half written") for n in range(9))
+    return TableReport(FOLDER, (service,), skipped, 1234, 5 * MIB, 3.2)
 
 
 def corpus() -> list[object]:

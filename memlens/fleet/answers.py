@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from memlens._display import displayed
-
 __all__ = ("Answer", "AnswerColumn")
 
 
@@ -23,7 +21,6 @@ class AnswerColumn:
     unit: str
 
 
-@displayed
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one question: a sentence, and a table whose first row matters most.
