@@ -1,4 +1,4 @@
-"""Many processes side by side: their newest reports, and their suspects grouped by fingerprint.
+"""Many processes side by side: from their newest reports, or from the tables of a whole fleet.
 
 Every name is loaded when it is first used.
 """
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from memlens.fleet.fleet_report import FleetReport, read_fleet
     from memlens.fleet.groups import SuspectGroup, group_suspects
     from memlens.fleet.processes import FleetProcess, FleetSuspect
+    from memlens.fleet.table_report import TableReport, read_tables
 
 __all__ = (
     "FleetProcess",
     "FleetReport",
     "FleetSuspect",
     "SuspectGroup",
+    "TableReport",
     "group_suspects",
     "read_fleet",
+    "read_tables",
 )
 
 __getattr__, __dir__ = lazy_exports(
@@ -29,5 +32,6 @@ __getattr__, __dir__ = lazy_exports(
         "memlens.fleet.fleet_report": ("FleetReport", "read_fleet"),
         "memlens.fleet.groups": ("SuspectGroup", "group_suspects"),
         "memlens.fleet.processes": ("FleetProcess", "FleetSuspect"),
+        "memlens.fleet.table_report": ("TableReport", "read_tables"),
     },
 )
