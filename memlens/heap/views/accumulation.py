@@ -41,7 +41,8 @@ def accumulations(
     sizes: dict[tuple[int, bool], int] = {}
     for node in dict.fromkeys(_topmost_points(graph, held, tree or graph.dominators)):
         is_shared = graph.kind_of(node) is not None
-        owner = graph.edge_source(graph.path_edges[node]) if is_shared else node
+        edge = graph.path_edges[node] if is_shared else NONE  # NONE: in a damaged file
+        owner = node if edge == NONE else graph.edge_source(edge)
         sizes[owner, is_shared] = sizes.get((owner, is_shared), 0) + held[node]
     found = [Accumulation(node, size, is_shared) for (node, is_shared), size in sizes.items()]
     return sorted(found, key=lambda one: (-one.size_bytes, one.node))
