@@ -28,10 +28,10 @@ from memlens.allocations.profiler import IntervalStart
 from memlens.errors import MemlensError, OptionError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
-from memlens.leaks.leak_report import LeakReport, reported_leaks
+from memlens.leaks.leak_report import LeakReport
 from memlens.process.detector.alert import LeakAlert
-from memlens.process.identity import identify, is_fork_server, program_name
-from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
+from memlens.process.identity import is_fork_server
+from memlens.process.memory_breakdown import MemoryBreakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.agenda import Agenda, Work
@@ -41,9 +41,12 @@ from memlens.profiler.caller_turns import CallerTurns
 from memlens.profiler.control_commands import control_commands
 from memlens.profiler.control_socket import ControlSocket
 from memlens.profiler.metrics import ProfilerMetrics, read_metrics
-from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
+from memlens.profiler.profiler_options import TableOptions
+from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
 from memlens.profiler.recording import Recording
+from memlens.profiler.report_making import ReportMaker
 from memlens.profiler.snapshot_store import Capture, SnapshotStore
+from memlens.profiler.table_writing import TableWriting
 from memlens.profiler.trend_detectors import TrendDetectors
 from memlens.profiler.triggering import Triggering
 from memlens.profiler.worker import Worker
@@ -91,6 +94,10 @@ class MemoryProfiler:
     * ``control_socket``: whether ``python -m memlens dump``, ``report`` and ``stacks`` of the same
       user, or of root, may ask this process while the profiler runs. On Linux; elsewhere it has no
       effect.
+    * ``table_dir``: the folder in which tables of this process are written as Parquet files, for
+      ``python -m memlens fleet``. Another process does that, every ``table_interval`` seconds, after
+      an alert, and at the end; it needs ``memlens[arrow]``. ``service`` and ``release`` name what the
+      process belongs to; None takes them from the environment, see `memlens.process.service`.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
@@ -137,6 +144,10 @@ class MemoryProfiler:
         allocations: str | None = "sampling",
         allocation_interval_bytes: int = 512 * 1024,
         control_socket: bool = True,
+        table_dir: str | os.PathLike[str] | None = None,
+        service: str | None = None,
+        release: str | None = None,
+        table_interval: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
@@ -202,10 +213,43 @@ class MemoryProfiler:
             clock=clock,
         )
         self._alerts.on_written = self._give_report
+        self._tables = self._table_writing(
+            TableOptions.of(table_dir, service, release, table_interval), clock
+        )
+        self._reports = ReportMaker(
+            self._store,
+            self._turns,
+            self._recording,
+            self._detectors,
+            self._allocations,
+            self._alerts,
+            ignore=self.ignore,
+            baseline=self.baseline,
+            limit_bytes=limit,
+            health=self.health,
+            note_failure=self._note_failure,
+        )
         if on_alert is None and self._triggering.gives_alerts:
             self.on_alert = log_alert
         self._reset()
         call_in_forked_child(self._restart_in_child)
+
+    def _table_writing(
+        self, options: TableOptions | None, clock: Callable[[], float]
+    ) -> TableWriting | None:
+        if options is None:
+            return None
+        writing = TableWriting(
+            options,
+            self._store,
+            self._allocations,
+            self._detectors,
+            ignore=self.ignore,
+            limit_bytes=self._limit_bytes,
+            clock=clock,
+        )
+        self._alerts.on_report = writing.observe_alert
+        return writing
 
     def _restart_in_child(self) -> None:
         self._reset()
@@ -224,6 +268,8 @@ class MemoryProfiler:
         self._turns.forget()
         self._alerts.forget()
         self._failures.clear()
+        if self._tables is not None:
+            self._tables.forget(is_off=self._only_forks)
 
     # -- sampling --------------------------------------------------------------------------------
 
@@ -259,6 +305,8 @@ class MemoryProfiler:
             self._sampler.stop()
             self._allocations.stop()
             raise
+        if self._tables is not None:
+            self._tables.start()
         if self._control is not None:
             self._control.open()
         return self
@@ -266,8 +314,8 @@ class MemoryProfiler:
     def stop(self, last_snapshot: str | None = None) -> None:
         """Stop sampling and keep everything recorded. Does nothing if not running.
 
-        Waits up to 5 seconds for a snapshot or an ``on_alert`` in progress, and with triggers up to 5
-        seconds for ``on_file``. ``last_snapshot`` is
+        Waits up to 5 seconds for a snapshot or an ``on_alert`` in progress, with triggers up to 5
+        seconds for ``on_file``, and with tables up to 5 seconds for the last ones. ``last_snapshot`` is
         the reason of a snapshot to take at the end, while allocations are still sampled: a snapshot
         after `stop` would not include the allocation sites of its objects.
         """
@@ -281,11 +329,13 @@ class MemoryProfiler:
         if not self._lock.is_owned():  # else called by a signal handler within a snapshot
             self._worker.wait(_STOP_SECONDS)
         if was_running:
-            self._breakdown_at_stop = self._breakdown()
+            self._breakdown_at_stop = self._reports.breakdown()
         self._allocations.stop(
             last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
         )
         self._store.unregister()
+        if self._tables is not None:
+            self._tables.stop()
 
     def __enter__(self) -> MemoryProfiler:
         return self.start()
@@ -305,7 +355,9 @@ class MemoryProfiler:
 
     def _on_reading(self, reading: MemoryReading) -> None:
         """Handle a reading. Runs in the sampler thread, so slow work is left to the worker."""
-        self._recording.observe(reading)
+        point = self._recording.observe(reading)
+        if self._tables is not None:
+            self._tables.observe(point)
         self._detectors.observe(reading)
         if self._only_forks:
             return
@@ -397,61 +449,9 @@ class MemoryProfiler:
         did nothing in that interval, so it would tell that nothing grows any more. The breakdown of
         resident memory is that of the moment of `stop`, of a running profiler that before the analysis.
         """
-        asked = time.time()
-        parts = self._breakdown_at_stop or self._breakdown()
-        records, leaks = self._find_leaks(asked) if analyse else (self.snapshots, None)
-        first, last = self._recording.ends(record.reading for record in records)
-        seconds = 0.0
-        if first is not None and last is not None:
-            seconds = last.timestamp - first.timestamp
-        detectors = self._detectors.report()
-        if leaks is not None:
-            leaks = with_trend(leaks, detectors)
-        with OwnWork():
-            history, marks = self._recording.history, self._recording.marks
-            health = self.health()
-        return ProfilerReport(
-            os.getpid(),
-            self.is_running,
-            seconds,
-            first,
-            last,
-            records,
-            leaks,
-            detectors,
-            self._allocations.profile(),
-            self._alerts.open.withdrawn,
-            history,
-            marks,
-            health,
-            parts,
-            program_name(),
-            self._limit_bytes,
-            identify(),
+        return self._reports.make(
+            is_running=self.is_running, analyse=analyse, parts=self._breakdown_at_stop
         )
-
-    def _find_leaks(self, until: float) -> tuple[tuple[SnapshotRecord, ...], LeakReport | None]:
-        """Return the kept snapshots, and what leaks between those until then, or else all."""
-        with self._turns.take(), OwnWork():
-            snapshots = self._store.load()
-            before = [snapshot for snapshot in snapshots if snapshot.timestamp <= until]
-            if len(before) >= 2:
-                snapshots = before
-            if len(snapshots) < 2:
-                return self.snapshots, None
-            return self.snapshots, reported_leaks(
-                snapshots,
-                ignore=self.ignore,
-                baseline=self.baseline,
-            )
-
-    def _breakdown(self) -> MemoryBreakdown | None:
-        try:
-            with OwnWork():
-                return breakdown()
-        except (OSError, MemoryError) as error:  # no descriptor is free, or little memory is left
-            self._note_failure(error)
-            return None
 
     def _check_for_leaks(self, reason: str, alert: LeakAlert | None = None) -> None:
         """Take a snapshot and report news: a holder that grows, or the alert of a detector.
@@ -466,6 +466,8 @@ class MemoryProfiler:
                 raise
             self._note_failure(error)
         self._alerts.check(alert, self.on_alert)
+        if alert is not None and self.on_alert is None and self._tables is not None:
+            self._tables.write_soon()
         self._withdraw()
 
     def _withdraw(self) -> None:
@@ -506,6 +508,7 @@ class MemoryProfiler:
             "alerts_withdrawn": self._alerts.withdrawn_count,
             "reports_written": self._store.written,
             "triggers": self._triggering.health(),
+            "tables": None if self._tables is None else self._tables.health(),
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }
