@@ -171,7 +171,18 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.cli": [
         {"main"},
-        {"demo", "run", "views", "allocations", "convert", "fleet", "html", "watch", "mcp"},
+        {
+            "demo",
+            "run",
+            "views",
+            "allocations",
+            "convert",
+            "fleet",
+            "html",
+            "watch",
+            "mcp",
+            "tables",
+        },
         {"attach"},
         {"exit_report", "follow_hook", "last_moment", "output", "script", "snapshot_requests"},
         {"json_schema"},
@@ -180,7 +191,8 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
     "memlens.tables": [
-        {"value_tables", "merging"},
+        {"heap_tables"},
+        {"merging", "value_tables"},
         {
             "allocation_paths",
             "heap_types",

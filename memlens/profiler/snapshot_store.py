@@ -21,6 +21,7 @@ from memlens._log import INFO, log_event, warn_once
 from memlens._options import check_bytes, check_count, check_path
 from memlens.errors import OutputError, ReadingError, SnapshotFileError
 from memlens.heap.capture.take import take_heap_snapshot
+from memlens.heap.graph.steady_time import STEADY_FACT
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.ending import WAITED_FACT
 from memlens.leaks.leak_report import LeakReport
@@ -28,7 +29,13 @@ from memlens.leaks.unexplained import MALLOC_FACT
 from memlens.process.identity import IDENTITY_FACT, ProcessIdentity, identify
 from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading, read_memory
-from memlens.process.start import TOKEN_FACT, UPTIME_FACT, process_token, started_monotonic
+from memlens.process.start import (
+    TOKEN_FACT,
+    UPTIME_FACT,
+    process_token,
+    started_monotonic,
+    steady_time,
+)
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
 from memlens.profiler.profiler_report import SnapshotRecord
 from memlens.profiler.registry import forget_folder, note_folder
@@ -127,11 +134,7 @@ class SnapshotStore:
         """
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
-        facts: dict[str, Any] = {
-            IDENTITY_FACT: identify().to_dict(),
-            TOKEN_FACT: process_token(os.getpid()),
-            UPTIME_FACT: time.monotonic() - started_monotonic(),
-        }
+        facts = _process_facts()
         if reading is not None:
             facts["memory"] = reading.to_dict()
         used = malloc_bytes()
@@ -257,6 +260,16 @@ class SnapshotStore:
             oldest = self._reports.pop(0)
             _delete(oldest)
             _delete(_text_path(oldest))
+
+
+def _process_facts() -> dict[str, Any]:
+    """Return which process this is, and how long it has run by a clock that is never set."""
+    return {
+        IDENTITY_FACT: identify().to_dict(),
+        TOKEN_FACT: process_token(os.getpid()),
+        UPTIME_FACT: time.monotonic() - started_monotonic(),
+        STEADY_FACT: steady_time(),
+    }
 
 
 def _is_child(paths: list[str], first: HeapSnapshot) -> bool:

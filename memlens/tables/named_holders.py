@@ -25,7 +25,8 @@ __all__ = ("NamedHolder", "named_holders")
 
 _MAX_NAMES = 8  # below a root; what is deeper belongs to the holder above it
 _NAMED = (EdgeKind.ATTRIBUTE, EdgeKind.LOCAL, EdgeKind.CELL)
-_THROUGH = frozenset({"__dict__", "__closure__", "cell_contents"})  # internal, part of one name
+_CELL_CONTENTS = "cell_contents"  # what the name of the variable means
+_THROUGH = frozenset({"__dict__", "__closure__", _CELL_CONTENTS})  # internal, part of one name
 _ROOTS = (RootKind.MODULE, RootKind.FRAME, RootKind.INTERPRETER, RootKind.EXTERNAL)
 _ATOMS = frozenset(
     {"NoneType", "NotImplementedType", "bool", "complex", "ellipsis", "float", "int", "str"}
@@ -104,7 +105,8 @@ class _Walk:
                 if below.node in starts:
                     continue  # a suspended function has a name of its own
                 if not self._is_atom(below.node):
-                    yield NamedHolder(below.node, below.holder, not self._is_holder(below.node))
+                    is_part = below.holder == place.holder
+                    yield NamedHolder(below.node, below.holder, is_part)
                     waiting.append(below)
 
     def _roots(self) -> Iterator[_Place]:
@@ -160,8 +162,10 @@ class _Walk:
                 continue
             kind = label & KIND_MASK
             if kind == EdgeKind.INTERNAL:
-                if graph.string(label >> LABEL_BITS) in _THROUGH:
-                    yield _Place(target, text, holder, (*names, label))
+                part = graph.string(label >> LABEL_BITS)
+                if part in _THROUGH:
+                    is_named = part == _CELL_CONTENTS and self._is_holder(target)
+                    yield _Place(target, text, text if is_named else holder, (*names, label))
             elif kind in _NAMED and label not in names and len(names) < 2 * _MAX_NAMES:
                 name = self._name(label)
                 if name:
