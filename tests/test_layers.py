@@ -122,10 +122,11 @@ LAYERS: dict[str, list[set[str]]] = {
     "memlens.profiler": [
         {"memory_profiler"},
         {"report_making", "table_child", "table_writing"},
-        {"alerts", "metrics", "table_request", "triggering"},
+        {"alerts", "metrics", "table_backlog", "triggering"},
+        {"table_request"},
         {"control_commands", "snapshot_store", "analysis", "analysis_child", "report_tables"},
         {"agenda", "control_socket"},
-        {"registry"},
+        {"registry", "snapshot_choices"},
         {
             "allocation_source",
             "caller_turns",

@@ -21,17 +21,15 @@ from memlens._options import (
     check_regexes,
     check_seconds,
     check_text,
-    shown,
 )
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profiler import IntervalStart
-from memlens.errors import MemlensError, OptionError
+from memlens.errors import MemlensError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import LeakReport
 from memlens.process.detector.alert import LeakAlert
 from memlens.process.identity import is_fork_server
-from memlens.process.memory_breakdown import MemoryBreakdown
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.agenda import Agenda, Work
@@ -45,6 +43,7 @@ from memlens.profiler.profiler_options import TableOptions
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
 from memlens.profiler.recording import Recording
 from memlens.profiler.report_making import ReportMaker
+from memlens.profiler.snapshot_choices import check_reason
 from memlens.profiler.snapshot_store import Capture, SnapshotStore
 from memlens.profiler.table_writing import TableWriting
 from memlens.profiler.trend_detectors import TrendDetectors
@@ -150,8 +149,6 @@ class MemoryProfiler:
         table_interval: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
-        check_callable("clock", clock)
         if on_alert is not None:
             check_callable("on_alert", on_alert)
         if on_withdrawn is not None:
@@ -213,9 +210,16 @@ class MemoryProfiler:
             clock=clock,
         )
         self._alerts.on_written = self._give_report
-        self._tables = self._table_writing(
-            TableOptions.of(table_dir, service, release, table_interval), clock
+        self._tables = TableWriting(
+            TableOptions.of(table_dir, service, release, table_interval),
+            self._store,
+            self._allocations,
+            self._detectors,
+            ignore=self.ignore,
+            limit_bytes=limit,
+            clock=clock,
         )
+        self._alerts.on_report = self._tables.observe_alert
         self._reports = ReportMaker(
             self._store,
             self._turns,
@@ -234,23 +238,6 @@ class MemoryProfiler:
         self._reset()
         call_in_forked_child(self._restart_in_child)
 
-    def _table_writing(
-        self, options: TableOptions | None, clock: Callable[[], float]
-    ) -> TableWriting | None:
-        if options is None:
-            return None
-        writing = TableWriting(
-            options,
-            self._store,
-            self._allocations,
-            self._detectors,
-            ignore=self.ignore,
-            limit_bytes=self._limit_bytes,
-            clock=clock,
-        )
-        self._alerts.on_report = writing.observe_alert
-        return writing
-
     def _restart_in_child(self) -> None:
         self._reset()
         self._triggering.restart_in_child()
@@ -262,14 +249,13 @@ class MemoryProfiler:
         self._worker = Worker(self._note_failure)
         self._store.forget()
         self._detectors.reset()
-        self._breakdown_at_stop: MemoryBreakdown | None = None
         self._recording.clear()
+        self._reports.parts = None
         self._agenda.reset()
         self._turns.forget()
         self._alerts.forget()
         self._failures.clear()
-        if self._tables is not None:
-            self._tables.forget(is_off=self._only_forks)
+        self._tables.forget(is_off=self._only_forks)
 
     # -- sampling --------------------------------------------------------------------------------
 
@@ -292,7 +278,7 @@ class MemoryProfiler:
         """
         if self.is_running:
             return self
-        self._breakdown_at_stop = None
+        self._reports.parts = None
         if not self._only_forks:
             self.take_snapshot("startup")
             self._agenda.schedule_snapshot()
@@ -305,8 +291,7 @@ class MemoryProfiler:
             self._sampler.stop()
             self._allocations.stop()
             raise
-        if self._tables is not None:
-            self._tables.start()
+        self._tables.start()
         if self._control is not None:
             self._control.open()
         return self
@@ -329,13 +314,12 @@ class MemoryProfiler:
         if not self._lock.is_owned():  # else called by a signal handler within a snapshot
             self._worker.wait(_STOP_SECONDS)
         if was_running:
-            self._breakdown_at_stop = self._reports.breakdown()
+            self._reports.parts = self._reports.breakdown()
         self._allocations.stop(
             last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
         )
         self._store.unregister()
-        if self._tables is not None:
-            self._tables.stop()
+        self._tables.stop()
 
     def __enter__(self) -> MemoryProfiler:
         return self.start()
@@ -355,9 +339,7 @@ class MemoryProfiler:
 
     def _on_reading(self, reading: MemoryReading) -> None:
         """Handle a reading. Runs in the sampler thread, so slow work is left to the worker."""
-        point = self._recording.observe(reading)
-        if self._tables is not None:
-            self._tables.observe(point)
+        self._tables.observe(self._recording.observe(reading))
         self._detectors.observe(reading)
         if self._only_forks:
             return
@@ -410,11 +392,7 @@ class MemoryProfiler:
         return self._take(reason)
 
     def _take(self, reason: str, capture: Capture | None = None) -> SnapshotRecord:
-        check_text("reason", reason)
-        if not reason or not all(c.isalnum() or c in "-_" for c in reason):
-            raise OptionError(
-                f"reason is part of a file name: use letters, digits, - and _; got {shown(reason)}"
-            )
+        check_reason(reason)
         self._store.prepare()
         with self._turns.take() as waited_seconds, OwnWork():
             return self._store.take(reason, waited_seconds, capture or self._triggering.capture())
@@ -449,9 +427,7 @@ class MemoryProfiler:
         did nothing in that interval, so it would tell that nothing grows any more. The breakdown of
         resident memory is that of the moment of `stop`, of a running profiler that before the analysis.
         """
-        return self._reports.make(
-            is_running=self.is_running, analyse=analyse, parts=self._breakdown_at_stop
-        )
+        return self._reports.make(is_running=self.is_running, analyse=analyse)
 
     def _check_for_leaks(self, reason: str, alert: LeakAlert | None = None) -> None:
         """Take a snapshot and report news: a holder that grows, or the alert of a detector.
@@ -466,7 +442,7 @@ class MemoryProfiler:
                 raise
             self._note_failure(error)
         self._alerts.check(alert, self.on_alert)
-        if alert is not None and self.on_alert is None and self._tables is not None:
+        if alert is not None and self.on_alert is None:
             self._tables.write_soon()
         self._withdraw()
 
@@ -508,7 +484,7 @@ class MemoryProfiler:
             "alerts_withdrawn": self._alerts.withdrawn_count,
             "reports_written": self._store.written,
             "triggers": self._triggering.health(),
-            "tables": None if self._tables is None else self._tables.health(),
+            "tables": self._tables.health(),
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }

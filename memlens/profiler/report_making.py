@@ -26,7 +26,8 @@ __all__ = ("ReportMaker",)
 class ReportMaker:
     """Makes the report of one profiler; ``ignore`` and ``baseline`` are its options.
 
-    ``health`` returns the counters of the profiler, ``note_failure`` counts a failure.
+    ``health`` returns the counters of the profiler, ``note_failure`` counts a failure. ``parts``: the
+    breakdown of resident memory to report, None: that of the moment of the report.
     """
 
     def __init__(
@@ -55,13 +56,12 @@ class ReportMaker:
         self._limit_bytes = limit_bytes
         self._health = health
         self._note_failure = note_failure
+        self.parts: MemoryBreakdown | None = None
 
-    def make(
-        self, *, is_running: bool, analyse: bool, parts: MemoryBreakdown | None
-    ) -> ProfilerReport:
-        """Return the report. ``parts``: the breakdown of resident memory, None: that of now."""
+    def make(self, *, is_running: bool, analyse: bool) -> ProfilerReport:
+        """Return the report; ``analyse``: look for leaks in the kept snapshots."""
         asked = time.time()
-        parts = parts or self.breakdown()
+        parts = self.parts or self.breakdown()
         records, leaks = self._find_leaks(asked) if analyse else (self._records(), None)
         first, last = self._recording.ends(record.reading for record in records)
         seconds = 0.0

@@ -12,7 +12,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -39,8 +39,9 @@ from memlens.process.start import (
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
 from memlens.profiler.profiler_report import SnapshotRecord
 from memlens.profiler.registry import forget_folder, note_folder
+from memlens.profiler.snapshot_choices import paths_since
 
-__all__ = ("Capture", "SnapshotStore", "paths_since")
+__all__ = ("Capture", "SnapshotStore")
 
 
 class Taken(Protocol):
@@ -269,25 +270,6 @@ def _process_facts() -> dict[str, Any]:
         UPTIME_FACT: time.monotonic() - started_monotonic(),
         STEADY_FACT: steady_time(),
     }
-
-
-def paths_since(records: Sequence[SnapshotRecord], since: float | None) -> list[list[str]]:
-    """Return sequences of snapshots in which to search for growth since ``since``, best first.
-
-    ``since`` is an estimate in wall-clock seconds, None if the growth has no known start. A leak that
-    began after the baseline did not grow in every interval from there. At least three snapshots are
-    needed to distinguish growth from a one-time event.
-    """
-    paths = [record.path for record in records]
-    if since is None:
-        return [paths] if paths else []
-    after = sum(1 for record in records if record.timestamp >= since)
-    counts = dict.fromkeys((after, after + 1, 3, len(paths)))
-    return [
-        paths[-count:]
-        for count in counts
-        if 3 <= count <= len(paths) or (count and count == len(paths))
-    ]
 
 
 def _is_child(paths: list[str], first: HeapSnapshot) -> bool:

@@ -105,7 +105,7 @@ class _Writing:
         columns = allocation_columns(
             profile,
             self._process,
-            uptime_seconds=self._request["uptime_seconds"],
+            uptime_seconds=self._request["allocations_uptime"],
             frames=self._frames,
         )
         self._write("allocations", columns)
@@ -124,7 +124,8 @@ class _Writing:
         reports: tuple[LeakReport, ...] = from_plain(self._request["reports"])
         for number, report in enumerate(reports):
             self._write_leaks(report, f"-alert-{number}")
-        if newest is None or newest.timestamp not in [one.timestamp for one in reports]:
+        is_known = newest is not None and newest.timestamp in [one.timestamp for one in reports]
+        if self._request["choices"] and not is_known:
             leaks = self._find_leaks()
             if leaks is not None:
                 self._write_leaks(with_trend(leaks, self._detectors), "-heap")

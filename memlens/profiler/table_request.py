@@ -33,10 +33,12 @@ _ARROW_BYTES = 1 << 30  # of address space, for pyarrow
 class TableBatch:
     """What is written at one time. ``name``: of the files, see `new_file_name`.
 
-    ``time`` and ``monotonic_seconds``: now. ``limit_bytes``: that given to the profiler, None without
-    one; ``limit_used_bytes``: what counts against the limit at the last reading. ``newest``: the
-    snapshot whose types and holders are written, empty: none. ``choices``: the snapshot files to
-    analyse, see `Analysis.run`. ``reports``: those of alerts since the last writing.
+    ``time`` and ``monotonic_seconds``: now; ``profiled_until``: when the profile of allocations ended,
+    in seconds of the monotonic clock. ``limit_bytes``: that given to the profiler, None without one;
+    ``limit_used_bytes``: what counts against the limit at the last reading. ``snapshot``: the newest
+    one, empty without any; ``newest``: the same, or empty if its types and holders are written.
+    ``choices``: the snapshot files to analyse, see `Analysis.run`. ``reports``: those of alerts since
+    the last writing.
     """
 
     name: str
@@ -48,6 +50,8 @@ class TableBatch:
     limit_bytes: int | None
     limit_used_bytes: int | None
     allocations: AllocationProfile | None
+    profiled_until: float
+    snapshot: str
     newest: str
     choices: Sequence[Sequence[str]]
     reports: tuple[LeakReport, ...]
@@ -78,6 +82,7 @@ class TableBatch:
             "allocations": None
             if profile is None
             else profile_to_dict(profile.rows, profile.facts),
+            "allocations_uptime": process.uptime(self.time, self.profiled_until),
             "folders": import_folders(),
             "newest": self.newest,
             "choices": self.choices,

@@ -11,7 +11,6 @@ import os
 import random
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,9 +28,11 @@ from memlens.process.reading import read_memory
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.child_process import ChildProcess, Reply, program_of
 from memlens.profiler.profiler_options import TableOptions
-from memlens.profiler.snapshot_store import SnapshotStore, paths_since
+from memlens.profiler.snapshot_choices import paths_since
+from memlens.profiler.snapshot_store import SnapshotStore
+from memlens.profiler.table_backlog import TableBacklog
 from memlens.profiler.table_readings import TableReadings
-from memlens.profiler.table_request import ANALYSED, TableBatch
+from memlens.profiler.table_request import TableBatch
 from memlens.profiler.trend_detectors import TrendDetectors
 from memlens.profiler.worker import Worker
 
@@ -45,8 +46,7 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 _STOP_SECONDS = 5.0  # how long stop() waits, as for a snapshot in progress
-_MAX_REPORTS = 8
-_MAX_ATTEMPTS = 3  # with one snapshot: it may be one that no analysis can read
+_MIN_POINTS = 12  # where none are kept
 _WHAT = "tables could not be written"
 
 
@@ -74,14 +74,14 @@ class _Handed:
 class TableWriting:
     """Writes the tables of one profiler at each interval, after alerts, at its stop and at exit.
 
-    Nothing here blocks the program: a thread ``memlens-tables`` exists while a child works. What
+    ``options``: None writes nothing. Nothing here blocks the program: a thread ``memlens-tables`` exists while a child works. What
     could not be written is kept, within bounds, for the next time. Failures are logged once and
     counted.
     """
 
     def __init__(
         self,
-        options: TableOptions,
+        options: TableOptions | None,
         store: SnapshotStore,
         allocations: AllocationSource,
         detectors: TrendDetectors,
@@ -90,7 +90,7 @@ class TableWriting:
         limit_bytes: int | None,
         clock: Callable[[], float],
     ) -> None:
-        self.options = options
+        self._options = options
         self._store = store
         self._allocations = allocations
         self._detectors = detectors
@@ -98,48 +98,47 @@ class TableWriting:
         self._limit_bytes = limit_bytes
         self._clock = clock
         self._lock = ForkSafeLock()  # of what is written and what is not
-        self._readings = TableReadings()
+        self._backlog = TableBacklog(TableReadings() if options else TableReadings(_MIN_POINTS))
         self._failures = FailureLog()
         self._handed: set[_Handed] = set()
         self._is_running = False
+        self._stopped_at: float | None = None  # seconds of the monotonic clock
         self.forget()
 
     def __repr__(self) -> str:
-        return f"<TableWriting: {self.options.folder}, {self._counters.written} times>"
+        folder = self._options.folder if self._options else "off"
+        return f"<TableWriting: {folder}, {self._counters.written} times>"
 
     def forget(self, *, is_off: bool = False) -> None:
         """Set the initial state, in a forked child. ``is_off``: this process writes no tables."""
         for handed in self._handed:
             handed.child.forget()
         self._handed = set()
-        self._is_off = is_off
+        self._is_off = is_off or self._options is None
         self._worker = Worker(self._note_failure, "memlens-tables")
-        self._readings.clear()
+        self._backlog.clear()
         self._failures.clear()
-        self._reports: deque[LeakReport] = deque(maxlen=_MAX_REPORTS)
         self._counters = _Counters()
-        self._name = ""  # of a writing that failed: the next one replaces its files
-        self._tabulated = self._analysed = ""  # paths of snapshots
-        self._attempts = 0
         self._schedule()
 
     def _schedule(self) -> None:
         """Set when to write first: processes that start together should not write together."""
-        self._next = self._clock() + self.options.interval * (0.5 + random.random() / 2)
+        if self._options is not None:
+            self._next = self._clock() + self._options.interval * (0.5 + random.random() / 2)
 
     # -- when ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to write. Does nothing if it has begun."""
-        if not self._is_running:
-            self._is_running = True
+        if not self._is_running and self._options is not None:
+            self._is_running, self._stopped_at = True, None
             self._schedule()
             atexit.register(self._at_exit)
 
     def stop(self) -> None:
         """Write what is left and wait up to 5 seconds; later the child finishes by itself."""
         if self._is_running:
-            self._is_running = False
+            self._is_running, self._stopped_at = False, time.monotonic()
             atexit.unregister(self._at_exit)
             handed = self._write_last()
             if handed is not None:
@@ -167,19 +166,19 @@ class TableWriting:
 
     def observe(self, point: HistoryPoint) -> None:
         """Add a reading, and write if it is time. Runs in the sampler thread."""
-        if self._is_off:
+        if self._is_off or self._options is None:
             return
-        self._readings.add(point)
+        self._backlog.readings.add(point)
         now = self._clock()
         if now >= self._next:
-            self._next = now + self.options.interval
+            self._next = now + self._options.interval
             self.write_soon()
 
     def observe_alert(self, report: LeakReport) -> None:
         """Add the report of an alert, if its snapshots were analysed, and write."""
         if type(report) is LeakReport and not self._is_off:
             if report.timestamp is not None:
-                self._reports.append(report)
+                self._backlog.reports.append(report)
             self.write_soon()
 
     def write_soon(self) -> None:
@@ -191,11 +190,14 @@ class TableWriting:
 
     def _write(self, wait_seconds: float | None = None) -> _Handed | None:
         """Write all that there is; return what the child has not finished in that time."""
+        options = self._options
+        if options is None:
+            return None
         with OwnWork():
             handed = _Handed(ChildProcess(), self._batch())
             self._handed.add(handed)
             try:
-                reply = self._run(handed, wait_seconds)
+                reply = self._run(handed, options, wait_seconds)
             except (OSError, MemoryError) as error:
                 reply = Reply((), str(error) or type(error).__name__)
             if reply.is_left:
@@ -214,26 +216,25 @@ class TableWriting:
         with self._lock:
             records = [one for one in list(self._store.records) if os.path.exists(one.path)]
             newest = records[-1].path if records else ""
-            choices: list[list[str]] = []
-            if newest != self._analysed:
+            backlog, choices = self._backlog, []
+            if newest != backlog.analysed:
                 choices = paths_since(records, _since(detectors))
-            name, self._name = self._name or TableBatch.new_name(), ""
-            reports = tuple(self._reports)
-            self._reports.clear()
             limit = self._limit_bytes or memory_limit().limit_bytes
             return TableBatch(
-                name=name,
+                name=backlog.take_name(),
                 time=time.time(),
                 monotonic_seconds=time.monotonic(),
-                readings=self._readings.take(),
+                readings=backlog.readings.take(),
                 detectors=detectors,
                 seconds_to_limit=self._detectors.seconds_to_limit(limit),
                 limit_bytes=self._limit_bytes,
                 limit_used_bytes=used_bytes,
                 allocations=self._allocations.profile(),
-                newest="" if newest == self._tabulated else newest,
+                profiled_until=self._stopped_at or time.monotonic(),
+                snapshot=newest,
+                newest="" if newest == backlog.tabulated else newest,
                 choices=choices,
-                reports=reports,
+                reports=backlog.take_reports(),
                 ignore=self._ignore,
             )
 
@@ -243,13 +244,13 @@ class TableWriting:
             reading = read_memory()
         except ReadingError:
             return None
-        self._readings.add(HistoryPoint.of(reading, malloc_bytes()))
+        self._backlog.readings.add(HistoryPoint.of(reading, malloc_bytes()))
         return memory_limit().used_bytes
 
-    def _run(self, handed: _Handed, wait_seconds: float | None) -> Reply:
+    def _run(self, handed: _Handed, options: TableOptions, wait_seconds: float | None) -> Reply:
         """Start the child with its request in a file without a name, which it reads when it can."""
         self._store.prepare()
-        request = handed.batch.request(self.options, handed.child.max_seconds)
+        request = handed.batch.request(options, handed.child.max_seconds)
         with tempfile.TemporaryFile(dir=self._store.folder) as file:
             file.write(request)
             file.seek(0)
@@ -268,9 +269,9 @@ class TableWriting:
             self._handed.discard(handed)
             for value in reply.values:
                 failure = str(value.get("failure", failure))
-                written.add(value.get("table"))
+                written.add(str(value.get("table")))
                 self._count(value)
-            self._keep(handed.batch, written, is_failed=bool(failure))
+            self._backlog.note(handed.batch, written, is_failed=bool(failure))
         if failure:
             self._note_failure(OutputError(failure))
         else:
@@ -284,30 +285,14 @@ class TableWriting:
         counters.last_seconds = value.get("seconds", counters.last_seconds)
         counters.last_peak_bytes = value.get("peak_bytes", counters.last_peak_bytes)
 
-    def _keep(self, batch: TableBatch, written: set[Any], *, is_failed: bool) -> None:
-        if "readings" not in written:
-            # Perhaps they were, just before the child was killed: then the same name replaces them.
-            self._readings.put_back(batch.readings)
-            self._name = batch.name
-        if "types" in written:
-            self._tabulated = batch.newest
-        newest = batch.newest or (batch.choices[-1][-1] if batch.choices else "")
-        if ANALYSED in written:
-            self._analysed, self._attempts = newest or self._analysed, 0
-        elif is_failed:
-            self._reports.extendleft(reversed(batch.reports))
-            self._attempts += 1
-            if self._attempts >= _MAX_ATTEMPTS:
-                self._tabulated = self._analysed = newest or self._analysed
-                self._reports.clear()
-                self._attempts = 0
-
     def _note_failure(self, error: BaseException) -> None:
         is_expected = isinstance(error, (OutputError, MemoryError))
         self._failures.note(_WHAT, error, with_traceback=not is_expected)
 
-    def health(self) -> dict[str, Any]:
-        """Return counters: what was written, what waits, what was lost, failures."""
+    def health(self) -> dict[str, Any] | None:
+        """Return counters: what was written, waits, was lost, failures; None without a folder."""
+        if self._options is None:
+            return None
         counters = self._counters
         return {
             "written": counters.written,
@@ -317,8 +302,8 @@ class TableWriting:
             "left_to_child": counters.left_to_child,
             "last_seconds": counters.last_seconds,
             "last_peak_bytes": counters.last_peak_bytes,
-            "readings_waiting": len(self._readings),
-            "readings_dropped": self._readings.dropped,
+            "readings_waiting": len(self._backlog.readings),
+            "readings_dropped": self._backlog.readings.dropped,
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }
