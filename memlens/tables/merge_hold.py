@@ -17,7 +17,7 @@ from typing import Any
 from memlens._atomic import sweep_leftovers, sync_folder
 from memlens.errors import OutputError
 from memlens.tables.listing import SUFFIX
-from memlens.tables.partition_names import ALL_HOSTS, HOLD_PREFIX, hosts_of
+from memlens.tables.partition_names import HOLD_PREFIX, MERGED_FOLDER, hosts_of
 
 __all__ = ("Hold", "merged_folder", "recover")
 
@@ -26,7 +26,7 @@ _MANY_FOLDERS = 16  # each takes milliseconds; the whole file system little more
 
 def merged_folder(day: str) -> str:
     """Return the folder of the merged files of a day."""
-    return os.path.join(day, f"hosts={ALL_HOSTS}")
+    return os.path.join(day, MERGED_FOLDER)
 
 
 class Hold:
