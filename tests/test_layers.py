@@ -131,6 +131,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "allocation_source",
             "caller_turns",
             "child_process",
+            "exit_call",
             "file_owner",
             "folder_lock",
             "guarded_capture",

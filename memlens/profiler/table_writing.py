@@ -6,7 +6,6 @@ writes Parquet, see `memlens.profiler.table_child`.
 
 from __future__ import annotations
 
-import atexit
 import os
 import random
 import tempfile
@@ -27,6 +26,7 @@ from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import read_memory
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.child_process import ChildProcess, Reply, program_of
+from memlens.profiler.exit_call import ExitCall
 from memlens.profiler.profiler_options import TableOptions
 from memlens.profiler.snapshot_choices import paths_since
 from memlens.profiler.snapshot_store import SnapshotStore
@@ -74,9 +74,9 @@ class _Handed:
 class TableWriting:
     """Writes the tables of one profiler at each interval, after alerts, at its stop and at exit.
 
-    ``options``: None writes nothing. Nothing here blocks the program: a thread ``memlens-tables`` exists while a child works. What
-    could not be written is kept, within bounds, for the next time. Failures are logged once and
-    counted.
+    ``options``: None writes nothing. The program is never blocked: a thread ``memlens-tables`` exists
+    while a child works. What could not be written is kept, within bounds, for the next time. Failures
+    are logged once and counted.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class TableWriting:
         self._backlog = TableBacklog(TableReadings() if options else TableReadings(_MIN_POINTS))
         self._failures = FailureLog()
         self._handed: set[_Handed] = set()
+        self._exit = ExitCall(self._at_exit)
         self._is_running = False
         self._stopped_at: float | None = None  # seconds of the monotonic clock
         self.forget()
@@ -114,6 +115,8 @@ class TableWriting:
         for handed in self._handed:
             handed.child.forget()
         self._handed = set()
+        if self._is_running:
+            self._exit.forget()
         self._is_off = is_off or self._options is None
         self._worker = Worker(self._note_failure, "memlens-tables")
         self._backlog.clear()
@@ -133,13 +136,13 @@ class TableWriting:
         if not self._is_running and self._options is not None:
             self._is_running, self._stopped_at = True, None
             self._schedule()
-            atexit.register(self._at_exit)
+            self._exit.register()
 
     def stop(self) -> None:
         """Write what is left and wait up to 5 seconds; later the child finishes by itself."""
         if self._is_running:
             self._is_running, self._stopped_at = False, time.monotonic()
-            atexit.unregister(self._at_exit)
+            self._exit.cancel()
             handed = self._write_last()
             if handed is not None:
                 self._worker.submit("finish", lambda: self._finish(handed))
@@ -168,6 +171,7 @@ class TableWriting:
         """Add a reading, and write if it is time. Runs in the sampler thread."""
         if self._is_off or self._options is None:
             return
+        self._exit.register_worker()
         self._backlog.readings.add(point)
         now = self._clock()
         if now >= self._next:
