@@ -73,7 +73,8 @@ class _Place(NamedTuple):
     node: int
     text: str
     holder: str  # the text of the nearest holder, itself or above
-    names: tuple[int, ...]  # the labels of the edges from the root
+    names: tuple[int, ...]  # the labels of the edges from the root that have a name
+    is_part: bool = False  # the tuple of a closure, a namespace: its reference is no name
 
 
 def named_holders(graph: HeapGraph) -> Iterator[NamedHolder]:
@@ -144,9 +145,8 @@ class _Walk:
     def _below(self, place: _Place) -> Iterator[_Place]:
         """Yield what a place reaches by one name more, or by a part of a name."""
         graph = self._graph
-        node, text, holder, names = place
+        node, text, holder, names, is_part = place
         type_name = graph.type_of(node)
-        is_part = names and names[-1] & KIND_MASK == EdgeKind.INTERNAL  # a tuple of cells
         is_namespace = graph.node_flags[node] & self._namespace_flag
         if type_name in _TABLES and not is_part and not is_namespace:
             return
@@ -165,8 +165,8 @@ class _Walk:
                 part = graph.string(label >> LABEL_BITS)
                 if part in _THROUGH:
                     is_named = part == _CELL_CONTENTS and self._is_holder(target)
-                    yield _Place(target, text, text if is_named else holder, (*names, label))
-            elif kind in _NAMED and label not in names and len(names) < 2 * _MAX_NAMES:
+                    yield _Place(target, text, text if is_named else holder, names, True)
+            elif kind in _NAMED and label not in names and len(names) < _MAX_NAMES:
                 name = self._name(label)
                 if name:
                     below = text + name

@@ -149,6 +149,19 @@ def test_linked_objects_belong_to_the_first_of_them():
     assert set(sizes) == {"app", "app.head", "app.head.next"}
 
 
+def test_names_go_eight_deep():
+    p = Planter()
+    nodes = [p.node("app.Part", 10) for _ in range(12)]
+    for number, (outer, inner) in enumerate(pairwise(nodes), start=1):
+        namespace = p.node("dict", 1, flags=NodeFlag.NAMESPACE)
+        p.edge(outer, namespace, K.INTERNAL, "__dict__")
+        p.edge(namespace, inner, K.ATTRIBUTE, "abcdefghijkl"[number])
+    p.module("app", a=nodes[0])
+    sizes = sizes_of(p.snapshot())
+    assert max(sizes, key=len) == "app.a.b.c.d.e.f.g.h"
+    assert sizes["app.a.b.c.d.e.f.g.h"] == 5 * 10 + 4
+
+
 def test_what_two_holders_share_belongs_to_none_of_them():
     p = Planter()
     first, second = p.node("dict", 64, length=1), p.node("dict", 64, length=1)
