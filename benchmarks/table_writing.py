@@ -129,8 +129,8 @@ def print_services(rounds: int, seconds: float) -> None:
         rss = median(run["rss"] for run in runs)
         print(
             f"{name:6}{rate:10.1f}{rate / first[0]:7.3f}{rate_of_cpu / first[1]:8.3f}"
-            f"{len(latencies):10,}{cuts[49] * 1e3:11.2f}{cuts[98] * 1e3:8.2f}{max(latencies) * 1e3:8.2f}{cuts[98] / first[2]:11.2f}"
-            f"{rss / 2**20:9.1f}"
+            f"{len(latencies):10,}{cuts[49] * 1e3:11.2f}{cuts[98] * 1e3:8.2f}"
+            f"{max(latencies) * 1e3:8.2f}{cuts[98] / first[2]:11.2f}{rss / 2**20:9.1f}"
         )
     written = [run["tables"]["written"] for run in found["on"]]
     failures = sum(run["tables"]["failures"] for run in found["on"])

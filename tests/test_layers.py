@@ -138,6 +138,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "profiler_options",
             "profiler_report",
             "recording",
+            "table_counters",
             "table_readings",
             "trend_detectors",
             "worker",

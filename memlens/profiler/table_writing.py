@@ -31,6 +31,7 @@ from memlens.profiler.profiler_options import TableOptions
 from memlens.profiler.snapshot_choices import paths_since
 from memlens.profiler.snapshot_store import SnapshotStore
 from memlens.profiler.table_backlog import TableBacklog
+from memlens.profiler.table_counters import TableCounters
 from memlens.profiler.table_readings import TableReadings
 from memlens.profiler.table_request import TableBatch
 from memlens.profiler.trend_detectors import TrendDetectors
@@ -48,19 +49,6 @@ _ENVIRONMENT = {
 _STOP_SECONDS = 5.0  # how long stop() waits, as for a snapshot in progress
 _MIN_POINTS = 12  # where none are kept
 _WHAT = "tables could not be written"
-
-
-@dataclass(slots=True)
-class _Counters:
-    """What `TableWriting.health` tells, besides readings and failures."""
-
-    written: int = 0  # how often all was written
-    left_to_child: int = 0
-    rows: int = 0
-    files: int = 0
-    size_bytes: int = 0
-    last_seconds: float | None = None
-    last_peak_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +109,7 @@ class TableWriting:
         self._worker = Worker(self._note_failure, "memlens-tables")
         self._backlog.clear()
         self._failures.clear()
-        self._counters = _Counters()
+        self._counters = TableCounters()
         self._schedule()
 
     def _schedule(self) -> None:
@@ -202,8 +190,8 @@ class TableWriting:
             self._handed.add(handed)
             try:
                 reply = self._run(handed, options, wait_seconds)
-            except (OSError, MemoryError) as error:
-                reply = Reply((), str(error) or type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - of whatever kind: the readings are kept
+                reply = Reply((), f"{type(error).__name__}: {error}")
             if reply.is_left:
                 self._counters.left_to_child += 1
                 return handed
@@ -254,9 +242,8 @@ class TableWriting:
     def _run(self, handed: _Handed, options: TableOptions, wait_seconds: float | None) -> Reply:
         """Start the child with its request in a file without a name, which it reads when it can."""
         self._store.prepare()
-        request = handed.batch.request(options, handed.child.max_seconds)
         with tempfile.TemporaryFile(dir=self._store.folder) as file:
-            file.write(request)
+            file.writelines(handed.batch.request(options, handed.child.max_seconds))
             file.seek(0)
             return handed.child.run(
                 _PROGRAM,
@@ -274,20 +261,12 @@ class TableWriting:
             for value in reply.values:
                 failure = str(value.get("failure", failure))
                 written.add(str(value.get("table")))
-                self._count(value)
+                self._counters.add(value)
             self._backlog.note(handed.batch, written, is_failed=bool(failure))
         if failure:
             self._note_failure(OutputError(failure))
         else:
             self._counters.written += 1
-
-    def _count(self, value: dict[str, Any]) -> None:
-        counters = self._counters
-        counters.rows += value.get("rows", 0)
-        counters.files += value.get("files", 0)
-        counters.size_bytes += value.get("bytes", 0)
-        counters.last_seconds = value.get("seconds", counters.last_seconds)
-        counters.last_peak_bytes = value.get("peak_bytes", counters.last_peak_bytes)
 
     def _note_failure(self, error: BaseException) -> None:
         is_expected = isinstance(error, (OutputError, MemoryError))
@@ -297,15 +276,8 @@ class TableWriting:
         """Return counters: what was written, waits, was lost, failures; None without a folder."""
         if self._options is None:
             return None
-        counters = self._counters
         return {
-            "written": counters.written,
-            "rows_written": counters.rows,
-            "files_written": counters.files,
-            "bytes_written": counters.size_bytes,
-            "left_to_child": counters.left_to_child,
-            "last_seconds": counters.last_seconds,
-            "last_peak_bytes": counters.last_peak_bytes,
+            **self._counters.to_dict(),
             "readings_waiting": len(self._backlog.readings),
             "readings_dropped": self._backlog.readings.dropped,
             "failures": self._failures.count,
