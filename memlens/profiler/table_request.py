@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ __all__ = ("ANALYSED", "TableBatch")
 
 ANALYSED = "analysed"  # what the child says when all that the heap tells is written
 _ARROW_BYTES = 1 << 30  # of address space, for pyarrow
+_ROWS_A_PIECE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,13 @@ class TableBatch:
         pid = os.getpid()
         return new_file_name(pid, process_token(pid) or UNKNOWN_TOKEN, now=time.time())
 
-    def request(self, options: TableOptions, max_seconds: float) -> bytes:
-        """Return the request to `memlens.profiler.table_child`."""
+    def request(self, options: TableOptions, max_seconds: float) -> Iterator[bytes]:
+        """Yield the request to `memlens.profiler.table_child` in pieces.
+
+        No other thread of the program runs while one is made, so they are small.
+        """
         process = ProcessColumns.of(identify(), options.service, options.release)
         snapshots = [*self.choices, [self.newest] if self.newest else []]
-        profile = self.allocations
         values: dict[str, Any] = {
             "folder": options.folder,
             "name": self.name,
@@ -79,9 +82,6 @@ class TableBatch:
             "seconds_to_limit": self.seconds_to_limit,
             "limit_bytes": self.limit_bytes,
             "limit_used_bytes": self.limit_used_bytes,
-            "allocations": None
-            if profile is None
-            else profile_to_dict(profile.rows, profile.facts),
             "allocations_uptime": process.uptime(self.time, self.profiled_until),
             "folders": import_folders(),
             "newest": self.newest,
@@ -91,4 +91,19 @@ class TableBatch:
             "max_bytes": bytes_for(snapshots) + _ARROW_BYTES,
             "max_seconds": max_seconds,
         }
-        return json.dumps(values).encode()
+        yield json.dumps(values).encode()[:-1] + b', "allocations": '
+        yield from _profile_pieces(self.allocations)
+        yield b"}"
+
+
+def _profile_pieces(profile: AllocationProfile | None) -> Iterator[bytes]:
+    if profile is None:
+        yield b"null"
+        return
+    values = profile_to_dict(profile.rows, profile.facts)
+    rows = values.pop("rows")
+    yield json.dumps(values).encode()[:-1] + b', "rows": ['
+    for start in range(0, len(rows), _ROWS_A_PIECE):
+        piece = json.dumps(rows[start : start + _ROWS_A_PIECE])[1:-1]
+        yield (b", " if start else b"") + piece.encode()
+    yield b"]}"

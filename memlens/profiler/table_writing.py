@@ -6,7 +6,6 @@ writes Parquet, see `memlens.profiler.table_child`.
 
 from __future__ import annotations
 
-import atexit
 import os
 import random
 import tempfile
@@ -27,10 +26,12 @@ from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import read_memory
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.child_process import ChildProcess, Reply, program_of
+from memlens.profiler.exit_call import ExitCall
 from memlens.profiler.profiler_options import TableOptions
 from memlens.profiler.snapshot_choices import paths_since
 from memlens.profiler.snapshot_store import SnapshotStore
 from memlens.profiler.table_backlog import TableBacklog
+from memlens.profiler.table_counters import TableCounters
 from memlens.profiler.table_readings import TableReadings
 from memlens.profiler.table_request import TableBatch
 from memlens.profiler.trend_detectors import TrendDetectors
@@ -50,19 +51,6 @@ _MIN_POINTS = 12  # where none are kept
 _WHAT = "tables could not be written"
 
 
-@dataclass(slots=True)
-class _Counters:
-    """What `TableWriting.health` tells, besides readings and failures."""
-
-    written: int = 0  # how often all was written
-    left_to_child: int = 0
-    rows: int = 0
-    files: int = 0
-    size_bytes: int = 0
-    last_seconds: float | None = None
-    last_peak_bytes: int | None = None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Handed:
     """What was handed to a child."""
@@ -74,9 +62,9 @@ class _Handed:
 class TableWriting:
     """Writes the tables of one profiler at each interval, after alerts, at its stop and at exit.
 
-    ``options``: None writes nothing. Nothing here blocks the program: a thread ``memlens-tables`` exists while a child works. What
-    could not be written is kept, within bounds, for the next time. Failures are logged once and
-    counted.
+    ``options``: None writes nothing. The program is never blocked: a thread ``memlens-tables`` exists
+    while a child works. What could not be written is kept, within bounds, for the next time. Failures
+    are logged once and counted.
     """
 
     def __init__(
@@ -101,6 +89,7 @@ class TableWriting:
         self._backlog = TableBacklog(TableReadings() if options else TableReadings(_MIN_POINTS))
         self._failures = FailureLog()
         self._handed: set[_Handed] = set()
+        self._exit = ExitCall(self._at_exit)
         self._is_running = False
         self._stopped_at: float | None = None  # seconds of the monotonic clock
         self.forget()
@@ -114,11 +103,13 @@ class TableWriting:
         for handed in self._handed:
             handed.child.forget()
         self._handed = set()
+        if self._is_running:
+            self._exit.forget()
         self._is_off = is_off or self._options is None
         self._worker = Worker(self._note_failure, "memlens-tables")
         self._backlog.clear()
         self._failures.clear()
-        self._counters = _Counters()
+        self._counters = TableCounters()
         self._schedule()
 
     def _schedule(self) -> None:
@@ -133,13 +124,13 @@ class TableWriting:
         if not self._is_running and self._options is not None:
             self._is_running, self._stopped_at = True, None
             self._schedule()
-            atexit.register(self._at_exit)
+            self._exit.register()
 
     def stop(self) -> None:
         """Write what is left and wait up to 5 seconds; later the child finishes by itself."""
         if self._is_running:
             self._is_running, self._stopped_at = False, time.monotonic()
-            atexit.unregister(self._at_exit)
+            self._exit.cancel()
             handed = self._write_last()
             if handed is not None:
                 self._worker.submit("finish", lambda: self._finish(handed))
@@ -168,6 +159,7 @@ class TableWriting:
         """Add a reading, and write if it is time. Runs in the sampler thread."""
         if self._is_off or self._options is None:
             return
+        self._exit.register_worker()
         self._backlog.readings.add(point)
         now = self._clock()
         if now >= self._next:
@@ -198,8 +190,8 @@ class TableWriting:
             self._handed.add(handed)
             try:
                 reply = self._run(handed, options, wait_seconds)
-            except (OSError, MemoryError) as error:
-                reply = Reply((), str(error) or type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - of whatever kind: the readings are kept
+                reply = Reply((), f"{type(error).__name__}: {error}")
             if reply.is_left:
                 self._counters.left_to_child += 1
                 return handed
@@ -250,9 +242,8 @@ class TableWriting:
     def _run(self, handed: _Handed, options: TableOptions, wait_seconds: float | None) -> Reply:
         """Start the child with its request in a file without a name, which it reads when it can."""
         self._store.prepare()
-        request = handed.batch.request(options, handed.child.max_seconds)
         with tempfile.TemporaryFile(dir=self._store.folder) as file:
-            file.write(request)
+            file.writelines(handed.batch.request(options, handed.child.max_seconds))
             file.seek(0)
             return handed.child.run(
                 _PROGRAM,
@@ -270,20 +261,12 @@ class TableWriting:
             for value in reply.values:
                 failure = str(value.get("failure", failure))
                 written.add(str(value.get("table")))
-                self._count(value)
+                self._counters.add(value)
             self._backlog.note(handed.batch, written, is_failed=bool(failure))
         if failure:
             self._note_failure(OutputError(failure))
         else:
             self._counters.written += 1
-
-    def _count(self, value: dict[str, Any]) -> None:
-        counters = self._counters
-        counters.rows += value.get("rows", 0)
-        counters.files += value.get("files", 0)
-        counters.size_bytes += value.get("bytes", 0)
-        counters.last_seconds = value.get("seconds", counters.last_seconds)
-        counters.last_peak_bytes = value.get("peak_bytes", counters.last_peak_bytes)
 
     def _note_failure(self, error: BaseException) -> None:
         is_expected = isinstance(error, (OutputError, MemoryError))
@@ -293,15 +276,8 @@ class TableWriting:
         """Return counters: what was written, waits, was lost, failures; None without a folder."""
         if self._options is None:
             return None
-        counters = self._counters
         return {
-            "written": counters.written,
-            "rows_written": counters.rows,
-            "files_written": counters.files,
-            "bytes_written": counters.size_bytes,
-            "left_to_child": counters.left_to_child,
-            "last_seconds": counters.last_seconds,
-            "last_peak_bytes": counters.last_peak_bytes,
+            **self._counters.to_dict(),
             "readings_waiting": len(self._backlog.readings),
             "readings_dropped": self._backlog.readings.dropped,
             "failures": self._failures.count,

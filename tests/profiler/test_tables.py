@@ -7,12 +7,18 @@ import signal
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import memlens
+from memlens._frame import Frame
+from memlens.allocations.profile.allocation_profile import AllocationProfile
+from memlens.allocations.profile.profile_facts import ProfileFacts
+from memlens.allocations.profile.profile_file import profile_from_dict
+from memlens.allocations.profile.rows import AllocationRow
 from memlens.errors import OptionError
 from memlens.process.history import HistoryPoint
 from memlens.profiler import profiler_options, table_writing
@@ -48,6 +54,10 @@ def rows_of(folder, table):
             dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
         ]
     return rows
+
+
+def read_request(profiler, batch):
+    return json.loads(b"".join(batch.request(profiler._tables._options, 60.0)))
 
 
 def write(profiler):
@@ -203,7 +213,7 @@ def test_the_report_of_an_alert_is_written_and_not_made_again(planted, tmp_path)
     profiler._alerts.check(None, profiler.on_alert)
     batch = profiler._tables._batch()
     assert len(batch.reports) == 1
-    request = json.loads(batch.request(profiler._tables._options, 60.0))
+    request = read_request(profiler, batch)
     write_tables(request)
     heap = [row for row in rows_of(tmp_path, "verdicts") if row["series"] == "heap"]
     assert [row["state"] for row in heap] == ["leak"]
@@ -218,10 +228,25 @@ def test_a_snapshot_that_is_deleted_meanwhile_is_left_out(planted, tmp_path):
     batch = profiler._tables._batch()
     os.unlink(profiler.snapshots[1].path)
     os.unlink(profiler.snapshots[4].path)
-    write_tables(json.loads(batch.request(profiler._tables._options, 60.0)))
+    write_tables(read_request(profiler, batch))
     heap = [row for row in rows_of(tmp_path, "verdicts") if row["series"] == "heap"]
     assert [row["snapshot_count"] for row in heap] == [3]
     assert not (tmp_path / "tables" / "types").exists()
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, 101, 250])
+def test_a_profile_is_sent_in_pieces_without_a_loss(installed, tmp_path, count):
+    facts = ProfileFacts("tracemalloc", None, 1.0, 2.0, os.getpid(), "3.13", None, 0, ())
+    numbers = dict.fromkeys(AllocationRow._fields[1:9], 1.0)
+    rows = [
+        AllocationRow((Frame("f", "a.py", line),), **numbers, live_samples=1, allocated_samples=1)
+        for line in range(count)
+    ]
+    profile = AllocationProfile(rows, facts)
+    profiler = writing_in(tmp_path)
+    batch = replace(profiler._tables._batch(), allocations=profile)
+    sent = read_request(profiler, batch)["allocations"]
+    assert AllocationProfile(*profile_from_dict(sent)) == profile
 
 
 # -- failures --------------------------------------------------------------------------------------
@@ -287,6 +312,18 @@ def test_an_analysis_without_memory_costs_no_reading(planted, tmp_path, monkeypa
     assert "of memory" in health["last_error"]
     assert health["readings_waiting"] == 0
     assert rows_of(tmp_path, "types")
+
+
+def test_a_report_that_cannot_be_sent_costs_no_reading(installed, planted, tmp_path):
+    profiler = writing_in(tmp_path)
+    profiler._tables._backlog.reports.append(object())
+    health = write(profiler)
+    assert "cannot be sent" in health["last_error"]
+    assert health["readings_waiting"] == 1
+    write(profiler)
+    write(profiler)
+    assert not profiler._tables._backlog.reports  # given up
+    assert not profiler._tables._handed
 
 
 def test_a_child_that_cannot_be_started_is_a_failure(installed, planted, tmp_path, monkeypatch):
