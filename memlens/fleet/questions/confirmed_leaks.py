@@ -23,8 +23,8 @@ select reported.process, reported.fingerprint, reported.reports, reported.first_
     reported.last_uptime, reported.first_time, reported.growth_per_hour, reported.retained_bytes,
     verdicts_since.verdicts
 from (
-    select process, fingerprint, count(distinct uptime_seconds) as reports, min(uptime_seconds) as first_uptime,
-        max(uptime_seconds) as last_uptime,
+    select process, fingerprint, count(distinct uptime_seconds) as reports,
+        min(uptime_seconds) as first_uptime, max(uptime_seconds) as last_uptime,
         min_by(unix_micros(time), uptime_seconds) / 1e6 as first_time,
         max_by(growth_bytes / window_seconds * 3600.0, uptime_seconds) as growth_per_hour,
         max_by(retained_bytes, uptime_seconds) as retained_bytes
