@@ -92,6 +92,12 @@ export function formatValue(value, unit) {
       return (value > 0 ? "+" : "") + formatCount(value);
     case "percent":
       return formatShare(value / 100);
+    case "bytes_per_hour":
+      return `${value > 0 ? "+" : ""}${formatBytes(value)}/h`;
+    case "time":
+      return formatClock(value);
+    case "number":
+      return value.toLocaleString("en-US", { maximumSignificantDigits: 3 });
     case "seconds":
       return formatDuration(value);
     default:
@@ -107,6 +113,7 @@ export function formatValue(value, unit) {
 export function exactValue(value, unit) {
   if (typeof value !== "number") return "";
   const sign = unit.startsWith("change") && value > 0 ? "+" : "";
+  if (unit === "bytes_per_hour") return `${formatCount(Math.round(value))} bytes an hour`;
   if (unit.endsWith("bytes")) return `${sign}${formatCount(Math.round(value))} bytes`;
   if (unit === "seconds" && value >= 60) return `${formatCount(Math.round(value))} seconds`;
   return "";
