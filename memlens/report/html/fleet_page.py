@@ -67,7 +67,8 @@ def fleet_document(
     label and value of what else is known of the report.
     """
     bounds = limits or Limits()
-    parts = [_service(one, number, bounds) for number, one in enumerate(services)]
+    ordered = sorted(services, key=_leak_count, reverse=True)  # what leaks is the headline
+    parts = [_service(one, number, bounds) for number, one in enumerate(ordered)]
     return {
         "format": _FORMAT,
         "memlens": _version(),
@@ -92,10 +93,13 @@ def _service(one: Mapping[str, Any], number: int, limits: Limits) -> dict[str, A
         "summary": cut_text(one.get("summary", ""), limits.text),
         "sentence": cut_text(answers[0]["sentence"], 2 * limits.text) if answers else "",
         "leaks": cards[:_MAX_CARDS],
-        "leak_count": max((a["row_count"] for a in answers if _tells_leaks(a)), default=0),
-        "has_leaks_answer": any(_tells_leaks(answer) for answer in answers),
+        "leak_count": _leak_count(one),
         "tables": [_table(answer, number, limits) for answer in answers],
     }
+
+
+def _leak_count(service: Mapping[str, Any]) -> int:
+    return max((one["row_count"] for one in service["answers"] if _tells_leaks(one)), default=0)
 
 
 def _tells_leaks(answer: Mapping[str, Any]) -> bool:
@@ -167,4 +171,4 @@ def _json(document: Mapping[str, Any]) -> str:
 def _version() -> str:
     from memlens import __version__
 
-    return __version__
+    return str(__version__)

@@ -212,7 +212,6 @@ export interface FleetService {
   sentence: string;
   leaks: FleetLeak[];
   leak_count: number;
-  has_leaks_answer: boolean;
   tables: (Table & { notes: string[] })[];
 }
 

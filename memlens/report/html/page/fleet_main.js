@@ -30,8 +30,7 @@ function readFleet() {
 function headline(report) {
   const [first, ...others] = report.services;
   const isLeak = report.services.some((one) => one.leak_count > 0);
-  const isKnown = report.services.some((one) => one.has_leaks_answer);
-  const state = isLeak ? "leak" : isKnown ? "no-leak" : "unknown";
+  const state = isLeak ? "leak" : "unknown";
   /** @param {FleetService} one */
   const about = (one) => `${one.service}: ${one.summary}`;
   const element = html(

@@ -76,6 +76,16 @@ export function formatClock(epochSeconds) {
 }
 
 /**
+ * Return the date and time of an epoch in UTC, as hosts in several places need: "2026-11-26 16:02 UTC".
+ * @param {number} epochSeconds
+ */
+export function formatUtc(epochSeconds) {
+  const date = new Date(epochSeconds * 1000);
+  if (Number.isNaN(date.getTime())) return "";
+  return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+/**
  * Return a value in its unit, short enough for a table.
  * @param {Cell} value
  * @param {Unit} unit
@@ -95,7 +105,7 @@ export function formatValue(value, unit) {
     case "bytes_per_hour":
       return `${value > 0 ? "+" : ""}${formatBytes(value)}/h`;
     case "time":
-      return formatClock(value);
+      return formatUtc(value);
     case "number":
       return value.toLocaleString("en-US", { maximumSignificantDigits: 3 });
     case "seconds":
