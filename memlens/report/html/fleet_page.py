@@ -107,7 +107,7 @@ def _tells_leaks(answer: Mapping[str, Any]) -> bool:
 
 
 def _key(answer: Mapping[str, Any], number: int) -> str:
-    return answer["question"] + (f"-{number + 1}" if number else "")
+    return f"{answer['question']}-{number + 1}" if number else str(answer["question"])
 
 
 def _cards(answer: Mapping[str, Any], number: int, limits: Limits) -> list[dict[str, Any]]:
