@@ -10,7 +10,7 @@ import importlib
 import os
 from typing import Any
 
-__all__ = ("write_html",)
+__all__ = ("write_fleet_html", "write_html")
 
 
 def write_html(path: str | os.PathLike[str], **values: Any) -> int:
@@ -20,4 +20,14 @@ def write_html(path: str | os.PathLike[str], **values: Any) -> int:
     """
     report = importlib.import_module("memlens.report.html.html_report")
     size_bytes: int = report.write_value(path, **values)
+    return size_bytes
+
+
+def write_fleet_html(path: str | os.PathLike[str], **values: Any) -> int:
+    """Write the HTML report of a fleet to a file; return its size in bytes.
+
+    ``values`` are named as for `memlens.report.html.fleet_page.fleet_document`.
+    """
+    page = importlib.import_module("memlens.report.html.fleet_page")
+    size_bytes: int = page.write_fleet(path, **values)
     return size_bytes

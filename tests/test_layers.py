@@ -83,7 +83,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.report": [{"html"}, {"html_fragment", "terminal"}],
     "memlens.report.html": [
-        {"html_report"},
+        {"html_report", "fleet_page"},
         {"document", "page"},
         {
             "flame",

@@ -43,6 +43,7 @@ def add_fleet_command(commands: Any) -> None:
         help="a folder of snapshots and leak reports, or of tables, then what to ask of tables",
     )  # fmt: skip
     add_json(parser)
+    parser.add_argument("--html", metavar="FILE", help="write a report with tables, too")
     _add_options_of_reports(parser.add_argument_group("of snapshots and leak reports"))
     _add_options_of_tables(parser.add_argument_group("of tables"))
     parser.set_defaults(command=_fleet)
@@ -127,6 +128,8 @@ def _reports(arguments: argparse.Namespace) -> int:
         reports=not arguments.analyse,
         max_analysed=arguments.max_analysed or 32,
     )
+    if arguments.html:
+        report.to_html(arguments.html)
     text = report.text(all_processes=arguments.all)
     print_value(report, arguments.json, text, schema="fleet")
     return 0
@@ -144,8 +147,10 @@ def _tables(arguments: argparse.Namespace, folder: str, questions: Sequence[str]
     if arguments.limit:
         chosen["limit"] = arguments.limit
     if arguments.sql is not None:
-        if questions or arguments.before or arguments.after:
-            raise OptionError("--sql asks for itself: leave out the question and its releases")
+        if questions or arguments.before or arguments.after or arguments.html:
+            raise OptionError(
+                "--sql asks for itself: leave out the question, its releases and --html"
+            )
         names, rows, has_more = run_sql(folder, arguments.sql, **chosen)
         if arguments.json:
             _print_rows(names, rows, has_more=has_more)
@@ -155,6 +160,8 @@ def _tables(arguments: argparse.Namespace, folder: str, questions: Sequence[str]
     report = read_tables(
         folder, questions, before=arguments.before, after=arguments.after, **chosen
     )
+    if arguments.html:
+        report.to_html(arguments.html)
     print_value(report, arguments.json, schema="fleet-tables")
     return 0
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from memlens._display import displayed
 from memlens._options import check_count, check_texts
+from memlens._presentation import write_fleet_html
 from memlens._table import columns
 from memlens._text import fitted, format_bytes, format_change, format_count, labelled
 from memlens.errors import SnapshotFileError
 from memlens.fleet.analysing import MIN_SNAPSHOTS, analysed, too_few, unknown
+from memlens.fleet.answers import Answer, AnswerColumn
 from memlens.fleet.files import (
     ProcessFiles,
     SkippedFile,
@@ -33,6 +35,28 @@ _MAX_SECONDS = 120.0  # of each analysis
 _SHOWN_PROCESSES = 20
 _SHOWN_GROUPS = 5
 _SHOWN_FILES = 5
+_LEAK_COLUMNS = (
+    AnswerColumn("holder", "holder", "text"),
+    AnswerColumn("hosts", "processes", "count"),
+    AnswerColumn("share", "share", "share"),
+    AnswerColumn("growth_bytes", "growth in all", "bytes"),
+    AnswerColumn("since", "since", "time"),
+    AnswerColumn("held_by", "held by", "text"),
+    AnswerColumn("pattern", "pattern", "text"),
+    AnswerColumn("suggestion", "what to do", "text"),
+    AnswerColumn("origin", "origin", "text"),
+    AnswerColumn("fingerprint", "id", "text"),
+)
+_PROCESS_COLUMNS = (
+    AnswerColumn("host", "host", "text"),
+    AnswerColumn("pid", "pid", "text"),
+    AnswerColumn("label", "process", "text"),
+    AnswerColumn("since", "since", "time"),
+    AnswerColumn("rss_bytes", "RSS", "bytes"),
+    AnswerColumn("growth_bytes", "growth", "bytes"),
+    AnswerColumn("verdict", "verdict", "text"),
+    AnswerColumn("confidence", "confidence", "text"),
+)
 _ORDER = {LEAK: 0, "unexplained growth": 1, UNKNOWN: 2}
 
 
@@ -82,6 +106,42 @@ class FleetReport:
             "processes": [process.to_dict() for process in self.processes],
             "skipped": [asdict(one) for one in self.skipped],
         }
+
+    def to_html(self, path: str | os.PathLike[str]) -> int:
+        """Write the report as one HTML file; return its size in bytes."""
+        answers = (self._leaks_answer(), self._processes_answer())
+        total = len(self.processes)
+        service = {
+            "service": "Fleet",
+            "summary": _processes(total),
+            "answers": [answer.to_dict() for answer in answers],
+        }
+        skipped = [asdict(one) for one in self.skipped]
+        return write_fleet_html(path, title=_processes(total), services=[service], skipped=skipped)
+
+    def _leaks_answer(self) -> Answer:
+        rows = tuple(
+            (
+                one.suspect.holder, one.process_count, one.process_count / max(one.of_count, 1),
+                one.growth_bytes, one.since, one.suspect.held_by, one.suspect.pattern,
+                one.suspect.suggestion, one.suspect.origin, one.fingerprint,
+            )
+            for one in self.groups
+        )  # fmt: skip
+        sentence = self._headline().removeprefix("Fleet: ")
+        sentence = sentence[:1].upper() + sentence[1:]
+        return Answer("leaks", "All leaks", sentence, _LEAK_COLUMNS, rows, len(rows))
+
+    def _processes_answer(self) -> Answer:
+        rows = tuple(
+            (
+                one.hostname, str(one.pid), one.label, one.since or None, one.rss_bytes,
+                one.growth_bytes, one.verdict, one.confidence if one.is_known else one.note,
+            )
+            for one in self.processes
+        )  # fmt: skip
+        sentence = "Those that leak come first."
+        return Answer("processes", "Processes", sentence, _PROCESS_COLUMNS, rows, len(rows))
 
     def _count(self, verdict: str) -> int:
         return sum(process.verdict == verdict for process in self.processes)

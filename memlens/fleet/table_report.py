@@ -11,6 +11,7 @@ from typing import Any
 
 from memlens._display import displayed
 from memlens._options import check_count
+from memlens._presentation import write_fleet_html
 from memlens._table import columns
 from memlens._text import format_bytes, format_count, format_duration, labelled
 from memlens.errors import OptionError, SnapshotFileError
@@ -108,6 +109,27 @@ class TableReport:
             "size_bytes": self.size_bytes,
             "seconds": self.seconds,
         }
+
+    def to_html(self, path: str | os.PathLike[str]) -> int:
+        """Write the report as one HTML file; return its size in bytes."""
+        return write_fleet_html(
+            path,
+            title=self.folder,
+            services=[
+                {
+                    **one.to_dict(),
+                    "summary": f"{format_count(one.hosts)} hosts, {format_count(one.processes)}"
+                    f" processes, {len(one.releases)} releases",
+                }
+                for one in self.services
+            ],
+            skipped=[asdict(one) for one in self.skipped],
+            facts={
+                "Folder": self.folder,
+                "Files": f"{format_count(self.file_count)}, {format_bytes(self.size_bytes)}",
+                "Read in": format_duration(self.seconds),
+            },
+        )
 
 
 def read_tables(

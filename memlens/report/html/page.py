@@ -47,8 +47,8 @@ class Page:
     script: str
 
     @classmethod
-    def load(cls, folder: Traversable) -> Page:
-        """Read ``report.html``, ``report.css`` and all ``.js`` files of a folder.
+    def load(cls, folder: Traversable, main: str = "main.js") -> Page:
+        """Read ``report.html``, ``report.css`` and the ``.js`` files that ``main`` imports of a folder.
 
         Raises ``OutputError`` where one is missing or cannot be put into a page.
         """
@@ -57,7 +57,11 @@ class Page:
             for entry in (folder.iterdir() if folder.is_dir() else ())
             if entry.name.endswith(".js")
         }
-        page = cls(_text(folder, "report.html"), _text(folder, "report.css"), bundle(modules))
+        page = cls(
+            _text(folder, "report.html"),
+            _text(folder, "report.css"),
+            bundle(_reachable(main, modules)),
+        )
         for place in ("style", "script", "data", "csp"):
             if page.template.count(_mark(place)) != 1:
                 raise OutputError(f"report.html must contain {_mark(place)} once")
@@ -106,6 +110,20 @@ def bundle(modules: Mapping[str, str]) -> str:
             raise OutputError(f"{name} must not contain </script or <!--")
         parts.append(text)
     return "\n".join(["", *parts, ""])
+
+
+def _reachable(main: str, modules: Mapping[str, str]) -> dict[str, str]:
+    """Return a module and those that it needs; all of them where it does not exist."""
+    if main not in modules:
+        return dict(modules)
+    found: dict[str, str] = {}
+    waiting = [main]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = modules[name]
+            waiting += _imports(name, modules[name], modules)
+    return found
 
 
 def _imports(name: str, text: str, modules: Mapping[str, str]) -> set[str]:

@@ -1,7 +1,8 @@
 // The data document that Python writes into the report, format 1. Sizes are in bytes, times in seconds.
 
 export type Unit =
-  "text" | "bytes" | "count" | "change_bytes" | "change_count" | "percent" | "seconds";
+  "text" | "bytes" | "count" | "change_bytes" | "change_count" | "percent" | "seconds"
+  | "bytes_per_hour" | "time" | "number";
 
 export interface Process {
   pid: number | null;
@@ -184,4 +185,43 @@ export interface ReportDocument {
   health: HealthFact[];
   missing: string[];
   glossary: Record<string, string>;
+}
+
+export interface FleetLeak {
+  table: string;
+  fingerprint: string;
+  holder: string;
+  unit: string;
+  of_hosts: number | null;
+  status: string | null;
+  first_release: string | null;
+  held_by: string | null;
+  pattern: string | null;
+  site: string | null;
+  suggestion: string | null;
+  share: number | null;
+  growth_bytes_per_hour: number | null;
+  growth_bytes: number | null;
+  since: number | null;
+  hosts: number | null;
+}
+
+export interface FleetService {
+  service: string;
+  summary: string;
+  sentence: string;
+  leaks: FleetLeak[];
+  leak_count: number;
+  tables: (Table & { notes: string[] })[];
+}
+
+export interface FleetDocument {
+  format: number;
+  memlens: string;
+  title: string;
+  made_at: number;
+  services: FleetService[];
+  skipped: string[];
+  skipped_count: number;
+  facts: [string, string][];
 }

@@ -76,6 +76,16 @@ export function formatClock(epochSeconds) {
 }
 
 /**
+ * Return the date and time of an epoch in UTC, as hosts in several places need: "2026-11-26 16:02 UTC".
+ * @param {number} epochSeconds
+ */
+export function formatUtc(epochSeconds) {
+  const date = new Date(epochSeconds * 1000);
+  if (Number.isNaN(date.getTime())) return "";
+  return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+/**
  * Return a value in its unit, short enough for a table.
  * @param {Cell} value
  * @param {Unit} unit
@@ -92,6 +102,12 @@ export function formatValue(value, unit) {
       return (value > 0 ? "+" : "") + formatCount(value);
     case "percent":
       return formatShare(value / 100);
+    case "bytes_per_hour":
+      return `${value > 0 ? "+" : ""}${formatBytes(value)}/h`;
+    case "time":
+      return formatUtc(value);
+    case "number":
+      return value.toLocaleString("en-US", { maximumSignificantDigits: 3 });
     case "seconds":
       return formatDuration(value);
     default:
@@ -107,6 +123,7 @@ export function formatValue(value, unit) {
 export function exactValue(value, unit) {
   if (typeof value !== "number") return "";
   const sign = unit.startsWith("change") && value > 0 ? "+" : "";
+  if (unit === "bytes_per_hour") return `${formatCount(Math.round(value))} bytes an hour`;
   if (unit.endsWith("bytes")) return `${sign}${formatCount(Math.round(value))} bytes`;
   if (unit === "seconds" && value >= 60) return `${formatCount(Math.round(value))} seconds`;
   return "";

@@ -23,7 +23,7 @@ class TableView {
     this.fullNames = new Map(table.rows.map((row, i) => [row, table.full?.[i] ?? ""]));
     this.limit = FIRST_ROWS;
     this.maxima = this.model.maxima();
-    this.barColumn = table.columns.findIndex((column) => column.unit.endsWith("bytes"));
+    this.barColumn = table.columns.findIndex((column) => column.unit.includes("bytes"));
     this.body = html("tbody", {});
     this.headers = table.columns.map((column) => this.header(column));
     this.input = html("input", {
