@@ -39,8 +39,6 @@ from memlens.process.held_memory import HeldMemory
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
 from memlens.stuck.stuck_report import StuckReport, StuckTask
 from memlens.tables.listing import SkippedTable
-from memlens.tables.merge_report import MergedTable, MergeReport
-from memlens.tables.schema import TABLES
 from memlens.triggers import TriggeredFile
 from tests.heap.planted import Planter
 
@@ -219,8 +217,6 @@ def fleet_values() -> Iterator[object]:
     yield from (identity, fleet[0], suspects[0], groups[0])
     yield from (FleetReport(tuple(fleet), groups, skipped), FleetReport(tuple(fleet[:1]), ()))
     yield table_report()
-    merged = [MergedTable(one.name, 1000, 3, 90 * MIB, 60 * MIB, 12_345_678) for one in TABLES]
-    yield MergeReport(FOLDER, merged, 8000, 12, 1, list(table_report().skipped), 75.0)
 
 
 def table_report() -> TableReport:
