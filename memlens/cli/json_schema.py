@@ -35,6 +35,9 @@ SCHEMAS = {
     "stacks": 1,
     "stuck": 1,
     "summary": 1,
+    "tables-heap": 1,
+    "tables-merge": 1,
+    "tables-schema": 1,
     "traces": 1,
 }
 _PREFIX = "#/$defs/"
