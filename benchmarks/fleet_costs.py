@@ -19,13 +19,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.simulated_fleet import Truth, make_fleet
 from memlens.tables.merging import TARGET_BYTES
 from memlens.tables.table_folder import list_tables
 
+ROOT = Path(__file__).resolve().parent.parent
 GB = 1e9
 STORAGE_PRICE = 0.023  # dollars for a GB and month: an assumption
 PUT_PRICE = 0.005  # dollars for 1,000 requests that write: an assumption
@@ -42,8 +42,8 @@ def sizes(folder: str) -> tuple[Counter[str], Counter[str]]:
     )
 
 
-def merge(folder: str) -> tuple[float, float]:
-    """Merge a folder in a process of its own; return seconds and its peak memory in bytes."""
+def merge(folder: str) -> tuple[float, float, float]:
+    """Merge a folder in another process; return seconds, seconds of CPU and peak memory in bytes."""
     command = [sys.executable, "-m", "memlens", "tables", "merge", folder, "--older-than", "0"]
     start = time.perf_counter()
     pid = os.posix_spawn(
@@ -55,7 +55,8 @@ def merge(folder: str) -> tuple[float, float]:
     _, status, usage = os.wait4(pid, 0)
     if status:
         raise SystemExit(f"memlens tables merge ended with {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024.0
+    seconds = time.perf_counter() - start
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024.0
 
 
 def table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -189,12 +190,13 @@ def main() -> None:
             f" {options.reading_seconds:g} s."
         )
         before = sizes(truth.folder)
-        seconds, peak = merge(truth.folder)
+        seconds, cpu, peak = merge(truth.folder)
         after = sizes(truth.folder)
         count = sum(before[1].values())
         print(
-            f"The merge: {count:,} files to {sum(after[1].values())} in {seconds:.1f} s"
-            f" ({count / seconds:,.0f} files/s), peak memory {peak / (1 << 20):.0f} MiB."
+            f"The merge: {count:,} files to {sum(after[1].values())} in {seconds:.1f} s, {cpu:.1f} s"
+            f" of CPU ({1000 * cpu / count:.2f} ms for each file), peak memory"
+            f" {peak / (1 << 20):.0f} MiB."
         )
         print_sizes(truth, before, after)
         print_fleet(options, truth, before, after)
