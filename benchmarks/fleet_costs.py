@@ -15,17 +15,16 @@ import math
 import os
 import sys
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measured_command import Measured, run_memlens
 from benchmarks.simulated_fleet import Truth, make_fleet
 from memlens.tables.merging import TARGET_BYTES
 from memlens.tables.table_folder import list_tables
 
-ROOT = Path(__file__).resolve().parent.parent
 GB = 1e9
 STORAGE_PRICE = 0.023  # dollars for a GB and month: an assumption
 PUT_PRICE = 0.005  # dollars for 1,000 requests that write: an assumption
@@ -42,21 +41,12 @@ def sizes(folder: str) -> tuple[Counter[str], Counter[str]]:
     )
 
 
-def merge(folder: str) -> tuple[float, float, float]:
-    """Merge a folder in another process; return seconds, seconds of CPU and peak memory in bytes."""
-    command = [sys.executable, "-m", "memlens", "tables", "merge", folder, "--older-than", "0"]
-    start = time.perf_counter()
-    pid = os.posix_spawn(
-        command[0],
-        command,
-        {**os.environ, "PYTHONPATH": str(ROOT)},
-        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
-    )
-    _, status, usage = os.wait4(pid, 0)
-    if status:
-        raise SystemExit(f"memlens tables merge ended with {os.waitstatus_to_exitcode(status)}")
-    seconds = time.perf_counter() - start
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024.0
+def merge(folder: str) -> Measured:
+    """Merge a folder in a process of its own."""
+    done = run_memlens(["tables", "merge", folder, "--older-than", "0"])
+    if done.status:
+        raise SystemExit(done.errors)
+    return done
 
 
 def table(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -190,13 +180,13 @@ def main() -> None:
             f" {options.reading_seconds:g} s."
         )
         before = sizes(truth.folder)
-        seconds, cpu, peak = merge(truth.folder)
+        done = merge(truth.folder)
         after = sizes(truth.folder)
         count = sum(before[1].values())
         print(
-            f"The merge: {count:,} files to {sum(after[1].values())} in {seconds:.1f} s, {cpu:.1f} s"
-            f" of CPU ({1000 * cpu / count:.2f} ms for each file), peak memory"
-            f" {peak / (1 << 20):.0f} MiB."
+            f"The merge: {count:,} files to {sum(after[1].values())} in {done.seconds:.1f} s,"
+            f" {done.cpu_seconds:.1f} s of CPU ({1000 * done.cpu_seconds / count:.2f} ms for each"
+            f" file), peak memory {done.peak}."
         )
         print_sizes(truth, before, after)
         print_fleet(options, truth, before, after)
