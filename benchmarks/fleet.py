@@ -125,8 +125,10 @@ def measure_scale(options: argparse.Namespace) -> bool:
     """Ask the questions of more and more tables; print what they need."""
     with folder_of(options.folder) as folder:
         original = os.path.join(folder, "one")
-        truth = make_fleet(original, seed=options.seed, pods=options.pods, days=options.days)
-        size = sum(truth.file_bytes.values())
+        if not os.path.isdir(original):
+            make_fleet(original, seed=options.seed, pods=options.pods, days=options.days,
+                       unmerged_hours=0.1)  # fmt: skip
+        size = list_tables(original).size_bytes
         print(f"One fleet has {size / 1e9:.2f} GB; its copies are links to the same files.")
         for gigabytes in options.scale:
             copies = max(1, round(gigabytes * 1e9 / size))
