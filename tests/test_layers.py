@@ -184,7 +184,19 @@ LAYERS: dict[str, list[set[str]]] = {
         {"child_reports", "ending", "follow_children", "followed", "report_options", "working"},
         {"run_profiler"},
     ],
-    "memlens.fleet": [{"fleet_report"}, {"analysing", "groups"}, {"files"}, {"processes"}],
+    "memlens.fleet": [
+        {"fleet_report", "table_report"},
+        {"analysing", "groups"},
+        {"files"},
+        {"processes"},
+        {"answer_text", "duckdb_engine", "questions"},
+        {"answers", "engine", "statistics"},
+    ],
+    "memlens.fleet.questions": [
+        {"call_paths", "deploy", "growth", "limits", "new_leaks"},
+        {"confirmed_leaks", "question"},
+        {"fleet_facts"},
+    ],
     "memlens.tables": [
         {"heap_tables"},
         {"merging", "value_tables"},

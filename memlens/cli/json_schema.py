@@ -27,6 +27,8 @@ SCHEMAS = {
     "drops": 1,
     "duplicates": 1,
     "fleet": 1,
+    "fleet-rows": 1,
+    "fleet-tables": 1,
     "html": 1,
     "kinds": 1,
     "leaks": 1,

@@ -59,6 +59,8 @@ CORPUS = [
 LIVE = [
     ("run", ["run"]),
     ("stacks", ["stacks"]),
+    ("fleet-rows", ["fleet"]),
+    ("fleet-tables", ["fleet"]),
     ("tables-heap", ["tables heap"]),
     ("tables-merge", ["tables merge"]),
 ]
@@ -188,6 +190,19 @@ def test_the_command_prints_the_schemas(tmp_path):
     assert refused.returncode == 2 and "there is no schema 'colours'" in refused.stderr
     with pytest.raises(OptionError):
         json_schema("colours")
+
+
+def test_the_answers_of_a_fleet_follow_their_schemas(tmp_path):
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("duckdb")
+    from tests.fleet.fleet_tables import write_fleet
+
+    write_fleet(tmp_path / "tables")
+    rows = ["--sql", "select day, time, process, rss_bytes from readings"]
+    for name, arguments in [("fleet-tables", []), ("fleet-rows", rows)]:
+        done = call("fleet", "--json", "tables", *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        check(name, json.loads(done.stdout, parse_constant=no_constant))
 
 
 def test_the_commands_that_write_tables_follow_their_schemas(folder):
