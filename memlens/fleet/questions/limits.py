@@ -105,7 +105,9 @@ def _sentence(rows: Sequence[tuple[Any, ...]], running: int, full: int) -> str:
         f" {format_bytes(used)} of {format_bytes(limit)} ({share:.0%})"
     )
     if left is not None and left < 7 * 86_400:
-        text += f", which it reaches in {format_duration(left)} if it grows as in the last six hours"
+        text += (
+            f", which it reaches in {format_duration(left)} if it grows as in the last six hours"
+        )
     return f"{text}."
 
 
