@@ -14,17 +14,14 @@ from benchmarks.simulated_fleet.columns import process_columns, table_of
 from benchmarks.simulated_fleet.heap import HeapModel
 from benchmarks.simulated_fleet.hours import DAY_MICROSECONDS, Hours, hours_of
 from benchmarks.simulated_fleet.lives import Pods, live
-from benchmarks.simulated_fleet.plan import FleetPlan, ServicePlan
+from benchmarks.simulated_fleet.plan import TABLE_NAMES, FleetPlan, ServicePlan
 from benchmarks.simulated_fleet.process_rows import reading_offsets, reading_rows, verdict_rows
 from benchmarks.simulated_fleet.writer import FolderWriter, day_of
 from memlens.tables.schema import Table, table_named
 
 __all__ = ("TABLES", "Simulation")
 
-TABLES = tuple(
-    table_named(name)
-    for name in ("readings", "verdicts", "suspects", "types", "holders", "allocations")
-)
+TABLES = tuple(map(table_named, TABLE_NAMES))
 _HEAP_TABLES = {
     "types": heap_rows.TYPE_SHARES,
     "holders": heap_rows.HOLDER_SHARES,
@@ -60,6 +57,7 @@ class Simulation:
             for place, (name, shares) in enumerate(_HEAP_TABLES.items())
         }
         self.gone_hosts = self._gone_hosts()
+        _, self._host_order = np.unique(self.lives.host.astype(str), return_inverse=True)
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.plan.seed, self._number, *key])
@@ -94,7 +92,7 @@ class Simulation:
 
     def write(self, writer: FolderWriter) -> None:
         """Write all tables."""
-        for table in TABLES:
+        for table in [table for table in TABLES if table.name in self.plan.tables]:
             kept = self.kept(table)
             older = self._older_days()
             for number in self._days(table):
@@ -123,9 +121,8 @@ class Simulation:
         return self._sorted(np.flatnonzero(kept & of_day))
 
     def _sorted(self, places: np.ndarray) -> np.ndarray:
-        _, numbers = np.unique(self.lives.host.astype(str), return_inverse=True)
         at = self.hours.at[places]
-        return places[np.lexsort((self.hours.wall[places], at, numbers[at]))]
+        return places[np.lexsort((self.hours.wall[places], at, self._host_order[at]))]
 
     def _parts(self, table: Table, places: np.ndarray, day: int | None):
         """Yield rows of process-hours, and the place of each row; ``day``: rows of it only."""

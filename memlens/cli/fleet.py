@@ -102,7 +102,8 @@ def _fleet(arguments: argparse.Namespace) -> int:
     if _is_of_tables(folder):
         _refuse(arguments, _OF_REPORTS, "snapshots and leak reports, not of tables")
         return _tables(arguments, folder, questions)
-    _refuse(arguments, _OF_TABLES, "tables, which this folder has none of")
+    if os.path.exists(folder):  # else the error says that it does not exist
+        _refuse(arguments, _OF_TABLES, "tables, which this folder has none of")
     return _reports(arguments)
 
 

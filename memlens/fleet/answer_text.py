@@ -63,7 +63,8 @@ def value_text(value: Any, column: AnswerColumn) -> str:
     if unit == "bytes":
         return format_change(value) if column.name.startswith("change") else format_bytes(value)
     if unit == "bytes per hour":
-        return f"{format_change(value)}/h"
+        is_rate = column.name.startswith("allocated")  # of allocation: it has no sign
+        return f"{format_bytes(value) if is_rate else format_change(value)}/h"
     if unit == "share":
         return f"{value:+.1%}" if column.name.startswith("change") else f"{value:.1%}"
     if unit == "seconds":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -86,13 +87,13 @@ class DuckDBEngine:
 
     def rows(self, sql: str, **parameters: Parameter) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
-        found: list[tuple[Any, ...]] = self._run(sql, parameters).fetchall()
+        found: list[tuple[Any, ...]] = self._run(sql, parameters, lambda done: done.fetchall())
         return found
 
     def keep(self, name: str, sql: str, **parameters: Parameter) -> int:
         """Compute a query into a temporary table and return its number of rows."""
-        done = self._run(f"create or replace temp table {name} as {sql}", parameters).fetchone()
-        return int(done[0])
+        text = f"create or replace temp table {name} as {sql}"
+        return int(self._run(text, parameters, lambda done: done.fetchone())[0])
 
     def drop(self, name: str) -> None:
         """Drop a temporary table."""
@@ -113,9 +114,11 @@ class DuckDBEngine:
             raise OptionError("give one SELECT: the tables can be read only")
         self._lock()
         try:
-            cursor = self._run(sql, {})
-            names = [column[0] for column in cursor.description]
-            rows = cursor.fetchmany(limit + 1)
+            names, rows = self._run(
+                sql,
+                {},
+                lambda done: ([one[0] for one in done.description], done.fetchmany(limit + 1)),
+            )
         except self._duckdb.Error as error:
             raise OptionError(f"this SQL fails: {error}") from error
         return names, rows[:limit], len(rows) > limit
@@ -184,26 +187,38 @@ class DuckDBEngine:
         )
         return f"select * from {name}"
 
-    def _run(self, sql: str, parameters: dict[str, Parameter]) -> Any:
-        """Run a query; where a file turns out damaged, leave it out and run the query again."""
+    def _run(
+        self, sql: str, parameters: dict[str, Parameter], fetched: Callable[[Any], Any]
+    ) -> Any:
+        """Return what is fetched of a query; where a file turns out damaged, do without it."""
         used = used_parameters(sql, parameters)
         text = with_dollars(sql)
         while True:
             try:
-                return self._connection.execute(text, used or None)
+                return fetched(self._connection.execute(text, used or None))
             except self._duckdb.Error as error:
-                if not self._leave_out_damaged(error):
+                tables = [one for one in TABLES if re.search(rf"\b{one.name}\b", sql)]
+                if self._is_of_the_query(error) or not self._leave_out_damaged(error, tables):
                     raise
 
-    def _leave_out_damaged(self, error: Exception) -> bool:
-        """Leave out the damaged files of the tables, if there are any: after an error only."""
+    def _is_of_the_query(self, error: Exception) -> bool:
+        names = ("Parser", "Binder", "Catalog", "Conversion", "OutOfMemory", "OutOfRange")
+        return isinstance(error, tuple(getattr(self._duckdb, f"{one}Exception") for one in names))
+
+    def _leave_out_damaged(self, error: Exception, tables: Sequence[Table]) -> bool:
+        """Leave out the damaged files of tables, if there are any: after an error only.
+
+        The error may name no file, and the damage may be anywhere in one: then all are read.
+        """
+        all_files = [file for table in tables for file in self._files.get(table.name, [])]
+        named = [file for file in all_files if file.path in str(error)]
+        return self._leave_out(tables, named) or self._leave_out(tables, all_files)
+
+    def _leave_out(self, tables: Sequence[Table], suspected: Sequence[TableFile]) -> bool:
         found = False
-        for table in TABLES:
+        for table in tables:
             files = self._files.get(table.name, [])
-            if not files or isinstance(error, self._duckdb.OutOfMemoryException):
-                continue
-            named = [file for file in files if file.path in str(error)]
-            kept = self._undamaged(table, files, named)
+            kept = self._undamaged(table, files, suspected)
             if len(kept) < len(files):
                 found = True
                 self._files[table.name] = kept
@@ -223,10 +238,10 @@ class DuckDBEngine:
         self, table: Table, files: Sequence[TableFile], named: Sequence[TableFile]
     ) -> list[TableFile]:
         """Return the files without damaged ones; those that an error names are read whole."""
-        kept = []
+        kept, whole = [], {file.path for file in named}
         for file in files:
             why = damage_in(
-                file.path, table, filesystem=self._listing.filesystem, rows=file in named
+                file.path, table, filesystem=self._listing.filesystem, rows=file.path in whole
             )
             if why is None:
                 kept.append(file)

@@ -66,6 +66,27 @@ def test_a_leak_that_few_hosts_could_have_shown_before_is_only_first_seen(tmp_pa
     assert row["status"] == "first seen"
 
 
+def test_a_slow_leak_is_not_new_where_earlier_releases_ran_too_shortly_to_show_it(tmp_path):
+    lives = default_lives()
+    for life in lives:
+        if life.suspects:
+            life.suspects = {LEAK: range(20, 31)}
+    (row,) = rows_of(write_fleet(tmp_path / "long", lives), "new-leaks")
+    assert row["status"] == "new"
+    for life in lives[:12]:
+        life.hours = 9
+    (row,) = rows_of(write_fleet(tmp_path / "short", lives), "new-leaks")
+    assert row["status"] == "first seen"
+
+
+def test_an_old_leak_is_not_said_to_be_in_releases_that_do_not_show_it(tmp_path):
+    lives = [replace(life, suspects={}) for life in default_lives()]
+    for life in lives[:4]:
+        life.suspects = {LEAK: range(3, 31)}
+    sentence = answer_of(written(tmp_path, lives), "new-leaks").sentence
+    assert "leaks in 1 of 2 releases, also in the oldest, 1.9" in sentence
+
+
 def test_a_leak_that_a_later_release_does_not_show_is_gone(tmp_path):
     later = [Life(f"three-{number}", "2.0", start_hour=80.0) for number in range(12)]
     (row,) = rows_of(written(tmp_path, [*default_lives(), *later]), "new-leaks")
@@ -183,6 +204,7 @@ def test_damaged_files_are_named_and_the_rest_is_read(tmp_path):
     skipped = {one.path for one in report.skipped}
     assert {str(files[0]), str(files[9])} <= skipped
     assert report.services[0].processes >= 22
+    assert {str(files[5])} <= skipped
     assert "Skipped:" in str(report)
 
 

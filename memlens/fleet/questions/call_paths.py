@@ -33,9 +33,9 @@ from allocations
 join fleet_processes on fleet_processes.process = allocations.process
 join (
     select process, max(uptime_seconds) as newest from allocations
-    where service = :service group by process
+    where service = :service and day >= cast(:day as date) group by process
 ) last on last.process = allocations.process and last.newest = allocations.uptime_seconds
-where allocations.service = :service
+where allocations.service = :service and allocations.day >= cast(:day as date)
     and fleet_processes.last_time >= :since and fleet_processes.last_time <= :until
 """
 _PATHS = """
@@ -64,6 +64,7 @@ def _answer(engine: Engine, facts: FleetFacts, options: Options) -> Answer:
         "fleet_profiles",
         _NEWEST,
         service=facts.service,
+        day=facts.current_day,
         since=facts.current_since,
         until=facts.current_until,
     )

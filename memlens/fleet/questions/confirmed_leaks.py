@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,9 +56,15 @@ where reported.reports >= :min_reports
 _WITH_PROCESS = """
 select fleet_sightings.fingerprint, fleet_processes.release, fleet_processes.host,
     fleet_sightings.process, fleet_sightings.first_time, fleet_sightings.growth_per_hour,
-    fleet_sightings.retained_bytes
+    fleet_sightings.retained_bytes, fleet_sightings.first_uptime
 from fleet_sightings join fleet_processes on fleet_processes.process = fleet_sightings.process
 order by fleet_sightings.fingerprint, fleet_sightings.process
+"""
+
+# The hosts of each release of which a process ran as long as a leak needs to be confirmed.
+_LONG_HOSTS = """
+select release, count(distinct host) from fleet_processes where last_uptime >= :needed
+group by release
 """
 
 _TEXTS = """
@@ -71,7 +78,10 @@ group by fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A confirmed suspect of one process. ``first_time``: by the clock of its host."""
+    """A confirmed suspect of one process. ``first_time``: by the clock of its host.
+
+    ``first_uptime``: the seconds from the start of the process to the first report.
+    """
 
     release: str
     host: str
@@ -79,6 +89,7 @@ class Sighting:
     first_time: float
     growth_per_hour: float
     retained_bytes: int
+    first_uptime: float
 
 
 @dataclass(slots=True)
@@ -108,6 +119,12 @@ class ConfirmedLeak:
         half = len(ordered) // 2
         return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
+    @property
+    def needed_seconds(self) -> float:
+        """The uptime at which four of five processes that have it were confirmed."""
+        ordered = sorted(one.first_uptime for one in self.sightings)
+        return ordered[(4 * len(ordered) - 1) // 5] + _MIN_SPAN_SECONDS
+
     def since(self, odd_hosts: tuple[str, ...]) -> float | None:
         """Return when a tenth of its hosts had reported it, by clocks that are not far off."""
         first: dict[str, float] = {}
@@ -132,14 +149,18 @@ def confirmed_leaks(engine: Engine, facts: FleetFacts) -> tuple[list[ConfirmedLe
         min_share=_MIN_SHARE,
     )
     found: dict[str, ConfirmedLeak] = {}
-    for fingerprint, release, host, process, first, growth, retained in engine.rows(_WITH_PROCESS):
+    for row in engine.rows(_WITH_PROCESS):
+        fingerprint, release, host, process, first, growth, retained, uptime = row
         leak = found.setdefault(str(fingerprint), ConfirmedLeak(str(fingerprint)))
         leak.sightings.append(
-            Sighting(release, host, process, float(first), float(growth), int(retained))
+            Sighting(
+                release, host, process, float(first), float(growth), int(retained), float(uptime)
+            )
         )
     kept = []
     for leak in found.values():
-        _judge(leak, facts)
+        long_hosts = dict(engine.rows(_LONG_HOSTS, needed=leak.needed_seconds))
+        _judge(leak, facts, long_hosts)
         many = max((one.long_hosts for one in leak.releases), default=0) >= _MANY_HOSTS
         if len(leak.hosts) >= (2 if many else 1):
             kept.append(leak)
@@ -147,8 +168,12 @@ def confirmed_leaks(engine: Engine, facts: FleetFacts) -> tuple[list[ConfirmedLe
     return kept, len(found) - len(kept)
 
 
-def _judge(leak: ConfirmedLeak, facts: FleetFacts) -> None:
-    """Set the releases, the share and the status of a leak."""
+def _judge(leak: ConfirmedLeak, facts: FleetFacts, long_hosts: Mapping[str, int]) -> None:
+    """Set the releases, the share and the status of a leak.
+
+    ``long_hosts``: of each release, the hosts that ran as long as this leak needs to be confirmed. A
+    release that ran for less does not tell whether it has the leak.
+    """
     names = {one.release for one in leak.sightings}
     places = [place for place, one in enumerate(facts.releases) if one.name in names]
     leak.releases = tuple(facts.releases[place] for place in places)
@@ -158,8 +183,8 @@ def _judge(leak: ConfirmedLeak, facts: FleetFacts) -> None:
     observed = sum(max(one.long_hosts, len(hosts[one.name])) for one in leak.releases)
     leak.share = sum(map(len, hosts.values())) / observed if observed else None
     share = leak.share or 0.0
-    earlier = sum(one.long_hosts for one in facts.releases[: places[0]])
-    later = sum(one.long_hosts for one in facts.releases[places[-1] + 1 :])
+    told = [min(one.long_hosts, long_hosts.get(one.name, 0)) for one in facts.releases]
+    earlier, later = sum(told[: places[0]]), sum(told[places[-1] + 1 :])
     if places[0] == 0:
         leak.status = "old"
     else:

@@ -50,7 +50,8 @@ _HOUR = 3600.0
 _DAY = _Window(6 * _HOUR, 30 * _HOUR, 22.5 * _HOUR)
 _WINDOWS = (_DAY, _Window(3 * _HOUR, 9 * _HOUR, 5 * _HOUR), _Window(1 * _HOUR, 3 * _HOUR, _HOUR))
 
-# One row for each host and what is measured: the mean over the window.
+# One row for each host and what is measured: the mean over the window. What is null: the rest of the
+# types of a process, below those that it lists.
 _VALUES = """
 select what, side, host, avg(mean) as value from (
     select '{rss}' as what,
@@ -67,11 +68,44 @@ select what, side, host, avg(mean) as value from (
         fleet_processes.host as host, types.process, avg(1.0 * types.size_bytes) as mean
     from types join fleet_processes on fleet_processes.process = types.process
     where types.service = :service and fleet_processes.release in (:before, :after)
-        and uptime_seconds >= :start and uptime_seconds <= :end and types.type is not null
+        and uptime_seconds >= :start and uptime_seconds <= :end
     group by fleet_processes.release, fleet_processes.host, types.process, types.type
     having max(uptime_seconds) - min(uptime_seconds) >= :span
 ) a_process
 group by what, side, host
+"""
+# Below this size types are not compared: nearly every host lists all types that are larger. Where a
+# type is listed depends on how large the others are, so listed sizes alone would be no fair sample.
+_FLOOR = """
+select percentile(smallest, 0.95) from (
+    select side, host,
+        case when max(case when what is null then value end) > 0
+            then min(case when what is not null then value end) else 0.0 end as smallest
+    from fleet_values where what is null or what <> '{rss}'
+    group by side, host
+) a_host
+"""
+_COMPARED = """
+select what, side, host, value from fleet_values where what = '{rss}'
+union all
+select kinds.what, hosts.side, hosts.host,
+    case when measured.value > :floor then measured.value else :floor end as value
+from (
+    select what from fleet_values
+    where what <> '{rss}'
+    group by what
+    having sum(case when side = 'before' and value > :floor then 1.0 else 0.0 end) >= :half_before
+        or sum(case when side = 'after' and value > :floor then 1.0 else 0.0 end) >= :half_after
+) kinds
+cross join (
+    select distinct side, host from fleet_values where what is null or what <> '{rss}'
+) hosts
+left join fleet_values measured
+    on measured.what = kinds.what and measured.side = hosts.side and measured.host = hosts.host
+"""
+_TYPE_HOSTS = """
+select side, count(distinct host) from fleet_values where what is null or what <> '{rss}'
+group by side
 """
 _SUMS = """
 select what, sum(case when side = 'before' then 1 else 0 end) as before_hosts,
@@ -85,7 +119,7 @@ from (
     from (
         select what, side, value, rank() over (partition by what order by value) as place,
             count(*) over (partition by what, value) as equal
-        from fleet_values
+        from fleet_compared
     ) ranked
 ) summed
 group by what
@@ -129,6 +163,7 @@ def _compared(
     counts: dict[str, int],
     options: Options,
 ) -> Answer:
+    floor = _keep_compared(engine)
     found = [row for row in engine.rows(_SUMS) if min(row[1], row[2]) >= _MIN_HOSTS]
     p_values = holm([
         rank_test(RankSums(int(n), int(m), float(ranks), float(ties)))
@@ -151,8 +186,22 @@ def _compared(
         _COLUMNS,
         tuple(rows[: options.limit]),
         len(rows),
-        _notes(window, counts, len(rows), is_day=is_day),
+        _notes(window, counts, len(rows), floor, is_day=is_day),
     )
+
+
+def _keep_compared(engine: Engine) -> float:
+    """Keep the values that are compared, and return the size below which types are not."""
+    floor = float(engine.rows(_FLOOR.format(rss=_RSS))[0][0] or 0.0)
+    hosts = dict(engine.rows(_TYPE_HOSTS.format(rss=_RSS)))
+    engine.keep(
+        "fleet_compared",
+        _COMPARED.format(rss=_RSS),
+        floor=floor,
+        half_before=max(1.0, hosts.get("before", 0) / 2),
+        half_after=max(1.0, hosts.get("after", 0) / 2),
+    )
+    return floor
 
 
 _Row = tuple[str, float | None, float, float, float, float, str]
@@ -172,7 +221,7 @@ def _sentence(before: Release, after: Release, rows: list[_Row], *, is_day: bool
 
 
 def _notes(
-    window: _Window, counts: dict[str, int], compared: int, *, is_day: bool
+    window: _Window, counts: dict[str, int], compared: int, floor: float, *, is_day: bool
 ) -> tuple[str, ...]:
     notes = [
         f"The medians over {format_count(counts['before'])} and {format_count(counts['after'])} hosts,"
@@ -180,6 +229,13 @@ def _notes(
         f" {format_count(compared)} comparisons, and the change is {_MIN_SHARE:.0%} and"
         f" {format_bytes(_MIN_BYTES)} or more."
     ]
+    if compared == 1:
+        notes.append("Types are not compared: too few hosts recorded them for so long.")
+    if floor:
+        notes.append(
+            f"A type of less than {format_bytes(floor)} counts as so much: processes list their largest"
+            " types only. A change from or to it is at least the one that is shown."
+        )
     if not is_day:
         notes.append(
             "No full day of both releases is there, so the load at the time of day may be the cause."

@@ -106,6 +106,15 @@ class FleetFacts:
         """A process whose last reading is later than this has a clock that is wrong."""
         return (self.now or 0.0) + DAY_SECONDS
 
+    @property
+    def current_day(self) -> str:
+        """The first day that can have recent rows of a process that still runs: `2026-11-26`.
+
+        A filter by it lets the engine leave out the files of all days before.
+        """
+        days = max(0.0, self.current_since - DAY_SECONDS) // DAY_SECONDS
+        return str(_EPOCH + timedelta(days=days))
+
     def release_named(self, name: str) -> Release | None:
         """Return a release, None if there is none of this name."""
         return next((one for one in self.releases if one.name == name), None)

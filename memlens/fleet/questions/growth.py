@@ -12,13 +12,13 @@ __all__ = ("GROWTH",)
 
 _COLUMNS = (
     AnswerColumn("type", "type", "text"),
-    AnswerColumn("growth_bytes_per_hour", "growth in all", "bytes per hour"),
+    AnswerColumn("growth_bytes_per_hour", "sum of growth", "bytes per hour"),
     AnswerColumn("growing_hosts", "hosts where it grows", "count"),
     AnswerColumn("shrinking_hosts", "where it shrinks", "count"),
     AnswerColumn("hosts", "of hosts", "count"),
     AnswerColumn("median_bytes_per_hour", "median of a process", "bytes per hour"),
     AnswerColumn("largest_bytes_per_hour", "largest of a process", "bytes per hour"),
-    AnswerColumn("size_bytes", "size in all", "bytes"),
+    AnswerColumn("size_bytes", "sum of sizes", "bytes"),
 )
 _MIN_POINTS = 4
 _MIN_R2 = 0.5  # of the variation in time that the line must explain to be called growth
@@ -99,7 +99,8 @@ def _sentence(
         return f"No type grows in {format_count(observed)} processes."
     name, total, growing, shrinking, hosts, *_ = rows[0]
     return (
-        f"{name} grows most: +{format_bytes(total)} an hour in all. It grows on"
+        f"{name} grows most: +{format_bytes(total / observed)} an hour in a process, on average of"
+        f" {format_count(observed)} that were observed. It grows on"
         f" {format_count(growing)} of {format_count(hosts)} hosts and shrinks on"
         f" {format_count(shrinking)}."
     )
@@ -109,7 +110,8 @@ def _notes(facts: FleetFacts, observed: int) -> tuple[str, ...]:
     short = facts.processes - observed
     notes = [
         "Growth is the slope over the second half of the time that a process was observed. A type that"
-        " grows is no leak by itself: see new-leaks."
+        " grows is no leak by itself: see new-leaks. Sums are of all processes, also of those that"
+        " ended."
     ]
     if short:
         notes.append(f"{format_count(short)} processes were observed too shortly and are left out.")

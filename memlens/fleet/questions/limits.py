@@ -39,7 +39,7 @@ left join (
         regr_slope(coalesce(limit_used_bytes, readings.rss_bytes), uptime_seconds) as slope,
         max(uptime_seconds) - min(uptime_seconds) as spread
     from readings join fleet_processes on fleet_processes.process = readings.process
-    where readings.service = :service
+    where readings.service = :service and readings.day >= cast(:day as date)
         and uptime_seconds >= fleet_processes.last_uptime - :window
     group by readings.process
 ) trend on trend.process = current.process
@@ -58,7 +58,12 @@ _MIN_SPREAD_SECONDS = 3600.0
 def _answer(engine: Engine, facts: FleetFacts, options: Options) -> Answer:
     present = {"since": facts.current_since, "until": facts.current_until}
     found = engine.rows(
-        _CURRENT, service=facts.service, window=_WINDOW_SECONDS, limit=options.limit, **present
+        _CURRENT,
+        service=facts.service,
+        day=facts.current_day,
+        window=_WINDOW_SECONDS,
+        limit=options.limit,
+        **present,
     )
     running, limited, full = (
         int(one or 0) for one in engine.rows(_TOTALS, full=_FULL, **present)[0]
@@ -100,7 +105,9 @@ def _sentence(rows: Sequence[tuple[Any, ...]], running: int, full: int) -> str:
         f" {format_bytes(used)} of {format_bytes(limit)} ({share:.0%})"
     )
     if left is not None and left < 7 * 86_400:
-        text += f", reached in {format_duration(left)}"
+        text += (
+            f", which it reaches in {format_duration(left)} if it grows as in the last six hours"
+        )
     return f"{text}."
 
 

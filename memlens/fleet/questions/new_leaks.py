@@ -88,13 +88,23 @@ def _sentence(facts: FleetFacts, leaks: Sequence[ConfirmedLeak], holders: Sequen
     elif words[0] == "first seen":
         text = f"{holder} leaks, first seen in release {release}: {rate} {where}"
     else:
-        text = f"{holder} leaks in all releases from {release} on: {rate} {where}"
+        text = f"{holder} leaks {_where_old(facts, leak)}: {rate} {where}"
     if "gone" in words:
         text += f"; no more after {leak.releases[-1].title}"
     others = len(leaks) - 1
     if others:
         text += f"; {others} more leak{'' if others == 1 else 's'}"
     return f"{text}."
+
+
+def _where_old(facts: FleetFacts, leak: ConfirmedLeak) -> str:
+    """Say in which releases a leak is that the oldest one has."""
+    if len(facts.releases) == 1:
+        return f"in {leak.releases[0].title}, the only release"
+    return (
+        f"in {len(leak.releases)} of {_releases(facts)}, also in the oldest,"
+        f" {leak.releases[0].title}"
+    )
 
 
 def _notes(facts: FleetFacts, few: int) -> tuple[str, ...]:
