@@ -236,7 +236,7 @@ def test_a_snapshot_that_is_deleted_meanwhile_is_left_out(planted, tmp_path):
 
 @pytest.mark.parametrize("count", [0, 1, 100, 101, 250])
 def test_a_profile_is_sent_in_pieces_without_a_loss(installed, tmp_path, count):
-    facts = ProfileFacts("tracemalloc", None, 1.0, 2.0, os.getpid(), "3.13", None, 0, ())
+    facts = ProfileFacts("sampling", 1024, 1.0, 2.0, os.getpid(), "3.13", None, 0, False)
     numbers = dict.fromkeys(AllocationRow._fields[1:9], 1.0)
     rows = [
         AllocationRow((Frame("f", "a.py", line),), **numbers, live_samples=1, allocated_samples=1)

@@ -48,7 +48,7 @@ def written(profiler):
 def run(tmp_path, body, interval=1.0):
     (tmp_path / "program.py").write_text(START + textwrap.dedent(body))
     done = subprocess.run(
-        [sys.executable, "program.py", str(interval)],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "program.py", str(interval)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         cwd=tmp_path,
         capture_output=True,
