@@ -286,12 +286,13 @@ class MemoryProfiler:
         try:
             self._allocations.start()
             self._sampler.start()
+            self._tables.start()  # before the triggers: at exit it writes their snapshots
             self._triggering.start()
         except BaseException:  # out of memory, or a signal handler has raised
             self._sampler.stop()
+            self._tables.cancel()
             self._allocations.stop()
             raise
-        self._tables.start()
         if self._control is not None:
             self._control.open()
         return self

@@ -349,6 +349,21 @@ def test_stopping_writes_what_is_left(planted, tmp_path):
     assert profiler.health()["tables"] == health
 
 
+def test_a_trigger_that_cannot_start_leaves_nothing_to_write(installed, tmp_path):
+    class Broken:
+        def start(self, host):
+            raise OptionError("cannot start")
+
+        def stop(self):
+            pass
+
+    profiler = writing_in(tmp_path, triggers=[Broken()])
+    with pytest.raises(OptionError, match="cannot start"):
+        profiler.start()
+    assert not profiler._tables._is_running
+    assert not (tmp_path / "tables").exists()
+
+
 @has_pyarrow
 def test_a_slow_child_is_left_to_itself_and_waited_for(planted, tmp_path, monkeypatch):
     gate = tmp_path / "gate"
