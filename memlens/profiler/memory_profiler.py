@@ -111,8 +111,9 @@ class MemoryProfiler:
     ``not_analysed`` of the report say why, and only `report` analyses the snapshots.
 
     An idle profiler has the daemon thread ``memlens-sampler``, and on Linux ``memlens-control``, which
-    waits for requests. Snapshots and alerts are handled by ``memlens-worker``, which exists while
-    there is work: a slow ``on_alert`` delays them, but not the sampling. `start` and `stop` can be
+    waits for requests. Snapshots and alerts are handled by ``memlens-worker``, tables are handed over
+    by ``memlens-tables``. These exist while there is work: a slow ``on_alert`` delays snapshots and
+    alerts, but not the sampling. `start` and `stop` can be
     repeated; the object is a context manager. Errors while running are logged once and counted in
     `health`, never raised into the program. A forked child continues with a baseline of its own.
 
