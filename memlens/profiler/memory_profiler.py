@@ -111,8 +111,9 @@ class MemoryProfiler:
     ``not_analysed`` of the report say why, and only `report` analyses the snapshots.
 
     An idle profiler has the daemon thread ``memlens-sampler``, and on Linux ``memlens-control``, which
-    waits for requests. Snapshots and alerts are handled by ``memlens-worker``, which exists while
-    there is work: a slow ``on_alert`` delays them, but not the sampling. `start` and `stop` can be
+    waits for requests. Snapshots and alerts are handled by ``memlens-worker``, tables are handed over
+    by ``memlens-tables``. These exist while there is work: a slow ``on_alert`` delays snapshots and
+    alerts, but not the sampling. `start` and `stop` can be
     repeated; the object is a context manager. Errors while running are logged once and counted in
     `health`, never raised into the program. A forked child continues with a baseline of its own.
 
@@ -286,12 +287,13 @@ class MemoryProfiler:
         try:
             self._allocations.start()
             self._sampler.start()
+            self._tables.start()  # before the triggers: at exit it writes their snapshots
             self._triggering.start()
         except BaseException:  # out of memory, or a signal handler has raised
             self._sampler.stop()
+            self._tables.cancel()
             self._allocations.stop()
             raise
-        self._tables.start()
         if self._control is not None:
             self._control.open()
         return self

@@ -129,11 +129,16 @@ class TableWriting:
     def stop(self) -> None:
         """Write what is left and wait up to 5 seconds; later the child finishes by itself."""
         if self._is_running:
-            self._is_running, self._stopped_at = False, time.monotonic()
-            self._exit.cancel()
+            self.cancel()
+            self._stopped_at = time.monotonic()
             handed = self._write_last()
             if handed is not None:
                 self._worker.submit("finish", lambda: self._finish(handed))
+
+    def cancel(self) -> None:
+        """Write no more, without writing what is left."""
+        self._is_running = False
+        self._exit.cancel()
 
     def _at_exit(self) -> None:
         """Write what is left at the exit of the interpreter, when no thread can be started."""

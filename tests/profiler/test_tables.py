@@ -236,7 +236,7 @@ def test_a_snapshot_that_is_deleted_meanwhile_is_left_out(planted, tmp_path):
 
 @pytest.mark.parametrize("count", [0, 1, 100, 101, 250])
 def test_a_profile_is_sent_in_pieces_without_a_loss(installed, tmp_path, count):
-    facts = ProfileFacts("tracemalloc", None, 1.0, 2.0, os.getpid(), "3.13", None, 0, ())
+    facts = ProfileFacts("sampling", 1024, 1.0, 2.0, os.getpid(), "3.13", None, 0, False)
     numbers = dict.fromkeys(AllocationRow._fields[1:9], 1.0)
     rows = [
         AllocationRow((Frame("f", "a.py", line),), **numbers, live_samples=1, allocated_samples=1)
@@ -347,6 +347,21 @@ def test_stopping_writes_what_is_left(planted, tmp_path):
     assert rows_of(tmp_path, "readings")
     profiler.stop()
     assert profiler.health()["tables"] == health
+
+
+def test_a_trigger_that_cannot_start_leaves_nothing_to_write(installed, tmp_path):
+    class Broken:
+        def start(self, host):
+            raise OptionError("cannot start")
+
+        def stop(self):
+            pass
+
+    profiler = writing_in(tmp_path, triggers=[Broken()])
+    with pytest.raises(OptionError, match="cannot start"):
+        profiler.start()
+    assert not profiler._tables._is_running
+    assert not (tmp_path / "tables").exists()
 
 
 @has_pyarrow

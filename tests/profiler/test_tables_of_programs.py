@@ -8,6 +8,7 @@ import textwrap
 
 import pytest
 
+import memlens
 from memlens import _core
 
 pytest.importorskip("pyarrow")
@@ -48,7 +49,7 @@ def written(profiler):
 def run(tmp_path, body, interval=1.0):
     (tmp_path / "program.py").write_text(START + textwrap.dedent(body))
     done = subprocess.run(
-        [sys.executable, "program.py", str(interval)],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "program.py", str(interval)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         cwd=tmp_path,
         capture_output=True,
@@ -123,6 +124,21 @@ def test_a_program_that_ends_without_stop_writes_what_is_left(tmp_path):
     )
     assert rows_of(tmp_path, "readings")
     assert [row["holder"] for row in rows_of(tmp_path, "suspects")][-1:] == ["__main__.ORDERS"]
+
+
+def test_the_snapshot_of_a_trigger_at_exit_is_tabulated(tmp_path):
+    body = """
+        from memlens import triggers
+        late = memlens.MemoryProfiler(
+            "late", snapshot_interval=3600.0, table_dir="tables", triggers=[triggers.at_exit()]
+        )
+        late.start()
+    """
+    run(tmp_path, body)
+    (path,) = (tmp_path / "late").glob("heap-exit-*.memlens")
+    moment = round(memlens.load(path).timestamp, 3)
+    assert {round(row["time"].timestamp(), 3) for row in rows_of(tmp_path, "types")} == {moment}
+    assert {row["service"] for row in rows_of(tmp_path, "types")} == {"program.py"}
 
 
 def test_a_program_that_ends_by_an_error_writes_what_is_left(tmp_path):
