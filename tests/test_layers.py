@@ -224,7 +224,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"url_listing", "parquet_file"},
         {"listing"},
         {"partition_names"},
-        {"arrow_types"},
+        {"arrow_types", "schema_text"},
         {"schema"},
     ],
     "memlens.agents": [

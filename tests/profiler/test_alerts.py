@@ -38,6 +38,7 @@ class Service:
         self.template = memlens.read_memory()
         monkeypatch.setattr("memlens.profiler.snapshot_store.take_heap_snapshot", self.take)
         monkeypatch.setattr("time.time", self.clock)
+        monkeypatch.setattr("memlens.profiler.snapshot_store.steady_time", self.clock)
         monkeypatch.setattr("memlens.profiler.alerts.Analysis.run", in_this_process)
         options = {"on_alert": self.alerts.append, **options}
         self.profiler = memlens.MemoryProfiler(folder, clock=self.clock, **options)
