@@ -41,7 +41,7 @@ TWINS = {"with the leak": {}, "without": {"leak_share": 0.0}, "fixed later": {"i
 def ask(folder: str, *arguments: str) -> tuple[dict[str, Any], Measured]:
     """Return the JSON of ``memlens fleet``, and what it needed."""
     done = run_memlens(["fleet", folder, *arguments, "--json"])
-    if done.status not in (0, 1):
+    if done.status not in (0, 1) or not done.output:
         raise SystemExit(f"memlens fleet {' '.join(arguments)}: {done.errors}")
     return json.loads(done.output), done
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memlens.tables.arrow_types import TABLE_KEY, VERSION_KEY, arrow_schema
-from memlens.tables.parquet_file import PARQUET_OPTIONS, SMALL_OPTIONS
+from memlens.tables.parquet_file import writing_options
 from memlens.tables.partition_names import day_folder, hosts_folder, service_folder
 from memlens.tables.schema import SCHEMA_VERSION, Table
 
@@ -69,7 +69,7 @@ class FolderWriter:
             if writer is None:
                 name = f"{day:%Y%m%d}T235900Z-merged-{self._letters(16)}.parquet"
                 path = self.place(table, service, day, "all") / name
-                writer = pq.ParquetWriter(path, kept.schema, **PARQUET_OPTIONS)
+                writer = pq.ParquetWriter(path, kept.schema, **writing_options(kept.schema))
             writer.write_table(kept, row_group_size=ROW_GROUP_ROWS)
             self.rows[table.name] += kept.num_rows
         if writer is not None and path is not None:
@@ -112,6 +112,8 @@ def facts_of(table: str, version: int = SCHEMA_VERSION) -> dict[str, str]:
 
 def write_file(path: Path, rows: pa.Table, facts: dict[str, str]) -> None:
     """Write a small Parquet file with metadata."""
-    with pq.ParquetWriter(path, rows.schema, **SMALL_OPTIONS) as writer:
+    with pq.ParquetWriter(
+        path, rows.schema, **writing_options(rows.schema, is_small=True)
+    ) as writer:
         writer.write_table(rows)
         writer.add_key_value_metadata(facts)

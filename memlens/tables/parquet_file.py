@@ -21,33 +21,58 @@ from memlens.tables.arrow_types import (
 from memlens.tables.schema import SCHEMA_VERSION, Table, table_named
 
 __all__ = (
-    "PARQUET_OPTIONS",
-    "SMALL_OPTIONS",
     "TableWriter",
     "damage_in",
     "damage_of_columns",
     "open_table",
     "read_table",
     "write_table",
+    "writing_options",
 )
 
 # What memlens writes Parquet with: any reader knows these. Without the schema of Arrow in the
 # metadata a small file is a third smaller; the types follow from those of Parquet.
-PARQUET_OPTIONS: dict[str, Any] = {
+_PARQUET_OPTIONS: dict[str, Any] = {
     "compression": "zstd",
-    "use_dictionary": True,
     "write_page_checksum": True,
     "store_schema": False,
 }
+# What else than texts and days has few values.
+_FEW_VALUES = frozenset({"rank", "limit_bytes", "snapshot_count"})
 # Statistics and dictionaries are a third of a file of few rows, which is read as a whole anyway.
-SMALL_OPTIONS: dict[str, Any] = {
-    **PARQUET_OPTIONS,
+_SMALL_OPTIONS: dict[str, Any] = {
+    **_PARQUET_OPTIONS,
     "use_dictionary": False,
     "write_statistics": False,
 }
 _SMALL_BYTES = 1 << 20  # in memory
 ROW_GROUP_ROWS = 1 << 17
 ROW_GROUP_BYTES = 32 << 20  # in memory
+
+
+def writing_options(schema: Any, *, is_small: bool = False) -> dict[str, Any]:
+    """Return the options of ``pyarrow.parquet.ParquetWriter`` for a ``pyarrow.Schema``.
+
+    Columns with few values have a dictionary. One over numbers that hardly repeat would be written
+    in addition to them, and costs a third of the file. Times are written as differences.
+    ``is_small``: for a file of less than 1 MiB of rows.
+    """
+    times = {"time": "DELTA_BINARY_PACKED"} if "time" in schema.names else {}
+    if is_small:
+        return {**_SMALL_OPTIONS, "column_encoding": times}
+    few = [leaf for field in schema if (leaf := _leaf_of_few(field)) is not None]
+    return {**_PARQUET_OPTIONS, "use_dictionary": few, "column_encoding": times}
+
+
+def _leaf_of_few(field: Any) -> str | None:
+    """Return the Parquet column of a field that has few values."""
+    pa = require_pyarrow()
+    if pa.types.is_list(field.type):
+        return f"{field.name}.list.element"
+    has_few = field.name in _FEW_VALUES or not (
+        pa.types.is_primitive(field.type) and not pa.types.is_date(field.type)
+    )
+    return str(field.name) if has_few else None
 
 
 def write_table(path: Any, table: Table, columns: Mapping[str, Any]) -> int:
@@ -147,11 +172,13 @@ class TableWriter:
         self._waiting = []
         self._waiting_rows = self._waiting_bytes = 0
         if self._writer is None:
-            self._begin(PARQUET_OPTIONS)
+            self._begin()
         self._guarded(lambda: self._writer.write_table(group, row_group_size=group.num_rows))
 
-    def _begin(self, options: dict[str, Any]) -> None:
+    def _begin(self, *, is_small: bool = False) -> None:
         import pyarrow.parquet
+
+        options = writing_options(self._schema, is_small=is_small)
 
         def begin() -> None:
             self._writer = pyarrow.parquet.ParquetWriter(self._file, self._schema, **options)
@@ -161,8 +188,7 @@ class TableWriter:
     def finish(self) -> PendingFile:
         """Write the end of the file, but leave it under its temporary name; return that file."""
         if self._writer is None:
-            is_small = self._waiting_bytes <= _SMALL_BYTES
-            self._begin(SMALL_OPTIONS if is_small else PARQUET_OPTIONS)
+            self._begin(is_small=self._waiting_bytes <= _SMALL_BYTES)
         self._write_group()
         self._guarded(lambda: self._writer.add_key_value_metadata(self._schema.metadata))
         self._guarded(self._writer.close)
