@@ -34,7 +34,7 @@ select
     max(uptime_seconds) as last_uptime,
     count(*) as readings,
     max_by(unix_micros(time), uptime_seconds) / 1e6 as last_time,
-    median(unix_micros(time) / 1e6 - uptime_seconds) as started_at,
+    max_by(unix_micros(time), uptime_seconds) / 1e6 - max(uptime_seconds) as started_at,
     max_by(rss_bytes, uptime_seconds) as rss_bytes,
     max_by(limit_bytes, uptime_seconds) as limit_bytes,
     max_by(coalesce(limit_used_bytes, rss_bytes), uptime_seconds) as used_bytes
