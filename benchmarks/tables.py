@@ -17,6 +17,7 @@ import datetime
 import json
 import os
 import platform
+import random
 import subprocess
 import sys
 import tempfile
@@ -104,14 +105,22 @@ def joined(batches) -> dict[str, list]:
 
 
 def of_process(rows: dict[str, list], number: int) -> dict[str, list]:
-    """Return the rows as another process on another host has them: its numbers are larger."""
-    host = f"shop-{number * 2654435761 % 2**32:08x}"
+    """Return the rows as another process on another host has them: each number is another."""
+    chance = random.Random(number)
+    host = f"shop-{chance.getrandbits(32):08x}"
     changed = {**rows, "host": [host] * len(rows["host"])}
     changed["process"] = [f"{host}/{number % 3000 + 1}-{number:x}"] * len(rows["host"])
+    offset = chance.randrange(3_600_000_000)
+    changed["time"] = [value + offset for value in rows["time"]]
     for name, values in rows.items():
-        if name.endswith(("_bytes", "count")):
-            changed[name] = [value and value + value * (number % 97) // 100 for value in values]
+        if name.endswith(("_bytes", "_stderr", "count", "_blocks")) and name != "limit_bytes":
+            changed[name] = [varied(value, chance) for value in values]
     return changed
+
+
+def varied(value: float | None, chance: random.Random) -> float | None:
+    """Return a number that is up to a fifth larger."""
+    return value and type(value)(value + value * chance.random() / 5)
 
 
 def measure_files(rows: dict[str, dict[str, list]], folder: str) -> dict[str, dict]:

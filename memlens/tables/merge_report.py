@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from memlens._display import displayed
 from memlens._table import columns
 from memlens._text import fitted, format_bytes, format_count, format_duration, labelled
 from memlens.tables.listing import SkippedTable
@@ -27,7 +26,6 @@ class MergedTable:
     rows: int = 0
 
 
-@displayed
 @dataclass(slots=True)
 class MergeReport:
     """What a merge has done.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -15,6 +16,9 @@ from memlens.tables.parquet_file import read_table
 from memlens.tables.schema import READINGS
 from memlens.tables.table_folder import list_tables, write_rows
 from tests.tables.rows import some_rows
+
+# Objects of a process that is gone cannot clean up either.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 OPERATIONS = ("mkdir", "rename", "replace", "unlink", "rmdir", "fsync", "open")
 
@@ -30,6 +34,7 @@ class Killer:
         self.count = 0
         self.at = at
         self.after = after
+        self.opened = []
         for name in OPERATIONS:
             monkeypatch.setattr(os, name, self._wrapped(name, getattr(os, name)))
 
@@ -39,9 +44,12 @@ class Killer:
                 return operation(*arguments, **options)
             self.count += 1
             if self.count < self.at:
-                return operation(*arguments, **options)
+                done = operation(*arguments, **options)
+                self.opened += [done] if name == "open" else []
+                return done
             if self.count == self.at and self.after:
-                operation(*arguments, **options)
+                done = operation(*arguments, **options)
+                self.opened += [done] if name == "open" else []
             raise Killed(name)
 
         return wrapped
@@ -84,7 +92,9 @@ def killing(at, *, after=False):
         try:
             yield killer
         except Killed:
-            pass
+            for descriptor in killer.opened:  # the system closes the files of the process
+                with suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def count_operations(tmp_path):

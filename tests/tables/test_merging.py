@@ -265,6 +265,16 @@ def test_a_source_that_vanishes_meanwhile_leaves_the_others(tmp_path, monkeypatc
     assert merge(tmp_path).tables[0].rows == 6
 
 
+def test_what_killed_writers_have_left_is_deleted(tmp_path):
+    paths = [write(tmp_path, f"f{number}", host=f"pod-{number}") for number in range(2)]
+    day = paths[0].parent.parent
+    (day / "hosts=all").mkdir()
+    for folder in (paths[0].parent, day / "hosts=all"):
+        (folder / ".f.parquet.1-0123456789abcdef.part").write_bytes(b"PAR1")
+    assert merge(tmp_path).skipped == []
+    assert os.listdir(day) == ["hosts=all"] and len(os.listdir(day / "hosts=all")) == 1
+
+
 def test_a_hold_that_cannot_be_settled_stops_merging_in_that_day_only(tmp_path):
     for day in (DAY, datetime.date(2026, 11, 21)):
         for number in range(2):
