@@ -224,6 +224,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"listing"},
         {"partition_names"},
         {"arrow_types"},
+        {"schema_text"},
         {"schema"},
     ],
     "memlens.agents": [

@@ -190,7 +190,9 @@ def _listing(folder: str | os.PathLike[str], service: str | None, days: int | No
     check_count("days", days)
     newest = _newest_day(listing)
     kept = {day for day in listing.days if newest - timedelta(days=days) < day <= newest}
-    return list_tables(folder, services=None if service is None else {service}, days=kept, check=True)
+    return list_tables(
+        folder, services=None if service is None else {service}, days=kept, check=True
+    )
 
 
 def _newest_day(listing: TableListing) -> Any:
