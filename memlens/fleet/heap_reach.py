@@ -222,9 +222,8 @@ class _Search:
 
     def _conditions(self, visited: tuple[str, ...]) -> list[str]:
         """Return what an edge to a node that is not visited fulfils."""
-        conditions = [
-            f"not exists (select 1 from {name} v where v.node = e.target)" for name in visited
-        ]
+        among = f"({union('node', visited)}) v where v.node = e.target"
+        conditions = [f"not exists (select 1 from {among})"]
         if self._edges == "edges":
             conditions.append("e.snapshot = :snapshot")
         return conditions

@@ -32,10 +32,12 @@ class SparkHeaps:
         """Compute a query, store its rows as a temporary view, and return how many they are."""
         rows = self._run(sql, parameters)
         durable = self._session.sparkContext.getCheckpointDir() is not None
-        stored = rows.checkpoint() if durable else rows.localCheckpoint()
+        # The count computes the rows of a local checkpoint, in one pass.
+        stored = rows.checkpoint() if durable else rows.localCheckpoint(eager=False)
+        count = int(stored.count())
         stored.createOrReplaceTempView(name)
         self._kept[name] = stored
-        return int(stored.count())
+        return count
 
     def drop(self, name: str) -> None:
         """Drop a temporary view and what is stored of it."""
