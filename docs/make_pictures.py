@@ -4,8 +4,8 @@
 
 Runs a small service with a leak (`docs/example_service.py`), opens its report in headless Chromium,
 watches its snapshots in the terminal's live screen, runs a notebook, and writes the pictures to
-docs/pictures. Needs the extra ``memlens[docs]``, chromium and chromedriver. ``--keep`` names a folder
-for what the service writes; it is used again if it exists, so that a picture can be made alone.
+docs/pictures. Needs the extra ``memlens[pictures]``, chromium and chromedriver. ``--keep`` names a
+folder for what the service writes; it is used again if it exists, so that a picture can be made alone.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def needed(module: str) -> Any:
         from memlens.errors import MissingExtraError
 
         raise MissingExtraError(
-            f"the pictures need {module.partition('.')[0]}: pip install -e '.[docs]'"
+            f"the pictures need {module.partition('.')[0]}: pip install -e '.[pictures]'"
         ) from error
 
 

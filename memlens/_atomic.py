@@ -33,6 +33,7 @@ __all__ = (
     "make_folder",
     "open_whole",
     "sweep_leftovers",
+    "sync_folder",
     "without_waiting",
     "write_whole",
 )
@@ -146,7 +147,7 @@ class PendingFile:
             self.discard()
             raise
         self._is_finished = True
-        _sync_folder(os.path.dirname(self.target) or ".")
+        sync_folder(os.path.dirname(self.target) or ".")
 
     def _has_target_name(self) -> bool:
         """Return whether the file was renamed by a commit that was interrupted."""
@@ -282,7 +283,7 @@ def _remove_if_abandoned(path: str) -> bool:
     return True
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
     """Write the folder to the disk, so that the new name survives a power failure."""
     with suppress(OSError):  # some file systems cannot sync a folder
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -27,7 +27,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-CPYTHON = ("test_threading", "test_subprocess", "test_gc", "test_asyncio", "test_fork1")
+CPYTHON = (
+    "test_threading", "test_subprocess", "test_gc", "test_asyncio", "test_fork1", "test_weakref",
+    "test_dict", "test_frame", "test_generators", "test_coroutines", "test_sys", "test_signal",
+    "test_multiprocessing_fork",
+)  # fmt: skip
 SUITES = (*CPYTHON, "numpy")
 MAX_SHOWN_CHARACTERS = 150
 

@@ -75,7 +75,7 @@ def test_the_script_of_the_pictures_names_the_extra_that_is_missing():
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT / "docs", capture_output=True, text=True, check=False
     )
-    assert "the pictures need memlens_absent: pip install -e '.[docs]'" in done.stderr
+    assert "the pictures need memlens_absent: pip install -e '.[pictures]'" in done.stderr
 
 
 def test_each_view_has_a_page_that_the_readme_and_the_how_to_link():

@@ -1,52 +1,177 @@
-"""The command ``fleet``: the newest reports of many processes, and their leaks by fingerprint."""
+"""The command ``fleet``: the leaks of many processes, from their reports or from their tables."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from memlens.cli.output import add_json, positive_integer, print_value
+from memlens.errors import OptionError
 
 __all__ = ("add_fleet_command",)
+
+_UNITS = {
+    "": 1,
+    "kib": 1 << 10,
+    "mib": 1 << 20,
+    "gib": 1 << 30,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
+_QUESTIONS = ("new-leaks", "limits", "growth", "deploy", "paths")
+_OF_TABLES = ("sql", "service", "days", "before", "after", "limit", "memory")
+_OF_REPORTS = ("all", "analyse", "max_analysed", "ignore")
 
 
 def add_fleet_command(commands: Any) -> None:
     """Add the parser of the command to the subparsers of the command line."""
     parser = commands.add_parser(
-        "fleet", help="show the leaks of many processes, from the folders of their profilers"
+        "fleet",
+        help="show the leaks of many processes, from the folders or the tables of their profilers",
+        description="DIR is a folder of snapshots and leak reports (there may be several), or a folder"
+        " or URL of tables, which MemoryProfiler(table_dir=...) writes. Of tables, QUESTION is one of"
+        f" {', '.join(_QUESTIONS)}; without one, all are answered shortly.",
     )
     parser.add_argument(
-        "folders", nargs="+", metavar="DIR", help="a folder of snapshots and leak reports"
-    )
+        "folders", nargs="+", metavar="DIR [QUESTION]",
+        help="a folder of snapshots and leak reports, or of tables, then what to ask of tables",
+    )  # fmt: skip
     add_json(parser)
-    parser.add_argument(
+    _add_options_of_reports(parser.add_argument_group("of snapshots and leak reports"))
+    _add_options_of_tables(parser.add_argument_group("of tables"))
+    parser.set_defaults(command=_fleet)
+
+
+def _add_options_of_reports(group: Any) -> None:
+    group.add_argument(
         "--all", action="store_true", help="list all processes, also where none leaks"
     )
-    parser.add_argument(
+    group.add_argument(
         "--analyse",
         action="store_true",
         help="analyse the snapshots of all processes, also of those that have a leak report",
     )
-    parser.add_argument(
-        "--max-analysed", type=positive_integer, default=32, metavar="N",
+    group.add_argument(
+        "--max-analysed", type=positive_integer, default=None, metavar="N",
         help="how many processes to analyse, those that grew most first (default: 32)",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument(
         "--ignore", action="append", default=[], metavar="ID",
         help="leave out a suspect: its id, or a regular expression for its holder; may be repeated",
     )  # fmt: skip
-    parser.set_defaults(command=_fleet)
+
+
+def _add_options_of_tables(group: Any) -> None:
+    group.add_argument("--service", metavar="NAME", help="this service only")
+    group.add_argument("--days", type=positive_integer, metavar="N", help="the newest N days only")
+    group.add_argument("--before", metavar="RELEASE", help="what deploy compares; default: the one")
+    group.add_argument("--after", metavar="RELEASE", help="before the newest with the newest")
+    group.add_argument(
+        "--limit", type=positive_integer, metavar="N", help="rows of each answer (default: 20)"
+    )
+    group.add_argument(
+        "--memory", type=_size, metavar="SIZE",
+        help="what the database may use, as 512MiB; what does not fit goes to a temporary folder"
+        " (default: 2GiB)",
+    )  # fmt: skip
+    group.add_argument(
+        "--sql", metavar="SELECT",
+        help="run one SELECT over the tables readings, verdicts, suspects, types, holders and"
+        " allocations",
+    )  # fmt: skip
+
+
+def _size(text: str) -> int:
+    """Convert a size: a ``type`` for argparse."""
+    found = _SIZE.fullmatch(text.strip())
+    unit = found and _UNITS.get(found[2].lower())
+    if not found or not unit:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 512MiB or 2GiB")
+    return int(float(found[1]) * unit)
 
 
 def _fleet(arguments: argparse.Namespace) -> int:
+    folder, *questions = arguments.folders
+    if _is_of_tables(folder):
+        _refuse(arguments, _OF_REPORTS, "snapshots and leak reports, not of tables")
+        return _tables(arguments, folder, questions)
+    _refuse(arguments, _OF_TABLES, "tables, which this folder has none of")
+    return _reports(arguments)
+
+
+def _is_of_tables(folder: str) -> bool:
+    from memlens.tables.table_folder import is_table_folder, is_url
+
+    return is_url(folder) or (os.path.isdir(folder) and is_table_folder(folder))
+
+
+def _refuse(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Refuse an option that would have no effect."""
+    for name in names:
+        if getattr(arguments, name) not in (None, False, []):
+            raise OptionError(f"--{name.replace('_', '-')} is an option of {why}")
+
+
+def _reports(arguments: argparse.Namespace) -> int:
     from memlens.fleet.fleet_report import read_fleet  # the other commands do without
 
     report = read_fleet(
         arguments.folders,
         ignore=tuple(arguments.ignore),
         reports=not arguments.analyse,
-        max_analysed=arguments.max_analysed,
+        max_analysed=arguments.max_analysed or 32,
     )
     text = report.text(all_processes=arguments.all)
     print_value(report, arguments.json, text, schema="fleet")
     return 0
+
+
+def _tables(arguments: argparse.Namespace, folder: str, questions: Sequence[str]) -> int:
+    from memlens.fleet.duckdb_engine import DEFAULT_MEMORY_BYTES
+    from memlens.fleet.table_report import read_tables, rows_text, run_sql
+
+    chosen: dict[str, Any] = {
+        "service": arguments.service,
+        "days": arguments.days,
+        "memory_bytes": arguments.memory or DEFAULT_MEMORY_BYTES,
+    }
+    if arguments.limit:
+        chosen["limit"] = arguments.limit
+    if arguments.sql is not None:
+        if questions or arguments.before or arguments.after:
+            raise OptionError("--sql asks for itself: leave out the question and its releases")
+        names, rows, has_more = run_sql(folder, arguments.sql, **chosen)
+        if arguments.json:
+            _print_rows(names, rows, has_more=has_more)
+        else:
+            print_value(None, False, rows_text(names, rows, has_more=has_more))
+        return 0
+    report = read_tables(
+        folder, questions, before=arguments.before, after=arguments.after, **chosen
+    )
+    print_value(report, arguments.json, schema="fleet-tables")
+    return 0
+
+
+def _print_rows(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, has_more: bool) -> None:
+    """Print the rows of one's own SQL as JSON; what JSON does not have becomes text."""
+    from memlens.cli.json_schema import stamped
+
+    document = {
+        "rows": [dict(zip(names, map(_plain, row), strict=True)) for row in rows],
+        "has_more": has_more,
+    }
+    print_value(stamped("fleet-rows", document), True)
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else str(value)

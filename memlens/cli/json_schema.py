@@ -27,6 +27,8 @@ SCHEMAS = {
     "drops": 1,
     "duplicates": 1,
     "fleet": 1,
+    "fleet-rows": 1,
+    "fleet-tables": 1,
     "html": 1,
     "kinds": 1,
     "leaks": 1,
@@ -35,6 +37,9 @@ SCHEMAS = {
     "stacks": 1,
     "stuck": 1,
     "summary": 1,
+    "tables-heap": 1,
+    "tables-merge": 1,
+    "tables-schema": 1,
     "traces": 1,
 }
 _PREFIX = "#/$defs/"

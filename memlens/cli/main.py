@@ -19,6 +19,7 @@ from memlens.cli.html import add_html_command
 from memlens.cli.json_schema import add_schema_command
 from memlens.cli.mcp import add_mcp_command
 from memlens.cli.run import add_run_command
+from memlens.cli.tables import add_tables_command
 from memlens.cli.views import add_leak_commands, add_view_commands
 from memlens.cli.watch import add_watch_command
 from memlens.cli.working import run_with_progress
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add_allocations_command(commands)
     add_html_command(commands)
     add_fleet_command(commands)
+    add_tables_command(commands)
     add_watch_command(commands)
     add_attach_commands(commands)
     add_convert_command(commands)

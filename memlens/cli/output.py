@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from typing import Any
 
@@ -22,7 +23,9 @@ __all__ = (
     "load_snapshot",
     "positive_integer",
     "positive_seconds",
+    "positive_size",
     "print_value",
+    "seconds_from_zero",
 )
 
 _KINDS = {AllocationProfile: "an allocation profile", TraceStore: "a file of allocation traces"}
@@ -77,6 +80,24 @@ def positive_seconds(text: str) -> float:
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
     return seconds
+
+
+def seconds_from_zero(text: str) -> float:
+    """Convert the value of an option, which may be 0: a ``type`` for argparse."""
+    return 0.0 if text == "0" else positive_seconds(text)
+
+
+def positive_size(text: str) -> int:
+    """Convert a size such as ``128MiB``, ``2GB`` or ``1000`` (bytes): a ``type`` for argparse."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
+    size = 0
+    if found:
+        step = 1024 if found[3] else 1000
+        power = " KMGT".index(found[2].upper() or " ")
+        size = int(float(found[1]) * step**power)
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write for example 128MiB")
+    return size
 
 
 def print_value(value: Any, as_json: bool, text: str | None = None, *, schema: str = "") -> None:

@@ -30,12 +30,14 @@ __all__ = (
     "damage_at_ends",
     "end_damage",
     "list_local",
+    "tail_bytes",
 )
 
 SUFFIX = ".parquet"
 _MAGIC = b"PAR1"
 MIN_BYTES = 12  # the magic, the length of the footer, the magic
-TAIL_BYTES = 4096  # holds the metadata of the file, which is near its end
+TAIL_BYTES = 4096  # mostly holds the metadata of the file, which is near its end
+_MAX_FOOTER_BYTES = 16 << 20
 # A key and a value of the metadata, as the compact protocol of Thrift writes them.
 _VERSION = re.compile(rb"memlens\.schema_version\x18[\x01-\x09](\d{1,9})")
 
@@ -99,8 +101,9 @@ class TableListing:
 def end_damage(size: int, head: bytes, tail: bytes) -> str | None:
     """Return why a file with this size, first 4 bytes and last bytes cannot be read, or None.
 
-    ``tail``: the last 4096 bytes, or all of a smaller file. This finds files that are half written,
-    that memlens did not write, and those of a newer schema; not a damage in their middle.
+    ``tail``: as many bytes as `tail_bytes` says, or all of a smaller file. This finds files that are
+    half written, that memlens did not write, and those of a newer schema; not a damage in their
+    middle.
     """
     if size < MIN_BYTES:
         return "empty" if not size else "half written: too short for a Parquet file"
@@ -121,6 +124,14 @@ def end_damage(size: int, head: bytes, tail: bytes) -> str | None:
     return None
 
 
+def tail_bytes(size: int, tail: bytes) -> int:
+    """Return how many bytes of the end of a file `end_damage` needs, from its last bytes."""
+    if tail[-4:] != _MAGIC or _VERSION.search(tail):
+        return len(tail)
+    footer = int.from_bytes(tail[-8:-4], "little") + 8
+    return footer if len(tail) < footer < min(size, _MAX_FOOTER_BYTES) else len(tail)
+
+
 def damage_at_ends(path: str) -> str | None:
     """Return what `end_damage` says of a local file; it is read at both ends only."""
     try:
@@ -131,6 +142,8 @@ def damage_at_ends(path: str) -> str | None:
     try:
         size = os.fstat(descriptor).st_size
         tail = os.pread(descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES))
+        if (needed := tail_bytes(size, tail)) > len(tail):
+            tail = os.pread(descriptor, needed, size - needed)
         head = tail[:4] if size <= TAIL_BYTES else os.pread(descriptor, 4, 0)
     except OSError as error:
         return error.strerror or str(error)

@@ -24,6 +24,7 @@ __all__ = (
     "PARQUET_OPTIONS",
     "TableWriter",
     "damage_in",
+    "damage_of_columns",
     "open_table",
     "read_table",
     "write_table",
@@ -116,6 +117,11 @@ class TableWriter:
         """The size of what is in the file by now, without the row group that is being filled."""
         return int(self._file.tell())
 
+    @property
+    def expected_bytes(self) -> int:
+        """About the size of the file if it ended here."""
+        return self.written_bytes + self._waiting_bytes // 4  # what compression gives at least
+
     def write(self, columns: Mapping[str, Any]) -> None:
         """Add rows. Raises ``OptionError`` or ``OutputError``, as `write_table` does."""
         self.write_arrow(arrow_table(self._table, columns))
@@ -147,8 +153,8 @@ class TableWriter:
         self._write_group()
         self._guarded(lambda: self._writer.add_key_value_metadata(self._schema.metadata))
         self._guarded(self._writer.close)
-        self._guarded(self._file.flush)
         self.size_bytes = self.written_bytes
+        self._guarded(self._file.close)
         return self._pending
 
     def close(self) -> None:
@@ -249,13 +255,13 @@ def damage_in(
     try:
         if table is not None and found.name != table.name:
             return f"of the table {found.name}, not {table.name}"
-        return _damage_of_columns(found, file) or (_damage_of_rows(file) if rows else None)
+        return damage_of_columns(found, file) or (_damage_of_rows(file) if rows else None)
     finally:
         file.close(force=True)
 
 
-def _damage_of_columns(table: Table, file: Any) -> str | None:
-    """Return which column is missing or has another type."""
+def damage_of_columns(table: Table, file: Any) -> str | None:
+    """Return which column of a ``ParquetFile`` is missing or has another type, or None."""
     schema, expected = file.schema_arrow, arrow_schema(table)
     for column in table.columns:
         index = schema.get_field_index(column.name)

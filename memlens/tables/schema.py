@@ -73,7 +73,7 @@ READINGS = _table(
     Column("rss_bytes", "integer", "resident memory"),
     Column("malloc_bytes", "integer", "what malloc has in use", True),
     Column("limit_bytes", "integer", "the memory at which the process ends", True),
-    Column("limit_source", "text", "who sets the limit: `given`, `cgroup`, ..."),
+    Column("limit_source", "text", "who sets the limit: `given`, `cgroup-v2`, `physical`, ..."),
     Column("limit_used_bytes", "integer", "what counts against the limit now", True),
     Column("allocated_blocks", "integer", "blocks that Python has allocated"),
     Column("full_collections", "integer", "full garbage collections since the start"),
@@ -137,8 +137,14 @@ TYPES_TABLE = _table(
 
 HOLDERS = _table(
     "holders",
-    "a named holder in a heap, with what it alone keeps alive; no byte is in two holders",
-    Column("holder", "text", "its place, equal in every process; null: all others", True),
+    "a named holder in a heap, with what it alone keeps alive; what a holder below it keeps alive is in"
+    " the row of that one, so no byte is in two rows",
+    Column(
+        "holder",
+        "text",
+        "its place, equal in every process; null: all others, and what no holder alone keeps alive",
+        True,
+    ),
     Column("rank", "integer", "1 retains most; 0: all others"),
     Column("type", "text", "its type; null: all others", True),
     Column("count", "integer", "objects that it keeps alive, itself included"),

@@ -27,7 +27,16 @@ from memlens.tables.partition_names import (
 )
 from memlens.tables.schema import TABLES, Table
 
-__all__ = ("file_folder", "is_table_folder", "is_url", "list_tables", "new_file_name", "write_rows")
+__all__ = (
+    "check_local",
+    "file_folder",
+    "is_table_folder",
+    "is_url",
+    "list_tables",
+    "new_file_name",
+    "open_writer",
+    "write_rows",
+)
 
 _ATTEMPTS = 5
 
@@ -35,6 +44,14 @@ _ATTEMPTS = 5
 def is_url(folder: str) -> bool:
     """Return whether a folder is given as a URL, such as ``s3://bucket/tables``."""
     return "://" in folder
+
+
+def check_local(folder: str | os.PathLike[str]) -> str:
+    """Return the path of a folder to write to. Raises ``OptionError`` for a URL."""
+    place = checked_path(folder)
+    if is_url(place):
+        raise OptionError(f"{place!r}: tables are written to local folders; copy them from there")
+    return place
 
 
 def is_table_folder(folder: str | os.PathLike[str]) -> bool:
@@ -76,13 +93,16 @@ def write_rows(
     columns that do not fit the table (see `arrow_table`) or a name that readers would ignore, and
     ``OutputError`` where a file cannot be written; files that were complete by then are kept.
     """
-    place = checked_path(folder)
-    if is_url(place):
-        raise OptionError(f"{place!r}: tables are written to local folders; copy them from there")
+    place = check_local(folder)
     if not name or is_ignored_name(name) or encode_name(name) != name:
         raise OptionError(f"{name!r} is no name for a file of a table: use new_file_name()")
     rows = arrow_table(table, columns)
-    return [_write_file(place, table, key, part, name + SUFFIX) for key, part in _by_place(rows)]
+    paths = []
+    for key, part in _by_place(rows):
+        with open_writer(place, table, key, name) as writer:
+            writer.write_arrow(part)
+        paths.append(writer.path)
+    return paths
 
 
 def _by_place(rows: Any) -> list[tuple[tuple[str, datetime.date, str], Any]]:
@@ -96,21 +116,22 @@ def _by_place(rows: Any) -> list[tuple[tuple[str, datetime.date, str], Any]]:
     return [(key, rows.take(indices)) for key, indices in found.items()]
 
 
-def _write_file(
-    folder: str, table: Table, key: tuple[str, datetime.date, str], rows: Any, name: str
-) -> str:
+def open_writer(
+    folder: str, table: Table, key: tuple[str, datetime.date, str], name: str
+) -> TableWriter:
+    """Begin a file of one service, day and host (``key``) in a table folder.
+
+    ``name``: of the file, without suffix. Raises ``OutputError`` if it cannot be created.
+    """
     for attempt in range(_ATTEMPTS):
-        path = os.path.join(file_folder(folder, table, *key), name)
+        path = os.path.join(file_folder(folder, table, *key), name + SUFFIX)
         try:
-            writer = TableWriter(path, table)
-            break
+            return TableWriter(path, table)
         except OutputError as error:
             # A merge has removed the folder, which was empty.
             if attempt == _ATTEMPTS - 1 or not isinstance(error.__cause__, FileNotFoundError):
                 raise
-    with writer:
-        writer.write_arrow(rows)
-    return path
+    raise AssertionError  # the last attempt returns or raises
 
 
 def list_tables(

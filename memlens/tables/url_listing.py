@@ -17,6 +17,7 @@ from memlens.tables.listing import (
     TableFile,
     TableListing,
     end_damage,
+    tail_bytes,
 )
 from memlens.tables.partition_names import (
     day_folder,
@@ -169,7 +170,9 @@ def _checked(
 
 def _damage_at_ends(filesystem: Any, file: TableFile) -> str | None:
     with filesystem.open_input_file(file.path) as opened:
-        start = max(0, file.size_bytes - TAIL_BYTES)
-        tail = opened.read_at(file.size_bytes - start, start)
-        head = opened.read_at(4, 0) if start else tail[:4]
-    return end_damage(file.size_bytes, head, tail)
+        size = file.size_bytes
+        tail = opened.read_at(min(size, TAIL_BYTES), max(0, size - TAIL_BYTES))
+        if (needed := tail_bytes(size, tail)) > len(tail):
+            tail = opened.read_at(needed, size - needed)
+        head = opened.read_at(4, 0) if len(tail) < size else tail[:4]
+    return end_damage(size, head, tail)

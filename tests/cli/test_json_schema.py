@@ -53,9 +53,17 @@ CORPUS = [
     ("converted", ["convert", LAST, "-o", "out.heapsnapshot"]),
     ("html", ["html", LAST]),
     ("fleet", ["fleet", "--all", "workers"]),
+    ("tables-schema", ["tables schema"]),
 ]
-# Their output is tested below: they run a program.
-LIVE = [("run", ["run"]), ("stacks", ["stacks"])]
+# Their output is tested below: they run a program, or need pyarrow.
+LIVE = [
+    ("run", ["run"]),
+    ("stacks", ["stacks"]),
+    ("fleet-rows", ["fleet"]),
+    ("fleet-tables", ["fleet"]),
+    ("tables-heap", ["tables heap"]),
+    ("tables-merge", ["tables merge"]),
+]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +105,7 @@ def folder(tmp_path_factory):
 )
 def test_output_follows_the_schema_that_it_names(folder, name, arguments):
     command, *others = arguments
-    done = call(command, "--json", *others, cwd=folder)
+    done = call(*command.split(), "--json", *others, cwd=folder)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout, parse_constant=no_constant)
     check(name, document)
@@ -133,13 +141,15 @@ def test_the_stacks_of_a_process_follow_their_schema():
     check("stacks", stamped("stacks", ProcessStacks.of(os.getpid(), answer).to_dict()))
 
 
-def commands_with_json():
-    (commands,) = [a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction)]
-    return {
-        name
-        for name, parser in commands.choices.items()
-        if any("--json" in action.option_strings for action in parser._actions)
-    }
+def commands_with_json(parser=None, name=""):
+    found = set()
+    for action in (parser or _parser())._actions:
+        if "--json" in action.option_strings:
+            found.add(name)
+        if isinstance(action, argparse._SubParsersAction):
+            for word, below in action.choices.items():
+                found |= commands_with_json(below, f"{name} {word}".lstrip())
+    return found
 
 
 def test_every_command_with_json_is_in_the_corpus():
@@ -180,6 +190,31 @@ def test_the_command_prints_the_schemas(tmp_path):
     assert refused.returncode == 2 and "there is no schema 'colours'" in refused.stderr
     with pytest.raises(OptionError):
         json_schema("colours")
+
+
+def test_the_answers_of_a_fleet_follow_their_schemas(tmp_path):
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("duckdb")
+    from tests.fleet.fleet_tables import write_fleet
+
+    write_fleet(tmp_path / "tables")
+    rows = ["--sql", "select day, time, process, rss_bytes from readings"]
+    for name, arguments in [("fleet-tables", []), ("fleet-rows", rows)]:
+        done = call("fleet", "--json", "tables", *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        check(name, json.loads(done.stdout, parse_constant=no_constant))
+
+
+def test_the_commands_that_write_tables_follow_their_schemas(folder):
+    pytest.importorskip("pyarrow")
+    for name, arguments in [
+        ("tables-heap", [LAST, "native.memlens", "tables"]),
+        ("tables-merge", ["--older-than", "0", "tables"]),
+        ("tables-merge", ["--older-than", "0", "tables"]),
+    ]:
+        done = call(*name.split("-"), "--json", *arguments, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        check(name, json.loads(done.stdout, parse_constant=no_constant))
 
 
 def test_a_document_begins_with_its_schema():
