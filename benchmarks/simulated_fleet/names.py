@@ -62,7 +62,12 @@ def types(count: int) -> list[str]:
     """Return the names of types, those of the leaks and of the new cache among the first."""
     first = ["dict", "str", "list", LEAK.growing_types[0], KNOWN.growing_types[0],
              NEW_CACHE.growing_types[0]]  # fmt: skip
-    others = [f"app.{module}.{name}" for name in _CLASSES for module in _MODULES]
+    others = [
+        f"{package}.{module}.{name}"
+        for package in ("app", "orm", "rpc")
+        for name in _CLASSES
+        for module in _MODULES
+    ]
     return _filled(first, [*_PLAIN, *others], count)
 
 
@@ -84,11 +89,15 @@ def call_paths(count: int) -> list[tuple[str, ...]]:
     first = [(*outer, f"handle (app/http.py:{line})", one.site)
              for line, one in ((52, LEAK), (77, KNOWN), (88, NEW_CACHE))]  # fmt: skip
     others = [
-        (*outer, *(f"step{depth} (app/{module}.py:{10 * depth})" for depth in range(number % 5)),
-         f"{name.lower()} (app/{module}.py:{100 + number})")
+        (
+            *outer,
+            *(f"step{depth} ({package}/{module}.py:{10 * depth})" for depth in range(number % 5)),
+            f"{name.lower()} ({package}/{module}.py:{100 + number})",
+        )
+        for package in ("app", "orm", "rpc")
         for number, name in enumerate(_CLASSES)
         for module in _MODULES
-    ]  # fmt: skip
+    ]
     return _filled(first, others, count)
 
 

@@ -60,6 +60,7 @@ class Simulation:
             for place, (name, shares) in enumerate(_HEAP_TABLES.items())
         }
         self.gone_hosts = self._gone_hosts()
+        _, self._host_order = np.unique(self.lives.host.astype(str), return_inverse=True)
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.plan.seed, self._number, *key])
@@ -123,9 +124,8 @@ class Simulation:
         return self._sorted(np.flatnonzero(kept & of_day))
 
     def _sorted(self, places: np.ndarray) -> np.ndarray:
-        _, numbers = np.unique(self.lives.host.astype(str), return_inverse=True)
         at = self.hours.at[places]
-        return places[np.lexsort((self.hours.wall[places], at, numbers[at]))]
+        return places[np.lexsort((self.hours.wall[places], at, self._host_order[at]))]
 
     def _parts(self, table: Table, places: np.ndarray, day: int | None):
         """Yield rows of process-hours, and the place of each row; ``day``: rows of it only."""
