@@ -1,7 +1,7 @@
 """Whole heaps that outgrow a machine: a generator with a known truth, and what each question costs.
 
     python benchmarks/whole_heaps.py make DIR --nodes 100000000
-    python benchmarks/whole_heaps.py ask DIR --memory 3GB
+    python benchmarks/whole_heaps.py ask DIR --memory 3072
     python benchmarks/whole_heaps.py ask DIR --spark 'local[2]' --driver 3g
 
 ``make`` writes two snapshots of a process to the tables nodes and edges of DIR: eight modules hold
@@ -292,30 +292,19 @@ def peak_mib(pid="self"):
 
 
 def answer_in_duckdb(folder, question, memory):
-    import duckdb
-
-    from memlens.fleet.heap_engine import DuckDBHeaps
+    from memlens.fleet.duckdb_engine import DuckDBEngine
     from memlens.fleet.whole_heaps import heap_answer
+    from memlens.tables.table_folder import list_tables
 
-    scratch = Path(folder) / "scratch"
-    settings = {"memory_limit": memory, "threads": 2, "temp_directory": str(scratch)}
-    settings |= {"preserve_insertion_order": "false"}
-    connection = duckdb.connect(config=settings)
-    for table in ("nodes", "edges"):
-        files = f"{folder}/{table}/*/*/*/*.parquet"
-        connection.execute(
-            f"create view {table} as"
-            f" select * from read_parquet('{files}', hive_partitioning = false)"
-        )
-    answer = heap_answer(DuckDBHeaps(connection), question, **options_of(question))
+    with DuckDBEngine(list_tables(folder), memory_bytes=memory << 20) as engine:
+        answer = heap_answer(engine, question, **options_of(question))
     return answer, peak_mib()
 
 
 def answer_in_spark(folder, question, master, driver):
     from pyspark.sql import SparkSession
 
-    from memlens.fleet.spark import SparkHeaps
-    from memlens.fleet.whole_heaps import heap_answer
+    from memlens.fleet.spark import answer
 
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     session = (
@@ -328,13 +317,10 @@ def answer_in_spark(folder, question, master, driver):
         .config("spark.local.dir", str(Path(folder) / "scratch"))
         .getOrCreate()
     )
-    for table in ("nodes", "edges"):
-        files = session.read.option("recursiveFileLookup", "true").parquet(f"{folder}/{table}")
-        files.createOrReplaceTempView(table)
-    answer = heap_answer(SparkHeaps(session), question, **options_of(question))
+    found = answer(session, folder, question, **options_of(question))
     peak = sum(peak_mib(pid) for pid in java_children())
     session.stop()
-    return answer, peak
+    return found, peak
 
 
 def shuffle_partitions(folder):
@@ -372,7 +358,7 @@ def ask_one(folder, question, arguments):
         answer, peak = answer_in_duckdb(folder, question, arguments.memory)
     seconds = time.perf_counter() - start
     check(answer, json.loads((Path(folder) / "truth.json").read_text()))
-    engine = f"Spark {arguments.spark}" if arguments.spark else f"DuckDB {arguments.memory}"
+    engine = f"Spark {arguments.spark}" if arguments.spark else f"DuckDB {arguments.memory} MiB"
     print(f"{engine:18} {question:13} {seconds:8.1f} s   peak {peak:7,.0f} MiB   true", flush=True)
 
 
@@ -387,7 +373,7 @@ def main():
     parser.add_argument("what", choices=("make", "ask"))
     parser.add_argument("folder", metavar="DIR")
     parser.add_argument("--nodes", type=int, default=1_000_000)
-    parser.add_argument("--memory", default="3GB", help="the limit of DuckDB")
+    parser.add_argument("--memory", type=int, default=3072, metavar="MIB", help="the limit of DuckDB")
     parser.add_argument("--spark", metavar="MASTER", help="ask Spark instead of DuckDB")
     parser.add_argument("--driver", default="3g", help="the memory of Spark's driver")
     parser.add_argument("--question", action="append", choices=QUESTIONS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from memlens.fleet.heap_engine import HeapEngine
+from memlens.fleet.engine import Engine
 from memlens.fleet.heap_reach import REACHED, Reach, union
 
 __all__ = ("type_paths",)
@@ -13,7 +13,7 @@ _ARROW = " > "
 
 
 def type_paths(
-    engine: HeapEngine, snapshot: str, type_name: str, reach: Reach, limit: int
+    engine: Engine, snapshot: str, type_name: str, reach: Reach, limit: int
 ) -> tuple[list[tuple[Any, ...]], int]:
     """Return root, path, least distance, objects and bytes of the paths, and how many there are.
 

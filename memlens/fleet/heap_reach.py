@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memlens.fleet.heap_engine import HeapEngine
+from memlens.fleet.engine import Engine
 
 __all__ = ("MAX_LEVELS", "Reach", "find_reach", "forget_reach")
 
@@ -48,7 +48,7 @@ class Reach:
 class _Parts:
     """The visited nodes: some tables of growing size, so that adding a level copies little."""
 
-    def __init__(self, engine: HeapEngine, prefix: str) -> None:
+    def __init__(self, engine: Engine, prefix: str) -> None:
         self._engine, self._prefix = engine, prefix
         self._parts: list[tuple[int, str]] = []
         self._made = 0
@@ -91,7 +91,7 @@ def union(columns: str, tables: list[str] | tuple[str, ...]) -> str:
 
 
 def find_reach(
-    engine: HeapEngine, snapshot: str, *, max_levels: int = MAX_LEVELS
+    engine: Engine, snapshot: str, *, max_levels: int = MAX_LEVELS
 ) -> Reach:
     """Search one snapshot for what reaches the objects in `TARGETS`, and what only they reach.
 
@@ -131,7 +131,7 @@ def find_reach(
     )
 
 
-def forget_reach(engine: HeapEngine, reach: Reach) -> None:
+def forget_reach(engine: Engine, reach: Reach) -> None:
     """Drop the tables that `find_reach` has left."""
     for name in (TARGETS, REACHED, *reach.visited):
         engine.drop(name)
@@ -140,7 +140,7 @@ def forget_reach(engine: HeapEngine, reach: Reach) -> None:
 class _Search:
     """The state of a search: the edges that are left, and the nodes of both halves."""
 
-    def __init__(self, engine: HeapEngine, snapshot: str, max_levels: int) -> None:
+    def __init__(self, engine: Engine, snapshot: str, max_levels: int) -> None:
         self._engine, self._snapshot, self._max_levels = engine, snapshot, max_levels
         self.outer = _Parts(engine, "heap_outer")
         self.inner = _Parts(engine, "heap_inner")

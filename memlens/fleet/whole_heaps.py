@@ -13,7 +13,7 @@ from typing import Any
 from memlens._text import format_bytes, format_change, format_count
 from memlens.errors import OptionError
 from memlens.fleet.answers import Answer, AnswerColumn
-from memlens.fleet.heap_engine import HeapEngine
+from memlens.fleet.engine import Engine
 from memlens.fleet.heap_paths import type_paths
 from memlens.fleet.heap_reach import MAX_LEVELS, TARGETS, Reach, find_reach, forget_reach
 
@@ -31,7 +31,7 @@ _FIXED_SIZE = "'str', 'bytes', 'int', 'float', 'complex', 'tuple', 'frozenset', 
 
 
 def heap_answer(
-    engine: HeapEngine,
+    engine: Engine,
     question: str,
     *,
     snapshot: str | None = None,
@@ -63,7 +63,7 @@ def heap_answer(
     return _reach(engine, chosen, type_name, limit, max_levels)
 
 
-def _snapshots(engine: HeapEngine) -> list[tuple[str, str]]:
+def _snapshots(engine: Engine) -> list[tuple[str, str]]:
     """Return the process and the name of each snapshot, in the order of the uptime of a process."""
     found = engine.rows(
         "select process, snapshot, max(uptime_seconds) from nodes group by process, snapshot"
@@ -74,7 +74,7 @@ def _snapshots(engine: HeapEngine) -> list[tuple[str, str]]:
     return [(process, name) for process, name, _ in found]
 
 
-def _one_snapshot(engine: HeapEngine, snapshot: str | None) -> str:
+def _one_snapshot(engine: Engine, snapshot: str | None) -> str:
     names = [name for _, name in _snapshots(engine)]
     if snapshot is None and len(names) == 1:
         return names[0]
@@ -85,7 +85,7 @@ def _one_snapshot(engine: HeapEngine, snapshot: str | None) -> str:
 
 
 def _two_snapshots(
-    engine: HeapEngine, snapshot: str | None, before: str | None
+    engine: Engine, snapshot: str | None, before: str | None
 ) -> tuple[str, str]:
     process_of = {name: process for process, name in _snapshots(engine)}
     for name in (snapshot, before):
@@ -119,7 +119,7 @@ _BY_TYPE = (
 )
 
 
-def _types(engine: HeapEngine, snapshot: str, limit: int) -> Answer:
+def _types(engine: Engine, snapshot: str, limit: int) -> Answer:
     kinds = engine.keep("heap_by_type", _BY_TYPE, snapshot=snapshot)
     totals = "select sum(count), sum(size_bytes) from heap_by_type"
     count, size = engine.rows(totals)[0]
@@ -140,7 +140,7 @@ def _types(engine: HeapEngine, snapshot: str, limit: int) -> Answer:
     )
 
 
-def _growth(engine: HeapEngine, before: str, after: str, limit: int) -> Answer:
+def _growth(engine: Engine, before: str, after: str, limit: int) -> Answer:
     for name, snapshot in (("heap_before", before), ("heap_after", after)):
         engine.keep(name, _BY_TYPE, snapshot=snapshot)
     engine.keep(
@@ -193,7 +193,7 @@ _GROWTH = (
 )
 
 
-def _holders(engine: HeapEngine, snapshot: str, type_name: str, limit: int) -> Answer:
+def _holders(engine: Engine, snapshot: str, type_name: str, limit: int) -> Answer:
     total = _targets(engine, snapshot, type_name)
     kinds = engine.keep(
         "heap_holders",
@@ -226,7 +226,7 @@ def _holders(engine: HeapEngine, snapshot: str, type_name: str, limit: int) -> A
     )
 
 
-def _targets(engine: HeapEngine, snapshot: str, type_name: str) -> int:
+def _targets(engine: Engine, snapshot: str, type_name: str) -> int:
     count = engine.keep(
         TARGETS,
         "select node, size_bytes from nodes"
@@ -240,7 +240,7 @@ def _targets(engine: HeapEngine, snapshot: str, type_name: str) -> int:
 
 
 def _reach(
-    engine: HeapEngine, snapshot: str, type_name: str, limit: int, max_levels: int
+    engine: Engine, snapshot: str, type_name: str, limit: int, max_levels: int
 ) -> Answer:
     _targets(engine, snapshot, type_name)
     found = find_reach(engine, snapshot, max_levels=max_levels)

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 import memlens
 from memlens._core.layout import KIND_MASK, EdgeKind, NodeFlag
 from memlens.errors import OptionError
-from memlens.fleet.heap_engine import DuckDBHeaps
 from memlens.fleet.heap_reach import TARGETS, find_reach, forget_reach
 from memlens.fleet.whole_heaps import heap_answer
 from tests.fleet.whole_heap_tables import duckdb_heaps, reach_of, write_heaps
@@ -55,6 +54,12 @@ def heaps(tmp_path_factory):
     return folder, write_heaps(folder, before, after), (before, after)
 
 
+@pytest.fixture(scope="module")
+def duckdb(heaps):
+    with duckdb_heaps(heaps[0]) as engine:
+        yield engine
+
+
 def graph_of(snapshot):
     """Return the strong references of a snapshot for networkx."""
     heap = snapshot.graph
@@ -80,9 +85,9 @@ def without_own(snapshot):
     return set(graph.type_names) - own
 
 
-def test_types_are_those_of_the_summary(heaps):
-    folder, names, (_, after) = heaps
-    answer = heap_answer(duckdb_heaps(folder), "heap-types", snapshot=names[1], limit=10_000)
+def test_types_are_those_of_the_summary(heaps, duckdb):
+    _, names, (_, after) = heaps
+    answer = heap_answer(duckdb, "heap-types", snapshot=names[1], limit=10_000)
     found = {row[0]: row[1:3] for row in answer.rows}
     comparable = without_own(after)
     expected = {
@@ -95,9 +100,9 @@ def test_types_are_those_of_the_summary(heaps):
     assert answer.row_count == len(answer.rows)
 
 
-def test_growth_is_that_of_the_comparison(heaps):
-    folder, _, (before, after) = heaps
-    answer = heap_answer(duckdb_heaps(folder), "heap-growth", limit=10_000)
+def test_growth_is_that_of_the_comparison(heaps, duckdb):
+    _, _, (before, after) = heaps
+    answer = heap_answer(duckdb, "heap-growth", limit=10_000)
     rows = {row[0]: row for row in answer.rows}
     comparable = without_own(before) & without_own(after)
     checked = 0
@@ -117,9 +122,9 @@ def test_growth_is_that_of_the_comparison(heaps):
     assert rows[name][1:5] == (302, 452, 200, 50)
 
 
-def test_reach_of_a_real_heap_is_that_of_networkx(heaps):
-    folder, names, (_, after) = heaps
-    engine = duckdb_heaps(folder)
+def test_reach_of_a_real_heap_is_that_of_networkx(heaps, duckdb):
+    _, names, (_, after) = heaps
+    engine = duckdb
     graph = graph_of(after)
     for type_name in (ORDER, "list", "str"):
         expected = reach_of(graph, type_name)
@@ -131,19 +136,19 @@ def test_reach_of_a_real_heap_is_that_of_networkx(heaps):
     assert engine.rows("select count(*) from duckdb_tables()") == [(0,)]  # all are dropped
 
 
-def test_reach_tells_root_and_path_of_an_object(heaps):
-    folder, names, _ = heaps
+def test_reach_tells_root_and_path_of_an_object(heaps, duckdb):
+    _, names, _ = heaps
     name = ORDER
     answer = heap_answer(
-        duckdb_heaps(folder), "heap-reach", snapshot=names[1], type_name=name
+        duckdb, "heap-reach", snapshot=names[1], type_name=name
     )
     root, path, _, count, _ = answer.rows[0]
     assert (root, path, count) == ("module __main__", f"module > dict > {name}", 451)
     assert any("1 more through other objects" in note for note in answer.notes)
 
 
-def test_holders_are_the_types_of_referrers(heaps):
-    folder, names, (_, after) = heaps
+def test_holders_are_the_types_of_referrers(heaps, duckdb):
+    _, names, (_, after) = heaps
     graph = graph_of(after)
     name = "bytearray"
     targets = [node for node, kind in graph.nodes(data="type") if kind == name]
@@ -151,16 +156,16 @@ def test_holders_are_the_types_of_referrers(heaps):
         graph.nodes[source]["type"] for node in targets for source in graph.predecessors(node)
     )
     answer = heap_answer(
-        duckdb_heaps(folder), "heap-holders", snapshot=names[1], type_name=name, limit=10_000
+        duckdb, "heap-holders", snapshot=names[1], type_name=name, limit=10_000
     )
     found = {kind or "process": count for kind, _, _, count in answer.rows}
     assert found["list"] == expected["list"] >= 450
     assert set(found) - {"process"} == {kind for kind in expected if kind}
 
 
-def test_questions_that_cannot_be_answered_say_what_to_do(heaps):
-    folder, names, _ = heaps
-    engine = duckdb_heaps(folder)
+def test_questions_that_cannot_be_answered_say_what_to_do(heaps, duckdb):
+    _, names, _ = heaps
+    engine = duckdb
     with pytest.raises(OptionError, match="several snapshots are here: name one of pod-1"):
         heap_answer(engine, "heap-types")
     with pytest.raises(OptionError, match="no snapshot 'x' is here"):
@@ -177,9 +182,12 @@ def test_questions_that_cannot_be_answered_say_what_to_do(heaps):
 
 def tables_of(kinds, edges, roots):
     """Return DuckDB with a small heap whose node 0 is the process."""
-    import duckdb
+    from memlens.fleet.duckdb_engine import DuckDBEngine
+    from memlens.tables.listing import TableListing
 
-    connection = duckdb.connect()
+    engine = DuckDBEngine(TableListing("", {}, ()), threads=1)
+    connection = engine._connection
+    connection.execute("drop view nodes; drop view edges")
     connection.execute(
         "create table nodes(snapshot text, node bigint, type text, size_bytes bigint, root text)"
     )
@@ -190,7 +198,7 @@ def tables_of(kinds, edges, roots):
     connection.executemany("insert into nodes values (?, ?, ?, ?, ?)", rows)
     for source, target in [*edges, *((0, root) for root in roots)]:
         connection.execute("insert into edges values ('s', ?, ?)", [source, target])
-    return DuckDBHeaps(connection)
+    return engine
 
 
 @st.composite
@@ -212,21 +220,22 @@ def test_reach_of_any_heap_is_that_of_networkx(heap):
     graph.add_edges_from(edges)
     graph.add_edges_from((0, root) for root in roots)
     expected = reach_of(graph, "T")
-    engine = tables_of(kinds, edges, roots)
-    engine.keep(TARGETS, "select node, size_bytes from nodes where type = 'T'")
-    found = find_reach(engine, "s")
-    distances = Counter(dict(engine.rows("select distance, count(*) from heap_reached group by 1")))
-    assert distances == expected.pop("distances")
-    assert {name: getattr(found, name) for name in expected} == expected
-    forget_reach(engine, found)
+    with tables_of(kinds, edges, roots) as engine:
+        engine.keep(TARGETS, "select node, size_bytes from nodes where type = 'T'")
+        found = find_reach(engine, "s")
+        counted = engine.rows("select distance, count(*) from heap_reached group by 1")
+        assert Counter(dict(counted)) == expected.pop("distances")
+        assert {name: getattr(found, name) for name in expected} == expected
+        forget_reach(engine, found)
+        assert engine.rows("select count(*) from duckdb_tables()") == [(2,)]
 
 
 def test_long_chain_is_followed_to_its_end():
     length = 60
     kinds = ["A"] * length + ["T", "B"]
     edges = [(number, number + 1) for number in range(1, length + 2)]
-    engine = tables_of(kinds, edges, {1})
-    answer = heap_answer_of_chain(engine)
+    with tables_of(kinds, edges, {1}) as engine:
+        answer = heap_answer_of_chain(engine)
     assert answer.rows == (("module 1", "A > T", length, 1, length + 1),)
     assert "they alone keep 2 objects alive" in answer.sentence
 
@@ -234,7 +243,8 @@ def test_long_chain_is_followed_to_its_end():
 def test_search_that_stops_early_does_not_tell_what_a_type_keeps_alive():
     kinds = ["A", "T", "A", "A", "T"]
     edges = [(1, 2), (1, 3), (3, 4), (4, 5)]
-    answer = heap_answer_of_chain(tables_of(kinds, edges, {1}), max_levels=2)
+    with tables_of(kinds, edges, {1}) as engine:
+        answer = heap_answer_of_chain(engine, max_levels=2)
     assert answer.sentence == "s: roots reach 1 of 2 objects of T (7 B)."
     assert any("stopped after 2 references" in note for note in answer.notes)
 

@@ -19,8 +19,9 @@ def write_heaps(folder, *snapshots):
     for number, snapshot in enumerate(snapshots):
         names.append(snapshot_id(snapshot, PROCESS))
         for table, batches in (("nodes", node_batches), ("edges", edge_batches)):
-            (folder / table).mkdir(exist_ok=True)
-            with TableWriter(folder / table / f"{number}.parquet", table_named(table)) as writer:
+            place = folder / table / "service=shop" / "day=2026-03-02" / "hosts=pod-1"
+            place.mkdir(parents=True, exist_ok=True)
+            with TableWriter(place / f"{number}.parquet", table_named(table)) as writer:
                 for columns in batches(snapshot, PROCESS, uptime_seconds=float(number)):
                     writer.write(columns)
     return names
@@ -28,25 +29,10 @@ def write_heaps(folder, *snapshots):
 
 def duckdb_heaps(folder):
     """Return DuckDB over the tables of a folder."""
-    import duckdb
+    from memlens.fleet.duckdb_engine import DuckDBEngine
+    from memlens.tables.table_folder import list_tables
 
-    from memlens.fleet.heap_engine import DuckDBHeaps
-
-    connection = duckdb.connect(config={"memory_limit": "1GB", "threads": 2})
-    for table in ("nodes", "edges"):
-        connection.execute(
-            f"create view {table} as select * from read_parquet('{folder / table}/*.parquet')"
-        )
-    return DuckDBHeaps(connection)
-
-
-def spark_heaps(session, folder):
-    """Return Spark over the tables of a folder."""
-    from memlens.fleet.spark import SparkHeaps
-
-    for table in ("nodes", "edges"):
-        session.read.parquet(str(folder / table)).createOrReplaceTempView(table)
-    return SparkHeaps(session)
+    return DuckDBEngine(list_tables(folder), memory_bytes=1 << 30, threads=2)
 
 
 def reach_of(graph, type_name):
