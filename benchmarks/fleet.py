@@ -29,17 +29,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measured_command import Measured, run_memlens
 from benchmarks.simulated_fleet import Truth, make_fleet
-from benchmarks.simulated_fleet.judging import judge, reported_leaks
+from benchmarks.simulated_fleet.judging import answers_of, false_leaks, judge, judge_change
 from benchmarks.simulated_fleet.scaling import repeat_files
 from memlens.tables.table_folder import list_tables
 
-QUESTIONS = ("overview", "new-leaks", "growth", "limits", "paths", "deploy")
+QUESTIONS = ("new-leaks", "limits", "growth", "deploy", "paths")
+DEPLOYS = (("4.9.0", "4.9.1"), ("4.9.1", "4.10.1"), ("4.10.1", "4.11.0"))
 TWINS = {"with the leak": {}, "without": {"leak_share": 0.0}, "fixed later": {"is_fixed": True}}
 
 
 def ask(folder: str, *arguments: str) -> tuple[dict[str, Any], Measured]:
     """Return the JSON of ``memlens fleet``, and what it needed."""
-    done = run_memlens(["fleet", folder, "--json", *arguments])
+    done = run_memlens(["fleet", folder, *arguments, "--json"])
     if done.status not in (0, 1):
         raise SystemExit(f"memlens fleet {' '.join(arguments)}: {done.errors}")
     return json.loads(done.output), done
@@ -70,7 +71,11 @@ def judge_one(options: argparse.Namespace) -> bool:
             rows.append((question, done))
         document, done = ask(folder, "--service", truth.service, "--memory", options.memory)
         print_needs([*rows, ("all", done)], options.memory)
-    checks = judge(truth, document)
+        checks = judge(truth, document)
+        for before, after in DEPLOYS:
+            words = ("--service", truth.service, "--before", before, "--after", after)
+            changed, _ = ask(folder, "deploy", *words, "--limit", "100")
+            checks.append(judge_change(truth, after, changed))
     print("\n" + "\n".join(map(str, checks)))
     return all(check.is_right for check in checks)
 
@@ -105,9 +110,7 @@ def judge_seeds(options: argparse.Namespace) -> bool:
                 truth = make_fleet(folder, seed=seed, pods=options.pods, days=options.days, **knobs)
                 document, _ = ask(folder, "new-leaks", "--service", truth.service)
             checks = judge(truth, document)
-            false = reported_leaks(document["answers"][0]) - (
-                {truth.leak.fingerprint} if truth.leak else set()
-            )
+            false = false_leaks(truth, answers_of(truth, document)["new-leaks"])
             counts[name, "fleets"] += 1
             counts[name, "false"] += bool(false)
             counts[name, "right"] += all(check.is_right for check in checks)

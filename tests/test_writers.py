@@ -21,6 +21,7 @@ WRITERS = {
     "cli/main.py": "opens /dev/null in place of an output that is gone",
     "cli/run.py": "makes a private folder for snapshots that nobody asked to keep",
     "process/resident_peak.py": "asks the kernel to begin a new peak",
+    "profiler/table_writing.py": "makes a private file without a name for the request to a child",
     "tables/merge_hold.py": "moves the sources of a merge into a folder of their own, and back",
     "tables/parquet_file.py": "opens the descriptor of a file of `_atomic` for pyarrow",
     "watch/program_source.py": "the same, and a file in it for what the program writes",

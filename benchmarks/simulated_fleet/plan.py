@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-__all__ = ("DAY", "HOUR", "FleetPlan", "Release", "ServicePlan", "services_of")
+__all__ = ("DAY", "HOUR", "TABLE_NAMES", "FleetPlan", "Release", "ServicePlan", "services_of")
 
 HOUR = 3600.0
 DAY = 24 * HOUR
+TABLE_NAMES = ("readings", "verdicts", "suspects", "types", "holders", "allocations")
 START = datetime(2026, 11, 9, tzinfo=UTC)
 
 
@@ -21,7 +22,7 @@ class FleetPlan:
     of pods with a leak that all releases have. ``false_share``: the share of processes that are
     accused by chance, for an hour or two. ``reading_seconds``: between two readings. ``top``: rows of
     each process and hour in ``types``, ``holders`` and ``allocations``, besides the rest.
-    ``unmerged_hours``: the newest hours, whose files nobody has merged yet.
+    ``unmerged_hours``: the newest hours, whose files nobody has merged yet. ``tables``: which to write.
     """
 
     seed: int = 1
@@ -35,6 +36,7 @@ class FleetPlan:
     top: int = 50
     unmerged_hours: float = 2.0
     has_faults: bool = True
+    tables: tuple[str, ...] = TABLE_NAMES
     start: datetime = START
 
     @property

@@ -14,17 +14,14 @@ from benchmarks.simulated_fleet.columns import process_columns, table_of
 from benchmarks.simulated_fleet.heap import HeapModel
 from benchmarks.simulated_fleet.hours import DAY_MICROSECONDS, Hours, hours_of
 from benchmarks.simulated_fleet.lives import Pods, live
-from benchmarks.simulated_fleet.plan import FleetPlan, ServicePlan
+from benchmarks.simulated_fleet.plan import TABLE_NAMES, FleetPlan, ServicePlan
 from benchmarks.simulated_fleet.process_rows import reading_offsets, reading_rows, verdict_rows
 from benchmarks.simulated_fleet.writer import FolderWriter, day_of
 from memlens.tables.schema import Table, table_named
 
 __all__ = ("TABLES", "Simulation")
 
-TABLES = tuple(
-    table_named(name)
-    for name in ("readings", "verdicts", "suspects", "types", "holders", "allocations")
-)
+TABLES = tuple(map(table_named, TABLE_NAMES))
 _HEAP_TABLES = {
     "types": heap_rows.TYPE_SHARES,
     "holders": heap_rows.HOLDER_SHARES,
@@ -95,7 +92,7 @@ class Simulation:
 
     def write(self, writer: FolderWriter) -> None:
         """Write all tables."""
-        for table in TABLES:
+        for table in [table for table in TABLES if table.name in self.plan.tables]:
             kept = self.kept(table)
             older = self._older_days()
             for number in self._days(table):

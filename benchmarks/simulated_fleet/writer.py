@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from memlens.tables.arrow_types import TABLE_KEY, VERSION_KEY, arrow_schema
-from memlens.tables.parquet_file import PARQUET_OPTIONS
+from memlens.tables.parquet_file import PARQUET_OPTIONS, SMALL_OPTIONS
 from memlens.tables.partition_names import day_folder, hosts_folder, service_folder
 from memlens.tables.schema import SCHEMA_VERSION, Table
 
@@ -111,7 +111,7 @@ def facts_of(table: str, version: int = SCHEMA_VERSION) -> dict[str, str]:
 
 
 def write_file(path: Path, rows: pa.Table, facts: dict[str, str]) -> None:
-    """Write a Parquet file with metadata."""
-    with pq.ParquetWriter(path, rows.schema, **PARQUET_OPTIONS) as writer:
+    """Write a small Parquet file with metadata."""
+    with pq.ParquetWriter(path, rows.schema, **SMALL_OPTIONS) as writer:
         writer.write_table(rows)
         writer.add_key_value_metadata(facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from memlens._table import columns
@@ -15,6 +16,7 @@ from memlens.cli.output import (
     seconds_from_zero,
 )
 from memlens.tables.schema import SCHEMA_VERSION, TABLES, Column, Table
+from memlens.tables.schema_text import unit_of
 
 __all__ = ("add_tables_command",)
 
@@ -76,8 +78,15 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 def _schema(arguments: argparse.Namespace) -> int:
     value = {"schema_version": SCHEMA_VERSION, "tables": [_table_facts(one) for one in TABLES]}
-    text = "\n\n".join([f"Schema version {SCHEMA_VERSION}", *map(_table_text, TABLES)])
-    print_value(value, arguments.json, text, schema="tables-schema")
+    common = [one for one in TABLES[0].columns if all(one in table.columns for table in TABLES)]
+    parts = [
+        f"Schema version {SCHEMA_VERSION}",
+        "Each row of each table begins with these columns:\n" + _columns_text(common),
+    ]
+    for table in TABLES:
+        others = [column for column in table.columns if column not in common]
+        parts.append(fitted(f"{table.name}: a row is {table.row}.") + f"\n{_columns_text(others)}")
+    print_value(value, arguments.json, "\n\n".join(parts), schema="tables-schema")
     return 0
 
 
@@ -86,6 +95,7 @@ def _table_facts(table: Table) -> dict[str, Any]:
         {
             "name": column.name,
             "type": column.type,
+            "unit": unit_of(column),
             "is_optional": column.is_optional,
             "meaning": column.meaning,
         }
@@ -94,16 +104,14 @@ def _table_facts(table: Table) -> dict[str, Any]:
     return {"name": table.name, "row": table.row, "columns": facts}
 
 
-def _table_text(table: Table) -> str:
-    rows = [[one.name, _type_text(one), one.meaning] for one in table.columns]
-    shown = columns(
+def _columns_text(shown: Sequence[Column]) -> str:
+    rows = [
+        [one.name, f"{one.type} or null" if one.is_optional else one.type, one.meaning]
+        for one in shown
+    ]
+    return columns(
         ["column", "type", "meaning"], rows, right=[False, False, False], wrap=True, indent="  "
     )
-    return fitted(f"{table.name}: a row is {table.row}.") + f"\n{shown}"
-
-
-def _type_text(column: Column) -> str:
-    return f"{column.type} or null" if column.is_optional else column.type
 
 
 def _heap(arguments: argparse.Namespace) -> int:

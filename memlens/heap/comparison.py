@@ -12,6 +12,7 @@ from memlens._text import format_bytes, format_change, format_count, format_dura
 from memlens.heap.graph import checked_core
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import check_same_process, match_graphs
+from memlens.heap.graph.steady_time import steady_seconds
 from memlens.heap.views.summary import type_groups
 from memlens.heap.views.visibility import HIDDEN
 
@@ -145,7 +146,7 @@ def compare_graphs(before: HeapGraph, after: HeapGraph) -> HeapComparison:
                 retained_after_bytes=new.retained_bytes,
             )
         )
-    seconds = float(after.facts.get("timestamp", 0)) - float(before.facts.get("timestamp", 0))
+    seconds = steady_seconds(after.facts) - steady_seconds(before.facts)
     return HeapComparison(changes, seconds=seconds)
 
 

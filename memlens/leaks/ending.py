@@ -12,6 +12,7 @@ from math import isfinite
 
 from memlens._core.layout import NONE
 from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.graph.steady_time import steady_seconds
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.growth import Growth, Holder, length_in
 
@@ -37,10 +38,11 @@ def work_seconds(snapshot: HeapSnapshot) -> float:
 
     At the return of its main function a program may have waited for another snapshot to be written.
     """
+    taken = steady_seconds(snapshot.facts)
     waited = snapshot.facts.get(WAITED_FACT)
     if snapshot.reason != "return" or not isinstance(waited, float) or not isfinite(waited):
-        return snapshot.timestamp
-    return snapshot.timestamp - max(waited, 0.0)
+        return taken
+    return taken - max(waited, 0.0)
 
 
 def while_not_waiting(ordered: Sequence[HeapSnapshot]) -> list[HeapSnapshot]:
@@ -48,12 +50,14 @@ def while_not_waiting(ordered: Sequence[HeapSnapshot]) -> list[HeapSnapshot]:
 
     Nothing grew from one of them to the next, which would tell that a leak had stopped.
     """
-    waits = [(work_seconds(one), one.timestamp) for one in ordered if one.reason == "return"]
+    waits = [
+        (work_seconds(one), steady_seconds(one.facts)) for one in ordered if one.reason == "return"
+    ]
     return [
         one
         for one in ordered
         if one.reason in ("startup", *ENDINGS)
-        or not any(begin <= one.timestamp < end for begin, end in waits)
+        or not any(begin <= steady_seconds(one.facts) < end for begin, end in waits)
     ]
 
 

@@ -17,6 +17,7 @@ from memlens.heap.graph.allocation_sites import SiteShare
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.matching import check_same_process
 from memlens.heap.graph.paths import RetentionPath
+from memlens.heap.graph.steady_time import steady_seconds
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.cases import find_cases
 from memlens.leaks.fingerprints import fingerprint_of, is_fingerprint, stable_place
@@ -224,7 +225,7 @@ def in_order(snapshots: Iterable[HeapSnapshot]) -> list[HeapSnapshot]:
             f"a leak shows between snapshots: at least two are needed, {len(ordered)} given"
         )
     check_same_process(*(snapshot.graph for snapshot in ordered))
-    return sorted(ordered, key=lambda snapshot: snapshot.timestamp)
+    return sorted(ordered, key=lambda snapshot: steady_seconds(snapshot.facts))
 
 
 def _suspect(case: Case, origins: OriginFinder) -> LeakSuspect:

@@ -14,6 +14,7 @@ from typing import Any
 
 from memlens._display import displayed
 from memlens._text import format_change, format_count
+from memlens.heap.graph.steady_time import steady_seconds
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.heap.views.visibility import OWN, shown_totals
 from memlens.leaks.gates import slows_down
@@ -95,13 +96,13 @@ def unexplained_growth(ordered: Sequence[HeapSnapshot]) -> UnexplainedGrowth | N
         ordered = ordered[:-1]
     if len(ordered) <= _MIN_INTERVALS:
         return None
-    steps = informative_steps([snapshot.timestamp for snapshot in ordered])
+    steps = informative_steps([steady_seconds(snapshot.facts) for snapshot in ordered])
     chosen = [ordered[step] for step in steps]
     if len(chosen) <= _MIN_INTERVALS:
         return None
     objects = [_object_bytes(snapshot) for snapshot in chosen]
     large = [snapshot.large_object_bytes for snapshot in chosen]
-    seconds = [snapshot.timestamp for snapshot in chosen]
+    seconds = [steady_seconds(snapshot.facts) for snapshot in chosen]
     for series in ("malloc", "resident"):
         used = [_used_bytes(snapshot, series) for snapshot in chosen]
         if not all(used):
@@ -141,7 +142,7 @@ def _has_ended(ordered: Sequence[HeapSnapshot]) -> bool:
     No work is done in it, so that it does not tell that memory has stopped growing.
     """
     reasons = [snapshot.reason for snapshot in ordered[-2:]]
-    seconds = [snapshot.timestamp for snapshot in ordered]
+    seconds = [steady_seconds(snapshot.facts) for snapshot in ordered]
     mean = (seconds[-2] - seconds[0]) / (len(seconds) - 2)
     return reasons == ["return", "exit"] and seconds[-1] - seconds[-2] < mean
 

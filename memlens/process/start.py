@@ -6,7 +6,14 @@ import os
 import time
 from functools import lru_cache
 
-__all__ = ("TOKEN_FACT", "UNKNOWN_TOKEN", "UPTIME_FACT", "process_token", "started_monotonic")
+__all__ = (
+    "TOKEN_FACT",
+    "UNKNOWN_TOKEN",
+    "UPTIME_FACT",
+    "process_token",
+    "started_monotonic",
+    "steady_time",
+)
 
 UNKNOWN_TOKEN = "0"
 TOKEN_FACT = "process_token"  # of snapshots
@@ -33,6 +40,19 @@ def started_monotonic() -> float:
     The uptime at any later moment is the difference: no change of the wall clock is part of it.
     """
     return _started_monotonic(os.getpid())
+
+
+def steady_time() -> float:
+    """Return the time in seconds since the epoch, without what the wall clock is set by from now on.
+
+    It is the wall clock at the first call in this process, and follows the monotonic clock from there.
+    """
+    return _wall_minus_monotonic(os.getpid()) + time.monotonic()
+
+
+@lru_cache(maxsize=1)
+def _wall_minus_monotonic(pid: int) -> float:
+    return time.time() - time.monotonic()
 
 
 @lru_cache(maxsize=1)  # keyed by process, so that a forked child gets its own

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from memlens._options import check_seconds
+from memlens._options import check_callable, check_seconds
 from memlens.lifetimes.expectations import OF_PROCESS as EXPECTED
 from memlens.process.detector.alert import LeakAlert
 from memlens.profiler.trend_detectors import TrendDetectors
@@ -38,6 +38,8 @@ class Agenda:
         alert_interval: float,
         clock: Callable[[], float],
     ) -> None:
+        check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
+        check_callable("clock", clock)
         self._interval = _stretching if snapshot_interval is None else snapshot_interval
         self._alert_interval = alert_interval
         self._clock = clock

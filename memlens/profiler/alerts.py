@@ -50,7 +50,8 @@ class Alerts:
         self._baseline = baseline
         self._note_failure = note_failure
         self._mark = mark
-        self.on_written: Callable[[str], object] | None = None  # receives the path of each report
+        self.on_written: Callable[[str], object] | None = None  # receives the path of each report,
+        self.on_report: Callable[[LeakReport], object] | None = None  # and the report
         self.analysis = Analysis()
         self.open = OpenAlerts()
         self.count = self.withdrawn_count = 0
@@ -109,6 +110,8 @@ class Alerts:
         else:
             if self.on_written is not None:
                 self.on_written(path)
+        if self.on_report is not None:
+            self.on_report(report)
         if on_alert is not log_alert:
             _log_report(INFO, "leak_alert", _subject(report), report, report_path=path)
         on_alert(report)

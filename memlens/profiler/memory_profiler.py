@@ -21,17 +21,15 @@ from memlens._options import (
     check_regexes,
     check_seconds,
     check_text,
-    shown,
 )
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profiler import IntervalStart
-from memlens.errors import MemlensError, OptionError
+from memlens.errors import MemlensError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
-from memlens.leaks.leak_report import LeakReport, reported_leaks
+from memlens.leaks.leak_report import LeakReport
 from memlens.process.detector.alert import LeakAlert
-from memlens.process.identity import identify, is_fork_server, program_name
-from memlens.process.memory_breakdown import MemoryBreakdown, breakdown
+from memlens.process.identity import is_fork_server
 from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
 from memlens.profiler.agenda import Agenda, Work
@@ -41,9 +39,13 @@ from memlens.profiler.caller_turns import CallerTurns
 from memlens.profiler.control_commands import control_commands
 from memlens.profiler.control_socket import ControlSocket
 from memlens.profiler.metrics import ProfilerMetrics, read_metrics
-from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord, with_trend
+from memlens.profiler.profiler_options import TableOptions
+from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
 from memlens.profiler.recording import Recording
+from memlens.profiler.report_making import ReportMaker
+from memlens.profiler.snapshot_choices import check_reason
 from memlens.profiler.snapshot_store import Capture, SnapshotStore
+from memlens.profiler.table_writing import TableWriting
 from memlens.profiler.trend_detectors import TrendDetectors
 from memlens.profiler.triggering import Triggering
 from memlens.profiler.worker import Worker
@@ -91,6 +93,10 @@ class MemoryProfiler:
     * ``control_socket``: whether ``python -m memlens dump``, ``report`` and ``stacks`` of the same
       user, or of root, may ask this process while the profiler runs. On Linux; elsewhere it has no
       effect.
+    * ``table_dir``: the folder in which tables of this process are written as Parquet files, for
+      ``python -m memlens fleet``. Another process does that, every ``table_interval`` seconds, after
+      an alert, and at the end; it needs ``memlens[arrow]``. ``service`` and ``release`` name what the
+      process belongs to; None takes them from the environment, see `memlens.process.service`.
     * ``window_size``, ``warmup_seconds``, ``min_window_seconds``, ``growth_threshold``: as for
       `MemoryLeakDetector`.
 
@@ -137,10 +143,12 @@ class MemoryProfiler:
         allocations: str | None = "sampling",
         allocation_interval_bytes: int = 512 * 1024,
         control_socket: bool = True,
+        table_dir: str | os.PathLike[str] | None = None,
+        service: str | None = None,
+        release: str | None = None,
+        table_interval: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        check_seconds("alert_interval", alert_interval, 0, allow_infinity=True)
-        check_callable("clock", clock)
         if on_alert is not None:
             check_callable("on_alert", on_alert)
         if on_withdrawn is not None:
@@ -202,6 +210,29 @@ class MemoryProfiler:
             clock=clock,
         )
         self._alerts.on_written = self._give_report
+        self._tables = TableWriting(
+            TableOptions.of(table_dir, service, release, table_interval),
+            self._store,
+            self._allocations,
+            self._detectors,
+            ignore=self.ignore,
+            limit_bytes=limit,
+            clock=clock,
+        )
+        self._alerts.on_report = self._tables.observe_alert
+        self._reports = ReportMaker(
+            self._store,
+            self._turns,
+            self._recording,
+            self._detectors,
+            self._allocations,
+            self._alerts,
+            ignore=self.ignore,
+            baseline=self.baseline,
+            limit_bytes=limit,
+            health=self.health,
+            note_failure=self._note_failure,
+        )
         if on_alert is None and self._triggering.gives_alerts:
             self.on_alert = log_alert
         self._reset()
@@ -218,12 +249,13 @@ class MemoryProfiler:
         self._worker = Worker(self._note_failure)
         self._store.forget()
         self._detectors.reset()
-        self._breakdown_at_stop: MemoryBreakdown | None = None
         self._recording.clear()
+        self._reports.parts = None
         self._agenda.reset()
         self._turns.forget()
         self._alerts.forget()
         self._failures.clear()
+        self._tables.forget(is_off=self._only_forks)
 
     # -- sampling --------------------------------------------------------------------------------
 
@@ -246,7 +278,7 @@ class MemoryProfiler:
         """
         if self.is_running:
             return self
-        self._breakdown_at_stop = None
+        self._reports.parts = None
         if not self._only_forks:
             self.take_snapshot("startup")
             self._agenda.schedule_snapshot()
@@ -259,6 +291,7 @@ class MemoryProfiler:
             self._sampler.stop()
             self._allocations.stop()
             raise
+        self._tables.start()
         if self._control is not None:
             self._control.open()
         return self
@@ -266,8 +299,8 @@ class MemoryProfiler:
     def stop(self, last_snapshot: str | None = None) -> None:
         """Stop sampling and keep everything recorded. Does nothing if not running.
 
-        Waits up to 5 seconds for a snapshot or an ``on_alert`` in progress, and with triggers up to 5
-        seconds for ``on_file``. ``last_snapshot`` is
+        Waits up to 5 seconds for a snapshot or an ``on_alert`` in progress, with triggers up to 5
+        seconds for ``on_file``, and with tables up to 5 seconds for the last ones. ``last_snapshot`` is
         the reason of a snapshot to take at the end, while allocations are still sampled: a snapshot
         after `stop` would not include the allocation sites of its objects.
         """
@@ -281,11 +314,12 @@ class MemoryProfiler:
         if not self._lock.is_owned():  # else called by a signal handler within a snapshot
             self._worker.wait(_STOP_SECONDS)
         if was_running:
-            self._breakdown_at_stop = self._breakdown()
+            self._reports.parts = self._reports.breakdown()
         self._allocations.stop(
             last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
         )
         self._store.unregister()
+        self._tables.stop()
 
     def __enter__(self) -> MemoryProfiler:
         return self.start()
@@ -305,7 +339,7 @@ class MemoryProfiler:
 
     def _on_reading(self, reading: MemoryReading) -> None:
         """Handle a reading. Runs in the sampler thread, so slow work is left to the worker."""
-        self._recording.observe(reading)
+        self._tables.observe(self._recording.observe(reading))
         self._detectors.observe(reading)
         if self._only_forks:
             return
@@ -358,11 +392,7 @@ class MemoryProfiler:
         return self._take(reason)
 
     def _take(self, reason: str, capture: Capture | None = None) -> SnapshotRecord:
-        check_text("reason", reason)
-        if not reason or not all(c.isalnum() or c in "-_" for c in reason):
-            raise OptionError(
-                f"reason is part of a file name: use letters, digits, - and _; got {shown(reason)}"
-            )
+        check_reason(reason)
         self._store.prepare()
         with self._turns.take() as waited_seconds, OwnWork():
             return self._store.take(reason, waited_seconds, capture or self._triggering.capture())
@@ -397,61 +427,7 @@ class MemoryProfiler:
         did nothing in that interval, so it would tell that nothing grows any more. The breakdown of
         resident memory is that of the moment of `stop`, of a running profiler that before the analysis.
         """
-        asked = time.time()
-        parts = self._breakdown_at_stop or self._breakdown()
-        records, leaks = self._find_leaks(asked) if analyse else (self.snapshots, None)
-        first, last = self._recording.ends(record.reading for record in records)
-        seconds = 0.0
-        if first is not None and last is not None:
-            seconds = last.timestamp - first.timestamp
-        detectors = self._detectors.report()
-        if leaks is not None:
-            leaks = with_trend(leaks, detectors)
-        with OwnWork():
-            history, marks = self._recording.history, self._recording.marks
-            health = self.health()
-        return ProfilerReport(
-            os.getpid(),
-            self.is_running,
-            seconds,
-            first,
-            last,
-            records,
-            leaks,
-            detectors,
-            self._allocations.profile(),
-            self._alerts.open.withdrawn,
-            history,
-            marks,
-            health,
-            parts,
-            program_name(),
-            self._limit_bytes,
-            identify(),
-        )
-
-    def _find_leaks(self, until: float) -> tuple[tuple[SnapshotRecord, ...], LeakReport | None]:
-        """Return the kept snapshots, and what leaks between those until then, or else all."""
-        with self._turns.take(), OwnWork():
-            snapshots = self._store.load()
-            before = [snapshot for snapshot in snapshots if snapshot.timestamp <= until]
-            if len(before) >= 2:
-                snapshots = before
-            if len(snapshots) < 2:
-                return self.snapshots, None
-            return self.snapshots, reported_leaks(
-                snapshots,
-                ignore=self.ignore,
-                baseline=self.baseline,
-            )
-
-    def _breakdown(self) -> MemoryBreakdown | None:
-        try:
-            with OwnWork():
-                return breakdown()
-        except (OSError, MemoryError) as error:  # no descriptor is free, or little memory is left
-            self._note_failure(error)
-            return None
+        return self._reports.make(is_running=self.is_running, analyse=analyse)
 
     def _check_for_leaks(self, reason: str, alert: LeakAlert | None = None) -> None:
         """Take a snapshot and report news: a holder that grows, or the alert of a detector.
@@ -466,6 +442,8 @@ class MemoryProfiler:
                 raise
             self._note_failure(error)
         self._alerts.check(alert, self.on_alert)
+        if alert is not None and self.on_alert is None:
+            self._tables.write_soon()
         self._withdraw()
 
     def _withdraw(self) -> None:
@@ -506,6 +484,7 @@ class MemoryProfiler:
             "alerts_withdrawn": self._alerts.withdrawn_count,
             "reports_written": self._store.written,
             "triggers": self._triggering.health(),
+            "tables": self._tables.health(),
             "failures": self._failures.count,
             "last_error": self._failures.last_error,
         }

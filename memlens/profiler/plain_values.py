@@ -21,6 +21,7 @@ from memlens.leaks.pytest_records import PytestRecords
 from memlens.leaks.stated_bounds import BoundedHolder
 from memlens.leaks.suspects import LeakSuspect
 from memlens.leaks.unexplained import UnexplainedGrowth
+from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
 from memlens.process.identity import ProcessIdentity
 
 __all__ = ("from_plain", "to_plain")
@@ -29,9 +30,11 @@ _TYPES: dict[str, type[Any]] = {
     one.__name__: one
     for one in (
         BoundedHolder,
+        DetectorReport,
         Frame,
         Hop,
         KnownSuspect,
+        LeakAlert,
         LeakReport,
         LeakSuspect,
         NativeGrowth,
@@ -42,6 +45,7 @@ _TYPES: dict[str, type[Any]] = {
         SiteShare,
         TypeChange,
         UnexplainedGrowth,
+        Verdict,
     )
 }
 _TYPE = "type of value"

@@ -37,15 +37,17 @@ class Recording:
         self._first: MemoryReading | None = None
         self._last: MemoryReading | None = None
 
-    def observe(self, reading: MemoryReading) -> None:
-        """Add a reading, with what malloc has in use."""
+    def observe(self, reading: MemoryReading) -> HistoryPoint:
+        """Add a reading, with what malloc has in use; return its point."""
         self._first = self._first or reading
         self._last = reading
         used = None
         if reading.monotonic_seconds >= self._next_malloc:
             self._next_malloc = reading.monotonic_seconds + _MALLOC_SECONDS
             used = malloc_bytes()
-        self._history.add(HistoryPoint.of(reading, used))
+        point = HistoryPoint.of(reading, used)
+        self._history.add(point)
+        return point
 
     def ends(
         self, others: Iterable[MemoryReading | None]

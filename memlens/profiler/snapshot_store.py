@@ -21,6 +21,7 @@ from memlens._log import INFO, log_event, warn_once
 from memlens._options import check_bytes, check_count, check_path
 from memlens.errors import OutputError, ReadingError, SnapshotFileError
 from memlens.heap.capture.take import take_heap_snapshot
+from memlens.heap.graph.steady_time import STEADY_FACT
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.ending import WAITED_FACT
 from memlens.leaks.leak_report import LeakReport
@@ -28,10 +29,17 @@ from memlens.leaks.unexplained import MALLOC_FACT
 from memlens.process.identity import IDENTITY_FACT, ProcessIdentity, identify
 from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading, read_memory
-from memlens.process.start import TOKEN_FACT, UPTIME_FACT, process_token, started_monotonic
+from memlens.process.start import (
+    TOKEN_FACT,
+    UPTIME_FACT,
+    process_token,
+    started_monotonic,
+    steady_time,
+)
 from memlens.profiler.file_owner import OwnedFile, is_running, list_files, owner_suffix
 from memlens.profiler.profiler_report import SnapshotRecord
 from memlens.profiler.registry import forget_folder, note_folder
+from memlens.profiler.snapshot_choices import paths_since
 
 __all__ = ("Capture", "SnapshotStore")
 
@@ -126,11 +134,7 @@ class SnapshotStore:
         """
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
-        facts: dict[str, Any] = {
-            IDENTITY_FACT: identify().to_dict(),
-            TOKEN_FACT: process_token(os.getpid()),
-            UPTIME_FACT: time.monotonic() - started_monotonic(),
-        }
+        facts = _process_facts()
         if reading is not None:
             facts["memory"] = reading.to_dict()
         used = malloc_bytes()
@@ -197,21 +201,10 @@ class SnapshotStore:
         """Open the kept snapshots, oldest first. Forgets those that the user has deleted."""
         return [HeapSnapshot.load(path) for path in self.paths()]
 
-    def paths_since(self, since: float) -> list[list[str]]:
-        """Return sequences of snapshots in which to search for growth since ``since``, best first.
-
-        ``since`` is an estimate in wall-clock seconds. A leak that began after the baseline did not
-        grow in every interval from there. At least three snapshots are needed to distinguish growth
-        from a one-time event.
-        """
-        paths = self.paths()
-        after = sum(1 for record in self.records if record.timestamp >= since)
-        counts = dict.fromkeys((after, after + 1, 3, len(paths)))
-        return [
-            paths[-count:]
-            for count in counts
-            if 3 <= count <= len(paths) or (count and count == len(paths))
-        ]
+    def paths_since(self, since: float | None) -> list[list[str]]:
+        """Return sequences of kept snapshots in which to search for growth: see `paths_since`."""
+        self.paths()
+        return paths_since(self.records, since)
 
     def write(self, report: LeakReport) -> str:
         """Write a report as text and as JSON; return the path of the JSON file."""
@@ -267,6 +260,16 @@ class SnapshotStore:
             oldest = self._reports.pop(0)
             _delete(oldest)
             _delete(_text_path(oldest))
+
+
+def _process_facts() -> dict[str, Any]:
+    """Return which process this is, and how long it has run by a clock that is never set."""
+    return {
+        IDENTITY_FACT: identify().to_dict(),
+        TOKEN_FACT: process_token(os.getpid()),
+        UPTIME_FACT: time.monotonic() - started_monotonic(),
+        STEADY_FACT: steady_time(),
+    }
 
 
 def _is_child(paths: list[str], first: HeapSnapshot) -> bool:

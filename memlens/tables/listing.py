@@ -6,11 +6,14 @@ import datetime
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from memlens.errors import OutputError
 from memlens.tables.partition_names import (
+    HOLD_PREFIX,
+    MERGED_FOLDER,
     day_folder,
     day_of,
     hosts_of,
@@ -38,6 +41,7 @@ _MAGIC = b"PAR1"
 MIN_BYTES = 12  # the magic, the length of the footer, the magic
 TAIL_BYTES = 4096  # mostly holds the metadata of the file, which is near its end
 _MAX_FOOTER_BYTES = 16 << 20
+_ATTEMPTS = 5  # at a day that changes while it is listed
 # A key and a value of the metadata, as the compact protocol of Thrift writes them.
 _VERSION = re.compile(rb"memlens\.schema_version\x18[\x01-\x09](\d{1,9})")
 
@@ -159,8 +163,12 @@ def list_local(
     services: Collection[str] | None = None,
     days: Collection[datetime.date] | None = None,
     check: bool = True,
+    held: bool = True,
 ) -> TableListing:
-    """List the files of a local table folder, sorted by path: see `table_folder.list_tables`."""
+    """List the files of a local table folder, sorted by path: see `table_folder.list_tables`.
+
+    ``held``: list the sources of a merge that has not ended, where they wait.
+    """
     found: dict[str, list[TableFile]] = {}
     skipped: list[SkippedTable] = []
     wanted_services = None if services is None else {service_folder(one) for one in services}
@@ -168,19 +176,64 @@ def list_local(
     for table in [table.name for table in TABLES] if tables is None else tables:
         place = os.path.join(folder, table)
         files = found.setdefault(table, [])
-        for service_entry in _folders(place, "service=", wanted_services, skipped):
-            service = service_of(service_entry.name) or ""
-            for day_entry in _folders(service_entry.path, "day=", wanted_days, skipped):
-                day = day_of(day_entry.name)
-                if day is None:
-                    skipped.append(SkippedTable(day_entry.path, "its name has no day"))
-                    continue
-                for hosts_entry in _folders(day_entry.path, "hosts=", None, skipped):
-                    hosts = hosts_of(hosts_entry.name) or ""
-                    for path, size in _files(hosts_entry.path, check, skipped):
-                        files.append(TableFile(path, table, service, day, hosts, size))
+        for service in _folders(place, "service=", wanted_services, skipped):
+            for day in _folders(service.path, "day=", wanted_days, skipped):
+                files += _day_files(table, service.name, day, check, held, skipped)
         files.sort(key=lambda file: file.path)
     return TableListing(folder, found, tuple(skipped))
+
+
+def _day_files(
+    table: str,
+    service_name: str,
+    entry: os.DirEntry[str],
+    check: bool,
+    held: bool,
+    skipped: list[SkippedTable],
+) -> list[TableFile]:
+    """Return the files of a day; a merge that goes on meanwhile changes nothing."""
+    service, day = service_of(service_name) or "", day_of(entry.name)
+    if day is None:
+        skipped.append(SkippedTable(entry.path, "its name has no day"))
+        return []
+    for _ in range(_ATTEMPTS):
+        before = _last_change(entry.path)
+        files: list[TableFile] = []
+        left_out: list[SkippedTable] = []
+        for hosts_folder in [
+            *(one.path for one in _folders(entry.path, "hosts=", None, left_out)),
+            *(_held_folders(entry.path) if held else ()),
+        ]:
+            hosts = hosts_of(os.path.basename(hosts_folder)) or ""
+            files += [
+                TableFile(path, table, service, day, hosts, size)
+                for path, size in _files(hosts_folder, check, left_out)
+            ]
+        if _last_change(entry.path) == before:
+            break
+    skipped += left_out
+    return files
+
+
+def _last_change(folder: str) -> int:
+    """Return a number that differs after a merge has begun or ended in the folder of a day."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except FileNotFoundError:
+        return -1
+
+
+def _held_folders(day: str) -> list[str]:
+    """Return the folders of sources that a merge has moved away and whose rows are nowhere else."""
+    found: list[str] = []
+    with suppress(FileNotFoundError):
+        for name in sorted(os.listdir(day)):
+            merged = os.path.join(day, MERGED_FOLDER, name.removeprefix(HOLD_PREFIX) + SUFFIX)
+            hold = os.path.join(day, name)
+            if not name.startswith(HOLD_PREFIX) or os.path.islink(hold) or os.path.lexists(merged):
+                continue
+            found += [one.path for one in _folders(hold, "hosts=", None, [])]
+    return found
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:
@@ -225,5 +278,7 @@ def _files(folder: str, check: bool, skipped: list[SkippedTable]) -> Iterator[tu
             reason = (damage_at_ends(entry.path) if check else None) or ""
             if not reason:
                 yield entry.path, size
+                continue
+            if not os.path.lexists(entry.path):  # merged since
                 continue
         skipped.append(SkippedTable(entry.path, reason))

@@ -108,7 +108,7 @@ class _Merge:
         """Merge the files of one table, a day at a time; note what cannot be merged."""
         for day in _days_with_holds(os.path.join(self.report.folder, name)):
             self._recover(day)
-        listing = list_local(self.report.folder, tables=[name])
+        listing = list_local(self.report.folder, tables=[name], held=False)
         self.report.skipped += listing.skipped
         self.report.file_count += len(listing.files[name])
         days: dict[str, list[TableFile]] = {}

@@ -25,7 +25,8 @@ __all__ = ("NamedHolder", "named_holders")
 
 _MAX_NAMES = 8  # below a root; what is deeper belongs to the holder above it
 _NAMED = (EdgeKind.ATTRIBUTE, EdgeKind.LOCAL, EdgeKind.CELL)
-_THROUGH = frozenset({"__dict__", "__closure__", "cell_contents"})  # internal, part of one name
+_CELL_CONTENTS = "cell_contents"  # what the name of the variable means
+_THROUGH = frozenset({"__dict__", "__closure__", _CELL_CONTENTS})  # internal, part of one name
 _ROOTS = (RootKind.MODULE, RootKind.FRAME, RootKind.INTERPRETER, RootKind.EXTERNAL)
 _ATOMS = frozenset(
     {"NoneType", "NotImplementedType", "bool", "complex", "ellipsis", "float", "int", "str"}
@@ -72,7 +73,8 @@ class _Place(NamedTuple):
     node: int
     text: str
     holder: str  # the text of the nearest holder, itself or above
-    names: tuple[int, ...]  # the labels of the edges from the root
+    names: tuple[int, ...]  # the labels of the edges from the root that have a name
+    is_part: bool = False  # the tuple of a closure, a namespace: its reference is no name
 
 
 def named_holders(graph: HeapGraph) -> Iterator[NamedHolder]:
@@ -104,7 +106,8 @@ class _Walk:
                 if below.node in starts:
                     continue  # a suspended function has a name of its own
                 if not self._is_atom(below.node):
-                    yield NamedHolder(below.node, below.holder, not self._is_holder(below.node))
+                    is_part = below.holder == place.holder
+                    yield NamedHolder(below.node, below.holder, is_part)
                     waiting.append(below)
 
     def _roots(self) -> Iterator[_Place]:
@@ -142,9 +145,8 @@ class _Walk:
     def _below(self, place: _Place) -> Iterator[_Place]:
         """Yield what a place reaches by one name more, or by a part of a name."""
         graph = self._graph
-        node, text, holder, names = place
+        node, text, holder, names, is_part = place
         type_name = graph.type_of(node)
-        is_part = names and names[-1] & KIND_MASK == EdgeKind.INTERNAL  # a tuple of cells
         is_namespace = graph.node_flags[node] & self._namespace_flag
         if type_name in _TABLES and not is_part and not is_namespace:
             return
@@ -160,9 +162,11 @@ class _Walk:
                 continue
             kind = label & KIND_MASK
             if kind == EdgeKind.INTERNAL:
-                if graph.string(label >> LABEL_BITS) in _THROUGH:
-                    yield _Place(target, text, holder, (*names, label))
-            elif kind in _NAMED and label not in names and len(names) < 2 * _MAX_NAMES:
+                part = graph.string(label >> LABEL_BITS)
+                if part in _THROUGH:
+                    is_named = part == _CELL_CONTENTS and self._is_holder(target)
+                    yield _Place(target, text, text if is_named else holder, names, True)
+            elif kind in _NAMED and label not in names and len(names) < _MAX_NAMES:
                 name = self._name(label)
                 if name:
                     below = text + name

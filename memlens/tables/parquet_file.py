@@ -22,6 +22,7 @@ from memlens.tables.schema import SCHEMA_VERSION, Table, table_named
 
 __all__ = (
     "PARQUET_OPTIONS",
+    "SMALL_OPTIONS",
     "TableWriter",
     "damage_in",
     "damage_of_columns",
@@ -38,6 +39,13 @@ PARQUET_OPTIONS: dict[str, Any] = {
     "write_page_checksum": True,
     "store_schema": False,
 }
+# Statistics and dictionaries are a third of a file of few rows, which is read as a whole anyway.
+SMALL_OPTIONS: dict[str, Any] = {
+    **PARQUET_OPTIONS,
+    "use_dictionary": False,
+    "write_statistics": False,
+}
+_SMALL_BYTES = 1 << 20  # in memory
 ROW_GROUP_ROWS = 1 << 17
 ROW_GROUP_BYTES = 32 << 20  # in memory
 
@@ -73,8 +81,6 @@ class TableWriter:
         row_group_bytes: int = ROW_GROUP_BYTES,
     ) -> None:
         require_pyarrow()
-        import pyarrow.parquet
-
         self._table = table
         self._schema = arrow_schema(table) if schema is None else schema
         self._max_rows, self._max_bytes = row_group_rows, row_group_bytes
@@ -85,13 +91,7 @@ class TableWriter:
         # Spark and pyarrow read every file of a folder whose name does not begin with a dot.
         self._pending = PendingFile(path, prefix=".")
         self._file = open(self._pending.descriptor, "wb", closefd=False)  # noqa: SIM115
-        try:
-            self._writer = pyarrow.parquet.ParquetWriter(
-                self._file, self._schema, **PARQUET_OPTIONS
-            )
-        except BaseException:
-            self._pending.discard()
-            raise
+        self._writer: Any = None  # the first row group tells with which options
 
     def __enter__(self) -> TableWriter:
         return self
@@ -146,10 +146,23 @@ class TableWriter:
         self.row_count += group.num_rows
         self._waiting = []
         self._waiting_rows = self._waiting_bytes = 0
+        if self._writer is None:
+            self._begin(PARQUET_OPTIONS)
         self._guarded(lambda: self._writer.write_table(group, row_group_size=group.num_rows))
+
+    def _begin(self, options: dict[str, Any]) -> None:
+        import pyarrow.parquet
+
+        def begin() -> None:
+            self._writer = pyarrow.parquet.ParquetWriter(self._file, self._schema, **options)
+
+        self._guarded(begin)
 
     def finish(self) -> PendingFile:
         """Write the end of the file, but leave it under its temporary name; return that file."""
+        if self._writer is None:
+            is_small = self._waiting_bytes <= _SMALL_BYTES
+            self._begin(SMALL_OPTIONS if is_small else PARQUET_OPTIONS)
         self._write_group()
         self._guarded(lambda: self._writer.add_key_value_metadata(self._schema.metadata))
         self._guarded(self._writer.close)
@@ -168,7 +181,8 @@ class TableWriter:
     def discard(self) -> None:
         """Delete what was written."""
         with suppress(Exception):  # it writes to a file that is deleted anyway
-            self._writer.close()
+            if self._writer is not None:
+                self._writer.close()
         with suppress(Exception):
             self._file.close()
         self._pending.discard()

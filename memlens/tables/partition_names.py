@@ -15,6 +15,7 @@ from memlens.tables.arrow_types import clean_text
 __all__ = (
     "ALL_HOSTS",
     "HOLD_PREFIX",
+    "MERGED_FOLDER",
     "day_folder",
     "day_of",
     "encode_name",
@@ -26,6 +27,7 @@ __all__ = (
 )
 
 ALL_HOSTS = "all"  # of merged files
+MERGED_FOLDER = f"hosts={ALL_HOSTS}"
 HOLD_PREFIX = "_merging-"
 _EMPTY = "__HIVE_DEFAULT_PARTITION__"
 _ESCAPED = re.compile("[\x00-\x20\"#%&'*+/:;<=>?\\\\{}\\[\\]^|~$`\x7f]")

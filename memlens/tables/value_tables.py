@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from math import isfinite
 
 from memlens._options import shown
 from memlens.allocations.profile.allocation_profile import AllocationProfile
@@ -67,7 +68,7 @@ def _text(fact: object) -> str | None:
 def snapshot_uptime(snapshot: HeapSnapshot) -> float | None:
     """Return the uptime of the process at a snapshot, as its profiler noted it; else None."""
     uptime = snapshot.facts.get(UPTIME_FACT)
-    return float(uptime) if isinstance(uptime, (int, float)) else None
+    return max(0.0, uptime) if isinstance(uptime, float) and isfinite(uptime) else None
 
 
 def table_batches(value: Exported, table: Table, process: ProcessColumns) -> Iterator[Columns]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import repeat
+from collections.abc import Iterator, Sequence
+from itertools import compress, islice, repeat
 
 from memlens._core.layout import KIND_MASK, LABEL_BITS, NONE, EdgeKind, NodeFlag, RootKind
 from memlens.heap.graph.heap_graph import Edge, HeapGraph
@@ -79,22 +79,20 @@ def edge_batches(
     """
     graph = snapshot.graph
     common = _Common(snapshot, process, uptime_seconds)
-    label_text = _label_texts(graph)
+    labels = _LabelTexts(graph)
     sources = _sources(graph)
     for start in range(0, graph.edge_count, batch_rows):
         end = min(start + batch_rows, graph.edge_count)
-        rows = [
-            (next(sources), target, label)
-            for target, label in zip(
-                graph.edge_target[start:end], graph.edge_label[start:end], strict=True
-            )
-        ]
-        strong = [row for row in rows if row[2] & KIND_MASK != _WEAK or not row[0]]
+        numbers = graph.edge_label[start:end].tolist()
+        is_strong = [number & KIND_MASK != _WEAK for number in numbers]
+        strong = list(compress(numbers, is_strong))
+        # The first edges are those of node 0. They have no names of references.
+        roots = sum(is_strong[: max(0, graph.root_count_total - start)])
         yield {
             **common.columns(len(strong)),
-            "source": [source for source, _, _ in strong],
-            "target": [target for _, target, _ in strong],
-            "label": [label_text(label) if source else None for source, _, label in strong],
+            "source": list(compress(islice(sources, end - start), is_strong)),
+            "target": list(compress(graph.edge_target[start:end].tolist(), is_strong)),
+            "label": [None] * roots + labels.texts(strong[roots:]),
         }
 
 
@@ -140,19 +138,20 @@ def _sources(graph: HeapGraph) -> Iterator[int]:
         start = end
 
 
-def _label_texts(graph: HeapGraph) -> Callable[[int], str | None]:
-    """Return a function that gives the text of a label: ``.name``, ``[3]``; None without a name."""
-    known: dict[int, str | None] = {}
+class _LabelTexts:
+    """The texts of labels: ``.name``, ``[3]``; None without a name. Each is made once."""
 
-    def text(label: int) -> str | None:
-        found = known.get(label, "")
-        if found == "":
-            found = _label_text(graph, label)
-            if len(known) < _MAX_LABELS:
-                known[label] = found
-        return found
+    def __init__(self, graph: HeapGraph) -> None:
+        self._graph = graph
+        self._known: dict[int, str | None] = {}
 
-    return text
+    def texts(self, labels: Sequence[int]) -> list[str | None]:
+        """Return the text of each label."""
+        if len(self._known) > _MAX_LABELS:
+            self._known.clear()
+        for label in {*labels} - self._known.keys():
+            self._known[label] = _label_text(self._graph, label)
+        return list(map(self._known.__getitem__, labels))
 
 
 def _label_text(graph: HeapGraph, label: int) -> str | None:

@@ -16,7 +16,8 @@ def test_the_schema_names_every_column(tmp_path):
     assert done.returncode == 0, done.stderr
     for table in TABLES:
         assert f"\n{table.name}: " in done.stdout
-        assert all(f"  {name} " in done.stdout for name in table.names)
+        assert all(f"\n  {name} " in done.stdout for name in table.names)
+    assert done.stdout.count("\n  uptime_seconds ") == 1
     shown = json.loads(call("tables", "schema", "--json", cwd=tmp_path).stdout)
     assert [one["name"] for one in shown["tables"]] == [table.name for table in TABLES]
 

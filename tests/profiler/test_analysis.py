@@ -10,7 +10,7 @@ import pytest
 
 import memlens
 import memlens.errors
-from memlens.profiler import analysis
+from memlens.profiler import analysis, child_process
 from memlens.profiler.analysis import Analysis
 from memlens.profiler.analysis_child import analyse
 from memlens.profiler.plain_values import from_plain, to_plain
@@ -90,13 +90,13 @@ def test_too_little_time_is_the_reason(paths, monkeypatch):
 
 def test_a_child_ends_by_itself_when_its_time_is_over(paths, monkeypatch):
     monkeypatch.setattr(analysis, "_PROGRAM", within("signal.pause()"))
-    monkeypatch.setattr(Analysis, "_talk", talk_without_a_timeout)
-    assert Analysis(max_seconds=0.2).run([paths]) == -signal.SIGALRM
+    monkeypatch.setattr(child_process.ChildProcess, "_talk", talk_without_a_timeout)
+    assert Analysis(max_seconds=0.2).run([paths]).reason == str(-signal.SIGALRM)
 
 
-def talk_without_a_timeout(self, process, request):
+def talk_without_a_timeout(self, process, request, wait_seconds):
     process.communicate(request)
-    return process.returncode
+    return child_process.Reply((), str(process.returncode))
 
 
 def test_a_killed_child_is_the_reason(paths, monkeypatch):
@@ -116,7 +116,7 @@ def test_stopping_ends_the_child(paths, monkeypatch):
         started.set()
         return process
 
-    monkeypatch.setattr(analysis.subprocess, "Popen", start)
+    monkeypatch.setattr(child_process.subprocess, "Popen", start)
     thread = threading.Thread(target=lambda: answers.append(one.run([paths])))
     thread.start()
     assert started.wait(60)
@@ -129,7 +129,7 @@ def test_stopping_ends_the_child(paths, monkeypatch):
 @pytest.mark.parametrize("executable", ["", None, "/usr/bin/uwsgi", "/opt/app/blender"])
 def test_what_is_no_python_is_not_started(paths, monkeypatch, executable):
     monkeypatch.setattr(sys, "executable", executable)
-    monkeypatch.setattr(analysis.subprocess, "Popen", None)
+    monkeypatch.setattr(child_process.subprocess, "Popen", None)
     assert Analysis().run([paths]).reason.startswith("no process can be started")
 
 
@@ -143,18 +143,18 @@ def test_a_system_that_starts_no_process_is_the_reason(paths, monkeypatch):
 def test_a_forked_child_leaves_its_parents_analysis_alone(paths, monkeypatch):
     monkeypatch.setattr(analysis, "_PROGRAM", within("sys.stdin.buffer.read()"))
     one, codes = Analysis(), []
-    talk = Analysis._talk
+    talk = child_process.ChildProcess._talk
 
-    def fork_first(self, process, request):
+    def fork_first(self, process, request, wait_seconds):
         pid = os.fork()
         if pid == 0:
             self.forget()
             self.stop()
             os._exit(0)
         codes.append(os.waitpid(pid, 0)[1])
-        return talk(self, process, request)
+        return talk(self, process, request, wait_seconds)
 
-    monkeypatch.setattr(Analysis, "_talk", fork_first)
+    monkeypatch.setattr(child_process.ChildProcess, "_talk", fork_first)
     assert one.run([paths]).report is not None
     assert codes == [0]
 

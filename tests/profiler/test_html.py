@@ -14,7 +14,7 @@ from memlens.leaks.leak_report import LeakReport
 from memlens.process.history import Mark
 from memlens.process.identity import program_name
 from memlens.process.memory_breakdown import breakdown
-from memlens.profiler import memory_profiler, snapshot_store
+from memlens.profiler import report_making, snapshot_store
 from memlens.profiler.recording import Recording
 from memlens.profiler.snapshot_store import SnapshotStore
 from tests.profiler.planted import profiler_in
@@ -120,7 +120,7 @@ def test_the_breakdown_is_of_the_time_before_the_analysis(tmp_path, monkeypatch)
         done.append("load")
         return load(store)
 
-    monkeypatch.setattr(memory_profiler, "breakdown", measured)
+    monkeypatch.setattr(report_making, "breakdown", measured)
     monkeypatch.setattr(SnapshotStore, "load", loaded)
     with profiler_in(tmp_path) as profiler:
         while_running = profiler.report()

@@ -125,7 +125,7 @@ def analyses(monkeypatch):
         counts.append(len(snapshots))
         return reported_leaks(snapshots, **options)
 
-    monkeypatch.setattr("memlens.profiler.memory_profiler.reported_leaks", count)
+    monkeypatch.setattr("memlens.profiler.report_making.reported_leaks", count)
     return counts
 
 

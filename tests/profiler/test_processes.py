@@ -152,12 +152,12 @@ def test_forked_child_closes_the_pipes_of_an_analysis_of_its_parent():
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
-        analysis._process = process
+        analysis._child._process = process
         child = os.fork()
         if child == 0:
             analysis.forget()
             is_closed = process.stdin.raw.closed and process.stdout.raw.closed
-            os._exit(0 if is_closed and analysis._process is None else 1)
+            os._exit(0 if is_closed and analysis._child._process is None else 1)
         _, status = os.waitpid(child, 0)
         process.stdin.close()
     assert os.waitstatus_to_exitcode(status) == 0

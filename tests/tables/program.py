@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -92,6 +93,7 @@ def main():
         "suspects": suspect_columns(report, process, time=report.timestamp),
         "holders": holder_columns(taken[-1], process),
         "allocations": allocation_columns(profile, process),
+        "source": profile.facts.source,
     }
     print(json.dumps(tables, default=str))
 
@@ -101,8 +103,10 @@ main()
 
 def tables_of(
     folder: Path, *, python: str = sys.executable, seed: int = 1, before: int = 0, lines: int = 0
-) -> dict[str, dict[str, list]]:
+) -> dict[str, Any]:
     """Install the program in a folder, run it, and return its tables as columns.
+
+    ``source`` is that of the allocation profile.
 
     ``lines``: blank lines before the code of the library. ``before``: threads made before its own.
     """

@@ -79,6 +79,10 @@ def test_data_belongs_to_its_holder_and_code_to_its_module():
     function = p.node("function", 100)
     code = p.node("code", 200)
     p.edge(function, code, K.INTERNAL, "__code__")
+    closure, cell, memo = p.node("tuple", 24), p.node("cell", 8), p.node("dict", 90, length=0)
+    p.edge(function, closure, K.INTERNAL, "__closure__")
+    p.edge(closure, cell, K.CELL, "memo")
+    p.edge(cell, memo, K.INTERNAL, "cell_contents")
     cls = p.node("type", 1000, flags=NodeFlag.HEAP_TYPE)
     registry = p.node("list", 60)
     p.edge(cls, registry, K.ATTRIBUTE, "registry")
@@ -91,11 +95,16 @@ def test_data_belongs_to_its_holder_and_code_to_its_module():
     snapshot = p.snapshot()
     names = snapshot.graph.node_size[module] + 232  # the module and its namespace
     assert sizes_of(snapshot) == {
-        "app": names + 100 + 200 + 1000 + 44,
+        "app": names + 100 + 200 + 24 + 8 + 1000 + 44,
         "app.Model.registry": 60,
+        "app.handler <closure 'memo'>": 90,
         "app.service": 48 + 40,
         "app.service.cache": 5070,
     }
+    columns = holder_columns(snapshot, PROCESS)
+    types = dict(zip(columns["holder"], columns["type"]))
+    assert types["app"] == "module"
+    assert types["app.handler <closure 'memo'>"] == "dict"
 
 
 def test_local_variables_of_threads_in_one_function_are_one_holder():
@@ -138,6 +147,19 @@ def test_linked_objects_belong_to_the_first_of_them():
     sizes = sizes_of(p.snapshot())
     assert sizes["app.head"] + sizes["app.head.next"] == 500
     assert set(sizes) == {"app", "app.head", "app.head.next"}
+
+
+def test_names_go_eight_deep():
+    p = Planter()
+    nodes = [p.node("app.Part", 10) for _ in range(12)]
+    for number, (outer, inner) in enumerate(pairwise(nodes), start=1):
+        namespace = p.node("dict", 1, flags=NodeFlag.NAMESPACE)
+        p.edge(outer, namespace, K.INTERNAL, "__dict__")
+        p.edge(namespace, inner, K.ATTRIBUTE, "abcdefghijkl"[number])
+    p.module("app", a=nodes[0])
+    sizes = sizes_of(p.snapshot())
+    assert max(sizes, key=len) == "app.a.b.c.d.e.f.g.h"
+    assert sizes["app.a.b.c.d.e.f.g.h"] == 5 * 10 + 4
 
 
 def test_what_two_holders_share_belongs_to_none_of_them():

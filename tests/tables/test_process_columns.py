@@ -153,3 +153,10 @@ def test_day_of_a_row_is_that_of_utc():
             datetime.date(1970, 1, 2)]  # fmt: skip
     assert columns["day"] == days
     assert columns["time"] == [0, -500_000, 86_399_999_999, 86_400_000_000]
+
+
+def test_steady_time_does_not_follow_a_clock_that_is_set(monkeypatch):
+    before = start.steady_time()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 1e6)
+    assert 0 <= start.steady_time() - before < 60

@@ -131,7 +131,7 @@ def test_what_is_damaged_or_foreign_is_named_and_the_rest_is_listed(tmp_path):
     place = Path(path).parent
     whole = Path(path).read_bytes()
     (place / "cut.parquet").write_bytes(whole[:-5])
-    (place / "start.parquet").write_bytes(whole[:3000])
+    (place / "start.parquet").write_bytes(whole[:1500])
     (place / "empty.parquet").write_bytes(b"")
     (place / "text.parquet").write_bytes(b"something else that is long enough")
     (place / "footer.parquet").write_bytes(whole[:-8] + b"\xff\xff\xff\x7fPAR1")
@@ -141,13 +141,16 @@ def test_what_is_damaged_or_foreign_is_named_and_the_rest_is_listed(tmp_path):
     pq.write_table(pa.table({"a": [1]}), place / "foreign.parquet")
     (place / ".hidden.parquet").write_bytes(b"")
     (place / "x.parquet.1-0123456789abcdef.part").write_bytes(b"")
-    hold = place.parent / "_merging-1" / "hosts=host"
-    hold.mkdir(parents=True)
-    (hold / "held.parquet").write_bytes(whole)
+    ended = place.parent / "_merging-1" / "hosts=host"
+    ended.mkdir(parents=True)
+    (ended / "merged.parquet").write_bytes(whole)
+    merged = write(tmp_path, name="1", host="x")[0]
+    Path(merged).parent.rename(place.parent / "hosts=all")
     (tmp_path / "readings" / "service=service" / "day=today").mkdir()
     (tmp_path / "notes").mkdir()
     listing = list_tables(tmp_path)
-    assert [file.path for file in listing.files["readings"]] == [path]
+    found = [file.path for file in listing.files["readings"]]
+    assert found == [str(place.parent / "hosts=all" / "1.parquet"), path]
     assert reasons(listing) == {
         "cut.parquet": "half written: it does not end with PAR1",
         "start.parquet": "half written: it does not end with PAR1",
@@ -160,7 +163,7 @@ def test_what_is_damaged_or_foreign_is_named_and_the_rest_is_listed(tmp_path):
         "foreign.parquet": "not a table of memlens",
         "day=today": "its name has no day",
     }
-    assert len(list_tables(tmp_path, check=False).files["readings"]) == 7
+    assert len(list_tables(tmp_path, check=False).files["readings"]) == 8
 
 
 def test_a_file_with_a_large_footer_is_known(tmp_path):

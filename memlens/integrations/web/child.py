@@ -14,7 +14,7 @@ from typing import Any
 from memlens.errors import CaptureError
 from memlens.integrations.web.making import FUNCTIONS
 from memlens.integrations.web.stopping import Stopper
-from memlens.profiler.analysis import bytes_for, how_it_ended, import_path, why_no_child
+from memlens.profiler.child_process import bytes_for, how_it_ended, import_path, why_no_child
 
 __all__ = ("main", "make_file")
 
