@@ -109,7 +109,7 @@ def truth_of(nodes):
 
 def process_columns(number):
     day = datetime.date(2026, 3, 2)
-    moment = datetime.datetime(2026, 3, 2, 10 + number, tzinfo=datetime.timezone.utc)
+    moment = datetime.datetime(2026, 3, 2, 10 + number, tzinfo=datetime.UTC)
     return {
         "service": "shop", "release": "1.0", "day": day, "host": "pod-1", "process": "pod-1/7-aa",
         "kind": "main", "python": platform.python_version(), "memlens": "0", "time": moment,
@@ -373,7 +373,9 @@ def main():
     parser.add_argument("what", choices=("make", "ask"))
     parser.add_argument("folder", metavar="DIR")
     parser.add_argument("--nodes", type=int, default=1_000_000)
-    parser.add_argument("--memory", type=int, default=3072, metavar="MIB", help="the limit of DuckDB")
+    parser.add_argument(
+        "--memory", type=int, default=3072, metavar="MIB", help="the limit of DuckDB"
+    )
     parser.add_argument("--spark", metavar="MASTER", help="ask Spark instead of DuckDB")
     parser.add_argument("--driver", default="3g", help="the memory of Spark's driver")
     parser.add_argument("--question", action="append", choices=QUESTIONS)

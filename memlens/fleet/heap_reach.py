@@ -90,9 +90,7 @@ def union(columns: str, tables: list[str] | tuple[str, ...]) -> str:
     return " union all ".join(f"select {columns} from {name}" for name in tables)
 
 
-def find_reach(
-    engine: Engine, snapshot: str, *, max_levels: int = MAX_LEVELS
-) -> Reach:
+def find_reach(engine: Engine, snapshot: str, *, max_levels: int = MAX_LEVELS) -> Reach:
     """Search one snapshot for what reaches the objects in `TARGETS`, and what only they reach.
 
     Leaves the tables `TARGETS`, `REACHED` and those of ``visited`` for further questions;
@@ -203,9 +201,7 @@ class _Search:
     def _values(self) -> dict[str, str | int]:
         return {"snapshot": self._snapshot}
 
-    def _level(
-        self, frontier: str, visited: tuple[str, ...], distance: int, condition: str
-    ) -> str:
+    def _level(self, frontier: str, visited: tuple[str, ...], distance: int, condition: str) -> str:
         """Return the query for the nodes that ``frontier`` refers to and that are not visited.
 
         Of several objects that refer to a node the one with the smallest number becomes its parent,

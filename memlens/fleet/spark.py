@@ -93,7 +93,7 @@ def _service(engine: SparkEngine, service: str | None) -> str:
         )
     if service is None and len(known) == 1:
         return str(known[0])
-    if service not in known:
+    if service is None or service not in known:
         what = "several services are here" if service is None else f"no service {service!r} is here"
         raise OptionError(f"{what}: name one of {', '.join(known)}")
     return service
@@ -194,7 +194,7 @@ class SparkEngine:
         while True:
             try:
                 return action(self._session.sql(text, args=used))
-            except Exception as error:  # noqa: BLE001 - of several kinds, by the kind of session
+            except Exception as error:
                 if not self._leave_out_damaged(str(error)):
                     raise
 

@@ -19,7 +19,9 @@ from memlens.fleet.heap_reach import MAX_LEVELS, TARGETS, Reach, find_reach, for
 
 __all__ = ("HEAP_QUESTIONS", "heap_answer")
 
-_GARBAGE = "Garbage and the objects of memlens, which the views of a snapshot leave out, count here."
+_GARBAGE = (
+    "Garbage and the objects of memlens, which the views of a snapshot leave out, count here."
+)
 _MAX_SHOWN = 20  # snapshots that an error names
 
 _TYPE = AnswerColumn("type", "type", "text")
@@ -84,9 +86,7 @@ def _one_snapshot(engine: Engine, snapshot: str | None) -> str:
     raise OptionError(f"{what}: name one of {_listed(names)}")
 
 
-def _two_snapshots(
-    engine: Engine, snapshot: str | None, before: str | None
-) -> tuple[str, str]:
+def _two_snapshots(engine: Engine, snapshot: str | None, before: str | None) -> tuple[str, str]:
     process_of = {name: process for process, name in _snapshots(engine)}
     for name in (snapshot, before):
         if name is not None and name not in process_of:
@@ -239,9 +239,7 @@ def _targets(engine: Engine, snapshot: str, type_name: str) -> int:
     return count
 
 
-def _reach(
-    engine: Engine, snapshot: str, type_name: str, limit: int, max_levels: int
-) -> Answer:
+def _reach(engine: Engine, snapshot: str, type_name: str, limit: int, max_levels: int) -> Answer:
     _targets(engine, snapshot, type_name)
     found = find_reach(engine, snapshot, max_levels=max_levels)
     rows, kinds = type_paths(engine, snapshot, type_name, found, limit)

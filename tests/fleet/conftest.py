@@ -26,7 +26,9 @@ def spark(tmp_path_factory):
         "spark.sql.shuffle.partitions": "2",
         "spark.log.level": "ERROR",
     }
-    builder = sql.SparkSession.builder.master(os.environ.get("MEMLENS_SPARK", "local-cluster[2,1,1024]"))
+    builder = sql.SparkSession.builder.master(
+        os.environ.get("MEMLENS_SPARK", "local-cluster[2,1,1024]")
+    )
     for name, value in settings.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()

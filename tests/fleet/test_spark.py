@@ -25,7 +25,7 @@ RELATIVE = 1e-9
 def fleet(tmp_path_factory):
     """The tables of a simulated fleet, with damaged files, and the answers of DuckDB."""
     folder = tmp_path_factory.mktemp("fleet")
-    make_fleet(folder, seed=3, pods=40, days=4)
+    make_fleet(folder, seed=3, pods=16, days=2)
     report = read_tables(folder, QUESTIONS, limit=1000)
     return folder, report, {one.question: one for one in report.services[0].answers}
 
@@ -59,7 +59,7 @@ def test_answer_is_that_of_duckdb(spark, fleet, question):
 def test_session_keeps_its_views_and_settings(spark, fleet):
     spark.range(3).createOrReplaceTempView("readings")
     before = spark.conf.get("spark.sql.session.timeZone")
-    answer(spark, fleet[0], "limits")
+    answer(spark, fleet[0], "limits", service=fleet[1].services[0].service)
     assert spark.sql("select count(*) from readings").collect()[0][0] == 3
     assert spark.conf.get("spark.sql.session.timeZone") == before
     assert [one.name for one in spark.catalog.listTables()] == ["readings"]
@@ -67,10 +67,12 @@ def test_session_keeps_its_views_and_settings(spark, fleet):
 
 
 def test_url_is_listed_by_spark(spark, fleet, tmp_path):
-    folder, _, expected = fleet
+    folder, report, expected = fleet
     place = tmp_path / "fleet"
     shutil.copytree(folder, place)
-    found = answer(spark, f"file://{place}", "limits", limit=1000)
+    found = answer(
+        spark, f"file://{place}", "limits", service=report.services[0].service, limit=1000
+    )
     assert_equal(found, expected["limits"])
 
 
@@ -98,6 +100,8 @@ def test_questions_that_cannot_be_answered_say_what_to_do(spark, fleet, tmp_path
         answer(spark, fleet[0], "size")
     with pytest.raises(OptionError, match="no service 'x' is here: name one of"):
         answer(spark, fleet[0], "limits", service="x")
+    with pytest.raises(OptionError, match="several services are here: name one of checkout"):
+        answer(spark, fleet[0], "limits")
     with pytest.raises(SnapshotFileError, match="there are no readings in"):
         answer(spark, tmp_path, "limits")
     with pytest.raises(OptionError, match="there are no whole heaps here"):

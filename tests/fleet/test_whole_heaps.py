@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("duckdb")
-networkx = pytest.importorskip("networkx")
+pytest.importorskip("networkx")
+import networkx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ from memlens.errors import OptionError
 from memlens.fleet.heap_reach import TARGETS, find_reach, forget_reach
 from memlens.fleet.whole_heaps import heap_answer
 from tests.fleet.whole_heap_tables import duckdb_heaps, reach_of, write_heaps
-
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ORDER = "__main__.Order"
@@ -139,9 +139,7 @@ def test_reach_of_a_real_heap_is_that_of_networkx(heaps, duckdb):
 def test_reach_tells_root_and_path_of_an_object(heaps, duckdb):
     _, names, _ = heaps
     name = ORDER
-    answer = heap_answer(
-        duckdb, "heap-reach", snapshot=names[1], type_name=name
-    )
+    answer = heap_answer(duckdb, "heap-reach", snapshot=names[1], type_name=name)
     root, path, _, count, _ = answer.rows[0]
     assert (root, path, count) == ("module __main__", f"module > dict > {name}", 451)
     assert any("1 more through other objects" in note for note in answer.notes)
@@ -155,9 +153,7 @@ def test_holders_are_the_types_of_referrers(heaps, duckdb):
     expected = Counter(
         graph.nodes[source]["type"] for node in targets for source in graph.predecessors(node)
     )
-    answer = heap_answer(
-        duckdb, "heap-holders", snapshot=names[1], type_name=name, limit=10_000
-    )
+    answer = heap_answer(duckdb, "heap-holders", snapshot=names[1], type_name=name, limit=10_000)
     found = {kind or "process": count for kind, _, _, count in answer.rows}
     assert found["list"] == expected["list"] >= 450
     assert set(found) - {"process"} == {kind for kind in expected if kind}
@@ -206,7 +202,11 @@ def small_heaps(draw):
     count = draw(st.integers(1, 12))
     node = st.integers(1, count)
     kinds = draw(st.lists(st.sampled_from("TAB"), min_size=count, max_size=count))
-    return kinds, draw(st.lists(st.tuples(node, node), max_size=25)), draw(st.sets(node, max_size=3))
+    return (
+        kinds,
+        draw(st.lists(st.tuples(node, node), max_size=25)),
+        draw(st.sets(node, max_size=3)),
+    )
 
 
 @settings(max_examples=40, deadline=None)
