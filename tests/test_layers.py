@@ -192,11 +192,12 @@ LAYERS: dict[str, list[set[str]]] = {
         {"run_profiler"},
     ],
     "memlens.fleet": [
+        {"heap_report", "spark"},
         {"fleet_report", "table_report"},
         {"analysing", "groups"},
-        {"files"},
-        {"processes"},
-        {"answer_text", "duckdb_engine", "questions"},
+        {"files", "whole_heaps"},
+        {"heap_paths", "processes"},
+        {"answer_text", "duckdb_engine", "heap_reach", "questions"},
         {"answers", "engine", "statistics"},
     ],
     "memlens.fleet.questions": [

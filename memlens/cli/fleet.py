@@ -25,7 +25,8 @@ _UNITS = {
 }
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 _QUESTIONS = ("new-leaks", "limits", "growth", "deploy", "paths")
-_OF_TABLES = ("sql", "service", "days", "before", "after", "limit", "memory")
+_HEAP_QUESTIONS = ("heap-types", "heap-growth", "heap-reach", "heap-holders")
+_OF_TABLES = ("sql", "type", "snapshot", "service", "days", "before", "after", "limit", "memory")
 _OF_REPORTS = ("all", "analyse", "max_analysed", "ignore")
 
 
@@ -36,7 +37,8 @@ def add_fleet_command(commands: Any) -> None:
         help="show the leaks of many processes, from the folders or the tables of their profilers",
         description="DIR is a folder of snapshots and leak reports (there may be several), or a folder"
         " or URL of tables, which MemoryProfiler(table_dir=...) writes. Of tables, QUESTION is one of"
-        f" {', '.join(_QUESTIONS)}; without one, all are answered shortly.",
+        f" {', '.join(_QUESTIONS)}; without one, all are answered shortly. Of whole heaps, it is one of"
+        f" {', '.join(_HEAP_QUESTIONS)}.",
     )
     parser.add_argument(
         "folders", nargs="+", metavar="DIR [QUESTION]",
@@ -71,6 +73,11 @@ def _add_options_of_reports(group: Any) -> None:
 def _add_options_of_tables(group: Any) -> None:
     group.add_argument("--service", metavar="NAME", help="this service only")
     group.add_argument("--days", type=positive_integer, metavar="N", help="the newest N days only")
+    group.add_argument("--type", metavar="TYPE", help="what heap-reach and heap-holders ask for")
+    group.add_argument(
+        "--snapshot", metavar="NAME",
+        help="of several whole heaps this one; heap-growth compares it with --before NAME",
+    )  # fmt: skip
     group.add_argument("--before", metavar="RELEASE", help="what deploy compares; default: the one")
     group.add_argument("--after", metavar="RELEASE", help="before the newest with the newest")
     group.add_argument(
@@ -158,11 +165,35 @@ def _tables(arguments: argparse.Namespace, folder: str, questions: Sequence[str]
         else:
             print_value(None, False, rows_text(names, rows, has_more=has_more))
         return 0
+    if set(questions) & set(_HEAP_QUESTIONS):
+        return _heaps(arguments, folder, questions, chosen)
+    for name in ("type", "snapshot"):
+        if getattr(arguments, name) is not None:
+            raise OptionError(f"--{name} is an option of questions about whole heaps: heap-...")
     report = read_tables(
         folder, questions, before=arguments.before, after=arguments.after, **chosen
     )
     if arguments.html:
         report.to_html(arguments.html)
+    print_value(report, arguments.json, schema="fleet-tables")
+    return 0
+
+
+def _heaps(
+    arguments: argparse.Namespace, folder: str, questions: Sequence[str], chosen: dict[str, Any]
+) -> int:
+    from memlens.fleet.heap_report import read_heaps
+
+    if chosen.pop("days") is not None or arguments.after is not None:
+        raise OptionError("--days and --after are no options of questions about whole heaps")
+    report = read_heaps(
+        folder,
+        questions,
+        snapshot=arguments.snapshot,
+        before=arguments.before,
+        type_name=arguments.type,
+        **chosen,
+    )
     print_value(report, arguments.json, schema="fleet-tables")
     return 0
 

@@ -197,7 +197,8 @@ def run_sql(
 
 
 def _listing(folder: str | os.PathLike[str], service: str | None, days: int | None) -> TableListing:
-    listing = list_tables(folder, services=None if service is None else {service})
+    # Of a URL, too, the footers are read: a file of a newer memlens may mean other things.
+    listing = list_tables(folder, services=None if service is None else {service}, check=True)
     if not any(listing.files.values()):
         if service is not None and (known := list_tables(folder).services):
             raise OptionError(f"no tables of {service!r}: there are {', '.join(known)}")
@@ -211,7 +212,9 @@ def _listing(folder: str | os.PathLike[str], service: str | None, days: int | No
     check_count("days", days)
     newest = _newest_day(listing)
     kept = {day for day in listing.days if newest - timedelta(days=days) < day <= newest}
-    return list_tables(folder, services=None if service is None else {service}, days=kept)
+    return list_tables(
+        folder, services=None if service is None else {service}, days=kept, check=True
+    )
 
 
 def _newest_day(listing: TableListing) -> Any:

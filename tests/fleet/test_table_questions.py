@@ -253,3 +253,21 @@ def test_days_and_services_select(tmp_path):
     assert one.releases == ("(no release)",)
     newest = read_tables(folder, ["limits"], service="shop", days=1)
     assert newest.services[0].hosts == 12
+
+
+def test_a_url_gives_the_answers_of_the_folder_without_files_of_a_newer_memlens(tmp_path):
+    pytest.importorskip("numpy")
+    from benchmarks.simulated_fleet import make_fleet
+
+    tables = ("readings", "verdicts", "suspects")
+    truth = make_fleet(tmp_path, seed=7, pods=20, days=2, tables=tables)
+    assert any("newer" in one.what for one in truth.damage)
+    local, remote = (
+        read_tables(place, ["new-leaks", "limits"], service=truth.service)
+        for place in (tmp_path, tmp_path.as_uri())
+    )
+    assert len(local.skipped) == len(remote.skipped) > 0
+    for first, second in zip(local.services[0].answers, remote.services[0].answers, strict=True):
+        assert (first.sentence, first.notes, len(first.rows)) == (
+            second.sentence, second.notes, len(second.rows),
+        )  # fmt: skip
