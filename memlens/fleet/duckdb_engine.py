@@ -20,6 +20,7 @@ __all__ = ("DEFAULT_MEMORY_BYTES", "DuckDBEngine")
 
 DEFAULT_MEMORY_BYTES = 2 << 30
 _MIN_MEMORY_BYTES = 256 << 20
+_DUCKDB_SHARE = 0.6
 _SQL_TYPES = {
     "text": "varchar",
     "integer": "bigint",
@@ -38,10 +39,12 @@ _MACROS = (
 class DuckDBEngine:
     """A connection with a view for each table; files that cannot be read are left out and named.
 
-    ``memory_bytes`` bounds what DuckDB uses; beyond it, it writes to a temporary folder, which is
-    deleted by `close`. ``skipped`` has the files that were left out.
+    ``memory_bytes`` is for the whole process: DuckDB gets three fifths, because buffers of files and
+    results come on top. Beyond that it writes to a temporary folder, which is deleted by `close`.
+    ``skipped`` has the files that were left out.
 
-    Raises ``MissingExtraError`` without duckdb, ``OptionError`` for too little memory.
+    Raises ``MissingExtraError`` without duckdb, ``OptionError`` for too little memory, also later where
+    a question needs more.
     """
 
     def __init__(
@@ -55,11 +58,12 @@ class DuckDBEngine:
             raise OptionError(f"memory_bytes must be at least {_MIN_MEMORY_BYTES}: 256 MiB")
         self._duckdb = _import_duckdb()
         self._listing = listing
+        self._memory_bytes = memory_bytes
         self._files = {name: list(files) for name, files in listing.files.items()}
         self.skipped: list[SkippedTable] = list(listing.skipped)
         self._spill = tempfile.TemporaryDirectory(prefix="memlens-fleet-")
         settings: dict[str, Any] = {
-            "memory_limit": f"{memory_bytes}B",
+            "memory_limit": f"{int(memory_bytes * _DUCKDB_SHARE)}B",
             "temp_directory": self._spill.name,
             "threads": threads or min(os.cpu_count() or 1, 8),
             "preserve_insertion_order": False,
@@ -197,12 +201,17 @@ class DuckDBEngine:
             try:
                 return fetched(self._connection.execute(text, used or None))
             except self._duckdb.Error as error:
+                if isinstance(error, self._duckdb.OutOfMemoryException):
+                    raise OptionError(
+                        f"{self._memory_bytes >> 20} MiB do not suffice for this question: give it"
+                        " more memory, or fewer days or services"
+                    ) from error
                 tables = [one for one in TABLES if re.search(rf"\b{one.name}\b", sql)]
                 if self._is_of_the_query(error) or not self._leave_out_damaged(error, tables):
                     raise
 
     def _is_of_the_query(self, error: Exception) -> bool:
-        names = ("Parser", "Binder", "Catalog", "Conversion", "OutOfMemory", "OutOfRange")
+        names = ("Parser", "Binder", "Catalog", "Conversion", "OutOfRange")
         return isinstance(error, tuple(getattr(self._duckdb, f"{one}Exception") for one in names))
 
     def _leave_out_damaged(self, error: Exception, tables: Sequence[Table]) -> bool:
