@@ -1,4 +1,7 @@
-"""A session of Spark for the tests of this folder: two workers where Spark can start them."""
+"""A session of Spark for the tests of this folder, with two workers.
+
+They are threads. ``MEMLENS_SPARK='local-cluster[2,1,1024]'`` makes them processes, which takes longer.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
-    """A small Spark cluster on this machine: two workers, a process each, and the driver."""
+    """A session of Spark on this machine with two workers."""
     sql = pytest.importorskip("pyspark.sql")
     if shutil.which("java") is None:
         pytest.skip("there is no java")
@@ -26,9 +29,7 @@ def spark(tmp_path_factory):
         "spark.sql.shuffle.partitions": "2",
         "spark.log.level": "ERROR",
     }
-    builder = sql.SparkSession.builder.master(
-        os.environ.get("MEMLENS_SPARK", "local-cluster[2,1,1024]")
-    )
+    builder = sql.SparkSession.builder.master(os.environ.get("MEMLENS_SPARK", "local[2]"))
     for name, value in settings.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()

@@ -53,7 +53,9 @@ def test_answer_is_that_of_duckdb(spark, fleet, question):
     assert found.rows or not expected[question].rows
     *notes, skipped = found.notes
     assert tuple(notes) == expected[question].notes
-    assert skipped.startswith(f"{len(report.skipped):,} files cannot be read and are left out, as ")
+    # Spark was asked this question only, so it need not have met the damaged files of all tables.
+    assert " files cannot be read and are left out, as " in skipped
+    assert 0 < int(skipped.split()[0]) <= len(report.skipped)
 
 
 def test_session_keeps_its_views_and_settings(spark, fleet):

@@ -253,3 +253,18 @@ def heap_answer_of_chain(engine, **options):
     engine._connection.execute("alter table nodes add column process text default 'p'")
     engine._connection.execute("alter table nodes add column uptime_seconds double default 0.0")
     return heap_answer(engine, "heap-reach", type_name="T", **options)
+
+
+def test_command_answers_from_exported_snapshots(heaps, tmp_path, capsys):
+    from memlens.cli.main import main
+
+    files = [str(heaps[0] / f"{name}.memlens") for name in ("before", "after")]
+    place = str(tmp_path / "tables")
+    assert main(["tables", "heap", *files, place, "--service", "shop"]) == 0
+    capsys.readouterr()
+    assert main(["fleet", place, "heap-growth", "--limit", "3"]) == 0
+    assert f"{ORDER}     302    452  200       50" in capsys.readouterr().out
+    assert main(["fleet", place, "heap-reach", "--type", ORDER]) == 2
+    assert "several snapshots are here: name one of" in capsys.readouterr().err
+    assert main(["fleet", place, "growth", "--type", ORDER]) == 2
+    assert "--type is an option of questions about whole heaps" in capsys.readouterr().err
