@@ -115,8 +115,31 @@ def call(gdb: Any, address: int, *values: int) -> int:
     return int(gdb.parse_and_eval(f"((long (*)({types})) {address})({words})"))
 
 
+def why_no_registers(gdb: Any) -> str | None:
+    """Return why gdb could not restore the registers of a thread after a call, or None.
+
+    A gdb that does not know all registers of the processor fails only then, and the thread would go
+    on with those of the call. So a vector register is changed and set back before anything is called:
+    where that fails, nothing has changed.
+    """
+    register = "$xmm15.v4_int32[0]"
+    try:
+        value = int(gdb.parse_and_eval(register))
+    except gdb.error:
+        return None  # another processor: it has no such register
+    try:
+        for word in (value ^ 1, value):
+            gdb.parse_and_eval(f"{register} = {word}")
+    except gdb.error as error:
+        return f"gdb cannot write the registers of this processor ({error}): install gdb 14 or later"
+    return None
+
+
 def start_thread(gdb: Any, parameters: Mapping[str, Any]) -> str | None:
     """Start the thread in the process; return why that is impossible, or None."""
+    why = why_no_registers(gdb)
+    if why is not None:
+        return why
     addresses = parameters["addresses"]
     if not call(gdb, addresses["Py_IsInitialized"]) & 0xFFFFFFFF:
         return "its interpreter is not running yet, or not any more"

@@ -41,7 +41,8 @@ class Worker:
                 except (RuntimeError, MemoryError) as error:  # the program continues without
                     self._thread = None
                     self._waiting.clear()
-                    self._on_error(error)
+                    if "interpreter shutdown" not in str(error):  # from 3.12 on; no time is left
+                        self._on_error(error)
                     return False
         return True
 

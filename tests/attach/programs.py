@@ -12,7 +12,25 @@ from pathlib import Path
 import memlens
 
 ROOT = str(Path(memlens.__file__).resolve().parent.parent)
-HAS_GDB = shutil.which("gdb") is not None
+
+
+def gdb_works() -> bool:
+    """Tell whether there is a gdb that can write the registers of this processor."""
+    if shutil.which("gdb") is None:
+        return False
+    write = ["-ex", "p $xmm15.v4_int32[0] = 1", "-ex", "p $xmm15.v4_int32[0] = 2"]
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        try:
+            done = subprocess.run(
+                ["gdb", "-nx", "-batch", "-p", str(process.pid), *write],
+                capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+            )  # fmt: skip
+        finally:
+            process.kill()
+    return "Couldn't write" not in done.stderr
+
+
+HAS_GDB = gdb_works()
 HAS_REMOTE = sys.version_info >= (3, 14)
 
 START = """

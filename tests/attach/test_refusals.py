@@ -188,3 +188,40 @@ def test_the_source_is_where_the_code_expects_it():
     assert len(code) == gdb_commands.PAGE
     assert data[0x30:] == b"pass\0"
     assert ways.WAYS == ("socket", "remote", "gdb")
+
+
+@pytest.mark.skipif(HAS_GDB or shutil.which("gdb") is None, reason="needs a gdb that cannot")
+def test_a_gdb_that_cannot_write_registers_is_refused_before_it_changes_any():
+    with running("sleep") as process:
+        with pytest.raises(AttachError, match="install gdb 14 or later"):
+            ask(Target(process.pid), Request("stacks"), way="gdb")
+        assert process.poll() is None
+
+
+class FailingRegisters:
+    """Stands in for the module ``gdb``: registers can be read, and written ``writes`` times."""
+
+    class error(Exception):
+        pass
+
+    def __init__(self, writes):
+        self.writes = writes
+        self.value = 7
+
+    def parse_and_eval(self, text):
+        _, _, word = text.partition(" = ")
+        if word:
+            if not self.writes:
+                raise self.error("Couldn't write extended state status: Bad address.")
+            self.writes -= 1
+            self.value = int(word)
+        return self.value
+
+
+def test_registers_are_tried_and_left_as_they_were():
+    works = FailingRegisters(writes=2)
+    assert gdb_commands.why_no_registers(works) is None
+    assert (works.writes, works.value) == (0, 7)
+    fails = FailingRegisters(writes=0)
+    assert "Bad address" in gdb_commands.why_no_registers(fails)
+    assert fails.value == 7

@@ -320,6 +320,7 @@ WITHOUT_JSON = {
     "dump": "prints the path of the file that it writes",
     "mcp": "speaks a protocol",
     "schema": "prints JSON",
+    "tables": "has commands of its own, which have it",
     "watch": "a screen",
 }
 

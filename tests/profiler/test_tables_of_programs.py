@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -199,9 +200,13 @@ POOL = """
 """
 
 
+def pids_of(rows):
+    return {row["process"].rpartition("/")[2].partition("-")[0] for row in rows}
+
+
 def test_a_worker_of_a_pool_writes_at_its_end(tmp_path):
     pids = run(tmp_path, POOL, interval=3600).split()
-    rows = rows_of(tmp_path, "readings")
-    found = {row["process"].rpartition("/")[2].partition("-")[0] for row in rows}
-    assert set(pids) < found
+    deadline = time.monotonic() + 60  # a writing that takes over 5 seconds ends after its process
+    while not set(pids) < (found := pids_of(rows := rows_of(tmp_path, "readings"))):
+        assert time.monotonic() < deadline, (pids, found)
     assert {row["kind"] for row in rows} == {"main", "multiprocessing"}

@@ -1,5 +1,7 @@
 import threading
 
+import pytest
+
 from memlens.profiler.worker import Worker
 
 
@@ -120,3 +122,18 @@ def test_waiting_jobs_can_be_removed():
     gate.set()
     assert worker.wait(30)
     assert done == []
+
+
+@pytest.mark.parametrize(
+    ("why", "reported"),
+    [("can't create new thread at interpreter shutdown", 0), ("can't start new thread", 1)],
+)
+def test_no_thread_at_the_end_of_the_interpreter_is_no_failure(monkeypatch, why, reported):
+    def refuse(thread):
+        raise RuntimeError(why)
+
+    errors = []
+    worker = Worker(errors.append)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert not worker.submit("job", list)
+    assert len(errors) == reported
