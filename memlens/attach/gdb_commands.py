@@ -131,7 +131,9 @@ def why_no_registers(gdb: Any) -> str | None:
         for word in (value ^ 1, value):
             gdb.parse_and_eval(f"{register} = {word}")
     except gdb.error as error:
-        return f"gdb cannot write the registers of this processor ({error}): install gdb 14 or later"
+        return (
+            f"gdb cannot write the registers of this processor ({error}): install gdb 14 or later"
+        )
     return None
 
 

@@ -201,7 +201,7 @@ def test_a_gdb_that_cannot_write_registers_is_refused_before_it_changes_any():
 class FailingRegisters:
     """Stands in for the module ``gdb``: registers can be read, and written ``writes`` times."""
 
-    class error(Exception):
+    class error(Exception):  # noqa: N801 - as gdb names it
         pass
 
     def __init__(self, writes):
