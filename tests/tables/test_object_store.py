@@ -15,26 +15,15 @@ from memlens.errors import OutputError
 from memlens.tables.parquet_file import damage_in, read_table
 from memlens.tables.schema import READINGS, TYPES_TABLE
 from memlens.tables.table_folder import list_tables, write_rows
+from tests.tables.object_store import running_store
 from tests.tables.rows import START, some_rows
 
 
 @pytest.fixture(scope="module")
 def store():
     """The address of a server, and its file system."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in keys.items():
-            patch.setenv(name, value)
-        query = f"scheme=http&endpoint_override={host}:{port}&region=us-east-1"
-        query += "&allow_bucket_creation=true"
-        filesystem, _ = fs.FileSystem.from_uri(f"s3://tables/?{query}")
-        yield query, filesystem
-    server.stop()
+    with running_store() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
