@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from memlens.cli.output import add_json, positive_integer, print_value
+from memlens.cli.output import add_json, positive_integer, positive_size, print_value
 from memlens.errors import OptionError
 
 __all__ = ("add_fleet_command",)
 
-_UNITS = {
-    "": 1,
-    "kib": 1 << 10,
-    "mib": 1 << 20,
-    "gib": 1 << 30,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 _QUESTIONS = ("new-leaks", "limits", "growth", "deploy", "paths")
 _HEAP_QUESTIONS = ("heap-types", "heap-growth", "heap-reach", "heap-holders")
 _OF_TABLES = ("sql", "type", "snapshot", "service", "days", "before", "after", "limit", "memory")
@@ -78,14 +67,21 @@ def _add_options_of_tables(group: Any) -> None:
         "--snapshot", metavar="NAME",
         help="of several whole heaps this one; heap-growth compares it with --before NAME",
     )  # fmt: skip
-    group.add_argument("--before", metavar="RELEASE", help="what deploy compares; default: the one")
-    group.add_argument("--after", metavar="RELEASE", help="before the newest with the newest")
     group.add_argument(
-        "--limit", type=positive_integer, metavar="N", help="rows of each answer (default: 20)"
-    )
+        "--before", metavar="RELEASE",
+        help="the earlier release that deploy compares (default: the one before --after)",
+    )  # fmt: skip
     group.add_argument(
-        "--memory", type=_size, metavar="SIZE",
-        help="what the database may use, as 512MiB; what does not fit goes to a temporary folder"
+        "--after", metavar="RELEASE",
+        help="the later release that deploy compares (default: the newest)",
+    )  # fmt: skip
+    group.add_argument(
+        "--limit", type=positive_integer, metavar="N",
+        help="rows of each answer (default: 20, of --sql 1000)",
+    )  # fmt: skip
+    group.add_argument(
+        "--memory", type=positive_size, metavar="SIZE",
+        help="what the command may use, as 512MiB; what does not fit goes to a temporary folder"
         " (default: 2GiB)",
     )  # fmt: skip
     group.add_argument(
@@ -93,15 +89,6 @@ def _add_options_of_tables(group: Any) -> None:
         help="run one SELECT over the tables readings, verdicts, suspects, types, holders and"
         " allocations",
     )  # fmt: skip
-
-
-def _size(text: str) -> int:
-    """Convert a size: a ``type`` for argparse."""
-    found = _SIZE.fullmatch(text.strip())
-    unit = found and _UNITS.get(found[2].lower())
-    if not found or not unit:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 512MiB or 2GiB")
-    return int(float(found[1]) * unit)
 
 
 def _fleet(arguments: argparse.Namespace) -> int:
@@ -184,8 +171,10 @@ def _heaps(
 ) -> int:
     from memlens.fleet.heap_report import read_heaps
 
-    if chosen.pop("days") is not None or arguments.after is not None:
-        raise OptionError("--days and --after are no options of questions about whole heaps")
+    if chosen.pop("days") is not None or arguments.after is not None or arguments.html:
+        raise OptionError(
+            "--days, --after and --html are no options of questions about whole heaps"
+        )
     report = read_heaps(
         folder,
         questions,

@@ -72,7 +72,6 @@ class DuckDBEngine:
         self._connection.execute("set TimeZone = 'UTC'")
         for macro in _MACROS:
             self._connection.execute(macro)
-        self._views: dict[str, str] = {}
         for table in TABLES:
             self._make_view(table)
 

@@ -18,7 +18,7 @@ from memlens.errors import OptionError, SnapshotFileError
 from memlens.fleet.answer_text import answer_text
 from memlens.fleet.answers import Answer
 from memlens.fleet.duckdb_engine import DEFAULT_MEMORY_BYTES, DuckDBEngine
-from memlens.fleet.questions import OVERVIEW, QUESTIONS
+from memlens.fleet.questions import QUESTIONS
 from memlens.fleet.questions.fleet_facts import FleetFacts, read_facts
 from memlens.fleet.questions.question import LONG_ENOUGH_SECONDS, Options
 from memlens.tables.listing import SkippedTable, TableListing
@@ -148,7 +148,7 @@ def read_tables(
     ``questions``: names of `memlens.fleet.questions.QUESTIONS`; none asks all, for an overview.
     ``service``: this one only. ``days``: the newest that many days only. ``before`` and ``after``:
     the releases that ``deploy`` compares, by default the newest two. ``limit``: rows of each answer.
-    ``memory_bytes``: what DuckDB may use.
+    ``memory_bytes``: what this process may use, see `DuckDBEngine`.
 
     Raises ``OptionError`` for a question, a service or a folder that does not exist,
     ``SnapshotFileError`` where the folder has no tables, ``MissingExtraError`` without duckdb.
@@ -166,7 +166,7 @@ def read_tables(
         for name in listing.services:
             facts = read_facts(engine, name, LONG_ENOUGH_SECONDS)
             if facts.processes:
-                answers.append(_answers(engine, facts, asked or OVERVIEW, options))
+                answers.append(_answers(engine, facts, asked or QUESTIONS, options))
         return TableReport(
             os.fspath(folder),
             tuple(answers),

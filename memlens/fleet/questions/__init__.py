@@ -9,9 +9,9 @@ from memlens.fleet.questions.limits import LIMITS
 from memlens.fleet.questions.new_leaks import NEW_LEAKS
 from memlens.fleet.questions.question import Question
 
-__all__ = ("OVERVIEW", "QUESTIONS")
+__all__ = ("QUESTIONS",)
 
+# In the order of the overview, which asks all.
 QUESTIONS: dict[str, Question] = {
     one.name: one for one in (NEW_LEAKS, LIMITS, GROWTH, DEPLOY, CALL_PATHS)
 }
-OVERVIEW = tuple(QUESTIONS)  # all, in this order
