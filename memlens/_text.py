@@ -11,6 +11,7 @@ from collections.abc import Iterator
 __all__ = (
     "PLAIN_WIDTH",
     "QUOTED",
+    "counted",
     "end_cut",
     "fitted",
     "format_bytes",
@@ -59,6 +60,11 @@ def format_change(size_bytes: float) -> str:
 def format_count(count: int) -> str:
     """Return a number with thousands separated: ``1,234,567``."""
     return f"{count:,}"
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun: ``1 host``, ``1,204 hosts``. ``plural``: if not with an s."""
+    return f"{format_count(count)} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def format_duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from memlens._display import displayed
 from memlens._options import check_count, check_texts
 from memlens._presentation import write_fleet_html
 from memlens._table import columns
-from memlens._text import fitted, format_bytes, format_change, format_count, labelled
+from memlens._text import counted, fitted, format_bytes, format_change, format_count, labelled
 from memlens.errors import SnapshotFileError
 from memlens.fleet.analysing import MIN_SNAPSHOTS, analysed, too_few, unknown
 from memlens.fleet.answers import Answer, AnswerColumn
@@ -113,11 +113,13 @@ class FleetReport:
         total = len(self.processes)
         service = {
             "service": "Fleet",
-            "summary": _processes(total),
+            "summary": counted(total, "process", "processes"),
             "answers": [answer.to_dict() for answer in answers],
         }
         skipped = [asdict(one) for one in self.skipped]
-        return write_fleet_html(path, title=_processes(total), services=[service], skipped=skipped)
+        return write_fleet_html(
+            path, title=counted(total, "process", "processes"), services=[service], skipped=skipped
+        )
 
     def _leaks_answer(self) -> Answer:
         rows = tuple(
@@ -150,16 +152,16 @@ class FleetReport:
         total = len(self.processes)
         leaking, unknown_count = self._count(LEAK), self._count(UNKNOWN)
         unexplained = self._count("unexplained growth")
-        fleet = _processes(total)
+        fleet = counted(total, "process", "processes")
         if leaking:
             count = len(self.groups)
-            text = f"{count} leak{'' if count == 1 else 's'} in {leaking} of {fleet}"
+            text = f"{counted(count, 'leak')} in {leaking} of {fleet}"
         elif unexplained:
             text = f"growth without a holder in {unexplained} of {fleet}"
         elif unknown_count == total:
             text = f"nothing is known yet of {fleet}"
         else:
-            text = f"no leak in {_processes(total - unknown_count)}"
+            text = f"no leak in {counted(total - unknown_count, 'process', 'processes')}"
         if unknown_count:
             notes = sorted({one.note for one in self.processes if not one.is_known and one.note})
             why = f" ({'; '.join(notes[:2])})" if notes else ""
@@ -187,10 +189,6 @@ class FleetReport:
         if len(self.skipped) > _SHOWN_FILES:
             shown.append(f"and {format_count(len(self.skipped) - _SHOWN_FILES)} more")
         return labelled("Skipped:", "; ".join(shown), label_width=9, indent="")
-
-
-def _processes(count: int) -> str:
-    return f"{format_count(count)} process{'' if count == 1 else 'es'}"
 
 
 def _row(process: FleetProcess) -> list[str]:

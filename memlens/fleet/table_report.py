@@ -13,7 +13,7 @@ from memlens._display import displayed
 from memlens._options import check_count
 from memlens._presentation import write_fleet_html
 from memlens._table import columns
-from memlens._text import format_bytes, format_count, format_duration, labelled
+from memlens._text import counted, format_bytes, format_count, format_duration, labelled
 from memlens.errors import OptionError, SnapshotFileError
 from memlens.fleet.answer_text import answer_text
 from memlens.fleet.answers import Answer
@@ -40,6 +40,14 @@ class ServiceAnswers:
     processes: int
     releases: tuple[str, ...]
     answers: tuple[Answer, ...]
+
+    def summary(self) -> str:
+        """Return how much there is: ``1,204 hosts, 3,000 processes, 6 releases``."""
+        return ", ".join((
+            counted(self.hosts, "host"),
+            counted(self.processes, "process", "processes"),
+            counted(len(self.releases), "release"),
+        ))  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answers as JSON-ready values."""
@@ -80,13 +88,10 @@ class TableReport:
         limit = _ROWS_IN_OVERVIEW if self.is_overview else _ROWS
         parts = []
         for one in self.services:
-            parts.append(
-                f"{one.service}: {format_count(one.hosts)} hosts,"
-                f" {format_count(one.processes)} processes, {len(one.releases)} releases"
-            )
+            parts.append(f"{one.service}: {one.summary()}")
             parts += [answer_text(answer, limit) for answer in one.answers]
         parts.append(
-            f"Read {format_count(self.file_count)} files, {format_bytes(self.size_bytes)},"
+            f"Read {counted(self.file_count, 'file')}, {format_bytes(self.size_bytes)},"
             f" in {format_duration(self.seconds)}."
         )
         if self.skipped:
@@ -115,14 +120,7 @@ class TableReport:
         return write_fleet_html(
             path,
             title=self.folder,
-            services=[
-                {
-                    **one.to_dict(),
-                    "summary": f"{format_count(one.hosts)} hosts, {format_count(one.processes)}"
-                    f" processes, {len(one.releases)} releases",
-                }
-                for one in self.services
-            ],
+            services=[{**one.to_dict(), "summary": one.summary()} for one in self.services],
             skipped=[asdict(one) for one in self.skipped],
             facts={
                 "Folder": self.folder,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from memlens._table import columns
-from memlens._text import fitted, format_bytes, format_count, format_duration, labelled
+from memlens._text import counted, fitted, format_bytes, format_count, format_duration, labelled
 from memlens.tables.listing import SkippedTable
 
 __all__ = ("MergeReport", "MergedTable")
@@ -74,10 +74,10 @@ class MergeReport:
 
     def _headline(self) -> str:
         if not self.tables:
-            return f"Nothing to merge in {_files(self.file_count)}."
+            return f"Nothing to merge in {counted(self.file_count, 'file')}."
         before, after = self._total("files_before"), self._total("files_after")
         return (
-            f"Merged {_files(before)} into {format_count(after)}:"
+            f"Merged {counted(before, 'file')} into {format_count(after)}:"
             f" {format_bytes(self._total('bytes_before'))} became"
             f" {format_bytes(self._total('bytes_after'))} in {format_duration(self.seconds)}."
         )
@@ -100,7 +100,7 @@ class MergeReport:
     def _notes(self) -> list[str]:
         notes = []
         if self.recent_count:
-            notes.append(f"{_files(self.recent_count)} too new to merge.")
+            notes.append(f"{counted(self.recent_count, 'file')} too new to merge.")
         if self.recovered_count:
             count = format_count(self.recovered_count)
             notes.append(
@@ -113,7 +113,3 @@ class MergeReport:
         if len(self.skipped) > _SHOWN_FILES:
             shown.append(f"and {format_count(len(self.skipped) - _SHOWN_FILES)} more")
         return labelled("Not merged:", "; ".join(shown), label_width=12, indent="")
-
-
-def _files(count: int) -> str:
-    return f"{format_count(count)} file{'' if count == 1 else 's'}"

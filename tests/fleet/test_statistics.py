@@ -41,6 +41,14 @@ def test_the_approximation_is_near_to_the_exact_test(seed):
     assert rank_test(sums_of(before, after)) == pytest.approx(exact(before, after), abs=0.05)
 
 
+def test_it_is_that_of_scipy_with_ties_and_without():
+    """The values are those of ``scipy.stats.mannwhitneyu(..., method="asymptotic")``."""
+    ties = sums_of([1] * 6 + [2] * 2, [1] * 2 + [2] * 6)
+    assert rank_test(ties) == pytest.approx(0.06065853318560121)
+    none = sums_of(range(10), range(4, 16))
+    assert rank_test(none) == pytest.approx(0.006123830881178351)
+
+
 def test_equal_values_and_empty_groups_show_nothing():
     assert rank_test(sums_of([1] * 9, [1] * 9)) == 1.0
     assert rank_test(RankSums(0, 5, 15.0, 0.0)) == 1.0

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from memlens._text import counted
 from memlens.fleet.engine import Engine
 
 __all__ = ("DAY_SECONDS", "FleetFacts", "Release", "read_facts")
@@ -127,7 +128,7 @@ class FleetFacts:
         more = f" and {len(self.odd_hosts) - 3} more" if len(self.odd_hosts) > 3 else ""
         count = len(self.odd_hosts)
         return (
-            f"The clock of {count} host{'' if count == 1 else 's'} is off by days"
+            f"The clock of {counted(count, 'host')} is off by days"
             f" ({names}{more}): their times are not used, their growth is.",
         )
 

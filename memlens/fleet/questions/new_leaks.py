@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memlens._text import format_bytes, format_count
+from memlens._text import counted, format_bytes, format_count
 from memlens.fleet.answers import Answer, AnswerColumn
 from memlens.fleet.engine import Engine
 from memlens.fleet.questions.confirmed_leaks import (
@@ -77,11 +77,13 @@ def _sentence(facts: FleetFacts, leaks: Sequence[ConfirmedLeak], holders: Sequen
         observed = sum(one.long_hosts for one in facts.releases)
         if not observed:
             return "Not known: no process was observed for six hours."
-        return f"No leak that is confirmed in {_hosts(observed)} of {_releases(facts)}."
+        releases = counted(len(facts.releases), "release")
+        return f"No leak that is confirmed in {counted(observed, 'host')} of {releases}."
     leak, holder = leaks[0], holders[0]
     release, share = leak.releases[0].title, _percent(leak.share)
     rate = f"+{format_bytes(leak.growth_per_hour)} an hour"
-    where = f"in {_hosts(len(leak.hosts))}{f', {share} of those of its releases' if share else ''}"
+    where = f"in {counted(len(leak.hosts), 'host')}"
+    where += f", {share} of those of its releases" if share else ""
     words = leak.status.split(", ")
     if words[0] == "new":
         text = f"{holder} leaks since release {release}: {rate} {where}"
@@ -93,7 +95,7 @@ def _sentence(facts: FleetFacts, leaks: Sequence[ConfirmedLeak], holders: Sequen
         text += f"; no more after {leak.releases[-1].title}"
     others = len(leaks) - 1
     if others:
-        text += f"; {others} more leak{'' if others == 1 else 's'}"
+        text += f"; {counted(others, 'more leak')}"
     return f"{text}."
 
 
@@ -102,7 +104,7 @@ def _where_old(facts: FleetFacts, leak: ConfirmedLeak) -> str:
     if len(facts.releases) == 1:
         return f"in {leak.releases[0].title}, the only release"
     return (
-        f"in {len(leak.releases)} of {_releases(facts)}, also in the oldest,"
+        f"in {len(leak.releases)} of {counted(len(facts.releases), 'release')}, also in the oldest,"
         f" {leak.releases[0].title}"
     )
 
@@ -112,7 +114,9 @@ def _notes(facts: FleetFacts, few: int) -> tuple[str, ...]:
     notes = []
     if short:
         hours = LONG_ENOUGH_SECONDS / 3600
-        notes.append(f"{_hosts(short)} ran for less than {hours:.0f} hours, too short to tell.")
+        notes.append(
+            f"{counted(short, 'host')} ran for less than {hours:.0f} hours, too short to tell."
+        )
     if few:
         one = few == 1
         notes.append(
@@ -126,15 +130,6 @@ def _percent(share: float | None) -> str:
     if share is None:
         return ""
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.1f} %"
-
-
-def _hosts(count: int) -> str:
-    return f"{format_count(count)} host{'' if count == 1 else 's'}"
-
-
-def _releases(facts: FleetFacts) -> str:
-    count = len(facts.releases)
-    return f"{count} release{'' if count == 1 else 's'}"
 
 
 NEW_LEAKS = Question("new-leaks", "Leaks by release", _answer)
