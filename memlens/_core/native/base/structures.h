@@ -8,7 +8,10 @@
 
 #if MEMLENS_SUPPORTED
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-variable" /* its pointer to functions; the structures are enough */
 #include <datetime.h>
+#pragma GCC diagnostic pop
 
 enum { DEQUE_BLOCK_ITEMS = 64, DEQUE_BLOCK_BYTES = (64 + 2) * 8 };
 
