@@ -76,7 +76,8 @@ strings are in ``site_string_offset`` u64 and ``site_string_bytes``, as below. A
 UTF-8 (with ``surrogatepass``).
 
 **Derived columns**, stored in files: ``node_dominator`` u32 and ``node_retained`` u64 by node, as
-returned by `memlens._core.dominator_tree`, and ``node_largest`` u32, the nodes with the largest
+returned by `memlens._core.dominator_tree`, except that what memlens's own objects retain is left out
+of what those of the program retain; and ``node_largest`` u32, the nodes with the largest
 retained sizes, largest first, without garbage and memlens's own objects (at most `LARGEST_STORED`).
 """
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from memlens._core.layout import NodeFlag
 from memlens._display import displayed
+from memlens._options import check_callable
 from memlens._presentation import write_html
 from memlens._text import format_count
 from memlens.errors import NotInSnapshotError, OptionError
@@ -244,11 +245,12 @@ class HeapSnapshot:
         return [Node(self.graph, node) for node in self.graph.largest(limit, include_garbage)]
 
     def find(self, matches: Callable[[Node], bool]) -> Iterator[Node]:
-        """Yield the objects for which ``matches(node)`` returns true."""
-        for index in shown_nodes(self.graph):
-            node = Node(self.graph, index)
-            if matches(node):
-                yield node
+        """Yield the objects for which ``matches(node)`` returns true.
+
+        For the objects of a type use `select`. Raises ``OptionError`` for what cannot be called.
+        """
+        check_callable("matches", matches)
+        return filter(matches, (Node(self.graph, node) for node in shown_nodes(self.graph)))
 
     def node_of(self, obj: object) -> Node:
         """Return the node of a live object of this process.

@@ -31,7 +31,7 @@ _LRU_CACHE = "functools._lru_cache_wrapper"
 _WEAK_KEYS = frozenset({"int", "str", "tuple"})  # what weak dictionaries and registries key by
 _WEAK_REFERENCES = frozenset(
     f"weakref.{name}" for name in "ReferenceType ref KeyedRef WeakMethod ProxyType".split()
-)
+) | {"memlens.structures.weak._Reference", "memlens.structures._loans.WeakLoan"}
 # What imports leave with the interpreter; two snapshots cannot distinguish it from a leak.
 _INTERPRETERS_OWN = DATA | {"type", "function", "builtin_function_or_method", "module", "dict"}
 _MIN_INTERVALS_OF_IMPORTS = 3

@@ -63,7 +63,8 @@ class BoundedStorage(ComputingMapping[K, V]):
         self._clock = clock
         # Reentrant: at any time the garbage collector may run a finaliser that uses this cache.
         self._lock = threading.RLock()
-        self._table = EntryTable()
+        smallest = 1 if size_of is not None else ENTRY_BYTES
+        self._table = EntryTable(min(self._max_entries, self._max_bytes // smallest))
         self._flights: FlightTable[V] = FlightTable()
         self._hits = self._misses = self._evictions = self._expirations = self._oversized = 0
 

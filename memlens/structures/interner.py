@@ -44,8 +44,9 @@ class StringInterner:
 
     def __init__(self, max_entries: int | None = None, max_length: int | None = None) -> None:
         limit = sys.maxsize if max_entries is None else require_count("max_entries", max_entries, 2)
+        self._max_entries = limit
         self._half = limit // 2
-        self._max_length = (
+        self._longest = (
             sys.maxsize if max_length is None else require_count("max_length", max_length)
         )
         self._lock = threading.RLock()
@@ -57,7 +58,7 @@ class StringInterner:
         """Return the common object of strings equal to ``text``. TypeError if not exactly str."""
         if type(text) is not str:
             raise TypeError(f"intern() takes exactly str, not {type(text).__qualname__}")
-        if len(text) > self._max_length:
+        if len(text) > self._longest:
             return text
         with self._lock:
             kept = self._young.get(text)

@@ -195,7 +195,7 @@ class LRUCache(BoundedStorage[K, V]):
     def clear(self) -> None:
         """Remove all entries without calling ``on_evict``. The counts of `stats` continue."""
         with self._lock:
-            emptied, self._table = self._table, EntryTable()
+            emptied, self._table = self._table, EntryTable(self._table.max_entries)
             self._flights.by_key.clear()
         del emptied
 

@@ -65,7 +65,7 @@ class WeakValueCache(ComputingMapping[K, V]):
     """
 
     def __init__(self, keep_newest: int = 0) -> None:
-        self._keep_newest = require_count("keep_newest", keep_newest, minimum=0)
+        self._capacity = require_count("keep_newest", keep_newest, minimum=0)
         self._lock = threading.RLock()
         self._flights: FlightTable[V] = FlightTable()
         self._references: dict[K, _Reference] = {}
@@ -89,7 +89,7 @@ class WeakValueCache(ComputingMapping[K, V]):
                 self._misses += 1
                 return default
             self._hits += 1
-            if self._keep_newest:
+            if self._capacity:
                 displaced = self._keep_alive(key, value)
         del displaced
         return value
@@ -125,7 +125,7 @@ class WeakValueCache(ComputingMapping[K, V]):
             elif not self._flights.is_current(key, flight):
                 return
             self._references[key] = reference
-            if self._keep_newest:
+            if self._capacity:
                 displaced = self._keep_alive(key, value)
         del displaced
         self._remove_dead()
@@ -146,7 +146,7 @@ class WeakValueCache(ComputingMapping[K, V]):
             return []  # deleted or replaced since the lookup
         displaced: list[object] = [self._newest.pop(key, None)]
         self._newest[key] = value
-        while len(self._newest) > self._keep_newest:
+        while len(self._newest) > self._capacity:
             displaced.append(self._newest.popitem(last=False))
         return displaced
 
@@ -232,7 +232,7 @@ class WeakValueCache(ComputingMapping[K, V]):
             )
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {len(self)} entries, keep_newest={self._keep_newest}>"
+        return f"<{type(self).__name__} {len(self)} entries, keep_newest={self._capacity}>"
 
 
 def _death_notice(cache: weakref.ref[WeakValueCache[Any, Any]]) -> Callable[[_Reference], None]:

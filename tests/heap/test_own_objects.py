@@ -55,3 +55,45 @@ def test_own_frames_are_left_out_in_any_folder(tmp_path, core, folder):
     )
     lines = done.stdout.splitlines()
     assert lines == [*(f"{mode} []" for mode in modes), "1 True"], done.stderr
+
+
+KEEPER = """
+import sys
+import memlens
+
+class Service:
+    def __init__(self):
+        self.snapshots = []
+        self.blob = bytearray(10_000)
+
+SERVICE = Service()
+modes = sys.argv[1:]
+for mode in modes:
+    SERVICE.snapshots.append(memlens.take_heap_snapshot(mode=mode, values=True))
+for mode in modes:
+    snapshot = memlens.take_heap_snapshot(mode=mode)
+    rows = {row.name: row for row in snapshot.summary()}
+    total = snapshot.summary().shallow_bytes
+    assert all(row.retained_bytes <= total for row in rows.values()), rows
+    assert 10_000 < rows["__main__.Service"].retained_bytes < 15_000, rows["__main__.Service"]
+    assert rows["__main__.Service"].retained_native_bytes == 0
+    (service,) = snapshot.find(lambda node: node.type_name == "__main__.Service")
+    assert service.retained_bytes < 15_000
+    assert snapshot.graph.retained_bytes(0) == total, (snapshot.graph.retained_bytes(0), total)
+"""
+
+
+@pytest.mark.parametrize("core", ["pure", "native"])
+def test_what_memlens_keeps_is_not_retained_by_the_program(tmp_path, core):
+    if core == "native" and _core.IMPLEMENTATION == "pure":
+        pytest.skip("needs the native core")
+    modes = ["inline", "fork"] if core == "native" else ["inline"]
+    done = subprocess.run(
+        [sys.executable, "-c", KEEPER, *modes],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "MEMLENS_PURE": "01"[core == "pure"]},
+    )
+    assert done.returncode == 0, done.stderr

@@ -159,3 +159,8 @@ def test_object_that_became_garbage_is_counted_as_deleted():
     found = compare_snapshots(heap(NodeFlag.GARBAGE), heap(0))
     change = {c.type_name: c for c in found}["app.A"]
     assert (change.new_count, change.deleted_count, change.count_before) == (1, 0, 0)
+
+
+def test_find_refuses_what_cannot_be_called():
+    with pytest.raises(OptionError, match="matches must be a function"):
+        Planter().snapshot().find("app.A")

@@ -34,6 +34,7 @@ _STAY_INLINE = sys.version_info >= (3, 13)  # values stay in the instance when a
 _OWN, _FINISHED, _HEAP_TYPE = map(int, (NodeFlag.OWN, NodeFlag.FINISHED, NodeFlag.HEAP_TYPE))
 _UNNAMED = label(EdgeKind.INTERNAL)
 _OWN_PACKAGE = __name__.partition(".")[0]
+_LENT_PACKAGE = f"{_OWN_PACKAGE}.structures"  # programs keep their data in the structures
 
 
 def node_flags(
@@ -112,7 +113,13 @@ def _module_flag(module: Any) -> int:
 
 
 def _is_own(module: Any) -> bool:
-    return type(module) is str and module.partition(".")[0] == _OWN_PACKAGE
+    return (
+        type(module) is str and _is_in(module, _OWN_PACKAGE) and not _is_in(module, _LENT_PACKAGE)
+    )
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
 
 
 def node_sizes(heap: WalkedHeap, node_type: array[int], dict_label: int) -> array[int]:

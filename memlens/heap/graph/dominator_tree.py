@@ -10,9 +10,10 @@ from array import array
 from collections.abc import Iterator
 from functools import cached_property
 
+from memlens._core.layout import NONE
 from memlens.heap.graph import checked_core
 
-__all__ = ("DominatorTree",)
+__all__ = ("DominatorTree", "leave_out")
 
 
 class DominatorTree:
@@ -62,3 +63,21 @@ class DominatorTree:
         return checked_core.retained_by_group(
             self.dominator, self.retained, group, group_count, flags, skip_flags
         )
+
+
+def leave_out(dominator: array[int], retained: array[int], flags: array[int], mask: int) -> None:
+    """Take out of the retained sizes of unmarked nodes, in place, what marked ones retain.
+
+    ``flags`` are handed down already: all that a marked node dominates is marked.
+    """
+    marked = (node for node, flag in enumerate(flags) if flag & mask)
+    part = array("Q", bytes(8 * len(flags)))
+    found = False
+    for node in marked:
+        above = dominator[node]
+        if above != NONE and not flags[above] & mask:
+            part[node], found = retained[node], True
+    if found:
+        for node, out in enumerate(checked_core.subtree_sums(dominator, part)):
+            if out and not flags[node] & mask:
+                retained[node] -= out

@@ -164,13 +164,6 @@ class HeapGraph(RetainedColumns):
         sections = {name: (code, self.sections[name]) for name, code in captured.items()}
         return sections | {name: (DERIVED_SECTIONS[name], derived[name]) for name in derived}
 
-    @cached_property
-    def flags(self) -> array[int]:
-        """The flags of all nodes; ``OWN`` also marks what only memlens's own objects keep alive."""
-        return checked_core.spread_flags(
-            self.dominators.dominator, self.node_flags, int(NodeFlag.OWN)
-        )
-
     def forget_flags(self) -> None:
         """Free the memory of `flags`, which are found again when they are used."""
         self.__dict__.pop("flags", None)

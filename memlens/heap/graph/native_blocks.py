@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from memlens._core.layout import NodeFlag
 from memlens._display import displayed
 from memlens._text import format_count
 from memlens.errors import SnapshotFileError
@@ -162,15 +163,20 @@ class NativeBlocks:
         return kinds
 
     def retained(
-        self, dominator: memoryview, sizes: memoryview, chosen: Callable[[NativeKind], bool]
+        self,
+        dominator: memoryview,
+        sizes: memoryview,
+        flags: array[int],
+        chosen: Callable[[NativeKind], bool],
     ) -> array[int]:
         """Return for each node the bytes of the chosen kinds of blocks that it retains.
 
-        ``dominator`` and ``sizes`` are columns of the graph. Takes linear time.
+        ``dominator``, ``sizes`` and ``flags`` are columns of the graph; blocks that only memlens
+        holds count for nobody. Takes linear time.
         """
         part = array("Q", bytes(8 * len(dominator)))
         for node, kind in zip(self.nodes, self.kinds, strict=True):
-            if chosen(kind):
+            if chosen(kind) and not flags[node] & int(NodeFlag.OWN):
                 part[node] = sizes[node]
         return checked_core.subtree_sums(dominator, part)
 

@@ -6,9 +6,10 @@ from array import array
 from collections.abc import Callable
 from functools import cached_property, partial
 
+from memlens._core.layout import NodeFlag
 from memlens.heap.graph import checked_core
-from memlens.heap.graph.dominator_tree import DominatorTree
-from memlens.heap.graph.graph_columns import GraphColumns, peek_of, string_at
+from memlens.heap.graph.dominator_tree import DominatorTree, leave_out
+from memlens.heap.graph.graph_columns import PYTHON, GraphColumns, peek_of, string_at
 from memlens.heap.graph.native_blocks import (
     AdapterNote,
     NativeBlocks,
@@ -19,9 +20,15 @@ from memlens.heap.graph.validation import item_count
 
 __all__ = ("RetainedColumns",)
 
+OWN = int(NodeFlag.OWN)
+
 
 class RetainedColumns(GraphColumns):
-    """Dominators, retained sizes and native blocks of a heap; see `HeapGraph`."""
+    """Dominators, retained sizes and native blocks of a heap; see `HeapGraph`.
+
+    What memlens's own objects retain counts for them, and not for objects of the program that refer to
+    them, such as a variable with a profiler: the sizes of a program are those without memlens.
+    """
 
     @cached_property
     def dominators(self) -> DominatorTree:
@@ -32,7 +39,15 @@ class RetainedColumns(GraphColumns):
             columns = checked_core.dominator_tree(
                 self.edge_offset, self.edge_target, self.edge_label, self.node_size
             )
+            if self.language == PYTHON:
+                flags = checked_core.spread_flags(columns[0], self.node_flags, OWN)
+                leave_out(columns[0], columns[1], flags, OWN)
         return DominatorTree(memoryview(columns[0]), memoryview(columns[1]))
+
+    @cached_property
+    def flags(self) -> array[int]:
+        """The flags of all nodes; ``OWN`` also marks what only memlens's own objects keep alive."""
+        return checked_core.spread_flags(self.dominators.dominator, self.node_flags, OWN)
 
     def retained_bytes(self, node: int) -> int:
         """Return the retained size of a node in bytes: what would be freed with it."""
@@ -80,7 +95,7 @@ class RetainedColumns(GraphColumns):
     def _retained_part(self, chosen: Callable[[NativeKind], bool]) -> array[int] | None:
         if self.native is None:
             return None
-        return self.native.retained(self.dominators.dominator, self.node_size, chosen)
+        return self.native.retained(self.dominators.dominator, self.node_size, self.flags, chosen)
 
     def retained_native_bytes(self, node: int) -> int:
         """Return which part of a node's retained size is native memory of the machine."""

@@ -1,4 +1,4 @@
-"""Rules for places of the standard library that keep what they are given."""
+"""Rules for places of the standard library, and of memlens.structures, that keep what they get."""
 
 from __future__ import annotations
 
@@ -80,11 +80,18 @@ _PLACES: tuple[tuple[str, str, str, str], ...] = (
         "a mock records every call, with its arguments",
         "Call reset_mock(), or use a plain stub where calls need not be looked at.",
     ),
+    (
+        r"\._loans\.by_id$",
+        _REGISTRY,
+        "objects of a pool are taken and not given back",
+        "Take them by `with pool.lease() as ...`, or call pool.release(...) in a finally block."
+        " pool.unreleased() says which are out, since when and who took them.",
+    ),
 )
 
 
 def standard_places(case: Case) -> Diagnosis | None:
-    """A table of the standard library, known by where it is."""
+    """A table of the standard library or of a pool, known by where it is."""
     text = str(case.path)
     for place, pattern, evidence, suggestion in _PLACES:
         if re.search(place, text):

@@ -161,8 +161,8 @@ analyse(Child *child)
     }
 }
 
-/* List the objects that retain the most, without garbage and without objects of memlens. The flags
- * are written: they are changed in place. */
+/* Leave memlens's own objects out of what those of the program retain, and list the objects that
+ * retain the most, without garbage. The flags are written: they are changed in place. */
 static void
 rank(Child *child)
 {
@@ -170,7 +170,8 @@ rank(Child *child)
                         (uint32_t)COUNT(child->dominator, uint32_t));
     uint16_t *flags = ITEMS(child->sections[NODE_FLAGS], uint16_t);
     if (buffer_zeros(&child->largest, LARGEST_STORED * sizeof(uint32_t)) < 0
-        || tree_spread_flags(&tree, flags, FLAG_OWN) < 0) {
+        || tree_spread_flags(&tree, flags, FLAG_OWN) < 0
+        || tree_leave_out(&tree, flags, FLAG_OWN, ITEMS(child->retained, uint64_t)) < 0) {
         give_up(child, ENOMEM);
     }
     child->largest.size = sizeof(uint32_t)

@@ -162,6 +162,7 @@ prepare_facts(Facts *facts, PyObject *own_prefix, int values, Py_ssize_t skip_fr
     facts->own_prefix
         = own_prefix != NULL && PyUnicode_GET_LENGTH(own_prefix) > 0 ? own_prefix : NULL;
     strcpy(facts->own_package, "memlens");
+    strcpy(facts->lent_package, "memlens.structures");
     facts->values = values;
     facts->skip_frames = skip_frames > INT_MAX ? INT_MAX : (int)skip_frames;
     facts->python_traverse = python_traverse;

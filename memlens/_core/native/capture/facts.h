@@ -22,7 +22,8 @@ typedef struct {
     PyThreadState *thread;             /* the calling one */
     PyThreadState *first_thread;       /* of the list of threads, from here on complete */
     PyObject *own_prefix; /* a str with at least one character, or NULL */
-    char own_package[16]; /* what is defined in its modules is memlens's own */
+    char own_package[16];  /* what is defined in its modules is memlens's own */
+    char lent_package[24]; /* except in these: programs keep their data in the structures */
     const char *blocks;  /* the addresses of sampled memory blocks, u64, ascending */
     size_t block_count;
     PyObject *native_types; /* a tuple of types that adapters measure, or NULL */

@@ -35,10 +35,10 @@ type_name(Capture *capture, PyTypeObject *type)
     return number;
 }
 
-int
-module_is_own(const Capture *capture, PyObject *name)
+/* Whether a module is a package, or in it. */
+static int
+is_in_package(PyObject *name, const char *package)
 {
-    const char *package = capture->facts.own_package;
     if (!text_starts_with(name, package)) {
         return 0;
     }
@@ -47,9 +47,16 @@ module_is_own(const Capture *capture, PyObject *name)
 }
 
 int
+module_is_own(const Capture *capture, PyObject *name)
+{
+    return is_in_package(name, capture->facts.own_package)
+           && !is_in_package(name, capture->facts.lent_package);
+}
+
+int
 type_is_own(const Capture *capture, PyTypeObject *type)
 {
-    const char *package = capture->facts.own_package;
+    const char *package = capture->facts.own_package; /* the types of the structures are heap types */
     size_t length = strlen(package);
     if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
         return strncmp(type->tp_name, package, length) == 0 && type->tp_name[length] == '.';

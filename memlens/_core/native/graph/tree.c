@@ -146,6 +146,28 @@ tree_add_up(const Tree *tree, uint64_t *value)
     return 0;
 }
 
+int
+tree_leave_out(const Tree *tree, const uint16_t *flags, unsigned mask, uint64_t *retained)
+{
+    Buffer memory = {NULL, 0, 0};
+    if (buffer_zeros(&memory, (size_t)tree->count * sizeof(uint64_t)) < 0) {
+        return -1;
+    }
+    uint64_t *out = (uint64_t *)memory.data; /* in the first marked nodes from the top, then above */
+    for (uint32_t node = 0; node < tree->count; node++) {
+        uint32_t parent = tree->parent[node];
+        if ((flags[node] & mask) && parent != NODE_NONE && !(flags[parent] & mask)) {
+            out[node] = retained[node];
+        }
+    }
+    int failed = tree_add_up(tree, out) < 0;
+    for (uint32_t node = 0; node < tree->count && !failed; node++) {
+        retained[node] -= flags[node] & mask ? 0 : out[node];
+    }
+    buffer_free(&memory);
+    return failed ? -1 : 0;
+}
+
 typedef struct {
     const uint8_t *mark;
     uint32_t *nearest;

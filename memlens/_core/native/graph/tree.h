@@ -36,6 +36,10 @@ int tree_spread_flags(const Tree *tree, uint16_t *flags, unsigned mask);
  * are added up. Returns -1 when there is no memory. */
 int tree_add_up(const Tree *tree, uint64_t *value);
 
+/* Take out of the retained sizes of unmarked nodes what marked ones retain. The marks, the bits of
+ * `mask` in `flags`, are handed down already. Returns -1 when there is no memory. */
+int tree_leave_out(const Tree *tree, const uint16_t *flags, unsigned mask, uint64_t *retained);
+
 /* Children as linked lists: `first` and `next`, each with an entry for each node, ascending. */
 typedef struct {
     Buffer memory;
