@@ -129,3 +129,20 @@ def test_search_ends_in_a_cyclic_graph():
     p.edge(b, thing, K.ATTRIBUTE, "thing")
     p.module("app", a=a)
     assert [str(path) for path in p.snapshot().retention_paths(thing, limit=9)] == ["app.a.b.thing"]
+
+
+def test_a_path_through_memlens_is_used_only_where_there_is_no_other():
+    p = Planter()
+    kept, only_ours, far = p.node("dict"), p.node("dict"), p.node("type")
+    ours = p.node("memlens.x.Y", flags=NodeFlag.OWN)
+    p.module("threading", _active=ours)
+    p.edge(ours, kept, K.ATTRIBUTE, "on_alert")
+    p.edge(ours, only_ours, K.ATTRIBUTE, "history")
+    p.root(far, RootKind.STATIC_TYPE, "far")
+    p.edge(far, kept, K.ATTRIBUTE, "cache")
+    graph = p.graph()
+    finder = RetentionPathFinder(graph)
+    for path in (finder.path_to(kept), finder.find(kept, 1)[0]):
+        assert "on_alert" not in str(path), path
+    assert "on_alert" in str(finder.find(kept, 2)[1])
+    assert "history" in str(finder.path_to(only_ours))

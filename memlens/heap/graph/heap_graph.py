@@ -18,6 +18,7 @@ from memlens._core.layout import (
     OPTIONAL_SECTIONS,
     SECTIONS,
     SITE_SECTIONS,
+    EdgeKind,
     NodeFlag,
     RootKind,
 )
@@ -86,9 +87,23 @@ class HeapGraph(RetainedColumns):
         for root, frame in enumerate(self.root_frame):
             if frame != NONE:
                 tiers[root] = self._frame_tier(tiers[root], frame)
-        return memoryview(
-            checked_core.shortest_paths(self.edge_offset, self.edge_target, self.edge_label, tiers)
-        )
+        ends = self.edge_offset, self.edge_target
+        first_edge = checked_core.shortest_paths(*ends, self.edge_label, tiers)
+        own = checked_core.nodes_flagged(self.node_flags, int(NodeFlag.OWN))
+        if not own:
+            return memoryview(first_edge)
+        # A path through objects of memlens explains little. It is used only where there is no other.
+        others = checked_core.shortest_paths(*ends, self._labels_without(own), tiers)
+        _fill(others, first_edge)
+        return memoryview(others)
+
+    def _labels_without(self, nodes: array[int]) -> array[int]:
+        """Return the labels of all edges, those of these nodes as if they were weak."""
+        labels = array("I", self.edge_label)
+        for node in nodes:
+            start, end = self.edge_offset[node], self.edge_offset[node + 1]
+            labels[start:end] = array("I", [EdgeKind.WEAK]) * (end - start)
+        return labels
 
     def _frame_tier(self, tier: int, frame: int) -> int:
         """Rank a running frame as the start of a path: lower is better.
@@ -189,3 +204,15 @@ class HeapGraph(RetainedColumns):
     @cached_property
     def _addresses(self) -> array[int]:
         return array("Q", self.node_address.tobytes())
+
+
+def _fill(column: array[int], other: array[int]) -> None:
+    """Replace each `NONE` in a column, in place, by what another one has there."""
+    place = 0
+    try:
+        while True:
+            place = column.index(NONE, place)
+            column[place] = other[place]
+            place += 1
+    except ValueError:
+        return

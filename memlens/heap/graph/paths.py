@@ -144,7 +144,8 @@ class RetentionPathFinder:
         while len(paths) < limit:
             edges = self._first_path(node) if not paths else None
             if edges is None or not self._allowed(edges):
-                edges = self._search_back(node, used, referrers)
+                edges = self._search_back(node, used, referrers, int(NodeFlag.OWN))
+                edges = edges or self._search_back(node, used, referrers, 0)
             if edges is None:
                 break
             paths.append(describe_path(self.graph, edges))
@@ -189,9 +190,12 @@ class RetentionPathFinder:
                 yield target
 
     def _search_back(
-        self, node: int, used: Collection[int], referrers: Collection[int]
+        self, node: int, used: Collection[int], referrers: Collection[int], avoided: int
     ) -> list[int] | None:
-        """Search breadth-first over referrers for the nearest root of the best kind."""
+        """Search breadth-first over referrers for the nearest root of the best kind.
+
+        Objects with one of the flags ``avoided`` are passed by.
+        """
         graph = self.graph
         next_hop: dict[int, int] = {node: node}  # towards the node
         queue = deque([node])
@@ -202,6 +206,8 @@ class RetentionPathFinder:
                 if source == 0:
                     best = self._better_root(at, len(next_hop), used, best)
                 elif at == node and source in referrers:
+                    continue
+                elif graph.node_flags[source] & avoided:
                     continue
                 elif source not in next_hop and source not in used:
                     next_hop[source] = at
