@@ -29,7 +29,13 @@ def lazy_exports(
         home = home_of.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value: object = getattr(importlib.import_module(home), name)
+        try:
+            value: object = getattr(importlib.import_module(home), name)
+        except ImportError:
+            from memlens._interpreter import require_main_interpreter
+
+            require_main_interpreter(f"{package}.{name}")  # its libraries refuse sub-interpreters
+            raise
         setattr(sys.modules[package], name, value)
         return value
 

@@ -1,12 +1,15 @@
 """Run test suites of others with and without memlens on, and compare them test by test.
 
-    python scripts/foreign_suites.py                      CPython's own tests and numpy's core
+    python scripts/foreign_suites.py                      all suites
     python scripts/foreign_suites.py test_gc numpy        these suites only
     python scripts/foreign_suites.py --list               the names of the suites
 
+They are CPython's own, numpy's core, and those of packages from PyPI (foreign_packages.py), for which
+environments are made and kept in ``--environment``.
 With memlens on, every Python process of a suite runs a ``MemoryProfiler`` from its start: a snapshot
-every few seconds, and samples of allocations. A test whose outcome differs is run again both ways,
-up to ``--retries`` times: it is reported as different if it differs each time, else as unstable.
+every few seconds, and a sample of allocations every 4 KiB. A test whose outcome differs is run again
+both ways, up to ``--retries`` times: it is reported as different if it differs each time, else as
+unstable.
 
 The exit code is 0 if no outcome differs, no process crashed or timed out, and memlens ran.
 """
@@ -26,13 +29,16 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from foreign_packages import PACKAGES, package_command
+
 ROOT = Path(__file__).resolve().parent.parent
 CPYTHON = (
     "test_threading", "test_subprocess", "test_gc", "test_asyncio", "test_fork1", "test_weakref",
     "test_dict", "test_frame", "test_generators", "test_coroutines", "test_sys", "test_signal",
     "test_multiprocessing_fork",
 )  # fmt: skip
-SUITES = (*CPYTHON, "numpy")
+SUITES = (*CPYTHON, "numpy", *PACKAGES)
 MAX_SHOWN_CHARACTERS = 150
 
 # Started in each process; a process of a test may end in any way, so nothing depends on its end.
@@ -46,10 +52,13 @@ profiler = memlens.MemoryProfiler(
     snapshot_interval={snapshot_interval},
     max_snapshots=3,
     allocations={allocations!r},
-    allocation_interval_bytes=64 * 1024,
+    allocation_interval_bytes={allocation_interval},
     on_alert=lambda report: None,
 )
-profiler.start()
+try:
+    profiler.start()
+except memlens.MemlensError:
+    pass  # in a sub-interpreter
 def write_health():
     import json
     with open(folder + "-health.json", "w", encoding="utf-8") as file:
@@ -108,6 +117,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="print the names of the suites")
     parser.add_argument("--snapshot-interval", type=float, default=3.0, metavar="SECONDS")
     parser.add_argument("--allocations", choices=("sampling", "off"), default="sampling")
+    parser.add_argument("--allocation-interval", type=int, default=4096, metavar="BYTES")
+    parser.add_argument(
+        "--environment", type=Path, default=ROOT / "build" / "foreign", metavar="DIR"
+    )
     parser.add_argument("--timeout", type=float, default=1800.0, metavar="SECONDS")
     parser.add_argument("--retries", type=int, default=2)
     options = parser.parse_args()
@@ -126,6 +139,9 @@ def compare(name: str, folder: Path, options: argparse.Namespace) -> bool:
         ended = "timed out" if run.exit_code is None else f"exit code {run.exit_code}"
         print(f"{title:8}{run.seconds:7.1f} s  {ended}  {dict(counts)}")
     print_health(watched)
+    if plain.outcomes and not watched.outcomes:
+        print(f"DIFFERENT  with memlens no test ran:\n{watched.tail}")
+        return False
     different = differences(plain, watched)
     for _ in range(options.retries if different else 0):
         plain, watched = (run_suite(name, folder, options, with_memlens=on) for on in (False, True))
@@ -169,14 +185,15 @@ def run_suite(name: str, folder: Path, options: argparse.Namespace, *, with_meml
     work = Path(tempfile.mkdtemp(dir=folder))
     results = work / "results.xml"
     environment = {**os.environ, "PYTHONPATH": os.fspath(ROOT)}
+    arguments, where = command(name, results, options.environment)
     if with_memlens:
         environment |= prepare_site(work, options)
     start = time.monotonic()
     with open(work / "output", "w+b") as output:
         try:
             exit_code: int | None = subprocess.run(
-                command(name, results),
-                cwd=work,
+                arguments,
+                cwd=where or work,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -197,7 +214,11 @@ def prepare_site(work: Path, options: argparse.Namespace) -> dict[str, str]:
     site = work / "site"
     site.mkdir()
     allocations = None if options.allocations == "off" else options.allocations
-    source = SITE.format(snapshot_interval=options.snapshot_interval, allocations=allocations)
+    source = SITE.format(
+        snapshot_interval=options.snapshot_interval,
+        allocations=allocations,
+        allocation_interval=options.allocation_interval,
+    )
     (site / "sitecustomize.py").write_text(source)
     (work / "memlens").mkdir()
     return {
@@ -206,12 +227,14 @@ def prepare_site(work: Path, options: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def command(name: str, results: Path) -> list[str]:
-    """Return the command that runs a suite and writes its results as JUnit's XML."""
+def command(name: str, results: Path, environments: Path) -> tuple[list[str], Path | None]:
+    """Return the command that runs a suite and writes its results as JUnit's XML; and where."""
+    if name in PACKAGES:
+        return package_command(name, results, environments)
     if name == "numpy":
         options = ["-q", "-p", "no:cacheprovider", f"--junit-xml={results}"]
-        return [sys.executable, "-m", "pytest", *options, os.fspath(numpy_tests())]
-    return [sys.executable, "-m", "test", "--junit-xml", os.fspath(results), name]
+        return [sys.executable, "-m", "pytest", *options, os.fspath(numpy_tests())], None
+    return [sys.executable, "-m", "test", "--junit-xml", os.fspath(results), name], None
 
 
 def numpy_tests() -> Path:

@@ -30,8 +30,9 @@ LAYERS: dict[str, list[set[str]]] = {
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
         {"_display", "_table"},
-        {"_text", "_options", "_fork", "_log", "_own_memory"},
-        {"errors", "_package", "_lazy", "_presentation", "_uninterrupted"},
+        {"_text", "_options", "_fork", "_lazy", "_log", "_own_memory"},
+        {"_interpreter"},
+        {"errors", "_package", "_presentation", "_uninterrupted"},
     ],
     "memlens.heap": [
         {"live", "live_search"},
@@ -261,10 +262,11 @@ ONLY = {
     "_uninterrupted": set(),
     "_text": set(),
     "_options": {"errors"},
+    "_interpreter": {"errors"},
     "_fork": set(),
     "_log": set(),
     "_own_memory": set(),
-    "_lazy": set(),
+    "_lazy": {"_interpreter"},
     "_presentation": set(),
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -12,6 +12,7 @@ from typing import Any
 from memlens._core.sampler_api import OwnWork
 from memlens._display import displayed
 from memlens._fork import ForkSafeLock, call_in_forked_child
+from memlens._interpreter import require_main_interpreter
 from memlens._log import FailureLog
 from memlens._options import (
     check_boolean,
@@ -274,11 +275,12 @@ class MemoryProfiler:
         """Take a baseline snapshot and start sampling. Does nothing if running.
 
         Raises ``OutputError`` if the output folder cannot be created or written, ``CaptureError`` if
-        the heap cannot be captured, and ``OptionError`` if a trigger cannot start, such as
-        `memlens.triggers.on_signal` outside the main thread.
+        the heap cannot be captured or this is a sub-interpreter, and ``OptionError`` if a trigger
+        cannot start, such as `memlens.triggers.on_signal` outside the main thread.
         """
         if self.is_running:
             return self
+        require_main_interpreter("a MemoryProfiler")
         self._reports.parts = None
         if not self._only_forks:
             self.take_snapshot("startup")

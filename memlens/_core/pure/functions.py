@@ -43,6 +43,7 @@ _AT_THE_END: list[tuple[str, Callable[[Any], Any]]] = [
 ]
 _fields = FunctionType.__dict__
 _get_before = operator.attrgetter(*_BEFORE_DICT)
+_get_globals = operator.attrgetter("__globals__")
 _get_closure = operator.attrgetter("__closure__")
 _get_attribute = object.__getattribute__
 
@@ -61,6 +62,9 @@ def function_plan(
         for value, name in zip(_get_before(obj), before):
             if len(labels) < len(targets) and targets[len(labels)] is value:
                 labels.append(name)
+        variables = _get_globals(obj)
+        if type(variables) is dict:
+            namespaces.claimed.add(id(variables))  # of no module where code was run by exec
         closure = _get_closure(obj)
         if closure is not None:
             closures[id(closure)] = obj.__code__

@@ -205,9 +205,7 @@ class RetentionPathFinder:
             for source in graph.referrers(at):
                 if source == 0:
                     best = self._better_root(at, len(next_hop), used, best)
-                elif at == node and source in referrers:
-                    continue
-                elif graph.node_flags[source] & avoided:
+                elif (at == node and source in referrers) or graph.node_flags[source] & avoided:
                     continue
                 elif source not in next_hop and source not in used:
                     next_hop[source] = at

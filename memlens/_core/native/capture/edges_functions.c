@@ -37,6 +37,9 @@ function_content(Capture *capture, PyObject *object, const Plan *plan)
     (void)plan;
     add_named(capture, function->func_code, "__code__");
     add_named(capture, function->func_globals, "__globals__");
+    if (function->func_globals != NULL && PyDict_CheckExact(function->func_globals)) {
+        note_namespace(capture, function->func_globals); /* of no module where code was run by exec */
+    }
     add_named(capture, function->func_builtins, "__builtins__");
     add_named(capture, function->func_module, "__module__");
     add_named(capture, function->func_defaults, "__defaults__");

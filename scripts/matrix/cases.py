@@ -1,0 +1,108 @@
+"""The modes of the matrix, and cases such that each pair of modes occurs in one of them."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ("DIMENSIONS", "Case", "alone", "excluded", "pairwise")
+
+DIMENSIONS: dict[str, tuple[str, ...]] = {
+    "core": ("C", "pure"),
+    "malloc": ("pymalloc", "malloc", "pymalloc_debug", "malloc_debug"),
+    "gc": ("on", "off", "frozen"),
+    "run_in": ("order", "threads", "asyncio", "uvloop", "gevent", "fork", "forkserver", "spawn"),
+    "under": (
+        "nothing", "coverage", "coverage sysmon", "debugger", "debugpy", "cProfile", "monitoring",
+        "tracemalloc", "tracemalloc later",
+    ),
+}  # fmt: skip
+
+
+class Case(NamedTuple):
+    """One combination: a mode of each dimension."""
+
+    core: str
+    malloc: str
+    gc: str
+    run_in: str
+    under: str
+
+    def __str__(self) -> str:
+        usual = Case(*(modes[0] for modes in DIMENSIONS.values()))
+        unusual = [
+            f"{name.replace('_', ' ')} {mode}"
+            for name, mode, first in zip(self._fields, self, usual, strict=True)
+            if mode != first
+        ]
+        return ", ".join(unusual) or "as usual"
+
+
+def excluded(case: Case, version: tuple[int, int], missing: frozenset[str]) -> str | None:
+    """Return why a case cannot run on a version of Python, None if it can.
+
+    ``missing``: the libraries that are not installed.
+    """
+    if case.under in ("monitoring", "coverage sysmon") and version < (3, 12):
+        return "sys.monitoring is new in 3.12"
+    if case.core == "pure" and case.under == "debugger":
+        return "each line of a pure capture is traced, which takes minutes"
+    if case.under == "cProfile" and version < (3, 12) and case.run_in in ("spawn", "forkserver"):
+        return "under cProfile before 3.12 no child can import the program"
+    needed = (
+        {"uvloop": "uvloop", "gevent": "gevent"}.get(case.run_in),
+        {
+            "coverage": "coverage",
+            "coverage sysmon": "coverage",
+            "debugpy": "debugpy",
+        }.get(case.under),
+    )
+    for library in needed:
+        if library in missing:
+            return f"{library} is not installed"
+    return None
+
+
+def alone() -> Iterator[Case]:
+    """Yield the usual case, and each other mode by itself."""
+    usual = Case(*(modes[0] for modes in DIMENSIONS.values()))
+    yield usual
+    for name, modes in DIMENSIONS.items():
+        for mode in modes[1:]:
+            yield usual._replace(**{name: mode})
+
+
+def pairwise() -> list[Case]:
+    """Return cases in which each pair of modes of two dimensions occurs at least once.
+
+    Greedy: each case begins with a pair that is missing, and takes in each dimension the mode that
+    adds the most missing pairs.
+    """
+    names = list(DIMENSIONS)
+    missing = {
+        frozenset({(one, first), (other, second)})
+        for one, other in itertools.combinations(names, 2)
+        for first in DIMENSIONS[one]
+        for second in DIMENSIONS[other]
+    }
+    cases = []
+    while missing:
+        chosen = dict(min(missing, key=sorted))
+        for name in names:
+            if name not in chosen:
+                known = [*chosen.items()]
+                chosen[name] = max(
+                    DIMENSIONS[name],
+                    key=lambda mode: sum(
+                        frozenset({(name, mode), pair}) in missing for pair in known
+                    ),
+                )
+        cases.append(Case(**chosen))
+        missing -= {frozenset(pair) for pair in itertools.combinations(chosen.items(), 2)}
+    return cases
+
+
+if __name__ == "__main__":
+    print(len(pairwise()), "cases", file=sys.stderr)
