@@ -18,6 +18,8 @@
 
 What these functions and methods return, and the errors that they raise, can be imported from
 `memlens.heap`, `memlens.process`, `memlens.allocations`, `memlens.leaks` and `memlens.errors`.
+
+(PYTEST_DONT_REWRITE: the plugin for pytest may find this package imported already.)
 """
 
 from __future__ import annotations
