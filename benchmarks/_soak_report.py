@@ -79,9 +79,8 @@ def print_own(own: list[tuple[str, float, int, int, int]], moments: list[Moment]
     print("\nmemlens's own objects in its snapshots:")
     start = own[0][1] if own else 0.0
     for reason, when, count, size, _ in own[:: max(1, len(own) // 6)]:
-        print(
-            f"    after {(when - start) / 60:5.1f} min  {count:7,} objects {size / MIB:6.2f} MiB  {reason}"
-        )
+        minutes = (when - start) / 60
+        print(f"    after {minutes:5.1f} min  {count:7,} objects {size / MIB:6.2f} MiB  {reason}")
     pauses = sorted(1000 * one[4] for one in own)
     if pauses:
         print(

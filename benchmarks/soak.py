@@ -4,7 +4,8 @@
 
 Two processes of `_soak_service.py` run side by side at the same time; one load generator sends the
 same requests to both in turn. It does not wait for answers: requests are due at a fixed rate, and a
-time counts from when the request was due. memlens reads memory every second, samples allocations, takes a
+time counts from when the request was due.
+memlens reads memory every second, samples allocations, takes a
 snapshot a minute, decides trends and suspects, writes tables, and answers its endpoints, scrapes of
 Prometheus and its control socket. At the end both get requests in turn as fast as they answer.
 
