@@ -8,8 +8,8 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from memlens._text import printable
 from memlens.attach.exchange import open_folder
+from memlens.attach.received import answer_in
 from memlens.attach.refusal import RefusalError
 from memlens.attach.rights import rights_of
 from memlens.attach.target import Target
@@ -34,18 +34,16 @@ def ask_socket(target: Target, request: dict[str, Any]) -> dict[str, Any]:
             connection.settimeout(_CONNECT_SECONDS)
             connection.sendall(json.dumps(request).encode() + b"\n")
             connection.settimeout(None)  # the answer may take as long as the work does
-            found = json.loads(read_line(connection, MAX_LINE_BYTES))
-            error, answer = found.get("error"), found.get("answer")
+            return answer_in(read_line(connection, MAX_LINE_BYTES), target.pid)
+        except AttachError:
+            raise
         except TimeoutError:
             raise RefusalError("its profiler does not answer") from None
-        except (OSError, ValueError, AttributeError) as failure:
+        except (OSError, ValueError) as failure:
             raise AttachError(
                 f"process {target.pid} closed the connection before it answered: it has ended, or"
                 f" belongs to another user ({failure})"
             ) from failure
-    if not isinstance(answer, dict):
-        raise AttachError(f"process {target.pid}: {printable(str(error))}")
-    return answer
 
 
 def _connect(target: Target) -> socket.socket:

@@ -65,8 +65,16 @@ class ElfFile:
         return None
 
     def symbols(self, names: Iterable[str]) -> dict[str, int]:
-        """Return the addresses of those of the dynamic symbols that the file defines."""
-        wanted = {name.encode(): name for name in names}
+        """Return the addresses of those of the dynamic symbols that the file defines.
+
+        A damaged file defines none.
+        """
+        try:
+            return self._symbols({name.encode(): name for name in names})
+        except (struct.error, IndexError):
+            return {}
+
+    def _symbols(self, wanted: dict[bytes, str]) -> dict[str, int]:
         found: dict[str, int] = {}
         for section in self._sections:
             if section[1] != _DYNSYM:
@@ -85,7 +93,9 @@ class ElfFile:
         for segment in self._segments:
             begin = address - segment[3]
             if segment[0] == _LOAD and 0 <= begin <= segment[5] - size:
-                return self._data[segment[2] + begin : segment[2] + begin + size]
+                found = self._data[segment[2] + begin : segment[2] + begin + size]
+                if len(found) == size:
+                    return found
         raise NotElfError(f"no bytes at {address:#x}")
 
     def first_address(self) -> int:

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import Any
 
 from memlens._atomic import open_whole
-from memlens._text import printable
+from memlens.attach.received import answer_in
 from memlens.attach.refusal import RefusalError
 from memlens.attach.request import Request, script_text
 from memlens.attach.rights import rights_of
@@ -156,13 +156,11 @@ class Exchange:
             return None
         try:
             with open(self._open("answer.json"), encoding="utf-8") as file:
-                found = json.loads(file.read(_MAX_ANSWER_BYTES))
-            error, answer = found.get("error"), found.get("answer")
-        except (OSError, ValueError, AttributeError) as failure:
+                return answer_in(file.read(_MAX_ANSWER_BYTES), self._target.pid)
+        except AttachError:
+            raise
+        except (OSError, ValueError) as failure:
             raise AttachError(f"the answer of the process cannot be read: {failure}") from failure
-        if not isinstance(answer, dict):
-            raise AttachError(f"process {self._target.pid}: {printable(str(error))}")
-        return answer
 
     def _open(self, name: str) -> int:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK

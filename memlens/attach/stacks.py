@@ -9,6 +9,7 @@ from typing import Any
 from memlens._display import displayed
 from memlens._frame import Frame
 from memlens._text import format_count, printable
+from memlens.attach.received import malformed
 
 __all__ = ("ProcessStacks", "Stack")
 
@@ -54,15 +55,21 @@ class ProcessStacks:
 
     @classmethod
     def of(cls, pid: int, found: Mapping[str, Any]) -> ProcessStacks:
-        """Return the value for what `live_stacks` found in a process."""
-        threads = [
-            Stack("thread", str(row["name"]), _thread_detail(row), _frames(row))
-            for row in found["threads"]
-        ]
-        tasks = [
-            Stack("task", str(row["name"]), _task_detail(row), _frames(row))
-            for row in found["tasks"]
-        ]
+        """Return the value for what `live_stacks` found in a process.
+
+        Raises ``AttachError`` for what is nothing that it finds.
+        """
+        try:
+            threads = [
+                Stack("thread", str(row["name"]), _thread_detail(row), _frames(row))
+                for row in found["threads"]
+            ]
+            tasks = [
+                Stack("task", str(row["name"]), _task_detail(row), _frames(row))
+                for row in found["tasks"]
+            ]
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
+            raise malformed(pid) from error
         return cls(pid, (*threads, *tasks))
 
     def __repr__(self) -> str:

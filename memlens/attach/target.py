@@ -197,7 +197,10 @@ class Target:
         """The version of its Python, such as ``(3, 13)``. Raises as `python` does."""
         elf = self.python.elf
         at = elf.symbols([_VERSION_SYMBOL])[_VERSION_SYMBOL]
-        number = struct.unpack("<Q", elf.bytes_at(at, 8))[0]
+        try:
+            number = struct.unpack("<Q", elf.bytes_at(at, 8))[0]
+        except NotElfError as error:
+            raise AttachError(f"the program file of process {self.pid} is damaged") from error
         return number >> 24 & 0xFF, number >> 16 & 0xFF
 
 

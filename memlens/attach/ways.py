@@ -11,6 +11,7 @@ from memlens.attach.by_gdb import inject
 from memlens.attach.by_remote_exec import RemoteScript
 from memlens.attach.by_socket import ask_socket
 from memlens.attach.exchange import Exchange
+from memlens.attach.received import check_answer, notes_in
 from memlens.attach.refusal import RefusalError
 from memlens.attach.request import Request
 from memlens.attach.target import Target
@@ -83,6 +84,7 @@ def _ask_by(
 ) -> Answer:
     if way == "socket" and snapshot_path is None:
         content = ask_socket(target, request.to_dict("/"))
+        check_answer(request.command, content, target.pid)
         return Answer(way, content)
     if way != "socket":
         _check_command(request)
@@ -97,9 +99,9 @@ def _ask_by(
         else:
             stopped_seconds = inject(target, exchange)
             content = _await(target, exchange, timeout_seconds, _GIL_ADVICE)
+        check_answer(request.command, content, target.pid)
         size_bytes = exchange.take_snapshot_file(snapshot_path) if snapshot_path else 0
-    notes = tuple(str(note) for note in content.get("notes", ()))
-    return Answer(way, content, size_bytes, notes, stopped_seconds)
+    return Answer(way, content, size_bytes, notes_in(content), stopped_seconds)
 
 
 def _check_command(request: Request) -> None:

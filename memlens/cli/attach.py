@@ -157,7 +157,7 @@ def snapshot_paths_of(
     target = Target(pid)
     try:
         answer = ask(target, Request("snapshot"), way="socket")
-        return [_snapshot_path(target, str(path)) for path in answer.content["snapshots"]]
+        return [_snapshot_path(target, path) for path in answer.content["snapshots"]]
     except AttachError as error:
         if "socket:" not in str(error):
             raise

@@ -132,7 +132,7 @@ class ControlSocket:
         try:
             request = json.loads(line)
             command = self._commands.get(request["command"])
-        except (ValueError, TypeError, LookupError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             return {"error": "the request is not a JSON object with a command"}
         if command is None:
             return {"error": f"unknown command; known are {', '.join(sorted(self._commands))}"}

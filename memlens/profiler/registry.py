@@ -102,7 +102,7 @@ def folder_of(pid: int, runtime_dirs: Sequence[str] | None = None) -> str | None
     for folder in _candidates(pid, uid) if runtime_dirs is None else runtime_dirs:
         if not _is_private(folder, uid):
             continue
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, AttributeError, RecursionError):  # a damaged note
             name = os.path.join(folder, f"{pid}-{token}.json")
             with open(name, encoding="utf-8", opener=without_waiting) as file:
                 output_dir = json.load(file).get("output_dir")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
 from memlens._atomic import PendingFile, checked_path
+from memlens._text import printable
 from memlens.errors import OptionError, OutputError, SnapshotFileError
 from memlens.tables.arrow_types import (
     TABLE_KEY,
@@ -46,6 +48,7 @@ _SMALL_OPTIONS: dict[str, Any] = {
     "write_statistics": False,
 }
 _SMALL_BYTES = 1 << 20  # in memory
+_MAX_DIGITS = 9  # of the version of a schema
 ROW_GROUP_ROWS = 1 << 17
 ROW_GROUP_BYTES = 32 << 20  # in memory
 
@@ -242,17 +245,30 @@ def open_table(path: Any, *, filesystem: Any = None) -> tuple[Table, Any]:
         raise SnapshotFileError(f"{name}: {_first_line(error)}") from error
     try:
         table = _table_of(file, name)
+        _check_names(file, name)
     except SnapshotFileError:
         file.close(force=True)
         raise
     return table, file
 
 
+def _check_names(file: Any, path: str) -> None:
+    """Raise ``SnapshotFileError`` if two columns have one name, or the columns cannot be told."""
+    pa = require_pyarrow()
+    try:
+        names = file.schema_arrow.names
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise SnapshotFileError(f"{path}: {_first_line(error)}") from error
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise SnapshotFileError(f"{path}: it has two columns {printable(twice[0])}")
+
+
 def _table_of(file: Any, path: str) -> Table:
     facts = file.metadata.metadata or {}
     name = facts.get(TABLE_KEY.encode(), b"").decode("utf-8", "replace")
     version = facts.get(VERSION_KEY.encode(), b"").decode("utf-8", "replace")
-    if not version.isdecimal():
+    if not version.isdecimal() or len(version) > _MAX_DIGITS:
         raise SnapshotFileError(f"{path}: not a table of memlens")
     if int(version) > SCHEMA_VERSION:
         raise SnapshotFileError(
