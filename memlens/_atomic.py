@@ -45,13 +45,16 @@ _MAX_ATTEMPTS = 100
 
 
 def checked_path(path: str | bytes | os.PathLike[str]) -> str:
-    """Return a path as text. Raises ``OptionError`` for another type or a null character."""
+    """Return a path as text. Raises ``OptionError`` for what can be no path."""
     try:
         text = os.fsdecode(path)
+        os.fsencode(text)
     except TypeError:
         raise OptionError(
             f"a path must be a str or a path object, not {type(path).__name__}"
         ) from None
+    except UnicodeEncodeError:
+        raise OptionError(f"{text!r} is not a path: no file name has such characters") from None
     if "\0" in text:
         raise OptionError(f"{text!r} is not a path: it contains a null character")
     return text

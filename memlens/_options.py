@@ -167,7 +167,8 @@ def check_path(name: str, value: object) -> str:
     """Return a path as a ``str``; ``value`` is a non-empty ``str`` or an ``os.PathLike`` of one."""
     try:
         path = os.fspath(value)  # type: ignore[call-overload]
-    except TypeError:
+        os.fsencode(path)
+    except (TypeError, UnicodeEncodeError):  # no path; characters that no file name can have
         path = None
     if not isinstance(path, str) or not path or "\0" in path:
         raise _refusal(name, "a path (a non-empty string or a pathlib.Path)", value)

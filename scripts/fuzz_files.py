@@ -6,10 +6,10 @@
 
 READER is one of ``tests/damaged/readers.py``: files of memlens and of other tools, tables, requests and
 answers, environment variables. Needs atheris (``pip install atheris``), the tables pyarrow and duckdb.
-The fuzzer chooses the damage: in values, lengths and names of a valid file, whose checksums are computed
-again, or in its bytes. An error that is not ours, more memory than a multiple of the input, an input that
-takes over 10 seconds or over 2 GiB, and a crash end the run. The input is kept in DIR (``fuzz/READER``
-by default) as ``crash-...``, ``timeout-...`` or ``oom-...``.
+The fuzzer chooses the damage: in values, lengths and names of a valid file, whose checksums are
+computed again, or in its bytes. An error that is not ours, more memory than a multiple of the input, an
+input that takes over 10 seconds or over 2 GiB, and a crash end the run. The input is kept in DIR
+(``fuzz/READER`` by default) as ``crash-...``, ``timeout-...`` or ``oom-...``.
 
 ``--minimise`` writes the few shortest inputs of DIR that reach most of what all of them reach to
 ``tests/damaged/seeds``, where the suite runs them.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,7 @@ RSS_MIB = 2048
 SECONDS = 10
 MAX_LENGTH = 256  # bytes of an input
 MAX_SEEDS = 40
+RANDOM_INPUTS = 200  # that a run begins with
 MAX_INPUTS = 3000  # of a corpus, from which seeds are chosen
 
 
@@ -56,10 +58,23 @@ def fuzz(name: str, folder: Path, seconds: int, given: str | None) -> None:
         f"-artifact_prefix={folder}/",
         "-print_final_stats=1",
         f"-max_len={MAX_LENGTH}",
+        "-len_control=0",  # long inputs at once: most bytes are choices
     ]
     what = [given] if given else [str(folder / "corpus")]
+    if not given:
+        _begin(name, folder / "corpus")
     atheris.Setup([sys.argv[0], *options, *what], once)
     atheris.Fuzz()
+
+
+def _begin(name: str, corpus: Path) -> None:
+    """Put the seeds of the suite and some inputs at random into a corpus."""
+    known = ROOT / "tests/damaged/seeds" / f"{name}.txt"
+    lines = known.read_text().split() if known.exists() else []
+    inputs = [bytes.fromhex(line) for line in lines]
+    inputs += [random.Random(number).randbytes(64) for number in range(RANDOM_INPUTS)]
+    for number, data in enumerate(inputs):
+        (corpus / f"begin-{number}").write_bytes(data)
 
 
 def minimise(name: str, folder: Path) -> None:

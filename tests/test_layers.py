@@ -226,6 +226,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"url_listing", "parquet_file"},
         {"listing"},
         {"partition_names"},
+        {"odd_values"},
         {"arrow_types", "schema_text"},
         {"schema"},
     ],
@@ -243,7 +244,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"exchange"},
         {"rights"},
         {"target", "request", "stacks"},
-        {"elf", "gdb_commands", "refusal", "wake"},
+        {"elf", "gdb_commands", "received", "refusal", "wake"},
     ],
     "memlens.watch": [
         {"app"},

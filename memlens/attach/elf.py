@@ -44,7 +44,7 @@ class ElfFile:
             self._sections = self._table(_SECTION, header[6], header[11], header[12])
             self._segments = self._table(_SEGMENT, header[5], header[9], header[10])
             names = self._sections[header[13]] if self._sections else None
-        except (struct.error, IndexError, ValueError) as error:
+        except (struct.error, IndexError, ValueError, OverflowError) as error:
             raise NotElfError(f"{path} is not an ELF file: {error}") from error
         self._names_offset = names[4] if names else 0
 
@@ -71,7 +71,7 @@ class ElfFile:
         """
         try:
             return self._symbols({name.encode(): name for name in names})
-        except (struct.error, IndexError):
+        except (struct.error, IndexError, OverflowError):
             return {}
 
     def _symbols(self, wanted: dict[bytes, str]) -> dict[str, int]:

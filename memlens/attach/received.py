@@ -42,7 +42,7 @@ def notes_in(answer: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def check_answer(command: str, answer: Mapping[str, Any], pid: int) -> None:
-    """Raise ``AttachError`` for an answer without what the command needs (of stacks: `ProcessStacks`)."""
+    """Raise ``AttachError`` for an answer without what the command needs, as of `ProcessStacks`."""
     if not all(_has(answer.get(name), kind) for name, kind in _NEEDED.get(command, {}).items()):
         raise malformed(pid)
 

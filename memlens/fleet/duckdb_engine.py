@@ -7,9 +7,9 @@ import re
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from memlens.errors import MissingExtraError, OptionError, SnapshotFileError
+from memlens.errors import MemlensError, MissingExtraError, OptionError, SnapshotFileError
 from memlens.fleet.engine import Parameter, used_parameters, with_dollars
 from memlens.tables.arrow_types import arrow_schema
 from memlens.tables.listing import SkippedTable, TableFile, TableListing
@@ -17,6 +17,8 @@ from memlens.tables.parquet_file import damage_in
 from memlens.tables.schema import TABLES, Table
 
 __all__ = ("DEFAULT_MEMORY_BYTES", "DuckDBEngine")
+
+T = TypeVar("T")
 
 DEFAULT_MEMORY_BYTES = 2 << 30
 _MIN_MEMORY_BYTES = 256 << 20
@@ -98,6 +100,17 @@ class DuckDBEngine:
         text = f"create or replace temp table {name} as {sql}"
         return int(self._run(text, parameters, lambda done: done.fetchone())[0])
 
+    def answered(self, ask: Callable[[], T]) -> T:
+        """Return what ``ask`` returns; where it stumbles over odd values, do without their files."""
+        while True:
+            try:
+                return ask()
+            except MemlensError:
+                raise
+            except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError):
+                if not self._leave_out(TABLES, self._all_files(TABLES)):
+                    raise
+
     def drop(self, name: str) -> None:
         """Drop a temporary table."""
         self._connection.execute(f"drop table if exists {name}")
@@ -121,8 +134,9 @@ class DuckDBEngine:
                 sql,
                 {},
                 lambda done: ([one[0] for one in done.description], done.fetchmany(limit + 1)),
+                is_own=False,
             )
-        except self._duckdb.Error as error:
+        except (self._duckdb.Error, ValueError, OverflowError) as error:  # dates that Python lacks
             raise OptionError(f"this SQL fails: {error}") from error
         return names, rows[:limit], len(rows) > limit
 
@@ -191,9 +205,17 @@ class DuckDBEngine:
         return f"select * from {name}"
 
     def _run(
-        self, sql: str, parameters: dict[str, Parameter], fetched: Callable[[Any], Any]
+        self,
+        sql: str,
+        parameters: dict[str, Parameter],
+        fetched: Callable[[Any], Any],
+        *,
+        is_own: bool = True,
     ) -> Any:
-        """Return what is fetched of a query; where a file turns out damaged, do without it."""
+        """Return what is fetched of a query; where a file turns out damaged, do without it.
+
+        ``is_own``: the query is one of ours, which fails over odd values only.
+        """
         used = used_parameters(sql, parameters)
         text = with_dollars(sql)
         while True:
@@ -206,11 +228,13 @@ class DuckDBEngine:
                         " more memory, or fewer days or services"
                     ) from error
                 tables = [one for one in TABLES if re.search(rf"\b{one.name}\b", sql)]
-                if self._is_of_the_query(error) or not self._leave_out_damaged(error, tables):
+                if self._is_of_the_query(error, is_own) or not self._leave_out_damaged(
+                    error, tables
+                ):
                     raise
 
-    def _is_of_the_query(self, error: Exception) -> bool:
-        names = ("Parser", "Binder", "Catalog", "Conversion", "OutOfRange")
+    def _is_of_the_query(self, error: Exception, is_own: bool) -> bool:
+        names = ["Parser", "Binder", "Catalog"] + ([] if is_own else ["Conversion", "OutOfRange"])
         return isinstance(error, tuple(getattr(self._duckdb, f"{one}Exception") for one in names))
 
     def _leave_out_damaged(self, error: Exception, tables: Sequence[Table]) -> bool:
@@ -218,9 +242,12 @@ class DuckDBEngine:
 
         The error may name no file, and the damage may be anywhere in one: then all are read.
         """
-        all_files = [file for table in tables for file in self._files.get(table.name, [])]
+        all_files = self._all_files(tables)
         named = [file for file in all_files if file.path in str(error)]
         return self._leave_out(tables, named) or self._leave_out(tables, all_files)
+
+    def _all_files(self, tables: Sequence[Table]) -> list[TableFile]:
+        return [file for table in tables for file in self._files.get(table.name, [])]
 
     def _leave_out(self, tables: Sequence[Table], suspected: Sequence[TableFile]) -> bool:
         found = False

@@ -40,11 +40,14 @@ def read_heaps(
     listing = list_tables(folder, services=services)
     files = [*listing.files["nodes"], *listing.files["edges"]]
     with DuckDBEngine(listing, memory_bytes=memory_bytes) as engine:
-        answers = tuple(
-            heap_answer(
-                engine, one, snapshot=snapshot, before=before, type_name=type_name, limit=limit
+        asked = tuple(dict.fromkeys(questions))
+        answers = engine.answered(
+            lambda: tuple(
+                heap_answer(
+                    engine, one, snapshot=snapshot, before=before, type_name=type_name, limit=limit
+                )
+                for one in asked
             )
-            for one in dict.fromkeys(questions)
         )
         rows = engine.rows("select distinct host, process, release from nodes")
         releases = sorted({str(release) for _, _, release in rows if release is not None})

@@ -160,11 +160,9 @@ def read_tables(
     listing = _listing(folder, service, days)
     options = Options(limit=limit, before=before, after=after)
     with DuckDBEngine(listing, memory_bytes=memory_bytes) as engine:
-        answers = []
-        for name in listing.services:
-            facts = read_facts(engine, name, LONG_ENOUGH_SECONDS)
-            if facts.processes:
-                answers.append(_answers(engine, facts, asked or QUESTIONS, options))
+        answers = engine.answered(
+            lambda: _answers_of_services(engine, listing.services, asked or QUESTIONS, options)
+        )
         return TableReport(
             os.fspath(folder),
             tuple(answers),
@@ -222,6 +220,17 @@ def _newest_day(listing: TableListing) -> Any:
         sizes[file.day] = sizes.get(file.day, 0) + file.size_bytes
     many = max(sizes.values()) / 20
     return max(day for day, size in sizes.items() if size >= many)
+
+
+def _answers_of_services(
+    engine: DuckDBEngine, services: Iterable[str], names: Iterable[str], options: Options
+) -> list[ServiceAnswers]:
+    found = []
+    for service in services:
+        facts = read_facts(engine, service, LONG_ENOUGH_SECONDS)
+        if facts.processes:
+            found.append(_answers(engine, facts, names, options))
+    return found
 
 
 def _answers(

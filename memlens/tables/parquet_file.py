@@ -20,6 +20,7 @@ from memlens.tables.arrow_types import (
     python_columns,
     require_pyarrow,
 )
+from memlens.tables.odd_values import damage_of_values
 from memlens.tables.schema import SCHEMA_VERSION, Table, table_named
 
 __all__ = (
@@ -291,7 +292,7 @@ def read_table(path: Any, *, filesystem: Any = None) -> Columns:
     try:
         names = [name for name in table.names if name in file.schema_arrow.names]
         return python_columns(table, file.read(columns=names))
-    except (OSError, ValueError, pa.ArrowException, OptionError) as error:
+    except (OSError, ValueError, OverflowError, pa.ArrowException, OptionError) as error:
         raise SnapshotFileError(f"{path}: {_first_line(error)}") from error
     finally:
         file.close(force=True)
@@ -302,7 +303,8 @@ def damage_in(
 ) -> str | None:
     """Return why a file cannot be read, or None if it can.
 
-    Reads the end of the file, with ``rows`` also all rows. ``table``: the one that it must be of.
+    Reads the end of the file, with ``rows`` also all rows, whose values must be such as memlens
+    writes. ``table``: the one that it must be of.
     """
     try:
         found, file = open_table(path, filesystem=filesystem)
@@ -311,7 +313,7 @@ def damage_in(
     try:
         if table is not None and found.name != table.name:
             return f"of the table {found.name}, not {table.name}"
-        return damage_of_columns(found, file) or (_damage_of_rows(file) if rows else None)
+        return damage_of_columns(found, file) or (_damage_of_rows(found, file) if rows else None)
     finally:
         file.close(force=True)
 
@@ -341,11 +343,12 @@ def _is_same(found: Any, expected: Any) -> bool:
     )
 
 
-def _damage_of_rows(file: Any) -> str | None:
+def _damage_of_rows(table: Table, file: Any) -> str | None:
     pa = require_pyarrow()
     try:
-        for _ in file.iter_batches():
-            pass
+        for batch in file.iter_batches():
+            if reason := damage_of_values(table, batch):
+                return reason
     except (OSError, ValueError, pa.ArrowException) as error:
         return _first_line(error)
     return None

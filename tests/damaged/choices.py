@@ -108,8 +108,11 @@ def edited(content: bytes, choices: Choices, *, max_edits: int = 4) -> bytes:
         elif kind == 1:
             found[place : place + 1 + choices.randrange(8)] = b""
         elif kind == 2:
-            found[place:place] = choices.choice((b"\0", b"\xff" * 4, b"\xff\xff\xff\xff\x0f", b"\x80"))
+            found[place:place] = choices.choice(
+                (b"\0", b"\xff" * 4, b"\xff\xff\xff\xff\x0f", b"\x80")
+            )
         else:
-            found[place : place + 1] = bytes([found[place] ^ (1 << choices.randrange(8))]) \
-                if place < len(found) else b""
+            found[place : place + 1] = (
+                bytes([found[place] ^ (1 << choices.randrange(8))]) if place < len(found) else b""
+            )
     return bytes(found)

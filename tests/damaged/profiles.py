@@ -87,7 +87,10 @@ class Traces:
             hashlib.sha256(payload).hexdigest().encode(),
         ]
         if choices.randrange(4) == 0:
-            words = [str(one).encode() for one in damaged_json([one.decode() for one in words], choices)]
+            words = [
+                str(one).encode("utf-8", "replace")
+                for one in damaged_json([one.decode() for one in words], choices)
+            ]
         Path(path).write_bytes(b" ".join(words) + b"\n" + payload)
 
     def read(self, path: str, choices: Choices) -> None:

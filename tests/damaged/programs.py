@@ -29,8 +29,10 @@ async def serve(store):
     async for one in store:
         REGISTRY[one] += [f"{one!r:>{len(store)}}"]
 '''
-PIECES = (b"# coding: utf-16\n", b"\xff", b"\0", b"(" * 3000, b"\x0c", b"-" * 5000 + b"1", b"9" * 5000, b"\\",
-          b'"""', b"\r", b"\xef\xbb\xbf", b"\tif x:\n", b"class A:\n" * 200, b"f'{f'{1}'}'")  # fmt: skip
+PIECES = (
+    b"# coding: utf-16\n", b"\xff", b"\0", b"(" * 3000, b"\x0c", b"-" * 5000 + b"1", b"9" * 5000,
+    b"\\", b'"""', b"\r", b"\xef\xbb\xbf", b"\tif x:\n", b"class A:\n" * 200, b"f'{f'{1}'}'",
+)  # fmt: skip
 
 
 def small_elf() -> bytes:

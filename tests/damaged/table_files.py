@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from memlens.tables.arrow_types import arrow_table
 from memlens.tables.listing import damage_at_ends
 from memlens.tables.parquet_file import damage_in, read_table, write_table
-from memlens.tables.schema import TABLES, Table, table_named
+from memlens.tables.schema import TABLES, Table
 from tests.damaged.choices import Choices, edited
 from tests.tables.rows import some_rows
 
@@ -59,8 +59,11 @@ def damaged_table(rows: Any, table: Table, choices: Choices) -> Any:
             rows = rows.rename_columns(names)
         elif kind == 4:
             other = choices.choice(OTHERS)
-            values = pa.concat_arrays([other.slice(0, 1)] * rows.num_rows) if rows.num_rows \
+            values = (
+                pa.concat_arrays([other.slice(0, 1)] * rows.num_rows)
+                if rows.num_rows
                 else other.slice(0, 0)
+            )
             rows = rows.set_column(place, rows.column_names[place], values)
         else:
             rows = _with_extreme(rows, table, place, choices)
@@ -74,8 +77,11 @@ def _with_extreme(rows: Any, table: Table, place: int, choices: Choices) -> Any:
     column = rows.column(place)
     if name not in known or not len(column):
         return rows
-    values = column.cast(pa.int64()).to_pylist() if known[name] == "time" else (
-        column.cast(pa.int32()).to_pylist() if known[name] == "date" else column.to_pylist())
+    values = (
+        column.cast(pa.int64()).to_pylist()
+        if known[name] == "time"
+        else (column.cast(pa.int32()).to_pylist() if known[name] == "date" else column.to_pylist())
+    )
     extreme = choices.choice((None, *EXTREMES[known[name]]))
     for row in range(len(values)) if choices.randrange(2) else [choices.randrange(len(values))]:
         values[row] = extreme

@@ -26,8 +26,10 @@ from tests.fleet.fleet_tables import Life, default_lives
 from tests.fleet.whole_heap_tables import write_heaps
 from tests.heap.damaged import whole_heap
 
-NAMES = ("service=shop", "service=", "day=2026-03-02", "day=0000-00-00", "day=9999-12-31", "hosts=x",
-         "hosts=all", "a.parquet", ".hidden", "_x", "day=x", ".merging", ".hold-x", "x\n\x1b[2J")  # fmt: skip
+NAMES = (
+    "service=shop", "service=", "day=2026-03-02", "day=0000-00-00", "day=9999-12-31", "hosts=x",
+    "hosts=all", "a.parquet", ".hidden", "_x", "day=x", ".merging", ".hold-x", "x\n\x1b[2J",
+)  # fmt: skip
 
 
 class TableFolders:

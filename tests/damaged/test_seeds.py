@@ -61,7 +61,7 @@ class Greedy:
 
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="needs Linux")
 def test_the_memory_of_a_reader_is_checked(tmp_path):
-    with pytest.raises(AssertionError, match="300 MiB for 1 bytes|3.. MiB"):
+    with pytest.raises(AssertionError, match=r"(299|3\d\d) MiB for 1 bytes"):
         run_once("snapshot", Greedy(), b"", os.fspath(tmp_path / "input"))
 
 

@@ -41,7 +41,7 @@ class CallColumns:
         self.measures = [m for m in MEASURES if known or not m.startswith("allocated")]
         self.frames: list[Frame] = [ROOT]
         self.parent, self.frame = array("q", [-1]), array("L", [0])
-        self.totals = [array("q", [0]) for _ in self.measures]
+        self.totals: list[list[int]] = [[0] for _ in self.measures]
         self._plant(self._numbered_paths(profile))
         for column in self.totals:
             for node in range(len(self.parent) - 1, 0, -1):
