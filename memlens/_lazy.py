@@ -29,13 +29,11 @@ def lazy_exports(
         home = home_of.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        try:
-            value: object = getattr(importlib.import_module(home), name)
-        except ImportError:
+        if home != "memlens.errors":
             from memlens._interpreter import require_main_interpreter
 
-            require_main_interpreter(f"{package}.{name}")  # its libraries refuse sub-interpreters
-            raise
+            require_main_interpreter(f"{package}.{name}")  # before extensions are loaded there
+        value: object = getattr(importlib.import_module(home), name)
         setattr(sys.modules[package], name, value)
         return value
 
