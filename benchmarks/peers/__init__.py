@@ -1,0 +1,1 @@
+"""Leaking programs under memlens and its peers: see __main__.py."""
