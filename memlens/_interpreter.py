@@ -1,25 +1,30 @@
-"""Which interpreter of the process this is: memlens examines the main one."""
+"""Which interpreter of the process this is, and what can be asked beside others."""
 
 from __future__ import annotations
 
 import importlib
+import sys
+import threading
+from types import FrameType, ModuleType
+from typing import Any
 
 from memlens.errors import CaptureError
 
-__all__ = ("require_main_interpreter",)
+__all__ = ("handled_exceptions", "require_main_interpreter", "running_frames_by_thread")
 
 
-def _is_main() -> bool:
+def _interpreters() -> ModuleType | None:
+    """Return the module of CPython for interpreters; None for a build without it."""
     for name in ("_interpreters", "_xxsubinterpreters"):  # since 3.13; before
         try:
-            module = importlib.import_module(name)
+            return importlib.import_module(name)
         except ImportError:
             continue
-        return bool(module.get_current() == module.get_main())
-    return True  # a build without sub-interpreters
+    return None
 
 
-_IS_MAIN = _is_main()  # each interpreter has modules of its own
+_MODULE = _interpreters()
+_IS_MAIN = _MODULE is None or bool(_MODULE.get_current() == _MODULE.get_main())
 
 
 def require_main_interpreter(what: str) -> None:
@@ -33,3 +38,28 @@ def require_main_interpreter(what: str) -> None:
             f"{what} needs the main interpreter, and this is a sub-interpreter: call it there (in"
             " mod_wsgi: WSGIApplicationGroup %{GLOBAL})"
         )
+
+
+def _is_alone() -> bool:
+    return _MODULE is None or len(_MODULE.list_all()) == 1
+
+
+def running_frames_by_thread() -> dict[int, FrameType]:
+    """Return the innermost running frame of each thread; beside other interpreters of this one only.
+
+    `sys._current_frames` makes frame objects for the threads of all interpreters. One that has an
+    allocator of its own then frees what it has not allocated, and the process ends.
+    """
+    if _is_alone():
+        return sys._current_frames()
+    return {threading.get_ident(): sys._getframe(1)}
+
+
+def handled_exceptions() -> dict[int, Any]:
+    """Return the exception that each thread handles, or None; beside other interpreters of this one.
+
+    In 3.11 an exception is a tuple of type, value and traceback.
+    """
+    if _is_alone():
+        return sys._current_exceptions()
+    return {threading.get_ident(): sys.exception()}

@@ -46,25 +46,26 @@ SITE = """
 import os
 folder = os.environ["FOREIGN_SUITES_FOLDER"] + "/" + str(os.getpid())
 import memlens
-profiler = memlens.MemoryProfiler(
-    folder,
-    sample_interval=0.5,
-    snapshot_interval={snapshot_interval},
-    max_snapshots=3,
-    allocations={allocations!r},
-    allocation_interval_bytes={allocation_interval},
-    on_alert=lambda report: None,
-)
-try:
-    profiler.start()
-except memlens.MemlensError:
-    pass  # in a sub-interpreter
 def write_health():
     import json
     with open(folder + "-health.json", "w", encoding="utf-8") as file:
         json.dump(profiler.health(), file)
-import atexit
-atexit.register(write_health)
+try:
+    profiler = memlens.MemoryProfiler(
+        folder,
+        sample_interval=0.5,
+        snapshot_interval={snapshot_interval},
+        max_snapshots=3,
+        allocations={allocations!r},
+        allocation_interval_bytes={allocation_interval},
+        on_alert=lambda report: None,
+    )
+    profiler.start()
+except memlens.MemlensError:
+    pass  # in a sub-interpreter
+else:
+    import atexit
+    atexit.register(write_health)
 """
 
 

@@ -44,6 +44,28 @@ for mode in ("inline", "auto"):
 interpreters.destroy(other)
 print("right")
 """
+BESIDE = """
+import sys, tempfile
+import memlens
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+
+kept = []
+with tempfile.TemporaryDirectory() as folder:
+    with memlens.MemoryProfiler(folder, snapshot_interval=0.05, allocations=None) as profiler:
+        for number in range(5):
+            other = interpreters.create()
+            problem = interpreters.run_string(other, "import argparse, dataclasses, logging, typing")
+            assert problem is None, problem
+            interpreters.destroy(other)
+            kept.append(bytearray(100_000))
+            profiler.take_snapshot()
+        health = profiler.health()
+assert not health["failures"], health
+print("right")
+"""
 REFUSED = {
     "snapshot": "memlens.take_heap_snapshot()",
     "forked": "memlens.start_heap_snapshot()",
@@ -65,5 +87,17 @@ def test_a_sub_interpreter_is_refused_and_does_not_disturb_the_main_one(what, tm
             **os.environ,
             "PYTHONPATH": str(ROOT),
         },  # a sub-interpreter has no folder of the program
+    )
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr
+
+
+def test_a_profiler_works_beside_sub_interpreters(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", BESIDE],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr

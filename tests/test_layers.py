@@ -258,7 +258,7 @@ LAYERS: dict[str, list[set[str]]] = {
 # Stricter than their layer: these can be used without the rest of the package.
 ONLY = {
     "structures": set(),
-    "_core": {"errors", "_uninterrupted"},
+    "_core": {"errors", "_interpreter", "_uninterrupted"},
     "_atomic": {"errors", "_uninterrupted"},
     "_uninterrupted": set(),
     "_text": set(),

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Self
 
 from memlens._display import displayed
+from memlens._interpreter import running_frames_by_thread
 
 __all__ = (
     "IDENTITY_FACT",
@@ -181,7 +182,7 @@ def is_started_as(module: str) -> bool:
 def _main_frames() -> Iterator[FrameType]:
     """Yield the frames of the main thread, the innermost first."""
     ident = threading.main_thread().ident
-    frame = sys._current_frames().get(ident) if ident is not None else None
+    frame = running_frames_by_thread().get(ident) if ident is not None else None
     for _ in range(_MAX_FRAMES):
         if frame is None:
             return

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from memlens._interpreter import running_frames_by_thread
+
 __all__ = ("live_stacks",)
 
 _MAX_FRAMES = 200
@@ -30,7 +32,7 @@ def live_stacks() -> dict[str, Any]:
     "waits_for", "frames"}]}``. A frame is ``{"function", "file", "line"}``, the innermost last. At
     most 200 frames each (the innermost) and 10,000 tasks.
     """
-    frames = sys._current_frames()
+    frames = running_frames_by_thread()
     known = {thread.ident: thread for thread in threading.enumerate()}
     threads = []
     for ident, frame in frames.items():

@@ -6,6 +6,7 @@ READER --minimise` chooses them anew, which is useful after changes to a reader;
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import random
@@ -24,6 +25,13 @@ MAX_BYTES = 8192  # of all seeds together
 @cache
 def reader_of(name):
     return READERS[name]()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_open():
+    yield
+    reader_of.cache_clear()
+    gc.collect()
 
 
 def seeds_of(name):

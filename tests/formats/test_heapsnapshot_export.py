@@ -10,6 +10,7 @@ import pytest
 import memlens
 from memlens._core.layout import EdgeKind, NodeFlag, RootKind
 from memlens.errors import ComparisonError, OptionError
+from memlens.heap.graph import checked_core
 from memlens.heap.graph.allocation_sites import site_sections
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.snapshot import HeapSnapshot
@@ -381,6 +382,10 @@ def test_a_live_heap(tmp_path):
     memlens.export(snapshot, path)
     file = HeapSnapshotFile(path)
     assert len(kept) == 2
-    assert file.retained[0] == snapshot.total_bytes
+    # Other tools count the objects of memlens as those of the program.
+    graph = snapshot.graph
+    edges = graph.edge_offset, graph.edge_target, graph.edge_label
+    _, retained = checked_core.dominator_tree(*edges, graph.node_size)
+    assert file.retained[0] == retained[0] >= snapshot.total_bytes
     for node in snapshot.largest(300):
-        assert file.retained[node.index] == node.retained_bytes
+        assert file.retained[node.index] == retained[node.index] >= node.retained_bytes

@@ -11,6 +11,7 @@ from typing import Any
 from memlens._core.pure.access import class_name, function_code, module_namespace
 from memlens._core.pure.containers import list_items
 from memlens._core.pure.walk import WalkedHeap
+from memlens._interpreter import handled_exceptions
 
 __all__ = ("asked_for", "recognised")
 
@@ -29,7 +30,7 @@ def asked_for() -> Iterator[tuple[str, Any]]:
     for name, hook in (("sys.settrace", sys.gettrace()), ("sys.setprofile", sys.getprofile())):
         if hook is not None:
             yield name, hook
-    for thread, exception in sys._current_exceptions().items():
+    for thread, exception in handled_exceptions().items():
         # 3.11 gives (type, value, traceback).
         value = exception[1] if type(exception) is tuple else exception
         if value is not None:

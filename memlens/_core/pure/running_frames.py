@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
+from memlens._interpreter import running_frames_by_thread
+
 __all__ = (
     "RunningFrame",
     "bound_variables",
@@ -41,7 +43,7 @@ def running_frames(own_prefix: str, skip_frames: int) -> tuple[list[RunningFrame
     hidden: set[int] = set()
     prefixes = (_HERE, own_prefix) if own_prefix else (_HERE,)
     this_thread = get_ident()
-    for thread, top in sys._current_frames().items():
+    for thread, top in running_frames_by_thread().items():
         to_skip = skip_frames if thread == this_thread else 0
         frame: FrameType | None = top
         depth = 0
