@@ -1,15 +1,13 @@
 """Questions about one live object that the collector's lists answer, without a snapshot.
 
-The search and the pictures are those of objgraph. The search needs little memory, but it sees
-neither untracked referrers nor retained sizes.
+The search is that of objgraph. It needs little memory, but sees neither untracked referrers nor
+retained sizes.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from itertools import pairwise
-from types import FrameType
 from typing import Any
 
 from memlens._atomic import checked_path, write_whole
@@ -17,10 +15,10 @@ from memlens._core.layout import KIND_MASK, LABEL_BITS, EdgeKind
 from memlens._core.pure.access import class_name
 from memlens._core.pure.edges import Plans
 from memlens._core.pure.labels import StringTable
-from memlens._package import CODE_FOLDER
 from memlens.errors import MissingExtraError, OptionError, OutputError
 from memlens.heap.graph.heap_graph import Edge
 from memlens.heap.graph.paths import Hop, RetentionPath, reference_text
+from memlens.heap.referrer_picture import own_frame_ids, referrers_dot
 
 __all__ = ("draw_referrers", "find_live_path")
 
@@ -38,7 +36,7 @@ def find_live_path(
     import objgraph
 
     chain = objgraph.find_backref_chain(
-        obj, objgraph.is_proper_module, max_depth=max_depth, extra_ignore=_own_frame_ids()
+        obj, objgraph.is_proper_module, max_depth=max_depth, extra_ignore=own_frame_ids()
     )
     if not chain or not objgraph.is_proper_module(chain[0]):
         return None
@@ -51,17 +49,17 @@ def find_live_path(
     return RetentionPath(chain[0].__name__, "module", hops)
 
 
-def draw_referrers(obj: object, path: str | os.PathLike[str], *, max_depth: int = 5) -> str:
-    """Draw the referrers of ``obj`` with objgraph; return the path of the picture.
+def draw_referrers(
+    obj: object, path: str | os.PathLike[str], *, max_depth: int = 5, values: bool = False
+) -> str:
+    """Draw the referrers of ``obj``, up to ten of each; return the path of the picture.
 
     The suffix selects the format: ``.dot`` is text for Graphviz; ``.png``, ``.svg`` and ``.pdf``
-    need the ``dot`` program of Graphviz. Raises ``MissingExtraError`` if it is not installed,
-    ``OptionError`` for another suffix, ``OutputError`` if the file cannot be written.
+    need the ``dot`` program of Graphviz. ``values``: show the keys of dicts. Raises
+    ``MissingExtraError`` if Graphviz is not installed, ``OptionError`` for another suffix,
+    ``OutputError`` if the file cannot be written.
     """
-    import io
     import shutil
-
-    import objgraph
 
     target = checked_path(path)
     suffix = os.path.splitext(target)[1]
@@ -72,10 +70,11 @@ def draw_referrers(obj: object, path: str | os.PathLike[str], *, max_depth: int 
             "drawing this format needs the 'dot' program of Graphviz; install Graphviz or draw to"
             " a file with the suffix .dot"
         )
-    drawn = io.StringIO()
-    ignored = [id(drawn), *_own_frame_ids()]
-    objgraph.show_backrefs([obj], max_depth=max_depth, extra_ignore=ignored, output=drawn)
-    content = drawn.getvalue().encode()
+
+    def edge(source: Any, held: Any, is_namespace: bool) -> Edge:
+        return _live_edge(source, held, is_namespace=is_namespace, values=values)
+
+    content = referrers_dot(obj, max_depth, edge).encode()
     write_whole(target, content if suffix == ".dot" else _rendered(content, suffix[1:]))
     return target
 
@@ -89,16 +88,6 @@ def _rendered(dot: bytes, kind: str) -> bytes:
         reason = done.stderr.decode(errors="replace").strip()
         raise OutputError(f"Graphviz cannot draw the picture: {reason}")
     return done.stdout
-
-
-def _own_frame_ids() -> list[int]:
-    """Return the ids of the running frames of memlens, which the search must ignore."""
-    frame: FrameType | None = sys._getframe(1)
-    ids = []
-    while frame is not None and frame.f_code.co_filename.startswith(CODE_FOLDER):
-        ids.append(id(frame))
-        frame = frame.f_back
-    return ids
 
 
 def _live_hop(edge: Edge, following: Edge | None, target: Any) -> Hop:
