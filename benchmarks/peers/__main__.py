@@ -90,7 +90,9 @@ def versions(python: str) -> str:
         "import importlib.metadata as m, sys; print('Python', sys.version.split()[0], *["
         f"f'{{name}} {{m.version(name)}}' for name in {PEERS}], sep=', ')"
     )
-    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def said_by(python: str, tool: str, row: Row, *, twin: bool) -> str:
@@ -144,7 +146,8 @@ def by_scalene(
     lines = []
     for name, file in json.loads(Path(folder, "out.json").read_text())["files"].items():
         leaks = file.get("leaks", {})
-        used = sorted(file["lines"], key=lambda one: -one["n_malloc_mb"])[:10]
+        allocating = [one for one in file["lines"] if one["n_malloc_mb"] >= 0.05]
+        used = sorted(allocating, key=lambda one: -one["n_malloc_mb"])[:10]
         lines += [f"{name}:{one['lineno']} {one['n_malloc_mb']:.1f} MB" for one in used]
         lines += [f"leak: {name}:{number} {leak}" for number, leak in leaks.items()]
     return "\n".join(lines)

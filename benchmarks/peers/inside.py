@@ -48,23 +48,36 @@ def tracemalloc_traces() -> Iterator[str]:
 
 
 def objgraph_growth() -> Iterator[str]:
-    """What grew, and a chain of references to an object of the type that grew the most."""
+    """What grew; of a new object of each of the first three types, a chain from a module to it."""
     import objgraph
 
+    objgraph.get_new_ids(limit=0)
     objgraph.growth(limit=10)
     yield ""
     yield ""
     yield ""
     growth = objgraph.growth(limit=10)
+    new = objgraph.get_new_ids(limit=0)
     text = "\n".join(f"{name} {count} {delta:+}" for name, count, delta in growth)
-    chains = io.StringIO()
+    pictures = []
     for name in [row[0] for row in growth[:3]]:
-        objgraph.show_chain(  # without a variable, which would be the reference that is found
-            objgraph.find_backref_chain(objgraph.by_type(name)[-1], objgraph.is_proper_module),
-            output=chains,
-        )
-    edges = [line for line in chains.getvalue().splitlines() if "label=" in line]
-    yield f"{text}\n" + "\n".join(edges)
+        ids = sorted(new.get(name, ()))
+        found = objgraph.at_addrs(ids[len(ids) // 2 :][:1])
+        if found:
+            picture = io.StringIO()
+            ours = [id(found)]  # which no user would see
+            chain = objgraph.find_backref_chain(
+                found[0], objgraph.is_proper_module, extra_ignore=ours
+            )
+            if len(chain) > 1:
+                objgraph.show_chain(chain, output=picture)
+            else:  # no module leads there, as for what a local variable holds
+                del chain
+                objgraph.show_backrefs(
+                    found, max_depth=5, too_many=4, extra_ignore=ours, output=picture
+                )
+            pictures += [line for line in picture.getvalue().splitlines() if "label=" in line][:18]
+    yield f"{text}\n" + "\n".join(pictures)
 
 
 def pympler_tracker() -> Iterator[str]:
