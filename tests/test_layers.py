@@ -36,6 +36,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.heap": [
         {"live", "live_search"},
+        {"referrer_picture"},
         {"capture"},
         {"snapshot"},
         {"comparison"},

@@ -27,7 +27,8 @@ _LiveEdge = Callable[[Any, Any, bool], Edge]
 def referrers_dot(obj: object, max_depth: int, live_edge: _LiveEdge) -> str:
     """Return the referrers of an object, theirs, and so on, in the language of Graphviz."""
     objects, pairs = _referrers(obj, max_depth)
-    named = [(source, target, live_edge(source, target, False)) for source, target in _of(objects, pairs)]
+    ends = _of(objects, pairs)
+    named = [(source, target, live_edge(source, target, False)) for source, target in ends]
     namespaces = {id(target) for _, target, edge in named if edge.name == "__dict__"}
     lines = ["digraph referrers {", "  node [shape=box, style=filled, fillcolor=white];"]
     for number, one in enumerate(objects):
@@ -50,8 +51,8 @@ def _referrers(obj: object, max_depth: int) -> tuple[list[Any], list[tuple[int, 
     for _ in range(max_depth):
         next_level: list[int] = []
         for target in level:
-            if isinstance(objects[target], ModuleType):
-                continue  # where paths begin
+            if issubclass(type(objects[target]), ModuleType):
+                continue  # where paths begin; isinstance may run code of the object
             ignored = {id(objects), id(pairs), id(numbers), id(level), *own_frame_ids()}
             found = gc.get_referrers(objects[target])
             kept = [one for one in found if id(one) not in ignored][:_MAX_REFERRERS]
