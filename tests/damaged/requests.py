@@ -113,6 +113,11 @@ class AgentCalls:
         for arguments in self.calls.values():
             arguments |= page
 
+    def close(self) -> None:
+        """Delete the files that the calls are about."""
+        self.space.close()
+        self._folder.cleanup()
+
     def write(self, path: str, choices: Choices) -> None:
         """Write a damaged call."""
         name = choices.choice(sorted(self.calls))

@@ -10,7 +10,6 @@ import gc
 import importlib.util
 import os
 import random
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,15 +21,21 @@ OPTIONAL = {"table", "tables", "heaps"}  # need pyarrow, and all but the first d
 MAX_BYTES = 8192  # of all seeds together
 
 
-@cache
+made = {}
+
+
 def reader_of(name):
-    return READERS[name]()
+    if name not in made:
+        made[name] = READERS[name]()
+    return made[name]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_is_left_open():
     yield
-    reader_of.cache_clear()
+    if "agent" in made:
+        made["agent"].close()
+    made.clear()
     gc.collect()
 
 
