@@ -47,11 +47,13 @@ def _is_alone() -> bool:
 def running_frames_by_thread() -> dict[int, FrameType]:
     """Return the innermost running frame of each thread; beside other interpreters of this one only.
 
+    Of the calling thread it is the frame of the caller.
     `sys._current_frames` makes frame objects for the threads of all interpreters. One that has an
     allocator of its own then frees what it has not allocated, and the process ends.
     """
+    # Without a variable: the frame of this function is among them, and would be a cycle.
     if _is_alone():
-        return sys._current_frames()
+        return sys._current_frames() | {threading.get_ident(): sys._getframe(1)}
     return {threading.get_ident(): sys._getframe(1)}
 
 

@@ -1,6 +1,6 @@
 """Run a program under memlens in every mode of Python that programs use: it must be right in each.
 
-    python scripts/matrix                   pairs of modes, by this Python
+    python scripts/matrix                   combinations of modes, by this Python
     python scripts/matrix --python PATH     by another one, which has what memlens needs; repeatable
     python scripts/matrix --alone           each mode by itself: minutes less
     python scripts/matrix --only gevent     cases with such a mode
