@@ -54,7 +54,9 @@ class ElfFile:
         return [row.unpack_from(self._data, offset + size * index) for index in range(count)]
 
     def _text(self, offset: int) -> bytes:
-        return self._data[offset : self._data.find(b"\0", offset)]
+        if offset >= len(self._data):
+            return b""
+        return self._data[offset : max(offset, self._data.find(b"\0", offset))]
 
     def section_address(self, name: str) -> int | None:
         """Return the address of a section; None if there is none of that name."""

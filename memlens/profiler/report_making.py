@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from memlens import errors
 from memlens._core.sampler_api import OwnWork
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import LeakReport, reported_leaks
@@ -72,7 +73,7 @@ class ReportMaker:
             leaks = with_trend(leaks, detectors)
         with OwnWork():
             history, marks = self._recording.history, self._recording.marks
-            health = self._health()
+            health = _without_messages(self._health())
         return ProfilerReport(
             os.getpid(),
             is_running,
@@ -117,3 +118,15 @@ class ReportMaker:
             return self._records(), reported_leaks(
                 snapshots, ignore=self._ignore, baseline=self._baseline
             )
+
+
+def _without_messages(health: dict[str, Any]) -> dict[str, Any]:
+    """Return health for a report: of errors that are not ours, which may tell data, the type only."""
+    found: dict[str, Any] = {}
+    for name, value in health.items():
+        if isinstance(value, dict):
+            value = _without_messages(value)
+        elif name == "last_error" and value and not hasattr(errors, value.partition(":")[0]):
+            value = value.partition(":")[0]
+        found[name] = value
+    return found

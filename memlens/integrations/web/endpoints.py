@@ -144,7 +144,11 @@ def _index(request: Request) -> Response:
     # One slash: with two of them the rest would be the name of a host.
     base = "/" + request.prefix.strip("/") if request.prefix.strip("/") else ""
     links = [
-        (f"{quote(base + endpoint.path)}?format={one.name}", endpoint.title, one.name)
+        (
+            f"{quote(base + endpoint.path, errors='replace')}?format={one.name}",
+            endpoint.title,
+            one.name,
+        )
         for endpoint in ENDPOINTS
         for one in endpoint.formats
     ]
