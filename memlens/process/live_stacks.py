@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from memlens._interpreter import running_frames_by_thread
-
 __all__ = ("live_stacks",)
 
 _MAX_FRAMES = 200
@@ -32,7 +30,7 @@ def live_stacks() -> dict[str, Any]:
     "waits_for", "frames"}]}``. A frame is ``{"function", "file", "line"}``, the innermost last. At
     most 200 frames each (the innermost) and 10,000 tasks.
     """
-    frames = running_frames_by_thread()
+    frames = _frames_by_thread()
     known = {thread.ident: thread for thread in threading.enumerate()}
     threads = []
     for ident, frame in frames.items():
@@ -65,6 +63,18 @@ def _outward(frame: FrameType | None) -> Iterator[tuple[FrameType, int]]:
             return
         yield frame, frame.f_lineno or 0
         frame = frame.f_back
+
+
+def _frames_by_thread() -> dict[int, FrameType]:
+    """Return the frames of all threads; beside other interpreters the own: see `_interpreter`.
+
+    This module also runs where memlens is not installed.
+    """
+    for name in ("_interpreters", "_xxsubinterpreters"):
+        module = sys.modules.get(name)  # who makes interpreters has imported it
+        if module is not None and len(module.list_all()) > 1:
+            return {threading.get_ident(): sys._getframe(1)}
+    return sys._current_frames()
 
 
 def _row(frame: FrameType, line: int) -> dict[str, Any]:
