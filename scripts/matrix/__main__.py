@@ -1,12 +1,10 @@
 """Run a program under memlens in every mode of Python that programs use: it must be right in each.
 
-    python scripts/matrix                   combinations of modes, by this Python
+    python scripts/matrix                   each possible pair of modes, by this Python
     python scripts/matrix --python PATH     by another one, which has what memlens needs; repeatable
     python scripts/matrix --alone           each mode by itself: minutes less
     python scripts/matrix --only gevent     cases with such a mode
     python scripts/matrix --list            the cases
-    python scripts/matrix --suite           also the tests of core, heap and allocations in the modes of
-                                            allocators and collectors
 
 The modes are in cases.py: both cores; PYTHONMALLOC; the collector on, off and frozen; requests in
 order, in threads, asyncio, uvloop, gevent, and children by fork, forkserver and spawn; under coverage,
@@ -30,12 +28,11 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from cases import DIMENSIONS, Case, alone, excluded, pairwise
+from cases import DIMENSIONS, Case, all_cases, alone, excluded, pairwise
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = Path(__file__).with_name("program.py")
 TIMEOUT_SECONDS = 240.0
-ROOMS = ("tests/core", "tests/heap", "tests/allocations")
 LIBRARIES = ("uvloop", "gevent", "coverage", "debugpy")
 # What a tool itself prints when it starts, or says of the event loop that it patches.
 OF_TOOLS = ("pydev debugger", "debugpy", "frozen modules", "-Xfrozen_modules", "Debugger warning")
@@ -51,54 +48,44 @@ def main() -> int:
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--only", action="append", metavar="MODE", default=[])
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--suite", action="store_true")
     options = parser.parse_args()
     known = {mode for modes in DIMENSIONS.values() for mode in modes}
     unknown = sorted(set(options.only) - known)
     if unknown:
         parser.error(f"no mode {unknown[0]!r}: give {', '.join(sorted(known))}")
-    cases = [
-        case
-        for case in (alone() if options.alone else pairwise())
-        if set(options.only) <= set(case)
-    ]
-    if options.list:
-        print(*cases, sep="\n")
-        return 0
     failed = 0
     for python in options.python or [sys.executable]:
+        version, missing = facts_of(python)
+        reasons = {case: excluded(case, version, missing) for case in all_cases()}
+        cases = [
+            case
+            for case in (alone() if options.alone else pairwise(reasons))
+            if set(options.only) <= set(case) and reasons[case] is None
+        ]
+        if options.list:
+            print(*cases, sep="\n")
+            continue
         failed += run_all(python, cases)
-        if options.suite:
-            failed += run_suites(python)
+        print(
+            *sorted({f"    not run: {reason}" for reason in reasons.values() if reason}), sep="\n"
+        )
     return 1 if failed else 0
 
 
 def run_all(python: str, cases: list[Case]) -> int:
     """Run the cases by one Python and print what came of them; return how many failed."""
-    version, missing = facts_of(python)
-    start, failed, ran = time.monotonic(), 0, 0
-    left_out: dict[str, int] = {}
+    start, failed = time.monotonic(), 0
     for case in cases:
-        reason = excluded(case, version, missing)
-        if reason is not None:
-            left_out[reason] = left_out.get(reason, 0) + 1
-            continue
         problems = [
             f"{'leak' if leaks else 'twin'}: {problem}"
             for leaks in (True, False)
             for problem in run_case(python, case, leaks)
         ]
-        ran += 1
         failed += bool(problems)
         for problem in problems:
             print(f"FAILED {case}\n    {problem}", flush=True)
-    print(
-        f"Python {'.'.join(map(str, version))}: {ran} cases, {failed} failed,"
-        f" {time.monotonic() - start:.0f} s",
-        *(f"    {count} left out: {reason}" for reason, count in left_out.items()),
-        sep="\n",
-        flush=True,
-    )
+    seconds = time.monotonic() - start
+    print(f"{python}: {len(cases)} cases, {failed} failed, {seconds:.0f} s", flush=True)
     return failed
 
 
@@ -162,36 +149,6 @@ def environment(case: Case) -> dict[str, str]:
         "COVERAGE_CORE": "sysmon" if case.under == "coverage sysmon" else "ctrace",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
-
-
-def run_suites(python: str) -> int:
-    """Run a part of the suite in each mode of allocator and collector; return how many failed."""
-    failed = 0
-    modes = [("malloc", mode) for mode in DIMENSIONS["malloc"][1:]]
-    modes += [("gc", mode) for mode in DIMENSIONS["gc"][1:]]
-    for name, mode in modes:
-        settings = {"PYTHONMALLOC": mode} if name == "malloc" else {"MATRIX_GC": mode}
-        done = subprocess.run(
-            [
-                python,
-                "-m",
-                "pytest",
-                "-q",
-                "-p",
-                "scripts.matrix.collector",
-                "-k",
-                "not pure",
-                *ROOMS,
-            ],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "MEMLENS_PURE": "0", **settings},
-            capture_output=True,
-            text=True,
-        )
-        failed += done.returncode != 0
-        wrong = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-        print(f"suite with {name} {mode}: {done.stdout.splitlines()[-1]}", *wrong, sep="\n    ")
-    return failed
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""The modes of the matrix, and cases such that each pair of modes occurs in one of them."""
+"""The modes of the matrix, and cases such that each possible pair of modes occurs in one of them."""
 
 from __future__ import annotations
 
 import itertools
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-__all__ = ("DIMENSIONS", "Case", "alone", "excluded", "pairwise")
+__all__ = ("DIMENSIONS", "Case", "all_cases", "alone", "excluded", "pairwise")
 
 DIMENSIONS: dict[str, tuple[str, ...]] = {
     "core": ("C", "pure"),
@@ -74,35 +73,25 @@ def alone() -> Iterator[Case]:
             yield usual._replace(**{name: mode})
 
 
-def pairwise() -> list[Case]:
-    """Return cases in which each pair of modes of two dimensions occurs at least once.
+def all_cases() -> Iterator[Case]:
+    """Yield each combination of modes."""
+    return itertools.starmap(Case, itertools.product(*DIMENSIONS.values()))
 
-    Greedy: each case begins with a pair that is missing, and takes in each dimension the mode that
-    adds the most missing pairs.
+
+def pairwise(reasons: Mapping[Case, str | None]) -> list[Case]:
+    """Return cases in which each pair of modes that is possible occurs at least once.
+
+    ``reasons``: why a case cannot run, None if it can. Greedy: each case adds the most pairs.
     """
-    names = list(DIMENSIONS)
-    missing = {
-        frozenset({(one, first), (other, second)})
-        for one, other in itertools.combinations(names, 2)
-        for first in DIMENSIONS[one]
-        for second in DIMENSIONS[other]
+    pairs = {
+        case: {*itertools.combinations(zip(Case._fields, case, strict=True), 2)}
+        for case, reason in reasons.items()
+        if reason is None
     }
+    missing = set().union(*pairs.values())
     cases = []
     while missing:
-        chosen = dict(min(missing, key=sorted))
-        for name in names:
-            if name not in chosen:
-                known = [*chosen.items()]
-                chosen[name] = max(
-                    DIMENSIONS[name],
-                    key=lambda mode: sum(
-                        frozenset({(name, mode), pair}) in missing for pair in known
-                    ),
-                )
-        cases.append(Case(**chosen))
-        missing -= {frozenset(pair) for pair in itertools.combinations(chosen.items(), 2)}
+        best = max(pairs, key=lambda case: len(pairs[case] & missing))
+        cases.append(best)
+        missing -= pairs[best]
     return cases
-
-
-if __name__ == "__main__":
-    print(len(pairwise()), "cases", file=sys.stderr)
