@@ -1,8 +1,4 @@
-"""Read profiles in the format of pprof: the largest call stacks of one sample type.
-
-Only what is needed here: samples, locations, functions, strings. The fields are those of
-``profile.proto``.
-"""
+"""The largest call stacks in profiles in the format of pprof, as ddtrace and Pyroscope write them."""
 
 from __future__ import annotations
 
@@ -10,9 +6,10 @@ import gzip
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-__all__ = ("Stack", "fields", "profiles_in", "sample_types", "stacks")
+from tests.formats.pprof_reader import message, numbers
+
+__all__ = ("Stack", "profiles_in", "sample_types", "stacks")
 
 _GZIP = b"\x1f\x8b\x08"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
@@ -24,35 +21,6 @@ class Stack:
 
     value: int
     frames: tuple[str, ...]
-
-
-def fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Yield (number, value) of each field of a protobuf message; bytes for what has a length."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        kind = key & 7
-        if kind == 0:
-            value, position = _varint(message, position)
-            yield key >> 3, value
-        elif kind == 2:
-            length, position = _varint(message, position)
-            yield key >> 3, message[position : position + length]
-            position += length
-        else:
-            size = {1: 8, 5: 4}[kind]
-            yield key >> 3, message[position : position + size]
-            position += size
-
-
-def _varint(message: bytes, position: int) -> tuple[int, int]:
-    result = shift = 0
-    while True:
-        byte = message[position]
-        result |= (byte & 127) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 128:
-            return result, position
 
 
 def unpacked(data: bytes) -> bytes:
@@ -68,65 +36,50 @@ def unpacked(data: bytes) -> bytes:
 
 def profiles_in(request: bytes) -> Iterator[bytes]:
     """Yield the profiles in a PushRequest of Pyroscope: series, their samples, ``raw_profile``."""
-    for number, series in fields(unpacked(request)):
-        if number == 1:
-            for part, sample in fields(series):
-                if part == 2:
-                    yield from (raw for field, raw in fields(sample) if field == 1)
-
-
-def _numbers(values: list[Any]) -> list[int]:
-    """Return repeated integers, packed or not."""
-    found: list[int] = []
-    for value in values:
-        if isinstance(value, int):
-            found.append(value)
-            continue
-        position = 0
-        while position < len(value):
-            number, position = _varint(value, position)
-            found.append(number)
-    return found
-
-
-def _grouped(message: bytes) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = defaultdict(list)
-    for number, value in fields(message):
-        found[number].append(value)
-    return found
-
-
-def _one(message: dict[int, list[Any]], number: int) -> int:
-    return int(message[number][0]) if message.get(number) else 0
+    for series in message(unpacked(request))[1]:
+        for sample in message(series)[2]:
+            yield from message(sample)[1]
 
 
 def sample_types(data: bytes) -> list[str]:
     """Return the names of the sample types of a profile."""
-    profile = _grouped(unpacked(data))
-    strings = [text.decode(errors="replace") for text in profile[6]]
-    return [strings[_one(_grouped(one), 1)] for one in profile[1]]
+    profile = message(unpacked(data))
+    return [profile[6][message(one)[1][0]].decode() for one in profile[1]]
 
 
 def stacks(data: bytes, sample_type: str) -> list[Stack]:
     """Return the call stacks with a value of this sample type, the largest first."""
-    profile = _grouped(unpacked(data))
+    profile = message(unpacked(data))
     strings = [text.decode(errors="replace") for text in profile[6]]
     column = sample_types(data).index(sample_type)
     functions = {}
-    for one in map(_grouped, profile[5]):
-        functions[_one(one, 1)] = (strings[_one(one, 2)], strings[_one(one, 4)])
+    for one in map(message, profile[5]):
+        functions[_number(one[1])] = (strings[_number(one[2])], strings[_number(one[4])])
     locations = {}
-    for one in map(_grouped, profile[4]):
-        lines = [_grouped(line) for line in one[4]]
-        locations[_one(one, 1)] = [
-            "{} {}:{}".format(*functions.get(_one(line, 1), ("?", "?")), _one(line, 2))
+    for one in map(message, profile[4]):
+        lines = map(message, one[4])
+        locations[_number(one[1])] = [
+            "{} {}:{}".format(*functions.get(_number(line[1]), ("?", "?")), _number(line[2]))
             for line in lines
         ]
     totals: dict[tuple[str, ...], int] = defaultdict(int)
-    for one in map(_grouped, profile[2]):
-        value = _numbers(one[2])[column]
+    for one in map(message, profile[2]):
+        value = _repeated(one[2])[column]
         if value:
-            frames = [frame for ident in _numbers(one[1]) for frame in locations.get(ident, [])]
+            frames = [frame for place in _repeated(one[1]) for frame in locations.get(place, [])]
             totals[tuple(frames)] += value
     found = [Stack(value, frames) for frames, value in totals.items()]
     return sorted(found, key=lambda stack: -stack.value)
+
+
+def _number(values: list[int]) -> int:
+    """Return a number; 0, which is not written, if it is not there."""
+    return values[0] if values else 0
+
+
+def _repeated(values: list[int | bytes]) -> list[int]:
+    """Return repeated numbers, packed or not."""
+    found: list[int] = []
+    for value in values:
+        found += numbers(value) if isinstance(value, bytes) else [value]
+    return found
