@@ -28,14 +28,27 @@ print(len(memlens.why_alive(kept[0])), memlens.retained_size(kept[0]) < 200_000)
 """
 
 
+MODES = {"pure": ["inline"], "native": ["inline", "fork"]}  # of captures, by core
 FOLDERS = ["plain", "grün", "雪", "\N{SNOWMAN} 🐍", "undecodable\udcff"]
+
+
+def run(script, core, folder, root):
+    """Run a script that gets the modes of captures, with the memlens below ``root``."""
+    if core == "native" and _core.IMPLEMENTATION == "pure":
+        pytest.skip("needs the native core")
+    return subprocess.run(
+        [sys.executable, "-c", script, *MODES[core]],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(root), "MEMLENS_PURE": "01"[core == "pure"]},
+    )
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("core", ["pure", "native"])
 def test_own_frames_are_left_out_in_any_folder(tmp_path, core, folder):
-    if core == "native" and _core.IMPLEMENTATION == "pure":
-        pytest.skip("needs the native core")
     if core == "native" and sys.version_info >= (3, 12) and not folder.isprintable():
         pytest.skip("CPython loads no extension from such a folder")
     root = tmp_path / folder
@@ -44,17 +57,9 @@ def test_own_frames_are_left_out_in_any_folder(tmp_path, core, folder):
     except OSError:
         pytest.skip("this file system cannot store the name")
     shutil.copytree(PACKAGE, root / "memlens", ignore=shutil.ignore_patterns("__pycache__"))
-    modes = ["inline", "fork"] if core == "native" else ["inline"]
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *modes],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root), "MEMLENS_PURE": "01"[core == "pure"]},
-    )
+    done = run(SCRIPT, core, tmp_path, root)
     lines = done.stdout.splitlines()
-    assert lines == [*(f"{mode} []" for mode in modes), "1 True"], done.stderr
+    assert lines == [*(f"{mode} []" for mode in MODES[core]), "1 True"], done.stderr
 
 
 KEEPER = """
@@ -85,15 +90,5 @@ for mode in modes:
 
 @pytest.mark.parametrize("core", ["pure", "native"])
 def test_what_memlens_keeps_is_not_retained_by_the_program(tmp_path, core):
-    if core == "native" and _core.IMPLEMENTATION == "pure":
-        pytest.skip("needs the native core")
-    modes = ["inline", "fork"] if core == "native" else ["inline"]
-    done = subprocess.run(
-        [sys.executable, "-c", KEEPER, *modes],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "MEMLENS_PURE": "01"[core == "pure"]},
-    )
+    done = run(KEEPER, core, tmp_path, PACKAGE.parent)
     assert done.returncode == 0, done.stderr

@@ -70,14 +70,11 @@ def leave_out(dominator: array[int], retained: array[int], flags: array[int], ma
 
     ``flags`` are handed down already: all that a marked node dominates is marked.
     """
-    marked = (node for node, flag in enumerate(flags) if flag & mask)
     part = array("Q", bytes(8 * len(flags)))
-    found = False
-    for node in marked:
+    for node in checked_core.nodes_flagged(flags, mask):
         above = dominator[node]
         if above != NONE and not flags[above] & mask:
-            part[node], found = retained[node], True
-    if found:
-        for node, out in enumerate(checked_core.subtree_sums(dominator, part)):
-            if out and not flags[node] & mask:
-                retained[node] -= out
+            part[node] = retained[node]
+    for node, out in enumerate(checked_core.subtree_sums(dominator, part)):
+        if out and not flags[node] & mask:
+            retained[node] -= out

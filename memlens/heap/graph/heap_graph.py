@@ -99,7 +99,7 @@ class HeapGraph(RetainedColumns):
 
     def _labels_without(self, nodes: array[int]) -> array[int]:
         """Return the labels of all edges, those of these nodes as if they were weak."""
-        labels = array("I", self.edge_label)
+        labels = array("I", self.edge_label.tobytes())
         for node in nodes:
             start, end = self.edge_offset[node], self.edge_offset[node + 1]
             labels[start:end] = array("I", [EdgeKind.WEAK]) * (end - start)

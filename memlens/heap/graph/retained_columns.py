@@ -20,7 +20,7 @@ from memlens.heap.graph.validation import item_count
 
 __all__ = ("RetainedColumns",)
 
-OWN = int(NodeFlag.OWN)
+_OWN = int(NodeFlag.OWN)
 
 
 class RetainedColumns(GraphColumns):
@@ -40,14 +40,14 @@ class RetainedColumns(GraphColumns):
                 self.edge_offset, self.edge_target, self.edge_label, self.node_size
             )
             if self.language == PYTHON:
-                flags = checked_core.spread_flags(columns[0], self.node_flags, OWN)
-                leave_out(columns[0], columns[1], flags, OWN)
+                flags = checked_core.spread_flags(columns[0], self.node_flags, _OWN)
+                leave_out(columns[0], columns[1], flags, _OWN)
         return DominatorTree(memoryview(columns[0]), memoryview(columns[1]))
 
     @cached_property
     def flags(self) -> array[int]:
         """The flags of all nodes; ``OWN`` also marks what only memlens's own objects keep alive."""
-        return checked_core.spread_flags(self.dominators.dominator, self.node_flags, OWN)
+        return checked_core.spread_flags(self.dominators.dominator, self.node_flags, _OWN)
 
     def retained_bytes(self, node: int) -> int:
         """Return the retained size of a node in bytes: what would be freed with it."""
