@@ -296,6 +296,16 @@ def test_a_module_names_its_variables(world):
     assert world.heap.named(namespace, "ATTRIBUTE")["variable"] == id(world.a)
 
 
+def test_variables_of_code_that_no_module_has_run_have_names(core):
+    variables = {"__name__": "job"}
+    exec("kept = [1]\ndef add(): kept.append(1)", variables)
+    add = variables["add"]
+    heap = take(core)
+    assert heap.named(add, "INTERNAL")["__globals__"] == id(variables)
+    assert heap.named(variables, "ATTRIBUTE")["kept"] == id(variables["kept"])
+    assert heap.flags(variables) & NodeFlag.NAMESPACE
+
+
 def test_a_function_names_its_fields_and_its_closure_names_the_variables(world):
     heap, function = world.heap, world.function
     internal = heap.named(function, "INTERNAL")

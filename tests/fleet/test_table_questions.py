@@ -11,10 +11,11 @@ import pytest
 from memlens.errors import OptionError, SnapshotFileError
 from tests.fleet.fleet_tables import MIB, Life, default_lives, write_fleet
 
-pytest.importorskip("pyarrow")
+pyarrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("duckdb")
 
-from memlens.fleet.table_report import read_tables, run_sql
+from memlens.fleet.table_report import read_tables, run_sql  # noqa: E402
 
 LEAK = "leak-00000000aa"
 
@@ -206,6 +207,19 @@ def test_damaged_files_are_named_and_the_rest_is_read(tmp_path):
     assert report.services[0].processes >= 22
     assert {str(files[5])} <= skipped
     assert "Skipped:" in str(report)
+
+
+def test_a_file_with_a_day_that_python_lacks_is_named_and_the_rest_is_read(tmp_path):
+    folder = written(tmp_path, None)
+    path = sorted((folder / "readings").rglob("*.parquet"))[3]
+    table = parquet.read_table(path, partitioning=None)
+    place = table.schema.get_field_index("day")
+    late = pyarrow.array([1 << 30] * len(table), pyarrow.int32()).cast(pyarrow.date32())
+    parquet.write_table(table.set_column(place, table.schema.field(place), late), path)
+    report = read_tables(folder)
+    assert [one.path for one in report.skipped] == [str(path)]
+    assert "the column day has a value of" in report.skipped[0].reason
+    assert report.services[0].processes >= 22
 
 
 def test_own_sql_reads_tables_and_nothing_else(tmp_path):
