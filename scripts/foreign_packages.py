@@ -50,7 +50,6 @@ PACKAGES = {
                 "pytest-cov",
                 "pytest-mock",
                 "pytest-timeout",
-                "pytest-aiohttp",
                 "python-on-whales",
                 "re-assert",
                 "trustme",
