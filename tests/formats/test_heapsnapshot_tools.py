@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 import memlens
-from memlens._core.layout import NONE
+from memlens._core.layout import NONE, NodeFlag
+from memlens.heap.graph import checked_core
 
 pytestmark = pytest.mark.node
 
@@ -103,15 +104,26 @@ def ids(files):
     return numbers[2::7]
 
 
-def largest(snapshot, count=TOP):
+@pytest.fixture(scope="module")
+def whole(snapshots):
+    """The dominators and the retained sizes of the second snapshot as viewers count.
+
+    To them memlens's own objects are objects as any other; memlens leaves them out of what a program
+    retains.
+    """
+    graph = snapshots[1].graph
+    return checked_core.dominator_tree(
+        graph.edge_offset, graph.edge_target, graph.edge_label, graph.node_size
+    )
+
+
+def largest(retained, count=TOP):
     """The nodes that retain most, garbage and memlens's own objects among them."""
-    retained = snapshot.graph.dominators.retained
-    nodes = range(1, snapshot.graph.node_count)
-    return sorted(nodes, key=lambda node: -retained[node])[:count]
+    return sorted(range(1, len(retained)), key=lambda node: -retained[node])[:count]
 
 
 @pytest.fixture(scope="module")
-def answer(modules, snapshots, files, ids, tmp_path_factory):
+def answer(modules, snapshots, whole, files, ids, tmp_path_factory):
     """What DevTools says about the second file, and about both."""
     folder = tmp_path_factory.mktemp("devtools")
     graph = snapshots[1].graph
@@ -119,7 +131,7 @@ def answer(modules, snapshots, files, ids, tmp_path_factory):
     sampled = [node for node in graph.sites.samples if graph.type_of(node) == "__main__.Session"]
     request = {
         "files": [*map(str, files)],
-        "ids": [ids[node] for node in [*largest(snapshots[1]), session]],
+        "ids": [ids[node] for node in [*largest(whole[1]), session]],
         "retainers": [ids[session]],
         "stacks": [ids[node] for node in sampled],
     }
@@ -136,24 +148,24 @@ def memlab(modules, file, folder, count):
     return json.loads((folder / "memlab.json").read_text())
 
 
-def dominator_id(graph, ids, node):
+def dominator_id(whole, ids, node):
     """The id of a dominator; None where it is the root, which has groups in files."""
-    dominator = graph.dominators.dominator[node]
+    dominator = whole[0][node]
     return None if dominator in (0, NONE) else ids[dominator]
 
 
 # -- our files -------------------------------------------------------------------------------------
 
 
-def test_devtools_finds_our_retained_sizes_and_dominators(answer, snapshots, ids):
+def test_devtools_finds_our_retained_sizes_and_dominators(answer, snapshots, whole, ids):
     graph = snapshots[1].graph
     known = {*ids[: graph.node_count]}
-    for node in largest(snapshots[1]):
+    for node in largest(whole[1]):
         found = answer["objects"][str(ids[node])]
         assert found["info"]["selfSize"] == graph.node_size[node]
-        assert found["info"]["retainedSize"] == graph.retained_bytes(node)
+        assert found["info"]["retainedSize"] == whole[1][node]
         above = found["dominators"][1]["nodeId"]
-        assert dominator_id(graph, ids, node) == (above if above in known and above != 1 else None)
+        assert dominator_id(whole, ids, node) == (above if above in known and above != 1 else None)
     assert answer["problems"] == []
 
 
@@ -232,7 +244,9 @@ def test_duplicates_of_devtools_are_ours(answer, snapshots):
     assert found == ours
 
 
-def test_memlab_finds_our_retained_sizes_and_dominators(modules, snapshots, files, ids, tmp_path):
+def test_memlab_finds_our_retained_sizes_and_dominators(
+    modules, snapshots, whole, files, ids, tmp_path
+):
     graph = snapshots[1].graph
     node_of = {number: node for node, number in enumerate(ids[: graph.node_count])}
     rows = [row for row in memlab(modules, files[1], tmp_path, 2 * TOP) if row[0] in node_of]
@@ -240,9 +254,22 @@ def test_memlab_finds_our_retained_sizes_and_dominators(modules, snapshots, file
     assert len(rows) == TOP
     for number, _, size, retained, above in rows:
         node = node_of[number]
-        assert (size, retained) == (graph.node_size[node], graph.retained_bytes(node))
+        assert (size, retained) == (graph.node_size[node], whole[1][node])
         above = above if node_of.get(above) else None
-        assert above == dominator_id(graph, ids, node)
+        assert above == dominator_id(whole, ids, node)
+
+
+def test_ours_are_those_of_the_viewers_without_what_memlens_itself_retains(snapshots, whole):
+    graph = snapshots[1].graph
+    assert graph.dominators.dominator.tolist() == list(whole[0])
+    for node in largest(whole[1]):
+        own = sum(
+            graph.node_size[below]
+            for below in graph.dominators.subtree(node)
+            if graph.flags[below] & NodeFlag.OWN
+        )
+        expected = whole[1][node] - (0 if graph.flags[node] & NodeFlag.OWN else own)
+        assert graph.retained_bytes(node) == expected
 
 
 # -- files of Node.js ------------------------------------------------------------------------------
