@@ -232,7 +232,7 @@ def make_folder(path: str | os.PathLike[str]) -> str:
         for name in reversed(missing):
             with suppress(FileExistsError):  # created by another process since the check
                 os.mkdir(name, 0o700)
-        if not os.path.isdir(folder):
+        if not stat.S_ISDIR(os.stat(folder).st_mode):
             raise NotADirectoryError(f"{folder!r} is not a folder")
     except OSError as error:
         raise OutputError(

@@ -78,7 +78,11 @@ def file_folder(folder: str, table: Table, service: str, day: datetime.date, hos
     for name in (table.name, service_folder(service), day_folder(day), hosts_folder(host)):
         place = os.path.join(place, name)
         make_folder(place)
-        if not stat.S_ISDIR(os.lstat(place).st_mode):
+        try:
+            is_folder = stat.S_ISDIR(os.lstat(place).st_mode)
+        except OSError as error:
+            raise OutputError(f"{place!r} was removed: {error.strerror or error}") from error
+        if not is_folder:
             raise OutputError(f"{place!r} is a link: tables are written to real folders only")
     return place
 
@@ -124,8 +128,8 @@ def open_writer(
     ``name``: of the file, without suffix. Raises ``OutputError`` if it cannot be created.
     """
     for attempt in range(_ATTEMPTS):
-        path = os.path.join(file_folder(folder, table, *key), name + SUFFIX)
         try:
+            path = os.path.join(file_folder(folder, table, *key), name + SUFFIX)
             return TableWriter(path, table)
         except OutputError as error:
             # A merge has removed the folder, which was empty.

@@ -215,6 +215,21 @@ def test_the_folder_of_a_host_may_be_removed_while_it_is_written_to(tmp_path, mo
     assert len(removed) == 3 and os.path.exists(path)
 
 
+@pytest.mark.parametrize("moment", ["stat", "lstat"])
+def test_the_folder_of_a_host_may_be_removed_as_soon_as_it_is_made(tmp_path, monkeypatch, moment):
+    function, removed = getattr(os, moment), []
+
+    def removing(path, **given):
+        if str(path).endswith("hosts=host") and len(removed) < 3:
+            os.rmdir(path)
+            removed.append(path)
+        return function(path, **given)
+
+    monkeypatch.setattr(os, moment, removing)
+    (path,) = write(tmp_path)
+    assert len(removed) == 3 and os.path.exists(path)
+
+
 WRITER = """
 import sys
 from memlens.tables.schema import READINGS
