@@ -1,4 +1,4 @@
-"""Call a system function and keep its result even if a signal handler raises an exception.
+"""Lose nothing where an exception comes at any moment, as from a signal handler.
 
 Python runs signal handlers between two bytecode instructions, for example after a call and before
 its result is stored. A descriptor or a pid that gets lost there can never be closed or reaped.
@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import starmap
 from typing import Any
 
-__all__ = ("call_and_store", "close_all")
+__all__ = ("call_and_store", "close_all", "run_all")
 
 
 def call_and_store(results: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
@@ -32,3 +32,15 @@ def close_all(descriptors: list[int]) -> None:
     """
     with suppress(IndexError):  # the list is empty
         deque(map(os.close, iter(descriptors.pop, None)), maxlen=0)
+
+
+def run_all(*steps: Callable[[], object]) -> None:
+    """Call functions in order, the later ones also where one has raised an exception.
+
+    Raises the last exception at the end; those before it are its context.
+    """
+    if steps:
+        try:
+            steps[0]()
+        finally:
+            run_all(*steps[1:])

@@ -23,6 +23,7 @@ from memlens._options import (
     check_seconds,
     check_text,
 )
+from memlens._uninterrupted import run_all
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profiler import IntervalStart
 from memlens.errors import MemlensError
@@ -309,21 +310,32 @@ class MemoryProfiler:
         after `stop` would not include the allocation sites of its objects.
         """
         was_running = self.is_running
-        self._triggering.stop()
+        run_all(  # a thread that goes on at exit, because memory ran out here, can end the process
+            self._triggering.stop,
+            self._close_control,
+            self._sampler.stop,
+            self._worker.drop_waiting,
+            self._alerts.analysis.stop,
+            self._wait_for_worker,
+            partial(self._stop_recording, was_running, last_snapshot),
+            self._store.unregister,
+            self._tables.stop,
+        )
+
+    def _close_control(self) -> None:
         if self._control is not None:
             self._control.close()
-        self._sampler.stop()
-        self._worker.drop_waiting()
-        self._alerts.analysis.stop()
+
+    def _wait_for_worker(self) -> None:
         if not self._lock.is_owned():  # else called by a signal handler within a snapshot
             self._worker.wait(_STOP_SECONDS)
+
+    def _stop_recording(self, was_running: bool, last_snapshot: str | None) -> None:
         if was_running:
             self._reports.parts = self._reports.breakdown()
         self._allocations.stop(
             last=lambda: self.take_snapshot(last_snapshot) if last_snapshot else None
         )
-        self._store.unregister()
-        self._tables.stop()
 
     def __enter__(self) -> MemoryProfiler:
         return self.start()

@@ -62,6 +62,18 @@ def test_each_half_falls_back_by_itself():
     assert run(None, [GRAPH]) == ["pure graph, C capture", True, C, PURE]
 
 
+@needs_c
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14) or sys.platform != "linux", reason="threads do not end so"
+)
+def test_daemon_threads_can_end_at_exit_where_no_memory_is_left():
+    """glibc loads a library for that, and aborts the process where it cannot."""
+    script = f"import {CAPTURE}; print(open('/proc/self/maps').read())"
+    command = [sys.executable, "-c", script]
+    maps = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "libgcc_s" in maps or "musl" in maps
+
+
 @pytest.mark.parametrize("absent", [GRAPH, CAPTURE, "memlens._core._sampler"])
 def test_a_demanded_extension_that_is_missing_is_an_import_error(absent):
     assert "ModuleNotFoundError" in run("0", [absent])

@@ -407,3 +407,19 @@ def test_a_trend_that_leaks_is_never_called_no_leak():
     assert told.verdict == "unexplained growth"
     assert "+36.0 MiB" in str(told)
     assert "No leak" not in str(told)
+
+
+@pytest.mark.parametrize("part", ["_triggering", "_worker", "_reports", "_allocations", "_store"])
+def test_a_profiler_stops_its_threads_also_where_memory_runs_out(tmp_path, monkeypatch, part):
+    def fail(*_, **__):
+        raise MemoryError
+
+    name = {"_worker": "wait", "_reports": "breakdown", "_store": "unregister"}.get(part, "stop")
+    with profiler_in(tmp_path) as profiler:
+        with monkeypatch.context() as patch:
+            patch.setattr(getattr(profiler, part), name, fail)
+            with pytest.raises(MemoryError):
+                profiler.stop()
+        assert not profiler.is_running
+        names = {thread.name for thread in threading.enumerate()}
+        assert "memlens-sampler" not in names

@@ -37,6 +37,8 @@ static struct PyModuleDef module_def = {
 #include "capture/module.h"
 #include "io/sections.h"
 
+#include <dlfcn.h>
+
 static int
 refuse(const char *what)
 {
@@ -63,6 +65,16 @@ check_interpreter(void)
     return 0;
 }
 
+/* Load what glibc needs to end a thread before its function returns, as CPython before 3.14 ends daemon
+ * threads at exit. glibc loads it then, and aborts where there is no memory for it: at a limit. */
+static void
+load_unwinder(void)
+{
+#if MEMLENS_MINOR < 14 && defined(__GLIBC__)
+    (void)dlopen("libgcc_s.so.1", RTLD_LAZY);
+#endif
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -70,6 +82,7 @@ module_exec(PyObject *module)
     if (check_interpreter() < 0) {
         return -1;
     }
+    load_unwinder();
     state->section_type = make_section_type(module);
     state->python_traverse = find_python_traverse();
     if (state->python_traverse == NULL) {
