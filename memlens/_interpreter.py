@@ -1,4 +1,4 @@
-"""Which interpreter of the process this is, and what can be asked beside others."""
+"""Which interpreter of the process this is, whether it ends, and what can be asked beside others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from memlens.errors import CaptureError
 
-__all__ = ("handled_exceptions", "require_main_interpreter", "running_frames_by_thread")
+__all__ = ("handled_exceptions", "require_usable_interpreter", "running_frames_by_thread")
 
 
 def _interpreters() -> ModuleType | None:
@@ -27,8 +27,10 @@ _MODULE = _interpreters()
 _IS_MAIN = _MODULE is None or bool(_MODULE.get_current() == _MODULE.get_main())
 
 
-def require_main_interpreter(what: str) -> None:
-    """Raise ``CaptureError`` in a sub-interpreter. ``what`` begins the sentence: "a snapshot".
+def require_usable_interpreter(what: str) -> None:
+    """Raise ``CaptureError`` in a sub-interpreter, and in one that ends, as in a last finalizer.
+
+    ``what`` begins the sentence: "a snapshot".
 
     The objects of another interpreter cannot be told from those of this one, its threads may not run
     when it ends, and libraries that memlens needs refuse to be loaded there.
@@ -37,6 +39,11 @@ def require_main_interpreter(what: str) -> None:
         raise CaptureError(
             f"{what} needs the main interpreter, and this is a sub-interpreter: call it there (in"
             " mod_wsgi: WSGIApplicationGroup %{GLOBAL})"
+        )
+    if sys.is_finalizing():
+        raise CaptureError(
+            f"{what} needs an interpreter that runs, and this one is being finalized: do it earlier,"
+            " for example in a function that is registered with atexit"
         )
 
 

@@ -30,9 +30,9 @@ def lazy_exports(
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if home != "memlens.errors":
-            from memlens._interpreter import require_main_interpreter
+            from memlens._interpreter import require_usable_interpreter
 
-            require_main_interpreter(f"{package}.{name}")  # before extensions are loaded there
+            require_usable_interpreter(f"{package}.{name}")  # before extensions are loaded there
         value: object = getattr(importlib.import_module(home), name)
         setattr(sys.modules[package], name, value)
         return value

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from memlens._core.sampler_api import OwnWork, why_unavailable
-from memlens._interpreter import require_main_interpreter
+from memlens._interpreter import require_usable_interpreter
 from memlens._options import check_integer
 from memlens.allocations.profile.allocation_profile import AllocationProfile, ProfileFacts
 from memlens.allocations.profile.rows import AllocationRow
@@ -90,7 +90,7 @@ class AllocationProfiler:
 
         Raises TracingError if it is running or cannot start, CaptureError in a sub-interpreter.
         """
-        require_main_interpreter("a profile of allocations")
+        require_usable_interpreter("a profile of allocations")
         with self._changing():
             if self.is_running:
                 raise TracingError(

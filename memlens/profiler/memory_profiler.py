@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any
 from memlens._core.sampler_api import OwnWork
 from memlens._display import displayed
 from memlens._fork import ForkSafeLock, call_in_forked_child
-from memlens._interpreter import require_main_interpreter
+from memlens._interpreter import require_usable_interpreter
 from memlens._log import FailureLog
 from memlens._options import (
     check_boolean,
@@ -281,7 +282,7 @@ class MemoryProfiler:
         """
         if self.is_running:
             return self
-        require_main_interpreter("a MemoryProfiler")
+        require_usable_interpreter("a MemoryProfiler")
         self._reports.parts = None
         if not self._only_forks:
             self.take_snapshot("startup")
@@ -309,6 +310,8 @@ class MemoryProfiler:
         the reason of a snapshot to take at the end, while allocations are still sampled: a snapshot
         after `stop` would not include the allocation sites of its objects.
         """
+        if sys.is_finalizing():  # in a last finalizer: threads and files were settled at exit
+            return
         was_running = self.is_running
         run_all(  # a thread that goes on at exit, because memory ran out here, can end the process
             self._triggering.stop,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from sys import getsizeof
 
@@ -61,10 +62,12 @@ class BlockMeasurement:
 
     def __enter__(self) -> None:
         self._steps += 1
-        running_blocks.enter(self._block)
+        if not sys.is_finalizing():  # else tracing cannot be asked any more
+            running_blocks.enter(self._block)
 
     def __exit__(self, *_: object) -> None:
-        running_blocks.leave(self._block)
+        if not sys.is_finalizing():
+            running_blocks.leave(self._block)
         self._ended = clock()
 
     def finish(self, exception: type[BaseException] | None = None) -> BlockResult:

@@ -176,11 +176,15 @@ class _MeasuredCalls:
         self.attributes: dict[str, Any] = {}
 
     def begin(self) -> BlockMeasurement | None:
-        if running_blocks.is_running(self._function):
-            return None  # a recursive call is part of the outermost one
+        if sys.is_finalizing() or running_blocks.is_running(self._function):
+            return (
+                None  # nothing can be measured any more; a recursive call is part of the outermost
+            )
         return self._block._begin(self._name, self._function)
 
     def end(self, measurement: BlockMeasurement, error: type[BaseException] | None) -> None:
+        if sys.is_finalizing():
+            return
         result = measurement.finish(error)
         self.attributes["last_result"] = result
         self._block._report(result)

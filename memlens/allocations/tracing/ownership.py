@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 
 from memlens._fork import ForkSafeLock
+from memlens._interpreter import require_usable_interpreter
 from memlens._options import check_integer
 from memlens.allocations.options import MAX_FRAMES
 
@@ -105,8 +106,9 @@ def acquire_tracing(frames: int) -> TracingLease:
     """Start tracing if it is off and return a lease that keeps it on.
 
     ``frames`` is the number of frames that a trace keeps. If tracing is on already, it keeps its
-    depth. Raises ``OptionError`` if ``frames`` is not 1 to 65535.
+    depth. Raises ``OptionError`` if ``frames`` is not 1 to 65535, ``CaptureError`` in a last finalizer.
     """
+    require_usable_interpreter("a trace of allocations")
     check_integer("frames", frames, 1, MAX_FRAMES)
     return _tracing.acquire(frames)
 

@@ -13,7 +13,7 @@ from typing import Any
 from memlens import _core
 from memlens._atomic import checked_path
 from memlens._core.sampler_api import OwnWork, read_samples
-from memlens._interpreter import require_main_interpreter
+from memlens._interpreter import require_usable_interpreter
 from memlens._options import check_boolean, check_text, shown
 from memlens._package import CODE_FOLDER
 from memlens.errors import CaptureError, OptionError
@@ -68,7 +68,7 @@ def take_heap_snapshot(
     Runs no code of the program's objects. Raises ``OptionError`` for an option that is not valid,
     ``CaptureError`` if the heap cannot be captured, ``OutputError`` if it cannot be saved.
     """
-    require_main_interpreter("a snapshot")
+    require_usable_interpreter("a snapshot")
     forks = _forks(mode)
     with OwnWork():
         if forks:
@@ -129,7 +129,7 @@ def start_heap_snapshot(
     The options are those of `take_heap_snapshot`. Raises ``CaptureError`` if the core cannot fork
     or the fork fails, ``OutputError`` if the file cannot be created.
     """
-    require_main_interpreter("a snapshot")
+    require_usable_interpreter("a snapshot")
     _forks("fork")
     _check_options(collect, values, names, reason, facts)
     started = time.perf_counter()
