@@ -83,7 +83,6 @@ def main() -> None:
     identities += [array("Q", range(types)), bytes([0, 1]) * (types // 2) + bytes(types % 2)]
     same = _graph.match_nodes(*identities, *identities)
     _graph.mark_matched(same, sections["node_flags"], sections["node_flags"], 34, 1 << 15)
-    _graph.grown_rows(columns[0], columns[0], same)
     status = capture_forked()
     print(len(sections["node_type"]), retained[0], len(things), len(held), "forked:", status)
     if status:

@@ -182,7 +182,6 @@ def searches() -> Any:
 
 def counts() -> Any:
     """Counts, and the functions that compare two heaps."""
-    offsets = EDGES["edge_offset"]
     return (
         _core.count_types(TYPES, SIZES, FLAGS, 7),
         _core.match_nodes(*IDENTITIES, *IDENTITIES),
@@ -191,7 +190,6 @@ def counts() -> Any:
         _core.birth_steps([ALL, ALL], NODES),
         _core.number_keys(KEYS),
         _core.group_nodes(KEYS, MARKS, FLAGS, 0),
-        _core.grown_rows(offsets, offsets, ALL),
         _core.largest_nodes(SIZES, FLAGS, 10),
         _core.mark_matched(ALL, FLAGS, FLAGS, 0, 4),
     )

@@ -37,7 +37,6 @@ __all__ = (
     "edges_labelled",
     "fork_capture",
     "group_nodes",
-    "grown_rows",
     "identity_numbers",
     "is_ascending",
     "largest_nodes",
@@ -115,7 +114,6 @@ if TYPE_CHECKING:
         edges_between,
         edges_labelled,
         group_nodes,
-        grown_rows,
         identity_numbers,
         is_ascending,
         largest_nodes,
@@ -159,7 +157,6 @@ else:
     edges_between = _functions.edges_between
     edges_labelled = _functions.edges_labelled
     group_nodes = _functions.group_nodes
-    grown_rows = _functions.grown_rows
     identity_numbers = _functions.identity_numbers
     is_ascending = _functions.is_ascending
     largest_nodes = _functions.largest_nodes

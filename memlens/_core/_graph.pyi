@@ -58,9 +58,6 @@ def edges_between(
     source_mark: ReadableBuffer,
     target_mark: ReadableBuffer,
 ) -> array[int]: ...
-def grown_rows(
-    edge_offset_a: ReadableBuffer, edge_offset_b: ReadableBuffer, same: ReadableBuffer
-) -> array[int]: ...
 def largest_nodes(
     node_value: ReadableBuffer, node_flags: ReadableBuffer, count: int, skip_flags: int = 0
 ) -> array[int]: ...

@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memlens._core.layout import NONE
-
 from .graphs import chain, graph_of, graphs, in_every_form
 
 marks = st.sampled_from([0, 0, 0, 1, 255])
@@ -63,24 +61,6 @@ def test_edges_between_marked_nodes_agree_with_a_simple_search(core, data, graph
     assert (found.typecode, found.tolist()) == ("I", expected)
 
 
-@settings(max_examples=100, deadline=None)
-@given(data=st.data(), before=graphs(max_nodes=20), after=graphs(max_nodes=20))
-def test_grown_rows_have_more_edges_than_before(core, data, before, after):
-    old = st.just(NONE) | st.integers(0, before.node_count - 1)
-    same = data.draw(st.lists(old, min_size=after.node_count, max_size=after.node_count))
-
-    def degree(graph, node):
-        return graph.edge_offset[node + 1] - graph.edge_offset[node]
-
-    expected = [
-        node
-        for node, was in enumerate(same)
-        if node and was != NONE and degree(after, node) > degree(before, was)
-    ]
-    found = core.grown_rows(before.edge_offset, after.edge_offset, array("I", same))
-    assert (found.typecode, found.tolist()) == ("I", expected)
-
-
 def test_a_long_chain_is_cut_where_it_is_marked(core):
     graph = chain(100_000)
     without = bytearray(100_000)
@@ -105,16 +85,6 @@ def test_reach_takes_any_flat_buffer(core):
         ("reached_nodes", (*chain(2).columns, b"\0"), "without has 1 entries for 2 nodes"),
         ("edges_between", (*chain(2).columns, b"\0", b"\0\0"), "source_mark has 1 entries"),
         ("edges_between", (*chain(2).columns, b"\0\0", b""), "target_mark has 0 entries"),
-        (
-            "grown_rows",
-            (array("Q", [0, 1]), array("Q", [0, 1]), array("I", [0, 0])),
-            "edge_offset_b has 2 entries for 2 nodes",
-        ),
-        (
-            "grown_rows",
-            (array("Q", [0, 1]), array("Q", [0, 1]), array("I", [1])),
-            "same names node 1 of only 1",
-        ),
     ],
 )
 def test_reach_refuses_columns_that_do_not_fit(core, name, arguments, complaint):

@@ -14,7 +14,7 @@ from memlens._core.pure.counts import (
 from memlens._core.pure.dominators import dominator_tree
 from memlens._core.pure.growth import birth_steps, mark_born, reach_marked, share_sizes
 from memlens._core.pure.places import place_keys
-from memlens._core.pure.reach import edges_between, grown_rows, reached_nodes
+from memlens._core.pure.reach import edges_between, reached_nodes
 from memlens._core.pure.rows import (
     chosen_lengths,
     group_nodes,
@@ -54,7 +54,6 @@ __all__ = (
     "edges_between",
     "edges_labelled",
     "group_nodes",
-    "grown_rows",
     "identity_numbers",
     "is_ascending",
     "largest_nodes",

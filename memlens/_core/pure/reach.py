@@ -1,4 +1,4 @@
-"""Nodes that stay reachable without some nodes, edges between sets, and rows that grew."""
+"""Nodes that stay reachable without some nodes, and edges between sets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from array import array
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from memlens._core.layout import NONE
-from memlens._core.pure.columns import read_column, read_edges, read_marks, strong_targets
+from memlens._core.pure.columns import read_edges, read_marks, strong_targets
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ("edges_between", "grown_rows", "reached_nodes")
+__all__ = ("edges_between", "reached_nodes")
 
 
 def reached_nodes(
@@ -69,32 +68,3 @@ def edges_between(
             if wanted[target] and not weak[edge]:
                 found.append(edge)
     return array("I", found)
-
-
-def grown_rows(
-    edge_offset_a: ReadableBuffer, edge_offset_b: ReadableBuffer, same: ReadableBuffer
-) -> array[int]:
-    """Return the nodes of heap ``b`` with more edges than the same object in ``a``, ascending.
-
-    ``same`` is what `match_nodes` returned: for each node of ``b`` a node of ``a`` or `NONE`.
-    Node 0 is left out. Returns nodes (``"I"``). Raises `ValueError` for inconsistent
-    columns.
-    """
-    old_offset = read_column(edge_offset_a, "Q", "edge_offset_a").tolist()
-    offset = read_column(edge_offset_b, "Q", "edge_offset_b").tolist()
-    matched = read_column(same, "I", "same").tolist()
-    if len(offset) != len(matched) + 1:
-        raise ValueError(f"edge_offset_b has {len(offset)} entries for {len(matched)} nodes")
-    highest = max((node for node in matched if node != NONE), default=-1)
-    if highest + 1 >= len(old_offset):
-        raise ValueError(f"same names node {highest} of only {len(old_offset) - 1} nodes")
-    return array(
-        "I",
-        [
-            node
-            for node, old in enumerate(matched)
-            if old != NONE
-            and node
-            and offset[node + 1] - offset[node] > old_offset[old + 1] - old_offset[old]
-        ],
-    )

@@ -1,8 +1,7 @@
-/* match_nodes, match_runs, matches_of_runs, mark_matched and grown_rows: what two heaps have in common, as Python calls them. */
+/* match_nodes, match_runs, matches_of_runs and mark_matched: what two heaps have in common. */
 #include "graph/columns.h"
 #include "graph/counts.h"
 #include "graph/module.h"
-#include "graph/reach.h"
 #include "graph/results.h"
 #include "graph/rows.h"
 
@@ -202,58 +201,4 @@ graph_mark_matched(PyObject *module, PyObject *args, PyObject *kwargs)
     column_release(&flags_a);
     column_release(&flags_b);
     return pair;
-}
-
-/* What `same` names, checked to lie in heap a, which has `count` nodes. */
-static int
-check_highest_match(const Column *same, Py_ssize_t count)
-{
-    const uint32_t *matched = same->data;
-    int64_t highest = -1;
-    for (Py_ssize_t node = 0; node < same->length; node++) {
-        if (matched[node] != NODE_NONE && matched[node] > highest) {
-            highest = matched[node];
-        }
-    }
-    if (highest >= count) {
-        PyErr_Format(PyExc_ValueError, "same names node %lld of only %zd nodes", (long long)highest,
-                     count);
-        return -1;
-    }
-    return 0;
-}
-
-PyObject *
-graph_grown_rows(PyObject *module, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"edge_offset_a", "edge_offset_b", "same", NULL};
-    PyObject *given[3], *array = NULL;
-    Column before = NO_COLUMN, after = NO_COLUMN, same = NO_COLUMN;
-    Buffer found = {NULL, 0, 0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:grown_rows", names, &given[0], &given[1],
-                                     &given[2])) {
-        return NULL;
-    }
-    if (column_read(&before, given[0], "edge_offset_a", 'Q') == 0
-        && column_read(&after, given[1], "edge_offset_b", 'Q') == 0
-        && column_read(&same, given[2], "same", 'I') == 0) {
-        if (after.length != same.length + 1) {
-            PyErr_Format(PyExc_ValueError, "edge_offset_b has %zd entries for %zd nodes",
-                         after.length, same.length);
-        }
-        else if (same.length >= (Py_ssize_t)NODE_NONE) {
-            PyErr_SetString(PyExc_ValueError, "same has more nodes than 32 bits can number");
-        }
-        else if (check_highest_match(&same, before.length - 1) == 0) {
-            int failed;
-            Py_BEGIN_ALLOW_THREADS
-            failed = find_grown(before.data, after.data, same.data, (size_t)same.length, &found) < 0;
-            Py_END_ALLOW_THREADS
-            array = result_of_numbers(module_state(module)->array_type, &found, failed);
-        }
-    }
-    column_release(&before);
-    column_release(&after);
-    column_release(&same);
-    return array;
 }

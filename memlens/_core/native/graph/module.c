@@ -73,8 +73,6 @@ static PyMethodDef module_functions[] = {
     FUNCTION(edges_between,
              "edges_between(edge_offset, edge_target, edge_label, source_mark, target_mark)\n--\n\n"
              "The strong edges that lead from a marked source to a marked target."),
-    FUNCTION(grown_rows, "grown_rows(edge_offset_a, edge_offset_b, same)\n--\n\n"
-             "The nodes of heap ``b`` that have more edges than the same object had in ``a``."),
     FUNCTION(place_keys,
              "place_keys(edge_offset, edge_target, edge_label, path_edges, node_type, string_key,"
              " type_key, root_key, anchor_node, anchor_key, namespace_string)\n--\n\n"

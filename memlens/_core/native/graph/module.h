@@ -29,7 +29,6 @@ PyObject *graph_largest_nodes(PyObject *module, PyObject *args, PyObject *kwargs
 /* functions_pairs.c */
 PyObject *graph_match_nodes(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *graph_mark_matched(PyObject *module, PyObject *args, PyObject *kwargs);
-PyObject *graph_grown_rows(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* functions_places.c */
 PyObject *graph_place_keys(PyObject *module, PyObject *args, PyObject *kwargs);

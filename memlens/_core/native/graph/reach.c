@@ -42,20 +42,3 @@ find_between(const Graph *graph, const uint8_t *source, const uint8_t *wanted, B
     }
     return 0;
 }
-
-int
-find_grown(const uint64_t *offset_a, const uint64_t *offset_b, const uint32_t *same,
-           size_t node_count, Buffer *found)
-{
-    for (size_t node = 1; node < node_count; node++) {
-        uint32_t old = same[node];
-        /* In more than 64 bits: nothing says that the offsets ascend. */
-        if (old != NODE_NONE
-            && (__int128)offset_b[node + 1] - offset_b[node]
-                   > (__int128)offset_a[(size_t)old + 1] - offset_a[old]
-            && push_u32(found, (uint32_t)node) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}

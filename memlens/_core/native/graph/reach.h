@@ -12,8 +12,4 @@ int reach_without(const Graph *graph, const uint8_t *without, uint8_t *reached);
 /* Push, as u32, the strong edges from a node marked in `source` to one marked in `wanted`. */
 int find_between(const Graph *graph, const uint8_t *source, const uint8_t *wanted, Buffer *found);
 
-/* Push, as u32, the nodes of heap b with more edges than the same object had in heap a. */
-int find_grown(const uint64_t *offset_a, const uint64_t *offset_b, const uint32_t *same,
-               size_t node_count, Buffer *found);
-
 #endif
