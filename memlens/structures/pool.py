@@ -18,6 +18,7 @@ __all__ = ("Lease", "ObjectPool", "PoolStats", "UnreleasedLease")
 T = TypeVar("T")
 _NONE_FREE: Any = object()
 _SWEEP_AT_LEAST = 64  # leases
+_INITIAL_SIZE = 10
 _DROPPED_PER_RELEASE = 2  # a release adds one idle object, so their number decreases
 
 
@@ -40,13 +41,14 @@ class ObjectPool(Generic[T]):
     **Use it** for objects that take much longer to create than three microseconds: connections,
     parsers, large buffers (`BufferPool`). Python creates small objects faster than a pool.
 
-    ``factory()`` creates an object; ``initial_size`` objects are created at once. ``max_size`` is
-    the maximum number of objects (None: no bound). ``reset(item)`` cleans a released object; if it
-    raises, the object is discarded and ``release`` raises the error. ``validate(item)`` returns
-    whether an idle object is still usable; if not, it is discarded and another one is created.
-    ``dispose(item)`` closes a discarded object. Objects above ``initial_size`` that are idle for
-    ``idle_seconds`` are discarded by later releases and by ``shrink()``. All these functions run
-    without a lock in the calling thread (also that of an event loop).
+    ``factory()`` creates an object; ``initial_size`` objects are created at once, by default 10, or
+    ``max_size`` if that is less. ``max_size`` is the maximum number of objects (None: no bound).
+    ``reset(item)`` cleans a released object; if it raises, the object is discarded and ``release``
+    raises the error. ``validate(item)`` returns whether an idle object is still usable; if not, it
+    is discarded and another one is created. ``dispose(item)`` closes a discarded object. Objects
+    above ``initial_size`` that are idle for ``idle_seconds`` are discarded by later releases and by
+    ``shrink()``. All these functions run without a lock in the calling thread (also that of an
+    event loop).
 
     If all objects are leased, ``acquire`` waits. Threads and tasks wait in one queue, first come,
     first served, for at most ``timeout`` seconds (None: no limit, 0: no wait), then TimeoutError is
@@ -68,7 +70,7 @@ class ObjectPool(Generic[T]):
         self,
         factory: Callable[[], T],
         reset: Callable[[T], object] | None = None,
-        initial_size: int = 10,
+        initial_size: int | None = None,
         max_size: int | None = None,
         validate: Callable[[T], object] | None = None,
         *,
@@ -82,8 +84,10 @@ class ObjectPool(Generic[T]):
                 require_callable(name, function)
         require_callable("factory", factory)
         require_callable("clock", clock)
-        self._initial_size = require_count("initial_size", initial_size, minimum=0)
         limit = sys.maxsize if max_size is None else require_count("max_size", max_size)
+        if initial_size is None:
+            initial_size = min(_INITIAL_SIZE, limit)
+        self._initial_size = require_count("initial_size", initial_size, minimum=0)
         if initial_size > limit:
             raise ValueError(f"initial_size ({initial_size}) is larger than max_size ({limit})")
         self._idle_seconds = require_seconds("idle_seconds", idle_seconds)

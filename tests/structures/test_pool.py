@@ -279,3 +279,8 @@ def test_sizes_out_of_range_are_refused():
         ObjectPool(3)
     with pytest.raises(ValueError, match="timeout"):
         ObjectPool(Thing).acquire(-1)
+
+
+@pytest.mark.parametrize(("max_size", "expected"), [(None, 10), (20, 10), (3, 3)])
+def test_a_pool_begins_with_ten_objects_or_as_many_as_it_may_have(max_size, expected):
+    assert ObjectPool(Thing, max_size=max_size).stats().total == expected
