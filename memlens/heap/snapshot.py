@@ -195,7 +195,8 @@ class HeapSnapshot:
         """Return the set of objects of a type that have at least the given sizes.
 
         ``type``: the qualified name, ``"dict"`` or ``"app.models.User"``; ``*`` matches any text.
-        Sets of one snapshot can be combined: ``a & b``, ``a | b``, ``a - b``, ``a ^ b``.
+        Sets of one snapshot can be combined: ``a & b``, ``a | b``, ``a - b``, ``a ^ b``. Raises
+        ``OptionError`` for a type that is no text.
         """
         return select_nodes(
             self.graph,

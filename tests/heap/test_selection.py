@@ -141,6 +141,8 @@ def test_sets_of_two_snapshots_cannot_be_combined():
 def test_negative_sizes_are_refused():
     with pytest.raises(OptionError, match="min_retained_bytes is -1"):
         service().snapshot().select(min_retained_bytes=-1)
+    with pytest.raises(OptionError, match="type must be a string"):
+        service().snapshot().select(dict)
 
 
 def test_mask_has_one_byte_for_each_node():

@@ -12,6 +12,7 @@ from typing import Any
 
 from memlens._core.layout import NONE
 from memlens._display import displayed
+from memlens._options import check_text
 from memlens._table import columns
 from memlens._text import fitted, format_bytes, format_count
 from memlens.errors import NotInSnapshotError
@@ -197,7 +198,8 @@ def select_nodes(
     hidden = hidden_flags(include_garbage)
     selected = NodeSet(graph, bytes(not flag & hidden for flag in graph.flags)) - _process(graph)
     if type_name is not None:
-        wanted = bytes(fnmatchcase(name, type_name) for name in graph.type_names)
+        pattern = check_text("type", type_name)
+        wanted = bytes(fnmatchcase(name, pattern) for name in graph.type_names)
         selected &= NodeSet(graph, bytes(map(wanted.__getitem__, graph.node_type)))
     if min_shallow_bytes:
         selected &= NodeSet(graph, bytes(s >= min_shallow_bytes for s in graph.node_size))
