@@ -141,7 +141,8 @@ class OwnWork:
         self._end()
 
     def __del__(self) -> None:
-        self._end()
+        if hasattr(self, "_began"):  # else a signal handler has raised before it was set
+            self._end()
 
     def _end(self) -> None:
         """Count the thread in again where the block had left it out; may be repeated."""

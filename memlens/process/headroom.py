@@ -76,7 +76,8 @@ class HeadroomMeter:
         self.close()
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_files"):  # else a signal handler has raised before it was set
+            self.close()
 
     def close(self) -> None:
         """Close all files, and look for the limits again at the next measurement."""

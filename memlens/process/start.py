@@ -88,4 +88,14 @@ def _token_of_psutil(pid: int) -> str | None:
     except psutil.NoSuchProcess:
         return None
     except (psutil.Error, OSError):
-        return UNKNOWN_TOKEN if psutil.pid_exists(pid) else None
+        return UNKNOWN_TOKEN if _may_exist(pid) else None
+
+
+def _may_exist(pid: int) -> bool:
+    """Return False for a process that does not exist; True also where that cannot be asked now."""
+    import psutil
+
+    try:
+        return bool(psutil.pid_exists(pid))
+    except OSError:  # all descriptors are in use
+        return True

@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import signal
+import sys
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -199,10 +200,26 @@ def thread_death(value: int, folder: str) -> Undo:
     def strike() -> None:
         own = [one for one in threading.enumerate() if one.name.startswith("memlens")]
         if own:
-            ident = ctypes.c_ulong(random.choice(own).ident or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(SystemExit))
+            ident = random.choice(own).ident or 0
+            if may_be_struck(sys._current_frames().get(ident)):
+                raise_in_thread(ctypes.c_ulong(ident), ctypes.py_object(SystemExit))
 
-    return in_thread(strike, 0.05)
+    raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    return in_thread(strike, 0.02)
+
+
+def may_be_struck(frame: FrameType | None) -> bool:
+    """Whether an exception there is no fault of CPython's own.
+
+    It would leave a lock taken for ever, or be printed by the interpreter if a finalizer runs.
+    """
+    if frame is None or frame.f_code.co_filename == threading.__file__:
+        return False
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return False
+        frame = frame.f_back
+    return True
 
 
 def thread_churn(value: int, folder: str) -> Undo:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -36,8 +37,11 @@ def ended(process: subprocess.Popen[str], folder: Path) -> Trial:
     try:
         stdout, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler prints where each thread is
+        time.sleep(1)
         os.killpg(process.pid, signal.SIGKILL)
         stdout, stderr = process.communicate()
+        print(stderr, file=sys.stderr)
         return Trial([f"still running after {TIMEOUT_SECONDS:.0f} s: {tail(stderr)}"], [])
     problems, own_errors, taken = [], [], 0
     if process.returncode != 0:

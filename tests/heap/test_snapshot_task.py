@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 
+import memlens
 from memlens import _core
 
 pytestmark = pytest.mark.skipif(
@@ -228,6 +229,31 @@ def test_raising_signal_handler_leaves_no_zombie_and_no_temporary_file(tmp_path)
     print(interrupted > 5, no_children(), set(os.listdir(folder)) <= {"x.memlens"})
     """
     assert run(script, tmp_path) == ["True", "True", "True"]
+
+
+def test_an_exception_before_the_child_is_known_leaves_no_descriptor(monkeypatch):
+    """As a signal handler may raise it: after the pidfd was opened, before the task has its child."""
+    from memlens.heap.capture import forked
+
+    class Interrupted(Exception):
+        pass
+
+    class Struck(forked.ChildProcess):
+        strikes = 0
+
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            Struck.strikes += 1
+            if Struck.strikes == 1:
+                raise Interrupted
+
+    memlens.take_heap_snapshot()
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(forked, "ChildProcess", Struck)
+    with pytest.raises(Interrupted):
+        memlens.start_heap_snapshot()
+    assert Struck.strikes == 2  # once more, to end the child
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_signal_handler_may_use_the_task_that_the_program_waits_for(tmp_path):

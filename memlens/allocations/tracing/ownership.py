@@ -45,7 +45,7 @@ class TracingLease:
             _tracing.release()
 
     def __del__(self) -> None:
-        if not sys.is_finalizing():
+        if hasattr(self, "_released") and not sys.is_finalizing():
             self.release()
 
 

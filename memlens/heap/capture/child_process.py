@@ -21,15 +21,18 @@ class ChildProcess:
     """A forked child of this process.
 
     ``exit_code`` is negative for a signal, and None if the child is running or other code has
-    reaped it. Call `close` at the end.
+    reaped it. Call `close` at the end. ``descriptors``: a list of the caller for the pidfd, which it
+    can close also where a signal handler has raised an exception before it had this object.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, descriptors: list[int] | None = None) -> None:
         self.pid = pid
         self.has_ended = False
         self.exit_code: int | None = None
-        self._descriptors: list[int] = []
+        self._descriptors: list[int] = [] if descriptors is None else descriptors
         self._results: list[Any] = []
+        if self._descriptors:
+            return
         with suppress(AttributeError, OSError):  # not Linux, an old kernel, or no free descriptor
             call_and_store(self._descriptors, os.pidfd_open, pid)
             try:  # Linux 5.3 has pidfds that cannot be waited for

@@ -85,6 +85,7 @@ class SnapshotTask:
         self._sent: list[int] = []  # bytes of the message
         self._parts: list[bytes] = []  # of the progress
         self._pids: list[int] = []
+        self._pidfds: list[int] = []
         self._child: ChildProcess | None = None
         self._pipes: list[tuple[int, int]] = []  # until their ends are stored below
         self._ends: list[int] = []  # of pipes: progress to read, facts to write
@@ -117,7 +118,7 @@ class SnapshotTask:
             self.pause_seconds = pause
         close_all(self._child_ends)
         self._deadline = time.monotonic() + MAX_SECONDS
-        self._child = ChildProcess(self._pids[0])
+        self._child = ChildProcess(self._pids[0], self._pidfds)
         lost = [] if before is None else lost_samples(before, read_samples())
         text = facts_text({**facts, "pause_seconds": pause, "lost_samples": lost}).encode()
         self._message = struct.pack("=I", len(text)) + text
@@ -347,8 +348,7 @@ class SnapshotTask:
             self._ends, self._pipes = [*self._ends, *self._pipes[0]], self._pipes[1:]
         close_all(self._ends)
         close_all(self._child_ends)
-        if self._child is not None:
-            self._child.close()
+        close_all(self._pidfds)
         if self._is_named or self._snapshot is not None or self._error is not None:
             self._file.close()
 
@@ -359,14 +359,14 @@ class SnapshotTask:
         """
         try:
             if self._child is None and self._pids:
-                self._child = ChildProcess(self._pids[0])
+                self._child = ChildProcess(self._pids[0], self._pidfds)
             if self._child is not None and not self._ended:
                 self._child.kill()
                 if waits:
                     _wait_for(self._child)
                 elif not self._child.poll():
                     _killed.append(self._child)
-                    self._child = None
+                    self._child, self._pidfds = None, []  # it needs the descriptor
         finally:
             if not self._ended:
                 self._ended = True
