@@ -16,7 +16,7 @@ import memlens
 import memlens.errors
 from memlens import _core
 from memlens.errors import CaptureError, CaptureTimeoutError, OptionError, OutputError
-from memlens.heap.capture import forked
+from memlens.heap.capture import child_process
 
 needs_native = pytest.mark.skipif(
     _core.fork_capture is None, reason="only the native core can capture in a forked child"
@@ -139,8 +139,8 @@ def test_deleted_task_leaves_no_child_and_no_file(tmp_path, children):
     gc.collect()
     assert list(tmp_path.iterdir()) == []
     # A finalizer does not wait for the end of the child that it has killed; the next task reaps it.
-    while forked._killed:
-        forked._reap_killed()
+    while child_process._left:
+        child_process.reap_left()
     assert children() == []
 
 

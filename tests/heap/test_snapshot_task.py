@@ -223,9 +223,9 @@ def test_raising_signal_handler_leaves_no_zombie_and_no_temporary_file(tmp_path)
             signal.setitimer(signal.ITIMER_REAL, 0)
         del task
     gc.collect()
-    from memlens.heap.capture import forked
-    while forked._killed:
-        forked._reap_killed()
+    from memlens.heap.capture import child_process
+    while child_process._left:
+        child_process.reap_left()
     print(interrupted > 5, no_children(), set(os.listdir(folder)) <= {"x.memlens"})
     """
     assert run(script, tmp_path) == ["True", "True", "True"]

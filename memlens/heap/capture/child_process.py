@@ -14,7 +14,9 @@ from typing import Any
 
 from memlens._uninterrupted import call_and_store, close_all
 
-__all__ = ("ChildProcess",)
+__all__ = ("ChildProcess", "leave_to_reap", "reap_left")
+
+_left: list[ChildProcess] = []  # killed by finalizers, which have not waited for their end
 
 
 class ChildProcess:
@@ -68,6 +70,14 @@ class ChildProcess:
         """Wait until the child has ended, and reap it."""
         self._reap(0)
 
+    def wait_at_last(self) -> None:
+        """Wait until the child has ended, also if a signal handler raises meanwhile."""
+        try:
+            self.wait()
+        except BaseException:
+            self.wait()
+            raise
+
     def close(self) -> None:
         """Close the descriptor of the child."""
         close_all(self._descriptors)
@@ -103,3 +113,17 @@ def _exit_code(result: Any) -> int:
         return os.waitstatus_to_exitcode(result[1])
     status: int = result.si_status
     return status if result.si_code == os.CLD_EXITED else -status
+
+
+def leave_to_reap(child: ChildProcess) -> None:
+    """Note a child that was killed, for `reap_left`: a finalizer does not wait."""
+    _left.append(child)
+
+
+def reap_left() -> None:
+    """Reap the noted children that have ended."""
+    for child in list(_left):
+        if child.poll():
+            child.close()
+            with suppress(ValueError):  # another thread has removed it
+                _left.remove(child)

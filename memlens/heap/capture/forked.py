@@ -27,7 +27,7 @@ from memlens._core.sampler_api import OwnWork, read_samples
 from memlens._options import check_seconds
 from memlens._uninterrupted import call_and_store, close_all
 from memlens.errors import CaptureError, CaptureTimeoutError, OutputError
-from memlens.heap.capture.child_process import ChildProcess
+from memlens.heap.capture.child_process import ChildProcess, leave_to_reap, reap_left
 from memlens.heap.capture.child_progress import (
     READ_BYTES,
     SnapshotProgress,
@@ -47,7 +47,6 @@ MAX_SECONDS = 600.0  # after this time the child is killed
 _LONGEST_WAIT_SECONDS = 1.0  # then look again: another thread may have finished the task
 _LOWER_PRIORITY = 10  # a nice value; that of programs is 0 as a rule
 _WAIT_WITHOUT_PIDFD_SECONDS = 0.05  # another process may keep the pipe of the child open
-_killed: list[ChildProcess] = []  # by a finalizer, which has not waited for their end
 _EVENTS = (select.POLLIN, select.POLLOUT)  # of the ends of the pipes
 
 
@@ -90,7 +89,7 @@ class SnapshotTask:
         self._pipes: list[tuple[int, int]] = []  # until their ends are stored below
         self._ends: list[int] = []  # of pipes: progress to read, facts to write
         self._child_ends: list[int] = []
-        _reap_killed()
+        reap_left()
         facts_text(facts)  # refuse bad facts before anything is created
         self._file = PendingFile(path if self._is_named and path else _temporary_target())
         try:
@@ -313,7 +312,7 @@ class SnapshotTask:
 
     def _finish(self, child: ChildProcess) -> None:
         """Rename the file, or record why there is none. May be repeated after an interruption."""
-        _reap_killed()
+        reap_left()
         said = self._latest_progress()
         if child.exit_code == 0 or (child.exit_code is None and said.stage == "done"):
             try:
@@ -363,9 +362,9 @@ class SnapshotTask:
             if self._child is not None and not self._ended:
                 self._child.kill()
                 if waits:
-                    _wait_for(self._child)
+                    self._child.wait_at_last()
                 elif not self._child.poll():
-                    _killed.append(self._child)
+                    leave_to_reap(self._child)
                     self._child, self._pidfds = None, []  # it needs the descriptor
         finally:
             if not self._ended:
@@ -375,23 +374,6 @@ class SnapshotTask:
                     self._file.delete()
             self._release()
             self._file.close()
-
-
-def _wait_for(child: ChildProcess) -> None:
-    try:
-        child.wait()
-    except BaseException:  # raised by a signal handler
-        child.wait()
-        raise
-
-
-def _reap_killed() -> None:
-    """Reap the children that finalizers have killed."""
-    for child in list(_killed):
-        if child.poll():
-            child.close()
-            with suppress(ValueError):  # another thread has removed it
-                _killed.remove(child)
 
 
 def _temporary_target() -> str:
