@@ -26,7 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, ROOT)
 
 SECONDS = float(sys.argv[1])  # for each function with each kind of arguments
-MIN_CALLS, MAX_CALLS = 20, 2000
+MIN_CALLS, MAX_CALLS = 8, 2000
 WRONG = (None, "text", -1, 1 << 62, b"", b"\xff" * 7, array("d", [1.5]), memoryview(b"x" * 8)[::3])
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 Recorded = dict[str, Call]

@@ -427,25 +427,29 @@ def tasks():
 
 
 def name_in(core, task):
-    PLANT.task = task
+    return names_in(core, task)[0]
+
+
+def names_in(core, *tasks):
+    """The names of tasks in one capture."""
+    PLANT.tasks = tasks
     heap = take(core)
-    del PLANT.task
-    text, file, line = heap.sparse(task, "name", "text", "file", "line")
-    assert (heap.string(file), line) == ("", 0)
-    return heap.string(text)
+    del PLANT.tasks
+    rows = [heap.sparse(task, "name", "text", "file", "line") for task in tasks]
+    assert {(heap.string(file), line) for _, file, line in rows} == {("", 0)}
+    return [heap.string(text) for text, _, _ in rows]
 
 
 @pytest.mark.parametrize("kind", [asyncio.Task, OwnTask])
 def test_a_task_has_the_name_that_the_program_or_asyncio_gave_it(core, tasks, kind):
     given, numbered = tasks(finish(1), kind, name="upload"), tasks(finish("result"), kind)
     for asked in (False, True):  # `get_name` stores a text where a number was
-        assert name_in(core, given) == "upload"
-        name = name_in(core, numbered)
-        assert name == numbered.get_name() if asked else re.fullmatch(r"Task-\d+", name)
+        name, number = names_in(core, given, numbered)
+        assert name == "upload"
+        assert number == numbered.get_name() if asked else re.fullmatch(r"Task-\d+", number)
     tasks.loop.run_until_complete(numbered)
-    assert name_in(core, numbered) == numbered.get_name()
     given.set_name("näme \ud800")
-    assert name_in(core, given) == "näme \ud800"
+    assert names_in(core, numbered, given) == [numbered.get_name(), "näme \ud800"]
 
 
 def test_no_result_or_attribute_of_a_task_is_taken_for_its_name(core, tasks):
