@@ -101,9 +101,12 @@ class PendingFile:
                 call_and_store(self._descriptors, os.open, self.name, _CREATE, 0o600)
             except FileExistsError:
                 continue  # also a link that was planted under this name
-            if _lock(self.descriptor, wait=True) is None or os.fstat(self.descriptor).st_nlink:
+            # Without waiting: a child that was forked while another process swept keeps its lock.
+            is_locked = _lock(self.descriptor)
+            if is_locked is None or (is_locked and os.fstat(self.descriptor).st_nlink):
                 return
-            self.close()  # the file was swept between its creation and the lock
+            self.discard()  # the file is being swept, or was, between its creation and the lock
+            self._is_finished = False
         raise FileExistsError(f"no free temporary name in {folder!r}")
 
     def __enter__(self) -> PendingFile:
@@ -255,10 +258,10 @@ def sweep_leftovers(folder: str | os.PathLike[str]) -> list[str]:
     return sorted(swept)
 
 
-def _lock(descriptor: int, *, wait: bool) -> bool | None:
-    """Lock a file; return whether that worked, None on file systems without locks."""
+def _lock(descriptor: int) -> bool | None:
+    """Lock a file unless another has locked it; return whether, None where there are no locks."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
@@ -276,7 +279,7 @@ def _remove_if_abandoned(path: str) -> bool:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
             return False
-        if not _lock(descriptor, wait=False):
+        if not _lock(descriptor):
             return False
         os.unlink(path)
     except OSError:

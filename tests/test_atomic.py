@@ -211,16 +211,33 @@ def test_only_regular_files_of_ours_are_swept(tmp_path):
 def test_file_that_is_swept_before_it_is_locked_is_created_again(tmp_path, monkeypatch):
     real_lock, swept = _atomic._lock, []
 
-    def sweep_first(descriptor, *, wait):
-        if wait and not swept:
+    def sweep_first(descriptor):
+        if not swept:
             swept.append(True)
             assert len(sweep_leftovers(tmp_path)) == 1
-        return real_lock(descriptor, wait=wait)
+        return real_lock(descriptor)
 
     monkeypatch.setattr(_atomic, "_lock", sweep_first)
     write_whole(tmp_path / "x", b"data")
     assert swept
     assert (tmp_path / "x").read_bytes() == b"data"
+
+
+def test_a_writer_never_waits_for_the_lock_of_another(tmp_path, monkeypatch):
+    """A child that was forked by a process that swept keeps the lock as long as it lives."""
+    real_lock, held = _atomic._lock, []
+
+    def lock_first(descriptor):
+        if not held:
+            (name,) = tmp_path.iterdir()
+            held.append(os.open(name, os.O_RDONLY))
+            assert real_lock(held[0])
+        return real_lock(descriptor)
+
+    monkeypatch.setattr(_atomic, "_lock", lock_first)
+    write_whole(tmp_path / "x", b"data")
+    os.close(held[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_file_system_without_locks_is_written_and_never_swept(tmp_path, monkeypatch):
