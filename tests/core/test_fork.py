@@ -288,7 +288,7 @@ def test_garbage_is_flagged_and_a_root_is_not(path):
     assert ("MODULE", __name__, 0) in heap.roots(module)
 
 
-@pytest.mark.parametrize("forks", [5, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("forks", [5, pytest.param(150, marks=pytest.mark.slow)])
 def test_forks_beside_busy_threads_succeed(path, forks):
     leave = threading.Event()
 
