@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -278,7 +278,7 @@ class PlaceIndex:
         """The objects that only native code refers to, by their type's place; atexit is one place."""
         graph = self._graph
         dominator = graph.dominators.dominator
-        found: dict[int, list[int]] = {}
+        held: list[tuple[str, int]] = []
         for root, kind in enumerate(graph.root_kind):
             node = graph.edge_target[root]
             at_exit = kind == RootKind.INTERPRETER and is_exit_callback(graph, root)
@@ -287,9 +287,38 @@ class PlaceIndex:
                 and dominator[node] == 0
                 and self.visible({node})
             ):
-                place = EXIT_CALLBACKS if at_exit else graph.type_of(node)
+                held.append((EXIT_CALLBACKS if at_exit else graph.type_of(node), node))
+        # tracemalloc holds the names of files, which code objects refer to.
+        others = referred_by_others(graph, [node for at, node in held if at != EXIT_CALLBACKS])
+        found: dict[int, list[int]] = {}
+        for place, node in held:
+            if place == EXIT_CALLBACKS or node not in others:
                 found.setdefault(text_key(place), []).append(node)
         return found
+
+
+def referred_by_others(graph: HeapGraph, nodes: Collection[int]) -> set[int]:
+    """Return those nodes to which objects refer that the node itself does not keep alive."""
+    sources, targets = bytearray(b"\1") * graph.node_count, bytearray(graph.node_count)
+    sources[0] = 0  # the process
+    for node in nodes:
+        targets[node] = 1
+    found: set[int] = set()
+    for edge in checked_core.edges_between(
+        graph.edge_offset, graph.edge_target, graph.edge_label, sources, targets
+    ):
+        target = graph.edge_target[edge]
+        if target not in found and not _dominates(graph, target, graph.edge_source(edge)):
+            found.add(target)
+    return found
+
+
+def _dominates(graph: HeapGraph, node: int, other: int) -> bool:
+    """Tell whether ``other`` is the node, or is kept alive by it alone."""
+    dominator = graph.dominators.dominator
+    while other not in (node, 0, NONE):
+        other = dominator[other]
+    return other == node
 
 
 def _is_in(nodes: array[int], node: int) -> bool:

@@ -424,6 +424,35 @@ def test_objects_that_native_code_holds_are_named_by_type_with_their_references(
     assert suspect.growing_types == ("ext.Handle",)
 
 
+def test_objects_that_native_code_and_objects_hold_are_not_said_to_be_held_by_native_code():
+    """As tracemalloc holds the names of files, to which code objects refer besides."""
+
+    def shared(p, n):
+        codes = [p.node("code", 100, key=("code", i)) for i in range(80)]
+        p.module("app", **{f"function_{i}": code for i, code in enumerate(codes)})
+        for i in range(40):
+            name = p.node("str", 100, key=i)
+            for code in codes[2 * i : 2 * i + 2]:
+                p.edge(code, name, K.ATTRIBUTE, "co_filename")
+            if i < n:
+                p.root(name, RootKind.EXTERNAL, count=2)
+
+    assert list(find_leaks(series(shared))) == []
+
+
+def test_objects_that_native_code_holds_may_refer_to_themselves():
+    def cyclic(p, n):
+        for i in range(n):
+            handle = p.node("ext.Handle", 100, key=i)
+            p.root(handle, RootKind.EXTERNAL)
+            names = p.node("dict", 100, key=("names", i))
+            p.edge(handle, names, K.ATTRIBUTE, "names")
+            p.edge(names, handle, K.KEY, "me")
+
+    (suspect,) = find_leaks(series(cyclic))
+    assert suspect.holder == "native code, or the interpreter, holding ext.Handle"
+
+
 @pytest.mark.parametrize(
     ("facts", "found"),
     [
