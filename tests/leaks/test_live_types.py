@@ -7,6 +7,8 @@ import pytest
 
 import memlens
 
+pytestmark = pytest.mark.small_process
+
 HELD: dict[str, list] = {}
 
 
