@@ -278,47 +278,52 @@ class PlaceIndex:
         """The objects that only native code refers to, by their type's place; atexit is one place."""
         graph = self._graph
         dominator = graph.dominators.dominator
-        held: list[tuple[str, int]] = []
+        exits: list[int] = []
+        held: list[int] = []
         for root, kind in enumerate(graph.root_kind):
+            if kind == RootKind.EXTERNAL:
+                nodes = held
+            elif kind == RootKind.INTERPRETER and is_exit_callback(graph, root):
+                nodes = exits
+            else:
+                continue
             node = graph.edge_target[root]
-            at_exit = kind == RootKind.INTERPRETER and is_exit_callback(graph, root)
-            if (
-                (at_exit or kind == RootKind.EXTERNAL)
-                and dominator[node] == 0
-                and self.visible({node})
-            ):
-                held.append((EXIT_CALLBACKS if at_exit else graph.type_of(node), node))
-        # tracemalloc holds the names of files, which code objects refer to.
-        others = referred_by_others(graph, [node for at, node in held if at != EXIT_CALLBACKS])
-        found: dict[int, list[int]] = {}
-        for place, node in held:
-            if place == EXIT_CALLBACKS or node not in others:
-                found.setdefault(text_key(place), []).append(node)
+            if dominator[node] == 0 and self.visible({node}):
+                nodes.append(node)
+        found = {text_key(EXIT_CALLBACKS): exits} if exits else {}
+        referred = _referred_by_others(graph, held)
+        for node in held:
+            if node not in referred:
+                found.setdefault(text_key(graph.type_of(node)), []).append(node)
         return found
 
 
-def referred_by_others(graph: HeapGraph, nodes: Collection[int]) -> set[int]:
-    """Return those nodes to which objects refer that the node itself does not keep alive."""
+def _referred_by_others(graph: HeapGraph, nodes: Collection[int]) -> set[int]:
+    """Return those nodes to which objects refer that are alive without the node.
+
+    tracemalloc holds such: the names of files, to which code objects refer.
+    """
     sources, targets = bytearray(b"\1") * graph.node_count, bytearray(graph.node_count)
     sources[0] = 0  # the process
     for node in nodes:
         targets[node] = 1
-    found: set[int] = set()
-    for edge in checked_core.edges_between(
+    edges = checked_core.edges_between(
         graph.edge_offset, graph.edge_target, graph.edge_label, sources, targets
-    ):
-        target = graph.edge_target[edge]
-        if target not in found and not _dominates(graph, target, graph.edge_source(edge)):
-            found.add(target)
+    )
+    found: set[int] = set()
+    for edge in edges:
+        node = graph.edge_target[edge]
+        if node not in found and _is_alive_without(graph, graph.edge_source(edge), node):
+            found.add(node)
     return found
 
 
-def _dominates(graph: HeapGraph, node: int, other: int) -> bool:
-    """Tell whether ``other`` is the node, or is kept alive by it alone."""
+def _is_alive_without(graph: HeapGraph, other: int, node: int) -> bool:
+    """Tell whether an object is reachable without a node: it is no garbage, and not below the node."""
     dominator = graph.dominators.dominator
     while other not in (node, 0, NONE):
         other = dominator[other]
-    return other == node
+    return other == 0
 
 
 def _is_in(nodes: array[int], node: int) -> bool:

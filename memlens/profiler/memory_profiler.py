@@ -305,6 +305,8 @@ class MemoryProfiler:
     def stop(self, last_snapshot: str | None = None) -> None:
         """Stop sampling and keep everything recorded. Does nothing if not running.
 
+        Also does nothing in a finalizer that runs while the interpreter ends: all has stopped by then.
+
         Waits up to 5 seconds for a snapshot or an ``on_alert`` in progress, with triggers up to 5
         seconds for ``on_file``, and with tables up to 5 seconds for the last ones. ``last_snapshot`` is
         the reason of a snapshot to take at the end, while allocations are still sampled: a snapshot

@@ -440,13 +440,18 @@ def test_objects_that_native_code_and_objects_hold_are_not_said_to_be_held_by_na
     assert list(find_leaks(series(shared))) == []
 
 
-def test_objects_that_native_code_holds_may_refer_to_themselves():
+@pytest.mark.parametrize("is_garbage", [False, True])
+def test_what_native_code_alone_keeps_alive_may_have_referrers(is_garbage):
+    """Its own parts, or garbage that was not collected yet."""
+
     def cyclic(p, n):
         for i in range(n):
             handle = p.node("ext.Handle", 100, key=i)
             p.root(handle, RootKind.EXTERNAL)
-            names = p.node("dict", 100, key=("names", i))
-            p.edge(handle, names, K.ATTRIBUTE, "names")
+            flags = NodeFlag.GARBAGE if is_garbage else 0
+            names = p.node("dict", 100, key=("names", i), flags=flags)
+            if not is_garbage:
+                p.edge(handle, names, K.ATTRIBUTE, "names")
             p.edge(names, handle, K.KEY, "me")
 
     (suspect,) = find_leaks(series(cyclic))

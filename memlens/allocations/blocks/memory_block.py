@@ -176,10 +176,10 @@ class _MeasuredCalls:
         self.attributes: dict[str, Any] = {}
 
     def begin(self) -> BlockMeasurement | None:
-        if sys.is_finalizing() or running_blocks.is_running(self._function):
-            return (
-                None  # nothing can be measured any more; a recursive call is part of the outermost
-            )
+        if sys.is_finalizing():
+            return None  # nothing can be measured any more
+        if running_blocks.is_running(self._function):
+            return None  # a recursive call is part of the outermost one
         return self._block._begin(self._name, self._function)
 
     def end(self, measurement: BlockMeasurement, error: type[BaseException] | None) -> None:
