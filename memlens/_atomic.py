@@ -165,13 +165,17 @@ class PendingFile:
 
     def discard(self) -> None:
         """Delete the temporary file and close it."""
-        self.delete()
-        self.close()
+        try:
+            self.delete()
+        finally:
+            self.close()
 
     def delete(self) -> None:
         """Delete the temporary file, but keep the descriptor open."""
-        with suppress(OSError):  # already deleted; an error that led here is more useful
+        try:
             os.unlink(self.name)
+        except OSError:  # already deleted; an error that led here is more useful
+            pass
         self._is_finished = True
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import starmap
 from typing import Any
 
@@ -28,10 +27,15 @@ def close_all(descriptors: list[int]) -> None:
     """Close descriptors and remove them from the list, the last first.
 
     No signal handler runs between the removal of a descriptor and its close, so none is lost and
-    none is closed twice.
+    none is closed twice. Where even the memory for that is missing, they are closed one by one.
     """
-    with suppress(IndexError):  # the list is empty
+    try:
         deque(map(os.close, iter(descriptors.pop, None)), maxlen=0)
+    except IndexError:  # the list is empty
+        pass
+    except MemoryError:
+        while descriptors:
+            os.close(descriptors.pop())
 
 
 def run_all(*steps: Callable[[], object]) -> None:

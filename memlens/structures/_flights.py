@@ -6,6 +6,7 @@ event loop wait in the same queue, so any of them can compute.
 
 from __future__ import annotations
 
+import sys
 import threading
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Hashable
@@ -33,6 +34,26 @@ class Flight(Generic[V]):
         self.value: V
         self.has_value = False
         self.error: Exception | None = None
+
+    def land(self, value: V) -> V:
+        """Take the value for those who wait, and return it."""
+        self.value, self.has_value = value, True
+        return value
+
+    def fail(self, error: BaseException | None) -> None:
+        """Take the error for those who wait, unless they have a value or may try themselves."""
+        if self.waiters and not self.has_value and isinstance(error, Exception):
+            self.error = error
+
+    def wake_all(self) -> None:
+        """Wake all who wait, also where waking one of them fails. Nobody can join any more."""
+        waiters = self.waiters
+        try:
+            while waiters:
+                waiters.pop(0).wake()
+        finally:
+            if waiters:
+                self.wake_all()
 
 
 class FlightTable(Generic[V]):
@@ -70,14 +91,15 @@ class FlightTable(Generic[V]):
     def leave(self, flight: Flight[V], me: object, waiter: Waiter) -> None:
         """Remove a waiter, whatever ended its wait."""
         self._waited_for.pop(me, None)
-        if waiter in flight.waiters:
+        try:
             flight.waiters.remove(waiter)
+        except ValueError:  # it has been woken
+            pass
 
-    def finish(self, key: Hashable, flight: Flight[V]) -> list[Waiter]:
-        """Remove a finished flight and return its waiters, which the caller wakes."""
+    def finish(self, key: Hashable, flight: Flight[V]) -> None:
+        """Remove a flight that has ended, so that nobody joins it any more."""
         if self.by_key.get(key) is flight:
             del self.by_key[key]
-        return flight.waiters[:]
 
 
 class ComputingMapping(SnapshotMapping[K, V]):
@@ -112,17 +134,22 @@ class ComputingMapping(SnapshotMapping[K, V]):
         return await self._compute_async(key, compute) if value is _MISSING else value
 
     def _compute(self, key: K, compute: Callable[[], V]) -> V:
-        value = _MISSING
+        me, value = threading.get_ident(), _MISSING
         while value is _MISSING:
-            value, flight, waiter = self._join_or_start(key, threading.get_ident(), ThreadWaiter)
-            if waiter is not None:
-                try:
+            own: Flight[V] = Flight(me)
+            flight, waiter = own, ThreadWaiter()
+            try:
+                flight = self._join_or_start(key, own, waiter)
+                if flight is not own:
                     waiter.wait()
-                finally:
-                    self._end_wait(flight, threading.get_ident(), waiter)
-                value = _outcome(flight)
-            elif flight is not None:
-                return self._computed(key, compute, flight)
+                    value = _outcome(flight)
+                elif own.has_value:
+                    value = own.value
+                else:
+                    value = own.land(compute())
+                    self._keep(key, value, own)  # may raise what size_of or on_evict raises
+            finally:
+                self._end(key, own, flight, waiter)
         return value  # type: ignore[no-any-return]  # V, or the sentinel that ended the loop
 
     async def _compute_async(self, key: K, compute: Callable[[], Awaitable[V]]) -> V:
@@ -130,71 +157,52 @@ class ComputingMapping(SnapshotMapping[K, V]):
 
         value = _MISSING
         while value is _MISSING:
-            task = asyncio.current_task()
-            value, flight, waiter = self._join_or_start(key, task, TaskWaiter)
-            if waiter is not None:
-                try:
+            own: Flight[V] = Flight(asyncio.current_task())
+            flight, waiter = own, TaskWaiter()
+            try:
+                flight = self._join_or_start(key, own, waiter)
+                if flight is not own:
                     await waiter.wait()
-                finally:
-                    self._end_wait(flight, task, waiter)
-                value = _outcome(flight)
-            elif flight is not None:
-                return await self._computed_async(key, compute, flight)
+                    value = _outcome(flight)
+                elif own.has_value:
+                    value = own.value
+                else:
+                    value = own.land(await compute())
+                    self._keep(key, value, own)
+            finally:
+                self._end(key, own, flight, waiter)
         return value  # type: ignore[no-any-return]
 
-    def _join_or_start(
-        self, key: K, me: object, make_waiter: Callable[[], Any]
-    ) -> tuple[Any, Any, Any]:
-        """Return (value, None, None), (missing, own flight, None) or (missing, flight, waiter)."""
-        waiter = make_waiter()
+    def _join_or_start(self, key: K, own: Flight[V], waiter: Waiter) -> Flight[V]:
+        """Return the flight to wait for, or ``own``: with the value if there is one by now."""
         with self._lock:
             value = self.peek(key, _MISSING)
             if value is not _MISSING:
-                return value, None, None
+                own.land(value)
+                return own
             flight = self._flights.by_key.get(key)
             if flight is not None:
-                self._flights.join(flight, key, me, waiter)
-                return _MISSING, flight, waiter
-            flight = self._flights.by_key[key] = Flight(me)
-            return _MISSING, flight, None
+                self._flights.join(flight, key, own.owner, waiter)
+                return flight
+            self._flights.by_key[key] = own
+            return own
 
-    def _computed(self, key: K, compute: Callable[[], V], flight: Flight[V]) -> V:
-        try:
-            value = compute()
-        except BaseException as error:
-            self._finish(key, flight, error)
-            raise
-        return self._completed(key, value, flight)
+    def _end(self, key: K, own: Flight[V], joined: Flight[V], waiter: Waiter) -> None:
+        """Leave no flight behind that nobody flies, and let go who waits for this one.
 
-    async def _computed_async(
-        self, key: K, compute: Callable[[], Awaitable[V]], flight: Flight[V]
-    ) -> V:
+        Allocates nothing: a key whose flight stayed, because memory ran out here, could never be
+        computed again.
+        """
+        self._lock.acquire()
         try:
-            value = await compute()
-        except BaseException as error:
-            self._finish(key, flight, error)
-            raise
-        return self._completed(key, value, flight)
-
-    def _completed(self, key: K, value: V, flight: Flight[V]) -> V:
-        flight.value, flight.has_value = value, True
-        try:
-            self._keep(key, value, flight)  # may raise what size_of or on_evict raises
+            if joined is own:
+                self._flights.finish(key, own)
+            else:
+                self._flights.leave(joined, own.owner, waiter)
         finally:
-            self._finish(key, flight, None)
-        return value
-
-    def _finish(self, key: K, flight: Flight[V], error: BaseException | None) -> None:
-        with self._lock:
-            waiters = self._flights.finish(key, flight)
-        if waiters and isinstance(error, Exception):
-            flight.error = error
-        for waiter in waiters:
-            waiter.wake()
-
-    def _end_wait(self, flight: Flight[V], me: object, waiter: Waiter) -> None:
-        with self._lock:
-            self._flights.leave(flight, me, waiter)
+            self._lock.release()
+        own.fail(sys.exception())
+        own.wake_all()
 
 
 def _outcome(flight: Flight[V]) -> V | object:

@@ -73,8 +73,9 @@ class Slots(Generic[T]):
     def wait(self, timeout_seconds: float | None) -> T:
         """Do the same as ``take``, but wait for an object. Raises TimeoutError."""
         waiter = ThreadWaiter()
-        claim = self._claim(waiter)
+        claim = _Claim[T](waiter)
         try:
+            self._enqueue(claim)
             if claim.grant is _NOTHING:
                 waiter.wait(timeout_seconds)
         except BaseException:
@@ -85,8 +86,9 @@ class Slots(Generic[T]):
     async def wait_async(self, timeout_seconds: float | None) -> T:
         """Do the same as ``wait`` without blocking the event loop."""
         waiter = TaskWaiter()
-        claim = self._claim(waiter)
+        claim = _Claim[T](waiter)
         try:
+            self._enqueue(claim)
             if claim.grant is _NOTHING:
                 await waiter.wait(timeout_seconds)
         except BaseException:
@@ -94,20 +96,26 @@ class Slots(Generic[T]):
             raise
         return self._granted(claim)
 
-    def _claim(self, waiter: Waiter) -> _Claim[T]:
-        claim = _Claim[T](waiter)
+    def _enqueue(self, claim: _Claim[T]) -> None:
         with self.lock:
             if self.closed:
                 raise RuntimeError("the pool is closed")
             self.waits += 1
             self._claims.append(claim)  # before the check, so that no release is missed
             if self.idle:
-                self.put(*self.idle.pop())
+                self._offer(*self.idle.pop())
             elif self.size < self.max_size:
                 self.size += 1
                 self.forget()
         self.before_sleep()
-        return claim
+
+    def _offer(self, item: T, since: float) -> None:
+        """Put an idle object back for the first waiter; gives its place back if that fails."""
+        try:
+            self.put(item, since)
+        except BaseException:
+            self.size -= 1
+            raise
 
     def _granted(self, claim: _Claim[T]) -> T:
         self._withdraw(claim, give_back=False)
@@ -140,16 +148,28 @@ class Slots(Generic[T]):
         return False
 
     def forget(self) -> None:
-        """Remove a discarded object from the count; the first waiter may create another."""
-        with self.lock:
+        """Remove a discarded object from the count; the first waiter may create another.
+
+        Allocates nothing if none waits: what memory ran out for must not keep its place.
+        """
+        self.lock.acquire()
+        try:
             if not self._serve(NEW):
                 self.size -= 1
+        finally:
+            self.lock.release()
 
     def _serve(self, grant: T) -> bool:
         while self._claims:
             claim = self._claims.popleft()
             claim.grant = grant
-            if claim.waiter.wake():
+            try:
+                is_woken = claim.waiter.wake()
+            except BaseException:
+                claim.grant = _NOTHING
+                self._claims.appendleft(claim)
+                raise
+            if is_woken:
                 return True
         return False
 

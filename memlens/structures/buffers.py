@@ -60,14 +60,16 @@ class BufferPool(ObjectPool[memoryview]):
             ) from None
         try:
             stored.append(stored.pop())  # fails while slices of the view are alive
-        except BufferError:
+            if self._zeros is not None:
+                stored[:] = self._zeros
+        except BaseException as error:
             self._slots.forget()
+            if not isinstance(error, BufferError):  # out of memory, or interrupted
+                raise
             raise BufferError(
                 "slices of the buffer are still alive, so its memory is not used again: delete them"
                 " before the release"
             ) from None
-        if self._zeros is not None:
-            stored[:] = self._zeros
         return stored
 
     def _why_not_lent(self, item: memoryview) -> str:

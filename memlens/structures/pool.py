@@ -149,14 +149,22 @@ class ObjectPool(Generic[T]):
             return _NONE_FREE
 
     def _lent(self, grant: object) -> T:
-        """Return the object of a grant, as an object on loan."""
-        if grant is not NEW and not self._is_valid(grant):
-            self._discard(grant)
-            grant = NEW  # takes the place of the discarded object
-        stored = self._made() if grant is NEW else grant
-        item = self._wrapped(stored)
-        # No second reference to the lent object itself, so that its end can be detected.
-        self._loans.lend(item, None if stored is item else stored)
+        """Return the object of a grant, as an object on loan; gives its place back if that fails."""
+        stored = grant
+        try:
+            if stored is not NEW and not self._is_valid(stored):
+                invalid, stored = stored, NEW  # which takes its place
+                self._discard(invalid)
+            if stored is NEW:
+                stored = self._made()
+            item = self._wrapped(stored)
+            # No second reference to the lent object itself, so that its end can be detected.
+            self._loans.lend(item, None if stored is item else stored)
+        except BaseException:
+            self._slots.forget()
+            if stored is not NEW:
+                self._discard(stored)
+            raise
         if self._loans.dead:
             self._free_dead()
         return item
@@ -170,21 +178,10 @@ class ObjectPool(Generic[T]):
         return item
 
     def _is_valid(self, stored: object) -> bool:
-        if self._validate is None:
-            return True
-        try:
-            return bool(self._validate(cast("T", stored)))
-        except BaseException:
-            self._slots.forget()
-            self._discard(stored)
-            raise
+        return self._validate is None or bool(self._validate(cast("T", stored)))
 
     def _made(self) -> object:
-        try:
-            stored = self._factory()
-        except BaseException:
-            self._slots.forget()
-            raise
+        stored = self._factory()
         with self._slots.lock:
             self._created += 1
         return stored
@@ -206,15 +203,16 @@ class ObjectPool(Generic[T]):
         self._take_back(self._unwrapped(item, loan))
 
     def _take_back(self, stored: object) -> None:
-        if self._reset is not None:
-            try:
+        try:
+            if self._reset is not None:
                 self._reset(cast("T", stored))
-            except BaseException:
-                self._slots.forget()
-                self._discard(stored)
-                raise
-        now = self._clock()
-        if not self._slots.put(stored, now):
+            now = self._clock()
+            is_kept = self._slots.put(stored, now)
+        except BaseException:
+            self._slots.forget()
+            self._discard(stored)
+            raise
+        if not is_kept:
             self._discard(stored)
         since = now - self._idle_seconds
         for old in self._slots.take_older(since, self._initial_size, _DROPPED_PER_RELEASE):

@@ -32,7 +32,7 @@ from cases import DIMENSIONS, Case, all_cases, alone, excluded, pairwise
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = Path(__file__).with_name("program.py")
-TIMEOUT_SECONDS = 240.0
+TIMEOUT_SECONDS = 600.0  # a pure core with the debug hooks of malloc
 LIBRARIES = ("uvloop", "gevent", "coverage", "debugpy")
 # What a tool itself prints when it starts, or says of the event loop that it patches.
 OF_TOOLS = ("pydev debugger", "debugpy", "frozen modules", "-Xfrozen_modules", "Debugger warning")

@@ -46,8 +46,10 @@ def excluded(case: Case, version: tuple[int, int], missing: frozenset[str]) -> s
     """
     if case.under in ("monitoring", "coverage sysmon") and version < (3, 12):
         return "sys.monitoring is new in 3.12"
-    if case.core == "pure" and case.under not in ("nothing", "tracemalloc", "tracemalloc later"):
-        return "each line or call of a pure capture is traced, which takes minutes"
+    if case.core == "pure" and case.under != "nothing":
+        return "each line, call or allocation of a pure capture is traced, which takes minutes"
+    if case.under == "debugpy" and case.run_in == "gevent":
+        return "threads of debugpy print errors under gevent, also without memlens"
     if case.under == "cProfile" and version < (3, 12) and case.run_in in ("spawn", "forkserver"):
         return "under cProfile before 3.12 no child can import the program"
     needed = (

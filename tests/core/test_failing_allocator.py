@@ -1,4 +1,4 @@
-"""Allocations of the C core that fail are a MemoryError each, and nothing else."""
+"""Allocations that fail, of the C core and of memlens in use: a MemoryError each, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import pytest
 
 from memlens import _core
 
-SCRIPT = Path(__file__).resolve().parent.parent.parent / "scripts" / "failing_allocator.py"
-FUNCTIONS = ("capture", "dominators", "searches", "counts", "places", "statistics")
+SCRIPT = Path(__file__).resolve().parent.parent.parent / "scripts" / "failing_allocator"
+FUNCTIONS = (
+    *("capture", "dominators", "searches", "counts", "places", "statistics"),
+    *("numbers", "profiler's snapshot", "background", "measured", "lifetimes", "structures"),
+)
 
 
 @pytest.mark.slow
@@ -26,4 +29,4 @@ def test_every_failing_allocation_is_a_memory_error():
     )
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len([line for line in lines if line.endswith(": ok")]) == len(lines) >= 9
+    assert len([line for line in lines if line.endswith(": ok")]) == len(lines) == 19

@@ -145,6 +145,21 @@ def test_deleted_task_leaves_no_child_and_no_file(tmp_path, children):
 
 
 @needs_native
+def test_task_that_could_not_be_given_up_at_once_is_given_up_later(tmp_path, children, monkeypatch):
+    def kill(child):
+        monkeypatch.undo()
+        raise MemoryError
+
+    task = memlens.start_heap_snapshot(tmp_path / "heap.memlens")
+    monkeypatch.setattr(child_process.ChildProcess, "kill", kill)
+    with pytest.raises(MemoryError):
+        task._abandon()
+    task._abandon()
+    assert children() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_native
 def test_missing_folder_raises_output_error(tmp_path):
     with pytest.raises(OutputError, match="choose another folder"):
         memlens.take_heap_snapshot(tmp_path / "missing" / "x.memlens", mode="fork")

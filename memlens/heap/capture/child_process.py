@@ -56,11 +56,13 @@ class ChildProcess:
         """Kill the child if it is running."""
         if self.has_ended:
             return
-        with suppress(ProcessLookupError):
+        try:  # allocates nothing where there are pidfds
             if self.descriptor >= 0:
                 signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
             elif not self.poll():
                 os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
     def poll(self) -> bool:
         """Reap the child if it has ended; return whether it has."""

@@ -343,37 +343,53 @@ class SnapshotTask:
 
     def _release(self) -> None:
         """Close the descriptors of the pipes, the child and the file."""
-        while self._pipes:
-            self._ends, self._pipes = [*self._ends, *self._pipes[0]], self._pipes[1:]
         close_all(self._ends)
         close_all(self._child_ends)
-        close_all(self._pidfds)
+        if self._pids:  # else the child was left to `reap_left`, which needs its descriptor
+            close_all(self._pidfds)
         if self._is_named or self._snapshot is not None or self._error is not None:
             self._file.close()
+        while self._pipes:
+            self._ends, self._pipes = [*self._ends, *self._pipes[0]], self._pipes[1:]
+            close_all(self._ends)
 
     def _abandon(self, *, waits: bool = True) -> None:
         """Kill and reap the child and delete what is unfinished, even if that is interrupted.
 
-        A finalizer does not wait: an exception that a signal handler raises would be lost in it.
+        May be repeated. A finalizer does not wait: an exception that a signal handler raises would be
+        lost in it.
         """
         try:
-            if self._child is None and self._pids:
-                self._child = ChildProcess(self._pids[0], self._pidfds)
-            if self._child is not None and not self._ended:
-                self._child.kill()
-                if waits:
-                    self._child.wait_at_last()
-                elif not self._child.poll():
-                    leave_to_reap(self._child)
-                    self._child, self._pidfds = None, []  # it needs the descriptor
+            self._give_child_up(waits=waits)
         finally:
-            if not self._ended:
-                self._ended = True
-                self._error = CaptureError("the capture was abandoned before it had started")
-                if self._is_named:
-                    self._file.delete()
-            self._release()
-            self._file.close()
+            try:
+                self._give_file_up()
+            finally:
+                self._release()
+                self._file.close()
+
+    def _give_child_up(self, *, waits: bool) -> None:
+        if self._child is None and self._pids:
+            self._child = ChildProcess(self._pids[0], self._pidfds)
+        child = self._child
+        if child is None or child.has_ended:
+            return
+        child.kill()
+        if waits:
+            child.wait_at_last()
+        else:
+            leave_to_reap(child)
+            self._child = None
+            self._pids.clear()
+            reap_left()
+
+    def _give_file_up(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self._is_named:
+            self._file.delete()
+        self._error = CaptureError("the capture was abandoned before it had started")
 
 
 def _temporary_target() -> str:

@@ -1,8 +1,8 @@
-"""Fail each allocation of the C core in turn: each failure is a MemoryError, and nothing else.
+"""Fail each allocation of the C core, and of memlens in use, in turn: nothing else may fail.
 
-    python scripts/failing_allocator.py PYTHON                    all functions
-    python scripts/failing_allocator.py PYTHON --limit 50         at most so many failures of each
-    python scripts/failing_allocator.py PYTHON sampler places     functions whose name has this word
+    python scripts/failing_allocator PYTHON                    all functions
+    python scripts/failing_allocator PYTHON --limit 50         at most so many failures of each
+    python scripts/failing_allocator PYTHON sampler places     functions whose name has this word
 
 The core is built for PYTHON into a temporary copy, linked so that every allocation in its files
 (``malloc``, ``calloc``, ``realloc``, ``PyMem_RawMalloc``, ``mmap``, ``mremap``) first asks whether it
@@ -25,10 +25,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = Path(__file__).resolve().parent
-SOURCE = SCRIPTS / "failing_allocator.c"
-PROGRAM = SCRIPTS / "failing_allocator_program.py"
+ROOT = Path(__file__).resolve().parent.parent.parent
+HERE = Path(__file__).resolve().parent
+SOURCE = HERE / "failing.c"
+PROGRAM = HERE / "program.py"
 WRAPPED = (
     "malloc calloc realloc free PyMem_RawMalloc PyMem_RawFree mmap mmap64 mremap munmap"
     " open_memstream"
@@ -50,6 +50,19 @@ FUNCTIONS = [
     "statistics of pymalloc",
     "sampler",
     "sampler, Python's too",
+    "use: a profiler starts and stops",
+    "use: a profiler's snapshot",
+    "use: a profiler's report",
+    "use: a profiler's numbers",
+    "use: a profiler's threads",
+    "use: leaks in files",
+    "use: files compared",
+    "use: questions of the process",
+    "use: snapshot in the background",
+    "use: measured functions",
+    "use: traced allocations",
+    "use: lifetimes",
+    "use: structures",
 ]
 TIMEOUT_SECONDS = 1800.0
 

@@ -1,4 +1,4 @@
-/* Allocations that fail on purpose: see failing_allocator.py.
+/* Allocations that fail on purpose: see __main__.py.
  *
  * Compiled twice. With FAILING_MODULE it is the extension module `_failing`, which counts and decides.
  * Without, it is linked into each extension of the core with `-Wl,--wrap=malloc` and the like: every
@@ -22,6 +22,7 @@ typedef struct {
 static Shared *shared;
 static long live_bytes; /* that our files hold in this process */
 static __thread int is_armed, counts_python;
+static int all_threads; /* whether the allocations of each thread count */
 
 int failing_decide(void);
 void failing_note(long bytes);
@@ -30,10 +31,10 @@ void failing_note(long bytes);
 __attribute__((visibility("default"))) int
 failing_decide(void)
 {
-    if (!is_armed) {
+    if (!is_armed && !all_threads) {
         return 0;
     }
-    long number = ++shared->seen;
+    long number = __atomic_add_fetch(&shared->seen, 1, __ATOMIC_RELAXED);
     return number >= shared->first && number <= shared->last;
 }
 
@@ -48,7 +49,7 @@ static PyMemAllocatorEx inner[2];
 static int
 python_fails(void)
 {
-    return counts_python && failing_decide();
+    return (counts_python || all_threads) && failing_decide();
 }
 
 static void *
@@ -80,20 +81,23 @@ hooked_free(void *context, void *block)
     allocator->free(allocator->ctx, block);
 }
 
-/* call(function, first, last, with_python) -> (result or None, exception or None, allocations). */
+/* call(function, first, last, which) -> (result or None, exception or None, allocations).
+ *
+ * which: 0 our files, 1 also Python's own allocations, 2 those of all threads. */
 static PyObject *
 failing_call(PyObject *module, PyObject *args)
 {
     PyObject *function, *type = NULL, *error = NULL, *traceback = NULL;
-    int with_python;
-    if (!PyArg_ParseTuple(args, "Ollp", &function, &shared->first, &shared->last, &with_python)) {
+    int which;
+    if (!PyArg_ParseTuple(args, "Olli", &function, &shared->first, &shared->last, &which)) {
         return NULL;
     }
     shared->seen = 0;
-    counts_python = with_python;
+    counts_python = which > 0;
     is_armed = 1;
+    all_threads = which > 1;
     PyObject *result = PyObject_CallNoArgs(function);
-    is_armed = counts_python = 0;
+    is_armed = counts_python = all_threads = 0;
     if (result == NULL) {
         PyErr_Fetch(&type, &error, &traceback);
         PyErr_NormalizeException(&type, &error, &traceback);

@@ -1,41 +1,29 @@
-"""One function of the core, called again and again with another allocation failing: see
-failing_allocator.py, which starts this program with the instrumented core on its path.
-
-    python failing_allocator_program.py FUNCTION LIMIT
-
-The last line of the output is the result. The number of the failing allocation is in the file
-``progress`` meanwhile, so that a crash can be located.
-"""
+"""What calls the C core, for failing allocations: its captures, computations and sampler."""
 
 from __future__ import annotations
 
 import bz2
 import ctypes
-import faulthandler
-import gc
 import mmap
-import os
 import random
-import resource
 import sys
 import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import _failing
+from case import Case
 
 import memlens
 from memlens import _core
 from memlens._core.layout import LABEL_BITS
 from memlens._core.native_chunks import encode_chunk
+from memlens.heap.snapshot import HeapSnapshot
+
+__all__ = ("core_cases", "found", "plant", "settled")
 
 NODES = 3000
-MOST_OUTCOMES = 5
-MOST_BYTES = 4 << 30  # a capture that does not end fails here, not by taking the machine down
-PROGRESS = Path("progress")
 
 
 class Planted:
@@ -44,19 +32,6 @@ class Planted:
     def __init__(self, number: int) -> None:
         self.number = [number]
         self.name = f"planted {number}"
-
-
-class Case(NamedTuple):
-    """A function under test, what may be raised, and whether Python's own allocations fail too."""
-
-    call: Callable[[], Any]
-    errors: tuple[type[BaseException], ...] = (MemoryError,)
-    with_python: bool = False
-    may_do_without: bool = False  # some allocations are not needed for a right result
-    owns_all: bool = True  # frees nothing that libc has allocated
-
-
-# ---- what is captured and computed
 
 
 PLANT: list[Any] = []
@@ -84,14 +59,14 @@ def found(sections: Any) -> tuple[Any, ...]:
         for number in sections["type_name"]
     ]
     counts = Counter(names[number] for number in columns["node_type"])
-    rows = [row for row, name in enumerate(names) if name == "__main__.Planted"]
+    rows = [row for row, name in enumerate(names) if name == f"{__name__}.Planted"]
     nodes = [node for node, row in enumerate(columns["node_type"]) if row in rows]
     starts = columns["edge_offset"]
     shapes = Counter(
         (starts[node + 1] - starts[node], columns["node_size"][node]) for node in nodes
     )
-    classes = sum(count for name, count in counts.items() if name.startswith("__main__.Class"))
-    return counts["__main__.Planted"], classes, sorted(shapes.items())
+    classes = sum(count for name, count in counts.items() if name.startswith(f"{__name__}.Class"))
+    return counts[f"{__name__}.Planted"], classes, sorted(shapes.items())
 
 
 def measured_rows() -> bytes:
@@ -211,10 +186,15 @@ def places() -> Any:
     )
 
 
-def save_and_load() -> Any:
+def save_and_load() -> Callable[[], Any]:
     """A file written and read; no C of ours, so Python's allocations fail."""
-    SNAPSHOT.save("heap.memlens")
-    return found(memlens.load("heap.memlens").graph.sections)
+    snapshot = memlens.take_heap_snapshot(mode="inline")
+
+    def call() -> Any:
+        snapshot.save("heap.memlens")
+        return found(HeapSnapshot.load("heap.memlens").graph.sections)
+
+    return call
 
 
 def sampler() -> Any:
@@ -249,128 +229,29 @@ def statistics() -> Any:
     return bool(sys.modules["memlens._core._sampler"].pymalloc_statistics())
 
 
-def cases() -> dict[str, Case]:
-    """The functions by name: see FUNCTIONS in failing_allocator.py."""
+def core_cases() -> dict[str, Callable[[], Case]]:
+    """The functions by name, each as what makes its case: see FUNCTIONS in __main__.py."""
     ours = (MemoryError, memlens.MemlensError)
     return {
-        "capture inline": Case(capture_inline),
-        "capture inline, Python's too": Case(capture_inline, with_python=True),
-        "capture with values": Case(capture_with_values),
-        "capture forked": Case(capture_forked, ours),
-        "dominators": Case(dominators),
-        "dominators, Python's too": Case(dominators, with_python=True),
-        "searches": Case(searches),
-        "searches, Python's too": Case(searches, with_python=True),
-        "counts": Case(counts),
-        "counts, Python's too": Case(counts, with_python=True),
-        "places": Case(places),
-        "places, Python's too": Case(places, with_python=True),
-        "save and load": Case(save_and_load, ours, with_python=True, may_do_without=True),
-        "statistics of pymalloc": Case(statistics, with_python=True, owns_all=False),
-        "sampler": Case(sampler, may_do_without=True),
-        "sampler, Python's too": Case(sampler, with_python=True, may_do_without=True),
+        "capture inline": lambda: Case(capture_inline),
+        "capture inline, Python's too": lambda: Case(capture_inline, with_python=True),
+        "capture with values": lambda: Case(capture_with_values),
+        "capture forked": lambda: Case(capture_forked, ours),
+        "dominators": lambda: Case(dominators),
+        "dominators, Python's too": lambda: Case(dominators, with_python=True),
+        "searches": lambda: Case(searches),
+        "searches, Python's too": lambda: Case(searches, with_python=True),
+        "counts": lambda: Case(counts),
+        "counts, Python's too": lambda: Case(counts, with_python=True),
+        "places": lambda: Case(places),
+        "places, Python's too": lambda: Case(places, with_python=True),
+        "save and load": lambda: Case(save_and_load(), ours, with_python=True, may_do_without=True),
+        "statistics of pymalloc": lambda: Case(statistics, with_python=True, owns_all=False),
+        "sampler": lambda: Case(sampler, may_do_without=True),
+        "sampler, Python's too": lambda: Case(sampler, with_python=True, may_do_without=True),
     }
 
 
 def settled(result: Any) -> Any:
     """A result that can be compared: a captured heap is, by what it tells of the planted objects."""
     return found(result) if isinstance(result, dict) and "node_type" in result else result
-
-
-# ---- the trials
-
-
-class Trials:
-    """Counts what became of each trial, and what was wrong."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        self.outcomes: Counter[str] = Counter()
-        self.problems: list[str] = []
-        self.expected = settled(case.call())
-
-    def run(self, first: int, last: int) -> int:
-        """One call with the allocations ``first`` to ``last`` failing; the number it asked for."""
-        PROGRESS.write_text(f"{first} to {last}")
-        files, live = open_files(), live_bytes()
-        result, error, seen = _failing.call(self.case.call, first, last, self.case.with_python)
-        self._judge(first, result, error, seen)
-        del result, error
-        gc.collect()
-        if open_files() != files:
-            self.problems.append(
-                f"allocation {first}: {open_files() - files} descriptors left over"
-            )
-        if self.case.owns_all and live_bytes() != live:
-            self.problems.append(f"allocation {first}: {live_bytes() - live} bytes left over")
-        return int(seen)
-
-    def _judge(self, first: int, result: Any, error: BaseException | None, seen: int) -> None:
-        if isinstance(error, self.case.errors):
-            self.outcomes[type(error).__name__] += 1
-        elif error is not None:
-            self.problems.append(f"allocation {first}: {error!r}")
-        elif seen >= first > 0 and not self.case.may_do_without:
-            self.problems.append(f"allocation {first}: no error")
-        elif settled(result) != self.expected:
-            self.problems.append(f"allocation {first}: another result")
-        else:
-            self.outcomes["done without it"] += seen >= first > 0
-
-    def try_again(self, first: int) -> None:
-        """Without a failure the result is what it was."""
-        if settled(self.case.call()) != self.expected:
-            self.problems.append(f"after allocation {first}: another result")
-
-
-def open_files() -> int:
-    """The descriptors of this process."""
-    return len(os.listdir("/proc/self/fd"))
-
-
-def live_bytes() -> int:
-    """What the extensions have allocated and not freed."""
-    return int(_failing.live_bytes())
-
-
-def numbers(total: int, limit: int) -> list[int]:
-    """All of them, or the first ones and an even sample of the others."""
-    if total <= limit:
-        return list(range(1, total + 1))
-    dense = limit // 2
-    step = (total - dense) / (limit - dense)
-    return [*range(1, dense + 1), *(dense + round(step * i) for i in range(1, limit - dense + 1))]
-
-
-def main(name: str, limit: int) -> int:
-    """Fail the allocations of one function in turn and print its line."""
-    faulthandler.enable()
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
-    gc.disable()
-    plant()
-    trials = Trials(cases()[name])
-    for _ in range(3):  # caches of the interpreter fill
-        total = trials.run(0, 0)
-    tried = numbers(total, limit)
-    for first in tried:
-        trials.run(first, first)
-        trials.run(first, sys.maxsize) if first % 5 == 1 else None
-        trials.try_again(first)
-    outcomes = ", ".join(
-        f"{count} {what}" for what, count in sorted(trials.outcomes.items()) if count
-    )
-    verdict = f"{len(trials.problems)} PROBLEMS" if trials.problems else "ok"
-    for problem in trials.problems[:MOST_OUTCOMES]:
-        print(f"  {problem}")
-    print(f"{name}: {total} allocations, {len(tried)} failed in turn: {outcomes}: {verdict}")
-    return bool(trials.problems)
-
-
-SNAPSHOT: Any = None
-
-if __name__ == "__main__":
-    if "save" in sys.argv[1]:
-        SNAPSHOT = memlens.take_heap_snapshot(mode="inline")
-    if sys.argv[1].startswith(("sampler", "statistics")):
-        import memlens._core._sampler
-    raise SystemExit(main(sys.argv[1], int(sys.argv[2])))
