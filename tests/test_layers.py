@@ -123,6 +123,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "memlens.profiler": [
         {"memory_profiler"},
+        {"duties"},
         {"report_making", "table_child", "table_writing"},
         {"alerts", "metrics", "table_backlog", "triggering"},
         {"table_request"},

@@ -62,6 +62,10 @@ class Alerts:
         self.open.clear()
         self.count = self.withdrawn_count = 0
 
+    def counters(self) -> dict[str, int]:
+        """Return how many alerts there were, for `MemoryProfiler.health`."""
+        return {"alerts": self.count, "alerts_withdrawn": self.withdrawn_count}
+
     def check(
         self, alert: LeakAlert | None, on_alert: Callable[[LeakReport], object] | None
     ) -> None:

@@ -31,16 +31,15 @@ from memlens.errors import MemlensError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import LeakReport
-from memlens.process.detector.alert import LeakAlert
 from memlens.process.identity import is_fork_server
-from memlens.process.reading import MemoryReading
 from memlens.process.sampler import MemorySampler
-from memlens.profiler.agenda import Agenda, Work
+from memlens.profiler.agenda import Agenda
 from memlens.profiler.alerts import Alerts, log_alert
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.caller_turns import CallerTurns
 from memlens.profiler.control_commands import control_commands
 from memlens.profiler.control_socket import ControlSocket
+from memlens.profiler.duties import Duties
 from memlens.profiler.metrics import ProfilerMetrics, read_metrics
 from memlens.profiler.profiler_options import TableOptions
 from memlens.profiler.profiler_report import ProfilerReport, SnapshotRecord
@@ -51,7 +50,6 @@ from memlens.profiler.snapshot_store import Capture, SnapshotStore
 from memlens.profiler.table_writing import TableWriting
 from memlens.profiler.trend_detectors import TrendDetectors
 from memlens.profiler.triggering import Triggering
-from memlens.profiler.worker import Worker
 from memlens.triggers.memory_errors import notice_memory_error
 from memlens.triggers.protocol import Trigger, TriggeredFile
 
@@ -185,7 +183,6 @@ class MemoryProfiler:
             growth_threshold=growth_threshold,
             limit_bytes=limit,
         )
-        self._sampler.subscribe(self._on_reading)
         self._allocations = AllocationSource(allocations, allocation_interval_bytes)
         self._lock = ForkSafeLock()
         self._turns = CallerTurns(self._lock, clock)
@@ -210,7 +207,7 @@ class MemoryProfiler:
             on_file,
             folder=self._store.folder,
             take=self._take,
-            submit=lambda name, job: self._worker.submit(name, job),
+            submit=lambda name, job: self._duties.worker.submit(name, job),
             clock=clock,
         )
         self._alerts.on_written = self._give_report
@@ -224,6 +221,19 @@ class MemoryProfiler:
             clock=clock,
         )
         self._alerts.on_report = self._tables.observe_alert
+        self._duties = Duties(
+            self,
+            take_snapshot=self.take_snapshot,
+            note_failure=self._note_failure,
+            agenda=self._agenda,
+            store=self._store,
+            turns=self._turns,
+            detectors=self._detectors,
+            recording=self._recording,
+            alerts=self._alerts,
+            tables=self._tables,
+        )
+        self._sampler.subscribe(self._duties.observe)
         self._reports = ReportMaker(
             self._store,
             self._turns,
@@ -250,7 +260,7 @@ class MemoryProfiler:
         """Set the initial state: in the constructor and in a forked child."""
         # The server of multiprocessing reaps every child, and warns of those that capture a heap.
         self._only_forks = is_fork_server()
-        self._worker = Worker(self._note_failure)
+        self._duties.reset(takes_snapshots=not self._only_forks)
         self._store.forget()
         self._detectors.reset()
         self._recording.clear()
@@ -294,9 +304,7 @@ class MemoryProfiler:
             self._tables.start()  # before the triggers: at exit it writes their snapshots
             self._triggering.start()
         except BaseException:  # out of memory, or a signal handler has raised
-            self._sampler.stop()
-            self._tables.cancel()
-            self._allocations.stop()
+            run_all(self._sampler.stop, self._tables.cancel, self._allocations.stop)
             raise
         if self._control is not None:
             self._control.open()
@@ -319,7 +327,7 @@ class MemoryProfiler:
             self._triggering.stop,
             self._close_control,
             self._sampler.stop,
-            self._worker.drop_waiting,
+            self._duties.worker.drop_waiting,
             self._alerts.analysis.stop,
             self._wait_for_worker,
             partial(self._stop_recording, was_running, last_snapshot),
@@ -333,7 +341,7 @@ class MemoryProfiler:
 
     def _wait_for_worker(self) -> None:
         if not self._lock.is_owned():  # else called by a signal handler within a snapshot
-            self._worker.wait(_STOP_SECONDS)
+            self._duties.worker.wait(_STOP_SECONDS)
 
     def _stop_recording(self, was_running: bool, last_snapshot: str | None) -> None:
         if was_running:
@@ -358,27 +366,6 @@ class MemoryProfiler:
         state = "running" if self.is_running else "stopped"
         return f"<MemoryProfiler: {self.output_dir}, {len(self.snapshots)} snapshots, {state}>"
 
-    def _on_reading(self, reading: MemoryReading) -> None:
-        """Handle a reading. Runs in the sampler thread, so slow work is left to the worker."""
-        self._tables.observe(self._recording.observe(reading))
-        self._detectors.observe(reading)
-        if self._only_forks:
-            return
-        work = self._agenda.next_work(self._detectors, has_open_trends=self._alerts.open.has_trends)
-        if work is not None:
-            self._worker.submit(work.kind, partial(self._do, work))
-
-    def _do(self, work: Work) -> None:
-        """Do what was due with a reading. Runs in the worker thread."""
-        if work.kind == "overdue":
-            self._alerts.check_overdue(self.on_alert)
-        elif work.kind == "periodic":
-            self._periodic()
-        elif work.kind == "withdraw":
-            self._withdraw()
-        else:
-            self._check_for_leaks(work.kind, work.alert)
-
     def mark(self, label: str) -> None:
         """Mark this moment in the charts of reports: a deploy, a new configuration.
 
@@ -386,11 +373,6 @@ class MemoryProfiler:
         """
         check_text("label", label)
         self._recording.mark("deploy", label)
-
-    def _periodic(self) -> None:
-        if self._turns.has_waiting and self._store.records:
-            return  # the snapshot or report of the caller comes first, and this one a little later
-        self._check_for_leaks("periodic" if self._store.records else "startup")
 
     def _note_failure(self, error: BaseException) -> None:
         """Count a failure of the worker: a missing folder, a full disk, a failing callback."""
@@ -450,26 +432,6 @@ class MemoryProfiler:
         """
         return self._reports.make(is_running=self.is_running, analyse=analyse)
 
-    def _check_for_leaks(self, reason: str, alert: LeakAlert | None = None) -> None:
-        """Take a snapshot and report news: a holder that grows, or the alert of a detector.
-
-        Nothing is analysed without a callback that receives the result. The alert of a detector is
-        reported even if no snapshot or report can be written.
-        """
-        try:
-            self.take_snapshot(reason)
-        except MemlensError as error:
-            if alert is None:
-                raise
-            self._note_failure(error)
-        self._alerts.check(alert, self.on_alert)
-        if alert is not None and self.on_alert is None:
-            self._tables.write_soon()
-        self._withdraw()
-
-    def _withdraw(self) -> None:
-        self._alerts.withdraw(self.on_withdrawn, is_leaking=self._detectors.is_leaking)
-
     def metrics(self, max_sites: int = 10) -> ProfilerMetrics:
         """Return the numbers for monitoring: no capture, no analysis, about a millisecond.
 
@@ -495,14 +457,9 @@ class MemoryProfiler:
             "is_running": self.is_running,
             "sampler": self._sampler.health().to_dict(),
             "allocations": self._allocations.health(),
-            "detectors": {
-                detector.series: detector.verdict.state for detector in self._detectors.report()
-            },
-            "snapshots_taken": self._store.taken,
-            "snapshots_kept": len(self._store.records),
-            "snapshot_bytes_kept": self._store.size_bytes,
-            "alerts": self._alerts.count,
-            "alerts_withdrawn": self._alerts.withdrawn_count,
+            "detectors": self._detectors.states(),
+            **self._store.counters(),
+            **self._alerts.counters(),
             "reports_written": self._store.written,
             "triggers": self._triggering.health(),
             "tables": self._tables.health(),

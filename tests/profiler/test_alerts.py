@@ -73,8 +73,8 @@ class Service:
                 rss_bytes=int(300 * MIB + self.leaked_bytes + saw),
                 allocated_blocks=int(500_000 + self.leaked_blocks + saw / 100),
             )
-            self.profiler._on_reading(reading)
-            assert self.profiler._worker.wait(60)
+            self.profiler._duties.observe(reading)
+            assert self.profiler._duties.worker.wait(60)
 
 
 @pytest.fixture
@@ -233,8 +233,10 @@ def test_slow_callback_does_not_delay_readings(tmp_path, monkeypatch):
         gate.wait(60)
 
     service = Service(tmp_path, monkeypatch, snapshot_interval=1e9, on_alert=slow)
-    wait = service.profiler._worker.wait
-    service.profiler._worker.wait = lambda timeout: True  # readings go on whatever the worker does
+    wait = service.profiler._duties.worker.wait
+    service.profiler._duties.worker.wait = lambda timeout: (
+        True
+    )  # readings go on whatever the worker does
     service.run(4)
     assert entered.wait(60)
     seen = service.profiler.report().detectors[1].readings

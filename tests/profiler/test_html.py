@@ -96,8 +96,8 @@ def test_the_change_of_resident_memory_is_the_same_in_text_and_page(
     profiler = profiler_in(tmp_path, snapshot_interval=math.inf)
     profiler._agenda.schedule_snapshot()  # else one is due at once, and takes a planted reading
     profiler.take_snapshot("startup")
-    profiler._on_reading(next(planted))
-    profiler._on_reading(next(planted))
+    profiler._duties.observe(next(planted))
+    profiler._duties.observe(next(planted))
     profiler.take_snapshot("exit")
     report = profiler.report()
     report.to_html(tmp_path / "report.html")
@@ -156,11 +156,11 @@ def test_alerts_are_marked(tmp_path):
 
     profiler._alerts.check = check_and_fail
     with pytest.raises(ZeroDivisionError):
-        profiler._check_for_leaks("alert")
+        profiler._duties.check_for_leaks("alert")
     (mark,) = profiler.report().marks
     assert mark.kind == "alert"
     profiler._alerts.check = lambda alert, on_alert: None  # no news
-    profiler._check_for_leaks("periodic")
+    profiler._duties.check_for_leaks("periodic")
     assert profiler.report().marks == (mark,)
 
 

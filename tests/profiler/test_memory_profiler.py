@@ -43,8 +43,8 @@ def leak(count=30):
 
 def read(profiler):
     """Play the sampler's part: a reading, and what it sets off."""
-    profiler._on_reading(memlens.read_memory())
-    assert profiler._worker.wait(60)
+    profiler._duties.observe(memlens.read_memory())
+    assert profiler._duties.worker.wait(60)
 
 
 def test_baseline_is_taken_and_the_leak_is_reported_with_its_holder(tmp_path):
@@ -261,10 +261,10 @@ def test_idle_profiler_has_two_threads_and_all_its_threads_are_named_memlens(tmp
         control = ["memlens-control"] if sys.platform == "linux" else []
         assert names() == []
         with profiler:
-            profiler._worker.wait()
+            profiler._duties.worker.wait()
             assert names() == [*control, "memlens-sampler"], names()
-            profiler._worker.submit("job", lambda: seen.append(names()))
-            assert profiler._worker.wait()
+            profiler._duties.worker.submit("job", lambda: seen.append(names()))
+            assert profiler._duties.worker.wait()
             profiler.report()
             profiler.health()
         assert seen == [[*control, "memlens-sampler", "memlens-worker"]], seen
@@ -378,7 +378,7 @@ def test_no_periodic_snapshot_comes_before_a_caller_who_waits(planted, tmp_path)
     profiler.take_snapshot("startup")
     profiler._agenda.schedule_snapshot()  # the test plays the sampler's part
     lock = AnnouncedLock()
-    profiler._turns = CallerTurns(lock, clock)
+    profiler._turns = profiler._duties._turns = CallerTurns(lock, clock)
     with lock:  # as a snapshot in progress does
         caller = threading.Thread(target=profiler.take_snapshot, args=("return",))
         caller.start()
@@ -409,15 +409,16 @@ def test_a_trend_that_leaks_is_never_called_no_leak():
     assert "No leak" not in str(told)
 
 
-@pytest.mark.parametrize("part", ["_triggering", "_worker", "_reports", "_allocations", "_store"])
+@pytest.mark.parametrize("part", ["_triggering", "worker", "_reports", "_allocations", "_store"])
 def test_a_profiler_stops_its_threads_also_where_memory_runs_out(tmp_path, monkeypatch, part):
     def fail(*_, **__):
         raise MemoryError
 
-    name = {"_worker": "wait", "_reports": "breakdown", "_store": "unregister"}.get(part, "stop")
+    name = {"worker": "wait", "_reports": "breakdown", "_store": "unregister"}.get(part, "stop")
     with profiler_in(tmp_path) as profiler:
         with monkeypatch.context() as patch:
-            patch.setattr(getattr(profiler, part), name, fail)
+            owner = profiler._duties if part == "worker" else profiler
+            patch.setattr(getattr(owner, part), name, fail)
             with pytest.raises(MemoryError):
                 profiler.stop()
         assert not profiler.is_running

@@ -90,11 +90,11 @@ def test_handler_does_not_wait_for_a_worker_that_needs_the_lock_it_interrupted(t
             profiler.take_snapshot("job")
         signal.signal(signal.SIGUSR1, lambda *_: profiler.stop())
         with profiler._lock:
-            profiler._worker.submit("job", job)
+            profiler._duties.worker.submit("job", job)
             blocked.wait()
             signal.raise_signal(signal.SIGUSR1)
             assert not profiler.is_running
-        assert profiler._worker.wait(60)
+        assert profiler._duties.worker.wait(60)
         assert [record.reason for record in profiler.snapshots] == ["startup", "job"]
         """,
         tmp_path,

@@ -129,7 +129,7 @@ def test_requests_within_the_interval_are_counted_only(pulled):
 
 def test_request_from_a_handler_is_answered_by_the_worker(pulled):
     assert pulled.host.fire("planted")
-    assert pulled.profiler._worker.wait(60)
+    assert pulled.profiler._duties.worker.wait(60)
     assert health_of(pulled)["fired"] == {"planted": 1}
 
 
