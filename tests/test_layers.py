@@ -54,14 +54,17 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sampling_thread", "history"},
         {"gc_pauses", "schedule", "reading", "memory_breakdown", "detector", "headroom"},
         {
+            "allocator_memory",
             "held_memory",
             "identity",
             "limits",
+            "mapped_memory",
             "live_stacks",
             "resident_peak",
             "service",
             "start",
         },
+        {"memory_part"},
     ],
     "memlens.leaks": [
         {"leak_report", "scopes"},

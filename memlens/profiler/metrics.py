@@ -10,10 +10,10 @@ from memlens._display import displayed
 from memlens._text import format_bytes
 from memlens.allocations.sampling.site_tables import LiveSites
 from memlens.errors import ReadingError
+from memlens.process.allocator_memory import malloc_bytes, small_object_bytes
 from memlens.process.detector.alert import DetectorReport
 from memlens.process.gc_pauses import GcPauses
 from memlens.process.limits import GIVEN, MemoryLimit, memory_limit
-from memlens.process.memory_breakdown import malloc_bytes, small_object_bytes
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.profiler_report import SnapshotRecord

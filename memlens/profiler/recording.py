@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable
 from operator import attrgetter
 
+from memlens.process.allocator_memory import malloc_bytes
 from memlens.process.history import HistoryPoint, Mark, MemoryHistory
-from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading
 
 __all__ = ("Recording",)

@@ -26,8 +26,8 @@ from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.ending import WAITED_FACT
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.unexplained import MALLOC_FACT
+from memlens.process.allocator_memory import malloc_bytes
 from memlens.process.identity import IDENTITY_FACT, ProcessIdentity, identify
-from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.process.start import (
     TOKEN_FACT,

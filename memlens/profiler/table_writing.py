@@ -19,10 +19,10 @@ from memlens._fork import ForkSafeLock
 from memlens._log import FailureLog
 from memlens.errors import OutputError, ReadingError
 from memlens.leaks.leak_report import LeakReport
+from memlens.process.allocator_memory import malloc_bytes
 from memlens.process.detector.alert import DetectorReport
 from memlens.process.history import HistoryPoint
 from memlens.process.limits import memory_limit
-from memlens.process.memory_breakdown import malloc_bytes
 from memlens.process.reading import read_memory
 from memlens.profiler.allocation_source import AllocationSource
 from memlens.profiler.child_process import ChildProcess, Reply, program_of

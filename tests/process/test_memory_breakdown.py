@@ -14,8 +14,9 @@ import time
 
 import pytest
 
-from memlens.process import memory_breakdown
-from memlens.process.memory_breakdown import breakdown, parse_smaps
+from memlens.process import allocator_memory, memory_breakdown
+from memlens.process.mapped_memory import parse_smaps
+from memlens.process.memory_breakdown import breakdown
 from tests.sampler import need_sampler
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -199,8 +200,8 @@ def test_objects_are_unknown_while_another_tool_hooks_the_allocator(loads_sample
 
 
 def test_unknown_part_is_none_and_its_source_says_why(monkeypatch):
-    monkeypatch.setattr(memory_breakdown, "_mappings", lambda: (None, "no mappings here"))
-    monkeypatch.setattr(memory_breakdown, "_pymalloc_statistics", lambda: (None, "no books"))
+    monkeypatch.setattr(memory_breakdown, "mappings_of_process", lambda: (None, "no mappings here"))
+    monkeypatch.setattr(allocator_memory, "_pymalloc_statistics", lambda: (None, "no books"))
     whole = breakdown()
     assert whole.rss.source == "psutil"
     assert whole.rss.size_bytes > 1_000_000
@@ -215,7 +216,7 @@ def test_unknown_part_is_none_and_its_source_says_why(monkeypatch):
 
 
 def test_statistics_of_an_unknown_form_give_none(monkeypatch):
-    monkeypatch.setattr(memory_breakdown, "_pymalloc_statistics", lambda: ("another form", ""))
+    monkeypatch.setattr(allocator_memory, "_pymalloc_statistics", lambda: ("another form", ""))
     assert breakdown().objects.size_bytes is None
 
 
