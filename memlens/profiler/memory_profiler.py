@@ -193,6 +193,21 @@ class MemoryProfiler:
             if check_boolean("control_socket", control_socket)
             else None
         )
+        tables = TableOptions.of(table_dir, service, release, table_interval)
+        self._connect(triggers, on_file, tables, clock)
+        if on_alert is None and self._triggering.gives_alerts:
+            self.on_alert = log_alert
+        self._reset()
+        call_in_forked_child(self._restart_in_child)
+
+    def _connect(
+        self,
+        triggers: Iterable[Trigger],
+        on_file: Callable[[TriggeredFile], object] | None,
+        tables: TableOptions | None,
+        clock: Callable[[], float],
+    ) -> None:
+        """Make the parts that act on readings and snapshots, and connect them."""
         self._recording = Recording()
         self._alerts = Alerts(
             self._store,
@@ -212,12 +227,12 @@ class MemoryProfiler:
         )
         self._alerts.on_written = self._give_report
         self._tables = TableWriting(
-            TableOptions.of(table_dir, service, release, table_interval),
+            tables,
             self._store,
             self._allocations,
             self._detectors,
             ignore=self.ignore,
-            limit_bytes=limit,
+            limit_bytes=self._limit_bytes,
             clock=clock,
         )
         self._alerts.on_report = self._tables.observe_alert
@@ -243,14 +258,10 @@ class MemoryProfiler:
             self._alerts,
             ignore=self.ignore,
             baseline=self.baseline,
-            limit_bytes=limit,
+            limit_bytes=self._limit_bytes,
             health=self.health,
             note_failure=self._note_failure,
         )
-        if on_alert is None and self._triggering.gives_alerts:
-            self.on_alert = log_alert
-        self._reset()
-        call_in_forked_child(self._restart_in_child)
 
     def _restart_in_child(self) -> None:
         self._reset()
