@@ -200,6 +200,8 @@ def unhealthy(health: dict[str, Any]) -> list[str]:
 def watch_by_monitoring() -> None:
     """Count calls, returns and lines by `sys.monitoring`, as a tool would."""
     monitoring = sys.monitoring  # type: ignore[attr-defined] # from 3.12 on
+    if monitoring.get_tool(4) is not None:
+        return  # a forked child has the one of its parent
     events = monitoring.events
     chosen = events.PY_START, events.PY_RETURN, events.CALL
     monitoring.use_tool_id(4, "matrix")
