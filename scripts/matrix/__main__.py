@@ -36,6 +36,8 @@ TIMEOUT_SECONDS = 600.0  # a pure core with the debug hooks of malloc
 LIBRARIES = ("uvloop", "gevent", "coverage", "debugpy")
 # What a tool itself prints when it starts, or says of the event loop that it patches.
 OF_TOOLS = ("pydev debugger", "debugpy", "frozen modules", "-Xfrozen_modules", "Debugger warning")
+# From 3.12 on CPython warns where a process with threads forks; those of memlens count.
+OF_FORKS = "ignore:This process:DeprecationWarning"
 EXPECTED = "the sampler is C only"  # what memlens says by itself: once, where the core is pure
 
 
@@ -104,7 +106,7 @@ def run_case(python: str, case: Case, leaks: bool) -> list[str]:
     """Run the program once; return what is wrong."""
     with tempfile.TemporaryDirectory() as folder:
         text = json.dumps({**case._asdict(), "leaks": leaks})
-        command = [python, "-W", "error", *under(case.under), str(PROGRAM), text]
+        command = [python, "-W", "error", "-W", OF_FORKS, *under(case.under), str(PROGRAM), text]
         try:
             done = subprocess.run(
                 command,
