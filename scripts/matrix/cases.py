@@ -50,8 +50,8 @@ def excluded(case: Case, version: tuple[int, int], missing: frozenset[str]) -> s
         return "each line, call or allocation of a pure capture is traced, which takes minutes"
     if case.under == "debugpy" and case.run_in == "gevent":
         return "threads of debugpy print errors under gevent, also without memlens"
-    if case.under == "cProfile" and version < (3, 12) and case.run_in in ("spawn", "forkserver"):
-        return "under cProfile before 3.12 no child can import the program"
+    if case.under == "cProfile" and version < (3, 14) and case.run_in in ("spawn", "forkserver"):
+        return "under cProfile before 3.14 a child may not find the program's functions"
     needed = (
         {"uvloop": "uvloop", "gevent": "gevent"}.get(case.run_in),
         {

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import gc
 import sys
+from functools import cache
 from types import BuiltinFunctionType, CodeType, MappingProxyType, ModuleType
 from typing import Any
+
+from memlens.errors import CaptureError
 
 __all__ = (
     "FOREIGN_ERRORS",
@@ -29,6 +32,7 @@ __all__ = (
     "has_inline_values",
     "is_class",
     "module_namespace",
+    "require_ready",
 )
 
 # Errors that the C code of a type may raise for an object that is not initialized.
@@ -41,6 +45,7 @@ HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 # 3.11, until something subclasses it): its fields are still NULL, and ``__bases__`` would crash.
 READY = 1 << 12
 TRAVERSED = 1 << 14  # Py_TPFLAGS_HAVE_GC
+_CLASS_OFFSET = object.__basicsize__ - tuple.__itemsize__  # the class of an object, in its memory
 _IS_CLASS = 1 << 31  # Py_TPFLAGS_TYPE_SUBCLASS
 
 _INLINE_VALUES = 1 << 2  # Py_TPFLAGS_INLINE_VALUES
@@ -58,6 +63,32 @@ _module_namespace = vars(ModuleType)["__dict__"].__get__
 def is_class(obj: object) -> bool:
     """Return whether ``obj`` is a class; unlike ``isinstance``, without running its code."""
     return bool(class_flags(type(obj)) & _IS_CLASS)
+
+
+def require_ready(address: int) -> None:
+    """Refuse a class, by its ``id``, that has no class itself: code that looks at it would crash.
+
+    A variable that holds such a class is enough, because the collector looks at it.
+
+    So are static types that an extension has not passed to ``PyType_Ready``, such as the
+    ``thread_canary`` of cffi, whose instances are in the dicts of threads that called back to Python.
+    Nothing is known where there is no ctypes. Raises ``CaptureError``.
+    """
+    reader = _address_reader()
+    if reader is not None and not reader(address + _CLASS_OFFSET).value:
+        raise CaptureError(
+            "an extension has made an object of a type that is not ready (cffi does, for threads that"
+            " call back to Python): pure Python cannot look at it, the C core can"
+        )
+
+
+@cache
+def _address_reader() -> Any:
+    try:
+        import ctypes
+    except ImportError:
+        return None
+    return ctypes.c_void_p.from_address
 
 
 def class_mro(cls: type) -> tuple[type, ...]:

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from memlens._core.pure.access import FOREIGN_ERRORS
+from memlens._core.pure.access import FOREIGN_ERRORS, require_ready
 from memlens._core.pure.edges import Expand, Plans
 from memlens._core.pure.running_frames import variable_names
 
@@ -75,6 +75,7 @@ class Walk:
             if plan is None:
                 continue
             if plan is _UNKNOWN:
+                require_ready(id(type(obj)))
                 cls = type(obj)
                 plan = by_type[id(cls)] = self._plans.plan(cls)
                 stack.append(cls)  # instances of static types do not refer to them

@@ -170,7 +170,9 @@ plan_row(Capture *capture, PyTypeObject *type)
     uint32_t row = (uint32_t)COUNT(capture->plans, Plan);
     Plan plan;
     make_plan(capture, &plan, type);
-    plan.type_index = capture_index(capture, (PyObject *)type);
+    /* A static type that its extension has not passed to PyType_Ready has no type itself, though
+     * there may be instances: those of cffi's `thread_canary` are in the dicts of threads. */
+    plan.type_index = Py_TYPE(type) == NULL ? NODE_NONE : capture_index(capture, (PyObject *)type);
     if (capture->failed) {
         return 0; /* the table must not fill up: it is searched until there is an empty place */
     }

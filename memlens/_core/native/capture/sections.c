@@ -71,7 +71,9 @@ take_types(Capture *capture, Buffer *sections)
 {
     for (size_t row = 0; row < COUNT(capture->plans, Plan); row++) {
         const Plan *plan = plan_at(capture, (uint32_t)row);
-        uint32_t node = plan->type == NULL ? NODE_NONE : ITEMS(capture->node_of, uint32_t)[plan->type_index];
+        uint32_t node = plan->type_index == NODE_NONE
+                            ? NODE_NONE
+                            : ITEMS(capture->node_of, uint32_t)[plan->type_index];
         if (push_u32(&sections[TYPE_NAME], plan->name) < 0
             || push_u32(&sections[TYPE_NODE], node) < 0) {
             return -1;
