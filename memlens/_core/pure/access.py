@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from functools import cache
+from contextlib import suppress
 from types import BuiltinFunctionType, CodeType, MappingProxyType, ModuleType
 from typing import Any
 
@@ -72,7 +72,7 @@ def require_ready(address: int) -> None:
 
     So are static types that an extension has not passed to ``PyType_Ready``, such as the
     ``thread_canary`` of cffi, whose instances are in the dicts of threads that called back to Python.
-    Nothing is known where there is no ctypes. Raises ``CaptureError``.
+    Found where the program has cffi or ctypes. Raises ``CaptureError``.
     """
     reader = _address_reader()
     if reader is not None and not reader(address + _CLASS_OFFSET).value:
@@ -82,13 +82,13 @@ def require_ready(address: int) -> None:
         )
 
 
-@cache
 def _address_reader() -> Any:
-    try:
-        import ctypes
-    except ImportError:
-        return None
-    return ctypes.c_void_p.from_address
+    """Return what reads a pointer; None where neither the program nor this danger brings ctypes."""
+    if "_cffi_backend" in sys.modules:
+        with suppress(ImportError):
+            import ctypes  # noqa: F401
+    module = sys.modules.get("ctypes")
+    return None if module is None else module.c_void_p.from_address
 
 
 def class_mro(cls: type) -> tuple[type, ...]:
