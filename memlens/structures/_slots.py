@@ -110,11 +110,11 @@ class Slots(Generic[T]):
         self.before_sleep()
 
     def _offer(self, item: T, since: float) -> None:
-        """Put an idle object back for the first waiter; gives its place back if that fails."""
+        """Pass an idle object to the first waiter; if that fails, its place is for another object."""
         try:
             self.put(item, since)
         except BaseException:
-            self.size -= 1
+            self.forget()
             raise
 
     def _granted(self, claim: _Claim[T]) -> T:

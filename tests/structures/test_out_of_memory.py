@@ -149,6 +149,25 @@ def test_waiter_that_cannot_be_woken_stays_the_first():
     assert answers == ["object"]
 
 
+def test_place_of_an_object_that_could_not_be_passed_on_is_for_the_next_waiter(monkeypatch):
+    def fail(*arguments):
+        raise MemoryError
+
+    slots = Slots(1)
+    assert slots.take() is NEW
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(slots.wait(10)))
+    thread.start()
+    while not slots._claims:
+        pass
+    monkeypatch.setattr(Slots, "put", fail)
+    with pytest.raises(MemoryError):
+        slots._offer("object", 0.0)
+    thread.join(10)
+    assert answers == [NEW]
+    assert slots.size == 1
+
+
 class Thing:
     """What a pool lends."""
 

@@ -66,13 +66,12 @@ def is_class(obj: object) -> bool:
 
 
 def require_ready(address: int) -> None:
-    """Refuse a class, by its ``id``, that has no class itself: code that looks at it would crash.
+    """Raise ``CaptureError`` for the class at ``address`` (its ``id``) if it has no class itself.
 
-    A variable that holds such a class is enough, because the collector looks at it.
-
-    So are static types that an extension has not passed to ``PyType_Ready``, such as the
-    ``thread_canary`` of cffi, whose instances are in the dicts of threads that called back to Python.
-    Found where the program has cffi or ctypes. Raises ``CaptureError``.
+    Static types that an extension has not passed to ``PyType_Ready`` have none, such as cffi's
+    ``thread_canary``: an instance is in the dict of each thread that has called back to Python. Code
+    that looks at such a class crashes, and so does a collection while a variable holds it, which is why
+    only the address is passed. Checked where the program has imported cffi or ctypes.
     """
     reader = _address_reader()
     if reader is not None and not reader(address + _CLASS_OFFSET).value:
@@ -83,7 +82,7 @@ def require_ready(address: int) -> None:
 
 
 def _address_reader() -> Any:
-    """Return what reads a pointer; None where neither the program nor this danger brings ctypes."""
+    """Return what reads a pointer. None without ctypes, which is imported here only for cffi."""
     if "_cffi_backend" in sys.modules:
         with suppress(ImportError):
             import ctypes  # noqa: F401
