@@ -54,7 +54,7 @@ def test_descriptors_from_1024_on(tmp_path):
     while os.dup(null) < 1100:
         pass
     task = memlens.start_heap_snapshot(target())
-    assert min(task._ends) > 1024
+    assert min(task._pipes.descriptors) > 1024
     print(task.result(60).object_count > 1000)
     """
     assert run(script, tmp_path) == ["True"]
@@ -180,8 +180,8 @@ def test_child_that_other_code_has_reaped_is_never_signalled(tmp_path, uses_pidf
         if not finish:
             os.kill(pid, signal.SIGKILL)
         if finish:  # the facts have to be sent before the child can end
-            while task._message[sum(task._sent):]:
-                task._send_facts()
+            while task._pipes._left():
+                task._pipes.exchange()
         os.waitpid(pid, 0)
         real_kill = os.kill
         os.kill = lambda *arguments: signalled.append(arguments)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import select
-import struct
 import tempfile
 import threading
 import time
@@ -27,13 +26,9 @@ from memlens._core.sampler_api import OwnWork, read_samples
 from memlens._options import check_seconds
 from memlens._uninterrupted import call_and_store, close_all
 from memlens.errors import CaptureError, CaptureTimeoutError, OutputError
+from memlens.heap.capture.child_pipes import ChildPipes
 from memlens.heap.capture.child_process import ChildProcess, leave_to_reap, reap_left
-from memlens.heap.capture.child_progress import (
-    READ_BYTES,
-    SnapshotProgress,
-    failure_of,
-    latest_progress,
-)
+from memlens.heap.capture.child_progress import SnapshotProgress, failure_of
 from memlens.heap.capture.hashed_names import hash_names
 from memlens.heap.capture.native_options import native_options
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
@@ -47,7 +42,6 @@ MAX_SECONDS = 600.0  # after this time the child is killed
 _LONGEST_WAIT_SECONDS = 1.0  # then look again: another thread may have finished the task
 _LOWER_PRIORITY = 10  # a nice value; that of programs is 0 as a rule
 _WAIT_WITHOUT_PIDFD_SECONDS = 0.05  # another process may keep the pipe of the child open
-_EVENTS = (select.POLLIN, select.POLLOUT)  # of the ends of the pipes
 
 
 class SnapshotTask:
@@ -80,15 +74,10 @@ class SnapshotTask:
         self._snapshot: HeapSnapshot | None = None
         self._error: CaptureError | OutputError | None = None
         self._ended = False
-        self._message = b""
-        self._sent: list[int] = []  # bytes of the message
-        self._parts: list[bytes] = []  # of the progress
         self._pids: list[int] = []
         self._pidfds: list[int] = []
         self._child: ChildProcess | None = None
-        self._pipes: list[tuple[int, int]] = []  # until their ends are stored below
-        self._ends: list[int] = []  # of pipes: progress to read, facts to write
-        self._child_ends: list[int] = []
+        self._pipes = ChildPipes()
         reap_left()
         facts_text(facts)  # refuse bad facts before anything is created
         self._file = PendingFile(path if self._is_named and path else _temporary_target())
@@ -107,40 +96,29 @@ class SnapshotTask:
         if not self._is_named:
             os.unlink(self._file.name)  # so that nothing is left even if this process is killed
         with OwnWork():
-            self._make_pipes()
+            self._pipes.open()
             native = native_options(forked=True)  # first: samples are read just before the fork
             before = read_samples()
             sites = _Packed() if before is None else _packed(site_sections(before))
             started = time.perf_counter()
-            self._fork(self._child_ends, own_prefix, sites, native)
+            self._fork(own_prefix, sites, native)
             pause = float(facts["pause_seconds"]) + time.perf_counter() - started
             self.pause_seconds = pause
-        close_all(self._child_ends)
+        self._pipes.close_child_ends()
         self._deadline = time.monotonic() + MAX_SECONDS
         self._child = ChildProcess(self._pids[0], self._pidfds)
         lost = [] if before is None else lost_samples(before, read_samples())
-        text = facts_text({**facts, "pause_seconds": pause, "lost_samples": lost}).encode()
-        self._message = struct.pack("=I", len(text)) + text
-        for end in self._ends:
-            os.set_blocking(end, False)
-        self._send_facts()  # the child waits for them before its walk, but not for long
+        # The child waits for them before its walk, but not for long.
+        self._pipes.start_sending(
+            facts_text({**facts, "pause_seconds": pause, "lost_samples": lost})
+        )
 
-    def _make_pipes(self) -> None:
-        """Make the pipes for the progress, which the child writes, and the facts, which it reads."""
-        for _ in range(2):
-            call_and_store(self._pipes, os.pipe)
-        (progress, progress_end), (facts_end, facts) = self._pipes
-        # No call between these assignments, so no signal handler runs there.
-        self._ends, self._child_ends, self._pipes = [progress, facts], [progress_end, facts_end], []
-
-    def _fork(
-        self, child_ends: list[int], own_prefix: str, sites: _Packed, native: Mapping[str, Any]
-    ) -> None:
+    def _fork(self, own_prefix: str, sites: _Packed, native: Mapping[str, Any]) -> None:
         assert _core.fork_capture is not None
         fork = partial(
             _core.fork_capture, values=self._values, own_prefix=own_prefix, more=sites, **native
         )
-        call_and_store(self._pids, fork, self._file.descriptor, *child_ends)
+        call_and_store(self._pids, fork, self._file.descriptor, *self._pipes.child_ends)
 
     # -- the interface ---------------------------------------------------------------------------
 
@@ -153,7 +131,7 @@ class SnapshotTask:
     def progress(self) -> SnapshotProgress:
         """The latest progress that the child has reported."""
         self._advance()
-        return self._latest_progress()
+        return self._pipes.progress
 
     def result(self, timeout: float | None = None) -> HeapSnapshot:
         """Wait for the snapshot and return it.
@@ -228,7 +206,7 @@ class SnapshotTask:
             self._advance()
 
     def __repr__(self) -> str:
-        state = "ended" if self._ended else f"running, {self._latest_progress().stage}"
+        state = "ended" if self._ended else f"running, {self._pipes.progress.stage}"
         return f"<SnapshotTask: {state}>"
 
     def __del__(self) -> None:
@@ -266,12 +244,7 @@ class SnapshotTask:
             longest = _WAIT_WITHOUT_PIDFD_SECONDS
         elif not self._ended:
             waiting.register(child.descriptor, select.POLLIN)
-        ends = self._ends[:]
-        if len(ends) == len(_EVENTS):
-            is_wanted = not self._parts or self._parts[-1], sum(self._sent) < len(self._message)
-            for end, event, wanted in zip(ends, _EVENTS, is_wanted, strict=True):
-                if wanted:
-                    waiting.register(end, event)
+        self._pipes.register(waiting)
         waiting.poll(min(seconds, longest) * 1000)
 
     def _advance(self) -> None:
@@ -283,37 +256,15 @@ class SnapshotTask:
                 return
             if time.monotonic() > self._deadline:
                 self._child.kill()
-            self._send_facts()
-            self._read_progress()
+            self._pipes.exchange()
             if self._child.poll():
-                self._read_progress()
+                self._pipes.read()
                 self._finish(self._child)
-
-    def _send_facts(self) -> None:
-        """Send as much of the facts as the pipe takes."""
-        try:
-            while len(left := self._message[sum(self._sent) :]):
-                call_and_store(self._sent, os.write, self._ends[1], left)
-        except BlockingIOError:
-            pass
-        except BrokenPipeError:
-            self._message = b""  # the child has ended; its exit status says why
-
-    def _read_progress(self) -> None:
-        """Read the records that the child has written."""
-        try:
-            while not self._parts or self._parts[-1]:
-                call_and_store(self._parts, os.read, self._ends[0], READ_BYTES)
-        except BlockingIOError:
-            pass
-
-    def _latest_progress(self) -> SnapshotProgress:
-        return latest_progress(self._parts)
 
     def _finish(self, child: ChildProcess) -> None:
         """Rename the file, or record why there is none. May be repeated after an interruption."""
         reap_left()
-        said = self._latest_progress()
+        said = self._pipes.progress
         if child.exit_code == 0 or (child.exit_code is None and said.stage == "done"):
             try:
                 self._publish()
@@ -343,15 +294,11 @@ class SnapshotTask:
 
     def _release(self) -> None:
         """Close the descriptors of the pipes, the child and the file."""
-        close_all(self._ends)
-        close_all(self._child_ends)
+        self._pipes.close()
         if self._pids:  # else the child was left to `reap_left`, which needs its descriptor
             close_all(self._pidfds)
         if self._is_named or self._snapshot is not None or self._error is not None:
             self._file.close()
-        while self._pipes:
-            self._ends, self._pipes = [*self._ends, *self._pipes[0]], self._pipes[1:]
-            close_all(self._ends)
 
     def _abandon(self, *, waits: bool = True) -> None:
         """Kill and reap the child and delete what is unfinished, even if that is interrupted.
