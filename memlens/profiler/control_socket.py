@@ -30,6 +30,7 @@ MAX_LINE_BYTES = 1 << 28  # of an answer; a request is far shorter
 _MAX_REQUEST_BYTES = 1 << 16
 _PATIENCE_SECONDS = 10.0  # for a peer that sends or reads nothing
 _RETRY_SECONDS = 1.0  # while the process has no free descriptors
+_IDLE_SECONDS = 3600.0  # then the thread waits again
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ECONNABORTED)
 _CREDENTIALS = struct.Struct("3i")
 
@@ -109,6 +110,8 @@ class ControlSocket:
         while self._listener is listener:
             try:
                 connection, _ = listener.accept()
+            except TimeoutError:
+                continue
             except OSError as error:
                 if error.errno not in _PASSING:
                     return  # closed
@@ -155,6 +158,9 @@ def _listen(path: str) -> socket.socket:
             os.unlink(path)  # of another profiler of this process
         listener.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
         listener.listen(4)
+        # With a timeout Python polls before it accepts. A thread within accept() has reserved a
+        # descriptor, and the program can neither see nor replace it: dup2() fails.
+        listener.settimeout(_IDLE_SECONDS)
     except BaseException:
         listener.close()
         raise

@@ -56,6 +56,46 @@ def test_a_request_is_answered_and_further_ones_too(control):
     assert json.loads(send(b"{\n"))["error"] == "the request is not a JSON object with a command"
 
 
+def test_the_thread_that_waits_reserves_no_descriptor(control):
+    assert "answer" in asked(command="echo")
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        for number in 50 * [*range(null + 20)]:
+            if not is_open(number):
+                os.dup2(null, number)  # "Device or resource busy" if the number is reserved
+                os.close(number)
+    finally:
+        os.close(null)
+
+
+def is_open(descriptor):
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("idle_seconds", [0.01, 3600.0])
+def test_no_timeout_ends_the_thread_before_the_socket_is_closed(monkeypatch, idle_seconds):
+    monkeypatch.setattr(control_socket, "_IDLE_SECONDS", idle_seconds, raising=False)
+    socket.setdefaulttimeout(0.01)
+    opened = ControlSocket({"echo": dict}, lambda error: None)
+    others = set(threading.enumerate())
+    try:
+        opened.open()
+        [thread] = {t for t in threading.enumerate() if t.name == "memlens-control"} - others
+        thread.join(0.1)  # several times as long as the timeouts
+        assert thread.is_alive()
+        socket.setdefaulttimeout(None)
+        assert "answer" in asked(command="echo")
+    finally:
+        socket.setdefaulttimeout(None)
+        opened.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_only_the_user_may_use_the_file(control, runtime):
     [name] = os.listdir(runtime)
     status = os.stat(runtime / name)
