@@ -6,22 +6,19 @@ Load them with ``%load_ext memlens``. Nothing of IPython is imported before that
 from __future__ import annotations
 
 import ast
-import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import takewhile
 from typing import Any
 
-from memlens import _core
 from memlens._text import fitted, format_bytes, format_change
 from memlens.errors import MemlensError, MissingExtraError
-from memlens.heap.capture.take import start_heap_snapshot, take_heap_snapshot
-from memlens.heap.graph.heap_graph import HeapGraph
+from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.graph.paths import RetentionPath
 from memlens.heap.live import Retention, why_alive
-from memlens.heap.snapshot import HeapSnapshot
 from memlens.integrations.notebooks.cell_memory import CellBlock
+from memlens.integrations.notebooks.cell_snapshots import CellSnapshots, follows_cells
 from memlens.integrations.notebooks.cells import CellLog, cell_names, cell_text, current_cell
 from memlens.integrations.notebooks.notebook_memory import (
     KeptObject,
@@ -35,10 +32,7 @@ from memlens.process.reading import read_memory
 
 __all__ = ("Session", "load", "unload")
 
-_MAX_SNAPSHOTS = 12  # that %leaks keeps: the baseline and the latest ones
 _MIN_FOR_LEAKS = 3
-_AFTER_CELL = "cell-"  # the reason of a snapshot, before the number of the cell
-_EARLIER = "earlier cells"  # whose snapshots are no longer kept
 _MAX_PATHS = 10
 _sessions: dict[int, Session] = {}
 
@@ -80,9 +74,7 @@ class Session:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._log = CellLog(shell)
-        self._snapshots: list[HeapSnapshot] = []
-        self._pending: Any = None  # the snapshot after the last cell, while its child works
-        self._dropped = 0  # snapshots, to keep few
+        self._snapshots = CellSnapshots()
         self._looks = False  # this cell only asks: it is no step of the program
         self._old: frozenset[int] | None = None
         self._since: str | None = None
@@ -248,25 +240,24 @@ class Session:
 
     def stop(self) -> None:
         """Forget the snapshots."""
-        if self._pending is not None:
-            self._pending.cancel()
-        self._pending, self._old, self._since, self._snapshots = None, None, None, []
-        self._dropped = 0
+        self._snapshots.stop()
+        self._old, self._since = None, None
 
     def _start(self) -> None:
         self.stop()
-        self._snapshots = [self._checked(lambda: take_heap_snapshot(reason="leaks"))]
-        self._old = frozenset(self._log.holders())
-        self._since = cell_text(current_cell(self._shell))
-        how = "follows each cell" if _is_cheap() else "is taken by each %leaks"
-        print(fitted(f"Baseline: {self._snapshots[0]!r}. From now on a snapshot {how}."))
+        self.stop()
+        since = cell_text(current_cell(self._shell))
+        baseline = self._checked(lambda: self._snapshots.start(since))
+        self._old, self._since = frozenset(self._log.holders()), since
+        how = "follows each cell" if follows_cells() else "is taken by each %leaks"
+        print(fitted(f"Baseline: {baseline!r}. From now on a snapshot {how}."))
 
     def _show_leaks(self) -> None:
         holders = self._log.holders()
         snapshot = self._checked(lambda: take_heap_snapshot(reason="leaks"))
-        self._settle()
+        self._snapshots.settle()
         cells = {address: self._log.first_cell(address) for address in holders}
-        steps = self._steps()
+        steps = self._snapshots.steps()
         kept = kept_objects(
             snapshot.graph,
             holders,
@@ -281,46 +272,29 @@ class Session:
             },
         )
         growth = None
-        if self._snapshots:
-            if not _is_cheap():
-                self._add(snapshot)
-            first = self._snapshots[0]
+        kept_snapshots = self._snapshots.kept
+        if kept_snapshots:
+            if not follows_cells():
+                self._snapshots.add(snapshot)
+            first = kept_snapshots[0]
             growth = sum(change.shallow_delta_bytes for change in first.compare(snapshot))
         self._display(NotebookMemory(kept, growth, self._since))
-        if len(self._snapshots) >= _MIN_FOR_LEAKS:
-            report = self._report()
+        if len(kept_snapshots) >= _MIN_FOR_LEAKS:
+            report = find_leaks(kept_snapshots)
             if report.verdict == "no leak":
                 print(fitted(self._no_leak_text(report, kept)))
             else:
                 self._display(report)
-        elif not self._snapshots:
+        elif not kept_snapshots:
             print(fitted("What grows from cell to cell: %leaks start, run cells, then %leaks."))
 
-    def _steps(self) -> list[tuple[str, HeapGraph]]:
-        """Return the heaps after cells, with the names of these; the baseline is the first.
-
-        Empty where no snapshot follows each cell.
-        """
-        if not self._snapshots or not _is_cheap():
-            return []
-        first, *others = self._snapshots
-        steps = [(self._since or "", first.graph)]
-        for snapshot in others:
-            number = int(snapshot.reason.removeprefix(_AFTER_CELL))
-            is_next = self._dropped == 0 or len(steps) > 1
-            steps.append((cell_text(number) if is_next else _EARLIER, snapshot.graph))
-        return steps
-
     def _no_leak_text(self, report: LeakReport, kept: Sequence[KeptObject]) -> str:
-        what = "cell" if _is_cheap() else "interval"
+        what = "cell" if follows_cells() else "interval"
         text = f"No holder grew in every {what} of the {report.snapshot_count} snapshots"
         if any(row.grew_in for row in kept):
             text += "; the table says in which cells an object grew"
         bounded = "".join(f"\nNot a leak: {one}" for one in report.bounded)
         return f"{text}.{bounded}"
-
-    def _report(self) -> LeakReport:
-        return find_leaks(self._snapshots)
 
     def after_cell(self, result: Any) -> None:
         """Follow a cell: IPython calls this after each."""
@@ -329,29 +303,8 @@ class Session:
             return  # a silent request of the front end, no cell
         looks, self._looks = self._looks, False
         self._log.after_cell(number)
-        if self._snapshots and _is_cheap() and not looks:
-            self._settle()
-            try:
-                self._pending = start_heap_snapshot(reason=f"{_AFTER_CELL}{number}")
-            except MemlensError as error:
-                print(f"memlens: no snapshot after this cell: {error}", file=sys.stderr)
-
-    def _settle(self) -> None:
-        """Wait for the snapshot after the last cell and keep it."""
-        task, self._pending = self._pending, None
-        if task is None:
-            return
-        try:
-            self._add(task.result())
-        except MemlensError as error:
-            print(f"memlens: a snapshot was lost: {error}", file=sys.stderr)
-
-    def _add(self, snapshot: HeapSnapshot) -> None:
-        """Keep a snapshot: the baseline and the latest ones."""
-        self._snapshots.append(snapshot)
-        if len(self._snapshots) > _MAX_SNAPSHOTS:
-            del self._snapshots[1]
-            self._dropped += 1
+        if self._snapshots.kept and follows_cells() and not looks:
+            self._snapshots.follow(number)
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -379,8 +332,3 @@ class Session:
                 raise self._usage(f"%%memory {options}")
             found[name] = int(text)
         return found
-
-
-def _is_cheap() -> bool:
-    """Tell whether a snapshot is taken in a forked child, which pauses the session for an instant."""
-    return _core.fork_capture is not None and sys.platform == "linux"
