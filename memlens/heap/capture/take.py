@@ -13,6 +13,7 @@ from typing import Any
 from memlens import _core
 from memlens._atomic import checked_path
 from memlens._core.sampler_api import OwnWork, read_samples
+from memlens._fork import ForkSafeLock
 from memlens._interpreter import require_usable_interpreter
 from memlens._options import check_boolean, check_text, shown
 from memlens._package import CODE_FOLDER
@@ -36,6 +37,8 @@ _OWN_FACTS = frozenset(
 _MAX_ROUNDS = 3  # of collections: finalizers may release objects that need another round
 # Identifies this process in its snapshots. A forked child inherits it but has another pid.
 _PROCESS = os.urandom(8).hex()
+# The pure core runs beside other threads, and a second capture would walk what the first one builds.
+_one_at_a_time = ForkSafeLock()
 
 
 def take_heap_snapshot(
@@ -76,7 +79,9 @@ def take_heap_snapshot(
                 path, collect=collect, values=values, names=names, reason=reason, facts=facts
             )
             return task.result()
-        snapshot = _take_inline(collect, values, names, reason, facts)
+        _check_options(collect, values, names, reason, facts)
+        with _one_at_a_time:
+            snapshot = _take_inline(collect, values, names, reason, facts)
         if path is not None:
             snapshot.save(path)
         return snapshot
@@ -85,7 +90,6 @@ def take_heap_snapshot(
 def _take_inline(
     collect: bool | None, values: bool, names: str, reason: str, facts: Mapping[str, Any] | None
 ) -> HeapSnapshot:
-    _check_options(collect, values, names, reason, facts)
     started = time.perf_counter()
     collected = collect_garbage() if collect is not False else None
     sites: dict[str, Any] = {}
