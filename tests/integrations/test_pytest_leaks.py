@@ -320,7 +320,7 @@ def test_program(seed):
 
 @pytest.mark.slow
 def test_programs_with_caches_never_fail_and_with_a_leak_always_do(run):
-    seeds = 24 if IMPLEMENTATION == "C" else 4
+    seeds = 12 if IMPLEMENTATION == "C" else 4
     healthy = SEEDED_HEALTHY.replace("SEEDS", str(seeds))
     run(healthy.replace("LEAK", "pass")).result.assert_outcomes(passed=seeds)
     leaking = healthy.replace("LEAK", "program.keys.append(Session())  # never read again")
