@@ -32,9 +32,21 @@ def begin(folder: str, stacks_source: str, main_thread: int) -> None:
         else:
             import threading
 
-            threading.Thread(target=work, name="memlens-agent", daemon=True).start()
+            def work_in_thread() -> None:
+                _block_signals()
+                work()
+
+            threading.Thread(target=work_in_thread, name="memlens-agent", daemon=True).start()
     except BaseException as error:  # noqa: BLE001 - must not disturb the program
         _write(folder, {"error": _text(error)})
+
+
+def _block_signals() -> None:
+    """Leave the signals of the process to the program, as `memlens._own_thread` does."""
+    import signal
+
+    faults = {signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - faults)
 
 
 def _take(folder: str) -> dict[str, Any] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 
+from memlens._own_thread import OwnThread
 from memlens.errors import OptionError
 
 __all__ = ("answer_requests",)
@@ -26,4 +26,4 @@ def answer_requests(descriptor: int, take: Callable[[], object]) -> None:
         while os.read(descriptor, 4096):
             take()
 
-    threading.Thread(target=answer, name="memlens-requests", daemon=True).start()
+    OwnThread(answer, "memlens-requests").start()

@@ -21,6 +21,7 @@ from memlens._core.sampler_api import OwnWork
 from memlens._fork import call_in_forked_child
 from memlens._log import warn_once
 from memlens._options import check_callable, check_choice, check_integer, check_seconds, shown
+from memlens._own_thread import OwnThread
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profiler import DEFAULT_INTERVAL_BYTES, AllocationProfiler, IntervalStart
 from memlens.errors import OptionError, TracingError
@@ -177,7 +178,7 @@ class ProfileSender:
     def _start_thread(self) -> None:
         self._due = self._clock() + self._interval
         self._send_last = False
-        thread = threading.Thread(target=self._run, name="memlens-profiles", daemon=True)
+        thread = OwnThread(self._run, "memlens-profiles")
         self._thread = thread
         try:
             thread.start()

@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 from memlens._core.layout import NodeFlag
 from memlens._fork import ForkSafeLock, call_in_forked_child
 from memlens._options import check_count, check_text
+from memlens._own_thread import OwnThread
 from memlens.errors import OptionError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.graph.paths import RetentionPath, RetentionPathFinder
@@ -117,9 +118,7 @@ class _State:
             if self.marked is None or self.thread is not None:
                 return
             marked, self.marked = self.marked, None
-            thread = threading.Thread(
-                target=self._look, args=(marked,), name="memlens-scope", daemon=True
-            )
+            thread = OwnThread(self._look, "memlens-scope", marked)
             self.thread = thread
             try:
                 thread.start()

@@ -10,6 +10,7 @@ from memlens._display import displayed
 from memlens._fork import ForkSafeLock
 from memlens._log import FailureLog
 from memlens._options import check_boolean, check_callable, check_count, check_seconds
+from memlens._own_thread import call_program
 from memlens.errors import MemlensError, OptionError
 from memlens.process.gc_pauses import new_gc_pauses
 from memlens.process.reading import READING_COLUMNS, MemoryReading, prepare_readings
@@ -202,7 +203,7 @@ class MemorySampler:
             callbacks = self._callbacks
         for callback in callbacks:
             try:
-                callback(reading)
+                call_program(callback, reading)
             except Exception as error:  # noqa: BLE001 - a failing callback must not end sampling
                 self._callback_errors += 1
                 self._failures.note("a callback of the memory sampler failed", error)

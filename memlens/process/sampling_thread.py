@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from memlens._fork import call_in_forked_child
+from memlens._own_thread import OwnThread
 from memlens.process.gc_pauses import GcPauses
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.process.schedule import Schedule
@@ -200,7 +201,7 @@ class SamplingThread:
             self._needs_registration = False
         if not self._threaded or self.is_alive:
             return
-        thread = threading.Thread(target=self._run, name="memlens-sampler", daemon=True)
+        thread = OwnThread(self._run, "memlens-sampler")
         self._thread = thread
         try:
             thread.start()

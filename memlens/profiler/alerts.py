@@ -11,6 +11,7 @@ from typing import Any
 from memlens._core.sampler_api import OwnWork
 from memlens._fork import ForkSafeLock
 from memlens._log import INFO, WARNING, log_event, warn_once
+from memlens._own_thread import call_program
 from memlens.errors import MemlensError
 from memlens.leaks.baselines import Baseline
 from memlens.leaks.leak_report import LeakReport
@@ -118,7 +119,7 @@ class Alerts:
             self.on_report(report)
         if on_alert is not log_alert:
             _log_report(INFO, "leak_alert", _subject(report), report, report_path=path)
-        on_alert(report)
+        call_program(on_alert, report)
 
     def _note(self, subject: str) -> None:
         self.count += 1
@@ -152,7 +153,7 @@ class Alerts:
         for report in self.open.withdraw(is_leaking=is_leaking):
             self.withdrawn_count += 1
             if on_withdrawn is not None:
-                on_withdrawn(report)
+                call_program(on_withdrawn, report)
             elif report.alert is not None:
                 message = f"withdrawn, memory has settled: {report.alert}"
                 _log_report(INFO, "alert_withdrawn", message, report)

@@ -44,6 +44,7 @@ def _limit_process(max_bytes: int, max_seconds: float) -> None:
     with suppress(OSError, AttributeError):  # not allowed, or Windows
         os.nice(_NICENESS)
     with suppress(AttributeError):
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # inherited from a thread of the program
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, max_seconds)
     with suppress(ImportError, OSError, ValueError):  # a lower limit holds already

@@ -13,7 +13,6 @@ import json
 import os
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from typing import Any
 
 from memlens._core.sampler_api import OwnWork
 from memlens._fork import call_in_forked_child
+from memlens._own_thread import OwnThread
 from memlens.errors import MemlensError
 from memlens.profiler.registry import make_own_folder, own_socket_path
 
@@ -76,9 +76,7 @@ class ControlSocket:
             listener = _listen(path)
             self._listener, self._path = listener, path
             self._inode = os.lstat(path).st_ino
-            threading.Thread(
-                target=self._serve, args=(listener,), name="memlens-control", daemon=True
-            ).start()
+            OwnThread(self._serve, "memlens-control", listener).start()
         except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, no thread, no folder
             if listener is not None:
                 self.close()

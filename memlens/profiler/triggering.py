@@ -13,6 +13,7 @@ from typing import Any
 from memlens._fork import ForkSafeLock
 from memlens._log import FailureLog
 from memlens._options import check_callable, shown
+from memlens._own_thread import call_program
 from memlens.errors import MemlensError, OptionError
 from memlens.process.headroom import HeadroomMeter
 from memlens.profiler.folder_lock import FolderLock
@@ -202,7 +203,9 @@ class Triggering:
         try:
             if self._on_file is not None:
                 size_bytes = os.path.getsize(path)
-                self._on_file(TriggeredFile(path, kind, reason, self._pid, size_bytes))
+                call_program(
+                    self._on_file, TriggeredFile(path, kind, reason, self._pid, size_bytes)
+                )
                 self._given += 1
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of the program's callback
             self._note_file_failure(error)

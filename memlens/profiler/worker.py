@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from memlens._own_thread import OwnThread
+
 __all__ = ("Worker",)
 
 
@@ -35,7 +37,7 @@ class Worker:
             self._waiting[name] = job
             if self._thread is None:
                 try:
-                    thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                    thread = OwnThread(self._run, self._name)
                     self._thread = thread
                     thread.start()
                 except (RuntimeError, MemoryError) as error:  # the program continues without

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from memlens._own_thread import OwnThread
+
 __all__ = ("Ticker",)
 
 _STOP_SECONDS = 5.0
@@ -39,7 +41,7 @@ class Ticker:
         if self.is_running:
             return
         self._end = end = threading.Event()  # one of a parent may be locked for ever
-        thread = threading.Thread(target=self._run, args=[end], name=self._name, daemon=True)
+        thread = OwnThread(self._run, self._name, end)
         self._thread = thread
         thread.start()
 

@@ -13,6 +13,7 @@ import asyncio
 import gc
 import json
 import multiprocessing
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -32,6 +33,7 @@ BLOB_BYTES = 1000
 REQUESTS = (100, 400, 400, 400)  # before each snapshot
 MAX_HEALTHY = 50
 KEPT: dict[int, Session] = {}
+BLOCKED = signal.pthread_sigmask(signal.SIG_BLOCK, ())
 # coverage keeps a tracer of each thread that ever ran, pydevd each thread, in a dict or in a set of
 # its own C code: so the queue of each thread of a pool stays, too.
 OF_TOOLS = {
@@ -200,6 +202,9 @@ def unhealthy(health: dict[str, Any]) -> list[str]:
     ]
     if not health["sampler"]["thread_alive"]:
         wrong.append("the thread of the sampler is dead")
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    if blocked != BLOCKED:
+        wrong.append(f"signals are blocked: {blocked}")
     return wrong
 
 

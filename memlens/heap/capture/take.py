@@ -13,7 +13,6 @@ from typing import Any
 from memlens import _core
 from memlens._atomic import checked_path
 from memlens._core.sampler_api import OwnWork, read_samples
-from memlens._fork import ForkSafeLock
 from memlens._interpreter import require_usable_interpreter
 from memlens._options import check_boolean, check_text, shown
 from memlens._package import CODE_FOLDER
@@ -22,6 +21,7 @@ from memlens.heap.capture.forked import SnapshotTask
 from memlens.heap.capture.hashed_names import hash_names
 from memlens.heap.capture.native_options import native_options
 from memlens.heap.graph.allocation_sites import lost_samples, site_sections
+from memlens.heap.graph.checked_core import core_turns
 from memlens.heap.graph.heap_graph import HeapGraph
 from memlens.heap.graph.snapshot_file import facts_text
 from memlens.heap.snapshot import HeapSnapshot
@@ -37,8 +37,6 @@ _OWN_FACTS = frozenset(
 _MAX_ROUNDS = 3  # of collections: finalizers may release objects that need another round
 # Identifies this process in its snapshots. A forked child inherits it but has another pid.
 _PROCESS = os.urandom(8).hex()
-# The pure core runs beside other threads, and a second capture would walk what the first one builds.
-_one_at_a_time = ForkSafeLock()
 
 
 def take_heap_snapshot(
@@ -80,7 +78,7 @@ def take_heap_snapshot(
             )
             return task.result()
         _check_options(collect, values, names, reason, facts)
-        with _one_at_a_time:
+        with core_turns:
             snapshot = _take_inline(collect, values, names, reason, facts)
         if path is not None:
             snapshot.save(path)

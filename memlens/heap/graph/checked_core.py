@@ -3,21 +3,27 @@
 The core checks the columns that it gets and raises ``ValueError``, the pure one sometimes
 ``OverflowError``. The columns of a heap come from a capture or a file, so here these errors become
 a ``SnapshotFileError``.
+
+The pure core takes turns, by `core_turns`: a capture would walk the lists that another thread builds in
+it, which may be larger than the heap of the program. The C core builds no Python objects meanwhile.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
 from memlens import _core
+from memlens._fork import ForkSafeLock
 from memlens.errors import SnapshotFileError
 
 __all__ = (
     "birth_steps",
     "children_rows",
     "chosen_lengths",
+    "core_turns",
     "count_types",
     "decimal_rows",
     "dominator_tree",
@@ -55,13 +61,17 @@ __all__ = (
 )
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+core_turns: AbstractContextManager[None] = (
+    ForkSafeLock() if _core.IMPLEMENTATION == "pure" else nullcontext()
+)
 
 
 def _checked(function: _Function) -> _Function:
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
         try:
-            return function(*arguments, **options)
+            with core_turns:
+                return function(*arguments, **options)
         except (ValueError, OverflowError) as error:
             raise SnapshotFileError(f"inconsistent heap: {error}") from error
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, BinaryIO
 
 from memlens._options import check_callable
+from memlens._own_thread import OwnThread
 from memlens.integrations.web.endpoints import Endpoints, ProfilerOption, checked_prefix
 from memlens.integrations.web.requests import Request, RequestError
 from memlens.integrations.web.responses import Response, error_response
@@ -181,7 +181,7 @@ def _in_thread(work: Work, request: Request) -> asyncio.Future[Response]:
             work.close()
 
     try:
-        threading.Thread(target=run, name="memlens-web", daemon=True).start()
+        OwnThread(run, "memlens-web").start()
     except RuntimeError:
         store(error_response(request, RequestError(503, "No thread can be started.")))
     return future
@@ -191,7 +191,7 @@ def _close(work: Work) -> None:
     """Close a work, in a thread where that would keep the event loop waiting."""
     if work.is_running:
         try:
-            threading.Thread(target=work.close, name="memlens-web", daemon=True).start()
+            OwnThread(work.close, "memlens-web").start()
             return
         except RuntimeError:  # no thread can be started
             pass

@@ -21,6 +21,7 @@ from memlens._options import (
     check_seconds,
     check_text,
 )
+from memlens._own_thread import call_program
 from memlens.process.detector.alert import DetectorReport, LeakAlert, Verdict
 from memlens.process.detector.forecast import kind_of_growth, time_to_limit
 from memlens.process.detector.gates import GateResult, Gates
@@ -187,7 +188,7 @@ class MemoryLeakDetector(Intake):
         self.last_alert = alert = self._alert(finding)
         if self._on_alert is not None:
             try:
-                self._on_alert(alert)
+                call_program(self._on_alert, alert)
             except Exception as error:  # noqa: BLE001  # must not disturb the program
                 self._failures.note("on_alert of the leak detector failed", error)
 
