@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import memlens
-from memlens._own_thread import OwnThread, call_program
+from memlens._own_thread import OwnThread, call_program, out_of_sight
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "pthread_sigmask"), reason="the system has no masks of signals"
@@ -38,7 +40,7 @@ def in_own_thread(function, *arguments):
     thread = OwnThread(lambda: results.append(function(*arguments)), "memlens-test")
     assert thread.daemon
     thread.start()
-    thread.join()
+    thread.wait_for_end()
     return results[0]
 
 
@@ -117,7 +119,7 @@ def test_nothing_else_starts_threads():
 
 def test_a_program_that_waits_for_a_signal_receives_it():
     script = """
-        import os, signal, tempfile, threading
+        import os, signal, tempfile
         import memlens
         waited = [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT]
         with tempfile.TemporaryDirectory() as folder:
@@ -129,9 +131,75 @@ def test_a_program_that_waits_for_a_signal_receives_it():
                     for number in waited:
                         os.kill(os.getpid(), number)
                         assert signal.sigwait(waited) == number
-                print(*sorted(t.name for t in threading.enumerate() if "memlens" in t.name))
+                print(profiler.health()["sampler"]["thread_alive"])
     """
-    assert "memlens-sampler" in run(script)
+    assert run(script) == ["True"]
+
+
+def test_a_thread_that_waits_is_out_of_sight_and_one_that_works_is_not():
+    turns = [threading.Event() for _ in range(4)]
+    seen = []
+
+    def work():
+        seen.append(threading.current_thread())
+        with out_of_sight():
+            turns[0].set()
+            turns[1].wait(60)
+        seen.append(threading.current_thread())
+        turns[2].set()
+        turns[3].wait(60)
+
+    thread = OwnThread(work, "memlens-test")
+    thread.start()
+    turns[0].wait(60)
+    assert thread.is_alive() and thread not in threading.enumerate()
+    turns[1].set()
+    turns[2].wait(60)
+    assert thread in threading.enumerate()
+    thread.join()  # does not wait
+    assert thread.is_alive()
+    turns[3].set()
+    thread.wait_for_end(60)
+    assert not thread.is_alive() and thread not in threading.enumerate()
+    assert seen == [thread, thread]
+
+
+def test_a_thread_that_ends_out_of_sight_ends_without_an_error(capfd):
+    def work():
+        with suppress(SystemExit), out_of_sight():
+            sys.exit()
+        del threading._active[threading.get_ident()]
+
+    in_own_thread(work)
+    assert capfd.readouterr().err == ""
+
+
+def test_other_threads_stay_in_sight():
+    with out_of_sight():
+        assert threading.current_thread() in threading.enumerate()
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        "while threading.active_count() > 1: time.sleep(0.01)",
+        "[one.join() for one in threading.enumerate() if one is not threading.main_thread()]",
+    ],
+)
+def test_a_program_that_waits_for_the_end_of_all_other_threads_goes_on(waits):
+    script = f"""
+        import tempfile, threading, time
+        import memlens
+        from memlens import triggers
+        with tempfile.TemporaryDirectory() as folder:
+            options = dict(sample_interval=0.02, triggers=[triggers.every(3600.0)])
+            with memlens.MemoryProfiler(folder, on_alert=print, **options) as profiler:
+                thread = threading.Thread(target=time.sleep, args=[0.3])
+                thread.start()
+                {waits}
+                print(thread.is_alive(), profiler.health()["sampler"]["thread_alive"])
+    """
+    assert run(script) == ["False", "True"]
 
 
 def test_the_analysis_beside_a_program_that_blocks_its_signals_can_be_ended():
@@ -154,7 +222,7 @@ def test_the_analysis_beside_a_program_that_blocks_its_signals_can_be_ended():
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         thread = OwnThread(ask, "memlens-test")
         thread.start()
-        thread.join()
+        thread.wait_for_end()
     """
     assert "'blocked': 0" in " ".join(run(script))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from memlens._own_thread import OwnThread
+from memlens._own_thread import OwnThread, out_of_sight
 from memlens.errors import OptionError
 
 __all__ = ("answer_requests",)
@@ -22,8 +22,12 @@ def answer_requests(descriptor: int, take: Callable[[], object]) -> None:
     except OSError as error:
         raise OptionError(f"{descriptor} is not an open descriptor: {error.strerror}") from error
 
+    def is_wanted() -> bool:
+        with out_of_sight():
+            return bool(os.read(descriptor, 4096))
+
     def answer() -> None:
-        while os.read(descriptor, 4096):
+        while is_wanted():
             take()
 
     OwnThread(answer, "memlens-requests").start()

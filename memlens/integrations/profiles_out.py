@@ -21,7 +21,7 @@ from memlens._core.sampler_api import OwnWork
 from memlens._fork import call_in_forked_child
 from memlens._log import warn_once
 from memlens._options import check_callable, check_choice, check_integer, check_seconds, shown
-from memlens._own_thread import OwnThread
+from memlens._own_thread import OwnThread, out_of_sight
 from memlens.allocations.profile.allocation_profile import AllocationProfile
 from memlens.allocations.profiler import DEFAULT_INTERVAL_BYTES, AllocationProfiler, IntervalStart
 from memlens.errors import OptionError, TracingError
@@ -104,7 +104,7 @@ class ProfileSender:
 
     def _reset(self) -> None:
         """Set the initial state: in the constructor and in a forked child."""
-        self._thread: threading.Thread | None = None
+        self._thread: OwnThread | None = None
         self._condition = threading.Condition(threading.RLock())
         self._since: IntervalStart | None = None
         self._waiting: tuple[AllocationProfile, SpanLink | None] | None = None
@@ -145,10 +145,10 @@ class ProfileSender:
             self._condition.notify_all()
         if thread is None or thread is threading.current_thread():
             return
-        thread.join(_STOP_SECONDS)
+        thread.wait_for_end(_STOP_SECONDS)
         if thread.is_alive():
             self._poster.abort()
-            thread.join(_ABORT_SECONDS)
+            thread.wait_for_end(_ABORT_SECONDS)
 
     def __enter__(self) -> ProfileSender:
         return self.start()
@@ -258,7 +258,8 @@ class ProfileSender:
                 seconds = max(wanted, self._delivery.not_before) - self._clock()
                 if seconds <= 0:
                     return True
-                self._wait(seconds)
+                with out_of_sight():
+                    self._wait(seconds)
         return False
 
     def _take_turn(self) -> None:

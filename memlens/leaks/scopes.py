@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable
@@ -67,7 +66,7 @@ class _State:
         self.sampling: Scope | None = None
         self.next_sample = _WARM_UP
         self.look_at = 0
-        self.thread: threading.Thread | None = None
+        self.thread: OwnThread | None = None
         self.lock = ForkSafeLock()
 
     def forget_parent(self) -> None:
@@ -235,7 +234,7 @@ class Scope:
         """Wait for a look that is under way; False if it takes longer."""
         thread = self._state.thread
         if thread is not None:
-            thread.join(timeout_seconds)
+            thread.wait_for_end(timeout_seconds)
         return thread is None or not thread.is_alive()
 
     def reset(self) -> None:

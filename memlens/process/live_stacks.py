@@ -21,6 +21,7 @@ _LOOP_METHODS = ("run_forever", "_run_once")
 # What runs here to answer.
 _OWN_SCRIPT = re.compile(r"^<memlens>$|/memlens-attach-[0-9]+-[0-9a-f]+/")
 _OWN_THREADS = "memlens-"  # begins the names of our threads
+_OWN_THREAD = "/memlens/_own_thread.py"  # is in the stack of those that `threading` does not know
 
 
 def live_stacks() -> dict[str, Any]:
@@ -40,6 +41,8 @@ def live_stacks() -> dict[str, Any]:
             continue
         rows = [_row(one, line) for one, line in _outward(frame)]
         rows.reverse()
+        if any(row["file"].endswith(_OWN_THREAD) for row in rows):
+            continue
         ours = [place for place, row in enumerate(rows) if _OWN_SCRIPT.search(row["file"])]
         if ours and thread is None:
             continue  # a debugger has started it

@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from memlens._fork import call_in_forked_child
-from memlens._own_thread import OwnThread
+from memlens._own_thread import OwnThread, out_of_sight
 from memlens.process.gc_pauses import GcPauses
 from memlens.process.reading import MemoryReading, read_memory
 from memlens.process.schedule import Schedule
@@ -81,7 +81,7 @@ class SamplingThread:
         # Held briefly, never while a reading is taken or delivered. Re-entrant, because a finalizer
         # or a signal handler that stops a sampler may run anywhere.
         self._condition = threading.Condition(threading.RLock())
-        self._thread: threading.Thread | None = None
+        self._thread: OwnThread | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -183,7 +183,8 @@ class SamplingThread:
                 return False
             wait_seconds = due - self._clock()
             if wait_seconds > 0:
-                self._condition.wait(min(wait_seconds, _MAX_WAIT_SECONDS))
+                with out_of_sight():
+                    self._condition.wait(min(wait_seconds, _MAX_WAIT_SECONDS))
                 return True
         self.run_due()
         return True
@@ -209,18 +210,18 @@ class SamplingThread:
             self._thread = None
             raise
 
-    def _dismiss_thread(self) -> threading.Thread | None:
+    def _dismiss_thread(self) -> OwnThread | None:
         """Tell the thread to end and return it. The caller holds the lock."""
         ending, self._thread = self._thread, None
         self._condition.notify_all()
         return ending
 
-    def _join(self, thread: threading.Thread | None) -> None:
+    def _join(self, thread: OwnThread | None) -> None:
         if thread is None or thread.ident == threading.get_ident():
             return
         if self._condition._is_owned():  # type: ignore[attr-defined]  # see `unsubscribe`
             return
-        thread.join(STOP_SECONDS)
+        thread.wait_for_end(STOP_SECONDS)
 
     def _is_current_thread(self) -> bool:
         thread = self._thread

@@ -20,7 +20,7 @@ from typing import Any
 
 from memlens._core.sampler_api import OwnWork
 from memlens._fork import call_in_forked_child
-from memlens._own_thread import OwnThread
+from memlens._own_thread import OwnThread, out_of_sight
 from memlens.errors import MemlensError
 from memlens.profiler.registry import make_own_folder, own_socket_path
 
@@ -107,7 +107,8 @@ class ControlSocket:
     def _serve(self, listener: socket.socket) -> None:
         while self._listener is listener:
             try:
-                connection, _ = listener.accept()
+                with out_of_sight():
+                    connection, _ = listener.accept()
             except TimeoutError:
                 continue
             except OSError as error:

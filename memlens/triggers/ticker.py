@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from memlens._own_thread import OwnThread
+from memlens._own_thread import OwnThread, out_of_sight
 
 __all__ = ("Ticker",)
 
@@ -25,7 +25,7 @@ class Ticker:
         self._name = name
         self._step = step
         self._on_error = on_error
-        self._thread: threading.Thread | None = None
+        self._thread: OwnThread | None = None
         self._end = threading.Event()
 
     @property
@@ -50,13 +50,18 @@ class Ticker:
         self._end.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
-            thread.join(_STOP_SECONDS)
+            thread.wait_for_end(_STOP_SECONDS)
 
     def _run(self, end: threading.Event) -> None:
         seconds = 0.0
-        while not end.wait(seconds):
+        while not self._is_over(end, seconds):
             try:
                 seconds = self._step()
             except BaseException as error:  # noqa: BLE001 - must not disturb the program
                 seconds = _RETRY_SECONDS
                 self._on_error(error)
+
+    @staticmethod
+    def _is_over(end: threading.Event, seconds: float) -> bool:
+        with out_of_sight():
+            return end.wait(seconds)

@@ -18,6 +18,7 @@ from memlens.integrations.profiles_out import ProfileSender
 from tests.clock import FakeClock
 from tests.formats import otlp_reader
 from tests.integrations.receiver import Receiver
+from tests.own_threads import own_threads
 from tests.profiler.planted import profiler_in
 from tests.sampler import need_sampler
 
@@ -182,12 +183,11 @@ def test_lifecycle_can_be_repeated_and_leaves_no_thread(receiver, profiler):
         sender.start()
         sender.start()
         assert sender.is_running
-        names = [thread.name for thread in threading.enumerate()]
-        assert names.count("memlens-profiles") == 1
+        assert len(own_threads("memlens-profiles")) == 1
         assert "running" in repr(sender)
         sender.stop(send_last=False)
         assert not sender.is_running
-        assert "memlens-profiles" not in [thread.name for thread in threading.enumerate()]
+        assert own_threads("memlens-profiles") == []
     assert "stopped" in repr(sender)
     assert receiver.received.empty()
 
@@ -199,7 +199,7 @@ def test_stop_does_not_wait_for_a_receiver_that_hangs(receiver, profiler, monkey
     sender.pass_time(60.0)
     receiver.next()
     sender.stop(send_last=False)
-    assert "memlens-profiles" not in [thread.name for thread in threading.enumerate()]
+    assert own_threads("memlens-profiles") == []
     assert sender.health()["failures"] == 1
 
 

@@ -12,9 +12,11 @@ from textwrap import dedent
 
 import pytest
 
+from memlens._own_thread import OwnThread
 from memlens.process import MemorySampler, sampling_thread
 from memlens.process.sampling_thread import SamplingThread, process_thread
 from memlens.process.schedule import Schedule
+from tests.own_threads import own_threads
 
 PATIENCE_SECONDS = 60.0
 STRICT = (
@@ -39,7 +41,7 @@ def run_child(script: str) -> subprocess.CompletedProcess[str]:
 
 
 def sampler_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "memlens-sampler"]
+    return own_threads("memlens-sampler")
 
 
 def test_all_samplers_share_one_daemon_thread():
@@ -117,7 +119,7 @@ def test_callback_may_stop_the_last_sampler_in_the_sampler_thread():
     sampler.start()
     assert stopped.wait(PATIENCE_SECONDS)
     (thread,) = stopped_in
-    thread.join(PATIENCE_SECONDS)
+    thread.wait_for_end(PATIENCE_SECONDS)
     assert not thread.is_alive()
     assert not sampler.is_running
 
@@ -140,12 +142,12 @@ def test_thread_that_outlives_stop_ends_beside_the_new_one(monkeypatch):
     assert old.is_alive()
     sampler.start()
     release.set()
-    old.join(PATIENCE_SECONDS)
+    old.wait_for_end(PATIENCE_SECONDS)
     assert not old.is_alive()
     assert len(sampler_threads()) == 1
     (new,) = sampler_threads()
     sampler.stop()
-    new.join(PATIENCE_SECONDS)
+    new.wait_for_end(PATIENCE_SECONDS)
 
 
 def test_a_thousand_starts_and_stops_leave_nothing_behind():
@@ -158,10 +160,10 @@ def test_a_thousand_starts_and_stops_leave_nothing_behind():
         gc.collect()
         return sys.getallocatedblocks()
 
-    threads, callbacks = threading.enumerate(), list(gc.callbacks)
+    callbacks = list(gc.callbacks)
     before = cycle(1200)  # caches fill in the first calls
     after = cycle(1000)
-    assert threading.enumerate() == threads
+    assert own_threads() == []
     assert gc.callbacks == callbacks
     assert after - before < 300  # one object kept a cycle would be 1000
     assert sampler.health().errors == 0
@@ -232,7 +234,7 @@ def test_start_replaces_a_thread_that_has_died():
     sampler.start()
     with sampling._condition:
         dead = sampling._dismiss_thread()
-    dead.join(PATIENCE_SECONDS)
+    dead.wait_for_end(PATIENCE_SECONDS)
     assert (sampler.is_running, sampler.health().thread_alive) == (True, False)
     sampler.start()
     assert sampler.health().thread_alive
@@ -245,7 +247,7 @@ def test_signal_handler_may_stop_the_sampler_while_its_lock_is_held(monkeypatch)
     sampling = SamplingThread()
     sampler = MemorySampler(sample_interval=3600.0, sampling=sampling)
     joined = []
-    monkeypatch.setattr(threading.Thread, "join", lambda thread, *_: joined.append(thread))
+    monkeypatch.setattr(OwnThread, "wait_for_end", lambda thread, *_: joined.append(thread))
     before = signal.signal(signal.SIGUSR1, lambda *_: sampler.stop())
     try:
         sampler.start()
@@ -257,7 +259,7 @@ def test_signal_handler_may_stop_the_sampler_while_its_lock_is_held(monkeypatch)
         signal.signal(signal.SIGUSR1, before)
         monkeypatch.undo()
     assert joined == []  # the thread needs the lock to end
-    thread.join(PATIENCE_SECONDS)
+    thread.wait_for_end(PATIENCE_SECONDS)
     assert not thread.is_alive()
 
 
@@ -307,6 +309,7 @@ def test_running_sampler_continues_in_a_forked_child_with_its_own_readings():
     run_child("""
         import os, sys, threading
         from memlens.process import MemorySampler
+        from tests.own_threads import own_threads
         idle = MemorySampler(sample_interval=0.01)
         sampler = MemorySampler(sample_interval=0.01)
         seen = threading.Event()
@@ -317,9 +320,9 @@ def test_running_sampler_continues_in_a_forked_child_with_its_own_readings():
         if pid == 0:
             ok = seen.wait(60) and sampler.is_running and not idle.is_running
             ok = ok and {reading.pid for reading in sampler.readings()} == {os.getpid()}
-            ok = ok and threading.active_count() == 2
+            ok = ok and len(own_threads()) == 1
             sampler.stop()
-            ok = ok and threading.active_count() == 1
+            ok = ok and own_threads() == []
             sampler.start()
             ok = ok and sampler.health().thread_alive and sampler.health().errors == 0
             sys.exit(0 if ok else 1)  # through atexit, with a running sampler
@@ -336,16 +339,17 @@ def test_stopped_sampler_stays_stopped_in_a_forked_child_and_can_be_started():
     run_child("""
         import gc, os, sys, threading
         from memlens.process import MemorySampler
+        from tests.own_threads import own_threads
         callbacks = list(gc.callbacks)
         sampler = MemorySampler(sample_interval=3600.0)
         sampler.start()
         sampler.stop()
         pid = os.fork()
         if pid == 0:
-            ok = threading.active_count() == 1 and not sampler.is_running
+            ok = own_threads() == [] and not sampler.is_running
             ok = ok and gc.callbacks == callbacks
             with sampler:
-                ok = ok and sampler.latest.pid == os.getpid() and threading.active_count() == 2
+                ok = ok and sampler.latest.pid == os.getpid() and len(own_threads()) == 1
             os._exit(0 if ok else 1)
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     """)
@@ -356,6 +360,7 @@ def test_sampler_is_stopped_in_a_child_forked_by_a_callback():
     run_child("""
         import gc, os, sys, threading
         from memlens.process import MemorySampler
+        from tests.own_threads import own_threads
         callbacks = list(gc.callbacks)
         sampler = MemorySampler(sample_interval=0.01)
         done = threading.Event()
@@ -367,7 +372,8 @@ def test_sampler_is_stopped_in_a_child_forked_by_a_callback():
             pid = os.fork()
             if pid == 0:
                 ok = not sampler.is_running and not sampler.readings()
-                ok = ok and threading.active_count() == 1 and gc.callbacks == callbacks
+                ok = ok and own_threads() == [threading.current_thread()]
+                ok = ok and gc.callbacks == callbacks
                 os._exit(0 if ok else 1)
             status.append(os.waitpid(pid, 0)[1])
             done.set()
@@ -432,13 +438,14 @@ def test_all_samplers_are_stopped_at_exit():
         import atexit, gc, threading
         before = len(gc.callbacks)
         from memlens.process import MemorySampler
+        from tests.own_threads import own_threads
         sampler = MemorySampler(sample_interval=0.001)
         # Registered before the first start, so it runs after the sampler's own handler.
         hooks = lambda: len(gc.callbacks) - before
-        atexit.register(lambda: print(sampler.is_running, threading.active_count(), hooks()))
+        atexit.register(lambda: print(sampler.is_running, len(own_threads()), hooks()))
         sampler.start()
     """)
-    assert done.stdout == "False 1 0\n"
+    assert done.stdout == "False 0 0\n"
 
 
 def test_import_starts_no_thread_and_loads_no_dependency():

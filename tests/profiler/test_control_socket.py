@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import stat
-import threading
 
 import pytest
 
@@ -12,6 +11,7 @@ from memlens.errors import OptionError
 from memlens.profiler import control_socket, registry
 from memlens.profiler.control_socket import ControlSocket
 from memlens.profiler.memory_profiler import MemoryProfiler
+from tests.own_threads import own_threads
 
 pytestmark = pytest.mark.skipif(
     not hasattr(socket, "SO_PEERCRED"), reason="needs credentials of peers, as Linux has them"
@@ -29,8 +29,10 @@ def control():
     failures = []
     opened = ControlSocket({"echo": dict, "fail": lambda request: 1 / 0}, failures.append)
     opened.open()
+    [thread] = own_threads("memlens-control")
     yield opened
     opened.close()
+    thread.wait_for_end()
     assert failures == []
 
 
@@ -81,18 +83,17 @@ def test_no_timeout_ends_the_thread_before_the_socket_is_closed(monkeypatch, idl
     monkeypatch.setattr(control_socket, "_IDLE_SECONDS", idle_seconds, raising=False)
     socket.setdefaulttimeout(0.01)
     opened = ControlSocket({"echo": dict}, lambda error: None)
-    others = set(threading.enumerate())
     try:
         opened.open()
-        [thread] = {t for t in threading.enumerate() if t.name == "memlens-control"} - others
-        thread.join(0.1)  # several times as long as the timeouts
+        [thread] = own_threads("memlens-control")
+        thread.wait_for_end(0.1)  # several times as long as the timeouts
         assert thread.is_alive()
         socket.setdefaulttimeout(None)
         assert "answer" in asked(command="echo")
     finally:
         socket.setdefaulttimeout(None)
         opened.close()
-    thread.join(10)
+    thread.wait_for_end(10)
     assert not thread.is_alive()
 
 
@@ -123,11 +124,10 @@ def test_a_request_that_is_too_long_gets_no_answer_and_the_next_one_does(control
 
 
 def test_closing_deletes_the_file_and_ends_the_thread(control, runtime):
-    threads = [one for one in threading.enumerate() if one.name == "memlens-control"]
-    thread = threads[-1]  # one of an earlier test may be about to end
+    [thread] = own_threads("memlens-control")
     control.close()
     control.close()
-    thread.join(10)
+    thread.wait_for_end(10)
     assert not thread.is_alive()
     assert not runtime.exists()
     control.open()

@@ -17,6 +17,7 @@ from memlens.process.detector.alert import DetectorReport, Verdict
 from memlens.profiler.caller_turns import CallerTurns
 from memlens.profiler.profiler_report import with_trend
 from tests.clock import FakeClock
+from tests.own_threads import own_threads
 from tests.profiler.planted import profiler_in
 
 
@@ -251,10 +252,11 @@ def test_profiler_can_be_started_again_after_memory_was_out(planted, tmp_path, m
 
 def test_idle_profiler_has_two_threads_and_all_its_threads_are_named_memlens(tmp_path):
     script = """
-        import sys, threading, memlens
+        import gc, sys, threading, memlens
+        from memlens._own_thread import OwnThread
         def names():
-            threads = set(threading.enumerate()) - {threading.main_thread()}
-            return sorted(thread.name for thread in threads)
+            threads = [one for one in gc.get_objects() if isinstance(one, OwnThread)]
+            return sorted(thread.name for thread in threads if thread.is_alive())
         seen = []
         options = {"on_alert": lambda report: None, "allocations": None}
         profiler = memlens.MemoryProfiler("out", **options)
@@ -288,7 +290,7 @@ def test_start_and_stop_restore_the_state_of_the_process(tmp_path):
     with profiler:
         pass
     before = (
-        threading.active_count(),
+        len(own_threads()),
         tracemalloc.is_tracing(),
         gc.isenabled(),
         gc.get_threshold(),
@@ -302,7 +304,7 @@ def test_start_and_stop_restore_the_state_of_the_process(tmp_path):
         profiler.stop()
         profiler.stop()
     assert before == (
-        threading.active_count(),
+        len(own_threads()),
         tracemalloc.is_tracing(),
         gc.isenabled(),
         gc.get_threshold(),
@@ -422,5 +424,4 @@ def test_a_profiler_stops_its_threads_also_where_memory_runs_out(tmp_path, monke
             with pytest.raises(MemoryError):
                 profiler.stop()
         assert not profiler.is_running
-        names = {thread.name for thread in threading.enumerate()}
-        assert "memlens-sampler" not in names
+        assert own_threads("memlens-sampler") == []

@@ -349,6 +349,7 @@ def test_forked_child_has_triggers_of_its_own(tmp_path):
         """
         import memlens, os, sys, threading
         from memlens import triggers
+        from tests.own_threads import own_threads
         came = threading.Event()
         profiler = memlens.MemoryProfiler(
             "out", allocations=None, sample_interval=3600.0,
@@ -361,13 +362,13 @@ def test_forked_child_has_triggers_of_its_own(tmp_path):
         if child == 0:
             came.clear()
             assert came.wait(60)
-            names = {thread.name for thread in threading.enumerate()}
+            names = {thread.name for thread in own_threads()}
             assert {"memlens-schedule", "memlens-headroom"} <= names, names
             assert profiler.health()["triggers"]["fired"]["schedule"] < 100
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         profiler.stop()
-        assert [t.name for t in threading.enumerate()] == ["MainThread"]
+        assert own_threads() == [] and threading.active_count() == 1
         names = [name for name in os.listdir("out") if f"-{child}-" in name]
         assert any(name.startswith("heap-schedule-") for name in names), names
         print("done")

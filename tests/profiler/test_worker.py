@@ -14,7 +14,7 @@ def test_jobs_run_in_order_in_a_thread_that_ends():
     assert len(threads) == 3
     assert all(thread is not threading.current_thread() for thread in threads)
     for thread in threads:
-        thread.join(30)
+        thread.wait_for_end(30)
         assert not thread.is_alive()
     assert errors == []
 
