@@ -11,8 +11,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -29,8 +31,8 @@ __all__ = ("MAX_LINE_BYTES", "ControlSocket", "peer_of", "read_line")
 MAX_LINE_BYTES = 1 << 28  # of an answer; a request is far shorter
 _MAX_REQUEST_BYTES = 1 << 16
 _PATIENCE_SECONDS = 10.0  # for a peer that sends or reads nothing
+_STOP_SECONDS = 1.0  # for an answer in progress
 _RETRY_SECONDS = 1.0  # while the process has no free descriptors
-_IDLE_SECONDS = 3600.0  # then the thread waits again
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ECONNABORTED)
 _CREDENTIALS = struct.Struct("3i")
 
@@ -52,6 +54,7 @@ class ControlSocket:
         self._commands = commands
         self._note_failure = note_failure
         self._listener: socket.socket | None = None
+        self._thread: OwnThread | None = None
         self._path = ""
         self._inode = 0
         call_in_forked_child(self._reopen_in_child)
@@ -76,7 +79,9 @@ class ControlSocket:
             listener = _listen(path)
             self._listener, self._path = listener, path
             self._inode = os.lstat(path).st_ino
-            OwnThread(self._serve, "memlens-control", listener).start()
+            thread = OwnThread(self._serve, "memlens-control", listener)
+            thread.start()
+            self._thread = thread
         except (OSError, RuntimeError, MemoryError) as error:  # no descriptor, no thread, no folder
             if listener is not None:
                 self.close()
@@ -89,8 +94,10 @@ class ControlSocket:
         if listener is None:
             return
         with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
-        listener.close()
+            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread, which closes it
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.wait_for_end(_STOP_SECONDS)
         path, self._path = self._path, ""
         with suppress(OSError):  # swept by another process
             if os.lstat(path).st_ino == self._inode:  # else of another profiler of this process
@@ -100,16 +107,31 @@ class ControlSocket:
     def _reopen_in_child(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
-            self._path = ""
+            self._path, self._thread = "", None
             listener.close()  # the parent's: neither shut down nor deleted
             self.open()
 
     def _serve(self, listener: socket.socket) -> None:
+        # Closed by no other thread: this one might wait for what gets its number next.
+        with listener:
+            waiting = select.poll()
+            waiting.register(listener, select.POLLIN)
+            self._answer_all(listener, waiting)
+
+    def _answer_all(self, listener: socket.socket, waiting: select.poll) -> None:
+        """Answer requests until the socket is closed.
+
+        A thread within a blocking ``accept`` has reserved a descriptor, which the program can neither
+        see nor replace: ``dup2`` fails. So the thread polls.
+        """
         while self._listener is listener:
             try:
                 with out_of_sight():
-                    connection, _ = listener.accept()
-            except TimeoutError:
+                    waiting.poll()
+                if self._listener is not listener:
+                    return
+                connection, _ = listener.accept()
+            except BlockingIOError:  # the peer has gone
                 continue
             except OSError as error:
                 if error.errno not in _PASSING:
@@ -157,9 +179,7 @@ def _listen(path: str) -> socket.socket:
             os.unlink(path)  # of another profiler of this process
         listener.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
         listener.listen(4)
-        # With a timeout Python polls before it accepts. A thread within accept() has reserved a
-        # descriptor, and the program can neither see nor replace it: dup2() fails.
-        listener.settimeout(_IDLE_SECONDS)
+        listener.setblocking(False)
     except BaseException:
         listener.close()
         raise

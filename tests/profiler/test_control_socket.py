@@ -78,9 +78,7 @@ def is_open(descriptor):
     return True
 
 
-@pytest.mark.parametrize("idle_seconds", [0.01, 3600.0])
-def test_no_timeout_ends_the_thread_before_the_socket_is_closed(monkeypatch, idle_seconds):
-    monkeypatch.setattr(control_socket, "_IDLE_SECONDS", idle_seconds, raising=False)
+def test_no_timeout_ends_the_thread_before_the_socket_is_closed():
     socket.setdefaulttimeout(0.01)
     opened = ControlSocket({"echo": dict}, lambda error: None)
     try:
@@ -95,6 +93,17 @@ def test_no_timeout_ends_the_thread_before_the_socket_is_closed(monkeypatch, idl
         opened.close()
     thread.wait_for_end(10)
     assert not thread.is_alive()
+
+
+def test_the_thread_ends_whenever_the_socket_is_closed_and_closes_it_itself():
+    before = set(os.listdir("/proc/self/fd"))
+    for _ in range(200):
+        opened = ControlSocket({}, pytest.fail)
+        opened.open()
+        [thread] = own_threads("memlens-control")
+        opened.close()
+        assert not thread.is_alive()
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_only_the_user_may_use_the_file(control, runtime):
