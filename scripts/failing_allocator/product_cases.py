@@ -6,9 +6,9 @@ examined by its ``check`` after each.
 
 from __future__ import annotations
 
+import gc
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +18,7 @@ from case import Case, no_problems
 from structure_cases import Structures
 
 import memlens
+from memlens._own_thread import OwnThread
 from memlens.heap.capture.child_process import reap_left
 from memlens.heap.snapshot import HeapSnapshot
 
@@ -121,8 +122,8 @@ def nothing_runs() -> list[str]:
     """No thread of a profiler is left, at the latest when it is stopped once more."""
     for profiler in LATEST:
         profiler.stop()
-    threads = [one.name for one in threading.enumerate() if one.name.startswith("memlens")]
-    return [f"a thread is left over: {name}" for name in threads]
+    threads = [one for one in gc.get_objects() if isinstance(one, OwnThread) and one.is_alive()]
+    return [f"a thread is left over: {one.name}" for one in threads]
 
 
 def running(method: str) -> Callable[[], Case]:

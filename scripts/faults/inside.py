@@ -14,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import memlens
+from memlens._own_thread import OwnThread
 
 Undo = Callable[[], None]
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "program.py")
@@ -198,14 +199,23 @@ def thread_death(value: int, folder: str) -> Undo:
     """Raise SystemExit in a thread of memlens, at any of its instructions."""
 
     def strike() -> None:
-        own = [one for one in threading.enumerate() if one.name.startswith("memlens")]
-        if own:
-            ident = random.choice(own).ident or 0
-            if may_be_struck(sys._current_frames().get(ident)):
+        frames = {ident: one for ident, one in sys._current_frames().items() if is_own(one)}
+        if frames:
+            ident = random.choice([*frames])
+            if may_be_struck(frames[ident]):
                 raise_in_thread(ctypes.c_ulong(ident), ctypes.py_object(SystemExit))
 
     raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
     return in_thread(strike, 0.02)
+
+
+def is_own(frame: FrameType | None) -> bool:
+    """Whether it is the innermost frame of a thread of memlens: `threading` may not know that."""
+    while frame is not None:
+        if frame.f_code is OwnThread.run.__code__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def may_be_struck(frame: FrameType | None) -> bool:
