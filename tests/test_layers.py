@@ -30,7 +30,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"_core", "structures", "progress", "_atomic", "_frame"},
         {"_rows"},
         {"_display", "_table"},
-        {"_text", "_options", "_fork", "_lazy", "_log", "_own_memory", "_own_thread"},
+        {"_text", "_options", "_fork", "_lazy", "_log", "_own_memory", "_own_thread", "_ready"},
         {"_interpreter"},
         {"errors", "_package", "_presentation", "_uninterrupted"},
     ],
@@ -273,6 +273,7 @@ ONLY = {
     "_log": set(),
     "_own_memory": set(),
     "_own_thread": set(),
+    "_ready": set(),
     "_lazy": {"_interpreter"},
     "_presentation": set(),
 }

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import select
 import socket
 import struct
 import threading
@@ -23,6 +22,7 @@ from typing import Any
 from memlens._core.sampler_api import OwnWork
 from memlens._fork import call_in_forked_child
 from memlens._own_thread import OwnThread, out_of_sight
+from memlens._ready import wait_until_ready
 from memlens.errors import MemlensError
 from memlens.profiler.registry import make_own_folder, own_socket_path
 
@@ -114,11 +114,9 @@ class ControlSocket:
     def _serve(self, listener: socket.socket) -> None:
         # Closed by no other thread: this one might wait for what gets its number next.
         with listener:
-            waiting = select.poll()
-            waiting.register(listener, select.POLLIN)
-            self._answer_all(listener, waiting)
+            self._answer_all(listener)
 
-    def _answer_all(self, listener: socket.socket, waiting: select.poll) -> None:
+    def _answer_all(self, listener: socket.socket) -> None:
         """Answer requests until the socket is closed.
 
         A thread within a blocking ``accept`` has reserved a descriptor, which the program can neither
@@ -127,7 +125,7 @@ class ControlSocket:
         while self._listener is listener:
             try:
                 with out_of_sight():
-                    waiting.poll()
+                    wait_until_ready([listener.fileno()])
                 if self._listener is not listener:
                     return
                 connection, _ = listener.accept()

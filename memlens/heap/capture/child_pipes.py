@@ -10,15 +10,12 @@ result.
 from __future__ import annotations
 
 import os
-import select
 import struct
 
 from memlens._uninterrupted import call_and_store, close_all
 from memlens.heap.capture.child_progress import READ_BYTES, SnapshotProgress, latest_progress
 
 __all__ = ("ChildPipes",)
-
-_EVENTS = (select.POLLIN, select.POLLOUT)  # of the ends of the parent
 
 
 class ChildPipes:
@@ -75,15 +72,16 @@ class ChildPipes:
         except BlockingIOError:
             pass
 
-    def register(self, waiting: select.poll) -> None:
-        """Let a poll wait for what the child sends, and for room for what it is to receive."""
-        ends = self._ends[:]
-        if len(ends) != len(_EVENTS):  # not made, or closed by another thread
-            return
-        is_wanted = self._is_open_for_reading(), bool(self._left())
-        for end, event, wanted in zip(ends, _EVENTS, is_wanted, strict=True):
-            if wanted:
-                waiting.register(end, event)
+    def awaited(self) -> tuple[list[int], list[int]]:
+        """Return the end to read from and the end to write to, each if there is a reason to wait."""
+        match self._ends[:]:
+            case [progress, facts]:
+                return (
+                    [progress] if self._is_open_for_reading() else [],
+                    [facts] if self._left() else [],
+                )
+            case _:  # not made, or closed by another thread
+                return [], []
 
     def close(self) -> None:
         """Close all ends. May be repeated after an interruption."""

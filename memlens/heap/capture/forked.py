@@ -11,7 +11,6 @@ and never held while waiting, and no state is lost between a system call and sto
 from __future__ import annotations
 
 import os
-import select
 import tempfile
 import threading
 import time
@@ -24,6 +23,7 @@ from memlens import _core
 from memlens._atomic import PendingFile
 from memlens._core.sampler_api import OwnWork, read_samples
 from memlens._options import check_seconds
+from memlens._ready import wait_until_ready
 from memlens._uninterrupted import call_and_store, close_all
 from memlens.errors import CaptureError, CaptureTimeoutError, OutputError
 from memlens.heap.capture.child_pipes import ChildPipes
@@ -237,15 +237,14 @@ class SnapshotTask:
 
     def _wait(self, seconds: float) -> None:
         """Wait until the child sends something, can receive something, or has ended."""
-        waiting = select.poll()  # select() cannot handle descriptors from 1024 on
+        readable, writable = self._pipes.awaited()
         child = self._child
         longest = _LONGEST_WAIT_SECONDS
         if child is None or child.descriptor < 0:
             longest = _WAIT_WITHOUT_PIDFD_SECONDS
         elif not self._ended:
-            waiting.register(child.descriptor, select.POLLIN)
-        self._pipes.register(waiting)
-        waiting.poll(min(seconds, longest) * 1000)
+            readable.append(child.descriptor)
+        wait_until_ready(readable, writable, min(seconds, longest))
 
     def _advance(self) -> None:
         """Exchange data with the child without waiting; finish the task if the child has ended."""
