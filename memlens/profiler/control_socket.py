@@ -22,8 +22,8 @@ from typing import Any
 from memlens._core.sampler_api import OwnWork
 from memlens._fork import call_in_forked_child
 from memlens._own_thread import OwnThread, out_of_sight
-from memlens._ready import wait_until_ready
 from memlens.errors import MemlensError
+from memlens.profiler.listener import Listener
 from memlens.profiler.registry import make_own_folder, own_socket_path
 
 __all__ = ("MAX_LINE_BYTES", "ControlSocket", "peer_of", "read_line")
@@ -31,6 +31,7 @@ __all__ = ("MAX_LINE_BYTES", "ControlSocket", "peer_of", "read_line")
 MAX_LINE_BYTES = 1 << 28  # of an answer; a request is far shorter
 _MAX_REQUEST_BYTES = 1 << 16
 _PATIENCE_SECONDS = 10.0  # for a peer that sends or reads nothing
+_IDLE_SECONDS = 60.0  # then the thread looks whether the socket is still there
 _STOP_SECONDS = 1.0  # for an answer in progress
 _RETRY_SECONDS = 1.0  # while the process has no free descriptors
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ECONNABORTED)
@@ -53,7 +54,7 @@ class ControlSocket:
     ) -> None:
         self._commands = commands
         self._note_failure = note_failure
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         self._thread: OwnThread | None = None
         self._path = ""
         self._inode = 0
@@ -71,12 +72,12 @@ class ControlSocket:
         """Open the socket and start the thread. Does nothing if it is open, or not on Linux."""
         if self.is_open or not hasattr(socket, "SO_PEERCRED"):
             return
-        listener: socket.socket | None = None
+        listener: Listener | None = None
         try:
             if not make_own_folder():
                 return  # another user has created the folder
             path = own_socket_path()
-            listener = _listen(path)
+            listener = Listener(path)
             self._listener, self._path = listener, path
             self._inode = os.lstat(path).st_ino
             thread = OwnThread(self._serve, "memlens-control", listener)
@@ -93,8 +94,7 @@ class ControlSocket:
         listener, self._listener = self._listener, None
         if listener is None:
             return
-        with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)  # wakes the thread, which closes it
+        listener.wake()  # the thread closes it
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.wait_for_end(_STOP_SECONDS)
@@ -111,25 +111,25 @@ class ControlSocket:
             listener.close()  # the parent's: neither shut down nor deleted
             self.open()
 
-    def _serve(self, listener: socket.socket) -> None:
-        # Closed by no other thread: this one might wait for what gets its number next.
-        with listener:
+    def _serve(self, listener: Listener) -> None:
+        try:
             self._answer_all(listener)
+        finally:  # by no other thread: this one might wait for what gets its number next
+            listener.close()
 
-    def _answer_all(self, listener: socket.socket) -> None:
-        """Answer requests until the socket is closed.
-
-        A thread within a blocking ``accept`` has reserved a descriptor, which the program can neither
-        see nor replace: ``dup2`` fails. So the thread polls.
-        """
+    def _answer_all(self, listener: Listener) -> None:
+        """Answer requests until the socket is closed."""
         while self._listener is listener:
+            with out_of_sight():
+                listener.wait(_IDLE_SECONDS)
+            if self._listener is not listener:
+                return
+            if not listener.is_intact:
+                self._replace(listener)
+                return
             try:
-                with out_of_sight():
-                    wait_until_ready([listener.fileno()])
-                if self._listener is not listener:
-                    return
-                connection, _ = listener.accept()
-            except BlockingIOError:  # the peer has gone
+                connection = listener.accept()
+            except BlockingIOError:  # nobody has asked, or no longer waits
                 continue
             except OSError as error:
                 if error.errno not in _PASSING:
@@ -142,6 +142,12 @@ class ControlSocket:
             except Exception as error:  # noqa: BLE001 - must not end the thread
                 if not isinstance(error, OSError):  # a peer that has gone is no failure
                     self._note_failure(error)
+
+    def _replace(self, listener: Listener) -> None:
+        """Open another socket: the program has closed the descriptor of this one."""
+        if self._listener is listener:
+            self._listener = None
+            self.open()
 
     def _handle(self, connection: socket.socket) -> None:
         connection.settimeout(_PATIENCE_SECONDS)
@@ -163,28 +169,6 @@ class ControlSocket:
         except Exception as error:  # noqa: BLE001 - said to the peer
             is_ours = isinstance(error, MemlensError)
             return {"error": str(error) if is_ours else f"{type(error).__name__}: {error}"}
-
-
-def _listen(path: str) -> socket.socket:
-    """Return a listening socket that only this user may connect to."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    folder = -1
-    try:
-        os.fchmod(listener.fileno(), 0o600)  # the mode of the file that bind creates
-        # By the descriptor of its folder, because the path of a socket is limited to 107 bytes.
-        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-        with suppress(FileNotFoundError):
-            os.unlink(path)  # of another profiler of this process
-        listener.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
-        listener.listen(4)
-        listener.setblocking(False)
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        if folder >= 0:
-            os.close(folder)
-    return listener
 
 
 def _may_ask(connection: socket.socket) -> bool:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def runtime(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(control_socket, "_IDLE_SECONDS", 0.5)
     return tmp_path / "run" / "memlens"
 
 
@@ -106,6 +107,48 @@ def test_the_thread_ends_whenever_the_socket_is_closed_and_closes_it_itself():
     assert set(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.fixture
+def _closed_by_the_program(control, tmp_path):
+    """The program closes all descriptors, as a daemon does, and opens a file with the same number."""
+    number = control._listener._socket.fileno()
+    os.close(number)
+    with open(tmp_path / "of the program", "w") as file:
+        if file.fileno() != number:
+            os.dup2(file.fileno(), number)
+        yield
+        os.fstat(number)  # is still open
+        if file.fileno() != number:
+            os.close(number)
+
+
+@pytest.mark.usefixtures("_closed_by_the_program")
+def test_a_descriptor_that_the_program_has_closed_is_left_to_it(control):
+    control.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.usefixtures("_closed_by_the_program")
+def test_a_forked_child_leaves_it_to_the_program_too(control, tmp_path):
+    number = control._listener._socket.fileno()
+    child = os.fork()
+    if child == 0:
+        is_same = os.path.samestat(os.fstat(number), os.stat(tmp_path / "of the program"))
+        os._exit(0 if is_same and "answer" in asked(command="echo") else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_socket_that_the_program_has_closed_is_opened_again():
+    opened = ControlSocket({"echo": dict}, pytest.fail)
+    opened.open()
+    [first] = own_threads("memlens-control")
+    os.close(opened._listener._socket.fileno())
+    first.wait_for_end(60)
+    assert "answer" in asked(command="echo")
+    [second] = own_threads("memlens-control")
+    opened.close()
+    assert not second.is_alive()
+
+
 def test_only_the_user_may_use_the_file(control, runtime):
     [name] = os.listdir(runtime)
     status = os.stat(runtime / name)
@@ -166,7 +209,7 @@ def test_a_socket_that_cannot_be_made_is_counted_and_the_program_goes_on(monkeyp
     def fail(path):
         raise OSError("no descriptor is free")
 
-    monkeypatch.setattr(control_socket, "_listen", fail)
+    monkeypatch.setattr(control_socket, "Listener", fail)
     opened = ControlSocket({}, failures.append)
     opened.open()
     assert [str(error) for error in failures] == ["no descriptor is free"]
