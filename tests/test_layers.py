@@ -141,6 +141,7 @@ LAYERS: dict[str, list[set[str]]] = {
             "file_owner",
             "folder_lock",
             "guarded_capture",
+            "listener",
             "profiler_options",
             "profiler_report",
             "recording",
