@@ -122,7 +122,9 @@ def nothing_runs() -> list[str]:
     """No thread of a profiler is left, at the latest when it is stopped once more."""
     for profiler in LATEST:
         profiler.stop()
-    threads = [one for one in gc.get_objects() if isinstance(one, OwnThread) and one.is_alive()]
+    threads = [
+        one for one in gc.get_objects() if issubclass(type(one), OwnThread) and one.is_alive()
+    ]
     return [f"a thread is left over: {one.name}" for one in threads]
 
 

@@ -255,7 +255,7 @@ def test_idle_profiler_has_two_threads_and_all_its_threads_are_named_memlens(tmp
         import gc, sys, threading, memlens
         from memlens._own_thread import OwnThread
         def names():
-            threads = [one for one in gc.get_objects() if isinstance(one, OwnThread)]
+            threads = [one for one in gc.get_objects() if issubclass(type(one), OwnThread)]
             return sorted(thread.name for thread in threads if thread.is_alive())
         seen = []
         options = {"on_alert": lambda report: None, "allocations": None}
