@@ -98,7 +98,7 @@ def test_no_timeout_ends_the_thread_before_the_socket_is_closed():
 
 def test_the_thread_ends_whenever_the_socket_is_closed_and_closes_it_itself():
     before = set(os.listdir("/proc/self/fd"))
-    for _ in range(200):
+    for _ in range(50):
         opened = ControlSocket({}, pytest.fail)
         opened.open()
         [thread] = own_threads("memlens-control")
