@@ -120,14 +120,14 @@ class ControlSocket:
     def _answer_all(self, listener: Listener) -> None:
         """Answer requests until the socket is closed."""
         while self._listener is listener:
-            with out_of_sight():
-                listener.wait(_IDLE_SECONDS)
-            if self._listener is not listener:
-                return
-            if not listener.is_intact:
-                self._replace(listener)
-                return
             try:
+                with out_of_sight():
+                    listener.wait(_IDLE_SECONDS)
+                if self._listener is not listener:
+                    return
+                if not listener.is_intact:
+                    self._replace(listener)
+                    return
                 connection = listener.accept()
             except BlockingIOError:  # nobody has asked, or no longer waits
                 continue

@@ -1,15 +1,18 @@
 """The socket by which a running profiler is asked from outside the process."""
 
+import errno
 import json
 import os
 import socket
 import stat
+import threading
 
 import pytest
 
 from memlens.errors import OptionError
 from memlens.profiler import control_socket, registry
 from memlens.profiler.control_socket import ControlSocket
+from memlens.profiler.listener import Listener
 from memlens.profiler.memory_profiler import MemoryProfiler
 from tests.own_threads import own_threads
 
@@ -135,6 +138,21 @@ def test_a_forked_child_leaves_it_to_the_program_too(control, tmp_path):
         is_same = os.path.samestat(os.fstat(number), os.stat(tmp_path / "of the program"))
         os._exit(0 if is_same and "answer" in asked(command="echo") else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_thread_goes_on_where_the_system_lacks_memory_for_a_moment(control, monkeypatch):
+    failed = threading.Event()
+    wait = Listener.wait
+
+    def fail_once(listener, seconds):
+        monkeypatch.setattr(Listener, "wait", wait)
+        failed.set()
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(control_socket, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(Listener, "wait", fail_once)
+    assert failed.wait(60)  # it waits anew at least twice a second
+    assert "answer" in asked(command="echo")
 
 
 def test_a_socket_that_the_program_has_closed_is_opened_again():
