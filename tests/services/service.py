@@ -115,20 +115,25 @@ class LineService(HttpService):
 
 
 class CeleryService(Service):
-    """A Celery worker, which takes its tasks from files."""
+    """A Celery worker, which takes its tasks from files.
+
+    kombu opens the file of a message before it writes the message, and a worker that takes the file
+    between the two loses the task. So messages are written beside, and moved to the worker whole.
+    """
 
     def __init__(self, command, folder, is_healthy):
-        (folder / "broker" / "control").mkdir(parents=True)
+        self._broker = folder / "broker"
+        self._written = folder / "broker" / "written"
+        self._written.mkdir(parents=True)
+        (self._broker / "control").mkdir()
         super().__init__(command, folder, is_healthy)
 
     def wait(self):
         self.wait_for(lambda: "ready." in self.output(), START_SECONDS)
-        os.environ["BROKER"] = str(self.folder / "broker")
         from kombu import Connection
 
-        broker = str(self.folder / "broker")
-        options = {"data_folder_in": broker, "data_folder_out": broker}
-        options["control_folder"] = str(self.folder / "broker" / "control")
+        options = {"data_folder_in": str(self._written), "data_folder_out": str(self._written)}
+        options["control_folder"] = str(self._broker / "control")
         self._connection = Connection("filesystem://", transport_options=options)
         self._queue = self._connection.SimpleQueue("celery")
 
@@ -137,6 +142,8 @@ class CeleryService(Service):
         self._queue.put(
             [arguments, {}, {}], headers={**headers, "root_id": None}, serializer="json"
         )
+        for message in self._written.iterdir():
+            message.rename(self._broker / message.name)
 
     def request(self, path, number):
         self.send(path, number)
