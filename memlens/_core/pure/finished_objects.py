@@ -6,7 +6,7 @@ The state is read through descriptors of the C types, because a subclass may ove
 from __future__ import annotations
 
 import gc
-import sys
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType
@@ -100,13 +100,12 @@ def _future_test(cls: type, base: type) -> Test:
 
 
 def _thread_test(cls: type, base: type) -> Test | None:
-    """Return the test for threads, which reads attributes set by ``threading``."""
-    if sys.version_info >= (3, 14):
-        name = "_os_thread_handle"
-    else:
-        name = "_handle" if sys.version_info >= (3, 13) else "_is_stopped"
+    """Return the test for threads: one has begun, and ``threading`` does not know it any more.
+
+    The handle of a thread is not asked: since 3.14 that joins it, and other threads run meanwhile.
+    """
     try:
-        find_in_mro(cls, name)
+        find_in_mro(cls, "_ident")
     except KeyError:
         pass  # only the instance has it, so a lookup runs no code
     except LookupError:
@@ -115,21 +114,14 @@ def _thread_test(cls: type, base: type) -> Test | None:
         return None
 
     def has_ended(obj: Any) -> bool:
-        state = _get_attribute(obj, name)
-        if type(state) is bool:  # up to 3.12; set only by join() or is_alive()
-            return state or _is_released(_get_attribute(obj, "_tstate_lock"))
-        if class_name(type(state)) != "_thread._ThreadHandle":
+        if type(_get_attribute(obj, "_ident")) is not int:
+            return False  # it has not begun
+        running, starting = [getattr(threading, name, None) for name in ("_active", "_limbo")]
+        if type(running) is not dict or type(starting) is not dict:
             return False
-        return bool(class_namespace(type(state))["is_done"](state))
+        return not any(one is obj for one in [*running.values(), *starting])
 
     return has_ended
-
-
-def _is_released(lock: Any) -> bool:
-    """Return whether the lock that a thread keeps while it runs has been released."""
-    return class_name(type(lock)) == "_thread.lock" and not class_namespace(type(lock))["locked"](
-        lock
-    )
 
 
 # What of a C type the test reads; in a class of the program it is of another kind, or missing.

@@ -97,13 +97,6 @@ typedef struct { /* Modules/_io/bufferedio.c: the same from 3.11 to 3.15 */
     PyObject *dict, *weak_references;
 } BufferedFile;
 
-typedef struct { /* Modules/_threadmodule.c, up to 3.12 */
-    PyObject_HEAD
-    void *lock;
-    PyObject *weak_references;
-    char locked;
-} Lock;
-
 typedef struct { /* numpy/ndarraytypes.h: the same in numpy 1 and 2 */
     PyObject_HEAD
     char *data;

@@ -61,6 +61,13 @@ module_namespace(PyObject *modules, const char *name)
     return module != NULL && PyModule_Check(module) ? ((PyModuleObject *)module)->md_dict : NULL;
 }
 
+static PyObject *
+dict_of_module(PyObject *modules, const char *module, const char *name)
+{
+    PyObject *found = namespace_get(module_namespace(modules, module), name);
+    return found != NULL && PyDict_CheckExact(found) ? found : NULL;
+}
+
 static int
 numpy_major(PyObject *modules)
 {
@@ -143,6 +150,8 @@ read_process(Facts *facts)
     facts->sys_module = namespace_get(facts->modules, "sys");
     facts->gc_dict = module_namespace(facts->modules, "gc");
     facts->warnings_dict = module_namespace(facts->modules, "_warnings");
+    facts->running_threads = dict_of_module(facts->modules, "threading", "_active");
+    facts->starting_threads = dict_of_module(facts->modules, "threading", "_limbo");
     memset(facts->signal_handlers, 0, sizeof facts->signal_handlers);
     read_signal_handlers(facts);
     facts->numpy_major = numpy_major(facts->modules);

@@ -17,6 +17,8 @@ typedef struct {
     PyObject *sys_module;
     PyObject *gc_dict;
     PyObject *warnings_dict;
+    PyObject *running_threads;  /* of `threading`: dicts of its threads, or NULL */
+    PyObject *starting_threads; /* ... which do not run yet */
     PyObject *signal_handlers[65]; /* by number; NULL where there is none in Python */
     struct gc_generation *generations; /* the collector's lists, read only */
     PyThreadState *thread;             /* the calling one */

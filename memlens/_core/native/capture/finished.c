@@ -1,7 +1,7 @@
 /* Whether an object has finished its work: closed files and sockets, ended tasks and threads.
  *
- * Only C functions are called that read a field and return a constant. Generators have no test:
- * their reader sets the flag (edges_frames.c). */
+ * Only C functions are called that read a field and return a constant: none may let another thread
+ * run. Generators have no test: their reader sets the flag (edges_frames.c). */
 #include "base/compat.h"
 
 #if MEMLENS_SUPPORTED
@@ -114,29 +114,29 @@ take_truth(PyObject *answer)
     return is_true;
 }
 
+/* Whether a dict has the object as a key or as a value. */
 static int
-handle_is_done(PyObject *handle)
+has_object(PyObject *dict, PyObject *object)
 {
-    PyCFunction is_done;
-    if (handle == NULL || strcmp(Py_TYPE(handle)->tp_name, "_thread._ThreadHandle") != 0) {
-        return 0;
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(dict, &at, &key, &value)) {
+        if (key == object || value == object) {
+            return 1;
+        }
     }
-    is_done = find_method(Py_TYPE(handle), "is_done");
-    return is_done != NULL && take_truth(is_done(handle, NULL));
+    return 0;
 }
 
+/* It has begun and `threading` does not know it any more. Its handle is not asked: since 3.14 that
+ * joins the thread, which lets others run in the midst of a capture, and may never return in a child. */
 static int
-thread_has_ended(PyObject *thread, PyTypeObject *type)
+thread_has_ended(const Facts *facts, PyObject *thread, PyTypeObject *type)
 {
-    if (COMPAT_THREAD_HANDLE != NULL) {
-        return handle_is_done(attribute_get(thread, type, COMPAT_THREAD_HANDLE));
-    }
-    if (attribute_get(thread, type, "_is_stopped") == Py_True) {
-        return 1;
-    }
-    PyObject *lock = attribute_get(thread, type, "_tstate_lock");
-    return lock != NULL && strcmp(Py_TYPE(lock)->tp_name, "_thread.lock") == 0
-           && !((Lock *)lock)->locked;
+    PyObject *number = attribute_get(thread, type, "_ident");
+    return number != NULL && PyLong_CheckExact(number) && facts->running_threads != NULL
+           && facts->starting_threads != NULL && !has_object(facts->running_threads, thread)
+           && !has_object(facts->starting_threads, thread);
 }
 
 /* The file inside a file, or NULL. A file that was detached has none: its getter fails. */
@@ -177,7 +177,7 @@ has_finished(const Facts *facts, PyObject *object, const FinishTest *test)
     case BY_DESCRIPTOR: /* -1 once closed */
         return *(int *)((char *)object + sizeof(PyObject)) < 0;
     case BY_THREAD:
-        return thread_has_ended(object, test->type);
+        return thread_has_ended(facts, object, test->type);
     default:
         return 0;
     }

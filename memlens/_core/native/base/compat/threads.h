@@ -47,15 +47,6 @@ compat_raised_exception(PyThreadState *thread, PyObject **parts)
 #endif
 }
 
-/* The attribute of threading.Thread that tells whether it has ended; NULL where that is a lock. */
-#if MEMLENS_MINOR >= 14
-#define COMPAT_THREAD_HANDLE "_os_thread_handle"
-#elif MEMLENS_MINOR == 13
-#define COMPAT_THREAD_HANDLE "_handle"
-#else
-#define COMPAT_THREAD_HANDLE NULL
-#endif
-
 /* ---- atexit ---------------------------------------------------------------------------------- */
 
 /* The callbacks of atexit: from 3.14 on a list of tuples (function, arguments, keywords), which is
