@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from capture import build, resident_bytes
 
 from memlens._core import _capture
+from memlens.heap.capture.child_process import WAIT_FOR_ANY_KIND
 
 RECORD = struct.Struct("=6Q")
 WALK = 1  # the stage in which the heap is captured
@@ -106,7 +107,7 @@ def finish(child: Child, said: bytes = b"") -> tuple[float, int]:
     while part := os.read(child.progress, 65536):
         said += part
     os.close(child.progress)
-    _, status = os.waitpid(child.pid, 0)
+    _, status = os.waitpid(child.pid, WAIT_FOR_ANY_KIND)
     size = os.fstat(child.file).st_size
     os.close(child.file)
     if status:

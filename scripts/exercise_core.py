@@ -14,6 +14,7 @@ sys.path.insert(0, os.fspath(Path(__file__).resolve().parent.parent))
 
 from memlens._core import _capture, _graph
 from memlens._core.layout import NONE
+from memlens.heap.capture.child_process import WAIT_FOR_ANY_KIND
 
 
 class Thing:
@@ -38,7 +39,7 @@ def capture_forked() -> int:
     facts_end, send = os.pipe()
     pid = _capture.fork_capture(file, progress_end, facts_end)
     os.write(send, struct.pack("=I", 2) + b"{}")
-    return os.waitpid(pid, 0)[1]
+    return os.waitpid(pid, WAIT_FOR_ANY_KIND)[1]
 
 
 def use_trees(sections: dict[str, memoryview], dominator: array[int], retained: array[int]) -> None:

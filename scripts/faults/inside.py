@@ -15,6 +15,7 @@ from types import FrameType
 
 import memlens
 from memlens._own_thread import OwnThread
+from memlens.heap.capture.child_process import WAIT_FOR_ANY_KIND
 
 Undo = Callable[[], None]
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "program.py")
@@ -100,7 +101,7 @@ def reaped_children(value: int, folder: str) -> Undo:
     def reap() -> None:
         while not over.wait(0.001):
             try:
-                os.waitpid(-1, os.WNOHANG)
+                os.waitpid(-1, os.WNOHANG | WAIT_FOR_ANY_KIND)
             except ChildProcessError:
                 pass
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from inside import FAULTS, Interrupted
 
 import memlens
+from memlens.heap.capture.child_process import WAIT_FOR_ANY_KIND
 
 KEPT: list[object] = []
 
@@ -94,7 +95,7 @@ def leftovers(descriptors: set[str]) -> list[str]:
     """Return a line for each kind of thing that is left over: children, descriptors."""
     problems = []
     try:
-        pid, _ = os.waitpid(-1, os.WNOHANG)
+        pid, _ = os.waitpid(-1, os.WNOHANG | WAIT_FOR_ANY_KIND)
         problems.append("a child is left over" if pid == 0 else "a zombie is left over")
     except ChildProcessError:
         pass

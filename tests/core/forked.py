@@ -9,6 +9,8 @@ import struct
 import time
 from typing import NamedTuple
 
+from memlens.heap.capture.child_process import WAIT_FOR_ANY_KIND
+
 RECORD = struct.Struct("=6Q")  # stage, objects, edges, bytes, nanoseconds, errno
 WALK, DOMINATORS, WRITE, DONE, FAILED = range(1, 6)
 
@@ -39,7 +41,7 @@ def fork_capture(core, path, *, facts=b'{"reason": "test"}', wait_seconds=60.0, 
         said = read_all(progress, wait_seconds)
     finally:
         os.close(progress)
-    _, status = os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, WAIT_FOR_ANY_KIND)
     return Outcome(status, [*RECORD.iter_unpack(said)])
 
 

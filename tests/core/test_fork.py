@@ -23,6 +23,7 @@ from memlens._core.layout import (
     SECTIONS,
     NodeFlag,
 )
+from memlens.heap.capture.child_process import WAIT_FOR_ANY_KIND
 from memlens.heap.graph.snapshot_file import SectionFile
 
 from . import forked
@@ -213,7 +214,7 @@ def test_a_full_disk_is_an_error_with_its_number(path):
     os.close(send)
     records = [*forked.RECORD.iter_unpack(forked.read_all(progress, 60))]
     os.close(progress)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, WAIT_FOR_ANY_KIND)[1]) == 1
     assert (records[-1][0], records[-1][5]) == (forked.FAILED, errno.ENOSPC)
 
 
@@ -232,7 +233,7 @@ def test_a_killed_child_is_reported_by_its_status(path):
         os.close(end)
     os.kill(pid, signal.SIGKILL)  # it waits for its facts
     assert forked.read_all(progress, 60) == b""
-    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    assert os.WTERMSIG(os.waitpid(pid, WAIT_FOR_ANY_KIND)[1]) == signal.SIGKILL
     os.close(progress)
     os.close(send)
 
@@ -247,7 +248,7 @@ def test_python_signal_handlers_do_not_run_in_the_child(path):
         for end in (progress_end, facts_end):
             os.close(end)
         os.kill(pid, signal.SIGTERM)
-        assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGTERM
+        assert os.WTERMSIG(os.waitpid(pid, WAIT_FOR_ANY_KIND)[1]) == signal.SIGTERM
         os.close(progress)
         os.close(send)
     finally:
@@ -264,7 +265,7 @@ def test_the_child_closes_inherited_descriptors(path):
     os.close(writer)
     assert forked.read_all(reader, 60) == b""
     os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    os.waitpid(pid, WAIT_FOR_ANY_KIND)
     for end in (reader, progress, progress_end, facts_end, send, file):
         os.close(end)
 

@@ -15,6 +15,7 @@ import pytest
 
 from memlens._core.layout import OPTIONAL_SECTIONS, SECTIONS
 from memlens._core.native_chunks import encode_chunk
+from memlens.heap.capture.child_process import WAIT_FOR_ANY_KIND
 from memlens.heap.graph.native_blocks import parse_notes
 from memlens.heap.graph.snapshot_file import SectionFile
 
@@ -227,7 +228,7 @@ def test_many_rows_go_through_the_pipe(path):
 def test_no_process_is_left_behind(path, blobs):
     capture(path, first_then(os.abort))
     with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+        os.waitpid(-1, os.WNOHANG | WAIT_FOR_ANY_KIND)
 
 
 def test_the_resident_part_is_that_of_the_program(path, tmp_path):

@@ -1,21 +1,25 @@
 """ChildProcess: signal and reap one child safely, whatever else the program does.
 
-Other code of the program may reap all children, and the system may then give the pid to another
-process. On Linux a pidfd refers to this child and no other. Elsewhere a child that was reaped by
-other code is recognized before it is signalled.
+On Linux the child ends without SIGCHLD, so that code of the program that waits for any child does not
+get it (fork.c), as a rule. Elsewhere other code may reap it, and the system may then give the pid to
+another process. On Linux a pidfd refers to this child and no other. Elsewhere a child that was reaped
+by other code is recognized before it is signalled.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from typing import Any
 
 from memlens._uninterrupted import call_and_store, close_all
 
-__all__ = ("ChildProcess", "leave_to_reap", "reap_left")
+__all__ = ("WAIT_FOR_ANY_KIND", "ChildProcess", "leave_to_reap", "reap_left")
 
+# __WALL: of ``waitpid`` and ``waitid``, also for children that end without SIGCHLD
+WAIT_FOR_ANY_KIND = 0x40000000 if sys.platform == "linux" else 0
 _left: list[ChildProcess] = []  # killed by finalizers, which have not waited for their end
 
 
@@ -38,7 +42,8 @@ class ChildProcess:
         with suppress(AttributeError, OSError):  # not Linux, an old kernel, or no free descriptor
             call_and_store(self._descriptors, os.pidfd_open, pid)
             try:  # Linux 5.3 has pidfds that cannot be waited for
-                os.waitid(os.P_PIDFD, self.descriptor, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                options = os.WEXITED | os.WNOHANG | os.WNOWAIT | WAIT_FOR_ANY_KIND
+                os.waitid(os.P_PIDFD, self.descriptor, options)
             except ChildProcessError:
                 pass  # reaped by other code
             except OSError:
@@ -87,6 +92,7 @@ class ChildProcess:
     def _reap(self, options: int) -> bool:
         if self.has_ended:
             return True
+        options |= WAIT_FOR_ANY_KIND
         try:
             if self.descriptor >= 0:
                 call_and_store(

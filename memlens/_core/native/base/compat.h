@@ -46,6 +46,16 @@ compat_version_is_known(unsigned long version)
 
 #define MEMLENS_MINOR PY_MINOR_VERSION
 
+/* _Fork(): of the child nothing but the copy of the memory. On Linux, with glibc. */
+#if defined(__linux__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 34)
+#define MEMLENS_HAS_PLAIN_FORK 1
+#endif
+#endif
+#ifndef MEMLENS_HAS_PLAIN_FORK
+#define MEMLENS_HAS_PLAIN_FORK 0
+#endif
+
 #if MEMLENS_SUPPORTED
 
 #include <frameobject.h>

@@ -34,7 +34,7 @@ typedef struct {
 
 /* Capture into the file and end the process; `signals` is the signal mask to restore. To be
  * called right after the fork. Until _exit the child takes no lock, calls no allocator (except
- * for values: see plain_fork in fork.c), never enters the evaluation loop and runs no signal
+ * for values: see fork_for in fork.c), never enters the evaluation loop and runs no signal
  * handler. */
 _Noreturn void run_child(Child *child, const sigset_t *signals);
 

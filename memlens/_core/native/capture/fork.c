@@ -1,6 +1,6 @@
 /* fork_capture(): a capture by a forked child. The parent stops for the fork alone. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1 /* _Fork */
+#define _GNU_SOURCE 1 /* _Fork, syscall */
 #endif
 #include "base/compat.h"
 
@@ -13,24 +13,39 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#if MEMLENS_HAS_PLAIN_FORK
+#include <sys/syscall.h>
+#endif
 #include <unistd.h>
 
 /* For the adapters of all libraries together. */
 enum { MEASURE_MILLISECONDS = 10000, MEASURE_BYTES = 1 << 28 };
 enum { MOST_WAIT_MILLISECONDS = 1000 };
 
+#if MEMLENS_HAS_PLAIN_FORK
+/* Fork for a child that ends without SIGCHLD: wait() and waitpid(-1) of the program, which may expect
+ * no other children than its own, do not return it, only calls with __WALL do (child_process.py). */
+static pid_t
+fork_unseen(void)
+{
+    return (pid_t)syscall(SYS_clone, 0L, 0L, 0L, 0L, 0L); /* zeros: the same on any processor */
+}
+#endif
+
 /* Fork without the handlers of pthread_atfork: they stop thread pools and take locks, and the child
  * uses nothing that they protect; the process that asks adapters may, and is killed if it hangs (see
  * measuring.c). With values it is different: their texts come from Python's
  * allocators, and only fork() leaves malloc usable in the child. */
 static pid_t
-plain_fork(int values)
+fork_for(int values)
 {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
-    return values ? fork() : _Fork();
-#else
-    return fork();
+#if MEMLENS_HAS_PLAIN_FORK
+    if (!values) {
+        pid_t pid = fork_unseen();
+        return pid < 0 ? _Fork() : pid; /* a sandbox may allow only what fork() does */
+    }
 #endif
+    return fork();
 }
 
 static pid_t
@@ -41,7 +56,7 @@ fork_child(Child *child)
     child->parent = getpid();
     child->started = now_nanoseconds();
     pthread_sigmask(SIG_SETMASK, &all, &before); /* no handler of Python's may run in the child */
-    pid_t pid = plain_fork(child->capture.facts.values);
+    pid_t pid = fork_for(child->capture.facts.values);
     if (pid == 0) {
         run_child(child, &before);
     }

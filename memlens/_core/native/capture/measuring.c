@@ -200,7 +200,7 @@ measure_apart(Capture *capture, Buffer *chunks)
     int ends[2];
     pid_t pid = -1, self = getpid();
     if (pipe(ends) == 0) {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+#if MEMLENS_HAS_PLAIN_FORK
         pid = _Fork();
 #else
         pid = fork();
