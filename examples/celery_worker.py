@@ -87,12 +87,17 @@ def send_tasks(seconds: float) -> float:
     """Send tasks steadily: a leak grows in every interval between snapshots. Return when they end."""
     import time
 
-    # As the worker knows it: this file is __main__ here.
-    from celery_worker import resize as task
+    import celery_worker as known  # as the worker knows it: this file is __main__ here
 
+    # Messages are moved to the worker when they are whole: it could take a file before it is written.
+    written = Path(known.BROKER, "written")
+    written.mkdir()
+    known.app.conf.broker_transport_options["data_folder_out"] = str(written)
     end, number = time.monotonic() + seconds, 0
     while time.monotonic() < end:
-        task.delay(f"picture {number}")
+        known.resize.delay(f"picture {number}")
+        for message in written.iterdir():
+            message.rename(Path(known.BROKER, message.name))
         number += 1
         time.sleep(0.02)
     return time.time()
