@@ -5,7 +5,8 @@
 #
 # Its arrays are blocks of malloc here, whose ends the sanitizer sees. Not the forked capture: its
 # child must not call malloc. Not the tests whose programs choose their own allocator, in an
-# environment without the sanitizer, nor one that measures resident memory. The core is built into a
+# environment without the sanitizer, nor one that measures resident memory, nor one that forks while a
+# thread allocates: the sanitizer's own allocator may be locked in the child. The core is built into a
 # copy of the tree, so that the one that is installed stays as it is. Python itself is not
 # instrumented: leaks are not looked for, as the interpreter keeps what it has.
 set -eu
@@ -24,5 +25,5 @@ ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 UBSAN_OPTIONS=print_stacktrace=1 \
 PYTHONMALLOC=malloc MEMLENS_PURE=0 \
     "$python" -m pytest -q --capture=sys -p no:cacheprovider --deselect tests/core/test_fork.py \
-    -k "not pure and not debugging_interpreter and not allocator_gave and not below_10_mb" \
+    -k "not pure and not debugging_interpreter and not allocator_gave and not below_10_mb and not fork_amid" \
     "${@:-tests/core}"

@@ -192,6 +192,7 @@ def quietly(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> N
 
 def of_capture() -> dict[str, Callable[[], object]]:
     from memlens._core import _capture
+    from memlens.heap.capture.child_process import WAIT_FOR_ANY_KIND
 
     def fork() -> None:
         with tempfile.TemporaryFile() as file:
@@ -200,7 +201,7 @@ def of_capture() -> dict[str, Callable[[], object]]:
             os.write(ends[3], struct.pack("=I", 2) + b"{}")
             for end in ends:
                 os.close(end)
-            os.waitpid(pid, 0)
+            os.waitpid(pid, WAIT_FOR_ANY_KIND)
 
     def wait() -> None:
         reading, writing = os.pipe()
