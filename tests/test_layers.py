@@ -156,7 +156,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"ipython", "opentelemetry", "prometheus", "profiles_out", "pytest", "web"},
         {"metrics", "notebooks", "pytest_plugin", "sending"},
     ],
-    "memlens.integrations.metrics": [{"metric_table"}, {"site_labels"}],
+    "memlens.integrations.metrics": [{"metric_table"}, {"metric_samples"}, {"site_labels"}],
     "memlens.integrations.sending": [
         {"profile_delivery"},
         {"profile_requests"},

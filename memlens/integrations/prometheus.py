@@ -17,7 +17,8 @@ from memlens._fork import call_in_forked_child
 from memlens._log import FailureLog
 from memlens._options import shown
 from memlens.errors import MissingExtraError, OptionError
-from memlens.integrations.metrics.metric_table import METRICS, Metric, Sample
+from memlens.integrations.metrics.metric_samples import Sample
+from memlens.integrations.metrics.metric_table import METRICS, Metric
 from memlens.integrations.metrics.site_labels import SiteLabels
 from memlens.profiler.memory_profiler import MemoryProfiler
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from memlens.integrations.metrics.metric_table import METRICS, STATES
+from memlens.integrations.metrics.metric_samples import STATES
+from memlens.integrations.metrics.metric_table import METRICS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 LABELS = {

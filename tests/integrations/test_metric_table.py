@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from memlens.integrations.metrics.metric_table import ATTRIBUTES, METRICS, STATES, Sample
+from memlens.integrations.metrics.metric_samples import STATES, Sample
+from memlens.integrations.metrics.metric_table import ATTRIBUTES, METRICS
 from memlens.integrations.metrics.site_labels import SiteLabels
 from tests.profiler.planted import profiler_in
 

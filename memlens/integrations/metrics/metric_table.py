@@ -7,15 +7,11 @@ conventions where there are some. A metric without samples is unknown at that mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from memlens.integrations.metrics.site_labels import SiteLabels
-from memlens.profiler.metrics import ProfilerMetrics
+from memlens.integrations.metrics import metric_samples as samples
 
-__all__ = ("ATTRIBUTES", "METRICS", "STATES", "Metric", "Sample")
-
-STATES = ("warming", "stable", "growing", "leak")  # of a detector
+__all__ = ("ATTRIBUTES", "METRICS", "Metric")
 
 # Label in Prometheus -> attribute in OpenTelemetry.
 ATTRIBUTES = {
@@ -27,16 +23,6 @@ ATTRIBUTES = {
     "source": "memlens.limit.source",
     "state": "memlens.state",
 }
-
-
-class Sample(NamedTuple):
-    """A number, and the values of the labels of its metric."""
-
-    value: float
-    labels: tuple[str | int, ...] = ()
-
-
-_Samples = Callable[[ProfilerMetrics, SiteLabels], Iterable[Sample]]
 
 
 class Metric(NamedTuple):
@@ -52,80 +38,8 @@ class Metric(NamedTuple):
     unit: str
     kind: str
     text: str
-    samples: _Samples
+    samples: samples.Samples
     labels: tuple[str, ...] = ()
-
-
-def _one(value: Callable[[ProfilerMetrics], float | None]) -> _Samples:
-    """Return the single sample of a metric without labels; none where the number is unknown."""
-
-    def samples(metrics: ProfilerMetrics, _: SiteLabels) -> list[Sample]:
-        number = value(metrics)
-        return [] if number is None else [Sample(number)]
-
-    return samples
-
-
-def _reading(field: str) -> _Samples:
-    return _one(lambda metrics: getattr(metrics.reading, field, None))
-
-
-def _health(key: str) -> _Samples:
-    return _one(lambda metrics: metrics.health[key])
-
-
-def _generations(field: str) -> _Samples:
-    def samples(metrics: ProfilerMetrics, _: SiteLabels) -> list[Sample]:
-        numbers = getattr(metrics.reading, field, ())
-        return [Sample(number, (generation,)) for generation, number in enumerate(numbers)]
-
-    return samples
-
-
-def _physical(metrics: ProfilerMetrics) -> int | None:
-    """All of the resident memory, also that of snapshots that memlens has open."""
-    reading = metrics.reading
-    return None if reading is None else reading.rss_bytes + reading.own_bytes
-
-
-def _sites(metrics: ProfilerMetrics, labels: SiteLabels) -> list[Sample]:
-    if metrics.sites is None:
-        return []
-    return [Sample(size, (name,)) for name, size in labels.rows(metrics.sites)]
-
-
-def _limit(metrics: ProfilerMetrics, _: SiteLabels) -> list[Sample]:
-    limit = metrics.limit
-    return [] if limit.limit_bytes is None else [Sample(limit.limit_bytes, (limit.source,))]
-
-
-def _states(metrics: ProfilerMetrics, _: SiteLabels) -> list[Sample]:
-    return [
-        Sample(float(detector.verdict.state == state), (detector.series, state))
-        for detector in metrics.detectors
-        for state in STATES
-    ]
-
-
-def _confidences(metrics: ProfilerMetrics, _: SiteLabels) -> list[Sample]:
-    return [Sample(one.verdict.confidence, (one.series,)) for one in metrics.detectors]
-
-
-def _failures(metrics: ProfilerMetrics, _: SiteLabels) -> list[Sample]:
-    health = metrics.health
-    return [
-        Sample(health["failures"], ("profiler",)),
-        Sample(health["sampler"]["errors"], ("sampler",)),
-        Sample(health["allocations"]["failures"], ("allocations",)),
-    ]
-
-
-def _faults(metrics: ProfilerMetrics, _: SiteLabels) -> list[Sample]:
-    return [
-        Sample(number, (kind,))
-        for kind in ("minor", "major")
-        if (number := getattr(metrics.reading, f"{kind}_page_faults", None)) is not None
-    ]
 
 
 METRICS: tuple[Metric, ...] = (
@@ -136,7 +50,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "sum",
         "Resident memory without that of snapshots which memlens has open.",
-        _reading("rss_bytes"),
+        samples.of_reading("rss_bytes"),
     ),
     Metric(
         "memlens_own_memory_bytes",
@@ -144,7 +58,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "sum",
         "Resident memory of snapshots which memlens has open.",
-        _reading("own_bytes"),
+        samples.of_reading("own_bytes"),
     ),
     Metric(
         "memlens_small_objects_bytes",
@@ -152,7 +66,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "sum",
         "Python objects of at most 512 bytes, in pymalloc.",
-        _one(lambda metrics: metrics.small_object_bytes),
+        samples.single(lambda metrics: metrics.small_object_bytes),
     ),
     Metric(
         "memlens_malloc_bytes",
@@ -160,7 +74,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "sum",
         "In use by malloc: larger Python objects and native memory.",
-        _one(lambda metrics: metrics.malloc_bytes),
+        samples.single(lambda metrics: metrics.malloc_bytes),
     ),
     Metric(
         "memlens_untracked_memory_bytes",
@@ -169,7 +83,7 @@ METRICS: tuple[Metric, ...] = (
         "sum",
         "Resident memory that sampled allocations do not explain: native libraries, the interpreter,"
         " blocks from before the start, free memory of the allocators.",
-        _one(lambda metrics: metrics.untracked_bytes),
+        samples.single(lambda metrics: metrics.untracked_bytes),
     ),
     Metric(
         "memlens_live_blocks",
@@ -177,7 +91,7 @@ METRICS: tuple[Metric, ...] = (
         "{block}",
         "sum",
         "Live blocks of Python's allocator for small objects.",
-        _reading("allocated_blocks"),
+        samples.of_reading("allocated_blocks"),
     ),
     # Sampled allocations.
     Metric(
@@ -186,7 +100,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "sum",
         "Estimated live bytes by the line that allocated them, since the profiler started.",
-        _sites,
+        samples.of_sites,
         ("site",),
     ),
     Metric(
@@ -195,7 +109,9 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "counter",
         "Estimated bytes allocated while allocations were sampled.",
-        _one(lambda metrics: None if metrics.sites is None else metrics.sites.allocated_bytes),
+        samples.single(
+            lambda metrics: None if metrics.sites is None else metrics.sites.allocated_bytes
+        ),
     ),
     # The garbage collector.
     Metric(
@@ -204,7 +120,7 @@ METRICS: tuple[Metric, ...] = (
         "{collection}",
         "counter",
         "Garbage collections while the profiler ran.",
-        _one(lambda metrics: metrics.gc_pauses),
+        samples.single(lambda metrics: metrics.gc_pauses),
     ),
     Metric(
         "memlens_gc_pause_seconds",
@@ -212,7 +128,7 @@ METRICS: tuple[Metric, ...] = (
         "s",
         "counter",
         "Time for which garbage collections stopped the program.",
-        _one(lambda metrics: metrics.gc_pause_seconds),
+        samples.single(lambda metrics: metrics.gc_pause_seconds),
     ),
     Metric(
         "memlens_gc_longest_pause_seconds",
@@ -220,7 +136,7 @@ METRICS: tuple[Metric, ...] = (
         "s",
         "gauge",
         "The longest garbage collection while the profiler ran.",
-        _one(lambda metrics: metrics.gc_longest_pause_seconds),
+        samples.single(lambda metrics: metrics.gc_longest_pause_seconds),
     ),
     # The verdict.
     Metric(
@@ -229,7 +145,7 @@ METRICS: tuple[Metric, ...] = (
         "1",
         "gauge",
         "1 for the present state of a leak detector, 0 for its other states.",
-        _states,
+        samples.of_states,
         ("series", "state"),
     ),
     Metric(
@@ -238,7 +154,7 @@ METRICS: tuple[Metric, ...] = (
         "1",
         "gauge",
         "Confidence that the series rises, 0 to 1; 0 unless its state is growing or leak.",
-        _confidences,
+        samples.of_confidences,
         ("series",),
     ),
     Metric(
@@ -247,7 +163,7 @@ METRICS: tuple[Metric, ...] = (
         "s",
         "gauge",
         "Time until resident memory reaches the limit; only while a leak or a steep rise is certain.",
-        _one(lambda metrics: metrics.seconds_to_limit),
+        samples.single(lambda metrics: metrics.seconds_to_limit),
     ),
     Metric(
         "memlens_memory_limit_bytes",
@@ -255,7 +171,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "gauge",
         "The lowest memory limit of the process: its container's, its own or the machine's.",
-        _limit,
+        samples.of_limit,
         ("source",),
     ),
     Metric(
@@ -264,7 +180,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "gauge",
         "Memory left until the limit.",
-        _one(lambda metrics: metrics.limit.headroom_bytes),
+        samples.single(lambda metrics: metrics.limit.headroom_bytes),
     ),
     # The profiler itself.
     Metric(
@@ -273,7 +189,7 @@ METRICS: tuple[Metric, ...] = (
         "1",
         "gauge",
         "1 while the profiler runs, else 0.",
-        _one(lambda metrics: float(metrics.health["is_running"])),
+        samples.single(lambda metrics: float(metrics.health["is_running"])),
     ),
     Metric(
         "memlens_readings",
@@ -281,7 +197,7 @@ METRICS: tuple[Metric, ...] = (
         "{reading}",
         "counter",
         "Readings of memory that the profiler took.",
-        _one(lambda metrics: metrics.health["sampler"]["readings_taken"]),
+        samples.single(lambda metrics: metrics.health["sampler"]["readings_taken"]),
     ),
     Metric(
         "memlens_snapshots",
@@ -289,7 +205,7 @@ METRICS: tuple[Metric, ...] = (
         "{snapshot}",
         "counter",
         "Heap snapshots that the profiler took.",
-        _health("snapshots_taken"),
+        samples.of_health("snapshots_taken"),
     ),
     Metric(
         "memlens_snapshot_files_bytes",
@@ -297,7 +213,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "sum",
         "Size of the kept snapshot files on disk.",
-        _health("snapshot_bytes_kept"),
+        samples.of_health("snapshot_bytes_kept"),
     ),
     Metric(
         "memlens_snapshot_pause_seconds",
@@ -305,7 +221,7 @@ METRICS: tuple[Metric, ...] = (
         "s",
         "gauge",
         "How long the newest kept snapshot stopped the program.",
-        _one(lambda metrics: metrics.last_pause_seconds),
+        samples.single(lambda metrics: metrics.last_pause_seconds),
     ),
     Metric(
         "memlens_alerts",
@@ -313,7 +229,7 @@ METRICS: tuple[Metric, ...] = (
         "{alert}",
         "counter",
         "Alerts that the profiler gave.",
-        _health("alerts"),
+        samples.of_health("alerts"),
     ),
     Metric(
         "memlens_alerts_withdrawn",
@@ -321,7 +237,7 @@ METRICS: tuple[Metric, ...] = (
         "{alert}",
         "counter",
         "Alerts that later readings or snapshots did not confirm.",
-        _health("alerts_withdrawn"),
+        samples.of_health("alerts_withdrawn"),
     ),
     Metric(
         "memlens_failures",
@@ -329,7 +245,7 @@ METRICS: tuple[Metric, ...] = (
         "{failure}",
         "counter",
         "Failures of memlens: what it could not do, without disturbing the program.",
-        _failures,
+        samples.of_failures,
         ("part",),
     ),
     # Of the semantic conventions; the client library of Prometheus has its own names for them.
@@ -339,7 +255,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "sum",
         "The amount of physical memory in use.",
-        _one(_physical),
+        samples.single(samples.physical_bytes),
     ),
     Metric(
         "",
@@ -347,7 +263,7 @@ METRICS: tuple[Metric, ...] = (
         "By",
         "sum",
         "The amount of committed virtual memory.",
-        _reading("vms_bytes"),
+        samples.of_reading("vms_bytes"),
     ),
     Metric(
         "",
@@ -355,7 +271,7 @@ METRICS: tuple[Metric, ...] = (
         "{fault}",
         "counter",
         "Number of page faults the process has made.",
-        _faults,
+        samples.of_faults,
         ("fault",),
     ),
     Metric(
@@ -364,7 +280,7 @@ METRICS: tuple[Metric, ...] = (
         "{collection}",
         "counter",
         "The number of times a generation was collected since interpreter start.",
-        _generations("gc_collections"),
+        samples.of_generations("gc_collections"),
         ("generation",),
     ),
     Metric(
@@ -373,7 +289,7 @@ METRICS: tuple[Metric, ...] = (
         "{object}",
         "counter",
         "The total number of objects collected inside a generation since interpreter start.",
-        _generations("gc_collected"),
+        samples.of_generations("gc_collected"),
         ("generation",),
     ),
     Metric(
@@ -383,7 +299,7 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "The total number of objects which were found to be uncollectable inside a generation since"
         " interpreter start.",
-        _generations("gc_uncollectable"),
+        samples.of_generations("gc_uncollectable"),
         ("generation",),
     ),
 )
