@@ -18,6 +18,7 @@ from memlens.leaks.growth import Growth, Holder, length_in
 
 __all__ = (
     "ENDINGS",
+    "HELD_FACT",
     "WAITED_FACT",
     "grew_until_the_end",
     "length_of",
@@ -28,6 +29,7 @@ __all__ = (
 
 ENDINGS = ("return", "exit")  # reasons of snapshots
 WAITED_FACT = "waited_seconds"  # how long the caller had waited for its turn
+HELD_FACT = "held_seconds"  # how long returns had held the program up before, for their snapshots
 _MIN_LAST_SHARE = 0.25  # of the mean rate, in the interval in which the work ended
 _SHAPES = frozenset({"container", "cluster", "buffer"})  # the others are new objects each time
 _MIN_RATE_SHARE = 0.7  # of the mean rate before, in the last interval that was all work
@@ -36,13 +38,20 @@ _MIN_RATE_SHARE = 0.7  # of the mean rate before, in the last interval that was 
 def work_seconds(snapshot: HeapSnapshot) -> float:
     """Return the time up to which a program had worked when a snapshot was taken.
 
-    At the return of its main function a program may have waited for another snapshot to be written.
+    Without the time in which a function waited, before it returned, for its snapshot to be written.
     """
-    taken = steady_seconds(snapshot.facts)
-    waited = snapshot.facts.get(WAITED_FACT)
-    if snapshot.reason != "return" or not isinstance(waited, float) or not isfinite(waited):
-        return taken
-    return taken - max(waited, 0.0)
+    return _ready_seconds(snapshot) - _noted_seconds(snapshot, HELD_FACT)
+
+
+def _ready_seconds(snapshot: HeapSnapshot) -> float:
+    """Return when the program was ready for a snapshot: one at a return may wait for others."""
+    waited = _noted_seconds(snapshot, WAITED_FACT) if snapshot.reason == "return" else 0.0
+    return steady_seconds(snapshot.facts) - waited
+
+
+def _noted_seconds(snapshot: HeapSnapshot, fact: str) -> float:
+    noted = snapshot.facts.get(fact)
+    return max(noted, 0.0) if isinstance(noted, float) and isfinite(noted) else 0.0
 
 
 def while_not_waiting(ordered: Sequence[HeapSnapshot]) -> list[HeapSnapshot]:
@@ -51,7 +60,9 @@ def while_not_waiting(ordered: Sequence[HeapSnapshot]) -> list[HeapSnapshot]:
     Nothing grew from one of them to the next, which would tell that a leak had stopped.
     """
     waits = [
-        (work_seconds(one), steady_seconds(one.facts)) for one in ordered if one.reason == "return"
+        (_ready_seconds(one), steady_seconds(one.facts))
+        for one in ordered
+        if one.reason == "return"
     ]
     return [
         one

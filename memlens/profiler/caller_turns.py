@@ -21,6 +21,7 @@ class CallerTurns:
     def forget(self) -> None:
         """Forget the callers of the parent process, in a forked child."""
         self._callers: list[object] = []
+        self.held_seconds = 0.0  # by turns that are over
 
     @property
     def has_waiting(self) -> bool:
@@ -28,8 +29,11 @@ class CallerTurns:
         return bool(self._callers)
 
     @contextmanager
-    def take(self) -> Iterator[float]:
-        """Hold the lock; give the seconds waited for it, of a caller that was ready before."""
+    def take(self, *, holds_program: bool = False) -> Iterator[float]:
+        """Hold the lock; give the seconds waited for it, of a caller that was ready before.
+
+        ``holds_program``: the program does no work until the turn is over.
+        """
         asked, caller = self._clock(), object()
         try:
             self._callers.append(caller)
@@ -40,4 +44,6 @@ class CallerTurns:
         try:
             yield max(0.0, self._clock() - asked)
         finally:
+            if holds_program:
+                self.held_seconds += max(0.0, self._clock() - asked)
             self._lock.release()

@@ -30,6 +30,7 @@ from memlens.allocations.profiler import IntervalStart
 from memlens.errors import MemlensError
 from memlens.heap.snapshot import HeapSnapshot
 from memlens.leaks.baselines import Baseline
+from memlens.leaks.ending import HELD_FACT, WAITED_FACT
 from memlens.leaks.leak_report import LeakReport
 from memlens.process.identity import is_fork_server
 from memlens.process.sampler import MemorySampler
@@ -408,8 +409,10 @@ class MemoryProfiler:
     def _take(self, reason: str, capture: Capture | None = None) -> SnapshotRecord:
         check_reason(reason)
         self._store.prepare()
-        with self._turns.take() as waited_seconds, OwnWork():
-            return self._store.take(reason, waited_seconds, capture or self._triggering.capture())
+        turn = self._turns.take(holds_program=reason == "return")
+        with turn as waited_seconds, OwnWork():
+            seconds = {WAITED_FACT: waited_seconds, HELD_FACT: self._turns.held_seconds}
+            return self._store.take(reason, seconds, capture or self._triggering.capture())
 
     def _give_report(self, path: str) -> None:
         """Hand the files of an alert to the triggers."""

@@ -12,8 +12,9 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from memlens._atomic import make_folder, sweep_leftovers, write_whole
@@ -23,7 +24,6 @@ from memlens.errors import OutputError, ReadingError, SnapshotFileError
 from memlens.heap.capture.take import take_heap_snapshot
 from memlens.heap.graph.steady_time import STEADY_FACT
 from memlens.heap.snapshot import HeapSnapshot
-from memlens.leaks.ending import WAITED_FACT
 from memlens.leaks.leak_report import LeakReport
 from memlens.leaks.unexplained import MALLOC_FACT
 from memlens.process.allocator_memory import malloc_bytes
@@ -62,7 +62,7 @@ class Taken(Protocol):
 
 Capture = Callable[..., Taken]  # with the arguments path, reason= and facts=
 
-_MIN_WAITED_SECONDS = 0.001  # less is no waiting
+_MIN_NOTED_SECONDS = 0.001  # less is no waiting
 
 
 class SnapshotStore:
@@ -133,12 +133,15 @@ class SnapshotStore:
             self._is_swept = True
 
     def take(
-        self, reason: str, waited_seconds: float = 0.0, capture: Capture | None = None
+        self,
+        reason: str,
+        seconds: Mapping[str, float] = MappingProxyType({}),
+        capture: Capture | None = None,
     ) -> SnapshotRecord:
         """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does.
 
-        ``waited_seconds``: how long the caller has waited until now, doing no work. ``capture``: what
-        to call instead of `take_heap_snapshot`.
+        ``seconds``: facts to record, in which nobody worked: see `memlens.leaks.ending`. ``capture``:
+        what to call instead of `take_heap_snapshot`.
         """
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")
@@ -148,8 +151,7 @@ class SnapshotStore:
         used = malloc_bytes()
         if used is not None:
             facts[MALLOC_FACT] = used
-        if waited_seconds >= _MIN_WAITED_SECONDS:
-            facts[WAITED_FACT] = waited_seconds
+        facts |= {name: value for name, value in seconds.items() if value >= _MIN_NOTED_SECONDS}
         take: Capture = capture or take_heap_snapshot
         snapshot = take(path, reason=reason, facts=facts)
         record = SnapshotRecord(

@@ -274,6 +274,30 @@ def test_a_container_that_was_full_before_main_waited_is_no_leak():
     )
 
 
+RETURNS = [  # a module calls functions in a loop; a snapshot at a return takes ten seconds
+    *((0, "startup", None), (12, "return", 120), (22, "periodic", 120), (32, "periodic", 220)),
+    *((42, "return", 320), (52, "periodic", 320), (62, "periodic", 420)),
+]
+
+
+def held(step):
+    before = sum(10.0 for seconds, reason, _ in RETURNS[:step] if reason == "return")
+    return {"held_seconds": before} if before else {}
+
+
+def test_the_time_in_which_a_return_waits_for_its_snapshot_is_no_work():
+    assert holders(at_moments(RETURNS, held)) == ["app.rows"]
+    assert holders(at_moments(RETURNS)) == []  # as if it had worked all the time
+
+
+def test_what_stands_still_while_there_is_work_is_no_leak_beside_returns_that_wait():
+    for last in (320, 321):
+        rows = [*RETURNS[:5], (52, "periodic", last), (62, "periodic", last)]
+        assert holders(at_moments(rows, held)) == []
+    rows = [(t, reason, length and min(length, 250)) for t, reason, length in RETURNS]
+    assert holders(at_moments(rows, held)) == []
+
+
 def test_a_short_last_interval_is_weighed_by_its_length():
     snapshots = program([10, 100, 200, 300, 330])
     moved = [*snapshots[:4], program([None] * 4 + [330], seconds=49.5)[-1]]

@@ -395,6 +395,8 @@ def test_no_periodic_snapshot_comes_before_a_caller_who_waits(planted, tmp_path)
     assert (last.reason, last.facts["waited_seconds"]) == ("return", 61.0)
     assert periodic.reason == "periodic"
     assert "waited_seconds" not in {**startup.facts, **periodic.facts}
+    assert periodic.facts["held_seconds"] == 61.0  # the return waited for its snapshot
+    assert "held_seconds" not in {**startup.facts, **last.facts}
 
 
 def test_a_trend_that_leaks_is_never_called_no_leak():
