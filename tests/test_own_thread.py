@@ -194,12 +194,12 @@ def test_a_program_that_waits_for_the_end_of_all_other_threads_goes_on(waits):
         with tempfile.TemporaryDirectory() as folder:
             options = dict(sample_interval=0.02, triggers=[triggers.every(3600.0)])
             with memlens.MemoryProfiler(folder, on_alert=print, **options) as profiler:
-                thread = threading.Thread(target=sum, args=[range(10**6)])
-                thread.start()
+                done = []  # from 3.14 on a thread may be alive that `threading` does not list any more
+                threading.Thread(target=lambda: done.append(sum(range(10**6)))).start()
                 {waits}
-                print(thread.is_alive(), profiler.health()["sampler"]["thread_alive"])
+                print(len(done), profiler.health()["sampler"]["thread_alive"])
     """
-    assert run(script) == ["False", "True"]
+    assert run(script) == ["1", "True"]
 
 
 def test_the_analysis_beside_a_program_that_blocks_its_signals_can_be_ended():
