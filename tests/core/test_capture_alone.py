@@ -35,7 +35,7 @@ class Counter(threading.Thread):
     def run(self):
         while not self.must_end:
             self.count += 1
-            time.sleep(0)  # with this switch interval it runs only when another thread waits
+            time.sleep(0)  # gives the GIL away: with this switch interval nobody is asked for it
 
 
 @pytest.fixture
@@ -103,12 +103,6 @@ def test_no_other_thread_runs_during_a_capture(counter, finished):
 
 
 @pytest.mark.parametrize("core", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS.keys())
-def test_what_has_finished_is_flagged(core, finished):
-    heap = take(core)
-    assert [NodeFlag.FINISHED in heap.flags(one) for one in finished] == 9 * [True]
-
-
-@pytest.mark.parametrize("core", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS.keys())
 def test_a_thread_is_flagged_only_when_it_has_ended(core):
     go_on = threading.Event()
     PLANT.threads = [threading.Thread(target=go_on.wait) for _ in range(3)]
@@ -125,6 +119,17 @@ def test_a_thread_is_flagged_only_when_it_has_ended(core):
     ]
     del PLANT.threads
     assert flags == [[False] * 4, [True, True, False, False]]
+
+
+@pytest.mark.parametrize("core", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS.keys())
+def test_a_thread_that_is_about_to_begin_has_not_ended(core, monkeypatch):
+    """As between its first two steps: it has its number, but is listed as a thread to be started."""
+    PLANT.beginning = threading.Thread()
+    PLANT.beginning._ident = 1
+    monkeypatch.setitem(threading._limbo, PLANT.beginning, PLANT.beginning)
+    heap = take(core)
+    assert NodeFlag.FINISHED not in heap.flags(PLANT.beginning)
+    del PLANT.beginning
 
 
 @only_native
