@@ -140,8 +140,8 @@ class SnapshotStore:
     ) -> SnapshotRecord:
         """Take a snapshot of this process and store it. Raises as `take_heap_snapshot` does.
 
-        ``seconds``: facts to record, in which nobody worked: see `memlens.leaks.ending`. ``capture``:
-        what to call instead of `take_heap_snapshot`.
+        ``seconds``: for how long the program did no work, as facts to record: see
+        `memlens.leaks.ending`. ``capture``: what to call instead of `take_heap_snapshot`.
         """
         reading = _read_memory()
         path = self._new_path(f"heap-{reason}", ".memlens")

@@ -1,9 +1,9 @@
 """ChildProcess: signal and reap one child safely, whatever else the program does.
 
-On Linux the child ends without SIGCHLD, so that code of the program that waits for any child does not
-get it (fork.c), as a rule. Elsewhere other code may reap it, and the system may then give the pid to
-another process. On Linux a pidfd refers to this child and no other. Elsewhere a child that was reaped
-by other code is recognized before it is signalled.
+Code of the program that waits for any child may reap this one, and the system may then give the pid
+to another process. On Linux most children that capture are out of its reach: they end without SIGCHLD
+(fork.c), and a pidfd refers to this child and no other. Elsewhere a child that was reaped by other code
+is recognized before it is signalled.
 """
 
 from __future__ import annotations
